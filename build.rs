@@ -1,0 +1,18 @@
+//! Linker flags of the module.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    // Reproducible builds set SOURCE_DATE_EPOCH; it wins over the wall clock.
+    let built = std::env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| now.to_string());
+    println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    println!("cargo:rustc-env=ZIGLLMS_BUILD_EPOCH={built}");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        // `lua_close` unloads C modules while our worker threads may still run their code.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        // A wrong Lua then fails in dlopen with a symbol name instead of crashing at first use.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,now");
+    }
+}

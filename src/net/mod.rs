@@ -1,0 +1,128 @@
+//! HTTP without blocking the caller: a request is started here, runs on worker threads, and tells
+//! a [`Sink`] what arrived. Cancel and deadlines of one request live in its control block.
+//!
+//! The core sees plain data only ([`Request`], [`Head`], [`Failure`]); ureq stays behind
+//! [`Transport`].
+
+use std::time::Duration;
+
+use crate::clock::{Clock, Moment};
+use crate::error::Phase;
+
+/// One HTTP request, complete.
+#[derive(Clone)]
+pub struct Request {
+    pub method: &'static str,
+    pub url: String,
+    /// Sent in this order. Values may be secrets: they are never shown.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub limits: Limits,
+    /// More bytes of body than this end the request with [`Failure::TooLarge`].
+    pub max_response_bytes: u64,
+    pub proxy: Proxy,
+    pub roots: Roots,
+    pub clock: Clock,
+}
+
+/// Time limits; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// DNS, TCP, proxy and TLS together, queueing for a thread included.
+    pub connect: Option<Duration>,
+    /// From the request's first byte sent until the first content.
+    pub first_token: Option<Duration>,
+    /// Between two contents; comments and pings do not count as content.
+    pub idle: Option<Duration>,
+    /// End of the whole call.
+    pub total: Option<Moment>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Proxy {
+    /// ALL_PROXY, HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+    #[default]
+    Environment,
+    None,
+    /// `http://host:port`, with `user:password@` if needed.
+    Url(String),
+}
+
+/// Which certificate authorities are trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Roots {
+    /// The system's; the built-in list where the system has none.
+    #[default]
+    Platform,
+    /// The built-in list.
+    Webpki,
+    /// A PEM file.
+    File(String),
+}
+
+/// Status line and headers of the answer.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+}
+
+impl Head {
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let same = |key: &str| key.eq_ignore_ascii_case(name);
+        self.headers.iter().find(|(key, _)| same(key)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a sink says after it got bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Bytes understood, no content in them (a ping, half an event).
+    Quiet,
+    /// Content arrived: the idle limit starts anew.
+    Content,
+    /// Content arrived and the consumer's buffer is full: read no more until [`Call::resume`].
+    Full,
+    /// Enough: close the connection. [`Sink::end`] is called with `Ok`.
+    Stop,
+}
+
+/// Receives one answer. Called on threads of this module, one call at a time; must not block.
+pub trait Sink: Send {
+    fn head(&mut self, head: Head);
+    fn data(&mut self, bytes: &[u8]) -> Flow;
+    /// Called exactly once, last.
+    fn end(self: Box<Self>, outcome: Result<(), Failure>);
+}
+
+/// Why a request did not end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    Cancelled,
+    Timeout(Phase),
+    /// The URL, proxy or certificate file cannot be used.
+    Invalid(String),
+    Dns(String),
+    Connect(String),
+    Tls(String),
+    /// The connection broke, or ended before the answer was complete.
+    Broken(String),
+    /// The answer is larger than `max_response_bytes`.
+    TooLarge(u64),
+    /// The answer is not HTTP that can be understood.
+    Malformed(String),
+}
+
+/// Starts requests. The built-in one is `http::Http`; tests and users may bring another.
+pub trait Transport: Send + Sync {
+    fn start(&self, request: Request, sink: Box<dyn Sink>) -> Box<dyn Call>;
+}
+
+/// A running request. Dropping it does not end the request; `cancel` does.
+pub trait Call: Send + Sync {
+    /// Ends the request within 50 ms wherever it is. The sink's `end` gets [`Failure::Cancelled`].
+    fn cancel(&self);
+    /// Goes on reading after the sink said [`Flow::Full`].
+    fn resume(&self);
+}

@@ -1,0 +1,289 @@
+//! The neutral conversation: requests, replies and deltas, the same for every provider.
+
+use serde_json::{Map, Value};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+    Tool,
+}
+
+impl Role {
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        }
+    }
+
+    /// Also the older names some programs still use.
+    pub fn parse(name: &str) -> Option<Role> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "system" | "developer" => Role::System,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            "tool" | "function" => Role::Tool,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content::Text(String::new())
+    }
+}
+
+impl Content {
+    /// The text of all text parts.
+    pub fn text(&self) -> String {
+        match self {
+            Content::Text(text) => text.clone(),
+            Content::Parts(parts) => parts.iter().filter_map(Part::text).collect(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    Text(String),
+    ImageUrl { url: String, detail: Option<String> },
+    /// Raw bytes, encoded for the wire when sent.
+    Image { data: Vec<u8>, mime_type: String },
+    /// A part of a type this module does not know, passed on as it is.
+    Other(Value),
+}
+
+impl Part {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Part::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub role: Role,
+    pub content: Content,
+    pub name: Option<String>,
+    /// Of a tool message: the call it answers.
+    pub tool_call_id: Option<String>,
+    /// Of an assistant message: what it asked for.
+    pub tool_calls: Vec<ToolCall>,
+    /// Blocks of the provider that must come back exactly as they were (signed thinking).
+    pub blocks: Option<Value>,
+}
+
+impl Message {
+    pub fn new(role: Role, text: impl Into<String>) -> Message {
+        Message {
+            role,
+            content: Content::Text(text.into()),
+            name: None,
+            tool_call_id: None,
+            tool_calls: Vec::new(),
+            blocks: None,
+        }
+    }
+
+    pub fn tool_result(call_id: &str, text: impl Into<String>) -> Message {
+        let mut message = Message::new(Role::Tool, text);
+        message.tool_call_id = Some(call_id.to_owned());
+        message
+    }
+}
+
+/// A model's wish to have a tool called.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ToolCall {
+    pub id: String,
+    pub name: String,
+    /// Exactly as the model wrote them; may be no valid JSON.
+    pub arguments_json: String,
+}
+
+impl ToolCall {
+    /// The arguments as a document; `None` if they are no valid JSON. Models write "no arguments"
+    /// in several ways (nothing, `null`, `[]`): all of them are an empty object.
+    pub fn arguments(&self) -> Option<Value> {
+        let text = self.arguments_json.trim();
+        if matches!(text, "" | "null" | "[]") {
+            return Some(Value::Object(Map::new()));
+        }
+        serde_json::from_str(text).ok()
+    }
+}
+
+/// A tool as a model is told about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolSpec {
+    pub name: String,
+    pub description: String,
+    /// JSON Schema of the arguments.
+    pub parameters: Value,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToolChoice {
+    Auto,
+    None,
+    Required,
+    Named(String),
+}
+
+/// Structured output.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Format {
+    /// Any JSON object.
+    Json,
+    /// JSON that fits a schema.
+    Schema { name: String, schema: Value },
+}
+
+/// How to generate; unset options are not sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
+    pub top_k: Option<u32>,
+    pub max_tokens: Option<u32>,
+    pub stop: Vec<String>,
+    pub seed: Option<i64>,
+    pub presence_penalty: Option<f64>,
+    pub frequency_penalty: Option<f64>,
+    /// "none", "low", "medium" or "high".
+    pub reasoning: Option<String>,
+    pub tool_choice: Option<ToolChoice>,
+    pub parallel_tool_calls: Option<bool>,
+    pub format: Option<Format>,
+    /// Merged verbatim into the body, last.
+    pub extra: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    pub model: String,
+    pub messages: Vec<Message>,
+    pub tools: Vec<ToolSpec>,
+    pub settings: Settings,
+    /// Ask for a streamed answer. Every option works the same either way.
+    pub stream: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Finish {
+    Stop,
+    Length,
+    ToolCalls,
+    ContentFilter,
+    /// Send the message back to go on.
+    Pause,
+    Cancelled,
+    #[default]
+    Unknown,
+}
+
+impl Finish {
+    pub fn name(self) -> &'static str {
+        match self {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+            Finish::ToolCalls => "tool_calls",
+            Finish::ContentFilter => "content_filter",
+            Finish::Pause => "pause",
+            Finish::Cancelled => "cancelled",
+            Finish::Unknown => "unknown",
+        }
+    }
+}
+
+/// Tokens of one or more requests. `prompt_tokens` always includes the cached ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub cached_tokens: Option<u64>,
+    pub cache_write_tokens: Option<u64>,
+    pub reasoning_tokens: Option<u64>,
+    /// The provider did not report them; counted here (bytes / 4).
+    pub estimated: bool,
+}
+
+impl Usage {
+    pub fn total_tokens(&self) -> u64 {
+        self.prompt_tokens + self.completion_tokens
+    }
+
+    pub fn add(&mut self, other: &Usage) {
+        let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
+        };
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cached_tokens = sum(self.cached_tokens, other.cached_tokens);
+        self.cache_write_tokens = sum(self.cache_write_tokens, other.cache_write_tokens);
+        self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
+        self.estimated |= other.estimated;
+    }
+}
+
+/// An answer, also one that is still arriving.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reply {
+    pub id: Option<String>,
+    pub model: Option<String>,
+    /// Unix seconds.
+    pub created: Option<f64>,
+    pub content: String,
+    pub thinking: String,
+    pub tool_calls: Vec<ToolCall>,
+    /// `None` until the provider has said how the answer ended.
+    pub finish: Option<Finish>,
+    pub native_finish: Option<String>,
+    pub usage: Option<Usage>,
+    pub blocks: Option<Value>,
+    /// The provider's own document (not streamed answers).
+    pub raw: Option<Value>,
+}
+
+/// A piece of a tool call that is still arriving.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ToolCallDelta {
+    pub index: usize,
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub arguments: String,
+}
+
+/// What arrived since somebody last looked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delta {
+    pub content: String,
+    pub thinking: String,
+    pub tool_calls: Vec<ToolCallDelta>,
+}
+
+impl Delta {
+    pub fn is_empty(&self) -> bool {
+        self.content.is_empty() && self.thinking.is_empty() && self.tool_calls.is_empty()
+    }
+
+    /// Bytes it holds: the measure of back-pressure.
+    pub fn bytes(&self) -> usize {
+        let calls: usize = self.tool_calls.iter().map(|c| c.arguments.len() + 64).sum();
+        self.content.len() + self.thinking.len() + calls
+    }
+}

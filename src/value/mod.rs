@@ -1,0 +1,14 @@
+//! Data in its forms: [`Tape`] while a call lasts, [`serde_json::Value`] where it is kept,
+//! [`Data`] on its way out, [`Slot`] for a Lua value that passes by reference.
+
+mod data;
+pub mod json;
+mod slot;
+pub mod tape;
+
+pub use data::{Data, Record};
+pub use slot::{Slot, Slots};
+pub use tape::{Kind, Ref, Tape};
+
+/// Deepest nesting of tables and documents; the contract's limit.
+pub const MAX_DEPTH: usize = 100;

@@ -1,0 +1,370 @@
+//! A reusable arena holding one value: a Lua value that was read, or a JSON text that was parsed.
+//!
+//! Nodes lie in document order; a container knows how many nodes its subtree has, so that its
+//! next sibling is one addition away. A tape lives as long as one native call and is then reused.
+//!
+//! ```
+//! use zigllms::value::Tape;
+//! let mut tape = Tape::default();
+//! let object = tape.open_object();
+//! tape.str(b"city");
+//! tape.str(b"Oslo");
+//! tape.close(object, 1);
+//! assert_eq!(tape.root().unwrap().get("city").unwrap().as_str(), Some("Oslo"));
+//! ```
+
+use serde_json::{Map, Number, Value};
+
+use super::Slot;
+
+/// Text that stays allocated in a tape between calls.
+const KEPT_TEXT: usize = 1 << 20;
+/// Nodes that stay allocated in a tape between calls.
+const KEPT_NODES: usize = 1 << 15;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Null,
+    Bool,
+    Int,
+    Float,
+    Str,
+    Array,
+    Object,
+    /// An empty Lua table without a mark: an array where one is expected, else an object.
+    Empty,
+    /// A function or callable table.
+    Function,
+    /// A thread or userdata.
+    Opaque,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    kind: Kind,
+    /// Strings: bytes. Arrays: items. Objects: members.
+    len: u32,
+    /// Nodes of the subtree, this one included.
+    size: u32,
+    /// Bool 0/1, integer, float bits, offset into the text, index into the slots.
+    bits: u64,
+}
+
+/// Where a container was opened; hand it to [`Tape::close`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(usize);
+
+#[derive(Debug, Default)]
+pub struct Tape {
+    nodes: Vec<Node>,
+    text: Vec<u8>,
+    slots: Vec<Slot>,
+}
+
+impl Tape {
+    /// Empties the tape and gives back memory an unusually large value needed.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.text.clear();
+        self.slots.clear();
+        self.nodes.shrink_to(KEPT_NODES);
+        self.text.shrink_to(KEPT_TEXT);
+    }
+
+    /// The number of nodes so far: the position at which the next value will stand.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Drops everything from position `at` on.
+    pub fn truncate(&mut self, at: usize) {
+        self.nodes.truncate(at);
+    }
+
+    pub fn null(&mut self) {
+        self.push(Kind::Null, 0, 0);
+    }
+
+    pub fn bool(&mut self, value: bool) {
+        self.push(Kind::Bool, 0, u64::from(value));
+    }
+
+    pub fn int(&mut self, value: i64) {
+        self.push(Kind::Int, 0, value as u64);
+    }
+
+    pub fn float(&mut self, value: f64) {
+        self.push(Kind::Float, 0, value.to_bits());
+    }
+
+    /// A string, also an object's key (keys stand right before their values).
+    pub fn str(&mut self, bytes: &[u8]) {
+        let at = self.text.len() as u64;
+        self.text.extend_from_slice(bytes);
+        self.push(Kind::Str, u32::try_from(bytes.len()).unwrap_or(u32::MAX), at);
+    }
+
+    pub fn empty(&mut self) {
+        self.push(Kind::Empty, 0, 0);
+    }
+
+    /// A Lua value by reference; `kind` is [`Kind::Function`] or [`Kind::Opaque`].
+    pub fn slot(&mut self, kind: Kind, slot: Slot) {
+        let at = self.slots.len() as u64;
+        self.slots.push(slot);
+        self.push(kind, 0, at);
+    }
+
+    pub fn open_array(&mut self) -> Mark {
+        self.push(Kind::Array, 0, 0);
+        Mark(self.nodes.len() - 1)
+    }
+
+    pub fn open_object(&mut self) -> Mark {
+        self.push(Kind::Object, 0, 0);
+        Mark(self.nodes.len() - 1)
+    }
+
+    /// Ends a container that has `len` items or members.
+    pub fn close(&mut self, mark: Mark, len: usize) {
+        let size = self.nodes.len() - mark.0;
+        if let Some(node) = self.nodes.get_mut(mark.0) {
+            node.len = len as u32;
+            node.size = size as u32;
+        }
+    }
+
+    fn push(&mut self, kind: Kind, len: u32, bits: u64) {
+        self.nodes.push(Node { kind, len, size: 1, bits });
+    }
+
+    /// The first value on the tape.
+    pub fn root(&self) -> Option<Ref<'_>> {
+        self.at(0)
+    }
+
+    /// The value at a position that [`Tape::len`] gave before it was written.
+    pub fn at(&self, at: usize) -> Option<Ref<'_>> {
+        (at < self.nodes.len()).then_some(Ref { tape: self, at })
+    }
+}
+
+/// A view of one value on a tape.
+#[derive(Clone, Copy, Debug)]
+pub struct Ref<'t> {
+    tape: &'t Tape,
+    at: usize,
+}
+
+impl<'t> Ref<'t> {
+    fn node(self) -> &'t Node {
+        &self.tape.nodes[self.at]
+    }
+
+    pub fn kind(self) -> Kind {
+        self.node().kind
+    }
+
+    /// Position on the tape: tells one node from another.
+    pub fn position(self) -> usize {
+        self.at
+    }
+
+    pub fn tape(self) -> &'t Tape {
+        self.tape
+    }
+
+    pub fn is_null(self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    pub fn as_bool(self) -> Option<bool> {
+        (self.kind() == Kind::Bool).then(|| self.node().bits == 1)
+    }
+
+    pub fn as_i64(self) -> Option<i64> {
+        (self.kind() == Kind::Int).then(|| self.node().bits as i64)
+    }
+
+    /// Any number, as a float.
+    pub fn as_f64(self) -> Option<f64> {
+        match self.kind() {
+            Kind::Int => Some(self.node().bits as i64 as f64),
+            Kind::Float => Some(f64::from_bits(self.node().bits)),
+            _ => None,
+        }
+    }
+
+    pub fn as_bytes(self) -> Option<&'t [u8]> {
+        let node = self.node();
+        if node.kind != Kind::Str {
+            return None;
+        }
+        let at = node.bits as usize;
+        self.tape.text.get(at..at + node.len as usize)
+    }
+
+    /// A string; `None` if it is something else or not UTF-8.
+    pub fn as_str(self) -> Option<&'t str> {
+        std::str::from_utf8(self.as_bytes()?).ok()
+    }
+
+    pub fn as_slot(self) -> Option<&'t Slot> {
+        match self.kind() {
+            Kind::Function | Kind::Opaque => self.tape.slots.get(self.node().bits as usize),
+            _ => None,
+        }
+    }
+
+    pub fn is_object(self) -> bool {
+        matches!(self.kind(), Kind::Object | Kind::Empty)
+    }
+
+    pub fn is_array(self) -> bool {
+        matches!(self.kind(), Kind::Array | Kind::Empty)
+    }
+
+    /// Items or members; 0 for anything that is no container.
+    pub fn len(self) -> usize {
+        match self.kind() {
+            Kind::Array | Kind::Object => self.node().len as usize,
+            _ => 0,
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    fn skip(self) -> Ref<'t> {
+        Ref { tape: self.tape, at: self.at + self.node().size as usize }
+    }
+
+    /// The items of an array; nothing for other values.
+    pub fn items(self) -> Items<'t> {
+        let left = if self.kind() == Kind::Array { self.len() } else { 0 };
+        Items { next: Ref { tape: self.tape, at: self.at + 1 }, left }
+    }
+
+    /// Keys and values of an object, in order; nothing for other values.
+    pub fn members(self) -> Members<'t> {
+        let left = if self.kind() == Kind::Object { self.len() } else { 0 };
+        Members { next: Ref { tape: self.tape, at: self.at + 1 }, left }
+    }
+
+    /// The member named `key`; the last one if a document repeats it.
+    pub fn get(self, key: &str) -> Option<Ref<'t>> {
+        let same = |k: Ref<'t>| k.as_bytes() == Some(key.as_bytes());
+        self.members().filter(|(k, _)| same(*k)).last().map(|(_, v)| v)
+    }
+
+    /// An owned copy. Values that are no data (functions, threads, userdata) become null, bytes
+    /// that are not UTF-8 are replaced: producers of documents have refused both before.
+    pub fn to_value(self) -> Value {
+        match self.kind() {
+            Kind::Null | Kind::Function | Kind::Opaque => Value::Null,
+            Kind::Bool => Value::Bool(self.node().bits == 1),
+            Kind::Int => Value::from(self.node().bits as i64),
+            Kind::Float => Number::from_f64(f64::from_bits(self.node().bits))
+                .map_or(Value::Null, Value::Number),
+            Kind::Str => Value::String(self.to_text()),
+            Kind::Array => self.items().map(Ref::to_value).collect(),
+            Kind::Object => self.members().map(|(k, v)| (k.to_text(), v.to_value())).collect(),
+            Kind::Empty => Value::Object(Map::new()),
+        }
+    }
+
+    /// The bytes of a string as text; empty for other values.
+    pub fn to_text(self) -> String {
+        String::from_utf8_lossy(self.as_bytes().unwrap_or_default()).into_owned()
+    }
+}
+
+pub struct Items<'t> {
+    next: Ref<'t>,
+    left: usize,
+}
+
+impl<'t> Iterator for Items<'t> {
+    type Item = Ref<'t>;
+
+    fn next(&mut self) -> Option<Ref<'t>> {
+        self.left = self.left.checked_sub(1)?;
+        let item = self.next;
+        self.next = item.skip();
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+pub struct Members<'t> {
+    next: Ref<'t>,
+    left: usize,
+}
+
+impl<'t> Iterator for Members<'t> {
+    type Item = (Ref<'t>, Ref<'t>);
+
+    fn next(&mut self) -> Option<(Ref<'t>, Ref<'t>)> {
+        self.left = self.left.checked_sub(1)?;
+        let key = self.next;
+        let value = key.skip();
+        self.next = value.skip();
+        Some((key, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Tape {
+        let mut tape = Tape::default();
+        let object = tape.open_object();
+        tape.str(b"list");
+        let list = tape.open_array();
+        tape.int(1);
+        tape.float(2.5);
+        tape.empty();
+        tape.close(list, 3);
+        tape.str(b"name");
+        tape.str("Åse".as_bytes());
+        tape.close(object, 2);
+        tape
+    }
+
+    #[test]
+    fn siblings_are_found_past_nested_containers() {
+        let tape = sample();
+        let root = tape.root().unwrap();
+        assert_eq!(root.get("name").unwrap().as_str(), Some("Åse"));
+        assert_eq!(root.get("list").unwrap().items().count(), 3);
+        assert!(root.get("nothing").is_none());
+    }
+
+    #[test]
+    fn an_owned_copy_keeps_order_and_number_kinds() {
+        let value = sample().root().unwrap().to_value();
+        assert_eq!(value.to_string(), r#"{"list":[1,2.5,{}],"name":"Åse"}"#);
+    }
+
+    #[test]
+    fn a_cleared_tape_gives_back_what_a_large_value_took() {
+        let mut tape = Tape::default();
+        tape.str(&vec![b'x'; 8 << 20]);
+        tape.clear();
+        assert!(tape.is_empty());
+        assert!(tape.text.capacity() <= KEPT_TEXT);
+    }
+}

@@ -72,8 +72,10 @@ impl Notifier {
 
     /// Blocks until a token is ready; `None` waits without limit.
     pub fn wait(&self, timeout: Option<Duration>) -> Woke {
+        if self.is_inherited() {
+            return Woke::Timeout;
+        }
         match wait_readable(self.fd(), timeout) {
-            _ if self.is_inherited() => Woke::Timeout,
             Ok(true) => Woke::Ready,
             Ok(false) => Woke::Timeout,
             Err(_) => Woke::Interrupted,

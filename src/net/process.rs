@@ -25,7 +25,7 @@ pub(super) struct Process {
 
 /// This process's own; made at first use, and again after a fork.
 pub(super) fn process() -> &'static Process {
-    static PROCESS: PerProcess<Process> = PerProcess::new();
+    static PROCESS: PerProcess<Process> = PerProcess::empty();
     PROCESS.get(|| Process {
         calls: Pool::new("zigllms-call", CALLS),
         lookups: Errands::new("zigllms-lookup", LOOKUPS),

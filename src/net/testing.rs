@@ -22,7 +22,7 @@ pub fn look_up(host: &str) -> Option<io::Result<Vec<IpAddr>>> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     Some(match name.split('-').next() {
         Some("stuck") => {
-            thread::sleep(Duration::from_secs(3));
+            sleep_ms(3000);
             Err(io::Error::other("slow"))
         }
         // Nobody listens on the first.
@@ -358,6 +358,12 @@ pub fn fetch(request: Request) -> (Record, Result<(), Failure>) {
     let (record, _) = start(request);
     let outcome = record.outcome();
     (record, outcome)
+}
+
+/// Lets a server take its time, or a call get to where the test wants it.
+#[allow(clippy::disallowed_methods)] // tests are not cancelled
+pub fn sleep_ms(ms: u64) {
+    thread::sleep(Duration::from_millis(ms));
 }
 
 pub fn ms(ms: u64) -> Option<Duration> {

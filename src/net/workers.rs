@@ -43,7 +43,7 @@ impl Home {
 pub struct PerProcess<T: 'static>(AtomicPtr<(Home, T)>);
 
 impl<T: Send + Sync> PerProcess<T> {
-    pub const fn new() -> PerProcess<T> {
+    pub const fn empty() -> PerProcess<T> {
         PerProcess(AtomicPtr::new(ptr::null_mut()))
     }
 
@@ -225,6 +225,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::net::testing::sleep_ms;
 
     struct Send(u64, mpsc::Sender<u64>, mpsc::Receiver<()>);
 
@@ -284,7 +285,7 @@ mod tests {
         let waiting = unsafe { libc::pthread_self() } as usize;
         let notifier = crate::net::Notifier::new().unwrap();
         let thread = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(30));
+            sleep_ms(30);
             // SAFETY: see above.
             unsafe { libc::pthread_kill(waiting as libc::pthread_t, libc::SIGUSR2) }
         });

@@ -1,7 +1,5 @@
 //! A cancel ends a call at once wherever it is, and never looks like the end of its answer.
 
-use std::time::Duration;
-
 use crate::clock::Clock;
 use crate::net::testing::*;
 use crate::net::{Call, Failure, Flow, Proxy, Request};
@@ -15,7 +13,7 @@ fn cancels(what: &str, request: Request, ready: impl Fn(&Got) -> bool) {
     if !what.is_empty() {
         got.until(ready);
     }
-    std::thread::sleep(Duration::from_millis(60));
+    sleep_ms(60);
     assert!(got.look(|got| got.outcome.is_none()), "{what}: it ended before the cancel");
     cancel_and_measure(what, &got, &*call);
 }
@@ -66,7 +64,7 @@ fn in_a_stalled_connect_proxy() {
 #[test]
 fn in_a_stalled_upload() {
     let server = Server::start(|_| {
-        std::thread::sleep(Duration::from_secs(2));
+        sleep_ms(2000);
         Ok(())
     });
     cancels("upload", post(&server.url(), vec![b'x'; 50 << 20]), any);
@@ -102,7 +100,7 @@ fn in_a_running_and_in_a_flooding_stream() {
             let events = "data: token\n\n".repeat(if pause == 0 { 1000 } else { 1 });
             loop {
                 peer.chunk(&events)?;
-                std::thread::sleep(Duration::from_millis(pause));
+                sleep_ms(pause);
             }
         });
         let mut request = get(&server.url());

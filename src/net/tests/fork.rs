@@ -34,7 +34,7 @@ fn forks() {
         peer.write(SSE_HEAD)?;
         for _ in 0..60 {
             peer.chunk("data: x\n\n")?;
-            std::thread::sleep(Duration::from_millis(20));
+            sleep_ms(20);
         }
         peer.write("0\r\n\r\n")
     });
@@ -87,7 +87,7 @@ fn wait_for(child: Pid) -> Option<i32> {
         if let Some((_, status)) = waitpid(Some(child), WaitOptions::NOHANG).unwrap() {
             return status.exit_status();
         }
-        std::thread::sleep(Duration::from_millis(10));
+        sleep_ms(10);
     }
     let _ = kill_process(child, Signal::KILL);
     None

@@ -1,7 +1,5 @@
 //! Each deadline ends its phase, names it, and lets a healthy stream live.
 
-use std::time::Duration;
-
 use crate::clock::Clock;
 use crate::error::Phase;
 use crate::net::testing::*;
@@ -90,7 +88,7 @@ fn first_token_runs_on_a_pooled_connection_and_past_the_head() {
         peer.write(SSE_HEAD)?;
         loop {
             peer.chunk(": ping\n\n")?;
-            std::thread::sleep(Duration::from_millis(40));
+            sleep_ms(40);
         }
     });
     assert_eq!(fetch(post(&server.url(), "{}")).1, Ok(()));
@@ -102,7 +100,7 @@ fn first_token_runs_on_a_pooled_connection_and_past_the_head() {
 #[test]
 fn first_token_covers_a_stalled_upload() {
     let server = Server::start(|_| {
-        std::thread::sleep(Duration::from_secs(2));
+        sleep_ms(2000);
         Ok(())
     });
     let mut request = limited(&server.url(), |limits| limits.first_token = ms(LIMIT));
@@ -116,10 +114,10 @@ fn idle_is_not_reset_by_pings() {
         peer.request()?;
         peer.write(SSE_HEAD)?;
         peer.chunk("data: first\n\n")?;
-        std::thread::sleep(Duration::from_millis(40));
+        sleep_ms(40);
         loop {
             peer.chunk(": ping\n\n")?;
-            std::thread::sleep(Duration::from_millis(40));
+            sleep_ms(40);
         }
     });
     times_out(
@@ -138,7 +136,7 @@ fn a_healthy_stream_outlives_idle_and_ends_at_total() {
         peer.write(SSE_HEAD)?;
         loop {
             peer.chunk("data: token\n\n")?;
-            std::thread::sleep(Duration::from_millis(20));
+            sleep_ms(20);
         }
     });
     let request = limited(&server.url(), |limits| {
@@ -171,14 +169,14 @@ fn a_full_sink_is_not_idleness_of_the_peer() {
         peer.request()?;
         peer.write(SSE_HEAD)?;
         peer.chunk("data: a\n\n")?;
-        std::thread::sleep(Duration::from_millis(300));
+        sleep_ms(300);
         peer.chunk("data: b\n\n")?;
         peer.write("0\r\n\r\n")
     });
     let request = limited(&server.url(), |limits| limits.idle = ms(100));
     let (got, call) = start_with(request, |_| Flow::Full);
     got.until(|got| got.deliveries == 1);
-    std::thread::sleep(Duration::from_millis(350));
+    sleep_ms(350);
     assert!(got.look(|got| got.outcome.is_none()));
     call.resume();
     got.until(|got| got.deliveries == 2);

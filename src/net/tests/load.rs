@@ -44,7 +44,7 @@ fn late_cancels_do_not_hit_the_next_call_on_the_connection() {
                     // The body came in one piece, so its connection is in the pool while the
                     // sink takes its time, and the cancel comes before the call has ended.
                     let (got, call) = start_with(get(&url), |_| {
-                        std::thread::sleep(Duration::from_millis(2));
+                        sleep_ms(2);
                         Flow::Content
                     });
                     got.until(|got| got.deliveries > 0);
@@ -75,7 +75,7 @@ fn two_hundred_streams_at_once_end_properly() {
         peer.write(SSE_HEAD)?;
         for n in 0..10 {
             peer.chunk(&format!("data: {n}\n\n"))?;
-            std::thread::sleep(Duration::from_millis(20));
+            sleep_ms(20);
         }
         peer.write("0\r\n\r\n")
     });
@@ -94,7 +94,7 @@ fn cancelling_two_hundred_streams_is_quick() {
         peer.write(SSE_HEAD)?;
         loop {
             peer.chunk("data: token\n\n")?;
-            std::thread::sleep(Duration::from_millis(50));
+            sleep_ms(50);
         }
     });
     let running: Vec<_> = (0..200).map(|_| start(get(&server.url()))).collect();
@@ -143,7 +143,7 @@ fn a_full_sink_stops_the_reading() {
     });
     let (got, call) = start_with(get(&server.url()), |_| Flow::Full);
     got.until(|got| got.deliveries == 1);
-    std::thread::sleep(Duration::from_millis(200));
+    sleep_ms(200);
     assert!(got.look(|got| got.deliveries) == 1, "it was read on");
     // What the kernel buffers on both sides, and no more.
     assert!(sent.load(Ordering::SeqCst) < WHOLE);

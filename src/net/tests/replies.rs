@@ -176,7 +176,7 @@ fn a_reset_is_not_the_end_of_a_body() {
     let server = Server::start(|peer| {
         peer.request()?;
         peer.write("HTTP/1.1 200 OK\r\n\r\nhalf")?;
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        sleep_ms(50);
         // Closing with this set resets the connection.
         rustix::net::sockopt::set_socket_linger(&peer.stream, Some(Default::default()))?;
         Ok(())

@@ -88,9 +88,11 @@ fn who_is_not_trusted_is_told_apart() {
         assert_eq!(server.requests(), 0);
         seen.push(why);
     };
-    let server = replying(authority.serves("127.0.0.1", |_| {}));
-    let request = get(&https(&server));
-    refused(server, request, "UnknownIssuer");
+    for roots in [Roots::Platform, Roots::Webpki] {
+        let server = replying(authority.serves("127.0.0.1", |_| {}));
+        let request = Request { roots, ..get(&https(&server)) };
+        refused(server, request, "UnknownIssuer");
+    }
     let server = replying(authority.serves("other.test", |_| {}));
     let request = authority.trusted(get(&https(&server)));
     refused(server, request, "not valid for");

@@ -130,6 +130,24 @@ fn idle_is_not_reset_by_pings() {
 }
 
 #[test]
+fn idle_is_nearer_than_the_first_token_limit_it_follows() {
+    let server = Server::start(|peer| {
+        peer.request()?;
+        peer.write(SSE_HEAD)?;
+        // Late enough for the reader to have it, and to sleep until the first-token limit.
+        sleep_ms(50);
+        peer.chunk("data: only\n\n")?;
+        peer.wait_for_close();
+        Ok(())
+    });
+    let request = limited(&server.url(), |limits| {
+        limits.first_token = ms(10_000);
+        limits.idle = ms(LIMIT);
+    });
+    times_out(Phase::Idle, request);
+}
+
+#[test]
 fn a_healthy_stream_outlives_idle_and_ends_at_total() {
     let server = Server::start(|peer| {
         peer.request()?;

@@ -265,3 +265,11 @@ fn a_sink_can_wake_the_owner() {
     assert_eq!(notifier.wait(Some(PATIENCE)), Woke::Ready);
     assert_eq!(notifier.take(), Some(42));
 }
+
+#[test]
+fn a_sink_that_panics_ends_its_call_and_no_other() {
+    let server = Server::replying("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    let (got, _call) = start_with(get(&server.url()), |_| panic!("a sink that panics on purpose"));
+    assert!(matches!(got.outcome(), Err(Failure::Broken(_))));
+    assert_eq!(fetch(get(&server.url())).1, Ok(()));
+}

@@ -1,4 +1,9 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
 pub mod chat;
+pub mod failure;
+pub mod openai;
+pub mod retry;
+pub mod secret;
+pub mod sse;
 pub mod wire;

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod catalog;
 pub mod chat;
 mod exchange;
+pub mod failure;
 mod inbox;
 mod instance;
 #[cfg(feature = "local")]

@@ -57,9 +57,15 @@ impl Content {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     Text(String),
-    ImageUrl { url: String, detail: Option<String> },
+    ImageUrl {
+        url: String,
+        detail: Option<String>,
+    },
     /// Raw bytes, encoded for the wire when sent.
-    Image { data: Vec<u8>, mime_type: String },
+    Image {
+        data: Vec<u8>,
+        mime_type: String,
+    },
     /// A part of a type this module does not know, passed on as it is.
     Other(Value),
 }

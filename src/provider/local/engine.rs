@@ -166,9 +166,9 @@ struct Loaded<'m> {
     name: String,
     options: Options,
     template: Option<Template>,
-    /// Prompt tokens are evaluated this many at a time, and cancel is looked at in between. It
-    /// depends on the model only: other portions would give other rounding errors, and the same
-    /// request other answers.
+    /// Prompt tokens are evaluated this many at a time, and cancel is looked at in between. The
+    /// number is fixed, since other portions would give other rounding errors, and thereby the
+    /// same request other answers.
     portion: usize,
     context: Option<LlamaContext<'m>>,
     /// The prompt whose evaluation the context holds, from its beginning on.
@@ -179,7 +179,7 @@ impl<'m> Loaded<'m> {
     fn new(model: &'m LlamaModel, name: String, options: Options) -> Loaded<'m> {
         Loaded {
             template: template(model),
-            portion: portion(model.n_params()),
+            portion: portion(options.threads),
             model,
             name,
             options,
@@ -405,11 +405,10 @@ fn add(batch: &mut LlamaBatch<'_>, token: LlamaToken, place: usize, output: bool
     batch.add(token, place, &[0], output).map_err(full)
 }
 
-/// Few enough tokens that a small model evaluates them in some 20 ms on one core.
-fn portion(parameters: u64) -> usize {
-    const WORK: u64 = 2_500_000_000;
-    let tokens = (WORK / parameters.max(1)).clamp(4, 64);
-    1 << tokens.ilog2()
+/// Few tokens, so that cancel takes effect soon. On one thread larger portions are hardly faster,
+/// since arithmetic is the limit and not memory.
+fn portion(threads: u32) -> usize {
+    2 * threads.min(32) as usize
 }
 
 fn template(model: &LlamaModel) -> Option<Template> {
@@ -565,12 +564,5 @@ mod tests {
         let seen: Vec<_> = calls.iter().map(|c| (&*c.name, &*c.arguments_json)).collect();
         assert_eq!(seen, [("add", r#"{"a":1}"#), ("now", "{}")]);
         assert!(parse_tool_calls("{\"name\": ").is_none());
-    }
-
-    #[test]
-    fn portions_shrink_with_the_model() {
-        assert_eq!(portion(134_515_008), 16);
-        assert_eq!(portion(7_000_000_000), 4);
-        assert_eq!(portion(0), 64);
     }
 }

@@ -10,6 +10,15 @@ use once_cell::sync::Lazy;
 pub struct Moment(u64);
 
 impl Moment {
+    /// When the clock started.
+    pub const START: Moment = Moment(0);
+
+    /// As [`Moment::after_ms`], with fractions; negative and undefined spans are none.
+    #[must_use]
+    pub fn after_float_ms(self, ms: f64) -> Moment {
+        self.after(Duration::try_from_secs_f64(ms.max(0.0) / 1e3).unwrap_or(Duration::MAX))
+    }
+
     #[must_use]
     pub fn after(self, duration: Duration) -> Moment {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

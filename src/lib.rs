@@ -6,4 +6,5 @@ pub mod clock;
 pub mod error;
 pub mod net;
 pub mod provider;
+pub mod shape;
 pub mod value;

@@ -4,10 +4,35 @@
 //! The core sees plain data only ([`Request`], [`Head`], [`Failure`]); ureq stays behind
 //! [`Transport`].
 
+use std::fmt;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
 use crate::error::Phase;
+
+mod agents;
+mod ctl;
+mod dial;
+mod flight;
+mod http;
+mod names;
+mod notify;
+mod poller;
+mod process;
+mod proxy;
+mod race;
+mod reader;
+mod sock;
+mod stream;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod workers;
+
+pub use http::Http;
+pub use notify::{Notifier, Waker, Woke};
 
 /// One HTTP request, complete.
 #[derive(Clone)]
@@ -38,14 +63,25 @@ pub struct Limits {
     pub total: Option<Moment>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub enum Proxy {
-    /// ALL_PROXY, HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+    /// HTTPS_PROXY or HTTP_PROXY as the URL's scheme says, ALL_PROXY, NO_PROXY, in either case.
+    /// Loopback addresses are reached directly.
     #[default]
     Environment,
     None,
     /// `http://host:port`, with `user:password@` if needed.
     Url(String),
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Proxy::Environment => "Environment",
+            Proxy::None => "None",
+            Proxy::Url(_) => "Url(***)",
+        })
+    }
 }
 
 /// Which certificate authorities are trusted.
@@ -114,6 +150,24 @@ pub enum Failure {
     Malformed(String),
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Cancelled => f.write_str("cancelled"),
+            Failure::Timeout(phase) => write!(f, "timeout ({})", phase.name()),
+            Failure::Invalid(why) => f.write_str(why),
+            Failure::Dns(why) => write!(f, "name lookup failed: {why}"),
+            Failure::Connect(why) => write!(f, "cannot connect: {why}"),
+            Failure::Tls(why) => write!(f, "TLS: {why}"),
+            Failure::Broken(why) => write!(f, "connection broken: {why}"),
+            Failure::TooLarge(most) => write!(f, "the answer is larger than {most} bytes"),
+            Failure::Malformed(why) => write!(f, "not an HTTP answer: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
 /// Starts requests. The built-in one is `http::Http`; tests and users may bring another.
 pub trait Transport: Send + Sync {
     fn start(&self, request: Request, sink: Box<dyn Sink>) -> Box<dyn Call>;
@@ -125,4 +179,10 @@ pub trait Call: Send + Sync {
     fn cancel(&self);
     /// Goes on reading after the sink said [`Flow::Full`].
     fn resume(&self);
+}
+
+/// Locks a mutex of this module. They are std's, not parking_lot's: those share one process-wide
+/// table of queues, which a fork could catch locked. A panic under one leaves plain data behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -23,8 +23,24 @@ pub enum Data {
     Slot(Slot),
     List(Vec<Data>),
     Record(Record),
+    /// A Lua table with members added; the table itself is not written.
+    Patched(Slot, Vec<Patch>),
     /// Several results of one call.
     Many(Vec<Data>),
+}
+
+/// A member to add somewhere inside a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch {
+    pub path: Vec<Key>,
+    pub value: Value,
+}
+
+/// One step of a path. Indices count from 0, as in JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Key {
+    Name(String),
+    Index(usize),
 }
 
 /// A result table with named fields, in the order they were set.

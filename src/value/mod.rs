@@ -6,7 +6,7 @@ pub mod json;
 mod slot;
 pub mod tape;
 
-pub use data::{Data, Record};
+pub use data::{Data, Key, Patch, Record};
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};
 

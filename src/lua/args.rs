@@ -1,0 +1,95 @@
+//! The arguments of one call, checked against the declaration before an operation sees them.
+
+use crate::error::{Error, Result};
+use crate::shape::{Check, Kind, Options, Shape};
+use crate::value::{Kind as Tag, Ref, Slot, Tape};
+
+use super::bridge::{Function, Param};
+
+/// Where an argument stands: on the tape, by reference, or both.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub node: Option<usize>,
+    pub slot: Option<Slot>,
+}
+
+pub struct Args<'t> {
+    tape: &'t Tape,
+    places: &'t [Place],
+    params: &'static [Param],
+}
+
+impl<'t> Args<'t> {
+    /// Checks every argument; the first violation is the error.
+    pub fn check(function: &'static Function, tape: &'t Tape, places: &'t [Place], check: Check) -> Result<Args<'t>> {
+        let args = Args { tape, places, params: function.params };
+        for (i, param) in function.params.iter().enumerate() {
+            args.check_one(i, param, check)?;
+        }
+        Ok(args)
+    }
+
+    fn check_one(&self, i: usize, param: &'static Param, check: Check) -> Result<()> {
+        if let Some(value) = self.get(i) {
+            let named = |e: Error| if nested(&e, param) { e } else { e.at(&argument(i)) };
+            return check.value(value, &param.kind, param.name).map_err(named);
+        }
+        if param.optional || self.slot(i).is_some() || matches!(param.kind, Kind::Any) {
+            return Ok(());
+        }
+        let expected = param.kind.describe();
+        Err(Error::invalid(format!("{}: {}: expected {expected}, got nil", argument(i), param.name)))
+    }
+
+    /// An argument by position; `None` if it is absent, nil or null.
+    pub fn get(&self, i: usize) -> Option<Ref<'t>> {
+        let node = self.places.get(i)?.node?;
+        self.tape.at(node).filter(|value| !value.is_null())
+    }
+
+    /// The argument's Lua value, where its parameter is read by reference.
+    pub fn slot(&self, i: usize) -> Option<Slot> {
+        self.places.get(i)?.slot.clone()
+    }
+
+    pub fn text(&self, i: usize) -> Option<&'t str> {
+        self.get(i)?.as_str()
+    }
+
+    pub fn int(&self, i: usize) -> Option<i64> {
+        let value = self.get(i)?;
+        value.as_i64().or_else(|| value.as_f64().map(|n| n as i64))
+    }
+
+    /// An id, name, or the `id` of a table that `get` or `get_info` returned.
+    pub fn id(&self, i: usize) -> String {
+        self.get(i).and_then(id_of).unwrap_or_default()
+    }
+
+    pub fn options(&self, i: usize, shape: &'static Shape) -> Options<'t> {
+        Options::new(self.get(i).filter(|value| value.is_object()), shape)
+    }
+
+    /// How many parameters the function declares.
+    pub fn len(&self) -> usize {
+        self.params.len()
+    }
+}
+
+/// The id in a string or in a table with an `id`.
+pub fn id_of(value: Ref<'_>) -> Option<String> {
+    match value.kind() {
+        Tag::Str => value.as_str().map(str::to_owned),
+        _ => value.get("id")?.as_str().map(str::to_owned),
+    }
+}
+
+fn argument(i: usize) -> String {
+    format!("argument #{}", i + 1)
+}
+
+/// A path that leads into the argument says enough; the number would only be noise.
+fn nested(error: &Error, param: &Param) -> bool {
+    let rest = error.message().strip_prefix(param.name).unwrap_or_default();
+    rest.starts_with('.') || rest.starts_with('[')
+}

@@ -1,0 +1,139 @@
+//! What a bridge, a function and a constant table are: static data that the dispatcher, `help`,
+//! the reference, the stubs and the coverage check all read.
+//!
+//! A new bridge is a file with one [`Bridge`] and a line in `bridges/mod.rs`.
+
+use once_cell::sync::Lazy;
+
+use crate::error::{Code, Result};
+use crate::runtime::Runtime;
+use crate::shape::Kind;
+use crate::step::Start;
+use crate::value::Data;
+
+use super::args::Args;
+
+pub struct Bridge {
+    /// Empty for the functions of the module itself.
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub functions: &'static [Function],
+    pub constants: &'static [Constants],
+}
+
+/// A read-only table of strings, as `agent.State`.
+pub struct Constants {
+    pub name: &'static str,
+    pub members: &'static [(&'static str, &'static str)],
+}
+
+pub struct Function {
+    pub name: &'static str,
+    pub params: &'static [Param],
+    /// Name and LuaCATS type of each result.
+    pub returns: &'static [(&'static str, &'static str)],
+    /// What it does, in sentences; the first one is the summary.
+    pub doc: &'static str,
+    /// Besides `invalid_argument`, which every function may raise.
+    pub errors: &'static [Code],
+    pub effect: Effect,
+    /// Lua that runs as it stands after `local zigllms = require("zigllms")`.
+    pub example: &'static str,
+    pub run: Run,
+}
+
+/// What a call touches: memoization, batching and the reference read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Pure,
+    Reads(&'static str),
+    Writes(&'static str),
+    /// Network, user code or time.
+    Outside,
+}
+
+pub enum Run {
+    /// Answers at once.
+    Now(fn(&mut Runtime, &Args<'_>) -> Result<Data>),
+    /// Waits: the operation is driven by `drive.lua`, in the three faces of such a call.
+    Waits(fn(&mut Runtime, &Args<'_>) -> Result<Start>),
+    /// Implemented in `drive.lua` or `module.lua` under its full name; arguments are checked first.
+    Lua,
+}
+
+pub struct Param {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub optional: bool,
+    pub read: Read,
+}
+
+/// How an argument crosses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Plain data; functions, threads and userdata in it are conversion errors.
+    Data,
+    /// A table of options: functions and userdata pass by reference.
+    Options,
+    /// Plain data, and the value itself by reference.
+    Both,
+    /// Not looked into.
+    Reference,
+}
+
+impl Param {
+    pub const fn new(name: &'static str, kind: Kind) -> Param {
+        Param { name, kind, optional: false, read: Read::Options }
+    }
+
+    #[must_use]
+    pub const fn optional(mut self) -> Param {
+        self.optional = true;
+        self
+    }
+
+    #[must_use]
+    pub const fn read(mut self, read: Read) -> Param {
+        self.read = read;
+        self
+    }
+}
+
+impl Function {
+    /// `create(config) → agent_id`
+    pub fn signature(&self) -> String {
+        let mark = |p: &Param| format!("{}{}", p.name, if p.optional { "?" } else { "" });
+        let params: Vec<_> = self.params.iter().map(mark).collect();
+        let returns: Vec<_> = self.returns.iter().map(|(name, _)| *name).collect();
+        let arrow = if returns.is_empty() { "" } else { " → " };
+        format!("{}({}){arrow}{}", self.name, params.join(", "), returns.join(", "))
+    }
+
+    pub fn waits(&self) -> bool {
+        matches!(self.run, Run::Waits(_))
+    }
+}
+
+impl Bridge {
+    /// `agent.create`; `sleep` for the module's own functions.
+    pub fn full_name(&self, function: &Function) -> String {
+        if self.name.is_empty() {
+            return function.name.to_owned();
+        }
+        format!("{}.{}", self.name, function.name)
+    }
+}
+
+/// A function with its bridge and its number: what a native closure points to.
+pub struct Entry {
+    pub bridge: &'static Bridge,
+    pub function: &'static Function,
+    pub number: usize,
+}
+
+/// Every function of every bridge, numbered in order of declaration.
+pub static ENTRIES: Lazy<Vec<Entry>> = Lazy::new(|| {
+    let all = super::bridges::BRIDGES.iter();
+    let pairs = all.flat_map(|bridge| bridge.functions.iter().map(move |f| (*bridge, f)));
+    pairs.enumerate().map(|(number, (bridge, function))| Entry { bridge, function, number }).collect()
+});

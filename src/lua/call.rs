@@ -1,0 +1,121 @@
+//! THE dispatcher: every public function passes here, whatever bridge it belongs to.
+//!
+//! It checks the arguments against the declaration, runs the operation, counts, and turns a panic
+//! into an error of code `internal`. No Lua is touched: reading came before, pushing comes after.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+
+use once_cell::sync::Lazy;
+
+use crate::error::{Error, Result};
+use crate::runtime::Runtime;
+use crate::shape::Check;
+use crate::step::Start;
+use crate::value::Data;
+
+use super::args::Args;
+use super::bridge::{Entry, Run};
+use super::drive::{self, Action};
+use super::instance::{Frame, Instance};
+
+/// Runs a function that answers at once.
+pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
+    let started = instance.runtime.config.profiling.then(|| instance.runtime.clock.now());
+    instance.metrics.called(entry.number);
+    frame.action = match guarded(|| answer(instance, entry, frame)) {
+        Ok(data) => Action::Return(data),
+        Err(error) => {
+            instance.metrics.failed(entry.number);
+            Action::Raise(error)
+        }
+    };
+    if let Some(started) = started {
+        let ms = instance.runtime.clock.now().ms_since(started);
+        instance.metrics.took(entry.number, ms);
+    }
+}
+
+fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> Result<Data> {
+    if entry.bridge.name.is_empty() && entry.function.name == "metrics" {
+        let args = checked(&instance.runtime, entry, frame)?;
+        return Ok(super::bridges::module::metrics(instance, &args));
+    }
+    let runtime = &mut instance.runtime;
+    let args = checked(runtime, entry, frame)?;
+    match entry.function.run {
+        Run::Now(run) => run(runtime, &args),
+        Run::Waits(_) | Run::Lua => Err(Error::internal("called as if it answered at once")),
+    }
+}
+
+/// Checks the arguments of a function that is written in Lua.
+pub fn check(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
+    instance.metrics.called(entry.number);
+    frame.action = match guarded(|| checked(&instance.runtime, entry, frame).map(drop)) {
+        Ok(()) => Action::Return(Data::Many(Vec::new())),
+        Err(error) => {
+            instance.metrics.failed(entry.number);
+            Action::Raise(error)
+        }
+    };
+}
+
+/// Sets up a call that waits; `drive.lua` goes on from there.
+pub fn start(instance: &mut Instance, entry: &'static Entry, parent: u64, frame: &mut Frame) {
+    instance.metrics.called(entry.number);
+    frame.action = match guarded(|| set_up(&mut instance.runtime, entry, frame)) {
+        Ok(start) => drive::started(instance, entry, start, parent, frame),
+        Err(error) => {
+            instance.metrics.failed(entry.number);
+            Action::Raise(error)
+        }
+    };
+}
+
+fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Result<Start> {
+    let args = checked(runtime, entry, frame)?;
+    match entry.function.run {
+        Run::Waits(run) => run(runtime, &args),
+        Run::Now(_) | Run::Lua => Err(Error::internal("called as if it waited")),
+    }
+}
+
+/// The arguments, or what reading or checking them found wrong.
+fn checked<'f>(runtime: &Runtime, entry: &'static Entry, frame: &'f mut Frame) -> Result<Args<'f>> {
+    if let Some(error) = frame.error.take() {
+        return Err(error);
+    }
+    let check = Check { strict: runtime.config.strict };
+    Args::check(entry.function, &frame.tape, &frame.places, check)
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Silences the default panic message for panics that become Lua errors. The hook belongs to this
+/// module's own copy of the standard library; it is set at the first call, not at `require`.
+static QUIET: Lazy<()> = Lazy::new(|| {
+    let loud = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !GUARDED.get() {
+            loud(info);
+        }
+    }));
+});
+
+/// Runs Rust code so that a panic becomes an error: the host process must never abort.
+pub fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    Lazy::force(&QUIET);
+    let before = GUARDED.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+    GUARDED.set(before);
+    outcome.unwrap_or_else(|payload| Err(Error::internal(panic_text(payload.as_ref()))))
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("defect in zigllms: {}", text.unwrap_or("unknown panic"))
+}

@@ -1,0 +1,264 @@
+//! Steps machines for `drive.lua` and says in plain data what it is to do next.
+
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Call, Face, Operation, Outcome, Output, Start, Step, Token};
+use crate::tasks::Next;
+use crate::value::Data;
+
+use super::bridge::Entry;
+use super::call::guarded;
+use super::instance::{Frame, Instance};
+use super::metrics::Open;
+
+/// What a native call ends with.
+#[derive(Default)]
+pub enum Action {
+    #[default]
+    Nothing,
+    Return(Data),
+    Raise(Error),
+    /// For `drive.lua`: a verb and its operands.
+    Verb(Verb, Data),
+    /// The operation failed; `drive.lua` raises the error where the caller waits.
+    Fail(Error),
+}
+
+/// First result of `step`; `drive.lua` has a function for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Done = 1,
+    Fail = 2,
+    Wait = 3,
+    Call = 4,
+    Run = 5,
+    Fork = 6,
+    Emit = 7,
+}
+
+/// Registers a call that waits; answers token, face, sink, deadline, name, subject.
+pub fn started(instance: &mut Instance, entry: &'static Entry, start: Start, parent: Token, frame: &Frame) -> Action {
+    let runtime = &mut instance.runtime;
+    let since = runtime.config.profiling.then(|| runtime.clock.now());
+    let face = match start.face {
+        Face::Plain => Data::Nil,
+        Face::Handle => Data::Bool(true),
+        Face::Blocking => Data::Bool(false),
+        Face::Yield => Data::from("yield"),
+    };
+    let labels = labels(&start.operation);
+    let token = runtime.tasks.start(start.operation, parent, false);
+    let open = Open { number: entry.number, origin: frame.origin.clone(), since };
+    instance.metrics.open.insert(token, open);
+    let mut values = vec![Data::from(token), face, Data::from(start.sink)];
+    values.extend(labels);
+    Action::Return(Data::Many(values))
+}
+
+/// Deadline in clock milliseconds, name and subject of an operation.
+fn labels(operation: &Operation) -> [Data; 3] {
+    [
+        Data::from(operation.deadline.map(ms)),
+        Data::from(operation.name),
+        Data::from(operation.subject.clone()),
+    ]
+}
+
+/// A moment as `drive.lua` counts: milliseconds of the clock.
+pub fn ms(moment: Moment) -> f64 {
+    moment.ms_since(Moment::START)
+}
+
+/// Steps a machine once.
+pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
+    let runtime = &mut instance.runtime;
+    match advance(runtime, token, outcome) {
+        Ok(Step::Done(output)) => ended(instance, token, Ok(output)),
+        Ok(Step::Wait(until)) => wait(token, until),
+        Ok(Step::Call(call)) => Action::Verb(Verb::Call, calling(call)),
+        Ok(Step::Run(operation)) => Action::Verb(Verb::Run, child(runtime, token, operation)),
+        Ok(Step::Fork(operations, limit)) => fork(runtime, token, operations, limit),
+        Ok(Step::Emit) => Action::Verb(Verb::Emit, Data::Many(Vec::new())),
+        Err(error) => ended(instance, token, Err(error)),
+    }
+}
+
+/// Takes the machine out while it is stepped, so that nothing can step it twice.
+fn advance(runtime: &mut Runtime, token: Token, outcome: Outcome) -> Result<Step> {
+    let gone = || Error::internal("stepped an operation that has ended");
+    let running = runtime.tasks.get_mut(token).ok_or_else(gone)?;
+    let mut machine = running.machine.take().ok_or_else(gone)?;
+    let result = guarded(|| machine.step(runtime, token, outcome));
+    if !matches!(result, Ok(Step::Done(_)) | Err(_))
+        && let Some(running) = runtime.tasks.get_mut(token)
+    {
+        running.machine = Some(machine);
+    }
+    result
+}
+
+fn wait(token: Token, until: Option<Moment>) -> Action {
+    Action::Verb(Verb::Wait, Data::Many(vec![Data::from(token), Data::from(until.map(ms))]))
+}
+
+/// Operands: limit, info, function, argument.
+fn calling(call: Call) -> Data {
+    Data::Many(vec![
+        Data::from(call.limit.map(ms)),
+        call.info.map_or(Data::Nil, Data::Record),
+        Data::Slot(call.function),
+        call.argument,
+    ])
+}
+
+/// Operands: token, deadline, name, subject.
+fn child(runtime: &mut Runtime, parent: Token, operation: Operation) -> Data {
+    let mut values = vec![Data::Nil];
+    values.extend(labels(&operation));
+    let token = runtime.tasks.start(operation, parent, true);
+    if let Some(running) = runtime.tasks.get_mut(parent) {
+        running.children.push(token);
+    }
+    values[0] = Data::from(token);
+    Data::Many(values)
+}
+
+/// Operands: limit, and a list of what `Run` has as operands.
+fn fork(runtime: &mut Runtime, parent: Token, operations: Vec<Operation>, limit: usize) -> Action {
+    let children = operations.into_iter().map(|operation| child(runtime, parent, operation));
+    let children: Vec<Data> = children.collect();
+    Action::Verb(Verb::Fork, Data::Many(vec![Data::from(limit), Data::List(children)]))
+}
+
+/// An inner machine's output waits for its parent; an outer one's goes to Lua.
+fn ended(instance: &mut Instance, token: Token, output: Result<Output>) -> Action {
+    let inner = instance.runtime.tasks.get_mut(token).filter(|running| running.inner);
+    if let Some(running) = inner {
+        let failed = output.is_err();
+        running.output = Some(output);
+        return Action::Verb(if failed { Verb::Fail } else { Verb::Done }, Data::Many(Vec::new()));
+    }
+    instance.runtime.tasks.remove(token);
+    close(instance, token, output.is_err());
+    match output {
+        Ok(output) => Action::Verb(Verb::Done, output.into_data()),
+        Err(error) => Action::Fail(error),
+    }
+}
+
+/// Counts the end of a call.
+fn close(instance: &mut Instance, token: Token, failed: bool) {
+    let Some(open) = instance.metrics.open.get(&token) else { return };
+    let (number, since) = (open.number, open.since);
+    if failed {
+        instance.metrics.failed(number);
+    } else {
+        instance.metrics.open.remove(&token);
+    }
+    if let Some(since) = since {
+        let ms = instance.runtime.clock.now().ms_since(since);
+        instance.metrics.took(number, ms);
+    }
+}
+
+/// What the children of a machine ended with, in order.
+pub fn outputs(runtime: &mut Runtime, token: Token) -> Vec<Result<Output>> {
+    let children = runtime.tasks.get_mut(token).map(|r| std::mem::take(&mut r.children));
+    children.unwrap_or_default().into_iter().map(|child| output(runtime, child)).collect()
+}
+
+fn output(runtime: &mut Runtime, child: Token) -> Result<Output> {
+    let output = runtime.tasks.get_mut(child).and_then(|running| running.output.take());
+    runtime.abandon(child);
+    output.unwrap_or_else(|| Err(Error::new(crate::error::Code::Cancelled, "not finished")))
+}
+
+/// A function for `drive.lua` that takes numbers and gives plain data.
+pub struct Native {
+    pub name: &'static str,
+    pub run: fn(&mut Instance, Numbers) -> Result<Data>,
+}
+
+/// Numeric arguments; absent ones are NaN.
+pub type Numbers = [f64; 3];
+
+pub static NATIVES: &[Native] = &[
+    Native { name: "now", run: |i, _| Ok(Data::Num(ms(i.runtime.clock.now()))) },
+    Native { name: "token", run: |i, _| Ok(Data::from(i.runtime.tasks.token())) },
+    Native { name: "post", run: |i, n| i.runtime.tasks.post(n[0] as u64).map(|()| Data::Nil) },
+    Native { name: "timer", run: timer },
+    Native { name: "ready", run: ready },
+    Native { name: "abandon", run: abandon },
+    Native { name: "pipe_open", run: |i, _| Ok(Data::from(i.runtime.tasks.open_pipe())) },
+    Native { name: "pipe_put", run: pipe_put },
+    Native { name: "pipe_bytes", run: pipe_bytes },
+    Native { name: "pipe_take", run: pipe_take },
+    Native { name: "pipe_close", run: pipe_close },
+    Native { name: "chunk", run: chunk },
+    Native { name: "fd", run: fd },
+];
+
+/// timer(token, at_ms)
+fn timer(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let at = Moment::START.after_float_ms(numbers[1]);
+    instance.runtime.tasks.timer(at, numbers[0] as u64);
+    Ok(Data::Nil)
+}
+
+/// ready(timeout_ms?) → token | nil, interrupted; without a number it waits as long as it takes.
+fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let runtime = &mut instance.runtime;
+    let limit = (!numbers[0].is_nan()).then(|| runtime.clock.now().after_float_ms(numbers[0]));
+    Ok(match runtime.tasks.next(&runtime.clock, limit)? {
+        Next::Token(token) => Data::from(token),
+        Next::Nothing => Data::Nil,
+        Next::Interrupted => Data::Many(vec![Data::Nil, Data::Bool(true)]),
+    })
+}
+
+/// abandon(token): ends an operation whose caller is gone.
+fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let token = numbers[0] as u64;
+    instance.metrics.open.remove(&token);
+    instance.metrics.cancelled += 1;
+    instance.runtime.abandon(token);
+    Ok(Data::Nil)
+}
+
+/// pipe_put(pipe, token) → bytes waiting in the pipe
+fn pipe_put(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let chunk = take_chunk(&mut instance.runtime, numbers[1] as u64);
+    let pipe = instance.runtime.tasks.pipe(numbers[0] as u64);
+    let bytes = chunk.zip(pipe).map_or(0, |(chunk, pipe)| pipe.put(chunk));
+    Ok(Data::from(bytes))
+}
+
+fn pipe_bytes(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let pipe = instance.runtime.tasks.pipe(numbers[0] as u64);
+    Ok(Data::from(pipe.map_or(0, |pipe| pipe.bytes())))
+}
+
+fn pipe_take(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let pipe = instance.runtime.tasks.pipe(numbers[0] as u64);
+    Ok(pipe.and_then(crate::chunk::Pipe::take).unwrap_or(Data::Nil))
+}
+
+fn pipe_close(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    instance.runtime.tasks.close_pipe(numbers[0] as u64);
+    Ok(Data::Nil)
+}
+
+/// chunk(token, index) → the chunk that a stream callback gets
+fn chunk(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let chunk = take_chunk(&mut instance.runtime, numbers[0] as u64);
+    Ok(chunk.map_or(Data::Nil, |chunk| chunk.to_data(numbers[1] as u64)))
+}
+
+fn take_chunk(runtime: &mut Runtime, token: Token) -> Option<crate::chunk::Chunk> {
+    runtime.tasks.get_mut(token)?.machine.as_mut()?.chunk()
+}
+
+fn fd(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    Ok(Data::from(i64::from(instance.runtime.tasks.notifier()?.raw_fd())))
+}

@@ -1,0 +1,73 @@
+-- The metatables of error objects and responses, and what is known about a raised value.
+local core = ...
+
+local getmetatable, rawget, setmetatable, tostring, type = getmetatable, rawget, setmetatable, tostring, type
+local pcall, format = pcall, string.format
+
+local error_mt, response_mt = core.metas[1], core.metas[2]
+
+local function line(err)
+  local place = err.where and err.where .. ": " or ""
+  local func = err.func and "zigllms." .. (err.bridge and err.bridge .. "." or "") .. err.func .. ": " or ""
+  return format("%s%s%s [%s]", place, func, tostring(err.message), tostring(err.code))
+end
+
+local methods = {}
+
+function methods.is(err, code)
+  return rawget(err, "code") == code
+end
+
+error_mt.__name = "zigllms.error"
+error_mt.__index = methods
+error_mt.__tostring = line
+
+function error_mt.__concat(left, right)
+  return tostring(left) .. tostring(right)
+end
+
+response_mt.__name = "zigllms.response"
+
+function response_mt.__tostring(response)
+  return tostring(response.content or "")
+end
+
+response_mt.__concat = error_mt.__concat
+
+core.metas[3].__jsontype = "array"
+core.metas[4].__jsontype = "object"
+
+local function is_error(value)
+  return type(value) == "table" and getmetatable(value) == error_mt
+end
+
+core.is_error = is_error
+
+-- Text of a raised value, and its code if it is one of our errors.
+function core.describe(err)
+  if is_error(err) then
+    return tostring(rawget(err, "message")), rawget(err, "code")
+  end
+  local ok, text = pcall(tostring, err)
+  return ok and type(text) == "string" and text or type(err)
+end
+
+-- An error object; `fields` may hold any of the optional fields of an error.
+function core.new_error(code, message, fields)
+  local err = { code = code, message = message, retryable = false, where = core.position() }
+  if err.where == "" then
+    err.where = nil
+  end
+  for key, value in pairs(fields or {}) do
+    err[key] = value
+  end
+  return setmetatable(err, error_mt)
+end
+
+-- What a user function raised, as the caller of the operation sees it: our errors pass through.
+function core.wrap(err, what)
+  if is_error(err) then
+    return err
+  end
+  return core.new_error("callback_error", what .. " failed: " .. core.describe(err), { cause = err })
+end

@@ -1,0 +1,371 @@
+-- Handles: calls that go on by themselves, and the functions that combine them.
+local core = ...
+
+local join, launch, now, results, task_of = core.join, core.launch, core.now, core.results, core.task
+local pipe_close, pipe_open, pipe_take, suspend = core.pipe_close, core.pipe_open, core.pipe_take, core.suspend
+local error, next, pcall, type = error, next, pcall, type
+local unpack = table.unpack or unpack -- luacheck: ignore
+
+local handle_mt = core.metas[5]
+local closes = _VERSION == "Lua 5.4" -- generic `for` has a closing value
+local methods = {}
+local counter = 0
+
+-- Instances of one Lua state share the metatable, so a method belongs to its task, not to `core`.
+local function own(handle, name)
+  local task = task_of(handle)
+  if not task then
+    core.raise("invalid_argument", name .. ": expected a handle, got " .. type(handle))
+  end
+  return task
+end
+
+local function state(task)
+  if not task.done then
+    return "running"
+  elseif task.ok then
+    return "completed"
+  elseif core.is_error(task.values[1]) and task.values[1].code == "cancelled" then
+    return "cancelled"
+  end
+  return "failed"
+end
+
+local function adopt(task)
+  counter = counter + 1
+  task.id = "op_" .. counter
+  task.core = core
+  return core.handle(task)
+end
+
+-- Runs an operation by itself; its chunks wait in a pipe until somebody reads them.
+function core.detach(context, face, name, subject, machine)
+  local task
+  local sink = context.sink
+  if not sink then
+    sink = { task = { pipe = pipe_open(), joiners = {} } }
+    context.sink = sink
+  end
+  task = launch(context, core.operation, context, name, subject, machine)
+  if sink.task then
+    -- What arrived before the task was known stays in the same pipe.
+    task.pipe, task.reader, task.writer = sink.task.pipe, sink.task.reader, sink.task.writer
+    sink.task = task
+  end
+  task.observed = sink.fn ~= nil
+  task.goes_on = name == "agent_run"
+  task.is_stream = face == "stream"
+  local handle = adopt(task)
+  if task.is_stream and closes then
+    return handle, nil, nil, handle
+  end
+  return handle
+end
+
+function methods.await(handle)
+  local task = own(handle, "await")
+  task.core.join(task)
+  return results(task)
+end
+
+function methods.wait(handle, timeout_ms)
+  local task = own(handle, "wait")
+  if timeout_ms ~= nil and (type(timeout_ms) ~= "number" or timeout_ms ~= timeout_ms) then
+    core.raise("invalid_argument", "wait: timeout_ms: expected a number, got " .. type(timeout_ms))
+  end
+  return task.core.join(task, timeout_ms and task.core.now() + timeout_ms)
+end
+
+function methods.done(handle)
+  return own(handle, "done").done
+end
+
+function methods.result(handle)
+  local task = own(handle, "result")
+  if task.done and task.ok then
+    return unpack(task.values, 1, task.n)
+  end
+  return nil, state(task), task.done and task.values[1] or nil
+end
+
+function methods.status(handle)
+  return state(own(handle, "status"))
+end
+
+function methods.cancel(handle, reason)
+  local task = own(handle, "cancel")
+  if reason ~= nil and type(reason) ~= "string" then
+    core.raise("invalid_argument", "cancel: reason: expected a string, got " .. type(reason))
+  end
+  return task.core.cancel(task, reason)
+end
+
+function methods.on(handle, fn)
+  local task = own(handle, "on")
+  local mt = type(fn) == "table" and getmetatable(fn)
+  if type(fn) ~= "function" and not (type(mt) == "table" and mt.__call) then
+    core.raise("invalid_argument", "on: expected a function, got " .. type(fn))
+  end
+  local function callback()
+    if task.ok then
+      return true, fn(nil, unpack(task.values, 1, task.n))
+    end
+    return true, fn(task.values[1])
+  end
+  task.observed = true
+  if task.done then
+    task.core.later(callback)
+  else
+    task.callbacks[#task.callbacks + 1] = callback
+  end
+  return handle
+end
+
+local function ended(task)
+  if task.pipe then
+    pipe_close(task.pipe)
+    task.pipe = nil
+  end
+  if not task.ok and not task.reported then
+    task.reported = true
+    error(task.values[1], 0)
+  end
+end
+
+-- The next chunk; nil at the end. A failed stream raises its error once.
+local function next_chunk(task)
+  while task.pipe do
+    local piece = pipe_take(task.pipe)
+    if piece then
+      if task.writer then
+        task.core.later(task.writer)
+      end
+      return piece
+    elseif task.done then
+      return ended(task)
+    end
+    local context = task.core.context() or {}
+    task.reader = task.core.token()
+    suspend(context, task.reader, context.deadline)
+    task.reader = nil
+  end
+end
+
+function methods.iter(handle)
+  local task = own(handle, "iter")
+  if task.is_stream and closes then
+    return handle, nil, nil, handle
+  end
+  return handle
+end
+
+handle_mt.__name = "zigllms.handle"
+
+function handle_mt.__index(handle, key)
+  local task = task_of(handle)
+  return key == "id" and task.id or methods[key]
+end
+
+function handle_mt.__tostring(handle)
+  return task_of(handle).id
+end
+
+function handle_mt.__call(handle)
+  return next_chunk(own(handle, "next chunk"))
+end
+
+function handle_mt.__close(handle)
+  local task = task_of(handle)
+  task.core.cancel(task, "closed")
+end
+
+-- Nobody can see the result any more: its I/O ends. No coroutine is resumed from a finaliser.
+function handle_mt.__gc(handle)
+  local task = task_of(handle)
+  if not task then
+    return
+  end
+  task.released = true
+  if not (task.done or task.observed or task.goes_on or next(task.joiners)) then
+    pcall(task.core.abandon_task, task)
+  end
+  if task.pipe then
+    pcall(task.core.pipe_close, task.pipe)
+  end
+end
+
+handle_mt.__metatable = "zigllms.handle"
+
+local lua = {}
+core.lua = lua
+
+lua.await = methods.await
+
+function lua.sleep(ms)
+  core.pause(now() + ms)
+end
+
+function lua.spawn(fn, ...)
+  local parent = core.context()
+  local task = launch({ parent = parent, deadline = parent and parent.deadline }, function(...)
+    return true, fn(...)
+  end, ...)
+  task.goes_on = true
+  return adopt(task)
+end
+
+function lua.poll(timeout_ms)
+  return core.turn(timeout_ms or 0)
+end
+
+lua.fd = core.fd
+
+local driving = false
+
+local function drive_all(task)
+  while core.unfinished() > 0 or (task and not task.done) do
+    core.turn()
+  end
+end
+
+function lua.run(fn, ...)
+  if driving then
+    core.raise("invalid_state", "zigllms.run is running already: use zigllms.spawn inside it")
+  end
+  driving = true
+  local handle = fn and lua.spawn(fn, ...)
+  local task = handle and task_of(handle)
+  local ok, err = pcall(drive_all, task)
+  driving = false
+  if not ok then
+    if task then
+      core.cancel(task, "interrupted")
+    end
+    error(err, 0)
+  end
+  if task then
+    return results(task)
+  end
+end
+
+-- The leading handles of a list: it ends at the first nil.
+local function handles_of(list, name)
+  local handles = {}
+  for i = 1, #list do
+    local task = task_of(list[i])
+    if list[i] == nil then
+      break
+    elseif not task then
+      core.raise("invalid_argument", name .. ": handles[" .. i .. "]: expected a handle, got " .. type(list[i]))
+    end
+    handles[i] = task
+  end
+  return handles
+end
+
+local function cancel_rest(list, tasks)
+  if not list.keep then
+    for i = 1, #tasks do
+      tasks[i].core.cancel(tasks[i], "another one decided the outcome")
+    end
+  end
+end
+
+-- Waits until one of the tasks ends that `wanted` accepts; returns its index.
+local function first(tasks, wanted)
+  while true do
+    local open = false
+    for i = 1, #tasks do
+      if tasks[i].done and wanted(tasks[i]) then
+        return i
+      end
+      open = open or not tasks[i].done
+    end
+    if not open then
+      return nil
+    end
+    local tok = core.token()
+    for i = 1, #tasks do
+      tasks[i].joiners[tok] = true
+    end
+    local context = core.context() or {}
+    suspend(context, tok, context.deadline)
+    for i = 1, #tasks do
+      tasks[i].joiners[tok] = nil
+    end
+    core.check_stop(context, "waiting")
+  end
+end
+
+local function failed(task)
+  return not task.ok
+end
+
+local function with_index(err, index)
+  if core.is_error(err) then
+    err.details = err.details or {}
+    err.details.index = index
+  end
+  return err
+end
+
+function lua.all(list)
+  local tasks = handles_of(list, "all")
+  local index = first(tasks, failed)
+  if index then
+    cancel_rest(list, tasks)
+    error(with_index(tasks[index].values[1], index), 0)
+  end
+  local values = {}
+  for i = 1, #tasks do
+    values[i] = tasks[i].values[1]
+  end
+  return values
+end
+
+function lua.race(list)
+  local tasks = handles_of(list, "race")
+  if #tasks == 0 then
+    core.raise("invalid_argument", "race: handles: expected at least one handle")
+  end
+  local index = first(tasks, function()
+    return true
+  end)
+  cancel_rest(list, tasks)
+  if failed(tasks[index]) then
+    error(with_index(tasks[index].values[1], index), 0)
+  end
+  return index, tasks[index].values[1]
+end
+
+function lua.new(config)
+  local other = core.new()
+  if config ~= nil then
+    other.configure(config)
+  end
+  return other
+end
+
+lua["try"] = function(fn, ...)
+  local function pack(ok, ...)
+    if ok then
+      return ...
+    end
+    return nil, (...)
+  end
+  return pack(core.guarded(fn, ...))
+end
+
+lua.error = function(code, message, fields)
+  return core.new_error(code, message, fields)
+end
+
+function lua.array(t)
+  return core.mark(t, "array") or core.raise("invalid_argument", "array: the table has a metatable of its own")
+end
+
+function lua.object(t)
+  return core.mark(t, "object") or core.raise("invalid_argument", "object: the table has a metatable of its own")
+end
+
+return core

@@ -1,0 +1,20 @@
+//! The Lua edge: the only rooms that know mlua and the Lua C API.
+//!
+//! A call comes in through `raw.rs`, is read onto the tape by `read.rs`, checked and run by
+//! `call.rs`, and pushed by `push.rs`. A call that waits is handed to `drive.lua`.
+
+mod args;
+mod bridge;
+mod bridges;
+mod call;
+mod drive;
+mod foreign;
+mod instance;
+mod metrics;
+mod open;
+mod push;
+mod raw;
+mod read;
+mod stack;
+
+pub use open::luaopen_zigllms;

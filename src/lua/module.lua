@@ -1,0 +1,126 @@
+-- Puts the module table together from the declarations.
+local core = ...
+
+local error, getmetatable, next, pairs, rawget, setmetatable = error, getmetatable, next, pairs, rawget, setmetatable
+local guarded, tostring, type = core.guarded, tostring, type
+
+local module = {}
+
+-- A method that checks its arguments against the declaration first.
+local function checked(check, implementation)
+  return function(...)
+    check(...)
+    return implementation(...)
+  end
+end
+
+for _, entry in ipairs(core.entries) do
+  local bridge, name, kind, fn = entry[1], entry[2], entry[3], entry[4]
+  if kind == "waits" then
+    fn = core.waits(fn)
+  elseif kind == "lua" then
+    fn = checked(fn, core.lua[name])
+  end
+  if bridge == "" then
+    module[name] = fn
+  else
+    module[bridge] = module[bridge] or {}
+    module[bridge][name] = fn
+  end
+end
+
+local function no_member(name)
+  return function(_, key)
+    core.raise("invalid_argument", name .. ": no member " .. tostring(key))
+  end
+end
+
+local function no_writing(name)
+  return function()
+    core.raise("invalid_argument", name .. " is read-only")
+  end
+end
+
+local sees_pairs = pcall(function()
+  for _ in
+    pairs(setmetatable({}, {
+      __pairs = function()
+        error()
+      end,
+    }))
+  do
+    break
+  end
+end) == false
+
+-- Where `pairs` can be told what to list, members live behind the table, so that also changing one
+-- is seen.
+local function constant_table(name, members)
+  local meta = { __index = no_member(name), __newindex = no_writing(name) }
+  if not sees_pairs then
+    return setmetatable(members, meta)
+  end
+  local missing = meta.__index
+  function meta.__index(t, key)
+    local value = members[key]
+    if value == nil then
+      missing(t, key)
+    end
+    return value
+  end
+  function meta.__pairs()
+    return next, members, nil
+  end
+  return setmetatable({}, meta)
+end
+
+for _, constants in ipairs(core.constants) do
+  local bridge, name, members = constants[1], constants[2], constants[3]
+  local owner = bridge == "" and module or module[bridge]
+  owner[name] = constant_table((bridge == "" and "" or bridge .. ".") .. name, members)
+end
+
+-- The same functions, returning nil and the error object instead of raising.
+local function safe_function(fn)
+  local function pack(ok, ...)
+    if ok then
+      return ...
+    end
+    return nil, (...)
+  end
+  return function(...)
+    return pack(guarded(fn, ...))
+  end
+end
+
+local function safe_tree(tree)
+  local safe = {}
+  for name, value in pairs(tree) do
+    if type(value) == "function" then
+      safe[name] = safe_function(value)
+    elseif type(value) == "table" and getmetatable(value) == nil and name ~= "safe" then
+      safe[name] = safe_tree(value)
+    else
+      safe[name] = value
+    end
+  end
+  return safe
+end
+
+local info = module.info()
+module.version, module._VERSION = info.version, "zigllms " .. info.version
+module.description = "Agents, tools, workflows and language models for Lua, as one native module"
+module.null = core.null
+
+-- Built on first use: most programs use one style only.
+setmetatable(module, {
+  __index = function(t, key)
+    if key == "safe" then
+      local safe = safe_tree(t)
+      t.safe = safe
+      return rawget(t, "safe")
+    end
+  end,
+})
+
+return module

@@ -1,0 +1,239 @@
+//! The front door: `luaopen_zigllms`, and how an instance becomes a module table.
+//!
+//! Requiring starts no thread, takes no lock, opens no file and writes no environment variable.
+
+use std::ffi::{CStr, c_int, c_void};
+
+use mlua::Lua;
+use mlua::ffi::{self, lua_CFunction, lua_State};
+
+use super::bridge::{ENTRIES, Run};
+use super::drive::NATIVES;
+use super::raw;
+use super::stack::{Meta, UPVALUES};
+
+/// Chunks in the order they are loaded; each gets and returns the private table `core`.
+const CHUNKS: &[(&CStr, &str)] = &[
+    (c"=zigllms/errors.lua", include_str!("errors.lua")),
+    (c"=zigllms/drive.lua", include_str!("drive.lua")),
+    (c"=zigllms/handle.lua", include_str!("handle.lua")),
+    (c"=zigllms/module.lua", include_str!("module.lua")),
+];
+
+/// C functions of `core` besides [`NATIVES`].
+const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
+    (c"step", raw::step),
+    (c"raise", raw::raise),
+    (c"position", raw::position),
+    (c"mark", raw::mark),
+    (c"handle", raw::handle),
+    (c"task", raw::task),
+];
+
+/// `require("zigllms")`.
+///
+/// # Safety
+/// Called by Lua's loader with its running state.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn luaopen_zigllms(l: *mut lua_State) -> c_int {
+    unsafe {
+        if let Some(message) = wrong_engine(l) {
+            return ffi::luaL_error(l, c"%s".as_ptr(), message.as_ptr());
+        }
+        // mlua keeps the state it first sees for its error paths. `require` may run in a coroutine
+        // that is collected later, so it must see one that lives as long as the Lua state.
+        let anchor = long_lived(l);
+        let _ = Lua::get_or_init_from_ptr(anchor);
+        Lua::entrypoint1(l, |lua| lua.exec_raw::<mlua::Value>((), |l| module(l)))
+    }
+}
+
+/// lua5.1 and LuaJIT share their symbols, so the loader cannot tell them apart.
+unsafe fn wrong_engine(l: *mut lua_State) -> Option<&'static CStr> {
+    unsafe {
+        ffi::lua_getglobal(l, c"jit".as_ptr());
+        let jit = ffi::lua_type(l, -1) == ffi::LUA_TTABLE;
+        ffi::lua_pop(l, 1);
+        if cfg!(feature = "luajit") && !jit {
+            return Some(c"this zigllms was built for LuaJIT, but Lua 5.1 loads it: build it with the feature lua51");
+        }
+        if cfg!(feature = "lua51") && jit {
+            return Some(c"this zigllms was built for Lua 5.1, but LuaJIT loads it: build it with the feature luajit");
+        }
+        None
+    }
+}
+
+/// The main thread where the engine tells it, else a coroutine that the registry keeps.
+unsafe fn long_lived(l: *mut lua_State) -> *mut lua_State {
+    unsafe {
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        {
+            let main = ffi::lua_pushthread(l) == 1;
+            ffi::lua_pop(l, 1);
+            if main {
+                return l;
+            }
+            let anchor = ffi::lua_newthread(l);
+            ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+            anchor
+        }
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        {
+            ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_MAINTHREAD);
+            let main = ffi::lua_tothread(l, -1);
+            ffi::lua_pop(l, 1);
+            main
+        }
+    }
+}
+
+/// `core.new()`: a module table as a second Lua state would get it.
+unsafe extern "C-unwind" fn new(l: *mut lua_State) -> c_int {
+    unsafe {
+        ffi::lua_settop(l, 0);
+        module(l);
+        1
+    }
+}
+
+/// Builds an instance and runs the chunks over `core`; leaves the module table on the stack.
+unsafe fn module(l: *mut lua_State) {
+    unsafe {
+        ffi::luaL_checkstack(l, 30, c"zigllms".as_ptr());
+        let base = ffi::lua_gettop(l);
+        raw::new_instance(l);
+        ffi::lua_createtable(l, 0, 0);
+        metas(l);
+        // core: at base + 4, over instance, slots and metas
+        ffi::lua_createtable(l, 0, 32);
+        core(l, base);
+        for (name, source) in CHUNKS {
+            run(l, name, source, base + 4);
+        }
+        ffi::lua_replace(l, base + 1);
+        ffi::lua_settop(l, base + 1);
+    }
+}
+
+/// The table with the metatables of errors, responses, marks and handles: one per Lua state, so
+/// that instances know each other's. Leaves it on the stack.
+unsafe fn metas(l: *mut lua_State) {
+    static KEY: u8 = 0;
+    unsafe {
+        let key = std::ptr::from_ref(&KEY).cast::<c_void>();
+        if ffi::lua_rawgetp(l, ffi::LUA_REGISTRYINDEX, key) == ffi::LUA_TTABLE {
+            return;
+        }
+        ffi::lua_pop(l, 1);
+        ffi::lua_createtable(l, 8, 0);
+        for meta in [Meta::Error, Meta::Response, Meta::Array, Meta::Object, Meta::Handle] {
+            ffi::lua_createtable(l, 0, 8);
+            ffi::lua_rawseti(l, -2, meta as i64);
+        }
+        for (meta, name) in [(Meta::JsonType, c"__jsontype"), (Meta::Call, c"__call")] {
+            ffi::lua_pushstring(l, name.as_ptr());
+            ffi::lua_rawseti(l, -2, meta as i64);
+        }
+        ffi::lua_pushvalue(l, -1);
+        ffi::lua_rawsetp(l, ffi::LUA_REGISTRYINDEX, key);
+    }
+}
+
+/// Fills the table on top, `core`.
+unsafe fn core(l: *mut lua_State, base: c_int) {
+    unsafe {
+        for native in NATIVES {
+            let name = native.name.as_bytes();
+            ffi::lua_pushlstring(l, name.as_ptr().cast(), name.len());
+            closure(l, base, raw::native, std::ptr::from_ref(native).cast());
+            ffi::lua_rawset(l, -3);
+        }
+        for (name, function) in FUNCTIONS {
+            closure(l, base, *function, std::ptr::null());
+            ffi::lua_setfield(l, -2, name.as_ptr());
+        }
+        super::stack::push_null(l);
+        ffi::lua_setfield(l, -2, c"null".as_ptr());
+        ffi::lua_pushcfunction(l, new);
+        ffi::lua_setfield(l, -2, c"new".as_ptr());
+        ffi::lua_pushvalue(l, base + 3);
+        ffi::lua_setfield(l, -2, c"metas".as_ptr());
+        entries(l, base);
+        ffi::lua_setfield(l, -2, c"entries".as_ptr());
+        constants(l);
+        ffi::lua_setfield(l, -2, c"constants".as_ptr());
+    }
+}
+
+/// A closure with the four upvalues every C function of the module has.
+unsafe fn closure(l: *mut lua_State, base: c_int, function: lua_CFunction, declaration: *const c_void) {
+    unsafe {
+        ffi::lua_pushvalue(l, base + 1);
+        ffi::lua_pushlightuserdata(l, declaration.cast_mut());
+        ffi::lua_pushvalue(l, base + 2);
+        ffi::lua_pushvalue(l, base + 3);
+        ffi::lua_pushcclosure(l, function, UPVALUES);
+    }
+}
+
+/// An array of `{bridge, name, kind, closure}`, one of every public function.
+unsafe fn entries(l: *mut lua_State, base: c_int) {
+    unsafe {
+        ffi::lua_createtable(l, ENTRIES.len() as c_int, 0);
+        for (i, entry) in ENTRIES.iter().enumerate() {
+            let (kind, function): (&str, lua_CFunction) = match entry.function.run {
+                Run::Now(_) => ("now", raw::now),
+                Run::Waits(_) => ("waits", raw::start),
+                Run::Lua => ("lua", raw::check),
+            };
+            ffi::lua_createtable(l, 4, 0);
+            for (at, text) in [entry.bridge.name, entry.function.name, kind].iter().enumerate() {
+                ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
+                ffi::lua_rawseti(l, -2, at as i64 + 1);
+            }
+            closure(l, base, function, std::ptr::from_ref(entry).cast());
+            ffi::lua_rawseti(l, -2, 4);
+            ffi::lua_rawseti(l, -2, i as i64 + 1);
+        }
+    }
+}
+
+/// An array of `{bridge, table, {NAME = "value"}}`; a bridge without constants has an entry with
+/// its name alone, so that every bridge is listed.
+unsafe fn constants(l: *mut lua_State) {
+    unsafe {
+        ffi::lua_createtable(l, 0, 0);
+        let mut count = 0;
+        for bridge in super::bridges::BRIDGES {
+            for table in bridge.constants {
+                ffi::lua_createtable(l, 3, 0);
+                for (at, text) in [bridge.name, table.name].iter().enumerate() {
+                    ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
+                    ffi::lua_rawseti(l, -2, at as i64 + 1);
+                }
+                ffi::lua_createtable(l, 0, table.members.len() as c_int);
+                for (name, value) in table.members {
+                    ffi::lua_pushlstring(l, name.as_ptr().cast(), name.len());
+                    ffi::lua_pushlstring(l, value.as_ptr().cast(), value.len());
+                    ffi::lua_rawset(l, -3);
+                }
+                ffi::lua_rawseti(l, -2, 3);
+                count += 1;
+                ffi::lua_rawseti(l, -2, count);
+            }
+        }
+    }
+}
+
+/// Loads a chunk and calls it with `core`; leaves its result on the stack.
+unsafe fn run(l: *mut lua_State, name: &CStr, source: &str, core: c_int) {
+    unsafe {
+        let (start, length) = (source.as_ptr().cast(), source.len());
+        if ffi::luaL_loadbufferx(l, start, length, name.as_ptr(), c"t".as_ptr()) != 0 {
+            ffi::lua_error(l);
+        }
+        ffi::lua_pushvalue(l, core);
+        ffi::lua_call(l, 1, 1);
+    }
+}

@@ -1,0 +1,288 @@
+//! Results into Lua: tables at their exact size, in one walk.
+//!
+//! Everything pushed is owned by the caller's frame, so a memory error raised in here leaves no
+//! Rust value behind on this stack.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+use serde_json::Value;
+
+use crate::error::{Cause, Error, Fields};
+use crate::value::{Data, Patch, Record};
+
+use super::stack::{self, Meta};
+
+/// Pushes the results of a call and says how many; 0 results for nil.
+///
+/// # Safety
+/// Called from a C function of this module. Checks the stack it needs; raises "stack overflow"
+/// if there is none, memory errors otherwise.
+pub unsafe fn results(l: *mut lua_State, data: &Data) -> c_int {
+    unsafe {
+        let room = slots_needed(data);
+        ffi::luaL_checkstack(l, room as c_int, c"zigllms result".as_ptr());
+        match data {
+            Data::Many(values) => {
+                values.iter().for_each(|value| push(l, value));
+                values.len() as c_int
+            }
+            value => {
+                push(l, value);
+                1
+            }
+        }
+    }
+}
+
+/// The exact depth of the value, in stack slots.
+fn slots_needed(data: &Data) -> usize {
+    let deepest = |slots: usize| slots + 3;
+    match data {
+        Data::List(items) => deepest(items.iter().map(slots_needed).max().unwrap_or(0)),
+        Data::Record(record) => {
+            deepest(record.fields.iter().map(|(_, v)| slots_needed(v)).max().unwrap_or(0))
+        }
+        Data::Many(values) => values.len() + values.iter().map(slots_needed).max().unwrap_or(0),
+        Data::Json(value) => json_slots(value),
+        Data::Patched(_, patches) => 8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0),
+        _ => 3,
+    }
+}
+
+fn json_slots(value: &Value) -> usize {
+    3 + match value {
+        Value::Array(items) => items.iter().map(json_slots).max().unwrap_or(0),
+        Value::Object(members) => members.values().map(json_slots).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Pushes one value. The stack has room.
+unsafe fn push(l: *mut lua_State, data: &Data) {
+    unsafe {
+        match data {
+            Data::Nil => ffi::lua_pushnil(l),
+            Data::Bool(value) => ffi::lua_pushboolean(l, c_int::from(*value)),
+            Data::Int(n) => stack::push_int(l, *n),
+            Data::Num(n) => ffi::lua_pushnumber(l, *n),
+            Data::Text(text) => stack::push_bytes(l, text.as_bytes()),
+            Data::Json(value) => json(l, value),
+            Data::Slot(slot) => stack::push_slot(l, slot.id()),
+            Data::List(items) | Data::Many(items) => list(l, items),
+            Data::Record(fields) => record(l, fields),
+            Data::Patched(slot, patches) => patched(l, slot.id(), patches),
+        }
+    }
+}
+
+unsafe fn list(l: *mut lua_State, items: &[Data]) {
+    unsafe {
+        ffi::lua_createtable(l, items.len() as c_int, 0);
+        for (i, item) in items.iter().enumerate() {
+            push(l, item);
+            ffi::lua_rawseti(l, -2, i as i64 + 1);
+        }
+    }
+}
+
+unsafe fn record(l: *mut lua_State, record: &Record) {
+    unsafe {
+        ffi::lua_createtable(l, 0, record.fields.len() as c_int);
+        for (name, value) in &record.fields {
+            stack::push_bytes(l, name.as_bytes());
+            push(l, value);
+            ffi::lua_rawset(l, -3);
+        }
+        if record.is_response {
+            stack::push_meta(l, Meta::Response);
+            ffi::lua_setmetatable(l, -2);
+        }
+    }
+}
+
+unsafe fn json(l: *mut lua_State, value: &Value) {
+    unsafe {
+        match value {
+            Value::Null => stack::push_null(l),
+            Value::Bool(value) => ffi::lua_pushboolean(l, c_int::from(*value)),
+            Value::Number(n) => match n.as_i64() {
+                Some(n) => stack::push_int(l, n),
+                None => ffi::lua_pushnumber(l, n.as_f64().unwrap_or_default()),
+            },
+            Value::String(text) => stack::push_bytes(l, text.as_bytes()),
+            Value::Array(items) => json_array(l, items),
+            Value::Object(members) => {
+                ffi::lua_createtable(l, 0, members.len() as c_int);
+                for (key, value) in members {
+                    stack::push_bytes(l, key.as_bytes());
+                    json(l, value);
+                    ffi::lua_rawset(l, -3);
+                }
+            }
+        }
+    }
+}
+
+unsafe fn json_array(l: *mut lua_State, items: &[Value]) {
+    unsafe {
+        ffi::lua_createtable(l, items.len() as c_int, 0);
+        for (i, item) in items.iter().enumerate() {
+            json(l, item);
+            ffi::lua_rawseti(l, -2, i as i64 + 1);
+        }
+        stack::push_meta(l, Meta::Array);
+        ffi::lua_setmetatable(l, -2);
+    }
+}
+
+/// Pushes the slot's value with members added; only the tables on the way to them are copied.
+unsafe fn patched(l: *mut lua_State, slot: i64, patches: &[Patch]) {
+    unsafe {
+        stack::push_slot(l, slot);
+        copy(l);
+        for patch in patches {
+            ffi::lua_pushvalue(l, -1);
+            for key in patch.path.iter().take(patch.path.len().saturating_sub(1)) {
+                descend(l, key);
+            }
+            if let Some(key) = patch.path.last() {
+                push_key(l, key);
+                json(l, &patch.value);
+                ffi::lua_rawset(l, -3);
+            }
+            ffi::lua_pop(l, 1);
+        }
+    }
+}
+
+/// Replaces the table on top by a copy of its member, and puts that copy into the table.
+unsafe fn descend(l: *mut lua_State, key: &crate::value::Key) {
+    unsafe {
+        push_key(l, key);
+        ffi::lua_rawget(l, -2);
+        copy(l);
+        push_key(l, key);
+        ffi::lua_pushvalue(l, -2);
+        ffi::lua_rawset(l, -4);
+        ffi::lua_remove(l, -2);
+    }
+}
+
+unsafe fn push_key(l: *mut lua_State, key: &crate::value::Key) {
+    unsafe {
+        match key {
+            crate::value::Key::Name(name) => stack::push_bytes(l, name.as_bytes()),
+            crate::value::Key::Index(i) => stack::push_int(l, *i as i64 + 1),
+        }
+    }
+}
+
+/// Replaces the table on top by a shallow copy; other values stay.
+unsafe fn copy(l: *mut lua_State) {
+    unsafe {
+        if ffi::lua_type(l, -1) != ffi::LUA_TTABLE {
+            return;
+        }
+        ffi::lua_createtable(l, ffi::lua_rawlen(l, -1).min(1 << 20) as c_int, 0);
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, -3) != 0 {
+            ffi::lua_pushvalue(l, -2);
+            ffi::lua_insert(l, -2);
+            ffi::lua_rawset(l, -4);
+        }
+        if ffi::lua_getmetatable(l, -2) != 0 {
+            ffi::lua_setmetatable(l, -2);
+        }
+        ffi::lua_remove(l, -2);
+    }
+}
+
+/// Who raised an error and where.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    pub bridge: &'static str,
+    pub function: &'static str,
+    /// `script.lua:12`
+    pub position: String,
+}
+
+/// Pushes an error as its Lua object, or the user's own value where that passes through.
+///
+/// # Safety
+/// As [`results`].
+pub unsafe fn error(l: *mut lua_State, error: &Error, origin: &Origin) {
+    unsafe {
+        if let Some(slot) = &error.fields().rethrow {
+            return stack::push_slot(l, slot.id());
+        }
+        ffi::luaL_checkstack(l, 16, c"zigllms error".as_ptr());
+        ffi::lua_createtable(l, 0, 8);
+        text(l, c"code", error.code().name());
+        text(l, c"message", error.message());
+        let func = if origin.function.is_empty() { "" } else { origin.function };
+        optional_text(l, c"bridge", origin.bridge);
+        optional_text(l, c"func", func);
+        optional_text(l, c"where", &origin.position);
+        ffi::lua_pushboolean(l, c_int::from(error.retryable()));
+        ffi::lua_setfield(l, -2, c"retryable".as_ptr());
+        error_fields(l, error.fields());
+        stack::push_meta(l, Meta::Error);
+        ffi::lua_setmetatable(l, -2);
+    }
+}
+
+unsafe fn error_fields(l: *mut lua_State, fields: &Fields) {
+    unsafe {
+        optional_text(l, c"provider", fields.provider.as_deref().unwrap_or_default());
+        optional_text(l, c"request_id", fields.request_id.as_deref().unwrap_or_default());
+        optional_text(l, c"phase", fields.phase.map_or("", |phase| phase.name()));
+        optional_int(l, c"status", fields.status.map(i64::from));
+        optional_int(l, c"attempts", fields.attempts.map(i64::from));
+        optional_int(l, c"retry_after_ms", fields.retry_after_ms.map(|ms| ms as i64));
+        if let Some(details) = &fields.details {
+            ffi::luaL_checkstack(l, json_slots(details) as c_int, c"zigllms error".as_ptr());
+            json(l, details);
+            ffi::lua_setfield(l, -2, c"details".as_ptr());
+        }
+        if let Some(partial) = &fields.partial {
+            results(l, partial);
+            ffi::lua_setfield(l, -2, c"partial".as_ptr());
+        }
+        if let Some(reason) = &fields.cause {
+            cause(l, reason);
+            ffi::lua_setfield(l, -2, c"cause".as_ptr());
+        }
+    }
+}
+
+unsafe fn cause(l: *mut lua_State, reason: &Cause) {
+    unsafe {
+        match reason {
+            Cause::Raised(slot) => stack::push_slot(l, slot.id()),
+            Cause::Error(inner) => error(l, inner, &Origin::default()),
+        }
+    }
+}
+
+unsafe fn text(l: *mut lua_State, key: &std::ffi::CStr, value: &str) {
+    unsafe {
+        stack::push_bytes(l, value.as_bytes());
+        ffi::lua_setfield(l, -2, key.as_ptr());
+    }
+}
+
+unsafe fn optional_text(l: *mut lua_State, key: &std::ffi::CStr, value: &str) {
+    if !value.is_empty() {
+        unsafe { text(l, key, value) }
+    }
+}
+
+unsafe fn optional_int(l: *mut lua_State, key: &std::ffi::CStr, value: Option<i64>) {
+    if let Some(n) = value {
+        unsafe {
+            stack::push_int(l, n);
+            ffi::lua_setfield(l, -2, key.as_ptr());
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The C functions of the module. Each one reads, hands over to safe code, pushes, and returns;
+//! no Rust value with a destructor is on its stack while Lua may raise.
+//!
+//! Upvalues: see `stack.rs`. Safety of all of them: Lua calls them with its running state, and
+//! they are only ever registered with their four upvalues by `open.rs`.
+
+use std::ffi::{c_int, c_void};
+
+use mlua::ffi::{self, lua_State};
+
+use crate::error::{Code, Error};
+use crate::step::{Outcome, Raised, Returned, Stop, Token};
+use crate::value::{Data, Slot, json};
+
+use super::bridge::Entry;
+use super::call;
+use super::drive::{self, Action, Native, Verb};
+use super::instance::{Frame, Instance};
+use super::push::{self, Origin};
+use super::read;
+use super::stack::{self, DECLARATION, INSTANCE, Meta, SLOTS, upvalue};
+
+/// The instance behind this C function; null once its Lua state is closing.
+unsafe fn instance(l: *mut lua_State) -> *mut Instance {
+    unsafe {
+        let holder = ffi::lua_touserdata(l, upvalue(INSTANCE)).cast::<*mut Instance>();
+        if holder.is_null() { std::ptr::null_mut() } else { *holder }
+    }
+}
+
+/// A frame for this call; null when the module has been closed. Slots dropped since the last call
+/// are cleared here, which neither allocates nor runs user code.
+unsafe fn enter(l: *mut lua_State, instance: *mut Instance) -> *mut Frame {
+    unsafe {
+        if instance.is_null() {
+            return std::ptr::null_mut();
+        }
+        while let Some(id) = (*instance).runtime.slots.next_freed() {
+            ffi::lua_pushnil(l);
+            ffi::lua_rawseti(l, upvalue(SLOTS), id);
+        }
+        (*instance).take_frame()
+    }
+}
+
+/// Pushes what the call ends with, gives the frame back, and returns or raises.
+unsafe fn leave(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame) -> c_int {
+    unsafe {
+        let (count, raise) = match &(*frame).action {
+            Action::Nothing => (0, false),
+            Action::Return(data) => (push::results(l, data), false),
+            Action::Verb(verb, data) => {
+                stack::push_int(l, *verb as i64);
+                (1 + push::results(l, data), false)
+            }
+            Action::Fail(error) => {
+                stack::push_int(l, Verb::Fail as i64);
+                push::error(l, error, &(*frame).origin);
+                (2, false)
+            }
+            Action::Raise(error) => {
+                push::error(l, error, &(*frame).origin);
+                (1, true)
+            }
+        };
+        (*instance).keep_frame(Box::from_raw(frame));
+        if raise { ffi::lua_error(l) } else { count }
+    }
+}
+
+unsafe fn closed(l: *mut lua_State) -> c_int {
+    unsafe { ffi::luaL_error(l, c"zigllms: its Lua state is closing".as_ptr()) }
+}
+
+unsafe fn entry(l: *mut lua_State) -> &'static Entry {
+    // The pointer is into ENTRIES, which lives as long as the process.
+    unsafe { &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Entry>() }
+}
+
+unsafe fn origin(l: *mut lua_State, entry: &'static Entry) -> Origin {
+    let position = unsafe { stack::position(l) };
+    Origin { bridge: entry.bridge.name, function: entry.function.name, position }
+}
+
+/// A public function that answers at once.
+pub unsafe extern "C-unwind" fn now(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = instance(l);
+        let frame = enter(l, instance);
+        if frame.is_null() {
+            return closed(l);
+        }
+        let entry = entry(l);
+        read::arguments(l, instance, entry.function, 1, frame);
+        call::now(&mut *instance, entry, &mut *frame);
+        if matches!((*frame).action, Action::Raise(_)) {
+            (*frame).origin = origin(l, entry);
+        }
+        leave(l, instance, frame)
+    }
+}
+
+/// Checks the arguments of a function written in Lua.
+pub unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = instance(l);
+        let frame = enter(l, instance);
+        if frame.is_null() {
+            return closed(l);
+        }
+        let entry = entry(l);
+        read::arguments(l, instance, entry.function, 1, frame);
+        call::check(&mut *instance, entry, &mut *frame);
+        if matches!((*frame).action, Action::Raise(_)) {
+            (*frame).origin = origin(l, entry);
+        }
+        leave(l, instance, frame)
+    }
+}
+
+/// start(parent_token, ...) sets up a public function that waits.
+pub unsafe extern "C-unwind" fn start(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = instance(l);
+        let frame = enter(l, instance);
+        if frame.is_null() {
+            return closed(l);
+        }
+        let entry = entry(l);
+        let parent = token(l, 1);
+        (*frame).origin = origin(l, entry);
+        read::arguments(l, instance, entry.function, 2, frame);
+        call::start(&mut *instance, entry, parent, &mut *frame);
+        leave(l, instance, frame)
+    }
+}
+
+/// A function of `drive.lua` that takes numbers.
+pub unsafe extern "C-unwind" fn native(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = instance(l);
+        let frame = enter(l, instance);
+        if frame.is_null() {
+            return closed(l);
+        }
+        let native = &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Native>();
+        let numbers = [optional_number(l, 1), optional_number(l, 2), optional_number(l, 3)];
+        (*frame).action = match call::guarded(|| (native.run)(&mut *instance, numbers)) {
+            Ok(data) => Action::Return(data),
+            Err(error) => Action::Raise(error),
+        };
+        leave(l, instance, frame)
+    }
+}
+
+unsafe fn optional_number(l: *mut lua_State, index: c_int) -> f64 {
+    unsafe {
+        if ffi::lua_type(l, index) == ffi::LUA_TNUMBER {
+            ffi::lua_tonumberx(l, index, std::ptr::null_mut())
+        } else {
+            f64::NAN
+        }
+    }
+}
+
+unsafe fn token(l: *mut lua_State, index: c_int) -> Token {
+    unsafe { optional_number(l, index) as Token }
+}
+
+/// step(token, outcome, ...) → verb, operands. Outcomes are numbered as in `drive.lua`.
+pub unsafe extern "C-unwind" fn step(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = instance(l);
+        let frame = enter(l, instance);
+        if frame.is_null() {
+            return closed(l);
+        }
+        let token = token(l, 1);
+        let outcome = outcome(l, instance, frame, token);
+        (*frame).action = drive::step(&mut *instance, token, outcome);
+        if matches!((*frame).action, Action::Fail(_))
+            && let Some(open) = (*instance).metrics.open.remove(&token)
+        {
+            (*frame).origin = open.origin;
+        }
+        leave(l, instance, frame)
+    }
+}
+
+unsafe fn outcome(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame, token: Token) -> Outcome {
+    unsafe {
+        match optional_number(l, 2) as u32 {
+            1 => Outcome::Ready,
+            2 => returned(l, instance, frame),
+            3 => Outcome::Finished(drive::outputs(&mut (*instance).runtime, token)),
+            4 => Outcome::Emitted,
+            5 => Outcome::Refused,
+            6 => Outcome::Stop(stop(l)),
+            _ => Outcome::Start,
+        }
+    }
+}
+
+/// step(token, 2, ok, ...): values a user function returned, or value, text and code it raised.
+unsafe fn returned(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame) -> Outcome {
+    unsafe {
+        if ffi::lua_toboolean(l, 3) == 0 {
+            return Outcome::Raised(raised(l, instance));
+        }
+        if ffi::lua_type(l, 4) <= ffi::LUA_TNIL {
+            let refusal = (ffi::lua_type(l, 5) == ffi::LUA_TSTRING).then(|| refusal(l, instance));
+            return Outcome::Returned(Returned { value: None, text: Ok("null".into()), refusal });
+        }
+        let value = keep(l, instance, 4);
+        let text = text(l, instance, frame, 4);
+        Outcome::Returned(Returned { value: Some(value), text, refusal: None })
+    }
+}
+
+unsafe fn raised(l: *mut lua_State, instance: *mut Instance) -> Raised {
+    unsafe {
+        let code = (ffi::lua_type(l, 6) == ffi::LUA_TSTRING)
+            .then(|| std::str::from_utf8(stack::bytes(l, 6)).ok().and_then(Code::parse))
+            .flatten();
+        Raised { value: keep(l, instance, 4), text: lossy(l, 5), code }
+    }
+}
+
+unsafe fn refusal(l: *mut lua_State, instance: *mut Instance) -> Raised {
+    unsafe { Raised { value: keep(l, instance, 5), text: lossy(l, 5), code: None } }
+}
+
+unsafe fn lossy(l: *mut lua_State, index: c_int) -> String {
+    unsafe {
+        if ffi::lua_type(l, index) != ffi::LUA_TSTRING {
+            return String::new();
+        }
+        String::from_utf8_lossy(stack::bytes(l, index)).into_owned()
+    }
+}
+
+/// A slot for the value at `index`. The slot is kept by the frame's machine, so the only thing a
+/// memory error can leak here is its number.
+unsafe fn keep(l: *mut lua_State, instance: *mut Instance, index: c_int) -> Slot {
+    unsafe {
+        let slot = (*instance).runtime.slots.take();
+        stack::store_slot(l, slot.id(), index);
+        slot
+    }
+}
+
+/// A value as a model reads it.
+unsafe fn text(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame, index: c_int) -> crate::error::Result<String> {
+    unsafe {
+        read::value(l, instance, index, "result", frame);
+        if let Some(error) = (*frame).error.take() {
+            return Err(error);
+        }
+        let tape = &(*frame).tape;
+        Ok(tape.root().map_or_else(String::new, |root| match root.as_str() {
+            Some(text) => text.to_owned(),
+            None => json::write(root),
+        }))
+    }
+}
+
+/// step(token, 6, deadline, reason?)
+unsafe fn stop(l: *mut lua_State) -> Stop {
+    unsafe {
+        if ffi::lua_toboolean(l, 3) != 0 {
+            return Stop::Deadline;
+        }
+        let reason = lossy(l, 4);
+        Stop::Cancelled(Some(reason).filter(|reason| !reason.is_empty()))
+    }
+}
+
+/// raise(code, message, func, reason?) raises an error object from `drive.lua`.
+pub unsafe extern "C-unwind" fn raise(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = instance(l);
+        let frame = enter(l, instance);
+        if frame.is_null() {
+            return closed(l);
+        }
+        let code = Code::parse(&lossy(l, 1)).unwrap_or(Code::Internal);
+        let mut error = Error::new(code, lossy(l, 2));
+        let reason = lossy(l, 4);
+        if !reason.is_empty() {
+            error = error.with(|f| f.details = Some(serde_json::json!({ "reason": reason })));
+        }
+        if code == Code::Timeout {
+            error = error.with(|f| f.phase = Some(crate::error::Phase::Total));
+        }
+        (*frame).origin = Origin { position: stack::position(l), ..Origin::default() };
+        (*frame).action = Action::Raise(error);
+        leave(l, instance, frame)
+    }
+}
+
+/// position() → "script.lua:12" of the user's innermost frame
+pub unsafe extern "C-unwind" fn position(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = instance(l);
+        let frame = enter(l, instance);
+        if frame.is_null() {
+            return closed(l);
+        }
+        (*frame).action = Action::Return(Data::from(stack::position(l)));
+        leave(l, instance, frame)
+    }
+}
+
+/// mark(t, "array" | "object") → t, or false if it has somebody else's metatable
+pub unsafe extern "C-unwind" fn mark(l: *mut lua_State) -> c_int {
+    unsafe {
+        let meta = if stack::bytes(l, 2) == b"array" { Meta::Array } else { Meta::Object };
+        let ours = stack::has_meta(l, 1, Meta::Array) || stack::has_meta(l, 1, Meta::Object);
+        if !ours && ffi::lua_getmetatable(l, 1) != 0 {
+            ffi::lua_pushboolean(l, 0);
+            return 1;
+        }
+        stack::push_meta(l, meta);
+        ffi::lua_setmetatable(l, 1);
+        ffi::lua_settop(l, 1);
+        1
+    }
+}
+
+/// handle(task) → a handle whose state is that table
+pub unsafe extern "C-unwind" fn handle(l: *mut lua_State) -> c_int {
+    unsafe {
+        ffi::lua_newuserdata(l, 1);
+        ffi::lua_pushvalue(l, 1);
+        ffi::lua_setuservalue(l, -2);
+        stack::push_meta(l, Meta::Handle);
+        ffi::lua_setmetatable(l, -2);
+        1
+    }
+}
+
+/// task(handle) → its state; nil for anything else
+pub unsafe extern "C-unwind" fn task(l: *mut lua_State) -> c_int {
+    unsafe {
+        if ffi::lua_type(l, 1) != ffi::LUA_TUSERDATA || !stack::has_meta(l, 1, Meta::Handle) {
+            ffi::lua_pushnil(l);
+        } else {
+            ffi::lua_getuservalue(l, 1);
+        }
+        1
+    }
+}
+
+/// Finaliser of the userdata that owns the instance.
+pub unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
+    unsafe {
+        let holder = ffi::lua_touserdata(l, 1).cast::<*mut Instance>();
+        if !holder.is_null() && !(*holder).is_null() {
+            let mut instance = Box::from_raw(*holder);
+            *holder = std::ptr::null_mut();
+            // A defect while closing must not take the process down with it.
+            let _ = call::guarded(|| {
+                instance.runtime.abandon_all();
+                drop(instance);
+                Ok(())
+            });
+        }
+        0
+    }
+}
+
+/// A fresh instance's userdata, with its finaliser. Leaves it on the stack.
+///
+/// # Safety
+/// Needs 4 stack slots; may raise a memory error.
+pub unsafe fn new_instance(l: *mut lua_State) {
+    unsafe {
+        let size = std::mem::size_of::<*mut Instance>();
+        let holder = ffi::lua_newuserdata(l, size).cast::<*mut Instance>();
+        *holder = std::ptr::null_mut::<c_void>().cast();
+        ffi::lua_createtable(l, 0, 1);
+        ffi::lua_pushcfunction(l, close);
+        ffi::lua_setfield(l, -2, c"__gc".as_ptr());
+        ffi::lua_setmetatable(l, -2);
+        *holder = Box::into_raw(Box::default());
+    }
+}

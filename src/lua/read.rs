@@ -1,0 +1,364 @@
+//! Lua values onto the tape: one raw walk that checks depth, cycles, numbers, UTF-8 and keys, and
+//! says in its error where the trouble is.
+//!
+//! Nothing here calls a metamethod. Values with destructors live in the [`Frame`], never on this
+//! stack, because storing a slot may raise a memory error through these frames.
+
+use std::ffi::{c_int, c_void};
+
+use mlua::ffi::{self, lua_State};
+
+use crate::error::{Code, Error};
+use crate::value::{Kind, MAX_DEPTH, Tape};
+
+use super::args::Place;
+use super::bridge::{Function, Read};
+use super::foreign::{self, Foreign};
+use super::instance::{Frame, Instance};
+use super::stack;
+
+/// Stack slots one level of a table needs: key, value, metatable and its field.
+const SLOTS_PER_LEVEL: c_int = 4;
+
+/// What may not cross, and why.
+#[derive(Clone, Copy, Debug)]
+enum Problem {
+    TooDeep,
+    Cycle,
+    NotFinite(f64),
+    NotUtf8,
+    NotData(&'static str),
+    Key(&'static str),
+    Collision,
+    TooLarge,
+    StackOverflow,
+}
+
+#[derive(Clone, Debug)]
+pub enum Segment {
+    Key(String),
+    Index(i64),
+}
+
+/// Reads the arguments of a call into the frame. On trouble the frame holds the error.
+///
+/// # Safety
+/// `l` is the running state, its arguments are at 1..; `instance` and `frame` are alive and not
+/// borrowed. Uses up to `MAX_DEPTH * SLOTS_PER_LEVEL` stack slots, which it checks.
+pub unsafe fn arguments(l: *mut lua_State, instance: *mut Instance, function: &'static Function, first: c_int, frame: *mut Frame) {
+    unsafe {
+        if ffi::lua_checkstack(l, MAX_DEPTH as c_int * SLOTS_PER_LEVEL) == 0 {
+            return fail(frame, "arguments", Problem::StackOverflow);
+        }
+        let top = ffi::lua_gettop(l);
+        for (i, param) in function.params.iter().enumerate() {
+            let index = first + i as c_int;
+            if index > top {
+                (*frame).places.push(Place::default());
+            } else if let Err(problem) = argument(l, instance, index, param.read, frame) {
+                return fail(frame, param.name, problem);
+            }
+        }
+    }
+}
+
+unsafe fn argument(l: *mut lua_State, instance: *mut Instance, index: c_int, read: Read, frame: *mut Frame) -> Result<(), Problem> {
+    unsafe {
+        let node = (*frame).tape.len();
+        (*frame).places.push(Place::default());
+        let mut reader = Reader { l, instance, frame, by_reference: read == Read::Options };
+        if read != Read::Reference {
+            reader.value(index)?;
+            last(frame).node = Some(node);
+        }
+        if matches!(read, Read::Both | Read::Reference) && ffi::lua_type(l, index) != ffi::LUA_TNIL {
+            last(frame).slot = Some((*instance).runtime.slots.take());
+            let id = last(frame).slot.as_ref().map_or(0, |slot| slot.id());
+            stack::store_slot(l, id, index);
+        }
+        Ok(())
+    }
+}
+
+unsafe fn last<'a>(frame: *mut Frame) -> &'a mut Place {
+    unsafe {
+        if (*frame).places.is_empty() {
+            (*frame).places.push(Place::default());
+        }
+        let at = (*frame).places.len() - 1;
+        &mut (&mut (*frame).places)[at]
+    }
+}
+
+/// Reads one value as plain data; the error names `what` and the path.
+///
+/// # Safety
+/// As [`arguments`].
+pub unsafe fn value(l: *mut lua_State, instance: *mut Instance, index: c_int, what: &str, frame: *mut Frame) {
+    unsafe {
+        if ffi::lua_checkstack(l, MAX_DEPTH as c_int * SLOTS_PER_LEVEL) == 0 {
+            return fail(frame, what, Problem::StackOverflow);
+        }
+        let mut reader = Reader { l, instance, frame, by_reference: false };
+        if let Err(problem) = reader.value(index) {
+            fail(frame, what, problem);
+        }
+    }
+}
+
+struct Reader {
+    l: *mut lua_State,
+    instance: *mut Instance,
+    frame: *mut Frame,
+    /// Functions and userdata become slots instead of errors.
+    by_reference: bool,
+}
+
+impl Reader {
+    unsafe fn tape(&mut self) -> &mut Tape {
+        unsafe { &mut (*self.frame).tape }
+    }
+
+    unsafe fn value(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            match ffi::lua_type(self.l, index) {
+                ffi::LUA_TNIL => self.tape().null(),
+                ffi::LUA_TBOOLEAN => {
+                    let value = ffi::lua_toboolean(self.l, index) != 0;
+                    self.tape().bool(value);
+                }
+                ffi::LUA_TNUMBER => return self.number(index),
+                ffi::LUA_TSTRING => return self.string(index),
+                ffi::LUA_TTABLE => return self.table(index),
+                _ => return self.other(index),
+            }
+            Ok(())
+        }
+    }
+
+    unsafe fn number(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            match stack::number(self.l, index) {
+                stack::Number::Int(n) => self.tape().int(n),
+                stack::Number::Float(n) if n.is_finite() => self.tape().float(n),
+                stack::Number::Float(n) => return Err(Problem::NotFinite(n)),
+            }
+            Ok(())
+        }
+    }
+
+    unsafe fn string(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            let bytes = stack::bytes(self.l, index);
+            if u32::try_from(bytes.len()).is_err() {
+                return Err(Problem::TooLarge);
+            }
+            if std::str::from_utf8(bytes).is_err() {
+                return Err(Problem::NotUtf8);
+            }
+            self.tape().str(bytes);
+            Ok(())
+        }
+    }
+
+    unsafe fn table(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            let index = ffi::lua_absindex(self.l, index);
+            let address = ffi::lua_topointer(self.l, index);
+            if (&(*self.frame).visiting).contains(&address) {
+                return Err(Problem::Cycle);
+            }
+            if (*self.frame).visiting.len() >= MAX_DEPTH {
+                return Err(Problem::TooDeep);
+            }
+            (*self.frame).visiting.push(address);
+            self.table_at(index)?;
+            (*self.frame).visiting.pop();
+            Ok(())
+        }
+    }
+
+    unsafe fn table_at(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            let mark = foreign::mark(self.l, index);
+            if mark == Foreign::Callable && self.by_reference {
+                return self.reference(index, Kind::Function);
+            }
+            let length = ffi::lua_rawlen(self.l, index);
+            let list = match mark {
+                Foreign::Array => true,
+                Foreign::Object => false,
+                _ => length > 0 && stack::is_sequence(self.l, index, length),
+            };
+            if list {
+                return self.array(index, length);
+            }
+            self.object(index, mark == Foreign::Object)
+        }
+    }
+
+    unsafe fn array(&mut self, index: c_int, length: usize) -> Result<(), Problem> {
+        unsafe {
+            if u32::try_from(length).is_err() {
+                return Err(Problem::TooLarge);
+            }
+            let mark = self.tape().open_array();
+            for i in 1..=length as i64 {
+                ffi::lua_rawgeti(self.l, index, i);
+                if let Err(problem) = self.value(-1) {
+                    return self.below(Segment::Index(i), problem);
+                }
+                ffi::lua_pop(self.l, 1);
+            }
+            self.tape().close(mark, length);
+            Ok(())
+        }
+    }
+
+    unsafe fn object(&mut self, index: c_int, marked: bool) -> Result<(), Problem> {
+        unsafe {
+            let start = self.tape().len();
+            let mark = self.tape().open_object();
+            let (mut members, mut integers) = (0usize, false);
+            ffi::lua_pushnil(self.l);
+            while ffi::lua_next(self.l, index) != 0 {
+                integers |= self.key(-2)?;
+                if let Err(problem) = self.value(-1) {
+                    let segment = segment(self.l, -2);
+                    return self.below(segment, problem);
+                }
+                ffi::lua_pop(self.l, 1);
+                members += 1;
+            }
+            if members == 0 && !marked {
+                self.tape().truncate(start);
+                self.tape().empty();
+                return Ok(());
+            }
+            self.tape().close(mark, members);
+            if integers && repeats(self.tape(), start) { Err(Problem::Collision) } else { Ok(()) }
+        }
+    }
+
+    /// Writes a key; true if it was an integer.
+    unsafe fn key(&mut self, index: c_int) -> Result<bool, Problem> {
+        unsafe {
+            match ffi::lua_type(self.l, index) {
+                ffi::LUA_TSTRING => self.string(index).map(|()| false),
+                ffi::LUA_TNUMBER => match stack::number(self.l, index) {
+                    stack::Number::Int(n) => {
+                        self.tape().str(n.to_string().as_bytes());
+                        Ok(true)
+                    }
+                    stack::Number::Float(_) => Err(Problem::Key("a fractional number")),
+                },
+                other => Err(Problem::Key(stack::type_name(other))),
+            }
+        }
+    }
+
+    unsafe fn other(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            let kind = ffi::lua_type(self.l, index);
+            match foreign::scalar(self.l, index) {
+                Foreign::Null => self.tape().null(),
+                Foreign::Array => {
+                    let mark = self.tape().open_array();
+                    self.tape().close(mark, 0);
+                }
+                _ if !self.by_reference => return Err(Problem::NotData(stack::type_name(kind))),
+                _ if kind == ffi::LUA_TFUNCTION => return self.reference(index, Kind::Function),
+                _ => return self.reference(index, Kind::Opaque),
+            }
+            Ok(())
+        }
+    }
+
+    unsafe fn reference(&mut self, index: c_int, kind: Kind) -> Result<(), Problem> {
+        unsafe {
+            let slot = (*self.instance).runtime.slots.take();
+            let id = slot.id();
+            self.tape().slot(kind, slot);
+            stack::store_slot(self.l, id, index);
+            Ok(())
+        }
+    }
+
+    unsafe fn below(&mut self, segment: Segment, problem: Problem) -> Result<(), Problem> {
+        unsafe { (*self.frame).path.push(segment) };
+        Err(problem)
+    }
+}
+
+/// The key at `index` as a step of a path. Strings are copied, so the caller returns at once.
+unsafe fn segment(l: *mut lua_State, index: c_int) -> Segment {
+    unsafe {
+        match ffi::lua_type(l, index) {
+            ffi::LUA_TNUMBER => match stack::number(l, index) {
+                stack::Number::Int(n) => Segment::Index(n),
+                stack::Number::Float(n) => Segment::Key(n.to_string()),
+            },
+            _ => Segment::Key(String::from_utf8_lossy(stack::bytes(l, index)).into_owned()),
+        }
+    }
+}
+
+/// Whether two keys of the object at `start` are equal: `1` and `"1"`.
+fn repeats(tape: &Tape, start: usize) -> bool {
+    let Some(object) = tape.at(start) else { return false };
+    let mut seen = std::collections::HashSet::new();
+    object.members().any(|(key, _)| !seen.insert(key.as_bytes()))
+}
+
+/// Turns a problem and the path collected on the way out into the frame's error.
+unsafe fn fail(frame: *mut Frame, what: &str, problem: Problem) {
+    unsafe {
+        let path = render(&(*frame).path, what);
+        (*frame).error = Some(describe(problem, &path));
+    }
+}
+
+fn describe(problem: Problem, path: &str) -> Error {
+    let text = match problem {
+        Problem::StackOverflow => return Error::state("stack overflow"),
+        Problem::TooDeep => format!("nested deeper than {MAX_DEPTH} levels"),
+        Problem::Cycle => "the table contains itself".to_owned(),
+        Problem::NotFinite(n) if n.is_nan() => "NaN is not JSON".to_owned(),
+        Problem::NotFinite(_) => "an infinite number is not JSON".to_owned(),
+        Problem::NotUtf8 => "the string is not valid UTF-8".to_owned(),
+        Problem::NotData(kind) => format!("a {kind} is not data"),
+        Problem::Key(kind) => format!("{kind} cannot be a key: use strings or integers"),
+        Problem::Collision => "an integer key and a string key would become equal".to_owned(),
+        Problem::TooLarge => "the value is larger than 4 GiB".to_owned(),
+    };
+    Error::new(Code::ConversionError, format!("{path}: {text}"))
+}
+
+/// `config.steps[2].input`; a very long path keeps its ends.
+fn render(path: &[Segment], what: &str) -> String {
+    const SHOWN: usize = 12;
+    let mut text = what.to_owned();
+    let steps: Vec<String> = path.iter().rev().map(step).collect();
+    if steps.len() <= 2 * SHOWN {
+        return text + &steps.concat();
+    }
+    text.push_str(&steps[..SHOWN].concat());
+    text.push('…');
+    text + &steps[steps.len() - SHOWN..].concat()
+}
+
+fn step(segment: &Segment) -> String {
+    match segment {
+        Segment::Index(i) => format!("[{i}]"),
+        Segment::Key(key) if is_word(key) => format!(".{key}"),
+        Segment::Key(key) => format!("[{}]", crate::error::quoted(key)),
+    }
+}
+
+fn is_word(key: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !key.is_empty() && key.len() <= 60 && key.chars().all(plain) && !key.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Identity of a table on the way down, for finding cycles.
+pub type Address = *const c_void;

@@ -1,0 +1,229 @@
+//! One file descriptor per Lua state that is readable while something is ready for it.
+//!
+//! A consumer loops over `while let Some(token) = notifier.take()`, calls [`Waker::rearm`] of that
+//! token FIRST and looks at what arrived afterwards: then nothing is lost between the two.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::lock;
+use super::workers::Home;
+
+/// Why [`Notifier::wait`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woke {
+    Ready,
+    Timeout,
+    /// A signal: let the host handle it, then wait again.
+    Interrupted,
+}
+
+/// Tokens that are ready, and a descriptor that is readable while there are any.
+#[derive(Debug)]
+pub struct Notifier {
+    home: Home,
+    bell: Bell,
+    ready: Mutex<VecDeque<u64>>,
+}
+
+impl Notifier {
+    pub fn new() -> io::Result<Arc<Notifier>> {
+        let ready = Mutex::default();
+        Ok(Arc::new(Notifier { home: Home::here(), bell: Bell::new()?, ready }))
+    }
+
+    /// Made before a fork, by the parent: the descriptor is shared with it and nothing will ever
+    /// arrive here. Make a new one.
+    pub fn is_inherited(&self) -> bool {
+        !self.home.is_here()
+    }
+
+    /// Announces a token, from any thread.
+    pub fn post(&self, token: u64) {
+        if self.is_inherited() {
+            return;
+        }
+        let mut ready = lock(&self.ready);
+        ready.push_back(token);
+        if ready.len() == 1 {
+            self.bell.ring();
+        }
+    }
+
+    /// The next ready token; never blocks.
+    pub fn take(&self) -> Option<u64> {
+        if self.is_inherited() {
+            return None;
+        }
+        let mut ready = lock(&self.ready);
+        let token = ready.pop_front()?;
+        if ready.is_empty() {
+            self.bell.clear();
+        }
+        Some(token)
+    }
+
+    /// Blocks until a token is ready; `None` waits without limit.
+    pub fn wait(&self, timeout: Option<Duration>) -> Woke {
+        match wait_readable(self.fd(), timeout) {
+            _ if self.is_inherited() => Woke::Timeout,
+            Ok(true) => Woke::Ready,
+            Ok(false) => Woke::Timeout,
+            Err(_) => Woke::Interrupted,
+        }
+    }
+
+    /// Readable if and only if [`take`](Notifier::take) has something.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.bell.fd()
+    }
+}
+
+fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool, Errno> {
+    // What does not fit in a timespec is for ever.
+    let limit = timeout.and_then(|left| left.try_into().ok());
+    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], limit.as_ref()).map(|ready| ready > 0)
+}
+
+/// Posts one token, at most once until the consumer rearms it: a fast stream cannot flood the
+/// queue.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<Wake>);
+
+#[derive(Debug)]
+struct Wake {
+    notifier: Arc<Notifier>,
+    token: u64,
+    posted: AtomicBool,
+}
+
+impl Waker {
+    pub fn new(notifier: &Arc<Notifier>, token: u64) -> Waker {
+        let posted = AtomicBool::new(false);
+        Waker(Arc::new(Wake { notifier: notifier.clone(), token, posted }))
+    }
+
+    pub fn token(&self) -> u64 {
+        self.0.token
+    }
+
+    pub fn wake(&self) {
+        if !self.0.posted.swap(true, Ordering::AcqRel) {
+            self.0.notifier.post(self.0.token);
+        }
+    }
+
+    /// Said by the consumer when it took the token, before it looks at what arrived.
+    pub fn rearm(&self) {
+        self.0.posted.store(false, Ordering::Release);
+    }
+}
+
+/// A descriptor that can be made readable and quiet again: an eventfd, or a pipe.
+#[derive(Debug)]
+pub(super) struct Bell {
+    read: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    write: OwnedFd,
+}
+
+impl Bell {
+    #[cfg(target_os = "linux")]
+    pub fn new() -> io::Result<Bell> {
+        use rustix::event::{EventfdFlags, eventfd};
+        Ok(Bell { read: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn new() -> io::Result<Bell> {
+        let (read, write) = rustix::pipe::pipe()?;
+        for end in [&read, &write] {
+            rustix::io::ioctl_fionbio(end, true)?;
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+        }
+        Ok(Bell { read, write })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_end(&self) -> &OwnedFd {
+        &self.read
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn write_end(&self) -> &OwnedFd {
+        &self.write
+    }
+
+    pub fn ring(&self) {
+        // The only failure is "already full", and then it is readable as it should be.
+        let _ = rustix::io::write(self.write_end(), &1u64.to_ne_bytes());
+    }
+
+    pub fn clear(&self) {
+        let _ = rustix::io::read(&self.read, &mut [0u8; 64]);
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readable(notifier: &Notifier) -> bool {
+        wait_readable(notifier.fd(), Some(Duration::ZERO)).unwrap()
+    }
+
+    #[test]
+    fn the_descriptor_is_readable_exactly_while_tokens_wait() {
+        let notifier = Notifier::new().unwrap();
+        assert!(!readable(&notifier));
+        assert_eq!(notifier.wait(Some(Duration::from_millis(1))), Woke::Timeout);
+        notifier.post(7);
+        notifier.post(8);
+        assert!(readable(&notifier));
+        assert_eq!(notifier.wait(None), Woke::Ready);
+        assert_eq!(notifier.take(), Some(7));
+        assert!(readable(&notifier));
+        assert_eq!(notifier.take(), Some(8));
+        assert!(!readable(&notifier));
+        assert_eq!(notifier.take(), None);
+        notifier.post(9);
+        assert_eq!(notifier.take(), Some(9));
+    }
+
+    #[test]
+    fn a_waker_posts_once_until_rearmed() {
+        let notifier = Notifier::new().unwrap();
+        let waker = Waker::new(&notifier, 3);
+        for _ in 0..1000 {
+            waker.clone().wake();
+        }
+        assert_eq!(notifier.take(), Some(3));
+        assert_eq!(notifier.take(), None);
+        waker.rearm();
+        waker.wake();
+        assert_eq!(notifier.take(), Some(3));
+    }
+
+    #[test]
+    fn a_post_from_another_thread_ends_a_wait() {
+        let notifier = Notifier::new().unwrap();
+        let waker = Waker::new(&notifier, 1);
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            waker.wake();
+        });
+        assert_eq!(notifier.wait(Some(Duration::from_secs(10))), Woke::Ready);
+        thread.join().unwrap();
+    }
+}

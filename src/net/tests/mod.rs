@@ -1,0 +1,3 @@
+//! Tests over real loopback sockets.
+
+mod replies;

@@ -1,0 +1,58 @@
+//! What one instance of the module owns. Nothing here is shared with another Lua state.
+
+use std::sync::Arc;
+
+use crate::agent::Agent;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::net::{Http, Transport};
+use crate::provider::Providers;
+use crate::registry::Registry;
+use crate::step::Token;
+use crate::tasks::Tasks;
+use crate::tool::Tool;
+use crate::value::Slots;
+
+pub struct Runtime {
+    pub clock: Clock,
+    pub config: Config,
+    pub slots: Slots,
+    pub tasks: Tasks,
+    pub transport: Arc<dyn Transport>,
+    pub agents: Registry<Agent>,
+    pub tools: Registry<Tool>,
+    pub providers: Providers,
+}
+
+impl Default for Runtime {
+    fn default() -> Runtime {
+        Runtime {
+            clock: Clock::default(),
+            config: Config::default(),
+            slots: Slots::default(),
+            tasks: Tasks::default(),
+            transport: Arc::new(Http),
+            agents: Registry::new("agent"),
+            tools: Registry::new("tool"),
+            providers: Providers::default(),
+        }
+    }
+}
+
+impl Runtime {
+    /// Ends every operation under way. Called when the Lua state closes: nobody will be told.
+    pub fn abandon_all(&mut self) {
+        for token in self.tasks.all() {
+            self.abandon(token);
+        }
+    }
+
+    /// Ends one operation and forgets it, with everything it runs.
+    pub fn abandon(&mut self, token: Token) {
+        let Some(mut running) = self.tasks.remove(token) else { return };
+        running.children.drain(..).for_each(|child| self.abandon(child));
+        if let Some(mut machine) = running.machine.take() {
+            machine.abandon(self, token);
+        }
+    }
+}

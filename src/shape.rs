@@ -1,0 +1,476 @@
+//! What arguments and options tables must look like.
+//!
+//! One declaration serves four readers: the check before a call, the typed getters of the
+//! operation, the reference, and the LuaCATS stubs. A violation names the path, what was expected
+//! and what came: `config.temperature: expected a number from 0 to 2, got 3`.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result, quoted};
+use crate::value::{Kind as Tag, Ref, Slot};
+
+/// The type of one value.
+#[derive(Debug)]
+pub enum Kind {
+    Any,
+    Bool,
+    Text,
+    /// Text that is not empty.
+    Name,
+    /// Bounds are inclusive.
+    Number(f64, f64),
+    /// Bounds are inclusive; integral floats are fine.
+    Int(i64, i64),
+    Function,
+    /// A table whose keys are known.
+    Table(&'static Shape),
+    /// A table with any keys.
+    Map,
+    List(&'static Kind),
+    /// A string of a fixed set, in any case.
+    Enum(&'static [&'static str]),
+    /// An id, a unique name, or a table with an `id`. The word says of what.
+    Id(&'static str),
+    /// A handle of a call that waits.
+    Handle,
+    OneOf(&'static [Kind]),
+}
+
+/// A table type: its name in the documentation and its fields.
+#[derive(Debug)]
+pub struct Shape {
+    pub name: &'static str,
+    pub fields: &'static [Field],
+    /// Further fields, shared with other shapes.
+    pub also: &'static [&'static Shape],
+}
+
+#[derive(Debug)]
+pub struct Field {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub kind: Kind,
+    /// As the documentation prints it; empty where there is none.
+    pub default: &'static str,
+    pub doc: &'static str,
+}
+
+impl Field {
+    pub const fn new(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
+        Field { name, aliases: &[], kind, default, doc }
+    }
+
+    #[must_use]
+    pub const fn or(mut self, aliases: &'static [&'static str]) -> Field {
+        self.aliases = aliases;
+        self
+    }
+
+    fn is_called(&self, key: &str) -> bool {
+        self.name == key || self.aliases.contains(&key)
+    }
+}
+
+impl Shape {
+    pub const fn new(name: &'static str, fields: &'static [Field], also: &'static [&'static Shape]) -> Shape {
+        Shape { name, fields, also }
+    }
+
+    /// All fields, the shared ones included.
+    pub fn all(&'static self) -> impl Iterator<Item = &'static Field> {
+        self.fields.iter().chain(self.also.iter().flat_map(|shape| shape.fields.iter()))
+    }
+
+    fn find(&'static self, key: &str) -> Option<&'static Field> {
+        self.all().find(|field| field.is_called(key))
+    }
+
+    /// The known key most like `key`, if any is alike.
+    fn nearest(&'static self, key: &str) -> Option<&'static str> {
+        let names = self.all().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
+        nearest(key, names)
+    }
+}
+
+/// The candidate most like `word`; `None` if none is alike.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word: String = word.chars().take(64).collect::<String>().to_lowercase();
+    candidates
+        .map(|name| (distance(&word, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut left_above = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let best = (left_above + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            left_above = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
+}
+
+/// How strictly to check.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// Unknown keys are errors.
+    pub strict: bool,
+}
+
+impl Check {
+    /// Whether `value` is of that kind; `path` is how messages call it.
+    pub fn value(self, value: Ref<'_>, kind: &'static Kind, path: &str) -> Result<()> {
+        match kind {
+            Kind::Table(shape) if value.is_object() => self.table(value, shape, path),
+            Kind::List(item) if value.is_array() => self.list(value, item, path),
+            Kind::OneOf(kinds) => self.one_of(value, kinds, path),
+            simple if simple.admits(value) => Ok(()),
+            _ => Err(mismatch(path, kind, value)),
+        }
+    }
+
+    fn table(self, table: Ref<'_>, shape: &'static Shape, path: &str) -> Result<()> {
+        for (key, value) in table.members() {
+            let name = key.to_text();
+            match shape.find(&name) {
+                Some(_) if value.is_null() => {}
+                Some(field) => self.value(value, &field.kind, &join(path, &name))?,
+                None if self.strict => return Err(unknown_key(path, &name, shape)),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn list(self, list: Ref<'_>, item: &'static Kind, path: &str) -> Result<()> {
+        list.items()
+            .enumerate()
+            .try_for_each(|(i, value)| self.value(value, item, &format!("{path}[{}]", i + 1)))
+    }
+
+    fn one_of(self, value: Ref<'_>, kinds: &'static [Kind], path: &str) -> Result<()> {
+        let fitting = kinds.iter().find(|kind| kind.looks_like(value));
+        match fitting {
+            Some(kind) => self.value(value, kind, path),
+            None => Err(expected(path, &alternatives(kinds), value)),
+        }
+    }
+}
+
+impl Kind {
+    /// Whether a value without known members is of this kind.
+    fn admits(&self, value: Ref<'_>) -> bool {
+        match self {
+            Kind::Any => true,
+            Kind::Bool => value.kind() == Tag::Bool,
+            Kind::Text => value.kind() == Tag::Str,
+            Kind::Name => value.as_bytes().is_some_and(|text| !text.is_empty()),
+            Kind::Number(low, high) => value.as_f64().is_some_and(|n| n >= *low && n <= *high),
+            Kind::Int(low, high) => integer(value).is_some_and(|n| n >= *low && n <= *high),
+            Kind::Function => value.kind() == Tag::Function,
+            Kind::Map => value.is_object(),
+            Kind::Enum(names) => value.as_str().is_some_and(|s| is_one(s, names)),
+            Kind::Id(_) => is_id(value),
+            Kind::Handle => value.kind() == Tag::Opaque,
+            Kind::Table(_) | Kind::List(_) | Kind::OneOf(_) => false,
+        }
+    }
+
+    /// Whether this is the alternative that a value was meant as: decided by its type alone.
+    fn looks_like(&self, value: Ref<'_>) -> bool {
+        match self {
+            Kind::Number(..) | Kind::Int(..) => value.as_f64().is_some(),
+            Kind::Table(_) => value.is_object(),
+            Kind::List(_) => value.is_array(),
+            Kind::OneOf(kinds) => kinds.iter().any(|kind| kind.looks_like(value)),
+            kind => kind.admits(value),
+        }
+    }
+
+    /// What the kind is called in messages: "a number from 0 to 2".
+    pub fn describe(&self) -> String {
+        match self {
+            Kind::Any => "a value".into(),
+            Kind::Bool => "a boolean".into(),
+            Kind::Text => "a string".into(),
+            Kind::Name => "a non-empty string".into(),
+            Kind::Number(low, high) => range("a number", *low, *high),
+            Kind::Int(low, high) => range("an integer", *low as f64, *high as f64),
+            Kind::Function => "a function".into(),
+            Kind::Table(_) | Kind::Map => "a table".into(),
+            Kind::List(item) => format!("an array ({} each)", item.describe()),
+            Kind::Enum(names) => format!("one of {}", listed(names)),
+            Kind::Id(what) => format!("the id or name of {what}"),
+            Kind::Handle => "a handle".into(),
+            Kind::OneOf(kinds) => alternatives(kinds),
+        }
+    }
+
+    /// The type as LuaCATS writes it.
+    pub fn annotation(&self) -> String {
+        match self {
+            Kind::Any => "any".into(),
+            Kind::Bool => "boolean".into(),
+            Kind::Text | Kind::Name | Kind::Id(_) => "string".into(),
+            Kind::Number(..) => "number".into(),
+            Kind::Int(..) => "integer".into(),
+            Kind::Function => "function".into(),
+            Kind::Table(shape) => format!("zigllms.{}", shape.name),
+            Kind::Map => "table".into(),
+            Kind::List(item) => format!("({})[]", item.annotation()),
+            Kind::Enum(names) => names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|"),
+            Kind::Handle => "zigllms.Handle".into(),
+            Kind::OneOf(kinds) => kinds.iter().map(Kind::annotation).collect::<Vec<_>>().join("|"),
+        }
+    }
+}
+
+fn alternatives(kinds: &[Kind]) -> String {
+    kinds.iter().map(Kind::describe).collect::<Vec<_>>().join(" or ")
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn range(what: &str, low: f64, high: f64) -> String {
+    // Beyond this a bound only says "does not fit", which nobody asked for.
+    const OPEN: f64 = 4e15;
+    match (low > -OPEN, high < OPEN) {
+        (true, true) => format!("{what} from {low} to {high}"),
+        (true, false) => format!("{what} of at least {low}"),
+        (false, true) => format!("{what} of at most {high}"),
+        (false, false) => what.into(),
+    }
+}
+
+fn is_one(word: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| name.eq_ignore_ascii_case(word))
+}
+
+fn is_id(value: Ref<'_>) -> bool {
+    match value.kind() {
+        Tag::Str | Tag::Opaque => true,
+        _ => value.get("id").is_some_and(|id| id.kind() == Tag::Str),
+    }
+}
+
+fn integer(value: Ref<'_>) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let n = value.as_f64()?;
+        (n.fract() == 0.0 && n.abs() < 9e15).then_some(n as i64)
+    })
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+fn mismatch(path: &str, kind: &Kind, value: Ref<'_>) -> Error {
+    expected(path, &kind.describe(), value)
+}
+
+fn expected(path: &str, what: &str, value: Ref<'_>) -> Error {
+    Error::invalid(format!("{path}: expected {what}, got {}", shown(value)))
+}
+
+/// A value as a message shows it.
+pub fn shown(value: Ref<'_>) -> String {
+    match value.kind() {
+        Tag::Null => "nil".into(),
+        Tag::Bool => value.as_bool().unwrap_or_default().to_string(),
+        Tag::Int | Tag::Float => value.to_value().to_string(),
+        Tag::Str => quoted(&value.to_text()),
+        Tag::Array => format!("an array of {}", value.len()),
+        Tag::Object | Tag::Empty => "a table".into(),
+        Tag::Function => "a function".into(),
+        Tag::Opaque => "a userdata or thread".into(),
+    }
+}
+
+fn unknown_key(path: &str, key: &str, shape: &'static Shape) -> Error {
+    let shown: String = key.chars().take(60).collect();
+    let hint = match shape.nearest(key) {
+        Some(name) => format!("did you mean {name:?}?"),
+        None if shape.find("extra").is_some() => {
+            "provider-specific keys go into \"extra\"".to_owned()
+        }
+        None => {
+            let names: Vec<_> = shape.all().map(|field| field.name).collect();
+            format!("known keys: {}", names.join(", "))
+        }
+    };
+    Error::invalid(format!("{}: unknown key, {hint}", join(path, &shown)))
+}
+
+/// A checked table, read by canonical field names. Null members read as absent.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'t> {
+    table: Option<Ref<'t>>,
+    shape: &'static Shape,
+}
+
+impl<'t> Options<'t> {
+    pub fn new(table: Option<Ref<'t>>, shape: &'static Shape) -> Options<'t> {
+        Options { table, shape }
+    }
+
+    /// The member as it is, also null.
+    fn raw(&self, name: &str) -> Option<Ref<'t>> {
+        let field = self.shape.find(name)?;
+        let table = self.table?;
+        table.members().find(|(key, _)| key.as_str().is_some_and(|k| field.is_called(k))).map(|(_, v)| v)
+    }
+
+    pub fn get(&self, name: &str) -> Option<Ref<'t>> {
+        self.raw(name).filter(|value| !value.is_null())
+    }
+
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name)?.as_str().map(str::to_owned)
+    }
+
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        self.get(name)?.as_bool()
+    }
+
+    pub fn int(&self, name: &str) -> Option<i64> {
+        integer(self.get(name)?)
+    }
+
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.get(name)?.as_f64()
+    }
+
+    pub fn function(&self, name: &str) -> Option<Slot> {
+        let value = self.get(name)?;
+        (value.kind() == Tag::Function).then(|| value.as_slot().cloned()).flatten()
+    }
+
+    /// An enum member in the spelling of its declaration.
+    pub fn word(&self, name: &str) -> Option<&'static str> {
+        let text = self.get(name)?.as_str()?;
+        words(&self.shape.find(name)?.kind)
+            .into_iter()
+            .find(|word| word.eq_ignore_ascii_case(text))
+    }
+
+    /// All given plain fields under their canonical names; null stays null, functions are left
+    /// out: they are taken by [`Options::function`].
+    pub fn to_map(&self) -> Map<String, Value> {
+        let Some(table) = self.table else { return Map::new() };
+        let members = table.members().filter(|(_, v)| v.as_slot().is_none());
+        members
+            .filter_map(|(key, value)| {
+                let field = self.shape.find(key.as_str()?)?;
+                let value = match (words(&field.kind).as_slice(), value.as_str()) {
+                    ([], _) | (_, None) => value.to_value(),
+                    (words, Some(text)) => canonical(words, text),
+                };
+                Some((field.name.to_owned(), value))
+            })
+            .collect()
+    }
+}
+
+fn words(kind: &Kind) -> Vec<&'static str> {
+    match kind {
+        Kind::Enum(names) => names.to_vec(),
+        Kind::OneOf(kinds) => kinds.iter().flat_map(words).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn canonical(words: &[&'static str], text: &str) -> Value {
+    let word = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+    Value::from(word.map_or(text, |word| *word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Tape;
+
+    static SHAPE: Shape = Shape::new(
+        "Sample",
+        &[
+            Field::new("temperature", Kind::Number(0.0, 2.0), "", ""),
+            Field::new("system_prompt", Kind::Text, "", "").or(&["system"]),
+            Field::new("mode", Kind::Enum(&["fast", "slow"]), "", ""),
+            Field::new("stop", Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]), "", ""),
+        ],
+        &[],
+    );
+    static KIND: Kind = Kind::Table(&SHAPE);
+
+    fn tape(members: &[(&str, Value)]) -> Tape {
+        let mut tape = Tape::default();
+        let object = tape.open_object();
+        for (key, value) in members {
+            tape.str(key.as_bytes());
+            put(&mut tape, value);
+        }
+        tape.close(object, members.len());
+        tape
+    }
+
+    fn put(tape: &mut Tape, value: &Value) {
+        match value {
+            Value::String(s) => tape.str(s.as_bytes()),
+            Value::Number(n) => tape.float(n.as_f64().unwrap()),
+            Value::Array(items) => {
+                let mark = tape.open_array();
+                items.iter().for_each(|item| put(tape, item));
+                tape.close(mark, items.len());
+            }
+            _ => tape.null(),
+        }
+    }
+
+    fn check(members: &[(&str, Value)]) -> std::result::Result<(), String> {
+        let tape = tape(members);
+        let check = Check { strict: true };
+        check.value(tape.root().unwrap(), &KIND, "config").map_err(|e| e.message().to_owned())
+    }
+
+    #[test]
+    fn violations_name_path_expectation_and_value() {
+        assert_eq!(
+            check(&[("temperature", 3.into())]).unwrap_err(),
+            "config.temperature: expected a number from 0 to 2, got 3.0"
+        );
+        assert_eq!(
+            check(&[("stop", Value::from(vec![Value::from("a"), Value::from(1)]))]).unwrap_err(),
+            "config.stop[2]: expected a string, got 1.0"
+        );
+        assert_eq!(
+            check(&[("mode", "quick".into())]).unwrap_err(),
+            r#"config.mode: expected one of "fast", "slow", got "quick""#
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let message = check(&[("temprature", 1.into())]).unwrap_err();
+        assert_eq!(message, "config.temprature: unknown key, did you mean \"temperature\"?");
+    }
+
+    #[test]
+    fn aliases_and_enum_spellings_become_canonical() {
+        let tape = tape(&[("system", "x".into()), ("mode", "FAST".into()), ("stop", Value::Null)]);
+        let options = Options::new(tape.root(), &SHAPE);
+        assert_eq!(options.text("system_prompt").as_deref(), Some("x"));
+        assert_eq!(options.word("mode"), Some("fast"));
+        assert!(options.get("stop").is_none());
+        assert_eq!(
+            Value::Object(options.to_map()).to_string(),
+            r#"{"system_prompt":"x","mode":"fast","stop":null}"#
+        );
+    }
+}

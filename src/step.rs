@@ -1,0 +1,178 @@
+//! Work that goes on outside one native call, as machines that say what they need next.
+//!
+//! A [`Machine`] never waits, never calls Lua and never blocks: [`Machine::step`] returns the next
+//! [`Step`], the Lua edge performs it and steps again with the [`Outcome`]. So a user function may
+//! yield, no borrow is held over it, and a machine can be driven by any host's loop.
+
+use crate::chunk::Chunk;
+use crate::clock::Moment;
+use crate::error::{Code, Error, Result};
+use crate::provider::answer::Answer;
+use crate::runtime::Runtime;
+use crate::value::{Data, Record, Slot};
+
+/// Names a machine to those who wake it.
+pub type Token = u64;
+
+pub trait Machine {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step>;
+
+    /// What there is to deliver after [`Step::Emit`]; everything since the last time, merged.
+    fn chunk(&mut self) -> Option<Chunk> {
+        None
+    }
+
+    /// The conversation this machine has reserved, so that a nested use of it can be refused.
+    fn holds(&self) -> Option<&str> {
+        None
+    }
+
+    /// Ends the machine early: it must close what it opened. Not called after `Done` or an error.
+    fn abandon(&mut self, runtime: &mut Runtime, me: Token);
+}
+
+/// What a machine needs next.
+pub enum Step {
+    /// To be stepped when its token is posted, or at the moment given.
+    Wait(Option<Moment>),
+    Call(Call),
+    /// An operation of its own, with the hooks and events of that operation around it.
+    Run(Operation),
+    /// Several, at most so many at once. Their outcomes come in this order.
+    Fork(Vec<Operation>, usize),
+    /// A chunk is there for whoever follows the stream.
+    Emit,
+    Done(Output),
+}
+
+/// A call of a user function.
+pub struct Call {
+    pub function: Slot,
+    pub argument: Data,
+    /// Second argument: the context table; gets the function `cancelled`.
+    pub info: Option<Record>,
+    /// Waits inside the function end then.
+    pub limit: Option<Moment>,
+}
+
+/// A machine with the name under which hooks and events know it.
+pub struct Operation {
+    pub name: &'static str,
+    /// Id of the agent, tool or provider it is about.
+    pub subject: String,
+    pub machine: Box<dyn Machine>,
+    pub deadline: Option<Moment>,
+}
+
+/// A call that waits, as its bridge sets it up.
+pub struct Start {
+    pub operation: Operation,
+    pub face: Face,
+    /// Where chunks go, if to a function.
+    pub sink: Option<Slot>,
+}
+
+/// How the caller wants to wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Face {
+    /// No `async` option: in the way of the host.
+    #[default]
+    Plain,
+    /// `async = true`: a handle at once.
+    Handle,
+    /// `async = false`: blocking, also in a coroutine.
+    Blocking,
+    /// `async = "yield"`: the coroutine is ours to suspend.
+    Yield,
+}
+
+/// What a machine ends with. Typed where a parent machine reads it.
+pub enum Output {
+    Data(Data),
+    Answer(Box<Answer>),
+    /// A tool's result, and how the model reads it.
+    Tool { result: Data, text: String },
+}
+
+impl Output {
+    pub fn into_data(self) -> Data {
+        match self {
+            Output::Data(data) => data,
+            Output::Answer(answer) => answer.to_data(),
+            Output::Tool { result, .. } => result,
+        }
+    }
+}
+
+/// How the last step went.
+pub enum Outcome {
+    Start,
+    /// The token was posted, or the moment came; may be spurious.
+    Ready,
+    Returned(Returned),
+    Raised(Raised),
+    Finished(Vec<Result<Output>>),
+    /// The chunk was delivered, or kept for a reader.
+    Emitted,
+    /// The stream callback returned `false`.
+    Refused,
+    Stop(Stop),
+}
+
+/// Why a machine must end now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Cancelled(Option<String>),
+    /// The deadline of this operation or of one around it.
+    Deadline,
+}
+
+/// What a user function returned.
+#[derive(Debug)]
+pub struct Returned {
+    /// The first value; `None` for nil.
+    pub value: Option<Slot>,
+    /// How a model reads it: strings as they are, other values as JSON.
+    pub text: Result<String>,
+    /// The second value if the first is nil: a reason, by Lua's custom.
+    pub refusal: Option<Raised>,
+}
+
+/// What a user function raised.
+#[derive(Clone, Debug)]
+pub struct Raised {
+    pub value: Slot,
+    pub text: String,
+    /// Set if it is one of this module's errors.
+    pub code: Option<Code>,
+}
+
+impl Raised {
+    /// In most callbacks one of this module's errors passes through, anything else is wrapped.
+    pub fn into_error(self, what: &str) -> Error {
+        match self.code {
+            Some(code) => Error::new(code, self.text).with(|f| f.rethrow = Some(self.value)),
+            None => Error::new(Code::CallbackError, format!("{what} failed: {}", self.text))
+                .with(|f| f.cause = Some(crate::error::Cause::Raised(self.value))),
+        }
+    }
+}
+
+/// The error for a machine that was stopped; `what` is the operation in words.
+pub fn stopped(stop: &Stop, what: &str) -> Error {
+    match stop {
+        Stop::Deadline => {
+            Error::timeout(crate::error::Phase::Total, format!("{what} ran into its time limit"))
+        }
+        Stop::Cancelled(reason) => cancelled(reason.as_deref(), what),
+    }
+}
+
+fn cancelled(reason: Option<&str>, what: &str) -> Error {
+    let Some(reason) = reason else {
+        return Error::new(Code::Cancelled, format!("{what} was cancelled"));
+    };
+    let details = serde_json::json!({ "reason": reason });
+    Error::new(Code::Cancelled, format!("{what} was cancelled: {reason}"))
+        .with(|f| f.details = Some(details))
+}

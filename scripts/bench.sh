@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs the benchmarks on both engines, with the modules that `make build` left.
+set -eu
+. scripts/lib.sh
+
+for engine in 5.4 jit; do
+  for bench in bench/*.lua; do
+    [ -f "$bench" ] || continue
+    say "$(interpreter "$engine") $bench"
+    with_module "build/$engine" "$(interpreter "$engine")" "$bench"
+  done
+done

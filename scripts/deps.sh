@@ -1,0 +1,72 @@
+#!/bin/sh
+# Installs what building and testing need, as far as it is not there.
+set -eu
+. scripts/lib.sh
+
+needed='lua5.1 lua5.2 lua5.3 lua5.4 lua-busted lua-check lua-cjson luarocks
+  build-essential cmake clang libclang-dev valgrind python3 python3-pip git'
+
+check_rust() {
+  have cargo || die "there is no Rust toolchain: get one from https://rustup.rs, then come again"
+  minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
+  [ "${minor:-0}" -ge 88 ] ||
+    die "Rust 1.88 or newer is needed, here is $(rustc --version): run \`rustup update stable\`"
+}
+
+installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"
+}
+
+# Debian's LuaJIT and the one that nginx's Lua module brings remove each other. Where the latter
+# is installed, the former is unpacked into the cache instead.
+private_luajit() {
+  directory=$cache/luajit
+  [ -x "$directory/luajit" ] && return
+  say "unpacking LuaJIT beside nginx's own"
+  mkdir -p "$directory"
+  (
+    cd "$directory"
+    apt-get -q download luajit libluajit-5.1-2 libluajit-5.1-common
+    for package in *.deb; do dpkg -x "$package" .; done
+    rm ./*.deb
+    library=$(dirname "$(find "$directory/usr/lib" -name 'libluajit-5.1.so.2' | head -n 1)")
+    lua=$(dirname "$(dirname "$(find "$directory/usr/share" -path '*/jit/bc.lua' | head -n 1)")")
+    {
+      echo '#!/bin/sh'
+      echo "export LD_LIBRARY_PATH='$library'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
+      echo "export LUA_PATH=\"$lua/?.lua;\${LUA_PATH:-;}\""
+      echo "exec '$directory/usr/bin/luajit' \"\$@\""
+    } > luajit
+    chmod +x luajit
+  )
+}
+
+check_rust
+if ! have apt-get; then
+  echo "no apt here; these Debian packages or their like are needed: luajit $needed"
+  exit 0
+fi
+
+luajit=luajit
+if ! installed luajit && installed libluajit2-5.1-2; then
+  luajit=''
+fi
+missing=''
+for package in $needed $luajit; do
+  installed "$package" || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+  say "installing$missing"
+  apt update
+  # shellcheck disable=SC2086 # a list of words
+  apt install -y --no-install-recommends --no-remove $missing
+fi
+[ -n "$luajit" ] || private_luajit

@@ -1,0 +1,63 @@
+#!/bin/sh
+# All tests. Each stage runs even if one before it failed; the last line is the sum.
+set -eu
+. scripts/lib.sh
+
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log" "$log.status"' EXIT
+export ZIGLLMS_TEST_GGUF="$model"
+
+# stage NAME COMMAND...: runs it and adds up what it reports. A stage without numbers counts as one.
+stage() {
+  say "$1"
+  shift
+  began=$(date +%s)
+  { status=0; "$@" </dev/null 2>&1 || status=$?; echo "$status" > "$log.status"; } | tee "$log"
+  status=$(cat "$log.status")
+  numbers=$(awk '
+    /^test result:/ { good += $4; bad += $6 }
+    /^[0-9]+ success.* \/ [0-9]+ failure.* \/ [0-9]+ error/ { good += $1; bad += $4 + $7 }
+    END { print good + 0, bad + 0 }' "$log")
+  good=${numbers% *}
+  bad=${numbers#* }
+  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  if [ "$status" = 0 ] && [ "$good$bad" = 00 ]; then good=1; fi
+  passed=$((passed + good))
+  failed=$((failed + bad))
+  echo "-- $good passed, $bad failed, $(($(date +%s) - began)) s"
+}
+
+has_specs() { [ -d spec ] && [ -n "$(find spec -name '*_spec.lua' -print -quit)" ]; }
+
+specs() {
+  program=$(interpreter "$1")
+  with_module "build/quick/$1" "$program" /usr/bin/busted --exclude-pattern=local_spec spec
+}
+
+local_specs() {
+  with_module "build/quick/local/$1" "$(interpreter "$1")" /usr/bin/busted spec/local_spec.lua
+}
+
+engine_tests() {
+  engine_environment
+  cargo test --lib --profile quick --features local provider::local
+}
+
+# Checked arithmetic and debug assertions for the core; the engine's tests need its optimised code.
+stage "cargo test" cargo test
+stage "cargo test: embedded engine" engine_tests
+for engine in 5.4 jit; do
+  stage "build $engine" scripts/build.sh quick build/quick "$engine"
+  if has_specs; then stage "specs on $engine" specs "$engine"; fi
+done
+for engine in 5.4 jit; do
+  stage "build $engine with the embedded engine" \
+    scripts/build.sh quick build/quick/local "$engine" local
+  if [ -f spec/local_spec.lua ]; then stage "local model on $engine" local_specs "$engine"; fi
+done
+stage lint scripts/lint.sh
+
+printf '\n%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

@@ -1,5 +1,6 @@
 //! What one instance of the module owns. Nothing here is shared with another Lua state.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
@@ -21,7 +22,7 @@ pub struct Runtime {
     pub tasks: Tasks,
     pub transport: Arc<dyn Transport>,
     pub agents: Registry<Agent>,
-    pub tools: Registry<Tool>,
+    pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     /// Tokens of all requests since the last reset.
     pub usage: Usage,

@@ -16,13 +16,12 @@ pub struct Place {
 pub struct Args<'t> {
     tape: &'t Tape,
     places: &'t [Place],
-    params: &'static [Param],
 }
 
 impl<'t> Args<'t> {
     /// Checks every argument; the first violation is the error.
     pub fn check(function: &'static Function, tape: &'t Tape, places: &'t [Place], check: Check) -> Result<Args<'t>> {
-        let args = Args { tape, places, params: function.params };
+        let args = Args { tape, places };
         for (i, param) in function.params.iter().enumerate() {
             args.check_one(i, param, check)?;
         }
@@ -56,11 +55,6 @@ impl<'t> Args<'t> {
         self.get(i)?.as_str()
     }
 
-    pub fn int(&self, i: usize) -> Option<i64> {
-        let value = self.get(i)?;
-        value.as_i64().or_else(|| value.as_f64().map(|n| n as i64))
-    }
-
     /// An id, name, or the `id` of a table that `get` or `get_info` returned.
     pub fn id(&self, i: usize) -> String {
         self.get(i).and_then(id_of).unwrap_or_default()
@@ -68,11 +62,6 @@ impl<'t> Args<'t> {
 
     pub fn options(&self, i: usize, shape: &'static Shape) -> Options<'t> {
         Options::new(self.get(i).filter(|value| value.is_object()), shape)
-    }
-
-    /// How many parameters the function declares.
-    pub fn len(&self) -> usize {
-        self.params.len()
     }
 }
 

@@ -108,10 +108,6 @@ impl Function {
         let arrow = if returns.is_empty() { "" } else { " → " };
         format!("{}({}){arrow}{}", self.name, params.join(", "), returns.join(", "))
     }
-
-    pub fn waits(&self) -> bool {
-        matches!(self.run, Run::Waits(_))
-    }
 }
 
 impl Bridge {

@@ -107,6 +107,15 @@ local function safe_tree(tree)
   return safe
 end
 
+local native_info = module.info
+
+-- The engine knows its own patch level; the binary only knows what it was built for.
+function module.info()
+  local info = native_info()
+  info.lua_version = jit and jit.version or _VERSION
+  return info
+end
+
 local info = module.info()
 module.version, module._VERSION = info.version, "zigllms " .. info.version
 module.description = "Agents, tools, workflows and language models for Lua, as one native module"

@@ -6,7 +6,6 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
-use super::catalog::Row;
 use super::chat::{Delta, Finish, Format, Reply, Request, Usage};
 use super::inbox::Shared;
 use super::instance::Provider;
@@ -72,7 +71,6 @@ struct Known {
     id: String,
     model: String,
     options: Map<String, Value>,
-    row: &'static Row,
     path: Option<String>,
 }
 
@@ -82,7 +80,6 @@ impl Known {
             id: provider.id.clone(),
             model: provider.model(),
             options: provider.options.clone(),
-            row: provider.row,
             path: provider.model_path(),
         }
     }
@@ -229,8 +226,8 @@ impl Exchange {
         self.going = None;
         let head = self.inbox.lock().head.clone();
         if !self.delivered && self.stage != Stage::Ending {
-            let verdict = self.network.retry.decide(self.attempts, &error, &head, runtime.clock.unix(), random());
-            if let Verdict::Retry { after_ms } = verdict {
+            let verdict = self.network.retry.decide(self.attempts, &error, Some(&head), random());
+            if let Verdict::After(after_ms) = verdict {
                 return Ok(self.pause(runtime, after_ms));
             }
         }

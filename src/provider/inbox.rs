@@ -46,7 +46,7 @@ pub struct Body {
 
 impl Body {
     fn is_error(&self) -> bool {
-        self.inbox.lock().head.status >= 400
+        self.inbox.lock().head.status >= 300
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Flow {
@@ -61,7 +61,7 @@ impl Body {
             return Err(error);
         }
         outcome.map_err(failure)?;
-        if inbox.head.status >= 400 {
+        if inbox.head.status >= 300 {
             return Err(self.wire.error(&inbox.head, &self.refused));
         }
         let Inbox { reply, delta, .. } = &mut *inbox;

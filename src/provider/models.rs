@@ -108,8 +108,8 @@ impl ModelList {
     fn failed(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
         self.going = None;
         let head = self.inbox.lock().head.clone();
-        let verdict = self.network.retry.decide(self.attempts, &error, &head, runtime.clock.unix(), 0.5);
-        let Verdict::Retry { after_ms } = verdict else { return Err(self.named(error)) };
+        let verdict = self.network.retry.decide(self.attempts, &error, Some(&head), 0.5);
+        let Verdict::After(after_ms) = verdict else { return Err(self.named(error)) };
         let until = runtime.clock.now().after_ms(after_ms);
         self.pause = Some(until);
         Ok(Step::Wait(Some(until)))

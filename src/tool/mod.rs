@@ -13,7 +13,7 @@ use crate::value::{Record, Slot};
 
 mod run;
 
-pub use run::{Input, ToolRun};
+pub use run::{Input, ToolRun, error_text};
 
 pub static DEFINITION: Shape = Shape::new(
     "ToolDefinition",
@@ -100,7 +100,6 @@ impl Tool {
             rest.shift_remove(known);
         }
         rest.retain(|_, value| !value.is_null());
-        rest.shrink_to_fit();
         Ok(Tool {
             name,
             description: options.text("description").unwrap_or_default(),

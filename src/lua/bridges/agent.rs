@@ -223,7 +223,6 @@ fn with_options(runtime: &mut Runtime, mut agent: Agent, options: &Options<'_>) 
         map.shift_remove(known);
     }
     merge(&mut agent.config, &map);
-    agent.config.shrink_to_fit();
     Ok(agent)
 }
 

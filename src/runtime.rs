@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::net::{Http, Transport};
 use crate::provider::Providers;
+use crate::provider::chat::Usage;
 use crate::registry::Registry;
 use crate::step::Token;
 use crate::tasks::Tasks;
@@ -22,6 +23,8 @@ pub struct Runtime {
     pub agents: Registry<Agent>,
     pub tools: Registry<Tool>,
     pub providers: Providers,
+    /// Tokens of all requests since the last reset.
+    pub usage: Usage,
 }
 
 impl Default for Runtime {
@@ -35,6 +38,7 @@ impl Default for Runtime {
             agents: Registry::new("agent"),
             tools: Registry::new("tool"),
             providers: Providers::default(),
+            usage: Usage::default(),
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum Kind {
     /// A handle of a call that waits.
     Handle,
     OneOf(&'static [Kind]),
+    /// An option this version does not have yet; the text says what it belongs to.
+    Absent(&'static str),
 }
 
 /// A table type: its name in the documentation and its fields.
@@ -139,6 +141,7 @@ impl Check {
             Kind::Table(shape) if value.is_object() => self.table(value, shape, path),
             Kind::List(item) if value.is_array() => self.list(value, item, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
+            Kind::Absent(what) => Err(absent(path, what)),
             simple if simple.admits(value) => Ok(()),
             _ => Err(mismatch(path, kind, value)),
         }
@@ -187,7 +190,7 @@ impl Kind {
             Kind::Enum(names) => value.as_str().is_some_and(|s| is_one(s, names)),
             Kind::Id(_) => is_id(value),
             Kind::Handle => value.kind() == Tag::Opaque,
-            Kind::Table(_) | Kind::List(_) | Kind::OneOf(_) => false,
+            Kind::Table(_) | Kind::List(_) | Kind::OneOf(_) | Kind::Absent(_) => false,
         }
     }
 
@@ -218,6 +221,7 @@ impl Kind {
             Kind::Id(what) => format!("the id or name of {what}"),
             Kind::Handle => "a handle".into(),
             Kind::OneOf(kinds) => alternatives(kinds),
+            Kind::Absent(_) => "nothing".into(),
         }
     }
 
@@ -238,8 +242,13 @@ impl Kind {
             }
             Kind::Handle => "zigllms.Handle".into(),
             Kind::OneOf(kinds) => kinds.iter().map(Kind::annotation).collect::<Vec<_>>().join("|"),
+            Kind::Absent(_) => "nil".into(),
         }
     }
+}
+
+fn absent(path: &str, what: &str) -> Error {
+    Error::unsupported(format!("{path}: this version has no {what} yet"))
 }
 
 fn alternatives(kinds: &[Kind]) -> String {

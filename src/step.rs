@@ -82,6 +82,8 @@ pub enum Face {
     Handle,
     /// `async = false`: blocking, also in a coroutine.
     Blocking,
+    /// A handle that is looped over: leaving the loop ends the stream.
+    Stream,
     /// `async = "yield"`: the coroutine is ours to suspend.
     Yield,
 }
@@ -134,6 +136,8 @@ pub struct Returned {
     pub value: Option<Slot>,
     /// How a model reads it: strings as they are, other values as JSON.
     pub text: Result<String>,
+    /// It is a string, so `text` is not JSON.
+    pub is_text: bool,
     /// The second value if the first is nil: a reason, by Lua's custom.
     pub refusal: Option<Raised>,
 }

@@ -2,7 +2,7 @@
 //! timers. Waiting itself happens at the edge, in the host's way.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::chunk::Pipe;
@@ -32,12 +32,15 @@ pub struct Tasks {
     timers: BinaryHeap<Reverse<(Moment, Token)>>,
     pipes: HashMap<Token, Pipe>,
     notifier: Option<Arc<Notifier>>,
+    stops: VecDeque<(Token, String)>,
 }
 
 /// What [`Tasks::next`] found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     Token(Token),
+    /// An operation is to end, for the reason given.
+    Stop(Token, String),
     /// Nothing until the time limit.
     Nothing,
     /// A signal came: the interpreter wants to look at it.
@@ -83,7 +86,7 @@ impl Tasks {
 
     /// Opened at the first need: requiring the module must open no file.
     pub fn notifier(&mut self) -> Result<Arc<Notifier>> {
-        if let Some(notifier) = &self.notifier {
+        if let Some(notifier) = self.notifier.as_ref().filter(|n| !n.is_inherited()) {
             return Ok(notifier.clone());
         }
         let opened = Notifier::new()
@@ -94,13 +97,18 @@ impl Tasks {
 
     /// Wakes the machine `token` from any thread.
     pub fn waker(&mut self, token: Token) -> Result<Waker> {
-        Ok(Waker::new(self.notifier()?, token))
+        Ok(Waker::new(&self.notifier()?, token))
     }
 
     /// Makes a token ready now.
     pub fn post(&mut self, token: Token) -> Result<()> {
         self.notifier()?.post(token);
         Ok(())
+    }
+
+    /// Asks for the end of an operation; the edge tells it at the next turn.
+    pub fn stop(&mut self, token: Token, reason: &str) {
+        self.stops.push_back((token, reason.to_owned()));
     }
 
     pub fn timer(&mut self, at: Moment, token: Token) {
@@ -110,6 +118,9 @@ impl Tasks {
     /// The next ready token; waits for one at most until `limit` (`None`: as long as it takes).
     pub fn next(&mut self, clock: &Clock, limit: Option<Moment>) -> Result<Next> {
         loop {
+            if let Some((token, reason)) = self.stops.pop_front() {
+                return Ok(Next::Stop(token, reason));
+            }
             if let Some(token) = self.ready(clock.now()) {
                 return Ok(Next::Token(token));
             }

@@ -30,6 +30,7 @@ local SUSPEND = {} -- what the module yields; anything else is the user's own yi
 local contexts = setmetatable({}, { __mode = "k" }) -- coroutine or MAIN -> context
 local tasks = setmetatable({}, { __mode = "k" }) -- coroutine of the module -> task
 local waiting = {} -- token -> coroutine or BLOCKED
+local operations = setmetatable({}, { __mode = "v" }) -- token of a machine -> its context
 local inside = {} -- token -> context that waits on it
 local due = {} -- tokens and functions to be delivered at the next turn
 local runnable = {} -- tasks that yielded on their own account
@@ -210,15 +211,18 @@ function turn(timeout)
   if resume_runnable() > 0 then
     timeout = earliest(timeout, 1)
   end
-  local tok = ready(timeout)
+  local tok, reason = ready(timeout)
   while tok do
-    if deliver(tok) then
+    if reason then
+      core.cancel_operation(tok, reason)
+    end
+    if reason or deliver(tok) then
       count = count + 1
     end
     if count >= FAIR then
       return count
     end
-    tok = ready(0)
+    tok, reason = ready(0)
   end
   return count
 end
@@ -287,13 +291,15 @@ end
 
 -- The context of an operation that runs inside another one.
 local function derive(parent, machine, deadline)
-  return {
+  local context = {
     parent = parent,
     token = machine,
     deadline = earliest(deadline, parent.deadline),
     sink = parent.sink,
     blocking = parent.blocking,
   }
+  operations[machine] = context
+  return context
 end
 
 perform[WAIT] = function(context, machine, tok, limit)
@@ -314,6 +320,7 @@ perform[CALL] = function(context, machine, limit, info, fn, argument)
   local inner = context
   if info then
     inner = derive(context, machine, limit)
+    operations[machine] = context
     inner.sink = nil
     function info.cancelled()
       return stopped(inner) ~= nil or overdue(inner) or false
@@ -393,21 +400,32 @@ perform[EMIT] = function(context, machine)
   return emit_to_pipe(context, machine, sink)
 end
 
-local function cancel(task, reason)
-  if task.done then
-    return false
-  end
-  task.context.stop = task.context.stop or { reason = reason }
+-- Stops an operation and everything inside it: each is told at its wait.
+local function stop(context, reason)
+  context.stop = context.stop or { reason = reason }
   local woken = {}
-  for tok, context in pairs(inside) do
-    if descends(context, task.context) then
+  for tok, waiter in pairs(inside) do
+    if descends(waiter, context) then
       woken[#woken + 1] = tok
     end
   end
   for i = 1, #woken do
     wake(woken[i])
   end
+end
+
+local function cancel(task, reason)
+  if task.done then
+    return false
+  end
+  stop(task.context, reason)
   return true
+end
+
+function core.cancel_operation(machine, reason)
+  if operations[machine] then
+    stop(operations[machine], reason)
+  end
 end
 
 -- Blocks until the task has ended. An interrupt (Ctrl-C) ends the wait and the operation.
@@ -466,6 +484,7 @@ function core.waits(start)
       deadline = earliest(deadline, parent and parent.deadline),
       sink = sink and { fn = sink, count = 0 },
     }
+    operations[machine] = context
     if face == true or face == "stream" then
       return core.detach(context, face, name, subject, machine)
     end

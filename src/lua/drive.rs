@@ -45,6 +45,7 @@ pub fn started(instance: &mut Instance, entry: &'static Entry, start: Start, par
         Face::Plain => Data::Nil,
         Face::Handle => Data::Bool(true),
         Face::Blocking => Data::Bool(false),
+        Face::Stream => Data::from("stream"),
         Face::Yield => Data::from("yield"),
     };
     let labels = labels(&start.operation);
@@ -206,14 +207,15 @@ fn timer(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     Ok(Data::Nil)
 }
 
-/// ready(timeout_ms?) → token | nil, interrupted; without a number it waits as long as it takes.
+/// ready(timeout_ms?) → token, or token and why it is to stop; nil when nothing came in time or a
+/// signal did. Without a number it waits as long as it takes.
 fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     let runtime = &mut instance.runtime;
     let limit = (!numbers[0].is_nan()).then(|| runtime.clock.now().after_float_ms(numbers[0]));
     Ok(match runtime.tasks.next(&runtime.clock, limit)? {
         Next::Token(token) => Data::from(token),
-        Next::Nothing => Data::Nil,
-        Next::Interrupted => Data::Many(vec![Data::Nil, Data::Bool(true)]),
+        Next::Stop(token, reason) => Data::Many(vec![Data::from(token), Data::from(reason)]),
+        Next::Nothing | Next::Interrupted => Data::Nil,
     })
 }
 
@@ -260,5 +262,7 @@ fn take_chunk(runtime: &mut Runtime, token: Token) -> Option<crate::chunk::Chunk
 }
 
 fn fd(instance: &mut Instance, _: Numbers) -> Result<Data> {
-    Ok(Data::from(i64::from(instance.runtime.tasks.notifier()?.raw_fd())))
+    use std::os::fd::AsRawFd;
+    let fd = instance.runtime.tasks.notifier()?.fd().as_raw_fd();
+    Ok(Data::from(i64::from(fd)))
 }

@@ -60,3 +60,13 @@ impl Metrics {
         self.cancelled = 0;
     }
 }
+
+impl Counters {
+    /// As `metrics()` shows one function.
+    pub fn to_json(self) -> serde_json::Value {
+        serde_json::json!({
+            "calls": self.calls, "errors": self.errors,
+            "avg_ms": self.total_ms / self.calls.max(1) as f64, "min_ms": self.min_ms, "max_ms": self.max_ms,
+        })
+    }
+}

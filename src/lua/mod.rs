@@ -8,6 +8,8 @@ mod bridge;
 mod bridges;
 mod call;
 mod drive;
+mod faces;
+mod filters;
 mod foreign;
 mod instance;
 mod metrics;

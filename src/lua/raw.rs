@@ -209,11 +209,12 @@ unsafe fn returned(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame
         }
         if ffi::lua_type(l, 4) <= ffi::LUA_TNIL {
             let refusal = (ffi::lua_type(l, 5) == ffi::LUA_TSTRING).then(|| refusal(l, instance));
-            return Outcome::Returned(Returned { value: None, text: Ok("null".into()), refusal });
+            return Outcome::Returned(Returned { value: None, text: Ok("null".into()), is_text: false, refusal });
         }
         let value = keep(l, instance, 4);
         let text = text(l, instance, frame, 4);
-        Outcome::Returned(Returned { value: Some(value), text, refusal: None })
+        let is_text = ffi::lua_type(l, 4) == ffi::LUA_TSTRING;
+        Outcome::Returned(Returned { value: Some(value), text, is_text, refusal: None })
     }
 }
 
@@ -259,7 +260,7 @@ unsafe fn text(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame, in
         let tape = &(*frame).tape;
         Ok(tape.root().map_or_else(String::new, |root| match root.as_str() {
             Some(text) => text.to_owned(),
-            None => json::write(root),
+            None => json::to_string(root),
         }))
     }
 }

@@ -44,7 +44,7 @@ impl Agents {
         let Some(roots) = roots else {
             return flight.land(Ok(agent(RootCerts::WebPki)));
         };
-        process().errands.send(move || {
+        process().loading.send(move || {
             let built = load(&roots).map(agent);
             if built.is_err() {
                 // The file may be there next time.

@@ -354,6 +354,7 @@ impl Ctl {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::testing::sleep_ms;
 
     fn limits(connect: u64, total: Option<Moment>) -> Limits {
         Limits { connect: Some(Duration::from_millis(connect)), total, ..Limits::default() }
@@ -393,7 +394,7 @@ mod tests {
         let ctl = Ctl::new(Clock::default(), Limits::default());
         let other = ctl.clone();
         let thread = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
+            sleep_ms(20);
             other.cancel()
         });
         assert_eq!(ctl.wait(|| None::<()>), Err(Ended));

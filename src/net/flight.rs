@@ -12,9 +12,6 @@ use super::ctl::{Ctl, Ended};
 use super::lock;
 use super::workers::{Job, Pool, Submitted};
 
-/// Lookups beyond these wait their turn.
-const THREADS: usize = 8;
-
 pub(super) struct Flight<T>(Mutex<State<T>>);
 
 struct State<T> {
@@ -72,8 +69,8 @@ impl Job for Errand {
 pub(super) struct Errands(Pool<Errand>);
 
 impl Errands {
-    pub fn new() -> Errands {
-        Errands(Pool::new("zigllms-lookup", THREADS))
+    pub fn new(name: &'static str, threads: usize) -> Errands {
+        Errands(Pool::new(name, threads))
     }
 
     /// Runs `work` soon; without any thread for it, right here.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Body;
-use ureq::http::{self, Response, Uri};
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Response, Uri};
 
 use super::ctl::{Ctl, Mode};
 use super::process::process;
@@ -52,10 +52,11 @@ impl Call for Running {
     }
 }
 
-/// Where a request goes.
+/// Where a request goes, and its headers, checked before anything is sent.
 struct Route {
     uri: Uri,
     proxy: Option<ureq::Proxy>,
+    headers: HeaderMap,
 }
 
 impl Route {
@@ -70,13 +71,26 @@ impl Route {
             return Err(invalid("has no host"));
         }
         let proxy = proxy::choose(&request.proxy, &uri)?;
-        Ok(Route { uri, proxy })
+        Ok(Route { uri, proxy, headers: headers(&request.headers)? })
     }
 
     fn needs_tls(&self) -> bool {
         let https = |uri: &Uri| uri.scheme_str() == Some("https");
         https(&self.uri) || self.proxy.as_ref().is_some_and(|proxy| https(proxy.uri()))
     }
+}
+
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::with_capacity(given.len());
+    for (name, value) in given {
+        // The value may be a secret, so no message shows it.
+        let invalid = || Failure::Invalid(format!("header {name:?}: cannot be sent"));
+        let name = HeaderName::try_from(name).map_err(|_| invalid())?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| invalid())?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 /// One request on its way to the head of its answer.
@@ -135,8 +149,8 @@ impl Exchange {
         afresh: bool,
     ) -> Result<Response<Body>, ureq::Error> {
         let mut parts = http::Request::builder().method(self.request.method).uri(route.uri.clone());
-        for (name, value) in &self.request.headers {
-            parts = parts.header(name, value);
+        if let Some(headers) = parts.headers_mut() {
+            *headers = route.headers.clone();
         }
         self.ctl.run(Mode::Wait, || {
             if self.request.body.is_empty() && !has_body(self.request.method) {

@@ -128,7 +128,7 @@ pub enum Flow {
 pub trait Sink: Send {
     fn head(&mut self, head: Head);
     fn data(&mut self, bytes: &[u8]) -> Flow;
-    /// Called exactly once, last.
+    /// Called exactly once, last. If not one thread can be made it is called within `start`.
     fn end(self: Box<Self>, outcome: Result<(), Failure>);
 }
 

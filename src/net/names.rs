@@ -48,7 +48,7 @@ impl Names {
         if first {
             let (host, until) = (host.to_owned(), ctl.now().after(FRESH));
             let landing = flight.clone();
-            process().errands.send(move || self.look_up(&host, until, &landing));
+            process().lookups.send(move || self.look_up(&host, until, &landing));
         }
         let dns = |why| Failure::Dns(format!("{host}: {why}"));
         Ok(flight.wait(ctl)?.map_err(dns)?)

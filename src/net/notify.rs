@@ -72,8 +72,10 @@ impl Notifier {
 
     /// Blocks until a token is ready; `None` waits without limit.
     pub fn wait(&self, timeout: Option<Duration>) -> Woke {
+        if self.is_inherited() {
+            return Woke::Timeout;
+        }
         match wait_readable(self.fd(), timeout) {
-            _ if self.is_inherited() => Woke::Timeout,
             Ok(true) => Woke::Ready,
             Ok(false) => Woke::Timeout,
             Err(_) => Woke::Interrupted,
@@ -178,6 +180,7 @@ impl Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::testing::sleep_ms;
 
     fn readable(notifier: &Notifier) -> bool {
         wait_readable(notifier.fd(), Some(Duration::ZERO)).unwrap()
@@ -220,7 +223,7 @@ mod tests {
         let notifier = Notifier::new().unwrap();
         let waker = Waker::new(&notifier, 1);
         let thread = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
+            sleep_ms(20);
             waker.wake();
         });
         assert_eq!(notifier.wait(Some(Duration::from_secs(10))), Woke::Ready);

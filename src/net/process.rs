@@ -10,9 +10,14 @@ use super::workers::{PerProcess, Pool};
 /// Requests that wait for the head of their answer at the same time; more of them queue.
 const CALLS: usize = 256;
 
+/// Name lookups at the same time; a stuck one cannot be stopped.
+const LOOKUPS: usize = 8;
+
 pub(super) struct Process {
     pub calls: Pool<Exchange>,
-    pub errands: Errands,
+    pub lookups: Errands,
+    /// Of root certificates; apart, so that stuck lookups do not hold it up.
+    pub loading: Errands,
     pub names: Names,
     pub agents: Agents,
     pub reader: Reader,
@@ -20,10 +25,11 @@ pub(super) struct Process {
 
 /// This process's own; made at first use, and again after a fork.
 pub(super) fn process() -> &'static Process {
-    static PROCESS: PerProcess<Process> = PerProcess::new();
+    static PROCESS: PerProcess<Process> = PerProcess::empty();
     PROCESS.get(|| Process {
         calls: Pool::new("zigllms-call", CALLS),
-        errands: Errands::new(),
+        lookups: Errands::new("zigllms-lookup", LOOKUPS),
+        loading: Errands::new("zigllms-roots", 1),
         names: Names::default(),
         agents: Agents::default(),
         reader: Reader::default(),

@@ -155,3 +155,38 @@ fn non_blocking_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     sockopt::set_socket_nosigpipe(&socket, true)?;
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::net::Limits;
+    use crate::net::ctl::Mode;
+    use crate::net::testing::{FullBacklog, Server};
+
+    fn call() -> Arc<Ctl> {
+        Ctl::new(Clock::default(), Limits::default())
+    }
+
+    #[test]
+    fn a_slow_address_does_not_hold_up_the_next() {
+        let (slow, server) = (FullBacklog::new(), Server::replying(""));
+        let (ctl, clock) = (call(), Clock::default());
+        let started = clock.now();
+        let sock = ctl.run(Mode::Wait, || race(&[slow.address, server.address], &ctl)).unwrap();
+        assert_eq!(sock.stream().peer_addr().unwrap(), server.address);
+        let took = clock.now().ms_since(started);
+        assert!((250.0..2000.0).contains(&took), "{took} ms");
+        assert!(ctl.sock().is_none(), "the loser is still held");
+    }
+
+    #[test]
+    fn the_last_reason_is_told_when_all_fail() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let ctl = call();
+        for addresses in [vec![nobody, nobody], vec![]] {
+            let error = race(&addresses, &ctl).map(drop).unwrap_err();
+            assert!(matches!(Failure::from(error), Failure::Connect(_)));
+        }
+    }
+}

@@ -150,10 +150,11 @@ impl Round {
             for order in reader.take() {
                 self.obey(order);
             }
-            let next = self.expire();
             for call in std::mem::take(&mut self.hungry) {
                 self.turn(call);
             }
+            // After the turns: content may have brought a deadline nearer.
+            let next = self.expire();
             let limit = if self.hungry.is_empty() { next } else { Some(Duration::ZERO) };
             for call in self.poller.wait(limit) {
                 self.feed(call);

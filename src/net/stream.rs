@@ -43,13 +43,13 @@ pub(super) enum Turn {
 impl Stream {
     /// Tells the sink the head and what came with it; the reader gets the rest.
     pub fn begin(ctl: Arc<Ctl>, mut sink: Box<dyn Sink>, head: Head, body: Body, most: u64) {
-        if body.content_length().is_some_and(|length| length > most) {
-            drop(body);
-            return end(&ctl, sink, Err(Failure::TooLarge(most)));
-        }
         if !ctl.is_open() || catch_unwind(AssertUnwindSafe(|| sink.head(head))).is_err() {
             drop(body);
             return end(&ctl, sink, Err(panicked()));
+        }
+        if body.content_length().is_some_and(|length| length > most) {
+            drop(body);
+            return end(&ctl, sink, Err(Failure::TooLarge(most)));
         }
         let body = body.into_with_config().reader();
         let mut stream = Stream { ctl, body, sink, left: most, most, paused: false };

@@ -1,7 +1,7 @@
 //! A scriptable HTTP server on loopback and a sink that remembers, for the tests of this room.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -22,7 +22,7 @@ pub fn look_up(host: &str) -> Option<io::Result<Vec<IpAddr>>> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     Some(match name.split('-').next() {
         Some("stuck") => {
-            thread::sleep(Duration::from_secs(3));
+            sleep_ms(3000);
             Err(io::Error::other("slow"))
         }
         // Nobody listens on the first.
@@ -52,6 +52,20 @@ struct Seen {
 
 impl Server {
     pub fn start(script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Server {
+        Server::start_with(None, script)
+    }
+
+    pub fn start_tls(
+        tls: Arc<rustls::ServerConfig>,
+        script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Server {
+        Server::start_with(Some(tls), script)
+    }
+
+    fn start_with(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Seen::default()));
         let (script, shared) = (Arc::new(script), seen.clone());
@@ -62,9 +76,10 @@ impl Server {
                 }
                 let number = shared.connections.fetch_add(1, Ordering::SeqCst);
                 let (script, seen) = (script.clone(), shared.clone());
+                let tls = tls.clone().map(|config| rustls::ServerConnection::new(config).unwrap());
                 thread::spawn(move || {
                     stream.set_nodelay(true).unwrap();
-                    let mut peer = Peer { stream, buffer: Vec::new(), number, seen };
+                    let mut peer = Peer { stream, tls, buffer: Vec::new(), number, seen };
                     // An error is a client that went away, as many tests want it to.
                     let _ = script(&mut peer);
                 });
@@ -93,6 +108,23 @@ impl Server {
         })
     }
 
+    /// A CONNECT proxy.
+    pub fn proxy() -> Server {
+        Server::start(|peer| {
+            let request = peer.request()?.unwrap_or_default();
+            let target =
+                request.split(' ').nth(1).unwrap_or_default().replace("local.test", "127.0.0.1");
+            let mut there = TcpStream::connect(target)?;
+            peer.write("HTTP/1.1 200 OK\r\n\r\n")?;
+            let (mut here, mut back) = (peer.stream.try_clone()?, there.try_clone()?);
+            thread::spawn(move || {
+                let _ = io::copy(&mut back, &mut here);
+                let _ = here.shutdown(std::net::Shutdown::Both);
+            });
+            io::copy(&mut peer.stream, &mut there).map(drop)
+        })
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
@@ -116,6 +148,7 @@ impl Drop for Server {
 /// One connection, seen from the server.
 pub struct Peer {
     pub stream: TcpStream,
+    tls: Option<rustls::ServerConnection>,
     buffer: Vec<u8>,
     /// How many connections came before it.
     pub number: usize,
@@ -146,13 +179,30 @@ impl Peer {
 
     fn more(&mut self) -> io::Result<usize> {
         let mut piece = [0; 4096];
-        let amount = self.stream.read(&mut piece)?;
+        let amount = match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut self.stream).read(&mut piece)?,
+            None => self.stream.read(&mut piece)?,
+        };
         self.buffer.extend_from_slice(&piece[..amount]);
         Ok(amount)
     }
 
     pub fn write(&mut self, text: &str) -> io::Result<()> {
-        self.stream.write_all(text.as_bytes())
+        self.send(text.as_bytes())
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut self.stream).write_all(bytes),
+            None => self.stream.write_all(bytes),
+        }
+    }
+
+    /// Says the proper end of TLS.
+    pub fn end_tls(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        tls.send_close_notify();
+        rustls::Stream::new(tls, &mut self.stream).flush()
     }
 
     pub fn chunk(&mut self, text: &str) -> io::Result<()> {
@@ -161,7 +211,7 @@ impl Peer {
 
     /// Sends `bytes` in writes of `size`.
     pub fn dribble(&mut self, text: &str, size: usize) -> io::Result<()> {
-        text.as_bytes().chunks(size).try_for_each(|piece| self.stream.write_all(piece))
+        text.as_bytes().chunks(size).try_for_each(|piece| self.send(piece))
     }
 
     pub fn wait_for_close(&mut self) {
@@ -310,11 +360,12 @@ pub fn fetch(request: Request) -> (Record, Result<(), Failure>) {
     (record, outcome)
 }
 
-pub fn ms(ms: u64) -> Option<Duration> {
-    Some(Duration::from_millis(ms))
+/// Lets a server take its time, or a call get to where the test wants it.
+#[allow(clippy::disallowed_methods)] // tests are not cancelled
+pub fn sleep_ms(ms: u64) {
+    thread::sleep(Duration::from_millis(ms));
 }
 
-/// Closes the writing half: the client sees the end of the connection.
-pub fn finish(peer: &Peer) {
-    let _ = peer.stream.shutdown(Shutdown::Write);
+pub fn ms(ms: u64) -> Option<Duration> {
+    Some(Duration::from_millis(ms))
 }

@@ -43,7 +43,7 @@ impl Home {
 pub struct PerProcess<T: 'static>(AtomicPtr<(Home, T)>);
 
 impl<T: Send + Sync> PerProcess<T> {
-    pub const fn new() -> PerProcess<T> {
+    pub const fn empty() -> PerProcess<T> {
         PerProcess(AtomicPtr::new(ptr::null_mut()))
     }
 
@@ -206,7 +206,7 @@ impl<J: Job> Pool<J> {
     }
 }
 
-/// Forks; for tests of what a child does. True in the child.
+/// Forks, for tests of what a child does: the child in the parent, `None` in the child.
 #[cfg(test)]
 pub fn fork() -> Option<Pid> {
     // SAFETY: the child only does what a host that forks would do, and then `_exit`s.
@@ -225,6 +225,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::net::testing::sleep_ms;
 
     struct Send(u64, mpsc::Sender<u64>, mpsc::Receiver<()>);
 
@@ -272,5 +273,23 @@ mod tests {
         // SIGINT is 2, SIGCHLD 17, SIGWINCH 28.
         let mask = blocked.map(|hex| u64::from_str_radix(hex.trim(), 16).unwrap());
         assert!(mask.is_none_or(|mask| mask & 0x0801_0002 == 0x0801_0002));
+    }
+
+    #[test]
+    fn a_signal_interrupts_a_wait_for_the_notifier() {
+        extern "C" fn nothing(_: libc::c_int) {}
+        let handler = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        // SAFETY: the handler does nothing, and no other test uses this signal.
+        unsafe { libc::signal(libc::SIGUSR2, handler) };
+        // SAFETY: names the calling thread, which lives until the other one is joined.
+        let waiting = unsafe { libc::pthread_self() } as usize;
+        let notifier = crate::net::Notifier::new().unwrap();
+        let thread = thread::spawn(move || {
+            sleep_ms(30);
+            // SAFETY: see above.
+            unsafe { libc::pthread_kill(waiting as libc::pthread_t, libc::SIGUSR2) }
+        });
+        let woke = notifier.wait(Some(Duration::from_secs(10)));
+        assert_eq!((thread.join().unwrap(), woke), (0, crate::net::Woke::Interrupted));
     }
 }

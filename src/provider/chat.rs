@@ -223,13 +223,15 @@ pub struct Usage {
     pub cached_tokens: Option<u64>,
     pub cache_write_tokens: Option<u64>,
     pub reasoning_tokens: Option<u64>,
+    /// In the provider's total, but in neither of the first two (xAI: thinking).
+    pub other_tokens: u64,
     /// The provider did not report them; counted here (bytes / 4).
     pub estimated: bool,
 }
 
 impl Usage {
     pub fn total_tokens(&self) -> u64 {
-        self.prompt_tokens + self.completion_tokens
+        self.prompt_tokens + self.completion_tokens + self.other_tokens
     }
 
     pub fn add(&mut self, other: &Usage) {
@@ -239,6 +241,7 @@ impl Usage {
         };
         self.prompt_tokens += other.prompt_tokens;
         self.completion_tokens += other.completion_tokens;
+        self.other_tokens += other.other_tokens;
         self.cached_tokens = sum(self.cached_tokens, other.cached_tokens);
         self.cache_write_tokens = sum(self.cache_write_tokens, other.cache_write_tokens);
         self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);

@@ -1,1 +1,319 @@
 //! JSON text in and out of tapes.
+//!
+//! ```
+//! use zigllms::value::{Tape, json};
+//! let mut tape = Tape::default();
+//! let root = json::parse(br#"{"n":1.0}"#, &mut tape).unwrap();
+//! assert_eq!(json::to_string(tape.at(root).unwrap()), r#"{"n":1.0}"#);
+//! ```
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Value, json};
+
+use super::MAX_DEPTH;
+use super::tape::{Kind, Ref, Tape};
+use crate::error::{Code, Error, Result};
+
+/// Text around an error that goes into its details.
+const SNIPPET: usize = 40;
+
+/// Reads one document, all of `text`, onto the end of the tape; gives the position of its root.
+/// Strict: no comments, no trailing commas, nothing behind the document.
+pub fn parse(text: &[u8], tape: &mut Tape) -> Result<usize> {
+    let at = tape.len();
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let done = Onto { tape, depth: 0 }.deserialize(&mut reader).and_then(|()| reader.end());
+    done.map_err(|error| {
+        tape.truncate(at);
+        failure(text, &error)
+    })?;
+    Ok(at)
+}
+
+/// Compact text. Integers are exact, floats as short as they can be while reading back the same.
+pub fn to_string(value: Ref<'_>) -> String {
+    serde_json::to_string(&value).unwrap_or_default()
+}
+
+/// Copies an owned document onto the end of the tape; gives the position of its root.
+pub fn put(value: &Value, tape: &mut Tape) -> usize {
+    let at = tape.len();
+    match value {
+        Value::Null => tape.null(),
+        Value::Bool(value) => tape.bool(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(int) => tape.int(int),
+            None => tape.float(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => tape.str(text.as_bytes()),
+        Value::Array(items) => {
+            let mark = tape.open_array();
+            for item in items {
+                put(item, tape);
+            }
+            tape.close(mark, items.len());
+        }
+        Value::Object(members) => {
+            let mark = tape.open_object();
+            for (key, value) in members {
+                tape.str(key.as_bytes());
+                put(value, tape);
+            }
+            tape.close(mark, members.len());
+        }
+    }
+    at
+}
+
+fn failure(text: &[u8], error: &serde_json::Error) -> Error {
+    let (line, column) = (error.line(), error.column());
+    let offset = offset_of(text, line, column);
+    let shown = error.to_string();
+    let reason = shown.split(" at line ").next().unwrap_or(&shown);
+    let message = format!("invalid JSON at line {line}, column {column}: {reason}");
+    let details = json!({
+        "line": line,
+        "column": column,
+        "offset": offset,
+        "snippet": snippet(text, offset),
+    });
+    Error::new(Code::ParseFailed, message).with(|f| f.details = Some(details))
+}
+
+/// Position of a byte, counted from 1 as Lua's `string.sub` does.
+fn offset_of(text: &[u8], line: usize, column: usize) -> usize {
+    let breaks = memchr::memchr_iter(b'\n', text);
+    let start = match line {
+        0 | 1 => 0,
+        _ => breaks.take(line - 1).last().map_or(0, |at| at + 1),
+    };
+    (start + column).clamp(1, text.len().max(1))
+}
+
+fn snippet(text: &[u8], offset: usize) -> String {
+    let from = offset.saturating_sub(SNIPPET / 2);
+    let to = (from + SNIPPET).min(text.len());
+    String::from_utf8_lossy(&text[from.min(to)..to]).into_owned()
+}
+
+/// Writes what a deserializer finds onto a tape.
+struct Onto<'t> {
+    tape: &'t mut Tape,
+    /// Containers around the value.
+    depth: usize,
+}
+
+impl Onto<'_> {
+    fn inner(&mut self) -> Onto<'_> {
+        Onto { tape: self.tape, depth: self.depth + 1 }
+    }
+
+    fn check_depth<E: serde::de::Error>(&self) -> std::result::Result<(), E> {
+        if self.depth < MAX_DEPTH {
+            return Ok(());
+        }
+        Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Onto<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        from: D,
+    ) -> std::result::Result<(), D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Onto<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<(), E> {
+        self.tape.null();
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<(), E> {
+        self.tape.bool(value);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<(), E> {
+        self.tape.int(value);
+        Ok(())
+    }
+
+    /// Integers that do not fit become floats, as the contract says.
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<(), E> {
+        match i64::try_from(value) {
+            Ok(int) => self.tape.int(int),
+            Err(_) => self.tape.float(value as f64),
+        }
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<(), E> {
+        self.tape.float(value);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> std::result::Result<(), E> {
+        self.tape.str(value.as_bytes());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> std::result::Result<(), A::Error> {
+        self.check_depth::<A::Error>()?;
+        let mark = self.tape.open_array();
+        let mut len = 0;
+        while items.next_element_seed(self.inner())?.is_some() {
+            len += 1;
+        }
+        self.tape.close(mark, len);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> std::result::Result<(), A::Error> {
+        self.check_depth::<A::Error>()?;
+        let mark = self.tape.open_object();
+        let mut len = 0;
+        while members.next_key_seed(self.inner())?.is_some() {
+            members.next_value_seed(self.inner())?;
+            len += 1;
+        }
+        self.tape.close(mark, len);
+        Ok(())
+    }
+}
+
+impl Serialize for Ref<'_> {
+    /// Values that are no data (functions, threads, userdata) become null; an empty table becomes
+    /// an object. Producers of documents have refused or resolved both before.
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.kind() {
+            Kind::Null | Kind::Function | Kind::Opaque => to.serialize_unit(),
+            Kind::Bool => to.serialize_bool(self.as_bool() == Some(true)),
+            Kind::Int => to.serialize_i64(self.as_i64().unwrap_or_default()),
+            Kind::Float => to.serialize_f64(self.as_f64().unwrap_or_default()),
+            Kind::Str => to.serialize_str(&text(*self)),
+            Kind::Array => to.collect_seq(self.items()),
+            Kind::Object | Kind::Empty => {
+                let mut map = to.serialize_map(Some(self.len()))?;
+                for (key, value) in self.members() {
+                    map.serialize_entry(&text(key), &value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+fn text(value: Ref<'_>) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(text: &str) -> String {
+        let mut tape = Tape::default();
+        let at = parse(text.as_bytes(), &mut tape).unwrap();
+        to_string(tape.at(at).unwrap())
+    }
+
+    fn error(text: &str) -> Error {
+        let mut tape = Tape::default();
+        let error = parse(text.as_bytes(), &mut tape).unwrap_err();
+        assert!(tape.is_empty(), "a failed parse leaves nothing behind");
+        error
+    }
+
+    #[test]
+    fn documents_come_back_as_they_were() {
+        for text in [
+            r#"{"a":[1,-2,{"b":null}],"c":"\"ä\u0001","d":{}}"#,
+            "[]",
+            "[1.0,0.1,-0.0,1e+300,9223372036854775807,-9223372036854775808]",
+            "\"\"",
+            "true",
+        ] {
+            assert_eq!(round(text), text);
+        }
+    }
+
+    #[test]
+    fn integers_beyond_64_bit_become_floats() {
+        assert_eq!(round("9223372036854775808"), "9.223372036854776e+18");
+        assert_eq!(round("-9223372036854775809"), "-9.223372036854776e+18");
+    }
+
+    #[test]
+    fn floats_read_back_to_the_last_bit() {
+        for text in ["1.2345678901234567e-300", "0.1234567890123456789", "5e-324"] {
+            let mut tape = Tape::default();
+            parse(text.as_bytes(), &mut tape).unwrap();
+            let expected: f64 = text.parse().unwrap();
+            assert_eq!(tape.root().unwrap().as_f64(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_key_keeps_its_last_value() {
+        let mut tape = Tape::default();
+        parse(br#"{"a":1,"b":2,"a":3}"#, &mut tape).unwrap();
+        assert_eq!(tape.root().unwrap().get("a").unwrap().as_i64(), Some(3));
+    }
+
+    #[test]
+    fn an_error_says_where_it_is() {
+        let error = error("{\n  \"a\": tru,\n}");
+        assert_eq!(error.code(), Code::ParseFailed);
+        let details = error.fields().details.clone().unwrap();
+        assert_eq!(details["line"], 2);
+        assert_eq!(details["offset"], 13, "{details}");
+        assert!(details["snippet"].as_str().unwrap().contains("tru,"));
+        assert!(error.message().starts_with("invalid JSON at line 2, column"), "{error}");
+    }
+
+    #[test]
+    fn nesting_stops_at_the_limit_and_says_so() {
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert_eq!(round(&nested(MAX_DEPTH)), nested(MAX_DEPTH));
+        assert!(error(&nested(MAX_DEPTH + 1)).message().contains("nested deeper than 100"));
+        assert!(error(&"[".repeat(1_000_000)).message().contains("nested deeper than 100"));
+    }
+
+    #[test]
+    fn what_strict_json_forbids_is_refused() {
+        for text in ["", " ", "{} {}", "[1,]", "{'a':1}", "// c\n1", "NaN", "01", "\"\u{1}\""] {
+            error(text);
+        }
+        assert!(parse(b"\"\xff\"", &mut Tape::default()).is_err());
+    }
+
+    #[test]
+    fn numbers_json_cannot_say_do_not_panic() {
+        let mut tape = Tape::default();
+        tape.float(f64::NAN);
+        assert_eq!(to_string(tape.root().unwrap()), "null");
+    }
+
+    #[test]
+    fn an_owned_document_is_copied_whole() {
+        let value = serde_json::json!({"a": [1, 2.5, "x", null, true], "b": {}});
+        let mut tape = Tape::default();
+        let at = put(&value, &mut tape);
+        assert_eq!(tape.at(at).unwrap().to_value(), value);
+    }
+}

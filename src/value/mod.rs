@@ -2,6 +2,7 @@
 //! [`Data`] on its way out, [`Slot`] for a Lua value that passes by reference.
 
 mod data;
+pub mod glob;
 pub mod json;
 mod slot;
 pub mod tape;

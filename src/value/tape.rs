@@ -54,7 +54,7 @@ struct Node {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tape {
     nodes: Vec<Node>,
     text: Vec<u8>,
@@ -145,6 +145,21 @@ impl Tape {
     /// The first value on the tape.
     pub fn root(&self) -> Option<Ref<'_>> {
         self.at(0)
+    }
+
+    /// As [`Tape::at`], for a position that is known to hold a value.
+    pub(crate) fn view(&self, at: usize) -> Ref<'_> {
+        Ref { tape: self, at }
+    }
+
+    /// Decides what the empty table at a position is; it stays empty.
+    pub fn settle_empty(&mut self, at: usize, kind: Kind) {
+        if let Some(node) = self.nodes.get_mut(at)
+            && node.len == 0
+            && matches!(node.kind, Kind::Empty | Kind::Array | Kind::Object)
+        {
+            node.kind = kind;
+        }
     }
 
     /// The value at a position that [`Tape::len`] gave before it was written.
@@ -256,6 +271,30 @@ impl<'t> Ref<'t> {
         Members { next: Ref { tape: self.tape, at: self.at + 1 }, left }
     }
 
+    /// Positions of the empty tables in this value.
+    pub fn empties(self) -> impl Iterator<Item = usize> + 't {
+        let nodes = &self.tape.nodes[self.at..self.skip().at];
+        let empty =
+            move |(i, node): (usize, &Node)| (node.kind == Kind::Empty).then_some(self.at + i);
+        nodes.iter().enumerate().filter_map(empty)
+    }
+
+    /// The value a JSON pointer leads to.
+    pub fn pointer(self, pointer: &str) -> Option<Ref<'t>> {
+        pointer.split('/').skip(1).try_fold(self, |here, step| match here.kind() {
+            Kind::Array => here.items().nth(step.parse().ok()?),
+            _ => here.member(step),
+        })
+    }
+
+    /// The member that one step of a JSON pointer names.
+    pub fn member(self, step: &str) -> Option<Ref<'t>> {
+        match step.contains('~') {
+            true => self.get(&step.replace("~1", "/").replace("~0", "~")),
+            false => self.get(step),
+        }
+    }
+
     /// The member named `key`; the last one if a document repeats it.
     pub fn get(self, key: &str) -> Option<Ref<'t>> {
         let same = |k: Ref<'t>| k.as_bytes() == Some(key.as_bytes());
@@ -284,9 +323,17 @@ impl<'t> Ref<'t> {
     }
 }
 
+#[derive(Clone, Copy)]
 pub struct Items<'t> {
     next: Ref<'t>,
     left: usize,
+}
+
+impl<'t> Items<'t> {
+    /// The item that `next` will give.
+    pub fn peek(&self) -> Option<Ref<'t>> {
+        (self.left > 0).then_some(self.next)
+    }
 }
 
 impl<'t> Iterator for Items<'t> {

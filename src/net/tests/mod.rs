@@ -1,3 +1,8 @@
 //! Tests over real loopback sockets.
 
+mod cancel;
+mod fork;
+mod limits;
+mod load;
 mod replies;
+mod tls;

@@ -176,7 +176,7 @@ fn a_reset_is_not_the_end_of_a_body() {
     let server = Server::start(|peer| {
         peer.request()?;
         peer.write("HTTP/1.1 200 OK\r\n\r\nhalf")?;
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        sleep_ms(50);
         // Closing with this set resets the connection.
         rustix::net::sockopt::set_socket_linger(&peer.stream, Some(Default::default()))?;
         Ok(())
@@ -264,4 +264,12 @@ fn a_sink_can_wake_the_owner() {
     });
     assert_eq!(notifier.wait(Some(PATIENCE)), Woke::Ready);
     assert_eq!(notifier.take(), Some(42));
+}
+
+#[test]
+fn a_sink_that_panics_ends_its_call_and_no_other() {
+    let server = Server::replying("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    let (got, _call) = start_with(get(&server.url()), |_| panic!("a sink that panics on purpose"));
+    assert!(matches!(got.outcome(), Err(Failure::Broken(_))));
+    assert_eq!(fetch(get(&server.url())).1, Ok(()));
 }

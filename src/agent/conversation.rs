@@ -1,0 +1,144 @@
+//! What of a conversation is sent: the newest messages that fit, never a tool result without its
+//! call.
+
+use serde_json::Value;
+
+use crate::provider::chat::{Content, Message, Part, Role, ToolCall};
+
+/// Tokens a text of so many bytes is taken for.
+fn tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
+}
+
+/// Tokens an image is taken for.
+const IMAGE: u64 = 85;
+
+pub fn estimate(message: &Message) -> u64 {
+    let content = match &message.content {
+        Content::Text(text) => tokens(text.len()),
+        Content::Parts(parts) => parts.iter().map(part).sum(),
+    };
+    let calls = message.tool_calls.iter().map(|c| tokens(c.name.len() + c.arguments_json.len()));
+    content + calls.sum::<u64>()
+}
+
+fn part(part: &Part) -> u64 {
+    match part {
+        Part::Text(text) => tokens(text.len()),
+        Part::ImageUrl { .. } | Part::Image { .. } => IMAGE,
+        Part::Other(value) => tokens(value.to_string().len()),
+    }
+}
+
+/// How much of a conversation is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub max_messages: usize,
+    pub max_tokens: Option<u64>,
+}
+
+impl Window {
+    pub fn of(memory: Option<&Value>) -> Window {
+        let number = |key: &str| memory.and_then(|m| m.get(key)).and_then(Value::as_f64);
+        Window {
+            max_messages: number("max_messages").map_or(100, |n| n as usize),
+            max_tokens: number("max_tokens").map(|n| n as u64),
+        }
+    }
+
+    /// The newest messages within the limits. The last one is always among them, and a window
+    /// begins neither with a tool result nor in the middle of a round.
+    pub fn newest<'m>(&self, messages: &'m [Message]) -> &'m [Message] {
+        let mut start = messages.len().saturating_sub(self.max_messages);
+        if let Some(limit) = self.max_tokens {
+            start = start.max(first_within(messages, limit));
+        }
+        start = start.min(messages.len().saturating_sub(1));
+        start += messages[start..].iter().position(|m| m.role != Role::Tool).unwrap_or(0);
+        if messages.get(start).is_some_and(|m| m.role == Role::Tool) {
+            start = round_start(messages, start).unwrap_or(start);
+        }
+        &messages[start..]
+    }
+}
+
+fn first_within(messages: &[Message], limit: u64) -> usize {
+    let mut sum = 0;
+    let fits = |m: &&Message| {
+        sum += estimate(m);
+        sum <= limit
+    };
+    messages.len() - messages.iter().rev().take_while(fits).count()
+}
+
+/// The assistant message whose calls the tool message at `at` answers.
+fn round_start(messages: &[Message], at: usize) -> Option<usize> {
+    messages[..at].iter().rposition(|m| !m.tool_calls.is_empty())
+}
+
+/// Answers for calls that will never run: every call must have one before the next question.
+pub fn not_executed(calls: &[ToolCall]) -> Vec<Message> {
+    let text = crate::tool::error_text("not executed");
+    calls.iter().map(|call| Message::tool_result(&call.id, text.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str) -> Message {
+        let mut message = Message::new(Role::Assistant, "");
+        message.tool_calls.push(ToolCall { id: id.into(), name: "t".into(), arguments_json: "{}".into() });
+        message
+    }
+
+    fn talk() -> Vec<Message> {
+        vec![
+            Message::new(Role::User, "a"),
+            call("1"),
+            Message::tool_result("1", "r"),
+            Message::new(Role::Assistant, "b"),
+            Message::new(Role::User, "c"),
+        ]
+    }
+
+    fn window(max_messages: usize, max_tokens: Option<u64>) -> usize {
+        Window { max_messages, max_tokens }.newest(&talk()).len()
+    }
+
+    #[test]
+    fn a_tool_result_is_never_separated_from_its_call() {
+        assert_eq!(window(5, None), 5);
+        assert_eq!(window(4, None), 4);
+        assert_eq!(window(3, None), 2, "the result would stand alone, so it goes too");
+        assert_eq!(window(1, None), 1);
+    }
+
+    #[test]
+    fn tokens_limit_the_window_too() {
+        assert_eq!(window(100, Some(1)), 1);
+        assert_eq!(window(100, Some(0)), 1, "the question itself is always sent");
+    }
+
+    #[test]
+    fn a_result_at_the_end_brings_its_call() {
+        let talk = vec![Message::new(Role::User, "a"), call("1"), Message::tool_result("1", "r")];
+        let kept = Window { max_messages: 1, max_tokens: None };
+        assert_eq!(kept.newest(&talk).len(), 2);
+    }
+
+    #[test]
+    fn every_conversation_and_window_begins_with_no_tool_result() {
+        let mut messages = Vec::new();
+        for round in 0..6 {
+            messages.push(Message::new(Role::User, "q"));
+            messages.push(call(&format!("{round}")));
+            messages.push(Message::tool_result(&format!("{round}"), "r"));
+            for cut in 1..=messages.len() {
+                let kept = Window { max_messages: cut, max_tokens: None }.newest(&messages).to_vec();
+                assert_ne!(kept[0].role, Role::Tool);
+                assert!(!kept.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Agents: a model, its instructions, its tools, and the conversation so far.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use crate::provider::chat::{Message, ToolCall, Usage};
+use crate::provider::options::{GENERATION, LIMITS};
+use crate::registry::Named;
+use crate::shape::{Field, Kind, Shape};
+use crate::step::Token;
+use crate::tool::{DEFINITION, Tool};
+
+pub mod conversation;
+mod record;
+mod run;
+mod tools;
+
+pub use record::{info, response, summary};
+pub use run::{Plan, Run};
+pub use tools::{Usable, find_tool, specs, usable};
+
+static BUDGET: Shape = Shape::new(
+    "Budget",
+    &[
+        Field::new("max_total_tokens", Kind::Number(1.0, 1e15), "", "prompt and completion tokens of the run"),
+        Field::new("max_steps", Kind::Int(1, 1_000_000), "", "model requests"),
+        Field::new("max_ms", Kind::Number(1.0, 1e12), "", "time"),
+        Field::new("max_cost", Kind::Absent("price list"), "", ""),
+    ],
+    &[],
+);
+
+static MEMORY: Shape = Shape::new(
+    "AgentMemory",
+    &[
+        Field::new("type", Kind::Enum(&["short_term"]), "\"short_term\"", "kept in this process"),
+        Field::new("max_messages", Kind::Int(1, 1_000_000), "100", "newest messages that are sent"),
+        Field::new("max_tokens", Kind::Int(1, i64::MAX), "", "the same in tokens (bytes / 4)"),
+    ],
+    &[],
+);
+
+/// Options that agents and single runs share.
+pub static BEHAVIOUR: Shape = Shape::new(
+    "AgentBehaviour",
+    &[
+        Field::new("system_prompt", Kind::Text, "", "instructions, never dropped from the window").or(&["system", "instructions"]),
+        Field::new("max_iterations", Kind::Int(1, 100_000), "10", "rounds of model and tools"),
+        Field::new("budget", Kind::Table(&BUDGET), "", "hard limits of a run"),
+        Field::new("on_limit", Kind::Enum(&["raise", "return"]), "budget raises, max_iterations returns", "what reaching a limit does"),
+        Field::new("tools", Kind::List(&TOOL), "none", "ids, names or definitions: nothing else is offered to the model"),
+        Field::new("metadata", Kind::Map, "", "kept as it is"),
+        Field::new("hooks", Kind::Absent("hook bridge"), "", ""),
+        Field::new("summarize", Kind::Absent("summaries"), "", ""),
+    ],
+    &[],
+);
+
+const TOOL: Kind = Kind::OneOf(&[Kind::Text, Kind::Table(&DEFINITION)]);
+
+pub static CONFIG: Shape = Shape::new(
+    "AgentConfig",
+    &[
+        Field::new("name", Kind::Text, "the id", "need not be unique"),
+        Field::new("description", Kind::Text, "", "for people"),
+        Field::new("provider", Kind::OneOf(&[Kind::Text, Kind::Table(&crate::provider::CONFIG)]), "`default_provider`", "id, name or type of a provider, or a configuration of one"),
+        Field::new("model", Kind::Text, "the provider's", "the model asked"),
+        Field::new("memory", Kind::OneOf(&[Kind::Bool, Kind::Table(&MEMORY)]), "{type=\"short_term\"}", "`false` = every run starts anew").or(&["memory_config"]),
+    ],
+    &[&BEHAVIOUR, &GENERATION, &LIMITS],
+);
+
+/// A tool an agent may use.
+#[derive(Clone, Debug)]
+pub enum AgentTool {
+    /// Id or name; looked up at each run, so that a tool may be replaced.
+    Named(String),
+    Inline(Rc<Tool>),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    #[default]
+    Idle,
+    Ready,
+    Running,
+    Completed,
+    Error,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Idle => "idle",
+            State::Ready => "ready",
+            State::Running => "running",
+            State::Completed => "completed",
+            State::Error => "error",
+        }
+    }
+}
+
+/// One conversation of an agent.
+#[derive(Debug, Default)]
+pub struct Conversation {
+    pub messages: Vec<Message>,
+    /// Calls of client-side tools that nobody has answered yet.
+    pub pending: Vec<ToolCall>,
+    /// The run that is at it.
+    pub holder: Option<Token>,
+    /// Runs that wait for it, in order.
+    pub queue: VecDeque<Token>,
+}
+
+#[derive(Debug, Default)]
+pub struct Agent {
+    pub name: String,
+    /// As given, by canonical option name, without tools.
+    pub config: Map<String, Value>,
+    pub tools: Vec<AgentTool>,
+    /// By session; "" is the agent's own.
+    pub conversations: HashMap<String, Conversation>,
+    pub state: State,
+    pub since: f64,
+    pub iteration: Option<u32>,
+    pub last_error: Option<Box<str>>,
+    /// Runs under way.
+    pub runs: Vec<Token>,
+    pub counts: Box<Counts>,
+    pub created_at: f64,
+}
+
+/// What `get_info` counts. Boxed: most agents of a large program have not run yet.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub usage: Usage,
+    pub runs: u64,
+    pub errors: u64,
+    pub last_run_at: Option<f64>,
+}
+
+impl Named for Agent {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Agent {
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.config.get(key).and_then(Value::as_str)
+    }
+
+    pub fn enter(&mut self, state: State, now: f64) {
+        if self.state != state {
+            self.state = state;
+            self.since = now;
+        }
+    }
+
+    /// Whether runs read and write the conversation.
+    pub fn remembers(&self) -> bool {
+        self.config.get("memory") != Some(&Value::Bool(false))
+    }
+
+    pub fn conversation(&self, session: &str) -> Option<&Conversation> {
+        self.conversations.get(session)
+    }
+}

@@ -1,0 +1,138 @@
+//! Agents and their runs in the shapes that Lua gets.
+
+use serde_json::Value;
+
+use super::conversation::estimate;
+use super::run::Run;
+use super::{Agent, AgentTool};
+use crate::provider::answer::{non_empty, without_nulls};
+use crate::provider::chat::{Message, ToolCall};
+use crate::provider::messages::to_value;
+use crate::registry::Registry;
+use crate::runtime::Runtime;
+use crate::tool::Tool;
+use crate::value::{Data, Record};
+
+/// A tool call that was executed, or refused with an error.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    pub call: ToolCall,
+    pub result: Data,
+    pub error: Option<String>,
+    pub duration_ms: f64,
+}
+
+impl Executed {
+    pub fn to_record(&self) -> Record {
+        call(&self.call)
+            .set("result", self.result.clone())
+            .set("error", self.error.clone())
+            .set("duration_ms", self.duration_ms)
+    }
+}
+
+fn call(call: &ToolCall) -> Record {
+    Record::new()
+        .set("id", call.id.as_str())
+        .set("name", call.name.as_str())
+        .set("arguments", call.arguments().map(without_nulls))
+        .set("arguments_json", call.arguments_json.as_str())
+}
+
+fn pending(pending: &ToolCall) -> Record {
+    call(pending).set("reason", "client")
+}
+
+/// The response of a run, also of one that broke off.
+pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
+    let last = run.last.as_deref();
+    let executed: Vec<Record> = run.executed.iter().map(Executed::to_record).collect();
+    let open: Vec<Record> = run.pending.iter().map(pending).collect();
+    let raw = run.plan.options.get("raw") == Some(&Value::Bool(true));
+    Record::new()
+        .set("content", last.map_or(String::new(), |answer| answer.reply.content.clone()))
+        .set("role", "assistant")
+        .set("finish_reason", reason)
+        .set("native_finish_reason", last.and_then(|answer| answer.reply.native_finish.clone()))
+        .set("model", last.map(|answer| answer.model()))
+        .set("provider", last.map_or(run.plan.provider.clone(), |answer| answer.provider.clone()))
+        .set("id", last.and_then(|answer| answer.reply.id.clone()))
+        .set("created", runtime.clock.unix())
+        .set("usage", run.usage.to_record())
+        .set("thinking", last.and_then(|answer| non_empty(&answer.reply.thinking)))
+        .set("tool_calls", executed)
+        .set("pending_tool_calls", Some(open).filter(|calls| !calls.is_empty()))
+        .set("iterations", run.iteration)
+        .set("messages", messages(&run.turn))
+        .set("parsed", last.and_then(|answer| answer.parsed.clone()))
+        .set("duration_ms", runtime.clock.now().ms_since(run.started))
+        .set("ttft_ms", run.ttft_ms)
+        .set("attempts", run.attempts)
+        .set("request_id", last.and_then(|answer| answer.request_id.clone()))
+        .set("agent_id", run.plan.agent_id.as_str())
+        .set("metadata", run.plan.options.get("metadata").cloned())
+        .set("raw", last.and_then(|answer| answer.reply.raw.clone()).filter(|_| raw))
+        .response()
+        .into()
+}
+
+pub fn messages(messages: &[Message]) -> Value {
+    messages.iter().map(|message| without_nulls(to_value(message))).collect()
+}
+
+/// An item of `agent.list`.
+pub fn summary(id: &str, agent: &Agent) -> Record {
+    Record::new()
+        .set("id", id)
+        .set("name", agent.name.as_str())
+        .set("state", agent.state.name())
+        .set("provider", agent.text("provider"))
+        .set("model", agent.text("model"))
+}
+
+/// `agent.get_info`: the configuration, and what has happened so far.
+pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Registry<std::rc::Rc<Tool>>) -> Record {
+    let counts = &agent.counts;
+    let mut record = summary(id, agent)
+        .set("status", agent.state.name())
+        .set("provider_type", provider_type)
+        .set("tools", agent.tools.iter().map(|tool| tool_item(tool, tools)).collect::<Vec<_>>())
+        .set("memory", memory(agent))
+        .set("usage", counts.usage.to_record())
+        .set("run_count", counts.runs)
+        .set("error_count", counts.errors)
+        .set("last_error", agent.last_error.as_deref())
+        .set("created_at", agent.created_at)
+        .set("last_run_at", counts.last_run_at);
+    for (key, value) in &agent.config {
+        if record.get(key).is_none() && key != "memory" {
+            record.put(key.clone(), value.clone());
+        }
+    }
+    record
+}
+
+fn tool_item(tool: &AgentTool, tools: &Registry<std::rc::Rc<Tool>>) -> Record {
+    match tool {
+        AgentTool::Inline(tool) => Record::new().set("id", tool.name.as_str()).set("name", tool.name.as_str()),
+        AgentTool::Named(key) => match super::find_tool(tools, key).ok().flatten() {
+            Some(found) => Record::new().set("id", found.id).set("name", found.tool.name.as_str()),
+            None => Record::new().set("id", key.as_str()).set("name", key.as_str()).set("missing", true),
+        },
+    }
+}
+
+fn memory(agent: &Agent) -> Data {
+    if !agent.remembers() {
+        return Data::Bool(false);
+    }
+    let own = agent.conversation("");
+    let window = super::conversation::Window::of(agent.config.get("memory"));
+    Record::new()
+        .set("type", "short_term")
+        .set("messages", own.map_or(0, |c| c.messages.len()))
+        .set("max_messages", window.max_messages)
+        .set("tokens_estimate", own.map_or(0, |c| c.messages.iter().map(estimate).sum::<u64>()))
+        .set("max_tokens", window.max_tokens)
+        .into()
+}

@@ -1,0 +1,84 @@
+//! Global options of one instance, as `configure` sets them.
+
+use serde_json::{Map, Value};
+
+use crate::provider::options::{LIMITS, merge};
+use crate::shape::{Field, Kind, Options, Shape};
+
+pub static HTTP: Shape = Shape::new(
+    "HttpConfig",
+    &[
+        Field::new("proxy", Kind::OneOf(&[Kind::Text, Kind::Bool]), "from the environment", "URL of a proxy; false = none"),
+        Field::new("ca", Kind::Text, "\"platform\"", "\"platform\", \"webpki\" or the path of a PEM file"),
+        Field::new("headers", Kind::Map, "", "added to every request"),
+    ],
+    &[&LIMITS],
+);
+
+pub static CONFIG: Shape = Shape::new(
+    "Config",
+    &[
+        Field::new("default_provider", Kind::Name, "env ZIGLLMS_PROVIDER, else the only type with a key in the environment", "used where no provider is named"),
+        Field::new("strict", Kind::Bool, "true", "unknown option keys are errors"),
+        Field::new("profiling", Kind::Bool, "false", "measure calls for `metrics()`"),
+        Field::new("http", Kind::Table(&HTTP), "", "defaults of all network calls"),
+        Field::new("session", Kind::Absent("memory bridge"), "", ""),
+        Field::new("store", Kind::Absent("store"), "", ""),
+        Field::new("durability", Kind::Absent("store"), "", ""),
+        Field::new("batch", Kind::Absent("batching"), "", ""),
+        Field::new("cache", Kind::Absent("memoization"), "", ""),
+        Field::new("stack", Kind::Absent("stack learning"), "", ""),
+        Field::new("memory", Kind::Absent("memory bridge"), "", ""),
+        Field::new("tools", Kind::Absent("built-in tool"), "", ""),
+        Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
+        Field::new("loop", Kind::Absent("choice of event loop"), "", ""),
+    ],
+    &[],
+);
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub default_provider: Option<String>,
+    pub strict: bool,
+    pub profiling: bool,
+    pub http: Map<String, Value>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { default_provider: None, strict: true, profiling: false, http: Map::new() }
+    }
+}
+
+impl Config {
+    /// Merges checked options; null restores a default.
+    pub fn configure(&mut self, options: &Options<'_>) {
+        let usual = Config::default();
+        for (key, value) in options.to_map() {
+            match (key.as_str(), value) {
+                ("default_provider", value) => self.default_provider = value.as_str().map(str::to_owned),
+                ("strict", value) => self.strict = value.as_bool().unwrap_or(usual.strict),
+                ("profiling", value) => self.profiling = value.as_bool().unwrap_or(usual.profiling),
+                ("http", Value::Object(http)) => merge(&mut self.http, &http),
+                ("http", _) => self.http.clear(),
+                _ => {}
+            }
+        }
+    }
+
+    /// A copy for users; headers may hold secrets, so only their names are shown.
+    pub fn shown(&self) -> Value {
+        let mut http = self.http.clone();
+        if let Some(Value::Object(headers)) = http.get_mut("headers") {
+            headers.values_mut().for_each(|value| *value = Value::from("***"));
+        }
+        if let Some(Value::String(proxy)) = http.get_mut("proxy") {
+            *proxy = crate::provider::without_userinfo(proxy);
+        }
+        let mut all = serde_json::json!({ "strict": self.strict, "profiling": self.profiling, "http": http });
+        if let Some(provider) = &self.default_provider {
+            all["default_provider"] = Value::from(provider.as_str());
+        }
+        all
+    }
+}

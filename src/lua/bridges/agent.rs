@@ -1,0 +1,431 @@
+//! `zigllms.agent`: a model with instructions, tools and a memory of the conversation.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use crate::agent::{
+    Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool, info, summary, usable,
+};
+use crate::error::{Code, Error, Result};
+use crate::lua::args::{Args, id_of};
+use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
+use crate::provider::chat::{Message, Role};
+use crate::provider::options::{GENERATION, LIMITS, lay, merge, total};
+use crate::provider::{catalog, messages};
+use crate::runtime::Runtime;
+use crate::shape::{Field, Kind, Options, Shape};
+use crate::step::Start;
+use crate::tool::{DEFINITION, Tool};
+use crate::value::{Data, Record, Ref, glob, json};
+
+use super::super::faces::{ASYNC, STREAM, follows, streamed};
+use super::provider::create_from;
+
+static RUN: Shape = Shape::new(
+    "RunOptions",
+    &[
+        Field::new("remember", Kind::Bool, "true", "false: neither read nor write the conversation"),
+        Field::new("session", Kind::Name, "", "a conversation of its own, by name"),
+        Field::new("model", Kind::Text, "the agent's", "the model asked"),
+        Field::new("raw", Kind::Bool, "false", "keep the provider's own document"),
+        STREAM,
+        ASYNC,
+    ],
+    &[&BEHAVIOUR, &GENERATION, &LIMITS],
+);
+
+static DESTROY: Shape = Shape::new("AgentDestroy", &[Field::new("keep_memory", Kind::Absent("memory bridge"), "", "")], &[]);
+
+static RESET: Shape = Shape::new(
+    "AgentReset",
+    &[
+        Field::new("keep_usage", Kind::Bool, "false", "keep usage and counters"),
+        Field::new("session", Kind::Name, "", "clear this conversation only"),
+        Field::new("memory", Kind::Absent("memory bridge"), "", ""),
+    ],
+    &[],
+);
+
+static LIST: Shape = Shape::new(
+    "AgentFilter",
+    &[
+        Field::new("state", Kind::Enum(&["idle", "ready", "running", "completed", "error"]), "", "agents in this state"),
+        Field::new("provider", Kind::Text, "", "agents of this provider"),
+        Field::new("name", Kind::Text, "", "a name; `*` stands for any text"),
+        Field::new("ids", Kind::Bool, "false", "an array of ids instead of tables"),
+    ],
+    &[],
+);
+
+const AGENT: Param = Param::new("agent_id", Kind::Id("an agent"));
+
+pub static BRIDGE: Bridge = Bridge {
+    name: "agent",
+    doc: "A model with instructions, tools and a memory of the conversation.",
+    constants: &[Constants {
+        name: "State",
+        members: &[("IDLE", "idle"), ("READY", "ready"), ("RUNNING", "running"), ("COMPLETED", "completed"), ("ERROR", "error")],
+    }],
+    functions: &[
+        Function {
+            name: "create",
+            params: &[Param::new("config", Kind::Table(&CONFIG))],
+            returns: &[("agent_id", "string")],
+            doc: "Makes an agent. No network is used and no key is needed yet.",
+            errors: &[Code::NotFound, Code::ValidationFailed, Code::Unsupported],
+            effect: Effect::Writes("agents"),
+            example: "local id = zigllms.agent.create{ name = \"my_agent\", provider = \"openai\", temperature = 0.7 }",
+            run: Run::Now(create),
+        },
+        Function {
+            name: "destroy",
+            params: &[AGENT, Param::new("options", Kind::Table(&DESTROY)).optional()],
+            returns: &[("existed", "boolean")],
+            doc: "Forgets an agent with its conversations; a run under way is cancelled.",
+            errors: &[],
+            effect: Effect::Writes("agents"),
+            example: "local id = zigllms.agent.create{ provider = \"openai\" }\nassert(zigllms.agent.destroy(id))",
+            run: Run::Now(destroy),
+        },
+        Function {
+            name: "run",
+            params: &[
+                AGENT,
+                Param::new("input", Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Any), Kind::Map])).read(Read::Data),
+                Param::new("options", Kind::Table(&RUN)).optional(),
+            ],
+            returns: &[("response", "zigllms.Response")],
+            doc: "Gives the agent an input and runs it until the model has answered: while the model asks for tools, they \
+                  are executed and it is asked again. `input` is a string, a message, an array of messages, \
+                  `{message=|content=, context=}`, or any other table as JSON. A failing tool is told to the model. The \
+                  turn is added to the conversation when the run returns; one that raises adds nothing, and \
+                  `err.partial` has what there was. `tostring(response)` is its content. Waits.",
+            errors: &[
+                Code::NotFound, Code::InvalidState, Code::ValidationFailed, Code::Auth, Code::RateLimited, Code::Overloaded,
+                Code::ContextLength, Code::ContentFilter, Code::BadRequest, Code::ServerError, Code::Network, Code::BadResponse,
+                Code::Cancelled, Code::Timeout, Code::BudgetExceeded, Code::MaxIterations, Code::CallbackError, Code::ToolError,
+            ],
+            effect: Effect::Outside,
+            example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal ok, response = pcall(zigllms.agent.run, id, \"Hello, world!\")",
+            run: Run::Waits(run),
+        },
+        Function {
+            name: "configure",
+            params: &[AGENT, Param::new("config", Kind::Table(&CONFIG))],
+            returns: &[("ok", "true")],
+            doc: "Merges options into an agent; `zigllms.null` unsets one. It applies to the next run; conversations stay.",
+            errors: &[Code::NotFound],
+            effect: Effect::Writes("agents"),
+            example: "local id = zigllms.agent.create{ provider = \"openai\" }\nzigllms.agent.configure(id, { temperature = 0 })",
+            run: Run::Now(configure),
+        },
+        Function {
+            name: "get_state",
+            params: &[AGENT],
+            returns: &[("state", "string"), ("detail", "table")],
+            doc: "An `agent.State` string, and `{state, since, last_error, iteration, waiting_for, pending}`.",
+            errors: &[Code::NotFound],
+            effect: Effect::Reads("agents"),
+            example: "local id = zigllms.agent.create{ provider = \"openai\" }\nassert(zigllms.agent.get_state(id) == zigllms.agent.State.IDLE)",
+            run: Run::Now(get_state),
+        },
+        Function {
+            name: "get_info",
+            params: &[AGENT],
+            returns: &[("info", "table")],
+            doc: "Everything about an agent: its options, tools, memory, usage, counts and state. A fresh table each time.",
+            errors: &[Code::NotFound],
+            effect: Effect::Reads("agents"),
+            example: "local id = zigllms.agent.create{ provider = \"openai\" }\nprint(zigllms.agent.get_info(id).run_count)",
+            run: Run::Now(get_info),
+        },
+        Function {
+            name: "list",
+            params: &[Param::new("filter", Kind::Table(&LIST)).optional()],
+            returns: &[("agents", "table[]")],
+            doc: "Agents in the order they were created: `{id, name, state, provider, model}`.",
+            errors: &[],
+            effect: Effect::Reads("agents"),
+            example: "for _, agent in ipairs(zigllms.agent.list{ state = \"idle\" }) do print(agent.id) end",
+            run: Run::Now(list),
+        },
+        Function {
+            name: "reset",
+            params: &[AGENT, Param::new("options", Kind::Table(&RESET)).optional()],
+            returns: &[("ok", "true")],
+            doc: "Clears conversations, pending calls, counters, usage and the last error; the configuration stays.",
+            errors: &[Code::NotFound, Code::InvalidState],
+            effect: Effect::Writes("agents"),
+            example: "local id = zigllms.agent.create{ provider = \"openai\" }\nzigllms.agent.reset(id)",
+            run: Run::Now(reset),
+        },
+        Function {
+            name: "exists",
+            params: &[AGENT],
+            returns: &[("exists", "boolean")],
+            doc: "Whether an agent has that id or name.",
+            errors: &[],
+            effect: Effect::Reads("agents"),
+            example: "assert(not zigllms.agent.exists(\"nobody\"))",
+            run: Run::Now(exists),
+        },
+        Function {
+            name: "clone",
+            params: &[AGENT, Param::new("overrides", Kind::Table(&CONFIG)).optional()],
+            returns: &[("agent_id", "string")],
+            doc: "A new agent of the same configuration, with some options changed; the conversation is not copied.",
+            errors: &[Code::NotFound],
+            effect: Effect::Writes("agents"),
+            example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal hot = zigllms.agent.clone(id, { temperature = 1 })",
+            run: Run::Now(clone),
+        },
+    ],
+};
+
+fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let options = args.options(0, &CONFIG);
+    let agent = Agent { created_at: runtime.clock.unix(), ..Agent::default() };
+    let agent = with_options(runtime, agent, &options)?;
+    if agent.text("provider").is_none() {
+        runtime.providers.require_default(runtime.config.default_provider.as_deref())?;
+    }
+    Ok(Data::from(insert(runtime, agent)))
+}
+
+/// An agent without a name is named after its id.
+fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
+    let id = runtime.agents.id(runtime.agents.next());
+    if agent.name.is_empty() {
+        agent.name.clone_from(&id);
+    }
+    agent.since = agent.created_at;
+    runtime.agents.insert(agent);
+    id
+}
+
+/// The agent with checked options merged in.
+fn with_options(runtime: &mut Runtime, mut agent: Agent, options: &Options<'_>) -> Result<Agent> {
+    let mut map = options.to_map();
+    if let Some(tools) = options.get("tools") {
+        agent.tools = tools_of(runtime, tools, "config.tools")?;
+    } else if map.get("tools").is_some_and(Value::is_null) {
+        agent.tools.clear();
+    }
+    if let Some(provider) = provider_of(runtime, options)? {
+        map.insert("provider".into(), Value::from(provider));
+    }
+    crate::provider::options::settings(&map).map_err(|e| e.at("config"))?;
+    if let Some(name) = options.text("name") {
+        agent.name = name;
+    }
+    for known in ["name", "tools"] {
+        map.shift_remove(known);
+    }
+    merge(&mut agent.config, &map);
+    agent.config.shrink_to_fit();
+    Ok(agent)
+}
+
+/// The provider a configuration names; an unknown one is refused at once.
+fn provider_of(runtime: &mut Runtime, options: &Options<'_>) -> Result<Option<String>> {
+    let Some(value) = options.get("provider") else { return Ok(None) };
+    if let Some(id) = id_of(value).filter(|_| value.get("type").is_none() || value.get("id").is_some()) {
+        if runtime.providers.find(&id).is_none() {
+            known_kind(&id)?;
+        }
+        return Ok(Some(id));
+    }
+    create_from(runtime, &Options::new(Some(value), &crate::provider::CONFIG)).map(Some)
+}
+
+fn known_kind(id: &str) -> Result<()> {
+    match catalog::find(id) {
+        Some(row) => catalog::require(row.name).map(drop),
+        None => Err(Error::not_found("provider", id)),
+    }
+}
+
+/// Ids and names must exist; definitions become tools of this agent alone.
+fn tools_of(runtime: &Runtime, list: Ref<'_>, path: &str) -> Result<Vec<AgentTool>> {
+    list.items().enumerate().map(|(i, item)| tool_of(runtime, item, &format!("{path}[{}]", i + 1))).collect()
+}
+
+fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
+    let registered = id_of(item).filter(|_| item.as_str().is_some() || item.get("execute").is_none());
+    if let Some(key) = registered {
+        find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
+        return Ok(AgentTool::Named(key));
+    }
+    let tool = Tool::define(&Options::new(Some(item), &DEFINITION), runtime.clock.unix());
+    Ok(AgentTool::Inline(Rc::new(tool.map_err(|e| e.at(path))?)))
+}
+
+fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let Some(number) = runtime.agents.find(&args.id(0))? else { return Ok(Data::Bool(false)) };
+    let Some(agent) = runtime.agents.remove(number) else { return Ok(Data::Bool(false)) };
+    let queued = agent.conversations.values().flat_map(|c| c.queue.iter().copied());
+    for token in agent.runs.iter().copied().chain(queued) {
+        runtime.tasks.stop(token, "agent destroyed");
+    }
+    Ok(Data::Bool(true))
+}
+
+fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+    let number = runtime.agents.require(&args.id(0))?;
+    let options = args.options(2, &RUN);
+    let (face, sink) = streamed(&options);
+    let input = input_of(args.get(1))?;
+    let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
+    let all = lay([&agent.config, &options.to_map()]);
+    let tools = match options.get("tools") {
+        Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),
+        None => agent.usable(&runtime.tools),
+    };
+    let provider = match agent.text("provider") {
+        Some(provider) => provider.to_owned(),
+        None => runtime.providers.require_default(runtime.config.default_provider.as_deref())?,
+    };
+    let remember = options.bool("remember").unwrap_or(true) && agent.remembers();
+    let plan = Plan {
+        agent: number,
+        agent_id: runtime.agents.id(number),
+        total: total_of(runtime, &provider, &all),
+        provider,
+        session: options.text("session").unwrap_or_default(),
+        remember,
+        input,
+        options: all,
+        tools,
+        follow: follows(face, sink.as_ref()),
+    };
+    Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
+}
+
+/// End of the run: the nearest of the agent's, the provider's and the global limit.
+fn total_of(runtime: &Runtime, provider: &str, options: &Map<String, Value>) -> Option<crate::clock::Moment> {
+    let own = runtime.providers.find(provider).map(|p| p.options.clone()).unwrap_or_default();
+    let all = lay([&runtime.config.http, &own, options]);
+    total(&all).map(|span| runtime.clock.now().after(span))
+}
+
+/// The forms an input may have.
+fn input_of(value: Option<Ref<'_>>) -> Result<Vec<Message>> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    if value.as_str().is_some() || value.is_array() && !value.is_empty() || value.get("role").is_some() {
+        return messages::parse(&value.to_value(), "input");
+    }
+    let text = ["message", "content", "messages"].into_iter().find_map(|key| value.get(key));
+    let mut input = match text {
+        Some(given) => messages::parse(&given.to_value(), "input.message")?,
+        None => vec![Message::new(Role::User, json::to_string(value))],
+    };
+    if let Some(context) = value.get("context").filter(|_| text.is_some()) {
+        input.push(Message::new(Role::User, format!("Context: {}", json::to_string(context))));
+    }
+    Ok(input)
+}
+
+fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let number = runtime.agents.require(&args.id(0))?;
+    let options = args.options(1, &CONFIG);
+    let blank = with_options(runtime, copy(runtime, number), &options)?;
+    let now = runtime.clock.unix();
+    let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
+    let old = std::mem::replace(&mut agent.name, blank.name);
+    agent.config = blank.config;
+    agent.tools = blank.tools;
+    if matches!(agent.state, State::Completed | State::Error) {
+        agent.enter(State::Ready, now);
+    }
+    runtime.agents.rename(number, &old);
+    Ok(Data::Bool(true))
+}
+
+/// Name, configuration and tools of an agent, in an agent of their own.
+fn copy(runtime: &Runtime, number: u64) -> Agent {
+    runtime.agents.get(number).map_or_else(Agent::default, |agent| Agent {
+        name: agent.name.clone(),
+        config: agent.config.clone(),
+        tools: agent.tools.clone(),
+        ..Agent::default()
+    })
+}
+
+fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let number = runtime.agents.require(&args.id(0))?;
+    let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
+    let pending: Vec<&str> =
+        agent.conversation("").map_or_else(Vec::new, |c| c.pending.iter().map(|call| call.id.as_str()).collect());
+    let detail = Record::new()
+        .set("state", agent.state.name())
+        .set("since", agent.since)
+        .set("last_error", agent.last_error.as_deref())
+        .set("iteration", agent.iteration)
+        .set("waiting_for", (!pending.is_empty()).then_some("tool_results"))
+        .set("pending", Some(pending).filter(|calls| !calls.is_empty()));
+    Ok(Data::Many(vec![Data::from(agent.state.name()), detail.into()]))
+}
+
+fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let number = runtime.agents.require(&args.id(0))?;
+    let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
+    let kind = agent.text("provider").and_then(|key| match runtime.providers.find(key) {
+        Some(provider) => Some(provider.row.name),
+        None => catalog::find(key).map(|row| row.name),
+    });
+    Ok(info(&runtime.agents.id(number), agent, kind, &runtime.tools).into())
+}
+
+fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let options = args.options(0, &LIST);
+    let (state, provider, name) = (options.word("state"), options.text("provider"), options.text("name"));
+    let wanted = |agent: &Agent| {
+        state.is_none_or(|s| agent.state.name() == s)
+            && provider.as_deref().is_none_or(|p| agent.text("provider") == Some(p))
+            && name.as_deref().is_none_or(|n| glob::matches(n, &agent.name))
+    };
+    let ids = options.bool("ids") == Some(true);
+    let items = runtime.agents.iter().filter(|(_, agent)| wanted(agent)).map(|(number, agent)| {
+        let id = runtime.agents.id(number);
+        if ids { Data::from(id) } else { summary(&id, agent).into() }
+    });
+    Ok(Data::List(items.collect()))
+}
+
+fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let number = runtime.agents.require(&args.id(0))?;
+    let options = args.options(1, &RESET);
+    let now = runtime.clock.unix();
+    let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
+    if !agent.runs.is_empty() {
+        return Err(Error::state("the agent is running"));
+    }
+    if let Some(session) = options.text("session") {
+        agent.conversations.insert(session, Conversation::default());
+        return Ok(Data::Bool(true));
+    }
+    agent.conversations.clear();
+    agent.last_error = None;
+    if options.bool("keep_usage") != Some(true) {
+        agent.counts = Default::default();
+    }
+    agent.enter(State::Idle, now);
+    Ok(Data::Bool(true))
+}
+
+fn exists(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    Ok(Data::Bool(runtime.agents.find(&args.id(0))?.is_some()))
+}
+
+fn clone(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let number = runtime.agents.require(&args.id(0))?;
+    let mut agent = copy(runtime, number);
+    let unnamed = agent.name == runtime.agents.id(number);
+    if unnamed {
+        agent.name.clear();
+    }
+    agent.created_at = runtime.clock.unix();
+    let agent = with_options(runtime, agent, &args.options(1, &CONFIG))?;
+    Ok(Data::from(insert(runtime, agent)))
+}

@@ -1,0 +1,355 @@
+//! The functions of the module itself: configuration, waiting, styles, and what it tells of itself.
+
+use serde_json::json;
+
+use crate::config::CONFIG;
+use crate::error::{Code, Error, Result};
+use crate::lua::args::Args;
+use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Param, Read, Run};
+use crate::lua::help;
+use crate::runtime::Runtime;
+use crate::shape::{Field, Kind, Shape};
+use crate::value::{Data, Record};
+
+use super::super::instance::Instance;
+
+static METRICS: Shape = Shape::new("MetricsOptions", &[Field::new("reset", Kind::Bool, "false", "start counting anew after reading")], &[]);
+
+const FN: Param = Param::new("fn", Kind::Function).read(Read::Options);
+const HANDLE: Kind = Kind::Handle;
+const HANDLES: Param = Param::new("handles", Kind::OneOf(&[Kind::List(&Kind::Any), Kind::Map]));
+
+pub static BRIDGE: Bridge = Bridge {
+    name: "",
+    doc: "The functions of the module itself.",
+    constants: &[Constants { name: "ErrorCode", members: ERROR_CODES }],
+    functions: &[
+        Function {
+            name: "help",
+            params: &[Param::new("topic", Kind::Text).optional()],
+            returns: &[("text", "string")],
+            doc: "An overview; with a topic such as \"agent\" or \"agent.run\", that bridge or function: signature, options, errors.",
+            errors: &[Code::NotFound],
+            effect: Effect::Pure,
+            example: "print(zigllms.help(\"agent.run\"))",
+            run: Run::Now(help_text),
+        },
+        Function {
+            name: "modules",
+            params: &[],
+            returns: &[("names", "string[]")],
+            doc: "The names of the bridges.",
+            errors: &[],
+            effect: Effect::Pure,
+            example: "for _, name in ipairs(zigllms.modules()) do print(name) end",
+            run: Run::Now(modules),
+        },
+        Function {
+            name: "info",
+            params: &[],
+            returns: &[("info", "table")],
+            doc: "`{version, library, lua_version, build_time, platform, features}`; `build_time` in Unix seconds.",
+            errors: &[],
+            effect: Effect::Pure,
+            example: "print(zigllms.info().version)",
+            run: Run::Now(info),
+        },
+        Function {
+            name: "configure",
+            params: &[Param::new("options", Kind::Table(&CONFIG))],
+            returns: &[("ok", "true")],
+            doc: "Merges global options, tables deeply; `zigllms.null` restores a default. A bad value changes nothing.",
+            errors: &[Code::Unsupported],
+            effect: Effect::Writes("config"),
+            example: "zigllms.configure{ http = { timeout_ms = 30000 } }",
+            run: Run::Now(configure),
+        },
+        Function {
+            name: "config",
+            params: &[],
+            returns: &[("options", "table")],
+            doc: "A copy of the global options, without secrets.",
+            errors: &[],
+            effect: Effect::Reads("config"),
+            example: "print(zigllms.config().strict)",
+            run: Run::Now(config),
+        },
+        Function {
+            name: "metrics",
+            params: &[Param::new("options", Kind::Table(&METRICS)).optional()],
+            returns: &[("metrics", "table")],
+            doc: "Exact counts of calls and errors, per bridge and function, and token usage; times are 0 unless \
+                  `configure{profiling=true}`.",
+            errors: &[],
+            effect: Effect::Reads("metrics"),
+            example: "print(zigllms.metrics().total_calls)",
+            run: Run::Now(|_, _| Err(Error::internal("answered by the dispatcher"))),
+        },
+        Function {
+            name: "reset",
+            params: &[],
+            returns: &[("ok", "true")],
+            doc: "Drops every registration of this instance, cancels unfinished work and clears counters. For tests.",
+            errors: &[],
+            effect: Effect::Writes("everything"),
+            example: "zigllms.reset()",
+            run: Run::Now(reset),
+        },
+        Function {
+            name: "new",
+            params: &[Param::new("config", Kind::Table(&CONFIG)).optional()],
+            returns: &[("module", "zigllms")],
+            doc: "An independent module table, as a second Lua state would get it: own configuration, ids and registrations.",
+            errors: &[Code::Unsupported],
+            effect: Effect::Pure,
+            example: "local mine = zigllms.new{ strict = false }",
+            run: Run::Lua,
+        },
+        Function {
+            name: "try",
+            params: &[FN],
+            returns: &[("values", "any")],
+            doc: "Calls fn with the other arguments; its results, or nil and what it raised.",
+            errors: &[],
+            effect: Effect::Outside,
+            example: "local value, err = zigllms.try(zigllms.agent.get_state, \"nobody\")",
+            run: Run::Lua,
+        },
+        Function {
+            name: "error",
+            params: &[
+                Param::new("code", Kind::Name),
+                Param::new("message", Kind::Text),
+                Param::new("fields", Kind::Map).optional().read(Read::Options),
+            ],
+            returns: &[("err", "zigllms.Error")],
+            doc: "Makes an error object, to be raised by tools and other callbacks; `fields` may set `details`, `cause`, `retryable` and so on.",
+            errors: &[],
+            effect: Effect::Pure,
+            example: "local err = zigllms.error(\"rate_limited\", \"slow down\", { retryable = true })",
+            run: Run::Lua,
+        },
+        Function {
+            name: "array",
+            params: &[Param::new("t", Kind::Any).read(Read::Reference)],
+            returns: &[("t", "table")],
+            doc: "Marks a table as a JSON array, also when it is empty, and returns it.",
+            errors: &[],
+            effect: Effect::Pure,
+            example: "local none = zigllms.array{}",
+            run: Run::Lua,
+        },
+        Function {
+            name: "object",
+            params: &[Param::new("t", Kind::Any).read(Read::Reference)],
+            returns: &[("t", "table")],
+            doc: "Marks a table as a JSON object and returns it.",
+            errors: &[],
+            effect: Effect::Pure,
+            example: "local none = zigllms.object{}",
+            run: Run::Lua,
+        },
+        Function {
+            name: "await",
+            params: &[Param::new("handle", HANDLE)],
+            returns: &[("values", "any")],
+            doc: "Waits for a handle: returns what the plain call returns, or raises its error.",
+            errors: &[Code::Cancelled, Code::InvalidState],
+            effect: Effect::Outside,
+            example: "local handle = zigllms.spawn(function() return 1 + 1 end)\nassert(zigllms.await(handle) == 2)",
+            run: Run::Lua,
+        },
+        Function {
+            name: "all",
+            params: &[HANDLES],
+            returns: &[("results", "table")],
+            doc: "Waits for all handles of an array: their results in order. If one fails, its error is raised \
+                  (`details.index`) and the others are cancelled, unless the array has `keep=true`.",
+            errors: &[Code::Cancelled],
+            effect: Effect::Outside,
+            example: "local one = zigllms.spawn(function() return 1 end)\nlocal two = zigllms.spawn(function() return 2 end)\n\
+                      assert(zigllms.all{ one, two }[2] == 2)",
+            run: Run::Lua,
+        },
+        Function {
+            name: "race",
+            params: &[HANDLES],
+            returns: &[("index", "integer"), ("value", "any")],
+            doc: "Waits for the first handle to end: its place and its result, or its error. The others are cancelled, \
+                  unless the array has `keep=true`.",
+            errors: &[Code::Cancelled],
+            effect: Effect::Outside,
+            example: "local slow = zigllms.spawn(function() zigllms.sleep(1000) end)\nlocal quick = zigllms.spawn(function() return \"me\" end)\n\
+                      local index, value = zigllms.race{ slow, quick }",
+            run: Run::Lua,
+        },
+        Function {
+            name: "spawn",
+            params: &[FN],
+            returns: &[("handle", "zigllms.Handle")],
+            doc: "Runs fn with the other arguments as a coroutine, at once until its first wait.",
+            errors: &[],
+            effect: Effect::Outside,
+            example: "local handle = zigllms.spawn(function(ms) zigllms.sleep(ms) return \"done\" end, 5)\nassert(handle:await() == \"done\")",
+            run: Run::Lua,
+        },
+        Function {
+            name: "sleep",
+            params: &[Param::new("ms", Kind::Number(0.0, 1e12))],
+            returns: &[],
+            doc: "Waits so many milliseconds, in the way of the host.",
+            errors: &[Code::Cancelled],
+            effect: Effect::Outside,
+            example: "zigllms.sleep(5)",
+            run: Run::Lua,
+        },
+        Function {
+            name: "poll",
+            params: &[Param::new("timeout_ms", Kind::Number(0.0, 1e12)).optional()],
+            returns: &[("delivered", "integer")],
+            doc: "Delivers finished work and callbacks, at most 64 at a time; waits for the first one at most so long \
+                  (default 0).",
+            errors: &[],
+            effect: Effect::Outside,
+            example: "zigllms.poll()",
+            run: Run::Lua,
+        },
+        Function {
+            name: "run",
+            params: &[FN.optional()],
+            returns: &[("values", "any")],
+            doc: "Spawns fn and goes on until nothing is unfinished; returns what fn returns.",
+            errors: &[Code::InvalidState],
+            effect: Effect::Outside,
+            example: "assert(zigllms.run(function() zigllms.sleep(1) return 42 end) == 42)",
+            run: Run::Lua,
+        },
+        Function {
+            name: "fd",
+            params: &[],
+            returns: &[("fd", "integer")],
+            doc: "A file descriptor that is readable when `poll` has work; for the event loop of a host.",
+            errors: &[Code::IoError],
+            effect: Effect::Outside,
+            example: "print(zigllms.fd())",
+            run: Run::Lua,
+        },
+    ],
+};
+
+const ERROR_CODES: &[(&str, &str)] = &[
+    ("INVALID_ARGUMENT", "invalid_argument"),
+    ("NOT_FOUND", "not_found"),
+    ("ALREADY_EXISTS", "already_exists"),
+    ("INVALID_STATE", "invalid_state"),
+    ("VALIDATION_FAILED", "validation_failed"),
+    ("PARSE_FAILED", "parse_failed"),
+    ("CONVERSION_ERROR", "conversion_error"),
+    ("TEMPLATE_ERROR", "template_error"),
+    ("UNSUPPORTED", "unsupported"),
+    ("TIMEOUT", "timeout"),
+    ("CANCELLED", "cancelled"),
+    ("ABORTED_BY_HOOK", "aborted_by_hook"),
+    ("BUDGET_EXCEEDED", "budget_exceeded"),
+    ("MAX_ITERATIONS", "max_iterations"),
+    ("VERSION_MISMATCH", "version_mismatch"),
+    ("AUTH", "auth"),
+    ("RATE_LIMITED", "rate_limited"),
+    ("OVERLOADED", "overloaded"),
+    ("CONTEXT_LENGTH", "context_length"),
+    ("CONTENT_FILTER", "content_filter"),
+    ("BAD_REQUEST", "bad_request"),
+    ("SERVER_ERROR", "server_error"),
+    ("NETWORK", "network"),
+    ("BAD_RESPONSE", "bad_response"),
+    ("TOOL_ERROR", "tool_error"),
+    ("HOOK_ERROR", "hook_error"),
+    ("CALLBACK_ERROR", "callback_error"),
+    ("IO_ERROR", "io_error"),
+    ("ASSERTION_FAILED", "assertion_failed"),
+    ("INTERNAL", "internal"),
+];
+
+fn help_text(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    help::text(args.text(0)).map(Data::from)
+}
+
+fn modules(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+    let named = super::BRIDGES.iter().filter(|bridge| !bridge.name.is_empty());
+    Ok(Data::List(named.map(|bridge| Data::from(bridge.name)).collect()))
+}
+
+fn info(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+    let built: f64 = env!("ZIGLLMS_BUILD_EPOCH").parse().unwrap_or_default();
+    let features = json!({ "local": cfg!(feature = "local") });
+    let record = Record::new()
+        .set("version", env!("CARGO_PKG_VERSION"))
+        .set("library", "zigllms")
+        .set("lua_version", LUA_VERSION)
+        .set("build_time", built)
+        .set("platform", format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS))
+        .set("features", features);
+    Ok(record.into())
+}
+
+/// The engine this binary was built for; it loads in no other.
+const LUA_VERSION: &str = if cfg!(feature = "luajit") {
+    "LuaJIT 2.1"
+} else if cfg!(feature = "lua54") {
+    "Lua 5.4"
+} else if cfg!(feature = "lua53") {
+    "Lua 5.3"
+} else if cfg!(feature = "lua52") {
+    "Lua 5.2"
+} else {
+    "Lua 5.1"
+};
+
+fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    runtime.config.configure(&args.options(0, &CONFIG));
+    Ok(Data::Bool(true))
+}
+
+fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+    Ok(Data::Json(runtime.config.shown()))
+}
+
+fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+    for token in runtime.tasks.all() {
+        runtime.tasks.stop(token, "reset");
+    }
+    runtime.agents.clear();
+    runtime.tools.clear();
+    runtime.providers.clear();
+    runtime.usage = Default::default();
+    Ok(Data::Bool(true))
+}
+
+/// `metrics(options?)`: the only function that reads what the dispatcher counts.
+pub fn metrics(instance: &mut Instance, args: &Args<'_>) -> Data {
+    let all: Vec<(&Entry, _)> = ENTRIES.iter().map(|e| (e, *instance.metrics.counters(e.number))).collect();
+    let calls: u64 = all.iter().map(|(_, c)| c.calls).sum();
+    let errors: u64 = all.iter().map(|(_, c)| c.errors).sum();
+    let ms: f64 = all.iter().map(|(_, c)| c.total_ms).sum();
+    let mut bridges = json!({});
+    for (entry, counters) in all.iter().filter(|(_, c)| c.calls > 0) {
+        let bridge = &mut bridges[if entry.bridge.name.is_empty() { "zigllms" } else { entry.bridge.name }];
+        bridge["functions"][entry.function.name] = counters.to_json();
+        for (key, value) in [("calls", counters.calls as f64), ("errors", counters.errors as f64), ("total_time_ms", counters.total_ms)] {
+            bridge[key] = json!(bridge[key].as_f64().unwrap_or(0.0) + value);
+        }
+    }
+    let record = Record::new()
+        .set("total_calls", calls)
+        .set("error_count", errors)
+        .set("total_time_ms", ms)
+        .set("avg_call_time_ms", ms / calls.max(1) as f64)
+        .set("bridges", bridges)
+        .set("usage", instance.runtime.usage.to_record())
+        .set("cancelled", instance.metrics.cancelled);
+    if args.options(0, &METRICS).bool("reset") == Some(true) {
+        instance.metrics.reset();
+        instance.runtime.usage = Default::default();
+    }
+    record.into()
+}

@@ -1,0 +1,167 @@
+//! `zigllms.tool`: functions that models may call.
+
+use std::rc::Rc;
+
+use crate::agent::find_tool;
+use crate::error::{Code, Error, Result};
+use crate::lua::args::Args;
+use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
+use crate::runtime::Runtime;
+use crate::shape::{Field, Kind, Shape};
+use crate::step::Start;
+use crate::tool::{DEFINITION, Input, Tool, ToolRun};
+use crate::value::{Data, Record};
+
+use super::super::faces::{ASYNC, face};
+use super::super::filters::{LIST, Wanted};
+
+static EXECUTE: Shape = Shape::new(
+    "ToolOptions",
+    &[
+        Field::new("timeout_ms", Kind::Number(0.0, 1e12), "the tool's", "limit of this call; 0 = none"),
+        Field::new("retries", Kind::Int(0, 100), "the tool's max_retries", "further calls after one that raised"),
+        Field::new("validate", Kind::Bool, "the tool's", "check the input"),
+        Field::new("context", Kind::Map, "", "added to the `ctx` of the function"),
+        Field::new("mode", Kind::Enum(&["direct"]), "the tool's", "how it runs"),
+        Field::new("cache", Kind::Absent("tool cache"), "", ""),
+        ASYNC,
+    ],
+    &[],
+);
+
+const TOOL: Param = Param::new("tool_id", Kind::Id("a tool"));
+
+pub static BRIDGE: Bridge = Bridge {
+    name: "tool",
+    doc: "Functions that models may call: a name, a JSON Schema of the input, and a Lua function.",
+    constants: &[
+        Constants { name: "ExecutionMode", members: &[("DIRECT", "direct"), ("SANDBOXED", "sandboxed"), ("ASYNC", "async")] },
+        Constants { name: "Category", members: &[("FILE", "file"), ("HTTP", "http"), ("SYSTEM", "system"), ("DATA", "data")] },
+    ],
+    functions: &[
+        Function {
+            name: "register",
+            params: &[Param::new("definition", Kind::Table(&DEFINITION))],
+            returns: &[("tool_id", "string")],
+            doc: "Makes a tool known by id and name. `execute(input, ctx)` may wait and may return any value; \
+                  raising, or returning `nil, message`, is a failure. `ctx` holds `tool_id`, `name`, `cancelled()` and, \
+                  inside an agent, `agent_id` and `call_id`.",
+            errors: &[Code::AlreadyExists, Code::ValidationFailed, Code::Unsupported],
+            effect: Effect::Writes("tools"),
+            example: "local id = zigllms.tool.register{ name = \"double\", execute = function(input) return input.n * 2 end }",
+            run: Run::Now(register),
+        },
+        Function {
+            name: "unregister",
+            params: &[TOOL],
+            returns: &[("existed", "boolean")],
+            doc: "Forgets a tool. Agents that hold it skip it and show it as missing.",
+            errors: &[],
+            effect: Effect::Writes("tools"),
+            example: "zigllms.tool.register{ name = \"old\" }\nassert(zigllms.tool.unregister(\"old\"))",
+            run: Run::Now(unregister),
+        },
+        Function {
+            name: "execute",
+            params: &[
+                TOOL,
+                Param::new("input", Kind::Any).optional().read(Read::Both),
+                Param::new("options", Kind::Table(&EXECUTE)).optional(),
+            ],
+            returns: &[("result", "any")],
+            doc: "Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, \
+                  calls the function, and returns its first value as it is. A JSON string is parsed if the tool takes \
+                  an object. Waits.",
+            errors: &[Code::NotFound, Code::ValidationFailed, Code::ToolError, Code::Timeout, Code::Cancelled, Code::Unsupported],
+            effect: Effect::Outside,
+            example: "zigllms.tool.register{ name = \"greet\", execute = function(input) return \"hello \" .. input.who end }\n\
+                      assert(zigllms.tool.execute(\"greet\", { who = \"Lua\" }) == \"hello Lua\")",
+            run: Run::Waits(execute),
+        },
+        Function {
+            name: "list",
+            params: &[Param::new("filter", Kind::Table(&LIST)).optional()],
+            returns: &[("tools", "table[]")],
+            doc: "Registered tools in the order they were registered: `{id, name, description, category, source, tags}`.",
+            errors: &[],
+            effect: Effect::Reads("tools"),
+            example: "for _, tool in ipairs(zigllms.tool.list()) do print(tool.id, tool.name) end",
+            run: Run::Now(list),
+        },
+        Function {
+            name: "get",
+            params: &[TOOL],
+            returns: &[("definition", "table?")],
+            doc: "The normalised definition with the id and the same function; nil if there is no such tool.",
+            errors: &[],
+            effect: Effect::Reads("tools"),
+            example: "assert(zigllms.tool.get(\"no_such_tool\") == nil)",
+            run: Run::Now(get),
+        },
+        Function {
+            name: "exists",
+            params: &[TOOL],
+            returns: &[("exists", "boolean")],
+            doc: "Whether a tool has that id or name.",
+            errors: &[],
+            effect: Effect::Reads("tools"),
+            example: "assert(not zigllms.tool.exists(\"no_such_tool\"))",
+            run: Run::Now(exists),
+        },
+    ],
+};
+
+fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let options = args.options(0, &DEFINITION);
+    let tool = Rc::new(Tool::define(&options, runtime.clock.unix())?);
+    if let Some(old) = runtime.tools.find(&tool.name)?.filter(|n| runtime.tools.get(*n).is_some_and(|t| t.name == tool.name)) {
+        if options.bool("replace") != Some(true) {
+            let message = format!("a tool named {:?} exists: use replace=true to overwrite it", tool.name);
+            return Err(Error::new(Code::AlreadyExists, message));
+        }
+        runtime.tools.remove(old);
+    }
+    let number = runtime.tools.insert(tool);
+    Ok(Data::from(runtime.tools.id(number)))
+}
+
+fn unregister(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let found = runtime.tools.find(&args.id(0))?;
+    Ok(Data::Bool(found.and_then(|number| runtime.tools.remove(number)).is_some()))
+}
+
+fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+    let key = args.id(0);
+    let found = find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key))?;
+    let options = args.options(2, &EXECUTE);
+    let tool = found.tool;
+    let checks = options.bool("validate").unwrap_or_else(|| tool.validates());
+    let input = Input::from_lua(&tool, checks, args.get(1), args.slot(1))?;
+    let mut info = Record::new();
+    if let Some(context) = options.get("context") {
+        context.members().for_each(|(key, value)| info.put(key.to_text(), value.to_value()));
+    }
+    let run = ToolRun::new(tool, found.id, input, info)
+        .limit(options.number("timeout_ms"))
+        .retries(options.number("retries"));
+    Ok(Start { operation: run.operation(), face: face(&options), sink: None })
+}
+
+fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let wanted = Wanted::from(args, 0);
+    let all = runtime.tools.iter().filter(|(_, tool)| wanted.name(&tool.name));
+    let items = all.map(|(number, tool)| {
+        let id = runtime.tools.id(number);
+        if wanted.ids { Data::from(id) } else { tool.summary(&id).into() }
+    });
+    Ok(Data::List(items.collect()))
+}
+
+fn get(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let found = find_tool(&runtime.tools, &args.id(0))?;
+    Ok(found.map(|found| found.tool.definition(&found.id)).into())
+}
+
+fn exists(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    Ok(Data::Bool(runtime.tools.find(&args.id(0))?.is_some()))
+}

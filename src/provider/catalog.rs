@@ -1,0 +1,88 @@
+//! Kinds of provider, one row each. A compatible service is a row; a new protocol is a file.
+
+use crate::error::{Error, Result};
+use crate::shape::nearest;
+
+/// Facts about a kind of provider.
+#[derive(Debug)]
+pub struct Row {
+    /// The name that stands for it in options.
+    pub name: &'static str,
+    pub base_url: &'static str,
+    /// Environment variables with a key, a URL and a model; empty where there is none.
+    pub key_env: &'static str,
+    pub base_env: &'static str,
+    pub model_env: &'static str,
+    /// Asked where no model is named; empty: the first one the server lists.
+    pub default_model: &'static str,
+    pub needs_key: bool,
+    /// Whether this version can speak with it.
+    pub built: bool,
+}
+
+pub const OPENAI: Row = Row {
+    name: "openai",
+    base_url: "https://api.openai.com/v1",
+    key_env: "OPENAI_API_KEY",
+    base_env: "OPENAI_BASE_URL",
+    model_env: "OPENAI_MODEL",
+    default_model: "gpt-4o-mini",
+    needs_key: true,
+    built: true,
+};
+
+pub const LOCAL: Row = Row {
+    name: "local",
+    base_url: "http://localhost:11434/v1",
+    key_env: "",
+    base_env: "OLLAMA_HOST",
+    model_env: "",
+    default_model: "",
+    needs_key: false,
+    built: true,
+};
+
+const ANTHROPIC: Row = Row {
+    name: "anthropic",
+    base_url: "https://api.anthropic.com",
+    key_env: "ANTHROPIC_API_KEY",
+    base_env: "ANTHROPIC_BASE_URL",
+    model_env: "",
+    default_model: "claude-sonnet-4-5",
+    needs_key: true,
+    built: false,
+};
+
+const COHERE: Row = Row {
+    name: "cohere",
+    base_url: "https://api.cohere.com",
+    key_env: "COHERE_API_KEY",
+    base_env: "",
+    model_env: "",
+    default_model: "command-a-03-2025",
+    needs_key: true,
+    built: false,
+};
+
+/// All kinds, in the order they are listed.
+pub static ROWS: [&Row; 4] = [&OPENAI, &ANTHROPIC, &COHERE, &LOCAL];
+
+/// The kind of that name, in any case; "ollama" is another word for "local".
+pub fn find(name: &str) -> Option<&'static Row> {
+    let name = if name.eq_ignore_ascii_case("ollama") { "local" } else { name };
+    ROWS.into_iter().find(|row| row.name.eq_ignore_ascii_case(name))
+}
+
+/// As [`find`], but this version must be able to speak with it.
+pub fn require(name: &str) -> Result<&'static Row> {
+    let Some(row) = find(name) else {
+        let names = || ROWS.iter().map(|row| row.name);
+        let known = names().collect::<Vec<_>>().join(", ");
+        let hint = nearest(name, names()).map_or(String::new(), |n| format!(" (did you mean {n:?}?)"));
+        return Err(Error::invalid(format!("no provider type {name:?}{hint}: known types are {known}")));
+    };
+    if row.built {
+        return Ok(row);
+    }
+    Err(Error::unsupported(format!("this version does not speak the protocol of {:?} yet", row.name)))
+}

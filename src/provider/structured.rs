@@ -1,0 +1,53 @@
+//! Structured output: the text of an answer read as JSON and checked against its schema.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, without_nulls};
+use super::chat::Format;
+use crate::error::{Code, Error};
+use crate::schema::Schema;
+use crate::value::{Tape, json as text};
+
+/// Fills `parsed`, or `flaw` with the reason why the answer does not fit.
+pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
+    let Some(format) = format else { return answer };
+    // A model that asks for tools first has not given its result yet.
+    if !answer.reply.tool_calls.is_empty() {
+        return answer;
+    }
+    match read(&answer.reply.content, format) {
+        Ok(value) => answer.parsed = Some(without_nulls(value)),
+        Err(flaw) => answer.flaw = Some(flaw),
+    }
+    answer
+}
+
+fn read(content: &str, format: &Format) -> Result<Value, Error> {
+    let mut tape = Tape::default();
+    let at = text::parse(unfenced(content).as_bytes(), &mut tape)
+        .map_err(|e| Error::new(Code::ValidationFailed, format!("the answer is not JSON: {}", e.message())))?;
+    let value = tape.at(at).ok_or_else(|| Error::internal("an empty tape after parsing"))?;
+    let Format::Schema { schema, .. } = format else { return Ok(value.to_value()) };
+    let violations = Schema::compile(schema)?.check(value);
+    if violations.is_empty() {
+        return Ok(value.to_value());
+    }
+    Err(misfit(&violations))
+}
+
+/// An answer as one fenced block is common, also from models that were told not to.
+fn unfenced(content: &str) -> &str {
+    let text = content.trim();
+    let Some(inner) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else { return text };
+    inner.split_once('\n').map_or(inner, |(_, body)| body).trim()
+}
+
+/// `validation_failed` with every violation in `details.errors`.
+pub fn misfit(violations: &[crate::schema::Violation]) -> Error {
+    let first = violations.first().map_or(String::new(), |v| v.to_string());
+    let more = violations.len().saturating_sub(1);
+    let rest = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    let errors: Vec<Value> = violations.iter().map(|v| json!({ "path": v.path, "message": v.message, "keyword": v.keyword })).collect();
+    Error::new(Code::ValidationFailed, format!("the value does not fit the schema: {first}{rest}"))
+        .with(|f| f.details = Some(json!({ "errors": errors })))
+}

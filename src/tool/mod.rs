@@ -1,0 +1,223 @@
+//! Tools: a name, a JSON Schema of the input, and a Lua function.
+
+use std::cell::{Cell, OnceCell, RefCell};
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Code, Error, Result, quoted};
+use crate::provider::chat::ToolSpec;
+use crate::registry::Named;
+use crate::schema::Schema;
+use crate::shape::{Field, Kind, Options, Shape};
+use crate::value::{Record, Slot};
+
+mod run;
+
+pub use run::{Input, ToolRun};
+
+pub static DEFINITION: Shape = Shape::new(
+    "ToolDefinition",
+    &[
+        Field::new("name", Kind::Text, "required", "letters, digits, `_` and `-`, at most 64"),
+        Field::new("description", Kind::Text, "\"\"", "what it does; the model reads it"),
+        Field::new("parameters", Kind::OneOf(&[Kind::Map, Kind::Text]), "an object without properties", "JSON Schema of the input").or(&["schema", "input_schema"]),
+        Field::new("returns", Kind::OneOf(&[Kind::Map, Kind::Text]), "", "JSON Schema of the result, checked when given").or(&["output_schema"]),
+        Field::new("execute", Kind::Function, "", "`function(input, ctx)`; without it the tool is declared: calls come back to the client").or(&["handler"]),
+        Field::new("category", Kind::Text, "\"custom\"", "a `tool.Category` or any other word"),
+        Field::new("execution_mode", Kind::Enum(&["direct"]), "\"direct\"", "how it runs"),
+        Field::new("timeout_ms", Kind::Number(0.0, 1e12), "60000", "limit of one call; 0 = none"),
+        Field::new("max_retries", Kind::Int(0, 100), "0", "further calls after one that raised"),
+        Field::new("on_error", Kind::Enum(&["return", "raise"]), "\"return\"", "\"raise\": an agent's run ends with the tool's error"),
+        Field::new("validate", Kind::Bool, "true", "check inputs against `parameters`"),
+        Field::new("replace", Kind::Bool, "false", "overwrite a tool of that name"),
+        Field::new("tags", Kind::List(&Kind::Text), "{}", "free words"),
+        Field::new("version", Kind::Text, "\"1.0.0\"", "shown in infos"),
+        Field::new("examples", Kind::OneOf(&[Kind::Map, Kind::List(&Kind::Any)]), "{}", "shown in infos"),
+        Field::new("metadata", Kind::Map, "", "kept as it is"),
+        Field::new("id", Kind::Text, "", "ignored: `tool.get` returns it"),
+        Field::new("source", Kind::Absent("sandboxed tool"), "", ""),
+        Field::new("builtin", Kind::Absent("built-in tool"), "", ""),
+        Field::new("memory_limit", Kind::Absent("sandboxed tool"), "", ""),
+        Field::new("max_result_bytes", Kind::Absent("sandboxed tool"), "", ""),
+        Field::new("requires_approval", Kind::Absent("approval"), "", ""),
+        Field::new("cache", Kind::Absent("tool cache"), "", ""),
+        Field::new("max_concurrency", Kind::Absent("limit of concurrent tool calls"), "", ""),
+    ],
+    &[],
+);
+
+/// A registered or inline tool.
+#[derive(Debug)]
+pub struct Tool {
+    pub name: String,
+    pub description: String,
+    /// `None`: an object with any members.
+    parameters: Option<Box<Value>>,
+    compiled: OnceCell<Schema>,
+    pub execute: Option<Slot>,
+    /// What is set beyond that, by canonical name.
+    pub options: Map<String, Value>,
+    pub registered_at: f64,
+    pub stats: Stats,
+}
+
+/// Counts of one tool.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub calls: Cell<u64>,
+    pub errors: Cell<u64>,
+    pub total_ms: Cell<f64>,
+    pub last_called_at: Cell<Option<f64>>,
+    pub last_error: RefCell<Option<String>>,
+}
+
+impl Stats {
+    pub fn ended(&self, ms: f64, at: f64, failed: bool) {
+        self.calls.set(self.calls.get() + 1);
+        self.errors.set(self.errors.get() + u64::from(failed));
+        self.total_ms.set(self.total_ms.get() + ms);
+        self.last_called_at.set(Some(at));
+    }
+}
+
+impl Named for std::rc::Rc<Tool> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Tool {
+    /// From a checked definition. A bad schema is `validation_failed`.
+    pub fn define(options: &Options<'_>, now: f64) -> Result<Tool> {
+        let name = options.text("name").unwrap_or_default();
+        check_name(&name)?;
+        let mut rest = options.to_map();
+        let parameters = schema(rest.shift_remove("parameters"), "parameters")?;
+        if let Some(returns) = schema(rest.shift_remove("returns"), "returns")? {
+            rest.insert("returns".into(), returns);
+        }
+        for known in ["name", "description", "replace", "id"] {
+            rest.shift_remove(known);
+        }
+        rest.retain(|_, value| !value.is_null());
+        rest.shrink_to_fit();
+        Ok(Tool {
+            name,
+            description: options.text("description").unwrap_or_default(),
+            parameters: parameters.map(Box::new),
+            compiled: OnceCell::new(),
+            execute: options.function("execute"),
+            options: rest,
+            registered_at: now,
+            stats: Stats::default(),
+        })
+    }
+
+    /// JSON Schema of the input.
+    pub fn parameters(&self) -> Value {
+        self.parameters.as_deref().cloned().unwrap_or_else(|| json!({ "type": "object", "properties": {} }))
+    }
+
+    /// Compiled at the first use: idle tools stay small.
+    pub fn schema(&self) -> Result<&Schema> {
+        if let Some(schema) = self.compiled.get() {
+            return Ok(schema);
+        }
+        let schema = Schema::compile(&self.parameters())?;
+        Ok(self.compiled.get_or_init(|| schema))
+    }
+
+    pub fn takes_object(&self) -> bool {
+        self.parameters.as_ref().is_none_or(|p| p["type"] == "object")
+    }
+
+    pub fn spec(&self) -> ToolSpec {
+        ToolSpec { name: self.name.clone(), description: self.description.clone(), parameters: self.parameters() }
+    }
+
+    pub fn number(&self, key: &str) -> Option<f64> {
+        self.options.get(key).and_then(Value::as_f64)
+    }
+
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.options.get(key).and_then(Value::as_str)
+    }
+
+    pub fn validates(&self) -> bool {
+        self.options.get("validate") != Some(&Value::Bool(false))
+    }
+
+    /// Whether its failure ends an agent's run.
+    pub fn raises(&self) -> bool {
+        self.text("on_error") == Some("raise")
+    }
+
+    pub fn category(&self) -> &str {
+        self.text("category").unwrap_or("custom")
+    }
+
+    /// "script" for a Lua function, "declared" for a client-side tool.
+    pub fn kind(&self) -> &'static str {
+        if self.execute.is_some() { "script" } else { "declared" }
+    }
+
+    /// An item of `tool.list`.
+    pub fn summary(&self, id: &str) -> Record {
+        Record::new()
+            .set("id", id)
+            .set("name", self.name.as_str())
+            .set("description", self.description.as_str())
+            .set("category", self.category())
+            .set("source", self.kind())
+            .set("tags", self.options.get("tags").cloned().unwrap_or_else(|| json!([])))
+    }
+
+    /// The normalised definition, with the same function.
+    pub fn definition(&self, id: &str) -> Record {
+        let mut record = Record::new()
+            .set("id", id)
+            .set("name", self.name.as_str())
+            .set("description", self.description.as_str())
+            .set("parameters", self.parameters())
+            .set("execute", self.execute.clone())
+            .set("category", self.category())
+            .set("execution_mode", self.text("execution_mode").unwrap_or("direct"));
+        for (key, value) in &self.options {
+            if record.get(key).is_none() {
+                record.put(key.clone(), value.clone());
+            }
+        }
+        record
+    }
+}
+
+/// What providers accept as a tool name.
+fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.len() <= 64 && name.chars().all(fits) {
+        return Ok(());
+    }
+    let got = if name.is_empty() { "nothing".to_owned() } else { quoted(name) };
+    Err(Error::invalid(format!("definition.name: expected 1 to 64 letters, digits, _ or -, got {got}")))
+}
+
+/// A checked schema; one that says nothing is none. Keys are sorted, so that requests are equal
+/// from run to run although Lua's tables have no order (providers cache by prefix).
+fn schema(value: Option<Value>, field: &str) -> Result<Option<Value>> {
+    let Some(value) = value.filter(|v| !v.is_null()) else { return Ok(None) };
+    let mut value = from_text(value, field)?;
+    value.sort_all_objects();
+    crate::schema::tidy(&mut value);
+    if value == json!({ "type": "object", "properties": {} }) {
+        return Ok(None);
+    }
+    let prefixed = |e: Error| if e.code() == Code::ValidationFailed { e.at(&format!("definition.{field}")) } else { e };
+    Schema::compile(&value).map_err(prefixed)?;
+    Ok(Some(value))
+}
+
+fn from_text(value: Value, field: &str) -> Result<Value> {
+    let Value::String(text) = &value else { return Ok(value) };
+    serde_json::from_str(text)
+        .map_err(|e| Error::new(Code::ValidationFailed, format!("definition.{field}: not JSON: {e}")))
+}

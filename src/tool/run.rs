@@ -1,0 +1,243 @@
+//! One call of a tool: input checked, function called, result checked.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::Tool;
+use crate::clock::Moment;
+use crate::error::{Cause, Code, Error, Phase, Result};
+use crate::provider::answer::without_nulls;
+use crate::provider::structured::misfit;
+use crate::runtime::Runtime;
+use crate::schema::{Missing, Schema, Step as PathStep};
+use crate::step::{Call, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped};
+use crate::value::{Data, Key, Patch, Record, Ref, Slot, Tape, json};
+
+/// A tool's input that passed its schema.
+pub struct Input(Data);
+
+impl Input {
+    /// From Lua: the very table the caller passed, with defaults added to a copy of its spine.
+    pub fn from_lua(tool: &Tool, checks: bool, value: Option<Ref<'_>>, slot: Option<Slot>) -> Result<Input> {
+        let Some((value, slot)) = value.zip(slot) else { return Input::checked(tool, checks, Value::Object(Map::new())) };
+        if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
+            let parsed = serde_json::from_str(text).map_err(|e| not_json(&e.to_string()))?;
+            return Input::checked(tool, checks, parsed);
+        }
+        let patches = patches(tool, checks, value)?;
+        Ok(Input(if patches.is_empty() { Data::Slot(slot) } else { Data::Patched(slot, patches) }))
+    }
+
+    /// From a model: a document of its own.
+    pub fn from_json(tool: &Tool, value: Value) -> Result<Input> {
+        Input::checked(tool, tool.validates(), value)
+    }
+
+    fn checked(tool: &Tool, checks: bool, mut value: Value) -> Result<Input> {
+        value = without_nulls(value);
+        if tool.parameters.is_some() {
+            let schema = tool.schema()?;
+            schema.fill_defaults(&mut value);
+            if checks {
+                let mut tape = Tape::default();
+                let at = json::put(&value, &mut tape);
+                tape.at(at).map_or(Ok(()), |root| fit(schema, root))?;
+            }
+        } else if checks && !value.is_object() {
+            return Err(no_object(&value));
+        }
+        Ok(Input(Data::Json(value)))
+    }
+}
+
+fn not_json(why: &str) -> Error {
+    Error::new(Code::ValidationFailed, format!("the input is not valid JSON: {why}"))
+}
+
+fn no_object(value: &Value) -> Error {
+    Error::new(Code::ValidationFailed, format!("the input must be an object, not {value}"))
+}
+
+/// Defaults that a Lua value lacks, after it passed the check that they are part of.
+fn patches(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Vec<Patch>> {
+    if tool.parameters.is_none() {
+        return if value.is_object() || !checks { Ok(Vec::new()) } else { Err(no_object(&value.to_value())) };
+    }
+    let schema = tool.schema()?;
+    let missing = schema.missing_defaults(value);
+    if checks {
+        check_with_defaults(schema, value, &missing)?;
+    }
+    Ok(missing.into_iter().map(patch).collect())
+}
+
+fn check_with_defaults(schema: &Schema, value: Ref<'_>, missing: &[Missing]) -> Result<()> {
+    if missing.is_empty() {
+        return fit(schema, value);
+    }
+    let mut filled = value.to_value();
+    schema.fill_defaults(&mut filled);
+    let mut tape = Tape::default();
+    let at = json::put(&filled, &mut tape);
+    tape.at(at).map_or(Ok(()), |root| fit(schema, root))
+}
+
+fn fit(schema: &Schema, value: Ref<'_>) -> Result<()> {
+    let violations = schema.check(value);
+    if violations.is_empty() { Ok(()) } else { Err(misfit(&violations)) }
+}
+
+fn patch(missing: Missing) -> Patch {
+    let key = |step| match step {
+        PathStep::Member(name) => Key::Name(name),
+        PathStep::Item(index) => Key::Index(index),
+    };
+    Patch { path: missing.path.into_iter().map(key).collect(), value: missing.value }
+}
+
+/// The call as a machine.
+pub struct ToolRun {
+    tool: Rc<Tool>,
+    id: String,
+    input: Data,
+    info: Record,
+    limit: Option<Duration>,
+    retries: u32,
+    started: Option<Moment>,
+}
+
+impl ToolRun {
+    /// `info` is what the function learns about its caller.
+    pub fn new(tool: Rc<Tool>, id: String, input: Input, info: Record) -> ToolRun {
+        let ms = tool.number("timeout_ms").unwrap_or(60_000.0);
+        let limit = (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+        let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
+        ToolRun { tool, id, input: input.0, info, limit, retries, started: None }
+    }
+
+    #[must_use]
+    pub fn limit(mut self, ms: Option<f64>) -> ToolRun {
+        if let Some(ms) = ms {
+            self.limit = (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn retries(mut self, retries: Option<f64>) -> ToolRun {
+        self.retries = retries.map_or(self.retries, |n| n as u32);
+        self
+    }
+
+    pub fn operation(self) -> Operation {
+        let subject = self.id.clone();
+        Operation { name: "tool_execute", subject, machine: Box::new(self), deadline: None }
+    }
+
+    fn call(&mut self, runtime: &Runtime) -> Result<Step> {
+        let now = runtime.clock.now();
+        self.started.get_or_insert(now);
+        let Some(function) = self.tool.execute.clone() else { return Err(declared(&self.tool.name)) };
+        let info = self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str());
+        let limit = self.deadline();
+        Ok(Step::Call(Call { function, argument: self.input.clone(), info: Some(info), limit }))
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        Some(self.started?.after(self.limit?))
+    }
+
+    fn late(&self, runtime: &Runtime) -> bool {
+        self.deadline().is_some_and(|at| runtime.clock.now() >= at)
+    }
+
+    fn returned(&mut self, runtime: &Runtime, returned: Returned) -> Result<Step> {
+        if self.late(runtime) {
+            return Err(self.timeout());
+        }
+        if let Some(refusal) = returned.refusal {
+            return self.failed(runtime, refusal);
+        }
+        let text = self.text(&returned)?;
+        let result = returned.value.map_or(Data::Nil, Data::Slot);
+        Ok(Step::Done(Output::Tool { result, text }))
+    }
+
+    /// How a model reads the result. A value that is no data is an error only for a model, so it
+    /// is told there; a declared result schema is checked for everybody.
+    fn text(&self, returned: &Returned) -> Result<String> {
+        let text = match (&returned.text, self.tool.options.get("returns")) {
+            (Ok(text), _) => text.clone(),
+            (Err(error), Some(_)) => return Err(error.clone()),
+            (Err(error), None) => error_text(error.message()),
+        };
+        if let Some(schema) = self.tool.options.get("returns") {
+            check_result(schema, &text, returned.is_text)?;
+        }
+        Ok(text)
+    }
+
+    fn failed(&mut self, runtime: &Runtime, raised: Raised) -> Result<Step> {
+        if self.late(runtime) {
+            return Err(self.timeout());
+        }
+        if self.retries > 0 {
+            self.retries -= 1;
+            return self.call(runtime);
+        }
+        let message = format!("tool {:?} failed: {}", self.tool.name, raised.text);
+        Err(Error::new(Code::ToolError, message).with(|f| f.cause = Some(Cause::Raised(raised.value))))
+    }
+
+    fn timeout(&self) -> Error {
+        let ms = self.limit.unwrap_or_default().as_millis();
+        Error::timeout(Phase::Tool, format!("tool {:?} took longer than {ms} ms", self.tool.name))
+    }
+
+    fn count(&self, runtime: &Runtime, result: &Result<Step>) {
+        let failed = result.is_err();
+        if failed || matches!(result, Ok(Step::Done(_))) {
+            let now = runtime.clock.now();
+            let ms = self.started.map_or(0.0, |started| now.ms_since(started));
+            self.tool.stats.ended(ms, runtime.clock.unix(), failed);
+        }
+        if let Err(error) = result {
+            *self.tool.stats.last_error.borrow_mut() = Some(error.message().to_owned());
+        }
+    }
+}
+
+/// `{"error": "…"}`: how a model is told that a call failed.
+pub fn error_text(message: &str) -> String {
+    serde_json::json!({ "error": message }).to_string()
+}
+
+fn declared(name: &str) -> Error {
+    Error::unsupported(format!("tool {name:?} has no execute function: a client answers its calls"))
+}
+
+fn check_result(schema: &Value, text: &str, is_text: bool) -> Result<()> {
+    let mut tape = Tape::default();
+    let at = if is_text { json::put(&Value::from(text), &mut tape) } else { json::parse(text.as_bytes(), &mut tape)? };
+    let told = |e: Error| Error::new(Code::ToolError, format!("result: {}", e.message())).caused_by(e);
+    tape.at(at).map_or(Ok(()), |root| fit(&Schema::compile(schema)?, root).map_err(told))
+}
+
+impl Machine for ToolRun {
+    fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Step> {
+        let result = match outcome {
+            Outcome::Start => self.call(runtime),
+            Outcome::Returned(returned) => self.returned(runtime, returned),
+            Outcome::Raised(raised) => self.failed(runtime, raised),
+            Outcome::Stop(Stop::Deadline) if self.late(runtime) => Err(self.timeout()),
+            Outcome::Stop(stop) => Err(stopped(&stop, "the tool call")),
+            _ => Err(Error::internal("a tool call waits for its function only")),
+        };
+        self.count(runtime, &result);
+        result
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}

@@ -2,11 +2,8 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
     // Reproducible builds set SOURCE_DATE_EPOCH; it wins over the wall clock.
-    let built = std::env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| now.to_string());
+    let built = std::env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| now().to_string());
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo:rustc-env=ZIGLLMS_BUILD_EPOCH={built}");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
@@ -15,4 +12,10 @@ fn main() {
         // A wrong Lua then fails in dlopen with a symbol name instead of crashing at first use.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,now");
     }
+}
+
+#[allow(clippy::disallowed_methods)] // a build has no other clock
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
 }

@@ -3,7 +3,10 @@
 //! Ids are `prefix_N` with counters that are never reused. Wherever an id is accepted a unique
 //! name is too; ids win over names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
 
 use crate::error::{Error, Result, quoted};
 
@@ -18,12 +21,14 @@ pub struct Registry<T> {
     prefix: &'static str,
     last: u64,
     things: BTreeMap<u64, T>,
-    names: HashMap<String, Vec<u64>>,
+    /// Numbers by the hash of their thing's name: the names themselves are not stored twice.
+    names: HashTable<(u64, u64)>,
+    hasher: RandomState,
 }
 
 impl<T: Named> Registry<T> {
     pub fn new(prefix: &'static str) -> Registry<T> {
-        Registry { prefix, last: 0, things: BTreeMap::new(), names: HashMap::new() }
+        Registry { prefix, last: 0, things: BTreeMap::new(), names: HashTable::new(), hasher: RandomState::new() }
     }
 
     pub fn id(&self, number: u64) -> String {
@@ -37,19 +42,14 @@ impl<T: Named> Registry<T> {
 
     pub fn insert(&mut self, thing: T) -> u64 {
         self.last += 1;
-        self.names.entry(thing.name().to_owned()).or_default().push(self.last);
+        self.index(self.last, thing.name());
         self.things.insert(self.last, thing);
         self.last
     }
 
     pub fn remove(&mut self, number: u64) -> Option<T> {
         let thing = self.things.remove(&number)?;
-        if let Some(numbers) = self.names.get_mut(thing.name()) {
-            numbers.retain(|n| *n != number);
-            if numbers.is_empty() {
-                self.names.remove(thing.name());
-            }
-        }
+        self.forget(number, thing.name());
         Some(thing)
     }
 
@@ -65,10 +65,27 @@ impl<T: Named> Registry<T> {
     /// Keeps the name index true after a thing's name changed from `old`.
     pub fn rename(&mut self, number: u64, old: &str) {
         let Some(new) = self.things.get(&number).map(|t| t.name().to_owned()) else { return };
-        if let Some(numbers) = self.names.get_mut(old) {
-            numbers.retain(|n| *n != number);
+        self.forget(number, old);
+        self.index(number, &new);
+    }
+
+    fn index(&mut self, number: u64, name: &str) {
+        let hash = self.hasher.hash_one(name);
+        self.names.insert_unique(hash, (hash, number), |(hash, _)| *hash);
+    }
+
+    fn forget(&mut self, number: u64, name: &str) {
+        let hash = self.hasher.hash_one(name);
+        if let Ok(entry) = self.names.find_entry(hash, |(_, n)| *n == number) {
+            entry.remove();
         }
-        self.names.entry(new).or_default().push(number);
+    }
+
+    /// Numbers of all things of that name.
+    fn named(&self, name: &str) -> Vec<u64> {
+        let hash = self.hasher.hash_one(name);
+        let same = |number: &u64| self.things.get(number).is_some_and(|t| t.name() == name);
+        self.names.iter_hash(hash).map(|(_, number)| *number).filter(same).collect()
     }
 
     /// The thing with that id or unique name; `None` if there is none.
@@ -76,10 +93,10 @@ impl<T: Named> Registry<T> {
         if let Some(number) = self.by_id(key) {
             return Ok(Some(number));
         }
-        match self.names.get(key).map(Vec::as_slice) {
-            None | Some([]) => Ok(None),
-            Some([number]) => Ok(Some(*number)),
-            Some(several) => Err(self.ambiguous(key, several.len())),
+        match self.named(key).as_slice() {
+            [] => Ok(None),
+            [number] => Ok(Some(*number)),
+            several => Err(self.ambiguous(key, several.len())),
         }
     }
 

@@ -58,7 +58,12 @@ pub struct Field {
 }
 
 impl Field {
-    pub const fn new(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
+    pub const fn new(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Field {
         Field { name, aliases: &[], kind, default, doc }
     }
 
@@ -74,7 +79,11 @@ impl Field {
 }
 
 impl Shape {
-    pub const fn new(name: &'static str, fields: &'static [Field], also: &'static [&'static Shape]) -> Shape {
+    pub const fn new(
+        name: &'static str,
+        fields: &'static [Field],
+        also: &'static [&'static Shape],
+    ) -> Shape {
         Shape { name, fields, also }
     }
 
@@ -228,7 +237,9 @@ impl Kind {
             Kind::Table(shape) => format!("zigllms.{}", shape.name),
             Kind::Map => "table".into(),
             Kind::List(item) => format!("({})[]", item.annotation()),
-            Kind::Enum(names) => names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|"),
+            Kind::Enum(names) => {
+                names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|")
+            }
             Kind::Handle => "zigllms.Handle".into(),
             Kind::OneOf(kinds) => kinds.iter().map(Kind::annotation).collect::<Vec<_>>().join("|"),
             Kind::Absent(_) => "nil".into(),
@@ -334,7 +345,10 @@ impl<'t> Options<'t> {
     fn raw(&self, name: &str) -> Option<Ref<'t>> {
         let field = self.shape.find(name)?;
         let table = self.table?;
-        table.members().find(|(key, _)| key.as_str().is_some_and(|k| field.is_called(k))).map(|(_, v)| v)
+        table
+            .members()
+            .find(|(key, _)| key.as_str().is_some_and(|k| field.is_called(k)))
+            .map(|(_, v)| v)
     }
 
     pub fn get(&self, name: &str) -> Option<Ref<'t>> {
@@ -365,9 +379,7 @@ impl<'t> Options<'t> {
     /// An enum member in the spelling of its declaration.
     pub fn word(&self, name: &str) -> Option<&'static str> {
         let text = self.get(name)?.as_str()?;
-        words(&self.shape.find(name)?.kind)
-            .into_iter()
-            .find(|word| word.eq_ignore_ascii_case(text))
+        words(&self.shape.find(name)?.kind).into_iter().find(|word| word.eq_ignore_ascii_case(text))
     }
 
     /// All given plain fields under their canonical names; null stays null, functions are left

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::provider::chat::{Message, ToolCall, Usage};
 use crate::provider::options::{GENERATION, LIMITS};
@@ -11,6 +11,7 @@ use crate::registry::Named;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Token;
 use crate::tool::{DEFINITION, Tool};
+use crate::value::Kept;
 
 pub mod conversation;
 mod record;
@@ -118,7 +119,7 @@ pub struct Conversation {
 pub struct Agent {
     pub name: String,
     /// As given, by canonical option name, without tools.
-    pub config: Map<String, Value>,
+    pub config: Kept,
     pub tools: Vec<AgentTool>,
     /// By session; "" is the agent's own.
     pub conversations: HashMap<String, Conversation>,
@@ -128,12 +129,12 @@ pub struct Agent {
     pub last_error: Option<Box<str>>,
     /// Runs under way.
     pub runs: Vec<Token>,
-    pub counts: Box<Counts>,
+    pub counts: Option<Box<Counts>>,
     pub created_at: f64,
 }
 
-/// What `get_info` counts. Boxed: most agents of a large program have not run yet.
-#[derive(Debug, Default)]
+/// What `get_info` counts; absent until the first run.
+#[derive(Clone, Debug, Default)]
 pub struct Counts {
     pub usage: Usage,
     pub runs: u64,
@@ -148,8 +149,8 @@ impl Named for Agent {
 }
 
 impl Agent {
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.config.get(key).and_then(Value::as_str)
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.config.text(key)
     }
 
     pub fn enter(&mut self, state: State, now: f64) {
@@ -161,7 +162,7 @@ impl Agent {
 
     /// Whether runs read and write the conversation.
     pub fn remembers(&self) -> bool {
-        self.config.get("memory") != Some(&Value::Bool(false))
+        self.config.get("memory") != Some(Value::Bool(false))
     }
 
     pub fn conversation(&self, session: &str) -> Option<&Conversation> {

@@ -92,7 +92,7 @@ pub fn summary(id: &str, agent: &Agent) -> Record {
 
 /// `agent.get_info`: the configuration, and what has happened so far.
 pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Registry<std::rc::Rc<Tool>>) -> Record {
-    let counts = &agent.counts;
+    let counts = agent.counts.as_deref().cloned().unwrap_or_default();
     let mut record = summary(id, agent)
         .set("status", agent.state.name())
         .set("provider_type", provider_type)
@@ -104,9 +104,9 @@ pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Regist
         .set("last_error", agent.last_error.as_deref())
         .set("created_at", agent.created_at)
         .set("last_run_at", counts.last_run_at);
-    for (key, value) in &agent.config {
-        if record.get(key).is_none() && key != "memory" {
-            record.put(key.clone(), value.clone());
+    for (key, value) in agent.config.to_map() {
+        if record.get(&key).is_none() && key != "memory" {
+            record.put(key, value);
         }
     }
     record
@@ -127,7 +127,7 @@ fn memory(agent: &Agent) -> Data {
         return Data::Bool(false);
     }
     let own = agent.conversation("");
-    let window = super::conversation::Window::of(agent.config.get("memory"));
+    let window = super::conversation::Window::of(agent.config.get("memory").as_ref());
     Record::new()
         .set("type", "short_term")
         .set("messages", own.map_or(0, |c| c.messages.len()))

@@ -3,7 +3,7 @@
 //! Invariants: every tool call that stands in a conversation has a result; a turn is appended to
 //! the conversation when the run returns, and not at all when it raises.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use serde_json::{Map, Value};
 
@@ -241,10 +241,11 @@ impl Run {
     }
 
     /// The model has answered.
-    fn answered(&mut self, runtime: &mut Runtime, answer: Box<Answer>) -> Result<Step> {
+    fn answered(&mut self, runtime: &mut Runtime, mut answer: Box<Answer>) -> Result<Step> {
         self.usage.add(&answer.usage);
         self.attempts += answer.attempts;
         self.ttft_ms = self.ttft_ms.or(answer.ttft_ms);
+        self.name_calls(&mut answer);
         self.turn.push(message(&answer));
         let (reason, calls) = (answer.finish_reason, answer.reply.tool_calls.clone());
         let flaw = answer.flaw.clone();
@@ -259,6 +260,20 @@ impl Run {
             Some(flaw) => self.repair(runtime, flaw),
             None if reason == "pause" => self.ask(runtime),
             None => self.finish(runtime, reason),
+        }
+    }
+
+    /// Calls get an id of their own where a server gave none or repeats one: results go by id.
+    fn name_calls(&self, answer: &mut Answer) {
+        let known = self.history.iter().chain(&self.turn).flat_map(|m| &m.tool_calls);
+        let mut taken: HashSet<String> = known.map(|call| call.id.clone()).collect();
+        let mut next = taken.len();
+        for call in &mut answer.reply.tool_calls {
+            while call.id.is_empty() || taken.contains(&call.id) {
+                next += 1;
+                call.id = format!("call_{next}");
+            }
+            taken.insert(call.id.clone());
         }
     }
 
@@ -394,10 +409,11 @@ impl Run {
         if let Ok(agent) = self.agent(runtime) {
             agent.runs.retain(|token| *token != me);
             agent.iteration = None;
-            agent.counts.runs += 1;
-            agent.counts.errors += u64::from(error.is_some());
-            agent.counts.usage.add(&self.usage);
-            agent.counts.last_run_at = Some(now);
+            let counts = agent.counts.get_or_insert_default();
+            counts.runs += 1;
+            counts.errors += u64::from(error.is_some());
+            counts.usage.add(&self.usage);
+            counts.last_run_at = Some(now);
             agent.last_error = error.map(|e| e.to_string().into());
             if agent.runs.is_empty() {
                 agent.enter(ended_state(error, waiting), now);

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::answer::{Answer, without_nulls};
 use super::chat::Format;
 use crate::error::{Code, Error};
-use crate::schema::Schema;
-use crate::value::{Tape, json as text};
+use crate::schema::{Schema, dialect};
+use crate::value::{Ref, Tape, json as text};
 
 /// Fills `parsed`, or `flaw` with the reason why the answer does not fit.
 pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
@@ -24,15 +24,24 @@ pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
 
 fn read(content: &str, format: &Format) -> Result<Value, Error> {
     let mut tape = Tape::default();
-    let at = text::parse(unfenced(content).as_bytes(), &mut tape)
-        .map_err(|e| Error::new(Code::ValidationFailed, format!("the answer is not JSON: {}", e.message())))?;
-    let value = tape.at(at).ok_or_else(|| Error::internal("an empty tape after parsing"))?;
-    let Format::Schema { schema, .. } = format else { return Ok(value.to_value()) };
-    let violations = Schema::compile(schema)?.check(value);
-    if violations.is_empty() {
-        return Ok(value.to_value());
+    let not_json =
+        |e: Error| Error::new(Code::ValidationFailed, format!("the answer is not JSON: {}", e.message()));
+    let at = text::parse(unfenced(content).as_bytes(), &mut tape).map_err(not_json)?;
+    let mut value = tape.at(at).map(Ref::to_value).unwrap_or_default();
+    if let Format::Schema { schema, .. } = format {
+        // Servers that enforce a schema enforce its sealed form.
+        dialect::unseal(schema, &mut value);
+        fit(schema, &value)?;
     }
-    Err(misfit(&violations))
+    Ok(value)
+}
+
+fn fit(schema: &Value, value: &Value) -> Result<(), Error> {
+    let mut tape = Tape::default();
+    let at = text::put(value, &mut tape);
+    let compiled = Schema::compile(schema)?;
+    let violations = tape.at(at).map_or_else(Vec::new, |value| compiled.check(value));
+    if violations.is_empty() { Ok(()) } else { Err(misfit(&violations)) }
 }
 
 /// An answer as one fenced block is common, also from models that were told not to.

@@ -33,6 +33,8 @@ trait View: Copy {
     fn member(self, name: &str) -> Option<Self>;
     fn items(self) -> Vec<Self>;
     fn is_object(self) -> bool;
+    /// Tells one value from another during a walk.
+    fn identity(self) -> usize;
 }
 
 impl View for Ref<'_> {
@@ -46,6 +48,10 @@ impl View for Ref<'_> {
 
     fn is_object(self) -> bool {
         matches!(self.kind(), Kind::Object | Kind::Empty)
+    }
+
+    fn identity(self) -> usize {
+        self.position()
     }
 }
 
@@ -61,6 +67,15 @@ impl View for &Value {
     fn is_object(self) -> bool {
         Value::is_object(self)
     }
+
+    fn identity(self) -> usize {
+        address(self)
+    }
+}
+
+/// Tells schemas from each other, and values that do not change.
+pub fn address(value: &Value) -> usize {
+    std::ptr::from_ref(value) as usize
 }
 
 /// What is missing in `value`.
@@ -82,7 +97,8 @@ fn set(value: &mut Value, missing: Vec<Missing>) {
     }
 }
 
-fn follow<'v>(value: &'v mut Value, path: &[Step]) -> Option<&'v mut Value> {
+/// The value at a path.
+pub fn follow<'v>(value: &'v mut Value, path: &[Step]) -> Option<&'v mut Value> {
     path.iter().try_fold(value, |here, step| match step {
         Step::Member(name) => here.get_mut(name),
         Step::Item(index) => here.get_mut(index),
@@ -91,7 +107,7 @@ fn follow<'v>(value: &'v mut Value, path: &[Step]) -> Option<&'v mut Value> {
 
 fn collect<V: View>(root: &Value, value: V) -> Vec<Missing> {
     let mut walk = Walk::new(root, MOST, &[]);
-    walk.visit(root, value, 0);
+    walk.visit(root, value);
     walk.found
 }
 
@@ -101,6 +117,8 @@ struct Walk<'s, 'a> {
     found: Vec<Missing>,
     /// Paths of what was found: several schemas may speak of one member, the first wins.
     seen: HashSet<Vec<Step>>,
+    /// Values and the schemas that were applied to them: references may lead to one in many ways.
+    visited: HashSet<(usize, usize)>,
     /// Defaults that may still be set.
     left: usize,
     /// Schemas whose defaults are being completed: one that contains itself would never end.
@@ -109,20 +127,21 @@ struct Walk<'s, 'a> {
 
 impl<'s, 'a> Walk<'s, 'a> {
     fn new(root: &'s Value, left: usize, around: &'a [&'s Value]) -> Walk<'s, 'a> {
-        Walk { root, path: Vec::new(), found: Vec::new(), seen: HashSet::new(), left, around }
+        let (path, found) = (Vec::new(), Vec::new());
+        let (seen, visited) = (HashSet::new(), HashSet::new());
+        Walk { root, path, found, seen, visited, left, around }
     }
 
-    /// `hops` counts schemas visited at one value: a cycle of `$ref`s ends there.
-    fn visit<V: View>(&mut self, schema: &'s Value, value: V, hops: usize) {
-        let Value::Object(schema) = schema else { return };
-        if hops > MAX_DEPTH || self.path.len() > MAX_DEPTH {
+    fn visit<V: View>(&mut self, schema: &'s Value, value: V) {
+        if !self.visited.insert((value.identity(), address(schema))) {
             return;
         }
+        let Value::Object(schema) = schema else { return };
         if let Some(target) = target(self.root, schema) {
-            self.visit(target, value, hops + 1);
+            self.visit(target, value);
         }
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-            self.visit(part, value, hops + 1);
+            self.visit(part, value);
         }
         if value.is_object() {
             self.members(schema, value);
@@ -155,7 +174,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     fn inside<V: View>(&mut self, step: Step, schema: &'s Value, value: V) {
         self.path.push(step);
-        self.visit(schema, value, 0);
+        self.visit(schema, value);
         self.path.pop();
     }
 
@@ -181,7 +200,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         }
         let around = [self.around, &[schema]].concat();
         let mut inner = Walk::new(self.root, self.left, &around);
-        inner.visit(schema, &value, 0);
+        inner.visit(schema, &value);
         self.left = inner.left;
         let found = inner.found;
         set(&mut value, found);
@@ -262,6 +281,14 @@ mod tests {
         );
         let endless = json!({"properties": {"a": {"default": {}, "$ref": "#"}}});
         filled(endless, json!({}));
+    }
+
+    #[test]
+    fn references_that_branch_at_every_level_take_no_exponential_time() {
+        let next = json!({"properties": {"n": {"$ref": "#"}, "v": {"default": 1}}});
+        let schema = json!({"allOf": [next, next, {"$ref": "#"}]});
+        let value = (0..80).fold(json!({}), |inner, _| json!({ "n": inner }));
+        assert_eq!(filled(schema, value)["n"]["n"]["v"], 1);
     }
 
     #[test]

@@ -5,8 +5,11 @@
 //! was optional becomes nullable, remarks are dropped, and a schema that constrains in a way the
 //! grammar cannot is not sealed at all.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
+use super::defaults::{Step, address, follow};
 use super::keywords::{local, tidy};
 use crate::value::MAX_DEPTH;
 
@@ -75,6 +78,77 @@ pub fn sealed(schema: &Value) -> Option<Value> {
 /// Whether a schema has a sealed form.
 pub fn can_seal(schema: &Value) -> bool {
     sealed(schema).is_some()
+}
+
+/// Undoes what sealing did to an answer: takes out the nulls that stand for optional members, so
+/// that the answer fits the schema it was asked for. `schema` is the one before sealing.
+pub fn unseal(schema: &Value, value: &mut Value) {
+    let mut nulls =
+        Nulls { root: schema, path: Vec::new(), found: Vec::new(), visited: HashSet::new() };
+    nulls.visit(schema, value);
+    for path in nulls.found {
+        let Some((Step::Member(name), parents)) = path.split_last() else { continue };
+        if let Some(Value::Object(parent)) = follow(value, parents) {
+            parent.shift_remove(name);
+        }
+    }
+}
+
+/// Finds nulls that stand for optional members.
+struct Nulls<'s> {
+    root: &'s Value,
+    path: Vec<Step>,
+    found: Vec<Vec<Step>>,
+    visited: HashSet<(usize, usize)>,
+}
+
+impl<'s> Nulls<'s> {
+    fn visit(&mut self, schema: &'s Value, value: &Value) {
+        let Value::Object(members) = schema else { return };
+        if !self.visited.insert((address(value), address(schema))) {
+            return;
+        }
+        let target = members.get("$ref").and_then(Value::as_str);
+        if let Some(target) = target.and_then(|name| local(self.root, name)) {
+            self.visit(target, value);
+        }
+        for key in ["allOf", "anyOf", "oneOf"] {
+            let branches = members.get(key).and_then(Value::as_array).into_iter().flatten();
+            branches.for_each(|branch| self.visit(branch, value));
+        }
+        match value {
+            Value::Object(fields) => self.fields(members, fields),
+            Value::Array(items) => {
+                let Some(schema) = members.get("items") else { return };
+                for (i, item) in items.iter().enumerate() {
+                    self.inside(Step::Item(i), schema, item);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fields(&mut self, schema: &'s Map<String, Value>, fields: &Map<String, Value>) {
+        let Some(Value::Object(properties)) = schema.get("properties") else { return };
+        let required = schema.get("required").and_then(Value::as_array);
+        let optional = |name: &str| required.is_none_or(|names| !names.iter().any(|n| n == name));
+        for (name, schema) in properties {
+            let step = Step::Member(name.clone());
+            match fields.get(name) {
+                Some(Value::Null) if optional(name) => {
+                    self.found.push([self.path.as_slice(), &[step]].concat());
+                }
+                Some(value) => self.inside(step, schema, value),
+                None => {}
+            }
+        }
+    }
+
+    fn inside(&mut self, step: Step, schema: &'s Value, value: &Value) {
+        self.path.push(step);
+        self.visit(schema, value);
+        self.path.pop();
+    }
 }
 
 struct Seal<'s> {
@@ -318,6 +392,20 @@ mod tests {
         assert_eq!(sealed["properties"]["b"], json!({"anyOf": [{"type": "string"}, node, none]}));
         assert_eq!(sealed["properties"]["c"], node);
         assert_eq!(sealed["$defs"]["node"]["additionalProperties"], false);
+    }
+
+    #[test]
+    fn nulls_of_optional_members_are_taken_out_again() {
+        let schema = json!({
+            "type": "object", "required": ["must", "list"],
+            "properties": {"must": {"type": ["string", "null"]}, "may": {"type": "string"},
+                           "list": {"items": {"$ref": "#/$defs/node"}}},
+            "$defs": {"node": {"properties": {"next": {"anyOf": [{"$ref": "#/$defs/node"}]}}}},
+        });
+        let mut value = json!({"must": null, "may": null, "other": null,
+                               "list": [{"next": null}, {"next": {"next": null}}]});
+        unseal(&schema, &mut value);
+        assert_eq!(value, json!({"must": null, "other": null, "list": [{}, {"next": {}}]}));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Tools: a name, a JSON Schema of the input, and a Lua function.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result, quoted};
 use crate::provider::chat::ToolSpec;
 use crate::registry::Named;
 use crate::schema::Schema;
 use crate::shape::{Field, Kind, Options, Shape};
-use crate::value::{Record, Slot};
+use crate::value::{Kept, Record, Slot};
 
 mod run;
 
@@ -56,7 +56,7 @@ pub struct Tool {
     compiled: OnceCell<Schema>,
     pub execute: Option<Slot>,
     /// What is set beyond that, by canonical name.
-    pub options: Map<String, Value>,
+    pub options: Kept,
     pub registered_at: f64,
     pub stats: Stats,
 }
@@ -68,7 +68,6 @@ pub struct Stats {
     pub errors: Cell<u64>,
     pub total_ms: Cell<f64>,
     pub last_called_at: Cell<Option<f64>>,
-    pub last_error: RefCell<Option<String>>,
 }
 
 impl Stats {
@@ -106,7 +105,7 @@ impl Tool {
             parameters: parameters.map(Box::new),
             compiled: OnceCell::new(),
             execute: options.function("execute"),
-            options: rest,
+            options: Kept::new(&rest),
             registered_at: now,
             stats: Stats::default(),
         })
@@ -135,24 +134,24 @@ impl Tool {
     }
 
     pub fn number(&self, key: &str) -> Option<f64> {
-        self.options.get(key).and_then(Value::as_f64)
+        self.options.number(key)
     }
 
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.options.get(key).and_then(Value::as_str)
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.options.text(key)
     }
 
     pub fn validates(&self) -> bool {
-        self.options.get("validate") != Some(&Value::Bool(false))
+        self.options.get("validate") != Some(Value::Bool(false))
     }
 
     /// Whether its failure ends an agent's run.
     pub fn raises(&self) -> bool {
-        self.text("on_error") == Some("raise")
+        self.text("on_error").as_deref() == Some("raise")
     }
 
-    pub fn category(&self) -> &str {
-        self.text("category").unwrap_or("custom")
+    pub fn category(&self) -> String {
+        self.text("category").unwrap_or_else(|| "custom".into())
     }
 
     /// "script" for a Lua function, "declared" for a client-side tool.
@@ -168,7 +167,7 @@ impl Tool {
             .set("description", self.description.as_str())
             .set("category", self.category())
             .set("source", self.kind())
-            .set("tags", self.options.get("tags").cloned().unwrap_or_else(|| json!([])))
+            .set("tags", self.options.get("tags").unwrap_or_else(|| json!([])))
     }
 
     /// The normalised definition, with the same function.
@@ -180,10 +179,10 @@ impl Tool {
             .set("parameters", self.parameters())
             .set("execute", self.execute.clone())
             .set("category", self.category())
-            .set("execution_mode", self.text("execution_mode").unwrap_or("direct"));
-        for (key, value) in &self.options {
-            if record.get(key).is_none() {
-                record.put(key.clone(), value.clone());
+            .set("execution_mode", self.text("execution_mode").unwrap_or_else(|| "direct".into()));
+        for (key, value) in self.options.to_map() {
+            if record.get(&key).is_none() {
+                record.put(key, value);
             }
         }
         record

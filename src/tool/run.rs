@@ -168,12 +168,13 @@ impl ToolRun {
     /// How a model reads the result. A value that is no data is an error only for a model, so it
     /// is told there; a declared result schema is checked for everybody.
     fn text(&self, returned: &Returned) -> Result<String> {
-        let text = match (&returned.text, self.tool.options.get("returns")) {
+        let returns = self.tool.options.get("returns");
+        let text = match (&returned.text, &returns) {
             (Ok(text), _) => text.clone(),
             (Err(error), Some(_)) => return Err(error.clone()),
             (Err(error), None) => error_text(error.message()),
         };
-        if let Some(schema) = self.tool.options.get("returns") {
+        if let Some(schema) = &returns {
             check_result(schema, &text, returned.is_text)?;
         }
         Ok(text)
@@ -202,9 +203,6 @@ impl ToolRun {
             let now = runtime.clock.now();
             let ms = self.started.map_or(0.0, |started| now.ms_since(started));
             self.tool.stats.ended(ms, runtime.clock.unix(), failed);
-        }
-        if let Err(error) = result {
-            *self.tool.stats.last_error.borrow_mut() = Some(error.message().to_owned());
         }
     }
 }

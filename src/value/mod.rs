@@ -4,10 +4,12 @@
 mod data;
 pub mod glob;
 pub mod json;
+mod kept;
 mod slot;
 pub mod tape;
 
 pub use data::{Data, Key, Patch, Record};
+pub use kept::Kept;
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};
 

@@ -297,8 +297,21 @@ impl<'t> Ref<'t> {
 
     /// The member named `key`; the last one if a document repeats it.
     pub fn get(self, key: &str) -> Option<Ref<'t>> {
-        let same = |k: Ref<'t>| k.as_bytes() == Some(key.as_bytes());
-        self.members().filter(|(k, _)| same(*k)).last().map(|(_, v)| v)
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        let Tape { nodes, text, .. } = self.tape;
+        let (mut at, mut found) = (self.at + 1, None);
+        // Lengths tell most keys apart, and lie where the walk passes anyway.
+        for _ in 0..self.len() {
+            let name = &nodes[at];
+            let from = name.bits as usize;
+            if name.len as usize == key.len() && text[from..from + key.len()] == *key.as_bytes() {
+                found = Some(at + 1);
+            }
+            at += 1 + nodes[at + 1].size as usize;
+        }
+        found.map(|at| Ref { tape: self.tape, at })
     }
 
     /// An owned copy. Values that are no data (functions, threads, userdata) become null, bytes

@@ -17,7 +17,7 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
 use crate::tool::{DEFINITION, Tool};
-use crate::value::{Data, Record, Ref, glob, json};
+use crate::value::{Data, Kept, Record, Ref, glob, json};
 
 use super::super::faces::{ASYNC, STREAM, follows, streamed};
 use super::provider::create_from;
@@ -222,7 +222,9 @@ fn with_options(runtime: &mut Runtime, mut agent: Agent, options: &Options<'_>) 
     for known in ["name", "tools"] {
         map.shift_remove(known);
     }
-    merge(&mut agent.config, &map);
+    let mut config = agent.config.to_map();
+    merge(&mut config, &map);
+    agent.config = Kept::new(&config);
     Ok(agent)
 }
 
@@ -276,13 +278,13 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let (face, sink) = streamed(&options);
     let input = input_of(args.get(1))?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
-    let all = lay([&agent.config, &options.to_map()]);
+    let all = lay([&agent.config.to_map(), &options.to_map()]);
     let tools = match options.get("tools") {
         Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),
         None => agent.usable(&runtime.tools),
     };
     let provider = match agent.text("provider") {
-        Some(provider) => provider.to_owned(),
+        Some(provider) => provider,
         None => runtime.providers.require_default(runtime.config.default_provider.as_deref())?,
     };
     let remember = options.bool("remember").unwrap_or(true) && agent.remembers();
@@ -369,9 +371,9 @@ fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
-    let kind = agent.text("provider").and_then(|key| match runtime.providers.find(key) {
+    let kind = agent.text("provider").and_then(|key| match runtime.providers.find(&key) {
         Some(provider) => Some(provider.row.name),
-        None => catalog::find(key).map(|row| row.name),
+        None => catalog::find(&key).map(|row| row.name),
     });
     Ok(info(&runtime.agents.id(number), agent, kind, &runtime.tools).into())
 }
@@ -381,7 +383,7 @@ fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let (state, provider, name) = (options.word("state"), options.text("provider"), options.text("name"));
     let wanted = |agent: &Agent| {
         state.is_none_or(|s| agent.state.name() == s)
-            && provider.as_deref().is_none_or(|p| agent.text("provider") == Some(p))
+            && provider.as_deref().is_none_or(|p| agent.text("provider").as_deref() == Some(p))
             && name.as_deref().is_none_or(|n| glob::matches(n, &agent.name))
     };
     let ids = options.bool("ids") == Some(true);
@@ -407,7 +409,7 @@ fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     agent.conversations.clear();
     agent.last_error = None;
     if options.bool("keep_usage") != Some(true) {
-        agent.counts = Default::default();
+        agent.counts = None;
     }
     agent.enter(State::Idle, now);
     Ok(Data::Bool(true))

@@ -4,25 +4,71 @@
 //! locks in whatever state they are. So every call into llama.cpp holds this gate open, and exit
 //! and fork close it first: that takes as long as the call in flight, at most a few tokens.
 
-use std::mem;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use crate::net::workers::PerProcess;
 
-static GATE: RwLock<()> = RwLock::new(());
-/// Exit has begun: whatever takes long in llama.cpp gives up.
-static ENDING: AtomicBool = AtomicBool::new(false);
-/// Exit has closed the gate for good.
-static CLOSED: AtomicBool = AtomicBool::new(false);
-
-/// How long exit waits for the call in flight before it goes on regardless.
+/// How long exit waits for the calls in flight before it goes on regardless.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Held around calls into llama.cpp. Blocks for ever once the process is ending.
-pub fn enter() -> RwLockReadGuard<'static, ()> {
-    GATE.read()
+#[derive(Default)]
+struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    inside: u32,
+    closed: bool,
+}
+
+/// Exit has begun: whatever takes long in llama.cpp gives up.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// A forked child gets a gate of its own: it has none of the threads that may wait at this one.
+fn gate() -> &'static Gate {
+    static GATE: PerProcess<Gate> = PerProcess::new();
+    GATE.get(Gate::default)
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets nobody in any more and waits until everybody is out.
+    fn close(&self, patience: Duration) {
+        let mut state = self.lock();
+        state.closed = true;
+        let inside = |state: &mut State| state.inside > 0;
+        drop(self.changed.wait_timeout_while(state, patience, inside));
+    }
+
+    fn open(&self) {
+        self.lock().closed = false;
+        self.changed.notify_all();
+    }
+}
+
+/// Held around calls into llama.cpp.
+pub struct Inside(&'static Gate);
+
+/// Blocks for ever once the process is ending.
+pub fn enter() -> Inside {
+    let gate = gate();
+    let state = gate.changed.wait_while(gate.lock(), |state| state.closed);
+    state.unwrap_or_else(PoisonError::into_inner).inside += 1;
+    Inside(gate)
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.lock().inside -= 1;
+        self.0.changed.notify_all();
+    }
 }
 
 pub fn ending() -> bool {
@@ -37,18 +83,13 @@ pub fn guard_exit() {
     static REGISTERED: AtomicU32 = AtomicU32::new(0);
     if REGISTERED.fetch_add(1, Ordering::Relaxed) < ENOUGH {
         // SAFETY: the handler is an ordinary function, and this library is never unloaded.
-        unsafe { libc::atexit(close) };
+        unsafe { libc::atexit(before_exit) };
     }
 }
 
-extern "C" fn close() {
-    ENDING.store(true, Ordering::Relaxed);
-    if CLOSED.load(Ordering::Relaxed) {
-        return;
-    }
-    if let Some(guard) = GATE.try_write_for(PATIENCE) {
-        mem::forget(guard);
-        CLOSED.store(true, Ordering::Relaxed);
+extern "C" fn before_exit() {
+    if !ENDING.swap(true, Ordering::Relaxed) {
+        gate().close(PATIENCE);
     }
 }
 
@@ -56,20 +97,18 @@ pub fn guard_fork() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.
-        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), None) };
     });
 }
 
 extern "C" fn before_fork() {
-    if !CLOSED.load(Ordering::Relaxed) {
-        mem::forget(GATE.write());
+    if !ending() {
+        gate().close(Duration::MAX);
     }
 }
 
 extern "C" fn after_fork() {
-    if !CLOSED.load(Ordering::Relaxed) {
-        // SAFETY: `before_fork` took this lock on the forking thread, which is this thread or, in
-        // the child, its copy, and forgot the guard.
-        unsafe { GATE.force_unlock_write() };
+    if !ending() {
+        gate().open();
     }
 }

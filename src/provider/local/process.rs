@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Weak};
-
-use parking_lot::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::engine::{self, Job};
 use super::{Key, Model, gate};
@@ -33,7 +31,7 @@ pub fn here() -> &'static Process {
 impl Process {
     pub fn model(&self, key: Key) -> Arc<Model> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let mut models = self.models.lock();
+        let mut models = lock(&self.models);
         if let Some(model) = models.get(&key).and_then(Weak::upgrade) {
             return model;
         }
@@ -46,7 +44,7 @@ impl Process {
 
     /// Queues a job, starting the model's thread if there is none.
     pub fn send(&self, id: u64, key: &Key, job: Job) {
-        let mut engines = self.engines.lock();
+        let mut engines = lock(&self.engines);
         let unsent = match engines.get(&id) {
             Some(engine) => match engine.send(job) {
                 Ok(()) => return,
@@ -69,7 +67,7 @@ impl Process {
 
     /// Lets the thread of a model end after what is in its queue.
     pub fn forget(&self, id: u64) {
-        self.engines.lock().remove(&id);
+        lock(&self.engines).remove(&id);
     }
 }
 
@@ -78,4 +76,8 @@ fn start(key: Key) -> io::Result<Sender<Job>> {
     let (sender, jobs) = mpsc::channel();
     spawn("zigllms model", STACK, move || engine::run(&key.path, key.options, jobs))?;
     Ok(sender)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

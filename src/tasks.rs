@@ -30,6 +30,8 @@ pub struct Tasks {
     last: Token,
     running: HashMap<Token, Running>,
     timers: BinaryHeap<Reverse<(Moment, Token)>>,
+    /// The timer of each token that counts; others in the heap are out of date.
+    armed: HashMap<Token, Moment>,
     pipes: HashMap<Token, Pipe>,
     notifier: Option<Arc<Notifier>>,
     stops: VecDeque<(Token, String)>,
@@ -111,8 +113,25 @@ impl Tasks {
         self.stops.push_back((token, reason.to_owned()));
     }
 
-    pub fn timer(&mut self, at: Moment, token: Token) {
-        self.timers.push(Reverse((at, token)));
+    /// Makes a token ready at a moment; it replaces the token's timer from before.
+    pub fn arm(&mut self, at: Moment, token: Token) {
+        if self.armed.insert(token, at) != Some(at) {
+            self.timers.push(Reverse((at, token)));
+        }
+        self.sweep();
+    }
+
+    pub fn disarm(&mut self, token: Token) {
+        self.armed.remove(&token);
+    }
+
+    /// Long deadlines of short waits would pile up: once most timers are out of date, they go.
+    fn sweep(&mut self) {
+        const FEW: usize = 64;
+        if self.timers.len() > FEW + 2 * self.armed.len() {
+            let armed = &self.armed;
+            self.timers.retain(|Reverse((at, token))| armed.get(token) == Some(at));
+        }
     }
 
     /// The next ready token; waits for one at most until `limit` (`None`: as long as it takes).
@@ -137,8 +156,12 @@ impl Tasks {
     }
 
     fn ready(&mut self, now: Moment) -> Option<Token> {
-        if self.first_timer().is_some_and(|at| at <= now) {
-            return self.timers.pop().map(|Reverse((_, token))| token);
+        while let Some(Reverse((at, token))) = self.timers.peek().copied().filter(|t| t.0.0 <= now) {
+            self.timers.pop();
+            if self.armed.get(&token) == Some(&at) {
+                self.armed.remove(&token);
+                return Some(token);
+            }
         }
         self.notifier.as_ref()?.take()
     }
@@ -160,5 +183,42 @@ impl Tasks {
 
     pub fn close_pipe(&mut self, token: Token) {
         self.pipes.remove(&token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_replaces_the_one_before_and_can_be_taken_back() {
+        let (mut tasks, clock) = (Tasks::default(), Clock::default());
+        let now = clock.now();
+        tasks.arm(now, 1);
+        tasks.arm(now.after_ms(60_000), 1);
+        tasks.arm(now, 2);
+        tasks.disarm(2);
+        tasks.arm(now, 3);
+        assert_eq!(tasks.next(&clock, Some(now)).unwrap(), Next::Token(3));
+        assert_eq!(tasks.next(&clock, Some(now)).unwrap(), Next::Nothing);
+    }
+
+    #[test]
+    fn long_deadlines_of_short_waits_do_not_pile_up() {
+        let (mut tasks, now) = (Tasks::default(), Clock::default().now());
+        for round in 0..100_000 {
+            tasks.arm(now.after_ms(600_000 + round), 7);
+            tasks.disarm(7);
+        }
+        assert!(tasks.timers.len() < 100);
+    }
+
+    #[test]
+    fn posted_tokens_and_stops_are_told() {
+        let (mut tasks, clock) = (Tasks::default(), Clock::default());
+        tasks.post(9).unwrap();
+        tasks.stop(4, "why");
+        assert_eq!(tasks.next(&clock, None).unwrap(), Next::Stop(4, "why".into()));
+        assert_eq!(tasks.next(&clock, None).unwrap(), Next::Token(9));
     }
 }

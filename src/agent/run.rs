@@ -47,6 +47,8 @@ pub struct Run {
     /// Holds the conversation, as `Machine::holds` tells.
     key: String,
     me: Token,
+    /// Counted among the agent's runs.
+    begun: bool,
     holding: bool,
     history: Vec<Message>,
     /// This turn: the input and everything since.
@@ -83,6 +85,7 @@ impl Run {
             stage: Stage::Queued,
             plan,
             me: 0,
+            begun: false,
             holding: false,
             history: Vec::new(),
             turn: Vec::new(),
@@ -114,6 +117,7 @@ impl Run {
         let now = runtime.clock.unix();
         let agent = self.agent(runtime)?;
         agent.runs.push(me);
+        self.begun = true;
         agent.last_error = None;
         agent.enter(State::Ready, now);
         self.read_conversation(runtime)?;
@@ -375,19 +379,24 @@ impl Run {
         Step::Emit
     }
 
-    /// The run ends well: the turn becomes part of the conversation.
+    /// The run ends well. Whoever follows the stream gets its last chunk first.
     fn finish(&mut self, runtime: &mut Runtime, reason: &'static str) -> Result<Step> {
-        let response = record::response(self, runtime, reason);
-        self.append_turn(runtime)?;
-        self.close(runtime, self.me, None);
+        self.finished = Some(record::response(self, runtime, reason));
+        self.stage = Stage::Ending;
         if !self.plan.follow {
-            return Ok(Step::Done(Output::Data(response)));
+            return self.conclude(runtime);
         }
         let end = End { finish_reason: reason.to_owned(), usage: Some(self.usage) };
         self.chunk = Some(Chunk { end: Some(end), ..Chunk::default() });
-        self.finished = Some(response);
-        self.stage = Stage::Ending;
         Ok(Step::Emit)
+    }
+
+    /// The turn becomes part of the conversation, and the next run may have it.
+    fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        let response = self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
+        self.append_turn(runtime)?;
+        self.close(runtime, None);
+        Ok(Step::Done(Output::Data(response)))
     }
 
     fn append_turn(&mut self, runtime: &mut Runtime) -> Result<()> {
@@ -402,8 +411,8 @@ impl Run {
     }
 
     /// Gives the conversation to the next run and settles the agent's state.
-    fn close(&mut self, runtime: &mut Runtime, me: Token, error: Option<&Error>) {
-        let now = runtime.clock.unix();
+    fn close(&mut self, runtime: &mut Runtime, error: Option<&Error>) {
+        let (now, me) = (runtime.clock.unix(), self.me);
         let next = self.release(runtime);
         let waiting = !self.pending.is_empty();
         if let Ok(agent) = self.agent(runtime) {
@@ -435,20 +444,17 @@ impl Run {
     }
 
     /// The run failed or was stopped.
-    fn fail(&mut self, runtime: &mut Runtime, me: Token, error: Error) -> Error {
-        if self.started_running() {
-            self.close(runtime, me, Some(&error));
+    fn fail(&mut self, runtime: &mut Runtime, error: Error) -> Error {
+        if self.begun {
+            self.close(runtime, Some(&error));
         } else {
-            self.leave_queue(runtime, me);
+            self.leave_queue(runtime);
         }
         error
     }
 
-    fn started_running(&self) -> bool {
-        self.stage != Stage::Queued && self.finished.is_none()
-    }
-
-    fn leave_queue(&mut self, runtime: &mut Runtime, me: Token) {
+    fn leave_queue(&mut self, runtime: &mut Runtime) {
+        let me = self.me;
         if let Ok(conversation) = self.conversation(runtime) {
             conversation.queue.retain(|token| *token != me);
         }
@@ -514,7 +520,9 @@ impl Machine for Run {
             Outcome::Start | Outcome::Ready if self.stage == Stage::Queued => self.begin(runtime, me),
             Outcome::Ready => Ok(Step::Wait(None)),
             Outcome::Finished(outputs) => self.child_ended(runtime, outputs),
-            Outcome::Emitted if self.stage == Stage::Ending => self.hand_over(),
+            Outcome::Emitted | Outcome::Refused | Outcome::Stop(_) if self.stage == Stage::Ending => {
+                self.conclude(runtime)
+            }
             Outcome::Emitted => self.next_call(runtime),
             Outcome::Refused => self.refused(runtime),
             Outcome::Stop(stop) => Err(self.stop(runtime, &stop)),
@@ -524,7 +532,7 @@ impl Machine for Run {
             }
             Outcome::Start | Outcome::Returned(_) => Err(Error::internal("a run calls nothing itself")),
         };
-        result.map_err(|error| self.fail(runtime, me, error))
+        result.map_err(|error| self.fail(runtime, error))
     }
 
     fn chunk(&mut self) -> Option<Chunk> {
@@ -535,9 +543,9 @@ impl Machine for Run {
         self.holding.then_some(self.key.as_str())
     }
 
-    fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+    fn abandon(&mut self, runtime: &mut Runtime, _: Token) {
         let gone = Error::new(Code::Cancelled, "abandoned");
-        self.fail(runtime, me, gone);
+        self.fail(runtime, gone);
     }
 }
 
@@ -553,16 +561,8 @@ impl Run {
         }
     }
 
-    fn hand_over(&mut self) -> Result<Step> {
-        let response = self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
-        Ok(Step::Done(Output::Data(response)))
-    }
-
     /// The stream callback returned `false` after a tool: the rest of the round is not run.
     fn refused(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        if self.stage == Stage::Ending {
-            return self.hand_over();
-        }
         self.turn.append(&mut not_executed(self.calls.make_contiguous()));
         self.plan.follow = false;
         self.finish(runtime, "cancelled")

@@ -11,6 +11,8 @@ use super::bridge::{Function, Param};
 pub struct Place {
     pub node: Option<usize>,
     pub slot: Option<Slot>,
+    /// Why it is no plain data, where it may pass by reference all the same.
+    pub problem: Option<Error>,
 }
 
 pub struct Args<'t> {
@@ -49,6 +51,19 @@ impl<'t> Args<'t> {
     /// The argument's Lua value, where its parameter is read by reference.
     pub fn slot(&self, i: usize) -> Option<Slot> {
         self.places.get(i)?.slot.clone()
+    }
+
+    /// As [`Args::slot`], but null is as good as absent.
+    pub fn given(&self, i: usize) -> Option<Slot> {
+        let place = self.places.get(i)?;
+        let null = place.node.is_some() && self.get(i).is_none();
+        place.slot.clone().filter(|_| !null)
+    }
+
+    /// Fails unless the argument is plain data.
+    pub fn require_data(&self, i: usize) -> Result<()> {
+        let problem = self.places.get(i).and_then(|place| place.problem.clone());
+        problem.map_or(Ok(()), Err)
     }
 
     pub fn text(&self, i: usize) -> Option<&'t str> {

@@ -6,7 +6,8 @@
 local core = ...
 
 local abandon, chunk, now, step, token = core.abandon, core.chunk, core.now, core.step, core.token
-local pipe_bytes, pipe_put, ready, timer = core.pipe_bytes, core.pipe_put, core.ready, core.timer
+local pipe_bytes, pipe_put, ready = core.pipe_bytes, core.pipe_put, core.ready
+local arm, disarm = core.arm, core.disarm
 local create, resume, running = coroutine.create, coroutine.resume, coroutine.running
 local status, yield = coroutine.status, coroutine.yield
 local error, next, pairs, pcall, select, type = error, next, pairs, pcall, select, type
@@ -239,12 +240,8 @@ local function suspend_here()
   yield(SUSPEND)
 end
 
--- Waits until `tok` is delivered, or `limit` has come.
-local function suspend(context, tok, limit)
+local function suspend_until_delivered(context, tok)
   local me = self()
-  if limit then
-    timer(tok, limit)
-  end
   inside[tok] = context
   if may_yield(me, context) then
     waiting[tok] = me
@@ -257,6 +254,16 @@ local function suspend(context, tok, limit)
   while waiting[tok] do
     turn()
   end
+end
+
+-- Waits until `tok` is delivered, or `limit` has come.
+local function suspend(context, tok, limit)
+  if not limit then
+    return suspend_until_delivered(context, tok)
+  end
+  arm(tok, limit)
+  suspend_until_delivered(context, tok)
+  disarm(tok)
 end
 
 local function overdue(context)
@@ -534,8 +541,13 @@ local function pause(at)
   until now() >= at
 end
 
-core.abandon_task = function(task)
+function core.abandon_task(task)
   abandon(task.context.token or 0)
+  for tok, context in pairs(inside) do
+    if descends(context, task.context) then
+      waiting[tok], inside[tok] = nil, nil
+    end
+  end
   finish(task, false, core.new_error("cancelled", "nobody was left to see the result"))
 end
 

@@ -188,7 +188,8 @@ pub static NATIVES: &[Native] = &[
     Native { name: "now", run: |i, _| Ok(Data::Num(ms(i.runtime.clock.now()))) },
     Native { name: "token", run: |i, _| Ok(Data::from(i.runtime.tasks.token())) },
     Native { name: "post", run: |i, n| i.runtime.tasks.post(n[0] as u64).map(|()| Data::Nil) },
-    Native { name: "timer", run: timer },
+    Native { name: "arm", run: arm },
+    Native { name: "disarm", run: |i, n| { i.runtime.tasks.disarm(n[0] as u64); Ok(Data::Nil) } },
     Native { name: "ready", run: ready },
     Native { name: "abandon", run: abandon },
     Native { name: "pipe_open", run: |i, _| Ok(Data::from(i.runtime.tasks.open_pipe())) },
@@ -200,10 +201,10 @@ pub static NATIVES: &[Native] = &[
     Native { name: "fd", run: fd },
 ];
 
-/// timer(token, at_ms)
-fn timer(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+/// arm(token, at_ms)
+fn arm(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     let at = Moment::START.after_float_ms(numbers[1]);
-    instance.runtime.tasks.timer(at, numbers[0] as u64);
+    instance.runtime.tasks.arm(at, numbers[0] as u64);
     Ok(Data::Nil)
 }
 

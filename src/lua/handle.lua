@@ -15,7 +15,7 @@ local counter = 0
 local function own(handle, name)
   local task = task_of(handle)
   if not task then
-    core.raise("invalid_argument", name .. ": expected a handle, got " .. type(handle))
+    core.raise("invalid_argument", "expected a handle, got " .. type(handle), "handle." .. name)
   end
   return task
 end
@@ -71,7 +71,7 @@ end
 function methods.wait(handle, timeout_ms)
   local task = own(handle, "wait")
   if timeout_ms ~= nil and (type(timeout_ms) ~= "number" or timeout_ms ~= timeout_ms) then
-    core.raise("invalid_argument", "wait: timeout_ms: expected a number, got " .. type(timeout_ms))
+    core.raise("invalid_argument", "timeout_ms: expected a number, got " .. type(timeout_ms), "handle.wait")
   end
   return task.core.join(task, timeout_ms and task.core.now() + timeout_ms)
 end
@@ -95,7 +95,7 @@ end
 function methods.cancel(handle, reason)
   local task = own(handle, "cancel")
   if reason ~= nil and type(reason) ~= "string" then
-    core.raise("invalid_argument", "cancel: reason: expected a string, got " .. type(reason))
+    core.raise("invalid_argument", "reason: expected a string, got " .. type(reason), "handle.cancel")
   end
   return task.core.cancel(task, reason)
 end
@@ -104,7 +104,7 @@ function methods.on(handle, fn)
   local task = own(handle, "on")
   local mt = type(fn) == "table" and getmetatable(fn)
   if type(fn) ~= "function" and not (type(mt) == "table" and mt.__call) then
-    core.raise("invalid_argument", "on: expected a function, got " .. type(fn))
+    core.raise("invalid_argument", "fn: expected a function, got " .. type(fn), "handle.on")
   end
   local function callback()
     if task.ok then
@@ -230,7 +230,7 @@ end
 
 function lua.run(fn, ...)
   if driving then
-    core.raise("invalid_state", "zigllms.run is running already: use zigllms.spawn inside it")
+    core.raise("invalid_state", "it is running already: use zigllms.spawn inside it", "run")
   end
   driving = true
   local handle = fn and lua.spawn(fn, ...)
@@ -256,7 +256,7 @@ local function handles_of(list, name)
     if list[i] == nil then
       break
     elseif not task then
-      core.raise("invalid_argument", name .. ": handles[" .. i .. "]: expected a handle, got " .. type(list[i]))
+      core.raise("invalid_argument", "handles[" .. i .. "]: expected a handle, got " .. type(list[i]), name)
     end
     handles[i] = task
   end
@@ -326,7 +326,7 @@ end
 function lua.race(list)
   local tasks = handles_of(list, "race")
   if #tasks == 0 then
-    core.raise("invalid_argument", "race: handles: expected at least one handle")
+    core.raise("invalid_argument", "handles: expected at least one handle", "race")
   end
   local index = first(tasks, function()
     return true
@@ -360,12 +360,19 @@ lua.error = function(code, message, fields)
   return core.new_error(code, message, fields)
 end
 
+local function marked(t, kind)
+  if type(t) ~= "table" then
+    core.raise("invalid_argument", "argument #1: t: expected a table, got " .. type(t), kind)
+  end
+  return core.mark(t, kind) or core.raise("invalid_argument", "t: the table has a metatable of its own", kind)
+end
+
 function lua.array(t)
-  return core.mark(t, "array") or core.raise("invalid_argument", "array: the table has a metatable of its own")
+  return marked(t, "array")
 end
 
 function lua.object(t)
-  return core.mark(t, "object") or core.raise("invalid_argument", "object: the table has a metatable of its own")
+  return marked(t, "object")
 end
 
 return core

@@ -31,13 +31,13 @@ end
 
 local function no_member(name)
   return function(_, key)
-    core.raise("invalid_argument", name .. ": no member " .. tostring(key))
+    core.raise("invalid_argument", "no member " .. tostring(key), name)
   end
 end
 
 local function no_writing(name)
   return function()
-    core.raise("invalid_argument", name .. " is read-only")
+    core.raise("invalid_argument", "the table is read-only", name)
   end
 end
 

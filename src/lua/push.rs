@@ -3,6 +3,7 @@
 //! Everything pushed is owned by the caller's frame, so a memory error raised in here leaves no
 //! Rust value behind on this stack.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
@@ -202,7 +203,7 @@ unsafe fn copy(l: *mut lua_State) {
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     pub bridge: &'static str,
-    pub function: &'static str,
+    pub function: Cow<'static, str>,
     /// `script.lua:12`
     pub position: String,
 }
@@ -220,9 +221,8 @@ pub unsafe fn error(l: *mut lua_State, error: &Error, origin: &Origin) {
         ffi::lua_createtable(l, 0, 8);
         text(l, c"code", error.code().name());
         text(l, c"message", error.message());
-        let func = if origin.function.is_empty() { "" } else { origin.function };
         optional_text(l, c"bridge", origin.bridge);
-        optional_text(l, c"func", func);
+        optional_text(l, c"func", &origin.function);
         optional_text(l, c"where", &origin.position);
         ffi::lua_pushboolean(l, c_int::from(error.retryable()));
         ffi::lua_setfield(l, -2, c"retryable".as_ptr());

@@ -79,7 +79,7 @@ unsafe fn entry(l: *mut lua_State) -> &'static Entry {
 
 unsafe fn origin(l: *mut lua_State, entry: &'static Entry) -> Origin {
     let position = unsafe { stack::position(l) };
-    Origin { bridge: entry.bridge.name, function: entry.function.name, position }
+    Origin { bridge: entry.bridge.name, function: entry.function.name.into(), position }
 }
 
 /// A public function that answers at once.
@@ -293,7 +293,7 @@ pub unsafe extern "C-unwind" fn raise(l: *mut lua_State) -> c_int {
         if code == Code::Timeout {
             error = error.with(|f| f.phase = Some(crate::error::Phase::Total));
         }
-        (*frame).origin = Origin { position: stack::position(l), ..Origin::default() };
+        (*frame).origin = Origin { function: lossy(l, 3).into(), position: stack::position(l), bridge: "" };
         (*frame).action = Action::Raise(error);
         leave(l, instance, frame)
     }
@@ -315,6 +315,10 @@ pub unsafe extern "C-unwind" fn position(l: *mut lua_State) -> c_int {
 /// mark(t, "array" | "object") → t, or false if it has somebody else's metatable
 pub unsafe extern "C-unwind" fn mark(l: *mut lua_State) -> c_int {
     unsafe {
+        if ffi::lua_type(l, 1) != ffi::LUA_TTABLE {
+            ffi::lua_pushboolean(l, 0);
+            return 1;
+        }
         let meta = if stack::bytes(l, 2) == b"array" { Meta::Array } else { Meta::Object };
         let ours = stack::has_meta(l, 1, Meta::Array) || stack::has_meta(l, 1, Meta::Object);
         if !ours && ffi::lua_getmetatable(l, 1) != 0 {

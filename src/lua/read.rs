@@ -12,7 +12,7 @@ use crate::error::{Code, Error};
 use crate::value::{Kind, MAX_DEPTH, Tape};
 
 use super::args::Place;
-use super::bridge::{Function, Read};
+use super::bridge::{Function, Param, Read};
 use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
 use super::stack;
@@ -29,6 +29,7 @@ enum Problem {
     NotUtf8,
     NotData(&'static str),
     Key(&'static str),
+    NotSequence,
     Collision,
     TooLarge,
     StackOverflow,
@@ -55,21 +56,25 @@ pub unsafe fn arguments(l: *mut lua_State, instance: *mut Instance, function: &'
             let index = first + i as c_int;
             if index > top {
                 (*frame).places.push(Place::default());
-            } else if let Err(problem) = argument(l, instance, index, param.read, frame) {
+            } else if let Err(problem) = argument(l, instance, index, param, frame) {
                 return fail(frame, param.name, problem);
             }
         }
     }
 }
 
-unsafe fn argument(l: *mut lua_State, instance: *mut Instance, index: c_int, read: Read, frame: *mut Frame) -> Result<(), Problem> {
+unsafe fn argument(l: *mut lua_State, instance: *mut Instance, index: c_int, param: &Param, frame: *mut Frame) -> Result<(), Problem> {
     unsafe {
-        let node = (*frame).tape.len();
+        let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
         let mut reader = Reader { l, instance, frame, by_reference: read == Read::Options };
         if read != Read::Reference {
-            reader.value(index)?;
-            last(frame).node = Some(node);
+            match reader.value(index) {
+                Ok(()) => last(frame).node = Some(node),
+                Err(problem) if read == Read::Both => not_data(frame, param.name, problem, node),
+                Err(problem) => return Err(problem),
+            }
+            ffi::lua_settop(l, top);
         }
         if matches!(read, Read::Both | Read::Reference) && ffi::lua_type(l, index) != ffi::LUA_TNIL {
             last(frame).slot = Some((*instance).runtime.slots.take());
@@ -77,6 +82,17 @@ unsafe fn argument(l: *mut lua_State, instance: *mut Instance, index: c_int, rea
             stack::store_slot(l, id, index);
         }
         Ok(())
+    }
+}
+
+/// The argument passes by reference; whether it must be data, the operation knows.
+unsafe fn not_data(frame: *mut Frame, what: &str, problem: Problem, node: usize) {
+    unsafe {
+        fail(frame, what, problem);
+        last(frame).problem = (*frame).error.take();
+        (*frame).path.clear();
+        (*frame).visiting.clear();
+        (*frame).tape.truncate(node);
     }
 }
 
@@ -185,13 +201,12 @@ impl Reader {
                 return self.reference(index, Kind::Function);
             }
             let length = ffi::lua_rawlen(self.l, index);
-            let list = match mark {
-                Foreign::Array => true,
-                Foreign::Object => false,
-                _ => length > 0 && stack::is_sequence(self.l, index, length),
-            };
-            if list {
-                return self.array(index, length);
+            let sequence = mark != Foreign::Object && stack::is_sequence(self.l, index, length);
+            match mark {
+                Foreign::Array if !sequence => return Err(Problem::NotSequence),
+                Foreign::Array => return self.array(index, length),
+                _ if sequence && length > 0 => return self.array(index, length),
+                _ => {}
             }
             self.object(index, mark == Foreign::Object)
         }
@@ -222,9 +237,11 @@ impl Reader {
             let (mut members, mut integers) = (0usize, false);
             ffi::lua_pushnil(self.l);
             while ffi::lua_next(self.l, index) != 0 {
-                integers |= self.key(-2)?;
-                if let Err(problem) = self.value(-1) {
-                    let segment = segment(self.l, -2);
+                // A failing value leaves its own rest on the stack: the key is found from below.
+                let key = ffi::lua_gettop(self.l) - 1;
+                integers |= self.key(key)?;
+                if let Err(problem) = self.value(key + 1) {
+                    let segment = segment(self.l, key);
                     return self.below(segment, problem);
                 }
                 ffi::lua_pop(self.l, 1);
@@ -328,6 +345,7 @@ fn describe(problem: Problem, path: &str) -> Error {
         Problem::NotUtf8 => "the string is not valid UTF-8".to_owned(),
         Problem::NotData(kind) => format!("a {kind} is not data"),
         Problem::Key(kind) => format!("{kind} cannot be a key: use strings or integers"),
+        Problem::NotSequence => "marked as an array, but its keys are not 1..n".to_owned(),
         Problem::Collision => "an integer key and a string key would become equal".to_owned(),
         Problem::TooLarge => "the value is larger than 4 GiB".to_owned(),
     };

@@ -125,6 +125,11 @@ impl Tool {
         Ok(self.compiled.get_or_init(|| schema))
     }
 
+    /// Whether inputs are checked against more than "an object".
+    pub fn has_schema(&self) -> bool {
+        self.parameters.is_some()
+    }
+
     pub fn takes_object(&self) -> bool {
         self.parameters.as_ref().is_none_or(|p| p["type"] == "object")
     }

@@ -21,7 +21,8 @@ pub struct Input(Data);
 impl Input {
     /// From Lua: the very table the caller passed, with defaults added to a copy of its spine.
     pub fn from_lua(tool: &Tool, checks: bool, value: Option<Ref<'_>>, slot: Option<Slot>) -> Result<Input> {
-        let Some((value, slot)) = value.zip(slot) else { return Input::checked(tool, checks, Value::Object(Map::new())) };
+        let Some(slot) = slot else { return Input::checked(tool, checks, Value::Object(Map::new())) };
+        let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
             let parsed = serde_json::from_str(text).map_err(|e| not_json(&e.to_string()))?;
             return Input::checked(tool, checks, parsed);

@@ -136,7 +136,10 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = args.options(2, &EXECUTE);
     let tool = found.tool;
     let checks = options.bool("validate").unwrap_or_else(|| tool.validates());
-    let input = Input::from_lua(&tool, checks, args.get(1), args.slot(1))?;
+    if tool.has_schema() {
+        args.require_data(1)?;
+    }
+    let input = Input::from_lua(&tool, checks, args.get(1), args.given(1))?;
     let mut info = Record::new();
     if let Some(context) = options.get("context") {
         context.members().for_each(|(key, value)| info.put(key.to_text(), value.to_value()));

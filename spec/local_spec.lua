@@ -1,0 +1,121 @@
+-- A real model inside the module: needs the cargo feature `local` and a GGUF file.
+local zigllms = require("zigllms")
+
+local path = os.getenv("ZIGLLMS_TEST_GGUF")
+
+local function missing()
+  if not zigllms.info().features.local then -- luacheck: ignore
+    return "this module was built without the feature `local`"
+  elseif not path or not io.open(path) then
+    return "ZIGLLMS_TEST_GGUF names no model file (make model)"
+  end
+end
+
+describe("a model inside the module", function()
+  local why = missing()
+  if why then
+    print("SKIP local_spec: " .. why)
+    it("is skipped: " .. why, function() end)
+    return
+  end
+
+  local ai, model
+
+  before_each(function()
+    ai = zigllms.new()
+    model = ai.provider.create({ type = "local", name = "tiny", model_path = path })
+  end)
+
+  it("streams an answer that equals the whole", function()
+    local parts = {}
+    local response = ai.provider.stream("Say hello.", function(chunk)
+      parts[#parts + 1] = chunk.content
+    end, { provider = model, max_tokens = 24, temperature = 0 })
+    assert.is_true(#response.content > 0)
+    assert.equal(response.content, table.concat(parts))
+    assert.is_true(#parts > 2)
+    assert.is_true(response.usage.prompt_tokens > 10)
+    assert.is_true(response.usage.completion_tokens > 0)
+    assert.is_nil(response.usage.estimated)
+  end)
+
+  it("answers the same without streaming", function()
+    local options = { provider = "tiny", max_tokens = 16, temperature = 0 }
+    local plain = ai.provider.chat("Name a color.", options)
+    local streamed = ai.provider.stream("Name a color.", function() end, options)
+    assert.equal(plain.content, streamed.content)
+    assert.equal("length", ai.provider.chat("Count to one hundred.", { provider = model, max_tokens = 3 }).finish_reason)
+  end)
+
+  it("keeps to a JSON schema", function()
+    local response = ai.provider.chat("Lena is 25 years old. Who is it?", {
+      provider = model,
+      temperature = 0,
+      max_tokens = 64,
+      schema = {
+        type = "object",
+        properties = { name = { type = "string" }, age = { type = "integer" } },
+        required = { "name", "age" },
+        additionalProperties = false,
+      },
+    })
+    assert.equal("string", type(response.parsed.name))
+    assert.equal("number", type(response.parsed.age))
+  end)
+
+  it("runs an agent with a memory", function()
+    local agent = ai.agent.create({ provider = model, temperature = 0, max_tokens = 12 })
+    local first = ai.agent.run(agent, "Hello")
+    local second = ai.agent.run(agent, "And again")
+    assert.equal(2, #first.messages)
+    assert.is_true(second.usage.prompt_tokens > first.usage.prompt_tokens)
+    assert.equal(4, ai.agent.get_info(agent).memory.messages)
+  end)
+
+  it("stops within 50 ms and keeps what it has", function()
+    local handle = ai.provider.chat("Tell a very long story.", { provider = model, async = true, max_tokens = 2000 })
+    local deadline = os.time() + 20
+    for chunk in handle:iter() do
+      if #chunk.content > 0 or os.time() > deadline then
+        break
+      end
+    end
+    assert.is_true(handle:cancel("enough"))
+    local ok, err = pcall(handle.await, handle)
+    assert.is_false(ok)
+    assert.equal("cancelled", err.code)
+    assert.equal("enough", err.details.reason)
+    assert.is_true(#err.partial.content > 0)
+  end)
+
+  it("answers two questions at once, one after the other", function()
+    local options = { provider = model, async = true, temperature = 0, max_tokens = 8 }
+    local both = ai.all({ ai.provider.chat("Hello", options), ai.provider.chat("Hello", options) })
+    assert.equal(both[1].content, both[2].content)
+  end)
+
+  it("tells its own name and window", function()
+    local models = ai.provider.get_models(model)
+    assert.equal(1, #models)
+    assert.is_true(models[1].context_length >= 2048)
+  end)
+
+  it("refuses what it cannot do", function()
+    local cases = {
+      { { provider = model, tools = { { name = "t", parameters = { type = "object" } } } }, "unsupported" },
+      { { provider = ai.provider.create({ type = "local", model_path = "/nowhere.gguf" }) }, "io_error" },
+    }
+    for _, case in ipairs(cases) do
+      local ok, err = pcall(ai.provider.chat, "Hello", case[1])
+      assert.is_false(ok)
+      assert.equal(case[2], err.code, tostring(err))
+    end
+  end)
+
+  it("names the limit when a prompt is too long", function()
+    local long = ("word "):rep(20000)
+    local ok, err = pcall(ai.provider.chat, long, { provider = model })
+    assert.is_false(ok)
+    assert.equal("context_length", err.code)
+  end)
+end)

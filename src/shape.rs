@@ -276,7 +276,7 @@ fn is_one(word: &str, names: &[&str]) -> bool {
 
 fn is_id(value: Ref<'_>) -> bool {
     match value.kind() {
-        Tag::Str | Tag::Opaque => true,
+        Tag::Str => true,
         _ => value.get("id").is_some_and(|id| id.kind() == Tag::Str),
     }
 }

@@ -11,6 +11,13 @@ local closes = _VERSION == "Lua 5.4" -- generic `for` has a closing value
 local methods = {}
 local counter = 0
 
+-- As everywhere, null stands for an argument that is not given.
+local function given(value)
+  if value ~= core.null then
+    return value
+  end
+end
+
 -- Instances of one Lua state share the metatable, so a method belongs to its task, not to `core`.
 local function own(handle, name)
   local task = task_of(handle)
@@ -70,6 +77,7 @@ end
 
 function methods.wait(handle, timeout_ms)
   local task = own(handle, "wait")
+  timeout_ms = given(timeout_ms)
   if timeout_ms ~= nil and (type(timeout_ms) ~= "number" or timeout_ms ~= timeout_ms) then
     core.raise("invalid_argument", "timeout_ms: expected a number, got " .. type(timeout_ms), "handle.wait")
   end
@@ -94,6 +102,7 @@ end
 
 function methods.cancel(handle, reason)
   local task = own(handle, "cancel")
+  reason = given(reason)
   if reason ~= nil and type(reason) ~= "string" then
     core.raise("invalid_argument", "reason: expected a string, got " .. type(reason), "handle.cancel")
   end
@@ -215,7 +224,7 @@ function lua.spawn(fn, ...)
 end
 
 function lua.poll(timeout_ms)
-  return core.turn(timeout_ms or 0)
+  return core.turn(given(timeout_ms) or 0)
 end
 
 lua.fd = core.fd
@@ -233,6 +242,7 @@ function lua.run(fn, ...)
     core.raise("invalid_state", "it is running already: use zigllms.spawn inside it", "run")
   end
   driving = true
+  fn = given(fn)
   local handle = fn and lua.spawn(fn, ...)
   local task = handle and task_of(handle)
   local ok, err = pcall(drive_all, task)
@@ -340,7 +350,7 @@ end
 
 function lua.new(config)
   local other = core.new()
-  if config ~= nil then
+  if given(config) ~= nil then
     other.configure(config)
   end
   return other
@@ -357,7 +367,7 @@ lua["try"] = function(fn, ...)
 end
 
 lua.error = function(code, message, fields)
-  return core.new_error(code, message, fields)
+  return core.new_error(code, message, given(fields))
 end
 
 local function marked(t, kind)

@@ -20,6 +20,10 @@ use super::stack;
 /// Stack slots one level of a table needs: key, value, metatable and its field.
 const SLOTS_PER_LEVEL: c_int = 4;
 
+/// Values one call may bring. A table that is shared many times over unfolds at every use, so a
+/// small one can stand for more than there is memory.
+const MAX_VALUES: usize = 2_000_000;
+
 /// What may not cross, and why.
 #[derive(Clone, Copy, Debug)]
 enum Problem {
@@ -31,6 +35,7 @@ enum Problem {
     Key(&'static str),
     NotSequence,
     Collision,
+    TooMany,
     TooLarge,
     StackOverflow,
 }
@@ -137,6 +142,9 @@ impl Reader {
 
     unsafe fn value(&mut self, index: c_int) -> Result<(), Problem> {
         unsafe {
+            if self.tape().len() >= MAX_VALUES {
+                return Err(Problem::TooMany);
+            }
             match ffi::lua_type(self.l, index) {
                 ffi::LUA_TNIL => self.tape().null(),
                 ffi::LUA_TBOOLEAN => {
@@ -347,6 +355,7 @@ fn describe(problem: Problem, path: &str) -> Error {
         Problem::Key(kind) => format!("{kind} cannot be a key: use strings or integers"),
         Problem::NotSequence => "marked as an array, but its keys are not 1..n".to_owned(),
         Problem::Collision => "an integer key and a string key would become equal".to_owned(),
+        Problem::TooMany => format!("more than {MAX_VALUES} values (shared tables count at each use)"),
         Problem::TooLarge => "the value is larger than 4 GiB".to_owned(),
     };
     Error::new(Code::ConversionError, format!("{path}: {text}"))

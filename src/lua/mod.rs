@@ -18,6 +18,7 @@ mod open;
 mod push;
 mod raw;
 mod read;
+mod reference;
 mod stack;
 
 pub use open::luaopen_zigllms;

@@ -48,6 +48,21 @@ pub unsafe extern "C-unwind" fn luaopen_zigllms(l: *mut lua_State) -> c_int {
     }
 }
 
+/// `require("zigllms.reference")`: Lua finds it in this library by its name.
+///
+/// # Safety
+/// Called by Lua's loader with its running state.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn luaopen_zigllms_reference(l: *mut lua_State) -> c_int {
+    unsafe {
+        if let Some(message) = wrong_engine(l) {
+            return ffi::luaL_error(l, c"%s".as_ptr(), message.as_ptr());
+        }
+        // Records and lists of plain values need none of the upvalues that other functions have.
+        super::push::results(l, &super::reference::DATA)
+    }
+}
+
 /// lua5.1 and LuaJIT share their symbols, so the loader cannot tell them apart.
 unsafe fn wrong_engine(l: *mut lua_State) -> Option<&'static CStr> {
     unsafe {

@@ -1,0 +1,997 @@
+-- Writes what can be told from the module's own tables: the LuaCATS stubs (types/zigllms.lua), the
+-- reference (doc/reference.md) and the :help file (doc/zigllms.txt).
+--
+--   lua5.4 tools/docs.lua            writes the three files
+--   lua5.4 tools/docs.lua --check    fails if one of them is stale, or if a function lacks its
+--                                    description, its example or a spec that calls it
+--
+-- Run it from the root of the repository, with the module on LUA_CPATH.
+local reference = require("zigllms.reference")
+
+local concat, format, insert, unpack = table.concat, string.format, table.insert, table.unpack
+
+-- What the tables do not hold: the values that functions return, the members of a handle, and when
+-- an error is raised. The specs compare them with what the module really gives. Two spaces separate
+-- columns; a type that ends in `?` may be absent.
+local RESULTS = [[
+Response: An answer of a model, or of an agent's run. `tostring(response)`, `print(response)` and
+    `..` use its content.
+  content  string  the text; empty if there is none
+  role  "assistant"
+  finish_reason  string  stop, length, tool_calls, content_filter, max_iterations, budget_exceeded,
+    cancelled, pause or unknown
+  native_finish_reason  string?  the provider's own word for it
+  usage  zigllms.Usage  of all requests of the call
+  tool_calls  zigllms.ToolCall[]  `provider`: what the model asks for; `agent.run`: what
+    was executed
+  model  string?  as the provider names it
+  provider  string  id of the provider that answered
+  id  string?  the provider's id of the answer
+  created  number  Unix seconds
+  attempts  integer  requests made, failed ones included
+  request_id  string?  for the provider's support
+  ttft_ms  number?  time to the first content
+  thinking  string?  of models that show it
+  parsed  any  structured output: the value, checked against its schema
+  raw  table?  the provider's own document, with `raw=true`
+  message  zigllms.Message?  `provider`: to be appended to the messages as it is
+  latency_ms  number?  `provider`: time of the call
+  duration_ms  number?  `agent.run`: time of the run
+  iterations  integer?  `agent.run`: rounds of model and tools
+  messages  zigllms.Message[]?  `agent.run`: the new messages of this turn
+  pending_tool_calls  zigllms.ToolCall[]?  `agent.run`: calls of tools that have no `execute`;
+    answer them with the next run
+  agent_id  string?  `agent.run`
+  metadata  table?  `agent.run`: as it was given
+
+Chunk: A piece of an answer on its way. What came since the last delivery is one chunk.
+  content  string  new text; may be empty
+  delta  string  the same as `content`
+  index  integer  1, 2, 3, …
+  done  boolean  true on the last chunk only
+  thinking  string?  new text of the model's thinking
+  tool_calls  zigllms.ToolCallDelta[]?  fragments of tool calls
+  tool_result  zigllms.ToolCall?  agent runs: a tool has answered
+  iteration  integer?  agent runs: the round it belongs to
+  finish_reason  string?  on the last chunk
+  usage  zigllms.Usage?  on the last chunk
+
+Usage: Tokens of one or more requests.
+  prompt_tokens  integer  cached ones included
+  completion_tokens  integer
+  total_tokens  integer
+  cached_tokens  integer?  read from the provider's prompt cache
+  cache_write_tokens  integer?  written to it
+  reasoning_tokens  integer?  spent on thinking
+  estimated  true?  counted here (bytes / 4): the provider did not tell
+
+ToolCall: A model's wish to have a tool called and, in agent runs, what came of it.
+  id  string  names the call in the conversation
+  name  string  of the tool
+  arguments  table?  absent if the model wrote no valid JSON
+  arguments_json  string  exactly as the model wrote them
+  type  "function"?  `provider`
+  function  table?  `provider`: `{name, arguments}` as on the wire
+  result  any  agent runs: what the tool returned
+  error  string?  agent runs: why it failed
+  duration_ms  number?  agent runs
+  reason  "client"?  pending calls: the tool has no `execute`
+
+ToolCallDelta: A fragment of a tool call in a chunk.
+  index  integer  which call of the answer, from 1
+  id  string?  with the first fragment
+  name  string?  with the first fragment
+  arguments  string  the next piece of the JSON text
+
+Message: One message of a conversation.
+  role  "system"|"user"|"assistant"|"tool"
+  content  string|table[]  text, or parts such as `{type="text", text=}` and
+    `{type="image_url", image_url={url=}}`
+  name  string?  of the speaker
+  tool_call_id  string?  messages of role tool: the call they answer
+  tool_calls  zigllms.ToolCall[]?  messages of role assistant
+  blocks  any  the provider's own blocks, to be sent back untouched
+
+ToolContext: Second argument of a tool's function.
+  tool_id  string
+  name  string
+  cancelled  fun(): boolean  whether the call around it was cancelled or has run out of time
+  agent_id  string?  inside an agent's run
+  call_id  string?  inside an agent's run
+
+Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
+  code  zigllms.ErrorCode  one word to match on
+  message  string  which argument or option, what was expected, what came
+  retryable  boolean  whether the same call may succeed later
+  bridge  string?  "agent", "tool", …
+  func  string?  the function that failed
+  where  string?  `script.lua:12`, the line that called it
+  cause  any  the very value that user code raised
+  partial  any  what had arrived, in the shape of the result
+  details  table?  machine-readable extras
+  phase  "connect"|"first_token"|"idle"|"total"|"tool"|nil  timeouts: which limit
+  status  integer?  HTTP status
+  provider  string?  id of the provider
+  request_id  string?  for the provider's support
+  attempts  integer?  requests made
+  retry_after_ms  integer?  how long the provider asks to wait
+]]
+
+local HANDLE = [[
+Handle: A call that goes on by itself: what a waiting function returns with `async=true`, and what
+    `spawn` returns. Calling it gives the next chunk of its stream.
+  id  string  its name; `tostring(handle)` is the same
+  await()  any ...  waits; returns what the plain call returns, or raises its error; any number of
+    times
+  wait(timeout_ms?: number)  boolean  waits at most so long, and says whether it has ended; never
+    raises the work's error
+  done()  boolean  whether it has ended; never waits
+  result()  any ...  the result, or nil, the status and the error; never waits
+  status()  "running"|"completed"|"failed"|"cancelled"  how it stands; never waits
+  cancel(reason?: string)  boolean  ends the work and closes its connection; true if it was
+    unfinished; awaiting it then raises `cancelled`
+  on(fn: fun(err: any, ...: any))  zigllms.Handle  calls `fn(err, result)` once it has ended, inside
+    a wait or `poll`; returns the handle
+  iter()  fun(): zigllms.Chunk?  the iterator of its chunks, `for chunk in handle:iter() do`; the
+    handle itself is one, too
+]]
+
+local CODES = [[
+ErrorCode: One word to match on.
+  invalid_argument  wrong type, missing, out of range, unknown option or word
+  not_found  no such id or name
+  already_exists  the name is taken
+  invalid_state  not possible now
+  validation_failed  a value does not fit its schema, or a definition is wrong; `details.errors`
+  parse_failed  text that should be JSON is not
+  conversion_error  a Lua value cannot cross; the message has its path
+  template_error  not raised by this version
+  unsupported  not built in, not offered by the provider, or not possible here
+  timeout  `phase` says which limit
+  cancelled  by `handle:cancel()`, `agent.destroy` or an interrupt; `details.reason`, `partial`
+  aborted_by_hook  not raised by this version
+  budget_exceeded  a limit of `budget`; `partial` is set
+  max_iterations  with `on_limit="raise"`; `partial` is set
+  version_mismatch  not raised by this version
+  auth  no key, or HTTP 401 or 403
+  rate_limited  HTTP 429; `retry_after_ms`
+  overloaded  HTTP 503 or 529
+  context_length  more than the model can read
+  content_filter  refused by the provider
+  bad_request  any other HTTP 4xx
+  server_error  any other HTTP 5xx
+  network  DNS, TLS, connection; a stream that was cut
+  bad_response  a reply that cannot be understood or is too large
+  tool_error  a tool's function failed; `cause` is what it raised
+  hook_error  not raised by this version
+  callback_error  another function of yours failed; `cause` is what it raised
+  io_error  files and descriptors
+  assertion_failed  not raised by this version
+  internal  a defect of the module; the host process goes on
+]]
+
+local HANDLE_END = [[
+On Lua 5.4 `local handle <close> = …` cancels it at the end of the block. A call that nobody can
+observe any more is cancelled when its handle is collected; agent runs and spawned functions go on.
+]]
+
+local INTRODUCTION = [[
+Written by `tools/docs.lua` from the module's own tables; `zigllms.help("agent.run")` tells the same
+in a program.
+
+- A failing function raises an [Error](#error). Every function may raise `invalid_argument`.
+- A function marked *waits* takes the options `async=true` (returns a [Handle](#handle) at once),
+  `async=false` (blocks, also in a coroutine) and `async="yield"` (suspends the coroutine it is
+  called in).
+- An id may be given as the id, as a unique name, or as the table that `get` or `get_info` returned.
+- An unknown option is an error that names the nearest known one. As a value, `zigllms.null` means
+  unset.
+]]
+
+-- Types that a declaration cannot spell: signatures of functions and the like.
+local TYPES = {
+  ["agent.run.input"] = "string|zigllms.Message|zigllms.Message[]|table",
+  ["ChatOptions.messages"] = "string|zigllms.Message|zigllms.Message[]",
+  ["ToolDefinition.execute"] = "fun(input: any, ctx: zigllms.ToolContext): any, string?",
+  ["all.handles"] = "zigllms.Handle[]",
+  ["await.handle"] = "zigllms.Handle",
+  ["error.code"] = "zigllms.ErrorCode|string",
+  ["provider.chat.messages"] = "string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions",
+  ["provider.stream.callback"] = "zigllms.ChatOptions|fun(chunk: zigllms.Chunk): boolean?",
+  ["provider.stream.messages"] = "string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions",
+  ["race.handles"] = "zigllms.Handle[]",
+  ["stream"] = "boolean|fun(chunk: zigllms.Chunk): boolean?",
+}
+
+-- Functions that hand further arguments, or all results, on to somebody else's function.
+local VARIADIC = { run = true, spawn = true, try = true }
+local MANY_RESULTS = { await = true, run = true, try = true }
+
+-- The classes of one of the texts above: `{name, doc, fields = {{name, type?, doc}, …}}`.
+local function classes(text, columns)
+  local all = {}
+  for line in text:gsub("\n    +", " "):gmatch("[^\n]+") do
+    local name, doc = line:match("^(%u%a+): (.*)")
+    if name then
+      insert(all, { name = name, doc = doc, fields = {} })
+    else
+      local field = {}
+      for column in (line .. "  "):gmatch("%s*(%S.-)  ") do
+        insert(field, column)
+      end
+      for i = #field + 1, columns do
+        field[i] = ""
+      end
+      insert(all[#all].fields, field)
+    end
+  end
+  return all
+end
+
+local bridges = {}
+for _, bridge in ipairs(reference.bridges) do
+  bridges[bridge.name] = bridge
+end
+
+local results, handle, codes = classes(RESULTS, 3), classes(HANDLE, 3)[1], {}
+for _, code in ipairs(classes(CODES, 2)[1].fields) do
+  codes[code[1]] = code[2]
+end
+
+local function each_function()
+  local all = {}
+  for _, bridge in ipairs(reference.bridges) do
+    for _, fn in ipairs(bridge.functions) do
+      insert(all, { bridge = bridge, fn = fn })
+    end
+  end
+  return ipairs(all)
+end
+
+local function bridge_title(bridge)
+  return bridge.name == "" and "zigllms" or "zigllms." .. bridge.name
+end
+
+local function signature(bridge, fn)
+  local text = fn.signature
+  if VARIADIC[fn.full_name] then
+    text = text:gsub("%)", ", ...)", 1)
+  end
+  return bridge_title(bridge) .. "." .. text
+end
+
+local function kind_of(key, owner, name, declared)
+  return TYPES[key] or TYPES[owner .. "." .. name] or TYPES[name] or declared
+end
+
+-- The description of a kind. An upper bound that only keeps nonsense out says nothing.
+local function kind_text(item)
+  return (
+    item.describe:gsub("from (%-?%d+) to (%d+)", function(low, high)
+      return #high > 9 and "of at least " .. low or nil
+    end)
+  )
+end
+
+-- A growing text.
+local function page()
+  local lines = {}
+  local self = {}
+  function self.add(text, ...)
+    insert(lines, select("#", ...) > 0 and format(text, ...) or text or "")
+  end
+  function self.text()
+    return concat(lines, "\n") .. "\n"
+  end
+  return self
+end
+
+-- `handle:wait(timeout_ms?)`
+local function member_name(member)
+  local name, params = member[1]:match("^(%w+)%((.*)%)$")
+  return name and format("handle:%s(%s)", name, params:gsub(":.*", "")) or "handle." .. member[1]
+end
+
+-- types/zigllms.lua ------------------------------------------------------------------------------
+
+local function add_doc(out, text)
+  for line in text:gmatch("[^\n]+") do
+    out.add("---" .. line)
+  end
+end
+
+local function add_field(out, name, kind, doc)
+  local optional = kind:sub(-1) == "?" and not kind:find("^fun")
+  out.add(
+    "---@field %s%s %s%s",
+    name,
+    optional and "?" or "",
+    optional and kind:sub(1, -2) or kind,
+    doc ~= "" and " " .. doc or ""
+  )
+end
+
+local function about(field)
+  return field.default ~= "" and format("%s [%s]", field.doc, field.default) or field.doc
+end
+
+-- What the annotated type does not say: the range of a number.
+local function range(item)
+  local text = kind_text(item)
+  return text:find("%d") and text .. ": " or ""
+end
+
+-- The keys that must be given: not where the shape is also one of changes.
+local function needed(shape, field)
+  return field.default == "required" and shape.name ~= "ProviderConfig"
+end
+
+local function add_shape_class(out, shape)
+  local parents = {}
+  for _, name in ipairs(shape.also) do
+    insert(parents, "zigllms." .. name)
+  end
+  out.add(
+    "---@class zigllms.%s%s",
+    shape.name,
+    #parents > 0 and ": " .. concat(parents, ", ") or ""
+  )
+  for _, field in ipairs(shape.fields) do
+    local kind = kind_of("", shape.name, field.name, field.type)
+    out.add(
+      "---@field %s%s %s %s",
+      field.name,
+      needed(shape, field) and "" or "?",
+      kind,
+      range(field) .. about(field)
+    )
+    for _, alias in ipairs(field.aliases) do
+      out.add("---@field %s? %s the same as `%s`", alias, kind, field.name)
+    end
+  end
+  out.add()
+end
+
+local function add_result_class(out, class)
+  add_doc(out, class.doc)
+  out.add("---@class zigllms.%s", class.name)
+  for _, field in ipairs(class.fields) do
+    local name = field[1] == "function" and '["function"]' or field[1]
+    add_field(out, name, field[2], field[3])
+  end
+  if class.name == "Error" then
+    out.add("---@field is fun(self: zigllms.Error, code: string): boolean whether it has that code")
+  end
+  out.add()
+end
+
+local function add_handle_class(out)
+  add_doc(out, handle.doc)
+  out.add("---@class zigllms.Handle")
+  out.add("---@overload fun(): zigllms.Chunk?")
+  for _, member in ipairs(handle.fields) do
+    if not member[1]:find("%(") then
+      add_field(out, member[1], member[2], member[3])
+    end
+  end
+  out.add("local Handle = {}")
+  out.add()
+  for _, member in ipairs(handle.fields) do
+    local name, params = member[1]:match("^(%w+)%((.*)%)$")
+    if name then
+      add_doc(out, member[3])
+      local param, kind = params:match("^(.-): (.+)$")
+      if param then
+        out.add("---@param %s %s", param, kind)
+      end
+      out.add("---@return %s", member[2])
+      out.add("function Handle:%s(%s) end", name, param and param:gsub("%?", "") or "")
+      out.add()
+    end
+  end
+end
+
+local function owner_of(bridge)
+  return bridge.name == "" and "zigllms" or bridge.name
+end
+
+local function add_constants(out, bridge, constants)
+  local name = bridge_title(bridge) .. "." .. constants.name
+  local words = {}
+  for _, member in ipairs(constants.members) do
+    insert(words, format("%q", member.value))
+  end
+  out.add("---@alias %s", name)
+  for _, word in ipairs(words) do
+    out.add("---| %s", word)
+  end
+  out.add()
+  out.add("%s.%s = {", owner_of(bridge), constants.name)
+  for i, member in ipairs(constants.members) do
+    out.add("  %s = %s,", member.name, words[i])
+  end
+  out.add("}")
+  out.add()
+end
+
+-- How a call that waits looks to somebody who does not wait.
+local function add_handle_overloads(out, fn)
+  local before = {}
+  for i, param in ipairs(fn.params) do
+    local kind = kind_of(fn.full_name .. "." .. param.name, fn.name, param.name, param.type)
+    if i == #fn.params then
+      out.add(
+        "---@overload fun(%s): zigllms.Handle",
+        concat(before, ", ") .. ", options: { async: true }"
+      )
+      break
+    end
+    insert(before, format("%s%s: %s", param.name, param.optional and "?" or "", kind))
+  end
+  if fn.full_name == "provider.stream" then
+    out.add("---@overload fun(%s, options?: zigllms.ChatOptions): zigllms.Handle", before[1])
+  end
+end
+
+local function add_stub(out, bridge, fn)
+  add_doc(out, fn.doc)
+  if #fn.errors > 0 then
+    out.add("---")
+    out.add("---Errors: invalid_argument, %s", concat(fn.errors, ", "))
+  end
+  local names = {}
+  for _, param in ipairs(fn.params) do
+    local kind = kind_of(fn.full_name .. "." .. param.name, fn.name, param.name, param.type)
+    out.add(
+      "---@param %s%s %s %s",
+      param.name,
+      param.optional and "?" or "",
+      kind,
+      kind_text(param)
+    )
+    insert(names, param.name)
+  end
+  if VARIADIC[fn.full_name] then
+    out.add("---@param ... any handed on")
+    insert(names, "...")
+  end
+  for _, result in ipairs(fn.returns) do
+    out.add("---@return %s %s", result.type, MANY_RESULTS[fn.full_name] and "..." or result.name)
+  end
+  if fn.waits then
+    add_handle_overloads(out, fn)
+  end
+  out.add("function %s.%s(%s) end", owner_of(bridge), fn.name, concat(names, ", "))
+  out.add()
+end
+
+local function stubs()
+  local out = page()
+  out.add("---@meta zigllms")
+  out.add("-- Written by tools/docs.lua from the module's own tables: do not edit.")
+  out.add("-- luacheck: ignore")
+  out.add()
+  out.add("---Agents, tools and language models.")
+  out.add("---@class zigllms")
+  out.add('---@field version string "x.y.z"')
+  out.add('---@field _VERSION string "zigllms x.y.z"')
+  out.add("---@field description string one line of text")
+  out.add("---@field null lightuserdata null of JSON; as an option it means unset")
+  out.add("---@field safe zigllms the same functions, returning nil and the error object")
+  for i = 2, #reference.bridges do
+    local bridge = reference.bridges[i]
+    out.add("---@field %s zigllms.%s %s", bridge.name, bridge.name, bridge.doc)
+  end
+  out.add("local zigllms = {}")
+  out.add()
+  for _, shape in ipairs(reference.shapes) do
+    add_shape_class(out, shape)
+  end
+  for _, class in ipairs(results) do
+    add_result_class(out, class)
+  end
+  add_handle_class(out)
+  for _, bridge in ipairs(reference.bridges) do
+    if bridge.name ~= "" then
+      add_doc(out, bridge.doc)
+      out.add("---@class zigllms.%s", bridge.name)
+      out.add("local %s = {}", bridge.name)
+      out.add("zigllms.%s = %s", bridge.name, bridge.name)
+      out.add()
+    end
+    for _, constants in ipairs(bridge.constants) do
+      add_constants(out, bridge, constants)
+    end
+    for _, fn in ipairs(bridge.functions) do
+      add_stub(out, bridge, fn)
+    end
+  end
+  out.add("return zigllms")
+  return out.text()
+end
+
+-- doc/reference.md -------------------------------------------------------------------------------
+
+local function link(name)
+  return format("[%s](#%s)", name, name:lower():gsub("[^%w%-_]", ""))
+end
+
+local function cell(text)
+  return (text:gsub("|", "\\|"):gsub("\n", " "))
+end
+
+local function type_cell(kind)
+  return cell("`" .. kind:gsub("zigllms%.", "") .. "`")
+end
+
+local function links(names)
+  local all = {}
+  for i, name in ipairs(names) do
+    all[i] = link(name)
+  end
+  return concat(all, ", ")
+end
+
+-- The description of a value, with links to the tables it may be.
+local function described(item)
+  if #item.shapes == 0 then
+    return kind_text(item)
+  end
+  return format("%s (%s)", kind_text(item), links(item.shapes))
+end
+
+local function add_option_table(out, shape)
+  if #shape.fields > 0 then
+    out.add("| key | value | default | meaning |")
+    out.add("|---|---|---|---|")
+    for _, field in ipairs(shape.fields) do
+      local names = "`" .. concat({ field.name, unpack(field.aliases) }, "`, `") .. "`"
+      out.add(
+        "| %s | %s | %s | %s |",
+        names,
+        cell(described(field)),
+        cell(field.default),
+        cell(field.doc)
+      )
+    end
+    out.add()
+  elseif #shape.also == 0 then
+    out.add("No key of it is known to this version.")
+    out.add()
+  end
+  if #shape.also > 0 then
+    out.add("%s the keys of %s.", #shape.fields > 0 and "Also" or "It has", links(shape.also))
+    out.add()
+  end
+end
+
+local function add_function(out, bridge, fn)
+  out.add("### %s", bridge_title(bridge) .. "." .. fn.name)
+  out.add()
+  out.add("`%s`%s", signature(bridge, fn), fn.waits and " · waits" or "")
+  out.add()
+  out.add(fn.doc)
+  out.add()
+  for _, param in ipairs(fn.params) do
+    out.add("- `%s`: %s%s", param.name, described(param), param.optional and ", optional" or "")
+  end
+  if #fn.params > 0 then
+    out.add()
+  end
+  local errors = #fn.errors > 0 and "`" .. concat(fn.errors, "`, `") .. "`" or "none"
+  out.add("Errors besides `invalid_argument`: %s. Effect: %s.", errors, fn.effect)
+  out.add()
+  out.add("```lua")
+  out.add(fn.example)
+  out.add("```")
+  out.add()
+end
+
+local function add_bridge(out, bridge)
+  out.add("## %s", bridge_title(bridge))
+  out.add()
+  out.add(bridge.doc)
+  out.add()
+  out.add("| function | |")
+  out.add("|---|---|")
+  for _, fn in ipairs(bridge.functions) do
+    local title = bridge_title(bridge) .. "." .. fn.name
+    out.add(
+      "| [`%s`](#%s) | %s |",
+      signature(bridge, fn):gsub("^zigllms%.", ""),
+      title:gsub("%.", ""),
+      cell(fn.summary)
+    )
+  end
+  out.add()
+  for _, constants in ipairs(bridge.constants) do
+    if constants.name ~= "ErrorCode" then
+      local members = {}
+      for i, member in ipairs(constants.members) do
+        members[i] = format('`%s` = "%s"', member.name, member.value)
+      end
+      out.add("`%s.%s`: %s", bridge_title(bridge), constants.name, concat(members, ", "))
+      out.add()
+    end
+  end
+  for _, fn in ipairs(bridge.functions) do
+    add_function(out, bridge, fn)
+  end
+end
+
+local function error_codes()
+  for _, constants in ipairs(reference.bridges[1].constants) do
+    if constants.name == "ErrorCode" then
+      return constants.members
+    end
+  end
+end
+
+local function add_results(out)
+  out.add("## Results")
+  out.add()
+  for _, class in ipairs(results) do
+    out.add("### %s", class.name)
+    out.add()
+    out.add(class.doc)
+    out.add()
+    out.add("| field | type | |")
+    out.add("|---|---|---|")
+    for _, field in ipairs(class.fields) do
+      out.add("| `%s` | %s | %s |", field[1], type_cell(field[2]), cell(field[3]))
+    end
+    out.add()
+  end
+  out.add("### Handle")
+  out.add()
+  out.add(handle.doc)
+  out.add()
+  out.add("| member | type | |")
+  out.add("|---|---|---|")
+  for _, member in ipairs(handle.fields) do
+    out.add("| `%s` | %s | %s |", member_name(member), type_cell(member[2]), cell(member[3]))
+  end
+  out.add()
+  out.add(HANDLE_END)
+  out.add("### Error codes")
+  out.add()
+  out.add("The strings of `zigllms.ErrorCode`, and of `err.code`.")
+  out.add()
+  out.add("| code | when |")
+  out.add("|---|---|")
+  for _, member in ipairs(error_codes()) do
+    out.add("| `%s` | %s |", member.value, cell(codes[member.value]))
+  end
+  out.add()
+end
+
+local function markdown()
+  local out = page()
+  out.add("# Reference")
+  out.add()
+  out.add(INTRODUCTION)
+  local parts = {}
+  for i, bridge in ipairs(reference.bridges) do
+    parts[i] = link(bridge_title(bridge))
+  end
+  out.add(
+    "Parts: %s, [Option tables](#option-tables), [Results](#results), [Error codes](#error-codes)",
+    concat(parts, ", ")
+  )
+  out.add()
+  for _, bridge in ipairs(reference.bridges) do
+    add_bridge(out, bridge)
+  end
+  out.add("## Option tables")
+  out.add()
+  for _, shape in ipairs(reference.shapes) do
+    out.add("### %s", shape.name)
+    out.add()
+    add_option_table(out, shape)
+  end
+  add_results(out)
+  return (out.text():gsub("\n+$", "\n"))
+end
+
+-- doc/zigllms.txt --------------------------------------------------------------------------------
+
+local WIDTH = 78
+
+local function width(text)
+  return utf8.len(text) or #text
+end
+
+-- Adds text in lines of at most WIDTH columns: `first` stands before the first line, `hang` before
+-- all others.
+local function wrap(out, text, first, hang)
+  local line, empty = first, true
+  for word in text:gmatch("%S+") do
+    if not empty and width(line) + 1 + width(word) > WIDTH then
+      out.add(line)
+      line, empty = hang or first, true
+    end
+    line = empty and line .. word or line .. " " .. word
+    empty = false
+  end
+  out.add(line)
+end
+
+-- The last place before column `limit` where Lua may go on in a new line, outside of strings:
+-- behind a comma or before `return`; else behind a brace.
+local function break_at(line, limit)
+  local quoted, place, second = false, nil, nil
+  for i = 1, math.min(limit, #line) do
+    local char = line:sub(i, i)
+    if char == '"' and line:sub(i - 1, i - 1) ~= "\\" then
+      quoted = not quoted
+    elseif not quoted and (line:find("^, ", i) or line:find("^[^ ] return ", i)) then
+      place = i
+    elseif not quoted and line:find("^{ ", i) then
+      second = i
+    end
+  end
+  return place or second
+end
+
+local function add_folded(out, line, indent)
+  while #indent + #line > WIDTH do
+    local at = break_at(line, WIDTH - #indent)
+    if not at then
+      break
+    end
+    out.add(indent .. line:sub(1, at))
+    line = "  " .. line:sub(at + 2)
+  end
+  out.add(indent .. line)
+end
+
+local function plain(text)
+  return (text:gsub("`", ""):gsub("|", "/"))
+end
+
+local function rule(out, title, tag)
+  out.add(("="):rep(WIDTH))
+  out.add(
+    title .. (" "):rep(math.max(1, WIDTH - width(title) - width(tag) - 2)) .. "*" .. tag .. "*"
+  )
+  out.add()
+end
+
+local function tag_line(out, tag)
+  out.add((" "):rep(WIDTH - width(tag) - 2) .. "*" .. tag .. "*")
+end
+
+local function add_code(out, code)
+  out.add("    Example: >lua")
+  for line in code:gmatch("[^\n]+") do
+    add_folded(out, line, "        ")
+  end
+  out.add("<")
+end
+
+local function add_help_function(out, bridge, fn)
+  tag_line(out, bridge_title(bridge) .. "." .. fn.name .. "()")
+  wrap(out, signature(bridge, fn), "", "        ")
+  wrap(out, plain(fn.doc), "    ")
+  out.add()
+  for _, param in ipairs(fn.params) do
+    local see = ""
+    for _, name in ipairs(param.shapes) do
+      see = see .. " |zigllms." .. name .. "|"
+    end
+    local optional = param.optional and ", optional" or ""
+    wrap(
+      out,
+      format("{%s} %s%s%s", param.name, plain(kind_text(param)), optional, see),
+      "    ",
+      "        "
+    )
+  end
+  local errors = #fn.errors > 0 and ", " .. concat(fn.errors, ", ") or ""
+  wrap(out, "Errors: invalid_argument" .. errors, "    ", "        ")
+  add_code(out, fn.example)
+  out.add()
+end
+
+local function add_help_shape(out, shape)
+  tag_line(out, "zigllms." .. shape.name)
+  out.add(shape.name)
+  for _, field in ipairs(shape.fields) do
+    local names = concat({ field.name, unpack(field.aliases) }, ", ")
+    local see = ""
+    for _, name in ipairs(field.shapes) do
+      see = see .. " |zigllms." .. name .. "|"
+    end
+    local text = format("%s: %s. %s%s", names, plain(kind_text(field)), plain(about(field)), see)
+    wrap(out, text, "    ", "        ")
+  end
+  local also = {}
+  for i, name in ipairs(shape.also) do
+    also[i] = "|zigllms." .. name .. "|"
+  end
+  if #also > 0 then
+    wrap(out, "And the keys of " .. concat(also, ", "), "    ", "        ")
+  elseif #shape.fields == 0 then
+    out.add("    No key of it is known to this version.")
+  end
+  out.add()
+end
+
+local function add_help_class(out, class, name_of)
+  tag_line(out, "zigllms." .. class.name)
+  out.add(class.name)
+  wrap(out, plain(class.doc), "    ")
+  for _, field in ipairs(class.fields) do
+    local kind = field[2]:gsub("zigllms%.", ""):gsub("|", " or ")
+    local doc = field[3] ~= "" and ": " .. plain(field[3]) or ""
+    wrap(out, format("%s: %s%s", name_of(field), kind, doc), "    ", "        ")
+  end
+  out.add()
+end
+
+local function add_help_results(out)
+  for _, class in ipairs(results) do
+    add_help_class(out, class, function(field)
+      return field[1]
+    end)
+  end
+  add_help_class(out, handle, member_name)
+  tag_line(out, "zigllms.ErrorCode")
+  out.add("ErrorCode")
+  for _, member in ipairs(error_codes()) do
+    local column = format("    %-18s ", member.value)
+    wrap(out, plain(codes[member.value]), column, (" "):rep(#column))
+  end
+  out.add()
+end
+
+local function help()
+  local out = page()
+  out.add("*zigllms.txt*  Agents, tools and language models for Lua")
+  out.add()
+  rule(out, "CONTENTS", "zigllms-contents")
+  local parts = { { "The module", "zigllms" } }
+  for i = 2, #reference.bridges do
+    insert(parts, { reference.bridges[i].doc, "zigllms." .. reference.bridges[i].name })
+  end
+  insert(parts, { "Option tables", "zigllms-options" })
+  insert(parts, { "Results, handles, errors", "zigllms-results" })
+  for i, part in ipairs(parts) do
+    wrap(out, format("%d. %s |%s|", i, plain(part[1]), part[2]), "  ", "     ")
+  end
+  out.add()
+  local waiting = "A failing function raises an error object, see |zigllms.Error|. A function that "
+    .. "waits takes the option async: true = a handle at once, see |zigllms.Handle|; false = block "
+    .. 'also in a coroutine; "yield" = suspend this coroutine.'
+  wrap(out, waiting, "")
+  out.add()
+  for _, bridge in ipairs(reference.bridges) do
+    rule(out, bridge_title(bridge):upper(), bridge_title(bridge))
+    wrap(out, plain(bridge.doc), "")
+    out.add()
+    for _, constants in ipairs(bridge.constants) do
+      if constants.name ~= "ErrorCode" then
+        local members = {}
+        for i, member in ipairs(constants.members) do
+          members[i] = format('%s="%s"', member.name, member.value)
+        end
+        tag_line(out, bridge_title(bridge) .. "." .. constants.name)
+        wrap(
+          out,
+          bridge_title(bridge) .. "." .. constants.name .. ": " .. concat(members, " "),
+          "",
+          "    "
+        )
+        out.add()
+      end
+    end
+    for _, fn in ipairs(bridge.functions) do
+      add_help_function(out, bridge, fn)
+    end
+  end
+  rule(out, "OPTION TABLES", "zigllms-options")
+  for _, shape in ipairs(reference.shapes) do
+    add_help_shape(out, shape)
+  end
+  rule(out, "RESULTS", "zigllms-results")
+  add_help_results(out)
+  out.add(" vim:tw=78:ts=8:ft=help:norl:")
+  return out.text()
+end
+
+-- Checks -----------------------------------------------------------------------------------------
+
+local function read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("a")
+  if file then
+    file:close()
+  end
+  return text
+end
+
+local function specs()
+  local listing = assert(io.popen("find spec -name '*_spec.lua' | sort"))
+  local all = {}
+  for path in listing:lines() do
+    insert(all, read(path))
+  end
+  listing:close()
+  return concat(all, "\n")
+end
+
+-- Whether the text uses `agent.create`; a function of the module itself, by whatever name the
+-- module has there.
+local function uses(text, bridge, fn)
+  if bridge.name ~= "" then
+    return text:find("%f[%w_]" .. bridge.name .. "%." .. fn.name .. "%f[^%w_]")
+  end
+  for owner in text:gmatch("([%w_]+)%." .. fn.name .. "%f[^%w_]") do
+    if not bridges[owner] then
+      return true
+    end
+  end
+  return false
+end
+
+local function gaps()
+  local found, text = {}, specs()
+  local known = {}
+  for _, member in ipairs(error_codes()) do
+    known[member.value] = true
+    if not codes[member.value] then
+      insert(
+        found,
+        "error code " .. member.value .. ": tools/docs.lua does not say when it is raised"
+      )
+    end
+  end
+  for _, item in each_function() do
+    local bridge, fn = item.bridge, item.fn
+    local name = bridge_title(bridge) .. "." .. fn.name
+    local function expect(holds, what)
+      if not holds then
+        insert(found, name .. ": " .. what)
+      end
+    end
+    expect(fn.doc:match("%S"), "no description")
+    expect(fn.example:match("%S"), "no example")
+    expect(load(fn.example), "its example is not Lua")
+    expect(uses(text, bridge, fn), "no spec calls it")
+    expect(not fn.waits or #fn.errors > 0, "it waits but declares no errors")
+    for _, code in ipairs(fn.errors) do
+      expect(known[code], "unknown error code " .. code)
+    end
+  end
+  return found
+end
+
+local FILES = {
+  { "types/zigllms.lua", stubs },
+  { "doc/reference.md", markdown },
+  { "doc/zigllms.txt", help },
+}
+
+local function check()
+  local found = gaps()
+  for _, file in ipairs(FILES) do
+    if read(file[1]) ~= file[2]() then
+      insert(found, file[1] .. ": stale, run `make docs`")
+    end
+  end
+  for _, line in ipairs(found) do
+    io.stderr:write(line, "\n")
+  end
+  io.stderr:write(#found == 0 and "docs: ok\n" or format("docs: %d gaps\n", #found))
+  os.exit(#found == 0)
+end
+
+if arg[1] == "--check" then
+  check()
+end
+for _, file in ipairs(FILES) do
+  local out = assert(io.open(file[1], "wb"))
+  out:write(file[2]())
+  out:close()
+  print("wrote " .. file[1])
+end

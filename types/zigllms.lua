@@ -1,0 +1,762 @@
+---@meta zigllms
+-- Written by tools/docs.lua from the module's own tables: do not edit.
+-- luacheck: ignore
+
+---Agents, tools and language models.
+---@class zigllms
+---@field version string "x.y.z"
+---@field _VERSION string "zigllms x.y.z"
+---@field description string one line of text
+---@field null lightuserdata null of JSON; as an option it means unset
+---@field safe zigllms the same functions, returning nil and the error object
+---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
+---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
+---@field provider zigllms.provider Language models: servers that speak the OpenAI protocol, and GGUF files that the module runs itself.
+local zigllms = {}
+
+---@class zigllms.Config
+---@field default_provider? string used where no provider is named [env ZIGLLMS_PROVIDER, else the only type with a key in the environment]
+---@field strict? boolean unknown option keys are errors [true]
+---@field profiling? boolean measure calls for `metrics()` [false]
+---@field http? zigllms.HttpConfig defaults of all network calls
+
+---@class zigllms.HttpConfig: zigllms.Limits
+---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
+---@field ca? string "platform", "webpki" or the path of a PEM file ["platform"]
+---@field headers? table added to every request
+
+---@class zigllms.Limits
+---@field connect_timeout_ms? number a number of at least 0: DNS, TCP and TLS; 0 = no limit, as for all of these [10000]
+---@field first_token_timeout_ms? number a number of at least 0: request sent until the first content [120000]
+---@field idle_timeout_ms? number a number of at least 0: between contents [60000]
+---@field timeout_ms? number a number of at least 0: the whole call with its retries [600000]
+---@field max_response_bytes? integer an integer of at least 1: largest reply body [67108864]
+---@field retry? boolean|zigllms.Retry `false` = one attempt [see contract]
+---@field max_retries? integer an integer from 0 to 100: short for `retry.max_attempts - 1` [2]
+---@field flush_ms? number a number of at least 0: at most one chunk per interval [0]
+
+---@class zigllms.Retry
+---@field max_attempts? integer an integer from 1 to 100: requests at most [3]
+---@field initial_delay_ms? number a number of at least 0: first pause [500]
+---@field max_delay_ms? number a number of at least 0: longest pause [8000]
+---@field multiplier? number a number from 1 to 100: growth of the pause [2]
+---@field jitter? boolean shorten pauses by up to a quarter [true]
+
+---@class zigllms.MetricsOptions
+---@field reset? boolean start counting anew after reading [false]
+
+---@class zigllms.AgentConfig: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits
+---@field name? string need not be unique [the id]
+---@field description? string for people
+---@field provider? string|zigllms.ProviderConfig id, name or type of a provider, or a configuration of one [`default_provider`]
+---@field model? string the model asked [the provider's]
+---@field memory? boolean|zigllms.AgentMemory `false` = every run starts anew [{type="short_term"}]
+---@field memory_config? boolean|zigllms.AgentMemory the same as `memory`
+
+---@class zigllms.ProviderConfig: zigllms.Limits
+---@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama" a `provider.Type` [required]
+---@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama" the same as `type`
+---@field name? string another name for it, unique
+---@field enabled? boolean false: calls are refused [true]
+---@field api_key? string never shown again [from the environment]
+---@field base_url? string any compatible server [the vendor's]
+---@field model? string asked where a call names none [per type; `local`: the first one the server lists]
+---@field model_path? string `local`: a GGUF file that the module runs itself
+---@field context_length? integer an integer of at least 16: `model_path`: tokens of prompt and answer [the model's, at most 4096]
+---@field threads? integer an integer from 1 to 256: `model_path`: more pay only on idle cores [1]
+---@field organization? string sent as OpenAI-Organization
+---@field project? string sent as OpenAI-Project
+---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
+---@field ca? string "platform", "webpki" or the path of a PEM file ["platform"]
+---@field headers? table added to every request
+---@field extra? table merged verbatim into every request body
+---@field api? "chat" the protocol spoken ["chat"]
+
+---@class zigllms.AgentMemory
+---@field type? "short_term" kept in this process ["short_term"]
+---@field max_messages? integer an integer from 1 to 1000000: newest messages that are sent [100]
+---@field max_tokens? integer an integer of at least 1: the same in tokens (bytes / 4)
+
+---@class zigllms.AgentBehaviour
+---@field system_prompt? string instructions, never dropped from the window
+---@field system? string the same as `system_prompt`
+---@field instructions? string the same as `system_prompt`
+---@field max_iterations? integer an integer from 1 to 100000: rounds of model and tools [10]
+---@field budget? zigllms.Budget hard limits of a run
+---@field on_limit? "raise"|"return" what reaching a limit does [budget raises, max_iterations returns]
+---@field tools? (string|zigllms.ToolDefinition)[] ids, names or definitions: nothing else is offered to the model [none]
+---@field metadata? table kept as it is
+
+---@class zigllms.Budget
+---@field max_total_tokens? number a number of at least 1: prompt and completion tokens of the run
+---@field max_steps? integer an integer from 1 to 1000000: model requests
+---@field max_ms? number a number of at least 1: time
+
+---@class zigllms.ToolDefinition
+---@field name string letters, digits, `_` and `-`, at most 64 [required]
+---@field description? string what it does; the model reads it [""]
+---@field parameters? table|string JSON Schema of the input [an object without properties]
+---@field schema? table|string the same as `parameters`
+---@field input_schema? table|string the same as `parameters`
+---@field returns? table|string JSON Schema of the result, checked when given
+---@field output_schema? table|string the same as `returns`
+---@field execute? fun(input: any, ctx: zigllms.ToolContext): any, string? `function(input, ctx)`; without it the tool is declared: calls come back to the client
+---@field handler? fun(input: any, ctx: zigllms.ToolContext): any, string? the same as `execute`
+---@field category? string a `tool.Category` or any other word ["custom"]
+---@field execution_mode? "direct" how it runs ["direct"]
+---@field timeout_ms? number a number of at least 0: limit of one call; 0 = none [60000]
+---@field max_retries? integer an integer from 0 to 100: further calls after one that raised [0]
+---@field on_error? "return"|"raise" "raise": an agent's run ends with the tool's error ["return"]
+---@field validate? boolean check inputs against `parameters` [true]
+---@field replace? boolean overwrite a tool of that name [false]
+---@field tags? (string)[] free words [{}]
+---@field version? string shown in infos ["1.0.0"]
+---@field examples? table|(any)[] shown in infos [{}]
+---@field metadata? table kept as it is
+---@field id? string ignored: `tool.get` returns it
+
+---@class zigllms.Generation
+---@field temperature? number a number from 0 to 2: randomness; sent only when set, as are all of these
+---@field top_p? number a number from 0 to 1: nucleus sampling
+---@field top_k? integer an integer of at least 1: sample from the k likeliest tokens
+---@field max_tokens? integer an integer of at least 1: longest answer, in tokens
+---@field stop? string|(string)[] texts that end the answer
+---@field seed? integer for repeatable sampling
+---@field presence_penalty? number a number from -2 to 2: against repeated topics
+---@field frequency_penalty? number a number from -2 to 2: against repeated words
+---@field reasoning? "none"|"low"|"medium"|"high" effort of thinking models
+---@field tool_choice? "auto"|"none"|"required"|zigllms.NamedTool whether tools may, must not or must be called ["auto"]
+---@field parallel_tool_calls? boolean several calls in one answer [the provider's]
+---@field response_format? string|table "json" or a JSON Schema: structured output in `parsed`
+---@field schema? string|table the same as `response_format`
+---@field extra? table merged verbatim into the request body
+---@field headers? table added to the request
+
+---@class zigllms.NamedTool
+---@field name? string the tool to call
+
+---@class zigllms.AgentDestroy
+
+---@class zigllms.RunOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits
+---@field remember? boolean false: neither read nor write the conversation [true]
+---@field session? string a conversation of its own, by name
+---@field model? string the model asked [the agent's]
+---@field raw? boolean keep the provider's own document [false]
+---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.AgentFilter
+---@field state? "idle"|"ready"|"running"|"completed"|"error" agents in this state
+---@field provider? string agents of this provider
+---@field name? string a name; `*` stands for any text
+---@field ids? boolean an array of ids instead of tables [false]
+
+---@class zigllms.AgentReset
+---@field keep_usage? boolean keep usage and counters [false]
+---@field session? string clear this conversation only
+
+---@class zigllms.ToolOptions
+---@field timeout_ms? number a number of at least 0: limit of this call; 0 = none [the tool's]
+---@field retries? integer an integer from 0 to 100: further calls after one that raised [the tool's max_retries]
+---@field validate? boolean check the input [the tool's]
+---@field context? table added to the `ctx` of the function
+---@field mode? "direct" how it runs [the tool's]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.ListFilter
+---@field ids? boolean an array of ids instead of tables [false]
+---@field name? string a name; `*` stands for any text, `?` for any character
+
+---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits
+---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
+---@field provider? string|zigllms.ProviderConfig id, name or type [`default_provider`]
+---@field model? string the model asked [the provider's]
+---@field system? string a system message put first
+---@field tools? (string|table)[] ids, names, definitions or JSON Schemas; they are not executed here [none]
+---@field raw? boolean keep the provider's own document [false]
+---@field metadata? table kept as it is
+---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.ModelsOptions: zigllms.Limits
+---@field refresh? boolean ask again instead of answering from memory [false]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---An answer of a model, or of an agent's run. `tostring(response)`, `print(response)` and `..` use its content.
+---@class zigllms.Response
+---@field content string the text; empty if there is none
+---@field role "assistant"
+---@field finish_reason string stop, length, tool_calls, content_filter, max_iterations, budget_exceeded, cancelled, pause or unknown
+---@field native_finish_reason? string the provider's own word for it
+---@field usage zigllms.Usage of all requests of the call
+---@field tool_calls zigllms.ToolCall[] `provider`: what the model asks for; `agent.run`: what was executed
+---@field model? string as the provider names it
+---@field provider string id of the provider that answered
+---@field id? string the provider's id of the answer
+---@field created number Unix seconds
+---@field attempts integer requests made, failed ones included
+---@field request_id? string for the provider's support
+---@field ttft_ms? number time to the first content
+---@field thinking? string of models that show it
+---@field parsed any structured output: the value, checked against its schema
+---@field raw? table the provider's own document, with `raw=true`
+---@field message? zigllms.Message `provider`: to be appended to the messages as it is
+---@field latency_ms? number `provider`: time of the call
+---@field duration_ms? number `agent.run`: time of the run
+---@field iterations? integer `agent.run`: rounds of model and tools
+---@field messages? zigllms.Message[] `agent.run`: the new messages of this turn
+---@field pending_tool_calls? zigllms.ToolCall[] `agent.run`: calls of tools that have no `execute`; answer them with the next run
+---@field agent_id? string `agent.run`
+---@field metadata? table `agent.run`: as it was given
+
+---A piece of an answer on its way. What came since the last delivery is one chunk.
+---@class zigllms.Chunk
+---@field content string new text; may be empty
+---@field delta string the same as `content`
+---@field index integer 1, 2, 3, …
+---@field done boolean true on the last chunk only
+---@field thinking? string new text of the model's thinking
+---@field tool_calls? zigllms.ToolCallDelta[] fragments of tool calls
+---@field tool_result? zigllms.ToolCall agent runs: a tool has answered
+---@field iteration? integer agent runs: the round it belongs to
+---@field finish_reason? string on the last chunk
+---@field usage? zigllms.Usage on the last chunk
+
+---Tokens of one or more requests.
+---@class zigllms.Usage
+---@field prompt_tokens integer cached ones included
+---@field completion_tokens integer
+---@field total_tokens integer
+---@field cached_tokens? integer read from the provider's prompt cache
+---@field cache_write_tokens? integer written to it
+---@field reasoning_tokens? integer spent on thinking
+---@field estimated? true counted here (bytes / 4): the provider did not tell
+
+---A model's wish to have a tool called and, in agent runs, what came of it.
+---@class zigllms.ToolCall
+---@field id string names the call in the conversation
+---@field name string of the tool
+---@field arguments? table absent if the model wrote no valid JSON
+---@field arguments_json string exactly as the model wrote them
+---@field type? "function" `provider`
+---@field ["function"]? table `provider`: `{name, arguments}` as on the wire
+---@field result any agent runs: what the tool returned
+---@field error? string agent runs: why it failed
+---@field duration_ms? number agent runs
+---@field reason? "client" pending calls: the tool has no `execute`
+
+---A fragment of a tool call in a chunk.
+---@class zigllms.ToolCallDelta
+---@field index integer which call of the answer, from 1
+---@field id? string with the first fragment
+---@field name? string with the first fragment
+---@field arguments string the next piece of the JSON text
+
+---One message of a conversation.
+---@class zigllms.Message
+---@field role "system"|"user"|"assistant"|"tool"
+---@field content string|table[] text, or parts such as `{type="text", text=}` and `{type="image_url", image_url={url=}}`
+---@field name? string of the speaker
+---@field tool_call_id? string messages of role tool: the call they answer
+---@field tool_calls? zigllms.ToolCall[] messages of role assistant
+---@field blocks any the provider's own blocks, to be sent back untouched
+
+---Second argument of a tool's function.
+---@class zigllms.ToolContext
+---@field tool_id string
+---@field name string
+---@field cancelled fun(): boolean whether the call around it was cancelled or has run out of time
+---@field agent_id? string inside an agent's run
+---@field call_id? string inside an agent's run
+
+---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
+---@class zigllms.Error
+---@field code zigllms.ErrorCode one word to match on
+---@field message string which argument or option, what was expected, what came
+---@field retryable boolean whether the same call may succeed later
+---@field bridge? string "agent", "tool", …
+---@field func? string the function that failed
+---@field where? string `script.lua:12`, the line that called it
+---@field cause any the very value that user code raised
+---@field partial any what had arrived, in the shape of the result
+---@field details? table machine-readable extras
+---@field phase "connect"|"first_token"|"idle"|"total"|"tool"|nil timeouts: which limit
+---@field status? integer HTTP status
+---@field provider? string id of the provider
+---@field request_id? string for the provider's support
+---@field attempts? integer requests made
+---@field retry_after_ms? integer how long the provider asks to wait
+---@field is fun(self: zigllms.Error, code: string): boolean whether it has that code
+
+---A call that goes on by itself: what a waiting function returns with `async=true`, and what `spawn` returns. Calling it gives the next chunk of its stream.
+---@class zigllms.Handle
+---@overload fun(): zigllms.Chunk?
+---@field id string its name; `tostring(handle)` is the same
+local Handle = {}
+
+---waits; returns what the plain call returns, or raises its error; any number of times
+---@return any ...
+function Handle:await() end
+
+---waits at most so long, and says whether it has ended; never raises the work's error
+---@param timeout_ms? number
+---@return boolean
+function Handle:wait(timeout_ms) end
+
+---whether it has ended; never waits
+---@return boolean
+function Handle:done() end
+
+---the result, or nil, the status and the error; never waits
+---@return any ...
+function Handle:result() end
+
+---how it stands; never waits
+---@return "running"|"completed"|"failed"|"cancelled"
+function Handle:status() end
+
+---ends the work and closes its connection; true if it was unfinished; awaiting it then raises `cancelled`
+---@param reason? string
+---@return boolean
+function Handle:cancel(reason) end
+
+---calls `fn(err, result)` once it has ended, inside a wait or `poll`; returns the handle
+---@param fn fun(err: any, ...: any)
+---@return zigllms.Handle
+function Handle:on(fn) end
+
+---the iterator of its chunks, `for chunk in handle:iter() do`; the handle itself is one, too
+---@return fun(): zigllms.Chunk?
+function Handle:iter() end
+
+---@alias zigllms.ErrorCode
+---| "invalid_argument"
+---| "not_found"
+---| "already_exists"
+---| "invalid_state"
+---| "validation_failed"
+---| "parse_failed"
+---| "conversion_error"
+---| "template_error"
+---| "unsupported"
+---| "timeout"
+---| "cancelled"
+---| "aborted_by_hook"
+---| "budget_exceeded"
+---| "max_iterations"
+---| "version_mismatch"
+---| "auth"
+---| "rate_limited"
+---| "overloaded"
+---| "context_length"
+---| "content_filter"
+---| "bad_request"
+---| "server_error"
+---| "network"
+---| "bad_response"
+---| "tool_error"
+---| "hook_error"
+---| "callback_error"
+---| "io_error"
+---| "assertion_failed"
+---| "internal"
+
+zigllms.ErrorCode = {
+  INVALID_ARGUMENT = "invalid_argument",
+  NOT_FOUND = "not_found",
+  ALREADY_EXISTS = "already_exists",
+  INVALID_STATE = "invalid_state",
+  VALIDATION_FAILED = "validation_failed",
+  PARSE_FAILED = "parse_failed",
+  CONVERSION_ERROR = "conversion_error",
+  TEMPLATE_ERROR = "template_error",
+  UNSUPPORTED = "unsupported",
+  TIMEOUT = "timeout",
+  CANCELLED = "cancelled",
+  ABORTED_BY_HOOK = "aborted_by_hook",
+  BUDGET_EXCEEDED = "budget_exceeded",
+  MAX_ITERATIONS = "max_iterations",
+  VERSION_MISMATCH = "version_mismatch",
+  AUTH = "auth",
+  RATE_LIMITED = "rate_limited",
+  OVERLOADED = "overloaded",
+  CONTEXT_LENGTH = "context_length",
+  CONTENT_FILTER = "content_filter",
+  BAD_REQUEST = "bad_request",
+  SERVER_ERROR = "server_error",
+  NETWORK = "network",
+  BAD_RESPONSE = "bad_response",
+  TOOL_ERROR = "tool_error",
+  HOOK_ERROR = "hook_error",
+  CALLBACK_ERROR = "callback_error",
+  IO_ERROR = "io_error",
+  ASSERTION_FAILED = "assertion_failed",
+  INTERNAL = "internal",
+}
+
+---An overview; with a topic such as "agent" or "agent.run", that bridge or function: signature, options, errors.
+---
+---Errors: invalid_argument, not_found
+---@param topic? string a string
+---@return string text
+function zigllms.help(topic) end
+
+---The names of the bridges.
+---@return string[] names
+function zigllms.modules() end
+
+---`{version, library, lua_version, build_time, platform, features}`; `build_time` in Unix seconds.
+---@return table info
+function zigllms.info() end
+
+---Merges global options, tables deeply; `zigllms.null` restores a default. A bad value changes nothing.
+---
+---Errors: invalid_argument, unsupported
+---@param options zigllms.Config a table
+---@return true ok
+function zigllms.configure(options) end
+
+---A copy of the global options, without secrets.
+---@return table options
+function zigllms.config() end
+
+---Exact counts of calls and errors, per bridge and function, and token usage; times are 0 unless `configure{profiling=true}`.
+---@param options? zigllms.MetricsOptions a table
+---@return table metrics
+function zigllms.metrics(options) end
+
+---Drops every registration of this instance, cancels unfinished work and clears counters. For tests.
+---@return true ok
+function zigllms.reset() end
+
+---An independent module table, as a second Lua state would get it: own configuration, ids and registrations.
+---
+---Errors: invalid_argument, unsupported
+---@param config? zigllms.Config a table
+---@return zigllms module
+function zigllms.new(config) end
+
+---Calls fn with the other arguments; its results, or nil and what it raised.
+---@param fn function a function
+---@param ... any handed on
+---@return any ...
+function zigllms.try(fn, ...) end
+
+---Makes an error object, to be raised by tools and other callbacks; `fields` may set `details`, `cause`, `retryable` and so on.
+---@param code zigllms.ErrorCode|string a non-empty string
+---@param message string a string
+---@param fields? table a table
+---@return zigllms.Error err
+function zigllms.error(code, message, fields) end
+
+---Marks a table as a JSON array, also when it is empty, and returns it.
+---@param t any a value
+---@return table t
+function zigllms.array(t) end
+
+---Marks a table as a JSON object and returns it.
+---@param t any a value
+---@return table t
+function zigllms.object(t) end
+
+---Waits for a handle: returns what the plain call returns, or raises its error.
+---
+---Errors: invalid_argument, cancelled, invalid_state
+---@param handle zigllms.Handle a handle
+---@return any ...
+function zigllms.await(handle) end
+
+---Waits for all handles of an array: their results in order. If one fails, its error is raised (`details.index`) and the others are cancelled, unless the array has `keep=true`.
+---
+---Errors: invalid_argument, cancelled
+---@param handles zigllms.Handle[] an array (a value each) or a table
+---@return table results
+function zigllms.all(handles) end
+
+---Waits for the first handle to end: its place and its result, or its error. The others are cancelled, unless the array has `keep=true`.
+---
+---Errors: invalid_argument, cancelled
+---@param handles zigllms.Handle[] an array (a value each) or a table
+---@return integer index
+---@return any value
+function zigllms.race(handles) end
+
+---Runs fn with the other arguments as a coroutine, at once until its first wait.
+---@param fn function a function
+---@param ... any handed on
+---@return zigllms.Handle handle
+function zigllms.spawn(fn, ...) end
+
+---Waits so many milliseconds, in the way of the host.
+---
+---Errors: invalid_argument, cancelled
+---@param ms number a number of at least 0
+function zigllms.sleep(ms) end
+
+---Delivers finished work and callbacks, at most 64 at a time; waits for the first one at most so long (default 0).
+---@param timeout_ms? number a number of at least 0
+---@return integer delivered
+function zigllms.poll(timeout_ms) end
+
+---Spawns fn and goes on until nothing is unfinished; returns what fn returns.
+---
+---Errors: invalid_argument, invalid_state
+---@param fn? function a function
+---@param ... any handed on
+---@return any ...
+function zigllms.run(fn, ...) end
+
+---A file descriptor that is readable when `poll` has work; for the event loop of a host.
+---
+---Errors: invalid_argument, io_error
+---@return integer fd
+function zigllms.fd() end
+
+---A model with instructions, tools and a memory of the conversation.
+---@class zigllms.agent
+local agent = {}
+zigllms.agent = agent
+
+---@alias zigllms.agent.State
+---| "idle"
+---| "ready"
+---| "running"
+---| "completed"
+---| "error"
+
+agent.State = {
+  IDLE = "idle",
+  READY = "ready",
+  RUNNING = "running",
+  COMPLETED = "completed",
+  ERROR = "error",
+}
+
+---Makes an agent. No network is used and no key is needed yet.
+---
+---Errors: invalid_argument, not_found, validation_failed, unsupported
+---@param config zigllms.AgentConfig a table
+---@return string agent_id
+function agent.create(config) end
+
+---Forgets an agent with its conversations; a run under way is cancelled.
+---@param agent_id string the id or name of an agent
+---@param options? zigllms.AgentDestroy a table
+---@return boolean existed
+function agent.destroy(agent_id, options) end
+
+---Gives the agent an input and runs it until the model has answered: while the model asks for tools, they are executed and it is asked again. `input` is a string, a message, an array of messages, `{message=|content=, context=}`, or any other table as JSON. A failing tool is told to the model. The turn is added to the conversation when the run returns; one that raises adds nothing, and `err.partial` has what there was. `tostring(response)` is its content. Waits.
+---
+---Errors: invalid_argument, not_found, invalid_state, validation_failed, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, bad_response, cancelled, timeout, budget_exceeded, max_iterations, callback_error, tool_error
+---@param agent_id string the id or name of an agent
+---@param input string|zigllms.Message|zigllms.Message[]|table a string or an array (a value each) or a table
+---@param options? zigllms.RunOptions a table
+---@return zigllms.Response response
+---@overload fun(agent_id: string, input: string|zigllms.Message|zigllms.Message[]|table, options: { async: true }): zigllms.Handle
+function agent.run(agent_id, input, options) end
+
+---Merges options into an agent; `zigllms.null` unsets one. It applies to the next run; conversations stay.
+---
+---Errors: invalid_argument, not_found
+---@param agent_id string the id or name of an agent
+---@param config zigllms.AgentConfig a table
+---@return true ok
+function agent.configure(agent_id, config) end
+
+---An `agent.State` string, and `{state, since, last_error, iteration, waiting_for, pending}`.
+---
+---Errors: invalid_argument, not_found
+---@param agent_id string the id or name of an agent
+---@return string state
+---@return table detail
+function agent.get_state(agent_id) end
+
+---Everything about an agent: its options, tools, memory, usage, counts and state. A fresh table each time.
+---
+---Errors: invalid_argument, not_found
+---@param agent_id string the id or name of an agent
+---@return table info
+function agent.get_info(agent_id) end
+
+---Agents in the order they were created: `{id, name, state, provider, model}`.
+---@param filter? zigllms.AgentFilter a table
+---@return table[] agents
+function agent.list(filter) end
+
+---Clears conversations, pending calls, counters, usage and the last error; the configuration stays.
+---
+---Errors: invalid_argument, not_found, invalid_state
+---@param agent_id string the id or name of an agent
+---@param options? zigllms.AgentReset a table
+---@return true ok
+function agent.reset(agent_id, options) end
+
+---Whether an agent has that id or name.
+---@param agent_id string the id or name of an agent
+---@return boolean exists
+function agent.exists(agent_id) end
+
+---A new agent of the same configuration, with some options changed; the conversation is not copied.
+---
+---Errors: invalid_argument, not_found
+---@param agent_id string the id or name of an agent
+---@param overrides? zigllms.AgentConfig a table
+---@return string agent_id
+function agent.clone(agent_id, overrides) end
+
+---Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
+---@class zigllms.tool
+local tool = {}
+zigllms.tool = tool
+
+---@alias zigllms.tool.ExecutionMode
+---| "direct"
+---| "sandboxed"
+---| "async"
+
+tool.ExecutionMode = {
+  DIRECT = "direct",
+  SANDBOXED = "sandboxed",
+  ASYNC = "async",
+}
+
+---@alias zigllms.tool.Category
+---| "file"
+---| "http"
+---| "system"
+---| "data"
+
+tool.Category = {
+  FILE = "file",
+  HTTP = "http",
+  SYSTEM = "system",
+  DATA = "data",
+}
+
+---Makes a tool known by id and name. `execute(input, ctx)` may wait and may return any value; raising, or returning `nil, message`, is a failure. `ctx` holds `tool_id`, `name`, `cancelled()` and, inside an agent, `agent_id` and `call_id`.
+---
+---Errors: invalid_argument, already_exists, validation_failed, unsupported
+---@param definition zigllms.ToolDefinition a table
+---@return string tool_id
+function tool.register(definition) end
+
+---Forgets a tool. Agents that hold it skip it and show it as missing.
+---@param tool_id string the id or name of a tool
+---@return boolean existed
+function tool.unregister(tool_id) end
+
+---Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, calls the function, and returns its first value as it is. A JSON string is parsed if the tool takes an object. Waits.
+---
+---Errors: invalid_argument, not_found, validation_failed, tool_error, timeout, cancelled, unsupported
+---@param tool_id string the id or name of a tool
+---@param input? any a value
+---@param options? zigllms.ToolOptions a table
+---@return any result
+---@overload fun(tool_id: string, input?: any, options: { async: true }): zigllms.Handle
+function tool.execute(tool_id, input, options) end
+
+---Registered tools in the order they were registered: `{id, name, description, category, source, tags}`.
+---@param filter? zigllms.ListFilter a table
+---@return table[] tools
+function tool.list(filter) end
+
+---The normalised definition with the id and the same function; nil if there is no such tool.
+---@param tool_id string the id or name of a tool
+---@return table? definition
+function tool.get(tool_id) end
+
+---Whether a tool has that id or name.
+---@param tool_id string the id or name of a tool
+---@return boolean exists
+function tool.exists(tool_id) end
+
+---Language models: servers that speak the OpenAI protocol, and GGUF files that the module runs itself.
+---@class zigllms.provider
+local provider = {}
+zigllms.provider = provider
+
+---@alias zigllms.provider.Type
+---| "openai"
+---| "anthropic"
+---| "cohere"
+---| "local"
+
+provider.Type = {
+  OPENAI = "openai",
+  ANTHROPIC = "anthropic",
+  COHERE = "cohere",
+  LOCAL = "local",
+}
+
+---@alias zigllms.provider.Status
+---| "active"
+---| "inactive"
+---| "error"
+---| "initializing"
+
+provider.Status = {
+  ACTIVE = "active",
+  INACTIVE = "inactive",
+  ERROR = "error",
+  INITIALIZING = "initializing",
+}
+
+---Asks a model. `messages` is a string, a message, or an array of `{role, content}`; the options may also stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, `message` (to be appended as it is), `parsed` for structured output; `tostring` gives the content. Transient failures are retried before anything was delivered. Waits.
+---
+---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
+---@param messages string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions a string or an array (a value each) or a table
+---@param options? zigllms.ChatOptions a table
+---@return zigllms.Response response
+---@overload fun(messages: string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions, options: { async: true }): zigllms.Handle
+function provider.chat(messages, options) end
+
+---As `chat`, with `callback(chunk)` called as the answer arrives; returning false stops it. Without a callback it returns a handle at once: `for chunk in zigllms.provider.stream(messages, options) do`. A chunk has `content`, `index`, `done`; the last one has `done=true`, `finish_reason` and `usage`. Waits.
+---
+---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
+---@param messages string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions a string or an array (a value each) or a table
+---@param callback? zigllms.ChatOptions|fun(chunk: zigllms.Chunk): boolean? a function or a table
+---@param options? zigllms.ChatOptions a table
+---@return zigllms.Response response
+---@overload fun(messages: string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions, callback?: zigllms.ChatOptions|fun(chunk: zigllms.Chunk): boolean?, options: { async: true }): zigllms.Handle
+---@overload fun(messages: string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions, options?: zigllms.ChatOptions): zigllms.Handle
+function provider.stream(messages, callback, options) end
+
+---Makes a provider of its own. No network is used, and no key is needed yet.
+---
+---Errors: invalid_argument, already_exists, unsupported
+---@param config zigllms.ProviderConfig a table
+---@return string provider_id
+function provider.create(config) end
+
+---Merges options into a provider; `zigllms.null` restores a default. A type name stands for the default provider of that type.
+---
+---Errors: invalid_argument, not_found, unsupported
+---@param provider_id string the id or name of a provider
+---@param config zigllms.ProviderConfig a table
+---@return true ok
+function provider.configure(provider_id, config) end
+
+---The four default types and everything created: `{id, name, type, status, model, base_url, is_default}`.
+---@return table[] providers
+function provider.list() end
+
+---What `list` tells, with capabilities, options, request counts, usage and `has_key`; nil if there is none.
+---@param provider_id string the id or name of a provider
+---@return table? info
+function provider.get(provider_id) end
+
+---Forgets a provider; a default one loses its configuration. Agents that use it fail at their next run.
+---@param provider_id string the id or name of a provider
+---@return boolean existed
+function provider.destroy(provider_id) end
+
+---Which models there are, asked live and remembered for five minutes: `{id, name, owned_by, created, context_length, max_output_tokens}`, sorted by id. Waits.
+---
+---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
+---@param provider_id? string the id or name of a provider
+---@param options? zigllms.ModelsOptions a table
+---@return table[] models
+---@overload fun(provider_id?: string, options: { async: true }): zigllms.Handle
+function provider.get_models(provider_id, options) end
+
+return zigllms

@@ -187,7 +187,12 @@ pub unsafe extern "C-unwind" fn step(l: *mut lua_State) -> c_int {
     }
 }
 
-unsafe fn outcome(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame, token: Token) -> Outcome {
+unsafe fn outcome(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    frame: *mut Frame,
+    token: Token,
+) -> Outcome {
     unsafe {
         match optional_number(l, 2) as u32 {
             1 => Outcome::Ready,
@@ -209,7 +214,12 @@ unsafe fn returned(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame
         }
         if ffi::lua_type(l, 4) <= ffi::LUA_TNIL {
             let refusal = (ffi::lua_type(l, 5) == ffi::LUA_TSTRING).then(|| refusal(l, instance));
-            return Outcome::Returned(Returned { value: None, text: Ok("null".into()), is_text: false, refusal });
+            return Outcome::Returned(Returned {
+                value: None,
+                text: Ok("null".into()),
+                is_text: false,
+                refusal,
+            });
         }
         let value = keep(l, instance, 4);
         let text = text(l, instance, frame, 4);
@@ -251,7 +261,12 @@ unsafe fn keep(l: *mut lua_State, instance: *mut Instance, index: c_int) -> Slot
 }
 
 /// A value as a model reads it.
-unsafe fn text(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame, index: c_int) -> crate::error::Result<String> {
+unsafe fn text(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    frame: *mut Frame,
+    index: c_int,
+) -> crate::error::Result<String> {
     unsafe {
         read::value(l, instance, index, "result", frame);
         if let Some(error) = (*frame).error.take() {
@@ -293,7 +308,8 @@ pub unsafe extern "C-unwind" fn raise(l: *mut lua_State) -> c_int {
         if code == Code::Timeout {
             error = error.with(|f| f.phase = Some(crate::error::Phase::Total));
         }
-        (*frame).origin = Origin { function: lossy(l, 3).into(), position: stack::position(l), bridge: "" };
+        (*frame).origin =
+            Origin { function: lossy(l, 3).into(), position: stack::position(l), bridge: "" };
         (*frame).action = Action::Raise(error);
         leave(l, instance, frame)
     }

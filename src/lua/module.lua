@@ -1,8 +1,8 @@
 -- Puts the module table together from the declarations.
 local core = ...
 
-local error, getmetatable, next, pairs, rawget, setmetatable =
-  error, getmetatable, next, pairs, rawget, setmetatable
+local getmetatable, next, pairs, rawget = getmetatable, next, pairs, rawget
+local setmetatable = setmetatable
 local guarded, tostring, type = core.guarded, tostring, type
 
 local module = {}

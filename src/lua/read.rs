@@ -208,7 +208,7 @@ impl Reader {
         unsafe {
             let index = ffi::lua_absindex(self.l, index);
             let address = ffi::lua_topointer(self.l, index);
-            if (&(*self.frame).visiting).contains(&address) {
+            if (*self.frame).visiting.contains(&address) {
                 return Err(Problem::Cycle);
             }
             if (*self.frame).visiting.len() >= MAX_DEPTH {

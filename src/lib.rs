@@ -44,6 +44,7 @@ pub mod chunk;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod guard;
 #[cfg(feature = "_lua")]
 mod lua;
 pub mod net;

@@ -2,13 +2,13 @@
 
 use crate::clock::Moment;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::runtime::Runtime;
 use crate::step::{Call, Face, Operation, Outcome, Output, Start, Step, Token};
 use crate::tasks::Next;
 use crate::value::Data;
 
 use super::bridge::Entry;
-use super::call::guarded;
 use super::instance::{Frame, Instance};
 use super::metrics::Open;
 

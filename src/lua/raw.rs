@@ -9,6 +9,7 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi::{self, lua_State};
 
 use crate::error::{Code, Error};
+use crate::guard::guarded;
 use crate::step::{Outcome, Raised, Returned, Stop, Token};
 use crate::value::{Data, Slot, json};
 
@@ -145,7 +146,7 @@ pub unsafe extern "C-unwind" fn native(l: *mut lua_State) -> c_int {
         }
         let native = &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Native>();
         let numbers = [optional_number(l, 1), optional_number(l, 2), optional_number(l, 3)];
-        (*frame).action = match call::guarded(|| (native.run)(&mut *instance, numbers)) {
+        (*frame).action = match guarded(|| (native.run)(&mut *instance, numbers)) {
             Ok(data) => Action::Return(data),
             Err(error) => Action::Raise(error),
         };
@@ -380,7 +381,7 @@ pub unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
             let mut instance = Box::from_raw(*holder);
             *holder = std::ptr::null_mut();
             // A defect while closing must not take the process down with it.
-            let _ = call::guarded(|| {
+            let _ = guarded(|| {
                 instance.runtime.abandon_all();
                 drop(instance);
                 Ok(())

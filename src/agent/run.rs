@@ -13,7 +13,7 @@ use super::tools::{Usable, specs};
 use super::{Conversation, State};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, quoted};
 use crate::provider::answer::Answer;
 use crate::provider::chat::{Message, Role, ToolCall, Usage};
 use crate::provider::{Ask, Exchange, chat};
@@ -327,7 +327,7 @@ impl Run {
     /// The machine for a call; `None` if a client answers it.
     fn prepare(&self, call: &ToolCall) -> Result<Option<ToolRun>> {
         let usable = self.plan.tools.iter().find(|usable| usable.tool.name == call.name);
-        let unknown = || Error::new(Code::NotFound, format!("no tool is named {:?}", call.name));
+        let unknown = || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
         let Usable { id, tool } = usable.ok_or_else(unknown)?;
         if tool.execute.is_none() {
             return Ok(None);

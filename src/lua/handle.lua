@@ -208,7 +208,12 @@ handle_mt.__metatable = "zigllms.handle"
 local lua = {}
 core.lua = lua
 
-lua.await = methods.await
+function lua.await(handle)
+  if not task_of(handle) then
+    core.raise("invalid_argument", "argument #1: handle: expected a handle, got " .. type(handle), "await")
+  end
+  return methods.await(handle)
+end
 
 function lua.sleep(ms)
   core.pause(now() + ms)

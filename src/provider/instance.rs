@@ -8,7 +8,7 @@ use super::options::merge;
 use super::secret::Secret;
 use super::wire::{Endpoint, Model};
 use crate::clock::Moment;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, quoted};
 use crate::value::Record;
 
 /// One configured provider.
@@ -242,7 +242,7 @@ impl Providers {
         if let Some(name) = options.get("name").and_then(Value::as_str)
             && (self.position(name).is_some() || catalog::find(name).is_some())
         {
-            return Err(Error::new(Code::AlreadyExists, format!("a provider named {name:?} exists already")));
+            return Err(Error::new(Code::AlreadyExists, format!("a provider named {} exists already", quoted(name))));
         }
         self.last += 1;
         let mut provider = Provider::new(format!("provider_{}", self.last), row);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::chat::{Format, Settings, ToolChoice};
 use super::retry::Retry;
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::net::{Limits, Proxy, Roots};
 use crate::schema::from_shorthand;
 use crate::shape::{Field, Kind, Shape};
@@ -51,7 +51,7 @@ pub static LIMITS: Shape = Shape::new(
         Field::new("idle_timeout_ms", MILLIS, "60000", "between contents"),
         Field::new("timeout_ms", MILLIS, "600000", "the whole call with its retries"),
         Field::new("max_response_bytes", Kind::Int(1, i64::MAX), "67108864", "largest reply body"),
-        Field::new("retry", Kind::OneOf(&[Kind::Bool, Kind::Table(&RETRY)]), "see contract", "`false` = one attempt"),
+        Field::new("retry", Kind::OneOf(&[Kind::Bool, Kind::Table(&RETRY)]), "three attempts", "when a request that failed is made again; `false` = one attempt"),
         Field::new("max_retries", Kind::Int(0, 100), "2", "short for `retry.max_attempts - 1`"),
         Field::new("flush_ms", MILLIS, "0", "at most one chunk per interval"),
         Field::new("rate_limit", Kind::Absent("client-side rate limit"), "", ""),
@@ -171,7 +171,8 @@ fn format(value: &Value) -> Result<Format> {
 fn named_format(word: &str) -> Result<Format> {
     let schema = serde_json::from_str(word).ok().filter(Value::is_object);
     let schema = schema.ok_or_else(|| {
-        Error::invalid(format!("response_format: expected \"json\" or a JSON Schema, got {word:?}"))
+        let got = quoted(word);
+        Error::invalid(format!("response_format: expected \"json\" or a JSON Schema, got {got}"))
     })?;
     Ok(Format::Schema { name: "response".into(), schema })
 }

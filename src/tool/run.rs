@@ -58,7 +58,14 @@ fn not_json(why: &str) -> Error {
 }
 
 fn no_object(value: &Value) -> Error {
-    Error::new(Code::ValidationFailed, format!("the input must be an object, not {value}"))
+    let kind = match value {
+        Value::Array(_) => "an array",
+        Value::String(_) => "a string",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "a boolean",
+        Value::Null | Value::Object(_) => "null",
+    };
+    Error::new(Code::ValidationFailed, format!("the input must be an object, not {kind}"))
 }
 
 /// Defaults that a Lua value lacks, after it passed the check that they are part of.

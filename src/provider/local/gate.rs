@@ -30,7 +30,7 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// A forked child gets a gate of its own: it has none of the threads that may wait at this one.
 fn gate() -> &'static Gate {
-    static GATE: PerProcess<Gate> = PerProcess::new();
+    static GATE: PerProcess<Gate> = PerProcess::empty();
     GATE.get(Gate::default)
 }
 

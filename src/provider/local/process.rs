@@ -24,7 +24,7 @@ pub struct Process {
 
 /// The state of the current process.
 pub fn here() -> &'static Process {
-    static PROCESS: PerProcess<Process> = PerProcess::new();
+    static PROCESS: PerProcess<Process> = PerProcess::empty();
     PROCESS.get(Process::default)
 }
 

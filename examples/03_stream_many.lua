@@ -34,6 +34,10 @@ end
 local _, err = pcall(late.await, late)
 print(err.code, err.details.reason, err.partial and err.partial.content)
 
+-- A server that is busy is asked again, after the pause it names.
+local busy = chat("are you busy?", { provider = model })
+print(busy, busy.attempts .. " attempts")
+
 -- Work of one's own beside it.
 local ticking = zigllms.spawn(function()
   for i = 1, 3 do

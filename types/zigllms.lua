@@ -31,7 +31,7 @@ local zigllms = {}
 ---@field idle_timeout_ms? number a number of at least 0: between contents [60000]
 ---@field timeout_ms? number a number of at least 0: the whole call with its retries [600000]
 ---@field max_response_bytes? integer an integer of at least 1: largest reply body [67108864]
----@field retry? boolean|zigllms.Retry `false` = one attempt [see contract]
+---@field retry? boolean|zigllms.Retry when a request that failed is made again; `false` = one attempt [three attempts]
 ---@field max_retries? integer an integer from 0 to 100: short for `retry.max_attempts - 1` [2]
 ---@field flush_ms? number a number of at least 0: at most one chunk per interval [0]
 

@@ -6,12 +6,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Code, Error, Result, quoted};
 use crate::value::{Kind as Tag, Ref, Slot};
 
 /// The type of one value.
 #[derive(Debug)]
 pub enum Kind {
+    /// Any plain data.
     Any,
     Bool,
     Text,
@@ -24,8 +25,10 @@ pub enum Kind {
     Function,
     /// A table whose keys are known.
     Table(&'static Shape),
-    /// A table with any keys.
+    /// A table of plain data with any keys.
     Map,
+    /// A table that is looked into later; it may hold functions.
+    Open,
     List(&'static Kind),
     /// A string of a fixed set, in any case.
     Enum(&'static [&'static str]),
@@ -142,6 +145,8 @@ impl Check {
             Kind::List(item) if value.is_array() => self.list(value, item, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
             Kind::Absent(what) => Err(absent(path, what)),
+            Kind::Any => plain_data(value, path),
+            Kind::Map if value.is_object() => plain_data(value, path),
             simple if simple.admits(value) => Ok(()),
             _ => Err(mismatch(path, kind, value)),
         }
@@ -186,7 +191,7 @@ impl Kind {
             Kind::Number(low, high) => value.as_f64().is_some_and(|n| n >= *low && n <= *high),
             Kind::Int(low, high) => integer(value).is_some_and(|n| n >= *low && n <= *high),
             Kind::Function => value.kind() == Tag::Function,
-            Kind::Map => value.is_object(),
+            Kind::Map | Kind::Open => value.is_object(),
             Kind::Enum(names) => value.as_str().is_some_and(|s| is_one(s, names)),
             Kind::Id(_) => is_id(value),
             Kind::Handle => value.kind() == Tag::Opaque,
@@ -215,7 +220,7 @@ impl Kind {
             Kind::Number(low, high) => range("a number", *low, *high),
             Kind::Int(low, high) => range("an integer", *low as f64, *high as f64),
             Kind::Function => "a function".into(),
-            Kind::Table(_) | Kind::Map => "a table".into(),
+            Kind::Table(_) | Kind::Map | Kind::Open => "a table".into(),
             Kind::List(item) => format!("an array ({} each)", item.describe()),
             Kind::Enum(names) => format!("one of {}", listed(names)),
             Kind::Id(what) => format!("the id or name of {what}"),
@@ -235,7 +240,7 @@ impl Kind {
             Kind::Int(..) => "integer".into(),
             Kind::Function => "function".into(),
             Kind::Table(shape) => format!("zigllms.{}", shape.name),
-            Kind::Map => "table".into(),
+            Kind::Map | Kind::Open => "table".into(),
             Kind::List(item) => format!("({})[]", item.annotation()),
             Kind::Enum(names) => {
                 names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|")
@@ -245,6 +250,26 @@ impl Kind {
             Kind::Absent(_) => "nil".into(),
         }
     }
+}
+
+/// Data go where functions, threads and userdata cannot follow.
+fn plain_data(value: Ref<'_>, path: &str) -> Result<()> {
+    match value.kind() {
+        Tag::Function => Err(no_data(path, "function")),
+        Tag::Opaque => Err(no_data(path, "userdata or thread")),
+        Tag::Array => value
+            .items()
+            .enumerate()
+            .try_for_each(|(i, item)| plain_data(item, &format!("{path}[{}]", i + 1))),
+        Tag::Object => value
+            .members()
+            .try_for_each(|(key, item)| plain_data(item, &join(path, &key.to_text()))),
+        _ => Ok(()),
+    }
+}
+
+fn no_data(path: &str, kind: &str) -> Error {
+    Error::new(Code::ConversionError, format!("{path}: a {kind} is not data"))
 }
 
 fn absent(path: &str, what: &str) -> Error {

@@ -445,7 +445,7 @@ function zigllms.try(fn, ...) end
 ---Makes an error object, to be raised by tools and other callbacks; `fields` may set `details`, `cause`, `retryable` and so on.
 ---@param code zigllms.ErrorCode|string a non-empty string
 ---@param message string a string
----@param fields? table a table
+---@param fields? any a value
 ---@return zigllms.Error err
 function zigllms.error(code, message, fields) end
 
@@ -469,14 +469,14 @@ function zigllms.await(handle) end
 ---Waits for all handles of an array: their results in order. If one fails, its error is raised (`details.index`) and the others are cancelled, unless the array has `keep=true`.
 ---
 ---Errors: invalid_argument, cancelled
----@param handles zigllms.Handle[] an array (a value each) or a table
+---@param handles zigllms.Handle[] a value
 ---@return table results
 function zigllms.all(handles) end
 
 ---Waits for the first handle to end: its place and its result, or its error. The others are cancelled, unless the array has `keep=true`.
 ---
 ---Errors: invalid_argument, cancelled
----@param handles zigllms.Handle[] an array (a value each) or a table
+---@param handles zigllms.Handle[] a value
 ---@return integer index
 ---@return any value
 function zigllms.race(handles) end

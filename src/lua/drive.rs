@@ -1,7 +1,7 @@
 //! Steps machines for `drive.lua` and says in plain data what it is to do next.
 
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
 use crate::runtime::Runtime;
 use crate::step::{Call, Face, Operation, Outcome, Output, Start, Step, Token};
@@ -140,6 +140,7 @@ fn fork(runtime: &mut Runtime, parent: Token, operations: Vec<Operation>, limit:
 
 /// An inner machine's output waits for its parent; an outer one's goes to Lua.
 fn ended(instance: &mut Instance, token: Token, output: Result<Output>) -> Action {
+    let cancelled = output.as_ref().is_err_and(|error| error.code() == Code::Cancelled);
     let inner = instance.runtime.tasks.get_mut(token).filter(|running| running.inner);
     if let Some(running) = inner {
         let failed = output.is_err();
@@ -147,6 +148,7 @@ fn ended(instance: &mut Instance, token: Token, output: Result<Output>) -> Actio
         return Action::Verb(if failed { Verb::Fail } else { Verb::Done }, Data::Many(Vec::new()));
     }
     instance.runtime.tasks.remove(token);
+    instance.metrics.cancelled += u64::from(cancelled);
     close(instance, token, output.is_err());
     match output {
         Ok(output) => Action::Verb(Verb::Done, output.into_data()),
@@ -178,7 +180,7 @@ pub fn outputs(runtime: &mut Runtime, token: Token) -> Vec<Result<Output>> {
 fn output(runtime: &mut Runtime, child: Token) -> Result<Output> {
     let output = runtime.tasks.get_mut(child).and_then(|running| running.output.take());
     runtime.abandon(child);
-    output.unwrap_or_else(|| Err(Error::new(crate::error::Code::Cancelled, "not finished")))
+    output.unwrap_or_else(|| Err(Error::new(Code::Cancelled, "not finished")))
 }
 
 /// A function for `drive.lua` that takes numbers and gives plain data.

@@ -278,6 +278,10 @@ end
 
 -- The leading handles of a list: it ends at the first nil.
 local function handles_of(list, name)
+  if type(list) ~= "table" then
+    local text = "argument #1: handles: expected an array of handles, got " .. type(list)
+    core.raise("invalid_argument", text, name)
+  end
   local handles = {}
   for i = 1, #list do
     local task = task_of(list[i])
@@ -389,7 +393,12 @@ lua["try"] = function(fn, ...)
 end
 
 lua.error = function(code, message, fields)
-  return core.new_error(code, message, given(fields))
+  fields = given(fields)
+  if fields ~= nil and type(fields) ~= "table" then
+    local text = "argument #3: fields: expected a table, got " .. type(fields)
+    core.raise("invalid_argument", text, "error")
+  end
+  return core.new_error(code, message, fields)
 end
 
 local function marked(t, kind)

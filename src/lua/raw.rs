@@ -276,7 +276,7 @@ unsafe fn text(
         let tape = &(*frame).tape;
         Ok(tape.root().map_or_else(String::new, |root| match root.as_str() {
             Some(text) => text.to_owned(),
-            None => json::to_string(root),
+            None => json::to_sorted(root),
         }))
     }
 }

@@ -12,7 +12,7 @@ use super::retry::Retry;
 use crate::clock::Moment;
 use crate::error::{Error, Result, quoted};
 use crate::net::{Limits, Proxy, Roots};
-use crate::schema::from_shorthand;
+use crate::schema::{from_shorthand, settle_order};
 use crate::shape::{Field, Kind, Shape};
 
 const COUNT: Kind = Kind::Int(1, i32::MAX as i64);
@@ -245,9 +245,17 @@ fn format(value: &Value) -> Result<Format> {
     match value {
         Value::String(word) if word.eq_ignore_ascii_case("json") => Ok(Format::Json),
         Value::String(word) => named_format(word),
-        Value::Object(map) => Ok(format_of(map)),
+        Value::Object(map) => Ok(in_order(format_of(map))),
         _ => Err(Error::invalid("response_format: expected \"json\" or a JSON Schema")),
     }
+}
+
+/// A schema that was a Lua table gets a fixed order.
+fn in_order(mut format: Format) -> Format {
+    if let Format::Schema { schema, .. } = &mut format {
+        settle_order(schema);
+    }
+    format
 }
 
 fn named_format(word: &str) -> Result<Format> {

@@ -16,6 +16,7 @@ pub mod dialect;
 mod empty;
 mod keywords;
 mod node;
+mod order;
 mod places;
 mod refuse;
 mod shorthand;
@@ -30,6 +31,7 @@ use serde_json::Value;
 pub use defaults::{Missing, Step};
 pub use jsonschema::Draft;
 pub use keywords::tidy;
+pub use order::settle_order;
 pub use shorthand::from_shorthand;
 pub use violation::Violation;
 

@@ -213,12 +213,10 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// A checked schema; one that says nothing is none. Keys are sorted, so that requests are equal
-/// from run to run although Lua's tables have no order (providers cache by prefix).
+/// A checked schema; one that says nothing is none.
 fn schema(value: Option<Value>, field: &str) -> Result<Option<Value>> {
     let Some(value) = value.filter(|v| !v.is_null()) else { return Ok(None) };
     let mut value = from_text(value, field)?;
-    value.sort_all_objects();
     crate::schema::tidy(&mut value);
     if value == json!({ "type": "object", "properties": {} }) {
         return Ok(None);
@@ -230,8 +228,13 @@ fn schema(value: Option<Value>, field: &str) -> Result<Option<Value>> {
     Ok(Some(value))
 }
 
+fn in_order(mut schema: Value) -> Value {
+    crate::schema::settle_order(&mut schema);
+    schema
+}
+
 fn from_text(value: Value, field: &str) -> Result<Value> {
-    let Value::String(text) = &value else { return Ok(value) };
+    let Value::String(text) = &value else { return Ok(in_order(value)) };
     serde_json::from_str(text).map_err(|e| {
         Error::new(Code::ValidationFailed, format!("definition.{field}: not JSON: {e}"))
     })

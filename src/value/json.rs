@@ -39,6 +39,14 @@ pub fn to_string(value: Ref<'_>) -> String {
     serde_json::to_string(&value).unwrap_or_default()
 }
 
+/// As [`to_string`], with sorted keys: Lua's tables have no order, and what a model is told should
+/// be the same text in every run.
+pub fn to_sorted(value: Ref<'_>) -> String {
+    let mut owned = value.to_value();
+    owned.sort_all_objects();
+    owned.to_string()
+}
+
 /// Copies an owned document onto the end of the tape; gives the position of its root.
 pub fn put(value: &Value, tape: &mut Tape) -> usize {
     let at = tape.len();

@@ -369,10 +369,10 @@ fn input_of(value: Option<Ref<'_>>) -> Result<Vec<Message>> {
     let text = ["message", "content", "messages"].into_iter().find_map(|key| value.get(key));
     let mut input = match text {
         Some(given) => messages::parse(&given.to_value(), "input.message")?,
-        None => vec![Message::new(Role::User, json::to_string(value))],
+        None => vec![Message::new(Role::User, json::to_sorted(value))],
     };
     if let Some(context) = value.get("context").filter(|_| text.is_some()) {
-        input.push(Message::new(Role::User, format!("Context: {}", json::to_string(context))));
+        input.push(Message::new(Role::User, format!("Context: {}", json::to_sorted(context))));
     }
     Ok(input)
 }

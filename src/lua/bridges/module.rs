@@ -21,7 +21,7 @@ static METRICS: Shape = Shape::new(
 
 const FN: Param = Param::new("fn", Kind::Function).read(Read::Options);
 const HANDLE: Kind = Kind::Handle;
-const HANDLES: Param = Param::new("handles", Kind::OneOf(&[Kind::List(&Kind::Any), Kind::Map]));
+const HANDLES: Param = Param::new("handles", Kind::Any).read(Read::Reference);
 
 pub static BRIDGE: Bridge = Bridge {
     name: "",
@@ -124,7 +124,7 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[
                 Param::new("code", Kind::Name),
                 Param::new("message", Kind::Text),
-                Param::new("fields", Kind::Map).optional().read(Read::Options),
+                Param::new("fields", Kind::Any).optional().read(Read::Reference),
             ],
             returns: &[("err", "zigllms.Error")],
             doc: "Makes an error object, to be raised by tools and other callbacks; `fields` may set `details`, `cause`, `retryable` and so on.",

@@ -43,7 +43,7 @@ static CHAT: Shape = Shape::new(
     &[&GENERATION, &LIMITS],
 );
 
-const TOOL: Kind = Kind::OneOf(&[Kind::Text, Kind::Map]);
+const TOOL: Kind = Kind::OneOf(&[Kind::Text, Kind::Open]);
 
 static MODELS: Shape = Shape::new(
     "ModelsOptions",

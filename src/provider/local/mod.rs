@@ -240,11 +240,7 @@ fn check_file(path: &Path) -> Result<()> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    let code = match error.kind() {
-        std::io::ErrorKind::NotFound => Code::NotFound,
-        _ => Code::IoError,
-    };
-    Error::new(code, format!("model file {}: {error}", shown(path)))
+    Error::new(Code::IoError, format!("model file {}: {error}", shown(path)))
 }
 
 fn damaged(path: &Path) -> Error {

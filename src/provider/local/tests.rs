@@ -299,7 +299,7 @@ fn bad_files_are_told_apart() {
         path
     };
     let code = |path: &Path| open(path, Options::default()).unwrap_err().code();
-    assert_eq!(code(&directory.join("missing.gguf")), Code::NotFound);
+    assert_eq!(code(&directory.join("missing.gguf")), Code::IoError);
     assert_eq!(code(&file("text.gguf", b"no model at all")), Code::InvalidArgument);
     assert_eq!(code(&file("short.gguf", b"GG")), Code::InvalidArgument);
     assert_eq!(code(&directory), Code::IoError);

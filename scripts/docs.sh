@@ -3,5 +3,4 @@
 set -eu
 . scripts/lib.sh
 
-[ -f doc/generate.lua ] || die "doc/generate.lua is missing"
-with_module build/5.4 lua5.4 doc/generate.lua
+with_module build/5.4 lua5.4 tools/docs.lua

@@ -4,7 +4,7 @@ set -eu
 . scripts/lib.sh
 
 lua_folders() {
-  for folder in src spec examples bench types doc scripts; do
+  for folder in src spec examples bench types tools; do
     [ -d "$folder" ] || continue
     [ -z "$(find "$folder" -name '*.lua' -print -quit)" ] || echo "$folder"
   done

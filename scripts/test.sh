@@ -57,6 +57,7 @@ for engine in 5.4 jit; do
     scripts/build.sh quick build/quick/local "$engine" local
   if [ -f spec/local_spec.lua ]; then stage "local model on $engine" local_specs "$engine"; fi
 done
+stage "generated documents" with_module build/quick/5.4 lua5.4 tools/docs.lua --check
 stage lint scripts/lint.sh
 
 printf '\n%s passed, %s failed\n' "$passed" "$failed"

@@ -4,7 +4,7 @@ local zigllms = require("zigllms")
 local path = os.getenv("ZIGLLMS_TEST_GGUF")
 
 local function missing()
-  if not zigllms.info().features.local then -- luacheck: ignore
+  if not zigllms.info().features["local"] then
     return "this module was built without the feature `local`"
   elseif not path or not io.open(path) then
     return "ZIGLLMS_TEST_GGUF names no model file (make model)"
@@ -44,7 +44,10 @@ describe("a model inside the module", function()
     local plain = ai.provider.chat("Name a color.", options)
     local streamed = ai.provider.stream("Name a color.", function() end, options)
     assert.equal(plain.content, streamed.content)
-    assert.equal("length", ai.provider.chat("Count to one hundred.", { provider = model, max_tokens = 3 }).finish_reason)
+    assert.equal(
+      "length",
+      ai.provider.chat("Count to one hundred.", { provider = model, max_tokens = 3 }).finish_reason
+    )
   end)
 
   it("keeps to a JSON schema", function()
@@ -73,7 +76,10 @@ describe("a model inside the module", function()
   end)
 
   it("stops within 50 ms and keeps what it has", function()
-    local handle = ai.provider.chat("Tell a very long story.", { provider = model, async = true, max_tokens = 2000 })
+    local handle = ai.provider.chat(
+      "Tell a very long story.",
+      { provider = model, async = true, max_tokens = 2000 }
+    )
     local deadline = os.time() + 20
     for chunk in handle:iter() do
       if #chunk.content > 0 or os.time() > deadline then
@@ -102,8 +108,14 @@ describe("a model inside the module", function()
 
   it("refuses what it cannot do", function()
     local cases = {
-      { { provider = model, tools = { { name = "t", parameters = { type = "object" } } } }, "unsupported" },
-      { { provider = ai.provider.create({ type = "local", model_path = "/nowhere.gguf" }) }, "io_error" },
+      {
+        { provider = model, tools = { { name = "t", parameters = { type = "object" } } } },
+        "unsupported",
+      },
+      {
+        { provider = ai.provider.create({ type = "local", model_path = "/nowhere.gguf" }) },
+        "io_error",
+      },
     }
     for _, case in ipairs(cases) do
       local ok, err = pcall(ai.provider.chat, "Hello", case[1])

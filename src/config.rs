@@ -8,8 +8,18 @@ use crate::shape::{Field, Kind, Options, Shape};
 pub static HTTP: Shape = Shape::new(
     "HttpConfig",
     &[
-        Field::new("proxy", Kind::OneOf(&[Kind::Text, Kind::Bool]), "from the environment", "URL of a proxy; false = none"),
-        Field::new("ca", Kind::Text, "\"platform\"", "\"platform\", \"webpki\" or the path of a PEM file"),
+        Field::new(
+            "proxy",
+            Kind::OneOf(&[Kind::Text, Kind::Bool]),
+            "from the environment",
+            "URL of a proxy; false = none",
+        ),
+        Field::new(
+            "ca",
+            Kind::Text,
+            "\"platform\"",
+            "\"platform\", \"webpki\" or the path of a PEM file",
+        ),
         Field::new("headers", Kind::Map, "", "added to every request"),
     ],
     &[&LIMITS],
@@ -18,7 +28,12 @@ pub static HTTP: Shape = Shape::new(
 pub static CONFIG: Shape = Shape::new(
     "Config",
     &[
-        Field::new("default_provider", Kind::Name, "env ZIGLLMS_PROVIDER, else the only type with a key in the environment", "used where no provider is named"),
+        Field::new(
+            "default_provider",
+            Kind::Name,
+            "env ZIGLLMS_PROVIDER, else the only type with a key in the environment",
+            "used where no provider is named",
+        ),
         Field::new("strict", Kind::Bool, "true", "unknown option keys are errors"),
         Field::new("profiling", Kind::Bool, "false", "measure calls for `metrics()`"),
         Field::new("http", Kind::Table(&HTTP), "", "defaults of all network calls"),
@@ -56,7 +71,9 @@ impl Config {
         let usual = Config::default();
         for (key, value) in options.to_map() {
             match (key.as_str(), value) {
-                ("default_provider", value) => self.default_provider = value.as_str().map(str::to_owned),
+                ("default_provider", value) => {
+                    self.default_provider = value.as_str().map(str::to_owned)
+                }
                 ("strict", value) => self.strict = value.as_bool().unwrap_or(usual.strict),
                 ("profiling", value) => self.profiling = value.as_bool().unwrap_or(usual.profiling),
                 ("http", Value::Object(http)) => merge(&mut self.http, &http),
@@ -75,7 +92,8 @@ impl Config {
         if let Some(Value::String(proxy)) = http.get_mut("proxy") {
             *proxy = crate::provider::without_userinfo(proxy);
         }
-        let mut all = serde_json::json!({ "strict": self.strict, "profiling": self.profiling, "http": http });
+        let mut all =
+            serde_json::json!({ "strict": self.strict, "profiling": self.profiling, "http": http });
         if let Some(provider) = &self.default_provider {
             all["default_provider"] = Value::from(provider.as_str());
         }

@@ -15,16 +15,27 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 #[cfg(any(
-    all(feature = "lua54", any(feature = "lua53", feature = "lua52", feature = "lua51", feature = "luajit")),
+    all(
+        feature = "lua54",
+        any(feature = "lua53", feature = "lua52", feature = "lua51", feature = "luajit")
+    ),
     all(feature = "lua53", any(feature = "lua52", feature = "lua51", feature = "luajit")),
     all(feature = "lua52", any(feature = "lua51", feature = "luajit")),
     all(feature = "lua51", feature = "luajit"),
 ))]
-compile_error!("zigllms is built for one Lua at a time: choose exactly one of the features lua54, lua53, lua52, lua51, luajit");
+compile_error!(
+    "zigllms is built for one Lua at a time: choose exactly one of the features lua54, lua53, lua52, lua51, luajit"
+);
 
 #[cfg(all(
     feature = "_lua",
-    not(any(feature = "lua54", feature = "lua53", feature = "lua52", feature = "lua51", feature = "luajit"))
+    not(any(
+        feature = "lua54",
+        feature = "lua53",
+        feature = "lua52",
+        feature = "lua51",
+        feature = "luajit"
+    ))
 ))]
 compile_error!("the feature _lua is internal: choose one of lua54, lua53, lua52, lua51, luajit");
 
@@ -33,6 +44,7 @@ pub mod chunk;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod guard;
 #[cfg(feature = "_lua")]
 mod lua;
 pub mod net;

@@ -28,7 +28,13 @@ pub struct Registry<T> {
 
 impl<T: Named> Registry<T> {
     pub fn new(prefix: &'static str) -> Registry<T> {
-        Registry { prefix, last: 0, things: BTreeMap::new(), names: HashTable::new(), hasher: RandomState::new() }
+        Registry {
+            prefix,
+            last: 0,
+            things: BTreeMap::new(),
+            names: HashTable::new(),
+            hasher: RandomState::new(),
+        }
     }
 
     pub fn id(&self, number: u64) -> String {

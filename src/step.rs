@@ -93,7 +93,10 @@ pub enum Output {
     Data(Data),
     Answer(Box<Answer>),
     /// A tool's result, and how the model reads it.
-    Tool { result: Data, text: String },
+    Tool {
+        result: Data,
+        text: String,
+    },
 }
 
 impl Output {

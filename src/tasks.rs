@@ -58,7 +58,8 @@ impl Tasks {
     pub fn start(&mut self, operation: Operation, parent: Token, inner: bool) -> Token {
         let token = self.token();
         let machine = Some(operation.machine);
-        self.running.insert(token, Running { machine, parent, children: Vec::new(), output: None, inner });
+        self.running
+            .insert(token, Running { machine, parent, children: Vec::new(), output: None, inner });
         token
     }
 
@@ -91,8 +92,9 @@ impl Tasks {
         if let Some(notifier) = self.notifier.as_ref().filter(|n| !n.is_inherited()) {
             return Ok(notifier.clone());
         }
-        let opened = Notifier::new()
-            .map_err(|e| Error::new(crate::error::Code::IoError, format!("cannot open a notifier: {e}")))?;
+        let opened = Notifier::new().map_err(|e| {
+            Error::new(crate::error::Code::IoError, format!("cannot open a notifier: {e}"))
+        })?;
         self.notifier = Some(opened.clone());
         Ok(opened)
     }
@@ -156,7 +158,8 @@ impl Tasks {
     }
 
     fn ready(&mut self, now: Moment) -> Option<Token> {
-        while let Some(Reverse((at, token))) = self.timers.peek().copied().filter(|t| t.0.0 <= now) {
+        while let Some(Reverse((at, token))) = self.timers.peek().copied().filter(|t| t.0.0 <= now)
+        {
             self.timers.pop();
             if self.armed.get(&token) == Some(&at) {
                 self.armed.remove(&token);

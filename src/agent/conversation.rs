@@ -88,7 +88,11 @@ mod tests {
 
     fn call(id: &str) -> Message {
         let mut message = Message::new(Role::Assistant, "");
-        message.tool_calls.push(ToolCall { id: id.into(), name: "t".into(), arguments_json: "{}".into() });
+        message.tool_calls.push(ToolCall {
+            id: id.into(),
+            name: "t".into(),
+            arguments_json: "{}".into(),
+        });
         message
     }
 
@@ -135,7 +139,8 @@ mod tests {
             messages.push(call(&format!("{round}")));
             messages.push(Message::tool_result(&format!("{round}"), "r"));
             for cut in 1..=messages.len() {
-                let kept = Window { max_messages: cut, max_tokens: None }.newest(&messages).to_vec();
+                let kept =
+                    Window { max_messages: cut, max_tokens: None }.newest(&messages).to_vec();
                 assert_ne!(kept[0].role, Role::Tool);
                 assert!(!kept.is_empty());
             }

@@ -25,7 +25,12 @@ pub use tools::{Usable, find_tool, specs, usable};
 static BUDGET: Shape = Shape::new(
     "Budget",
     &[
-        Field::new("max_total_tokens", Kind::Number(1.0, 1e15), "", "prompt and completion tokens of the run"),
+        Field::new(
+            "max_total_tokens",
+            Kind::Number(1.0, 1e15),
+            "",
+            "prompt and completion tokens of the run",
+        ),
         Field::new("max_steps", Kind::Int(1, 1_000_000), "", "model requests"),
         Field::new("max_ms", Kind::Number(1.0, 1e12), "", "time"),
         Field::new("max_cost", Kind::Absent("price list"), "", ""),
@@ -47,11 +52,22 @@ static MEMORY: Shape = Shape::new(
 pub static BEHAVIOUR: Shape = Shape::new(
     "AgentBehaviour",
     &[
-        Field::new("system_prompt", Kind::Text, "", "instructions, never dropped from the window").or(&["system", "instructions"]),
+        Field::new("system_prompt", Kind::Text, "", "instructions, never dropped from the window")
+            .or(&["system", "instructions"]),
         Field::new("max_iterations", Kind::Int(1, 100_000), "10", "rounds of model and tools"),
         Field::new("budget", Kind::Table(&BUDGET), "", "hard limits of a run"),
-        Field::new("on_limit", Kind::Enum(&["raise", "return"]), "budget raises, max_iterations returns", "what reaching a limit does"),
-        Field::new("tools", Kind::List(&TOOL), "none", "ids, names or definitions: nothing else is offered to the model"),
+        Field::new(
+            "on_limit",
+            Kind::Enum(&["raise", "return"]),
+            "budget raises, max_iterations returns",
+            "what reaching a limit does",
+        ),
+        Field::new(
+            "tools",
+            Kind::List(&TOOL),
+            "none",
+            "ids, names or definitions: nothing else is offered to the model",
+        ),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
         Field::new("hooks", Kind::Absent("hook bridge"), "", ""),
         Field::new("summarize", Kind::Absent("summaries"), "", ""),
@@ -66,9 +82,20 @@ pub static CONFIG: Shape = Shape::new(
     &[
         Field::new("name", Kind::Text, "the id", "need not be unique"),
         Field::new("description", Kind::Text, "", "for people"),
-        Field::new("provider", Kind::OneOf(&[Kind::Text, Kind::Table(&crate::provider::CONFIG)]), "`default_provider`", "id, name or type of a provider, or a configuration of one"),
+        Field::new(
+            "provider",
+            Kind::OneOf(&[Kind::Text, Kind::Table(&crate::provider::CONFIG)]),
+            "`default_provider`",
+            "id, name or type of a provider, or a configuration of one",
+        ),
         Field::new("model", Kind::Text, "the provider's", "the model asked"),
-        Field::new("memory", Kind::OneOf(&[Kind::Bool, Kind::Table(&MEMORY)]), "{type=\"short_term\"}", "`false` = every run starts anew").or(&["memory_config"]),
+        Field::new(
+            "memory",
+            Kind::OneOf(&[Kind::Bool, Kind::Table(&MEMORY)]),
+            "{type=\"short_term\"}",
+            "`false` = every run starts anew",
+        )
+        .or(&["memory_config"]),
     ],
     &[&BEHAVIOUR, &GENERATION, &LIMITS],
 );

@@ -91,7 +91,12 @@ pub fn summary(id: &str, agent: &Agent) -> Record {
 }
 
 /// `agent.get_info`: the configuration, and what has happened so far.
-pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Registry<std::rc::Rc<Tool>>) -> Record {
+pub fn info(
+    id: &str,
+    agent: &Agent,
+    provider_type: Option<&str>,
+    tools: &Registry<std::rc::Rc<Tool>>,
+) -> Record {
     let counts = agent.counts.as_deref().cloned().unwrap_or_default();
     let mut record = summary(id, agent)
         .set("status", agent.state.name())
@@ -114,10 +119,14 @@ pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Regist
 
 fn tool_item(tool: &AgentTool, tools: &Registry<std::rc::Rc<Tool>>) -> Record {
     match tool {
-        AgentTool::Inline(tool) => Record::new().set("id", tool.name.as_str()).set("name", tool.name.as_str()),
+        AgentTool::Inline(tool) => {
+            Record::new().set("id", tool.name.as_str()).set("name", tool.name.as_str())
+        }
         AgentTool::Named(key) => match super::find_tool(tools, key).ok().flatten() {
             Some(found) => Record::new().set("id", found.id).set("name", found.tool.name.as_str()),
-            None => Record::new().set("id", key.as_str()).set("name", key.as_str()).set("missing", true),
+            None => {
+                Record::new().set("id", key.as_str()).set("name", key.as_str()).set("missing", true)
+            }
         },
     }
 }

@@ -230,12 +230,22 @@ impl Run {
             ("max_steps", f64::from(self.iteration)),
             ("max_ms", spent_ms),
         ];
-        let over = spent.into_iter().find(|(key, spent)| limit(key).is_some_and(|limit| *spent >= limit));
-        over.map(|(key, spent)| format!("budget.{key} is used up ({spent:.0} of {})", limit(key).unwrap_or_default()))
+        let over =
+            spent.into_iter().find(|(key, spent)| limit(key).is_some_and(|limit| *spent >= limit));
+        over.map(|(key, spent)| {
+            format!("budget.{key} is used up ({spent:.0} of {})", limit(key).unwrap_or_default())
+        })
     }
 
     /// A limit was reached: raise or return, as `on_limit` or else the limit itself says.
-    fn limit(&mut self, runtime: &mut Runtime, code: Code, reason: &'static str, text: &str, usual: &str) -> Result<Step> {
+    fn limit(
+        &mut self,
+        runtime: &mut Runtime,
+        code: Code,
+        reason: &'static str,
+        text: &str,
+        usual: &str,
+    ) -> Result<Step> {
         let choice = self.plan.options.get("on_limit").and_then(Value::as_str).unwrap_or(usual);
         if choice == "raise" {
             let partial = record::response(self, runtime, reason);
@@ -300,7 +310,10 @@ impl Run {
             return Err(flaw.with(|f| f.partial = Some(partial)));
         }
         self.repaired = true;
-        let text = format!("{}. Answer again with JSON that fits the schema, and nothing else.", flaw.message());
+        let text = format!(
+            "{}. Answer again with JSON that fits the schema, and nothing else.",
+            flaw.message()
+        );
         self.turn.push(Message::new(Role::User, text));
         self.ask(runtime)
     }
@@ -327,7 +340,8 @@ impl Run {
     /// The machine for a call; `None` if a client answers it.
     fn prepare(&self, call: &ToolCall) -> Result<Option<ToolRun>> {
         let usable = self.plan.tools.iter().find(|usable| usable.tool.name == call.name);
-        let unknown = || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
+        let unknown =
+            || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
         let Usable { id, tool } = usable.ok_or_else(unknown)?;
         if tool.execute.is_none() {
             return Ok(None);
@@ -349,7 +363,9 @@ impl Run {
     }
 
     fn tool_succeeded(&mut self, runtime: &Runtime, result: Data, text: String) -> Result<Step> {
-        let Some((call, since)) = self.running.take() else { return Err(Error::internal("no tool was running")) };
+        let Some((call, since)) = self.running.take() else {
+            return Err(Error::internal("no tool was running"));
+        };
         let duration_ms = runtime.clock.now().ms_since(since);
         self.turn.push(Message::tool_result(&call.id, text));
         self.executed.push(Executed { call, result, error: None, duration_ms });
@@ -375,7 +391,8 @@ impl Run {
     /// Tells a follower of the stream about the tool that has ended.
     fn tell(&mut self) -> Step {
         let tool_result = self.executed.last().map(Executed::to_record);
-        self.chunk = Some(Chunk { tool_result, iteration: Some(self.iteration), ..Chunk::default() });
+        self.chunk =
+            Some(Chunk { tool_result, iteration: Some(self.iteration), ..Chunk::default() });
         Step::Emit
     }
 
@@ -393,7 +410,8 @@ impl Run {
 
     /// The turn becomes part of the conversation, and the next run may have it.
     fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        let response = self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
+        let response =
+            self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
         self.append_turn(runtime)?;
         self.close(runtime, None);
         Ok(Step::Done(Output::Data(response)))
@@ -483,7 +501,9 @@ impl Run {
 
 /// Pending calls that the new input does not answer.
 fn unanswered(pending: &[ToolCall], input: &[Message]) -> Vec<ToolCall> {
-    let answered = |call: &&ToolCall| input.iter().any(|m| m.tool_call_id.as_deref() == Some(call.id.as_str()));
+    let answered = |call: &&ToolCall| {
+        input.iter().any(|m| m.tool_call_id.as_deref() == Some(call.id.as_str()))
+    };
     pending.iter().filter(|call| !answered(call)).cloned().collect()
 }
 
@@ -517,10 +537,14 @@ impl Machine for Run {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
         self.me = me;
         let result = match outcome {
-            Outcome::Start | Outcome::Ready if self.stage == Stage::Queued => self.begin(runtime, me),
+            Outcome::Start | Outcome::Ready if self.stage == Stage::Queued => {
+                self.begin(runtime, me)
+            }
             Outcome::Ready => Ok(Step::Wait(None)),
             Outcome::Finished(outputs) => self.child_ended(runtime, outputs),
-            Outcome::Emitted | Outcome::Refused | Outcome::Stop(_) if self.stage == Stage::Ending => {
+            Outcome::Emitted | Outcome::Refused | Outcome::Stop(_)
+                if self.stage == Stage::Ending =>
+            {
                 self.conclude(runtime)
             }
             Outcome::Emitted => self.next_call(runtime),
@@ -530,7 +554,9 @@ impl Machine for Run {
                 let error = raised.into_error("the stream callback");
                 Err(self.with_partial(runtime, error))
             }
-            Outcome::Start | Outcome::Returned(_) => Err(Error::internal("a run calls nothing itself")),
+            Outcome::Start | Outcome::Returned(_) => {
+                Err(Error::internal("a run calls nothing itself"))
+            }
         };
         result.map_err(|error| self.fail(runtime, error))
     }
@@ -551,7 +577,8 @@ impl Machine for Run {
 
 impl Run {
     fn child_ended(&mut self, runtime: &mut Runtime, outputs: Vec<Result<Output>>) -> Result<Step> {
-        let output = outputs.into_iter().next().unwrap_or_else(|| Err(Error::internal("no output")));
+        let output =
+            outputs.into_iter().next().unwrap_or_else(|| Err(Error::internal("no output")));
         match self.stage {
             Stage::Calling => self.tool_ended(runtime, output),
             _ => match output.map_err(|error| self.with_partial(runtime, error))? {

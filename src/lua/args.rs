@@ -22,7 +22,12 @@ pub struct Args<'t> {
 
 impl<'t> Args<'t> {
     /// Checks every argument; the first violation is the error.
-    pub fn check(function: &'static Function, tape: &'t Tape, places: &'t [Place], check: Check) -> Result<Args<'t>> {
+    pub fn check(
+        function: &'static Function,
+        tape: &'t Tape,
+        places: &'t [Place],
+        check: Check,
+    ) -> Result<Args<'t>> {
         let args = Args { tape, places };
         for (i, param) in function.params.iter().enumerate() {
             args.check_one(i, param, check)?;
@@ -39,7 +44,11 @@ impl<'t> Args<'t> {
             return Ok(());
         }
         let expected = param.kind.describe();
-        Err(Error::invalid(format!("{}: {}: expected {expected}, got nil", argument(i), param.name)))
+        Err(Error::invalid(format!(
+            "{}: {}: expected {expected}, got nil",
+            argument(i),
+            param.name
+        )))
     }
 
     /// An argument by position; `None` if it is absent, nil or null.

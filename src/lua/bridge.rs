@@ -131,5 +131,8 @@ pub struct Entry {
 pub static ENTRIES: Lazy<Vec<Entry>> = Lazy::new(|| {
     let all = super::bridges::BRIDGES.iter();
     let pairs = all.flat_map(|bridge| bridge.functions.iter().map(move |f| (*bridge, f)));
-    pairs.enumerate().map(|(number, (bridge, function))| Entry { bridge, function, number }).collect()
+    pairs
+        .enumerate()
+        .map(|(number, (bridge, function))| Entry { bridge, function, number })
+        .collect()
 });

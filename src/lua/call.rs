@@ -3,12 +3,8 @@
 //! It checks the arguments against the declaration, runs the operation, counts, and turns a panic
 //! into an error of code `internal`. No Lua is touched: reading came before, pushing comes after.
 
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
-
-use once_cell::sync::Lazy;
-
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::runtime::Runtime;
 use crate::shape::Check;
 use crate::step::Start;
@@ -88,34 +84,4 @@ fn checked<'f>(runtime: &Runtime, entry: &'static Entry, frame: &'f mut Frame) -
     }
     let check = Check { strict: runtime.config.strict };
     Args::check(entry.function, &frame.tape, &frame.places, check)
-}
-
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Silences the default panic message for panics that become Lua errors. The hook belongs to this
-/// module's own copy of the standard library; it is set at the first call, not at `require`.
-static QUIET: Lazy<()> = Lazy::new(|| {
-    let loud = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        if !GUARDED.get() {
-            loud(info);
-        }
-    }));
-});
-
-/// Runs Rust code so that a panic becomes an error: the host process must never abort.
-pub fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
-    Lazy::force(&QUIET);
-    let before = GUARDED.replace(true);
-    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
-    GUARDED.set(before);
-    outcome.unwrap_or_else(|payload| Err(Error::internal(panic_text(payload.as_ref()))))
-}
-
-fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    format!("defect in zigllms: {}", text.unwrap_or("unknown panic"))
 }

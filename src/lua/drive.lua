@@ -235,7 +235,11 @@ end
 -- In a C call in between (a gsub callback, a metamethod) there is no way to wait.
 local function suspend_here()
   if isyieldable and not isyieldable() then
-    core.raise("unsupported", "cannot wait inside a C call (string.gsub, table.sort, a metamethod): use async=true or async=false")
+    core.raise(
+      "unsupported",
+      "cannot wait inside a C call (string.gsub, table.sort, a metamethod): "
+        .. "use async=true or async=false"
+    )
   end
   yield(SUSPEND)
 end
@@ -385,7 +389,10 @@ local function emit_to_pipe(context, machine, sink)
     due[#due + 1] = sink.task.reader
   end
   local task = sink.task
-  while pipe_bytes(task.pipe) > PIPE_LIMIT and not (next(task.joiners) or task.released or stopped(context)) do
+  while
+    pipe_bytes(task.pipe) > PIPE_LIMIT
+    and not (next(task.joiners) or task.released or stopped(context))
+  do
     task.writer = token()
     suspend(context, task.writer, context.deadline)
     task = sink.task
@@ -501,9 +508,9 @@ end
 
 -- Raises if the operation around the caller has been stopped or has run out of time.
 local function check_stop(context, what)
-  local stop = stopped(context)
-  if stop then
-    core.raise("cancelled", "cancelled while " .. what, "", stop.reason or "")
+  local halt = stopped(context)
+  if halt then
+    core.raise("cancelled", "cancelled while " .. what, "", halt.reason or "")
   elseif overdue(context) then
     core.raise("timeout", "the time limit of the call around it was reached")
   end

@@ -2,13 +2,13 @@
 
 use crate::clock::Moment;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::runtime::Runtime;
 use crate::step::{Call, Face, Operation, Outcome, Output, Start, Step, Token};
 use crate::tasks::Next;
 use crate::value::Data;
 
 use super::bridge::Entry;
-use super::call::guarded;
 use super::instance::{Frame, Instance};
 use super::metrics::Open;
 
@@ -38,7 +38,13 @@ pub enum Verb {
 }
 
 /// Registers a call that waits; answers token, face, sink, deadline, name, subject.
-pub fn started(instance: &mut Instance, entry: &'static Entry, start: Start, parent: Token, frame: &Frame) -> Action {
+pub fn started(
+    instance: &mut Instance,
+    entry: &'static Entry,
+    start: Start,
+    parent: Token,
+    frame: &Frame,
+) -> Action {
     let runtime = &mut instance.runtime;
     let since = runtime.config.profiling.then(|| runtime.clock.now());
     let face = match start.face {
@@ -189,7 +195,13 @@ pub static NATIVES: &[Native] = &[
     Native { name: "token", run: |i, _| Ok(Data::from(i.runtime.tasks.token())) },
     Native { name: "post", run: |i, n| i.runtime.tasks.post(n[0] as u64).map(|()| Data::Nil) },
     Native { name: "arm", run: arm },
-    Native { name: "disarm", run: |i, n| { i.runtime.tasks.disarm(n[0] as u64); Ok(Data::Nil) } },
+    Native {
+        name: "disarm",
+        run: |i, n| {
+            i.runtime.tasks.disarm(n[0] as u64);
+            Ok(Data::Nil)
+        },
+    },
     Native { name: "ready", run: ready },
     Native { name: "abandon", run: abandon },
     Native { name: "pipe_open", run: |i, _| Ok(Data::from(i.runtime.tasks.open_pipe())) },

@@ -1,14 +1,17 @@
 -- The metatables of error objects and responses, and what is known about a raised value.
 local core = ...
 
-local getmetatable, rawget, setmetatable, tostring, type = getmetatable, rawget, setmetatable, tostring, type
+local getmetatable, rawget, setmetatable, tostring, type =
+  getmetatable, rawget, setmetatable, tostring, type
 local pcall, format = pcall, string.format
 
 local error_mt, response_mt = core.metas[1], core.metas[2]
 
 local function line(err)
   local place = err.where and err.where .. ": " or ""
-  local func = err.func and "zigllms." .. (err.bridge and err.bridge .. "." or "") .. err.func .. ": " or ""
+  local func = err.func
+      and "zigllms." .. (err.bridge and err.bridge .. "." or "") .. err.func .. ": "
+    or ""
   return format("%s%s%s [%s]", place, func, tostring(err.message), tostring(err.code))
 end
 
@@ -69,5 +72,9 @@ function core.wrap(err, what)
   if is_error(err) then
     return err
   end
-  return core.new_error("callback_error", what .. " failed: " .. core.describe(err), { cause = err })
+  return core.new_error(
+    "callback_error",
+    what .. " failed: " .. core.describe(err),
+    { cause = err }
+  )
 end

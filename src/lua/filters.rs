@@ -8,7 +8,12 @@ pub static LIST: Shape = Shape::new(
     "ListFilter",
     &[
         Field::new("ids", Kind::Bool, "false", "an array of ids instead of tables"),
-        Field::new("name", Kind::Text, "", "a name; `*` stands for any text, `?` for any character"),
+        Field::new(
+            "name",
+            Kind::Text,
+            "",
+            "a name; `*` stands for any text, `?` for any character",
+        ),
     ],
     &[],
 );

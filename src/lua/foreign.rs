@@ -89,10 +89,16 @@ unsafe fn known_userdata(l: *mut lua_State, address: *const c_void) -> Foreign {
 
 unsafe fn known_metatable(l: *mut lua_State, address: *const c_void) -> Foreign {
     unsafe {
-        if member(l, c"cjson", c"array_mt") == address || member(l, c"cjson", c"empty_array_mt") == address {
+        if member(l, c"cjson", c"array_mt") == address
+            || member(l, c"cjson", c"empty_array_mt") == address
+        {
             return Foreign::Array;
         }
-        if member(l, c"vim", c"_empty_dict_mt") == address { Foreign::Object } else { Foreign::None }
+        if member(l, c"vim", c"_empty_dict_mt") == address {
+            Foreign::Object
+        } else {
+            Foreign::None
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 -- Handles: calls that go on by themselves, and the functions that combine them.
 local core = ...
 
-local join, launch, now, results, task_of = core.join, core.launch, core.now, core.results, core.task
-local pipe_close, pipe_open, pipe_take, suspend = core.pipe_close, core.pipe_open, core.pipe_take, core.suspend
+local launch, now, results, task_of = core.launch, core.now, core.results, core.task
+local pipe_close, pipe_open, pipe_take, suspend =
+  core.pipe_close, core.pipe_open, core.pipe_take, core.suspend
 local error, next, pcall, type = error, next, pcall, type
 local unpack = table.unpack or unpack -- luacheck: ignore
 
@@ -79,7 +80,11 @@ function methods.wait(handle, timeout_ms)
   local task = own(handle, "wait")
   timeout_ms = given(timeout_ms)
   if timeout_ms ~= nil and (type(timeout_ms) ~= "number" or timeout_ms ~= timeout_ms) then
-    core.raise("invalid_argument", "timeout_ms: expected a number, got " .. type(timeout_ms), "handle.wait")
+    core.raise(
+      "invalid_argument",
+      "timeout_ms: expected a number, got " .. type(timeout_ms),
+      "handle.wait"
+    )
   end
   return task.core.join(task, timeout_ms and task.core.now() + timeout_ms)
 end
@@ -104,7 +109,11 @@ function methods.cancel(handle, reason)
   local task = own(handle, "cancel")
   reason = given(reason)
   if reason ~= nil and type(reason) ~= "string" then
-    core.raise("invalid_argument", "reason: expected a string, got " .. type(reason), "handle.cancel")
+    core.raise(
+      "invalid_argument",
+      "reason: expected a string, got " .. type(reason),
+      "handle.cancel"
+    )
   end
   return task.core.cancel(task, reason)
 end
@@ -210,7 +219,11 @@ core.lua = lua
 
 function lua.await(handle)
   if not task_of(handle) then
-    core.raise("invalid_argument", "argument #1: handle: expected a handle, got " .. type(handle), "await")
+    core.raise(
+      "invalid_argument",
+      "argument #1: handle: expected a handle, got " .. type(handle),
+      "await"
+    )
   end
   return methods.await(handle)
 end
@@ -271,7 +284,11 @@ local function handles_of(list, name)
     if list[i] == nil then
       break
     elseif not task then
-      core.raise("invalid_argument", "handles[" .. i .. "]: expected a handle, got " .. type(list[i]), name)
+      core.raise(
+        "invalid_argument",
+        "handles[" .. i .. "]: expected a handle, got " .. type(list[i]),
+        name
+      )
     end
     handles[i] = task
   end
@@ -379,7 +396,8 @@ local function marked(t, kind)
   if type(t) ~= "table" then
     core.raise("invalid_argument", "argument #1: t: expected a table, got " .. type(t), kind)
   end
-  return core.mark(t, kind) or core.raise("invalid_argument", "t: the table has a metatable of its own", kind)
+  return core.mark(t, kind)
+    or core.raise("invalid_argument", "t: the table has a metatable of its own", kind)
 end
 
 function lua.array(t)

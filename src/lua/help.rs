@@ -27,7 +27,9 @@ pub fn text(topic: Option<&str>) -> Result<String> {
     }
     let all = BRIDGES.iter().flat_map(|bridge| bridge.functions.iter().map(move |f| (bridge, f)));
     let found = all.into_iter().find(|(bridge, function)| bridge.full_name(function) == topic);
-    found.map(|(bridge, function)| function_text(bridge, function)).ok_or_else(|| Error::not_found("help topic", topic))
+    found
+        .map(|(bridge, function)| function_text(bridge, function))
+        .ok_or_else(|| Error::not_found("help topic", topic))
 }
 
 fn overview() -> String {
@@ -48,7 +50,8 @@ fn bridge_text(bridge: &Bridge) -> String {
         let _ = write!(text, "\n  {}\n    {}\n", function.signature(), summary(function));
     }
     for constants in bridge.constants {
-        let members: Vec<_> = constants.members.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let members: Vec<_> =
+            constants.members.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
         let _ = write!(text, "\n  {}.{}: {}\n", bridge.name, constants.name, members.join(" "));
     }
     text
@@ -63,7 +66,13 @@ fn function_text(bridge: &Bridge, function: &Function) -> String {
     let prefix = if bridge.name.is_empty() { String::new() } else { format!("{}.", bridge.name) };
     let mut text = format!("zigllms.{prefix}{}\n\n{}\n", function.signature(), function.doc);
     for param in function.params {
-        let _ = writeln!(text, "\n{}: {}{}", param.name, param.kind.describe(), if param.optional { ", optional" } else { "" });
+        let _ = writeln!(
+            text,
+            "\n{}: {}{}",
+            param.name,
+            param.kind.describe(),
+            if param.optional { ", optional" } else { "" }
+        );
         shapes(&param.kind).into_iter().for_each(|shape| shape_text(&mut text, shape));
     }
     if !function.errors.is_empty() {
@@ -86,7 +95,14 @@ pub fn shapes(kind: &Kind) -> Vec<&'static Shape> {
 
 fn shape_text(text: &mut String, shape: &'static Shape) {
     for field in shape.all().filter(|field| !matches!(field.kind, Kind::Absent(_))) {
-        let default = if field.default.is_empty() { String::new() } else { format!(" [{}]", field.default) };
-        let _ = writeln!(text, "  {:<24} {}: {}{default}", field.name, field.kind.describe(), field.doc);
+        let default =
+            if field.default.is_empty() { String::new() } else { format!(" [{}]", field.default) };
+        let _ = writeln!(
+            text,
+            "  {:<24} {}: {}{default}",
+            field.name,
+            field.kind.describe(),
+            field.doc
+        );
     }
 }

@@ -17,6 +17,7 @@ const KEPT_FRAMES: usize = 8;
 pub struct Instance {
     pub runtime: Runtime,
     pub metrics: Metrics,
+    #[allow(clippy::vec_box)] // they leave and come back as raw pointers, so they must not move
     frames: Vec<Box<Frame>>,
 }
 

@@ -1,7 +1,8 @@
 -- Puts the module table together from the declarations.
 local core = ...
 
-local error, getmetatable, next, pairs, rawget, setmetatable = error, getmetatable, next, pairs, rawget, setmetatable
+local getmetatable, next, pairs, rawget = getmetatable, next, pairs, rawget
+local setmetatable = setmetatable
 local guarded, tostring, type = core.guarded, tostring, type
 
 local module = {}
@@ -41,17 +42,16 @@ local function no_writing(name)
   end
 end
 
-local sees_pairs = pcall(function()
-  for _ in
-    pairs(setmetatable({}, {
-      __pairs = function()
-        error()
-      end,
-    }))
-  do
-    break
-  end
-end) == false
+-- Whether this engine's `pairs` asks a table's __pairs.
+local sees_pairs = false
+local probe = setmetatable({}, {
+  __pairs = function()
+    sees_pairs = true
+    return next, {}, nil
+  end,
+})
+for _ in pairs(probe) do -- luacheck: ignore
+end
 
 -- Where `pairs` can be told what to list, members live behind the table, so that also changing one
 -- is seen.

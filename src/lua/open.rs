@@ -182,7 +182,12 @@ unsafe fn core(l: *mut lua_State, base: c_int) {
 }
 
 /// A closure with the four upvalues every C function of the module has.
-unsafe fn closure(l: *mut lua_State, base: c_int, function: lua_CFunction, declaration: *const c_void) {
+unsafe fn closure(
+    l: *mut lua_State,
+    base: c_int,
+    function: lua_CFunction,
+    declaration: *const c_void,
+) {
     unsafe {
         ffi::lua_pushvalue(l, base + 1);
         ffi::lua_pushlightuserdata(l, declaration.cast_mut());

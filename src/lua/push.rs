@@ -46,7 +46,9 @@ fn slots_needed(data: &Data) -> usize {
         }
         Data::Many(values) => values.len() + values.iter().map(slots_needed).max().unwrap_or(0),
         Data::Json(value) => json_slots(value),
-        Data::Patched(_, patches) => 8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0),
+        Data::Patched(_, patches) => {
+            8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0)
+        }
         _ => 3,
     }
 }

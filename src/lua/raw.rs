@@ -9,6 +9,7 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi::{self, lua_State};
 
 use crate::error::{Code, Error};
+use crate::guard::guarded;
 use crate::step::{Outcome, Raised, Returned, Stop, Token};
 use crate::value::{Data, Slot, json};
 
@@ -145,7 +146,7 @@ pub unsafe extern "C-unwind" fn native(l: *mut lua_State) -> c_int {
         }
         let native = &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Native>();
         let numbers = [optional_number(l, 1), optional_number(l, 2), optional_number(l, 3)];
-        (*frame).action = match call::guarded(|| (native.run)(&mut *instance, numbers)) {
+        (*frame).action = match guarded(|| (native.run)(&mut *instance, numbers)) {
             Ok(data) => Action::Return(data),
             Err(error) => Action::Raise(error),
         };
@@ -187,7 +188,12 @@ pub unsafe extern "C-unwind" fn step(l: *mut lua_State) -> c_int {
     }
 }
 
-unsafe fn outcome(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame, token: Token) -> Outcome {
+unsafe fn outcome(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    frame: *mut Frame,
+    token: Token,
+) -> Outcome {
     unsafe {
         match optional_number(l, 2) as u32 {
             1 => Outcome::Ready,
@@ -209,7 +215,12 @@ unsafe fn returned(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame
         }
         if ffi::lua_type(l, 4) <= ffi::LUA_TNIL {
             let refusal = (ffi::lua_type(l, 5) == ffi::LUA_TSTRING).then(|| refusal(l, instance));
-            return Outcome::Returned(Returned { value: None, text: Ok("null".into()), is_text: false, refusal });
+            return Outcome::Returned(Returned {
+                value: None,
+                text: Ok("null".into()),
+                is_text: false,
+                refusal,
+            });
         }
         let value = keep(l, instance, 4);
         let text = text(l, instance, frame, 4);
@@ -251,7 +262,12 @@ unsafe fn keep(l: *mut lua_State, instance: *mut Instance, index: c_int) -> Slot
 }
 
 /// A value as a model reads it.
-unsafe fn text(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame, index: c_int) -> crate::error::Result<String> {
+unsafe fn text(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    frame: *mut Frame,
+    index: c_int,
+) -> crate::error::Result<String> {
     unsafe {
         read::value(l, instance, index, "result", frame);
         if let Some(error) = (*frame).error.take() {
@@ -293,7 +309,8 @@ pub unsafe extern "C-unwind" fn raise(l: *mut lua_State) -> c_int {
         if code == Code::Timeout {
             error = error.with(|f| f.phase = Some(crate::error::Phase::Total));
         }
-        (*frame).origin = Origin { function: lossy(l, 3).into(), position: stack::position(l), bridge: "" };
+        (*frame).origin =
+            Origin { function: lossy(l, 3).into(), position: stack::position(l), bridge: "" };
         (*frame).action = Action::Raise(error);
         leave(l, instance, frame)
     }
@@ -364,7 +381,7 @@ pub unsafe extern "C-unwind" fn close(l: *mut lua_State) -> c_int {
             let mut instance = Box::from_raw(*holder);
             *holder = std::ptr::null_mut();
             // A defect while closing must not take the process down with it.
-            let _ = call::guarded(|| {
+            let _ = guarded(|| {
                 instance.runtime.abandon_all();
                 drop(instance);
                 Ok(())

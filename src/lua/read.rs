@@ -51,7 +51,13 @@ pub enum Segment {
 /// # Safety
 /// `l` is the running state, its arguments are at 1..; `instance` and `frame` are alive and not
 /// borrowed. Uses up to `MAX_DEPTH * SLOTS_PER_LEVEL` stack slots, which it checks.
-pub unsafe fn arguments(l: *mut lua_State, instance: *mut Instance, function: &'static Function, first: c_int, frame: *mut Frame) {
+pub unsafe fn arguments(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    function: &'static Function,
+    first: c_int,
+    frame: *mut Frame,
+) {
     unsafe {
         if ffi::lua_checkstack(l, MAX_DEPTH as c_int * SLOTS_PER_LEVEL) == 0 {
             return fail(frame, "arguments", Problem::StackOverflow);
@@ -68,7 +74,13 @@ pub unsafe fn arguments(l: *mut lua_State, instance: *mut Instance, function: &'
     }
 }
 
-unsafe fn argument(l: *mut lua_State, instance: *mut Instance, index: c_int, param: &Param, frame: *mut Frame) -> Result<(), Problem> {
+unsafe fn argument(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    index: c_int,
+    param: &Param,
+    frame: *mut Frame,
+) -> Result<(), Problem> {
     unsafe {
         let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
@@ -81,7 +93,8 @@ unsafe fn argument(l: *mut lua_State, instance: *mut Instance, index: c_int, par
             }
             ffi::lua_settop(l, top);
         }
-        if matches!(read, Read::Both | Read::Reference) && ffi::lua_type(l, index) != ffi::LUA_TNIL {
+        if matches!(read, Read::Both | Read::Reference) && ffi::lua_type(l, index) != ffi::LUA_TNIL
+        {
             last(frame).slot = Some((*instance).runtime.slots.take());
             let id = last(frame).slot.as_ref().map_or(0, |slot| slot.id());
             stack::store_slot(l, id, index);
@@ -115,7 +128,13 @@ unsafe fn last<'a>(frame: *mut Frame) -> &'a mut Place {
 ///
 /// # Safety
 /// As [`arguments`].
-pub unsafe fn value(l: *mut lua_State, instance: *mut Instance, index: c_int, what: &str, frame: *mut Frame) {
+pub unsafe fn value(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    index: c_int,
+    what: &str,
+    frame: *mut Frame,
+) {
     unsafe {
         if ffi::lua_checkstack(l, MAX_DEPTH as c_int * SLOTS_PER_LEVEL) == 0 {
             return fail(frame, what, Problem::StackOverflow);
@@ -189,7 +208,7 @@ impl Reader {
         unsafe {
             let index = ffi::lua_absindex(self.l, index);
             let address = ffi::lua_topointer(self.l, index);
-            if (&(*self.frame).visiting).contains(&address) {
+            if (*self.frame).visiting.contains(&address) {
                 return Err(Problem::Cycle);
             }
             if (*self.frame).visiting.len() >= MAX_DEPTH {
@@ -355,7 +374,9 @@ fn describe(problem: Problem, path: &str) -> Error {
         Problem::Key(kind) => format!("{kind} cannot be a key: use strings or integers"),
         Problem::NotSequence => "marked as an array, but its keys are not 1..n".to_owned(),
         Problem::Collision => "an integer key and a string key would become equal".to_owned(),
-        Problem::TooMany => format!("more than {MAX_VALUES} values (shared tables count at each use)"),
+        Problem::TooMany => {
+            format!("more than {MAX_VALUES} values (shared tables count at each use)")
+        }
         Problem::TooLarge => "the value is larger than 4 GiB".to_owned(),
     };
     Error::new(Code::ConversionError, format!("{path}: {text}"))
@@ -384,7 +405,10 @@ fn step(segment: &Segment) -> String {
 
 fn is_word(key: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !key.is_empty() && key.len() <= 60 && key.chars().all(plain) && !key.starts_with(|c: char| c.is_ascii_digit())
+    !key.is_empty()
+        && key.len() <= 60
+        && key.chars().all(plain)
+        && !key.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Identity of a table on the way down, for finding cycles.

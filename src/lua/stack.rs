@@ -49,7 +49,10 @@ pub unsafe fn number(l: *mut lua_State, index: c_int) -> Number {
         }
         let n = ffi::lua_tonumberx(l, index, std::ptr::null_mut());
         #[cfg(not(any(feature = "lua54", feature = "lua53")))]
-        if n.fract() == 0.0 && n.abs() <= 9_007_199_254_740_992.0 && !(n == 0.0 && n.is_sign_negative()) {
+        if n.fract() == 0.0
+            && n.abs() <= 9_007_199_254_740_992.0
+            && !(n == 0.0 && n.is_sign_negative())
+        {
             return Number::Int(n as i64);
         }
         Number::Float(n)

@@ -67,7 +67,9 @@ pub fn non_empty(text: &str) -> Option<&str> {
 }
 
 fn call_record(call: &ToolCall) -> Record {
-    let function = Record::new().set("name", call.name.as_str()).set("arguments", call.arguments_json.as_str());
+    let function = Record::new()
+        .set("name", call.name.as_str())
+        .set("arguments", call.arguments_json.as_str());
     Record::new()
         .set("id", call.id.as_str())
         .set("type", "function")
@@ -90,9 +92,11 @@ fn message_record(reply: &Reply) -> Record {
 /// Null members of objects are absent in tool arguments and structured output.
 pub fn without_nulls(value: Value) -> Value {
     match value {
-        Value::Object(members) => {
-            members.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, without_nulls(v))).collect()
-        }
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, v)| !v.is_null())
+            .map(|(k, v)| (k, without_nulls(v)))
+            .collect(),
         Value::Array(items) => items.into_iter().map(without_nulls).collect(),
         other => other,
     }

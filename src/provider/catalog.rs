@@ -78,11 +78,17 @@ pub fn require(name: &str) -> Result<&'static Row> {
     let Some(row) = find(name) else {
         let names = || ROWS.iter().map(|row| row.name);
         let known = names().collect::<Vec<_>>().join(", ");
-        let hint = nearest(name, names()).map_or(String::new(), |n| format!(" (did you mean {n:?}?)"));
-        return Err(Error::invalid(format!("no provider type {name:?}{hint}: known types are {known}")));
+        let hint =
+            nearest(name, names()).map_or(String::new(), |n| format!(" (did you mean {n:?}?)"));
+        return Err(Error::invalid(format!(
+            "no provider type {name:?}{hint}: known types are {known}"
+        )));
     };
     if row.built {
         return Ok(row);
     }
-    Err(Error::unsupported(format!("this version does not speak the protocol of {:?} yet", row.name)))
+    Err(Error::unsupported(format!(
+        "this version does not speak the protocol of {:?} yet",
+        row.name
+    )))
 }

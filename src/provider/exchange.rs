@@ -195,7 +195,8 @@ impl Exchange {
         let body = std::mem::take(&mut self.inbox.lock().reply.content);
         let models = OpenAi.parse_models(body.as_bytes())?;
         let Some(first) = models.first() else {
-            return Err(self.complete(Error::invalid("model: none is named and the server lists none"), None));
+            return Err(self
+                .complete(Error::invalid("model: none is named and the server lists none"), None));
         };
         self.model = first.id.clone();
         self.ask.request.model = first.id.clone();
@@ -242,7 +243,12 @@ impl Exchange {
         Step::Wait(Some(until))
     }
 
-    fn resume_after_pause(&mut self, runtime: &mut Runtime, me: Token, until: Moment) -> Result<Step> {
+    fn resume_after_pause(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        until: Moment,
+    ) -> Result<Step> {
         if runtime.clock.now() < until {
             return Ok(Step::Wait(Some(until)));
         }
@@ -284,7 +290,8 @@ impl Exchange {
 
     fn finish_error(&self, runtime: &Runtime, error: Error) -> Error {
         let finish = (error.code() == Code::Cancelled).then_some(Finish::Cancelled);
-        let partial = Some(self.answer(runtime, finish)).filter(|answer| has_content(&answer.reply));
+        let partial =
+            Some(self.answer(runtime, finish)).filter(|answer| has_content(&answer.reply));
         self.complete(error, partial.as_ref())
     }
 
@@ -338,7 +345,9 @@ impl Machine for Exchange {
                 let error = raised.into_error("the stream callback");
                 Err(self.finish_error(runtime, error))
             }
-            (Outcome::Returned(_) | Outcome::Finished(_), _) => Err(Error::internal("nothing was called")),
+            (Outcome::Returned(_) | Outcome::Finished(_), _) => {
+                Err(Error::internal("nothing was called"))
+            }
         }
     }
 
@@ -366,7 +375,12 @@ fn estimate(request: &Request, reply: &Reply) -> Usage {
     let answered: usize = reply.tool_calls.iter().map(|c| c.arguments_json.len()).sum::<usize>()
         + reply.content.len()
         + reply.thinking.len();
-    Usage { prompt_tokens: asked, completion_tokens: tokens(answered), estimated: true, ..Usage::default() }
+    Usage {
+        prompt_tokens: asked,
+        completion_tokens: tokens(answered),
+        estimated: true,
+        ..Usage::default()
+    }
 }
 
 /// A number in 0..1 that differs between calls: jitter needs no more.

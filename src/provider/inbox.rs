@@ -121,11 +121,15 @@ pub fn failure(failure: Failure) -> Error {
         Failure::Invalid(why) => Error::invalid(why),
         Failure::Dns(why) => Error::new(Code::Network, format!("name lookup failed: {why}")),
         Failure::Connect(why) => Error::new(Code::Network, format!("cannot connect: {why}")),
-        Failure::Tls(why) => Error::new(Code::Network, format!("TLS failed: {why}")).with(|f| f.retryable = Some(false)),
+        Failure::Tls(why) => Error::new(Code::Network, format!("TLS failed: {why}"))
+            .with(|f| f.retryable = Some(false)),
         Failure::Broken(why) => Error::new(Code::Network, format!("the connection broke: {why}")),
-        Failure::TooLarge(limit) => {
-            Error::new(Code::BadResponse, format!("the answer is larger than max_response_bytes ({limit})"))
+        Failure::TooLarge(limit) => Error::new(
+            Code::BadResponse,
+            format!("the answer is larger than max_response_bytes ({limit})"),
+        ),
+        Failure::Malformed(why) => {
+            Error::new(Code::BadResponse, format!("the answer is not HTTP: {why}"))
         }
-        Failure::Malformed(why) => Error::new(Code::BadResponse, format!("the answer is not HTTP: {why}")),
     }
 }

@@ -199,7 +199,9 @@ impl Provider {
             .set("last_error", self.last_error.clone());
         for (key, value) in &self.options {
             // Headers and proxies may hold secrets.
-            if record.get(key).is_none() && !matches!(key.as_str(), "headers" | "proxy" | "base_url") {
+            if record.get(key).is_none()
+                && !matches!(key.as_str(), "headers" | "proxy" | "base_url")
+            {
                 record.put(key.clone(), value.clone());
             }
         }
@@ -210,8 +212,13 @@ impl Provider {
 /// OLLAMA_HOST is often a bare `host:port`.
 fn ollama_host(value: String) -> String {
     let url = if value.contains("://") { value } else { format!("http://{value}") };
-    let path = url.split_once("://").map_or("", |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
-    if path.trim_end_matches('/').is_empty() { format!("{}/v1", url.trim_end_matches('/')) } else { url }
+    let path =
+        url.split_once("://").map_or("", |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+    if path.trim_end_matches('/').is_empty() {
+        format!("{}/v1", url.trim_end_matches('/'))
+    } else {
+        url
+    }
 }
 
 pub fn without_userinfo(url: &str) -> String {
@@ -242,7 +249,10 @@ impl Providers {
         if let Some(name) = options.get("name").and_then(Value::as_str)
             && (self.position(name).is_some() || catalog::find(name).is_some())
         {
-            return Err(Error::new(Code::AlreadyExists, format!("a provider named {} exists already", quoted(name))));
+            return Err(Error::new(
+                Code::AlreadyExists,
+                format!("a provider named {} exists already", quoted(name)),
+            ));
         }
         self.last += 1;
         let mut provider = Provider::new(format!("provider_{}", self.last), row);
@@ -337,7 +347,9 @@ impl Providers {
                 [] => "no API key is in the environment".to_owned(),
                 several => format!("several have keys: {}", several.join(", ")),
             };
-            Error::invalid(format!("provider: none named and no default ({choices}): name one or set default_provider"))
+            Error::invalid(format!(
+                "provider: none named and no default ({choices}): name one or set default_provider"
+            ))
         })
     }
 
@@ -376,7 +388,9 @@ mod tests {
         let mut providers = Providers::default();
         assert_eq!(providers.resolve("nope").unwrap_err().code(), Code::NotFound);
         assert_eq!(providers.resolve("anthropic").unwrap_err().code(), Code::Unsupported);
-        let id = providers.create(&catalog::OPENAI, json!({"name": "mine"}).as_object().unwrap().clone()).unwrap();
+        let id = providers
+            .create(&catalog::OPENAI, json!({"name": "mine"}).as_object().unwrap().clone())
+            .unwrap();
         assert_eq!(providers.find("mine").unwrap().id, id);
         assert!(providers.destroy("mine"));
         assert!(!providers.destroy(&id));

@@ -9,9 +9,11 @@ use crate::error::{Error, Result, quoted};
 pub fn parse(value: &Value, path: &str) -> Result<Vec<Message>> {
     match value {
         Value::String(text) => Ok(vec![Message::new(Role::User, text.as_str())]),
-        Value::Array(items) => {
-            items.iter().enumerate().map(|(i, item)| one(item, &format!("{path}[{}]", i + 1))).collect()
-        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| one(item, &format!("{path}[{}]", i + 1)))
+            .collect(),
         Value::Object(_) => Ok(vec![one(value, path)?]),
         other => Err(expected(path, "a string, a message or an array of messages", other)),
     }
@@ -45,17 +47,24 @@ fn one(value: &Value, path: &str) -> Result<Message> {
 /// A tool message must say which call it answers; any other must say something.
 fn complete(message: Message, path: &str) -> Result<Message> {
     if message.role == Role::Tool && message.tool_call_id.is_none() {
-        return Err(Error::invalid(format!("{path}.tool_call_id: expected the id of the call it answers, got nil")));
+        return Err(Error::invalid(format!(
+            "{path}.tool_call_id: expected the id of the call it answers, got nil"
+        )));
     }
     if message.role != Role::Assistant && !message.tool_calls.is_empty() {
-        return Err(Error::invalid(format!("{path}.tool_calls: only assistant messages have tool calls")));
+        return Err(Error::invalid(format!(
+            "{path}.tool_calls: only assistant messages have tool calls"
+        )));
     }
     Ok(message)
 }
 
 fn role(value: &Value, path: &str) -> Result<Role> {
     const ROLES: &str = r#"one of "system", "user", "assistant", "tool""#;
-    value.as_str().and_then(Role::parse).ok_or_else(|| expected(&format!("{path}.role"), ROLES, value))
+    value
+        .as_str()
+        .and_then(Role::parse)
+        .ok_or_else(|| expected(&format!("{path}.role"), ROLES, value))
 }
 
 fn text(message: &Value, key: &str, path: &str) -> Result<Option<String>> {
@@ -86,7 +95,9 @@ fn part(value: &Value, path: &str) -> Result<Part> {
         },
         Some("image_url") => image_url(&value["image_url"], &format!("{path}.image_url")),
         Some(_) => Ok(Part::Other(value.clone())),
-        None => Err(expected(&format!("{path}.type"), "a part type such as \"text\"", &value["type"])),
+        None => {
+            Err(expected(&format!("{path}.type"), "a part type such as \"text\"", &value["type"]))
+        }
     }
 }
 
@@ -113,15 +124,19 @@ fn tool_call(value: &Value, path: &str) -> Result<ToolCall> {
     let function = &value["function"];
     let name = value["name"].as_str().or_else(|| function["name"].as_str());
     let name = name.ok_or_else(|| expected(&format!("{path}.name"), "a string", &value["name"]))?;
-    let id = value["id"].as_str().ok_or_else(|| expected(&format!("{path}.id"), "a string", &value["id"]))?;
+    let id = value["id"]
+        .as_str()
+        .ok_or_else(|| expected(&format!("{path}.id"), "a string", &value["id"]))?;
     let arguments = [&value["arguments_json"], &function["arguments"], &value["arguments"]];
-    let arguments = arguments.into_iter().find(|a| !a.is_null()).map_or(String::new(), super::wire::text_of);
+    let arguments =
+        arguments.into_iter().find(|a| !a.is_null()).map_or(String::new(), super::wire::text_of);
     Ok(ToolCall { id: id.to_owned(), name: name.to_owned(), arguments_json: arguments })
 }
 
 /// A message as users read it in `response.messages` and in memory.
 pub fn to_value(message: &Message) -> Value {
-    let mut value = json!({ "role": message.role.name(), "content": content_value(&message.content) });
+    let mut value =
+        json!({ "role": message.role.name(), "content": content_value(&message.content) });
     if let Some(name) = &message.name {
         value["name"] = json!(name);
     }
@@ -182,7 +197,10 @@ mod tests {
             "messages[1].content[1].text: expected a string, got 1"
         );
         assert!(error(json!({"role": "tool", "content": "x"})).contains("messages.tool_call_id"));
-        assert_eq!(error(json!(true)), "messages: expected a string, a message or an array of messages, got true");
+        assert_eq!(
+            error(json!(true)),
+            "messages: expected a string, a message or an array of messages, got true"
+        );
     }
 
     #[test]

@@ -36,7 +36,12 @@ pub struct ModelList {
 }
 
 impl ModelList {
-    pub fn new(runtime: &mut Runtime, key: &str, call: &Map<String, Value>, total: Option<Moment>) -> Result<ModelList> {
+    pub fn new(
+        runtime: &mut Runtime,
+        key: &str,
+        call: &Map<String, Value>,
+        total: Option<Moment>,
+    ) -> Result<ModelList> {
         let now = runtime.clock.now();
         let provider = runtime.providers.resolve(key)?;
         let all = options::lay([&runtime.config.http, &provider.options, call]);

@@ -21,18 +21,49 @@ const MILLIS: Kind = Kind::Number(0.0, 1e12);
 pub static GENERATION: Shape = Shape::new(
     "Generation",
     &[
-        Field::new("temperature", Kind::Number(0.0, 2.0), "", "randomness; sent only when set, as are all of these"),
+        Field::new(
+            "temperature",
+            Kind::Number(0.0, 2.0),
+            "",
+            "randomness; sent only when set, as are all of these",
+        ),
         Field::new("top_p", Kind::Number(0.0, 1.0), "", "nucleus sampling"),
         Field::new("top_k", COUNT, "", "sample from the k likeliest tokens"),
         Field::new("max_tokens", COUNT, "", "longest answer, in tokens"),
-        Field::new("stop", Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]), "", "texts that end the answer"),
+        Field::new(
+            "stop",
+            Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]),
+            "",
+            "texts that end the answer",
+        ),
         Field::new("seed", Kind::Int(i64::MIN, i64::MAX), "", "for repeatable sampling"),
         Field::new("presence_penalty", Kind::Number(-2.0, 2.0), "", "against repeated topics"),
         Field::new("frequency_penalty", Kind::Number(-2.0, 2.0), "", "against repeated words"),
-        Field::new("reasoning", Kind::Enum(&["none", "low", "medium", "high"]), "", "effort of thinking models"),
-        Field::new("tool_choice", Kind::OneOf(&[Kind::Enum(&["auto", "none", "required"]), Kind::Table(&NAMED_TOOL)]), "\"auto\"", "whether tools may, must not or must be called"),
-        Field::new("parallel_tool_calls", Kind::Bool, "the provider's", "several calls in one answer"),
-        Field::new("response_format", Kind::OneOf(&[Kind::Text, Kind::Map]), "", "\"json\" or a JSON Schema: structured output in `parsed`").or(&["schema"]),
+        Field::new(
+            "reasoning",
+            Kind::Enum(&["none", "low", "medium", "high"]),
+            "",
+            "effort of thinking models",
+        ),
+        Field::new(
+            "tool_choice",
+            Kind::OneOf(&[Kind::Enum(&["auto", "none", "required"]), Kind::Table(&NAMED_TOOL)]),
+            "\"auto\"",
+            "whether tools may, must not or must be called",
+        ),
+        Field::new(
+            "parallel_tool_calls",
+            Kind::Bool,
+            "the provider's",
+            "several calls in one answer",
+        ),
+        Field::new(
+            "response_format",
+            Kind::OneOf(&[Kind::Text, Kind::Map]),
+            "",
+            "\"json\" or a JSON Schema: structured output in `parsed`",
+        )
+        .or(&["schema"]),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request body"),
         Field::new("headers", Kind::Map, "", "added to the request"),
         Field::new("fallback", Kind::Absent("fallback"), "", ""),
@@ -41,17 +72,33 @@ pub static GENERATION: Shape = Shape::new(
     &[],
 );
 
-static NAMED_TOOL: Shape = Shape::new("NamedTool", &[Field::new("name", Kind::Name, "", "the tool to call")], &[]);
+static NAMED_TOOL: Shape =
+    Shape::new("NamedTool", &[Field::new("name", Kind::Name, "", "the tool to call")], &[]);
 
 pub static LIMITS: Shape = Shape::new(
     "Limits",
     &[
-        Field::new("connect_timeout_ms", MILLIS, "10000", "DNS, TCP and TLS; 0 = no limit, as for all of these"),
-        Field::new("first_token_timeout_ms", MILLIS, "120000", "request sent until the first content"),
+        Field::new(
+            "connect_timeout_ms",
+            MILLIS,
+            "10000",
+            "DNS, TCP and TLS; 0 = no limit, as for all of these",
+        ),
+        Field::new(
+            "first_token_timeout_ms",
+            MILLIS,
+            "120000",
+            "request sent until the first content",
+        ),
         Field::new("idle_timeout_ms", MILLIS, "60000", "between contents"),
         Field::new("timeout_ms", MILLIS, "600000", "the whole call with its retries"),
         Field::new("max_response_bytes", Kind::Int(1, i64::MAX), "67108864", "largest reply body"),
-        Field::new("retry", Kind::OneOf(&[Kind::Bool, Kind::Table(&RETRY)]), "three attempts", "when a request that failed is made again; `false` = one attempt"),
+        Field::new(
+            "retry",
+            Kind::OneOf(&[Kind::Bool, Kind::Table(&RETRY)]),
+            "three attempts",
+            "when a request that failed is made again; `false` = one attempt",
+        ),
         Field::new("max_retries", Kind::Int(0, 100), "2", "short for `retry.max_attempts - 1`"),
         Field::new("flush_ms", MILLIS, "0", "at most one chunk per interval"),
         Field::new("rate_limit", Kind::Absent("client-side rate limit"), "", ""),
@@ -76,19 +123,50 @@ static RETRY: Shape = Shape::new(
 pub static CONFIG: Shape = Shape::new(
     "ProviderConfig",
     &[
-        Field::new("type", Kind::Enum(&["openai", "anthropic", "cohere", "local", "ollama"]), "required", "a `provider.Type`").or(&["provider"]),
+        Field::new(
+            "type",
+            Kind::Enum(&["openai", "anthropic", "cohere", "local", "ollama"]),
+            "required",
+            "a `provider.Type`",
+        )
+        .or(&["provider"]),
         Field::new("name", Kind::Name, "", "another name for it, unique"),
         Field::new("enabled", Kind::Bool, "true", "false: calls are refused"),
         Field::new("api_key", Kind::Text, "from the environment", "never shown again"),
         Field::new("base_url", Kind::Name, "the vendor's", "any compatible server"),
-        Field::new("model", Kind::Text, "per type; `local`: the first one the server lists", "asked where a call names none"),
-        Field::new("model_path", Kind::Name, "", "`local`: a GGUF file that the module runs itself"),
-        Field::new("context_length", Kind::Int(16, 1 << 30), "the model's, at most 4096", "`model_path`: tokens of prompt and answer"),
+        Field::new(
+            "model",
+            Kind::Text,
+            "per type; `local`: the first one the server lists",
+            "asked where a call names none",
+        ),
+        Field::new(
+            "model_path",
+            Kind::Name,
+            "",
+            "`local`: a GGUF file that the module runs itself",
+        ),
+        Field::new(
+            "context_length",
+            Kind::Int(16, 1 << 30),
+            "the model's, at most 4096",
+            "`model_path`: tokens of prompt and answer",
+        ),
         Field::new("threads", Kind::Int(1, 256), "1", "`model_path`: more pay only on idle cores"),
         Field::new("organization", Kind::Text, "", "sent as OpenAI-Organization"),
         Field::new("project", Kind::Text, "", "sent as OpenAI-Project"),
-        Field::new("proxy", Kind::OneOf(&[Kind::Text, Kind::Bool]), "from the environment", "URL of a proxy; false = none"),
-        Field::new("ca", Kind::Text, "\"platform\"", "\"platform\", \"webpki\" or the path of a PEM file"),
+        Field::new(
+            "proxy",
+            Kind::OneOf(&[Kind::Text, Kind::Bool]),
+            "from the environment",
+            "URL of a proxy; false = none",
+        ),
+        Field::new(
+            "ca",
+            Kind::Text,
+            "\"platform\"",
+            "\"platform\", \"webpki\" or the path of a PEM file",
+        ),
         Field::new("headers", Kind::Map, "", "added to every request"),
         Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
         Field::new("api", Kind::Enum(&["chat"]), "\"chat\"", "the protocol spoken"),
@@ -112,7 +190,9 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
             (_, Value::Null) => drop(base.shift_remove(key)),
-            (Some(Value::Object(old)), Value::Object(new)) if DEEP.contains(&key.as_str()) => merge(old, new),
+            (Some(Value::Object(old)), Value::Object(new)) if DEEP.contains(&key.as_str()) => {
+                merge(old, new)
+            }
             _ => drop(base.insert(key.clone(), value.clone())),
         }
     }
@@ -142,7 +222,9 @@ pub fn settings(options: &Map<String, Value>) -> Result<Settings> {
 fn texts(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Array(items)) => {
+            items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -216,7 +298,10 @@ pub fn network(options: &Map<String, Value>, total: Option<Moment>) -> Network {
             idle: limit("idle_timeout_ms", 60_000.0),
             total,
         },
-        max_response_bytes: options.get("max_response_bytes").and_then(Value::as_u64).unwrap_or(64 << 20),
+        max_response_bytes: options
+            .get("max_response_bytes")
+            .and_then(Value::as_u64)
+            .unwrap_or(64 << 20),
         retry: retry(options),
         flush: limit("flush_ms", 0.0).unwrap_or_default(),
         proxy: proxy(options.get("proxy")),
@@ -242,7 +327,8 @@ fn retry(options: &Map<String, Value>) -> Retry {
         Some(Value::Object(given)) => {
             let number = |key: &str| given.get(key).and_then(Value::as_f64);
             retry.max_attempts = number("max_attempts").map_or(retry.max_attempts, |n| n as u32);
-            retry.initial_delay_ms = number("initial_delay_ms").map_or(retry.initial_delay_ms, |n| n as u64);
+            retry.initial_delay_ms =
+                number("initial_delay_ms").map_or(retry.initial_delay_ms, |n| n as u64);
             retry.max_delay_ms = number("max_delay_ms").map_or(retry.max_delay_ms, |n| n as u64);
             retry.multiplier = number("multiplier").unwrap_or(retry.multiplier);
             retry.jitter = given.get("jitter").and_then(Value::as_bool).unwrap_or(retry.jitter);
@@ -274,7 +360,10 @@ fn roots(value: Option<&Value>) -> Roots {
 
 fn headers(value: Option<&Value>) -> Vec<(String, String)> {
     let map = value.and_then(Value::as_object);
-    map.into_iter().flatten().map(|(key, value)| (key.clone(), super::wire::text_of(value))).collect()
+    map.into_iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), super::wire::text_of(value)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -303,7 +392,8 @@ mod tests {
     #[test]
     fn every_form_of_structured_output_is_understood() {
         let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
-        let wrapped = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
+        let wrapped =
+            json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
         let short = json!({"a": "string"});
         for given in [schema.clone(), wrapped, short, Value::from(schema.to_string())] {
             let Format::Schema { schema, .. } = format(&given).unwrap() else { panic!("{given}") };

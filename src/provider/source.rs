@@ -52,21 +52,37 @@ impl Going {
 }
 
 impl Source {
-    pub fn new(options: &Map<String, Value>, path: Option<&str>, endpoint: Endpoint, key: Option<Secret>, network: &Network) -> Result<Source> {
+    pub fn new(
+        options: &Map<String, Value>,
+        path: Option<&str>,
+        endpoint: Endpoint,
+        key: Option<Secret>,
+        network: &Network,
+    ) -> Result<Source> {
         match path {
             Some(path) => Source::model(path, options, network),
             None => {
                 let mut endpoint = endpoint;
                 endpoint.headers.extend(network.headers.iter().cloned());
-                Ok(Source::Server(Server { wire: &OpenAi, endpoint, key, network: network.clone() }))
+                Ok(Source::Server(Server {
+                    wire: &OpenAi,
+                    endpoint,
+                    key,
+                    network: network.clone(),
+                }))
             }
         }
     }
 
     #[cfg(feature = "local")]
     fn model(path: &str, options: &Map<String, Value>, network: &Network) -> Result<Source> {
-        let count = |key: &str| options.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-        let run = super::local::Options { context: count("context_length"), threads: count("threads").unwrap_or(1) };
+        let count = |key: &str| {
+            options.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
+        };
+        let run = super::local::Options {
+            context: count("context_length"),
+            threads: count("threads").unwrap_or(1),
+        };
         Ok(Source::Model(super::local::open(path.as_ref(), run)?, network.limits))
     }
 
@@ -80,13 +96,20 @@ impl Source {
     }
 
     /// Sends a chat request, or without one asks for the list of models.
-    pub fn start(&self, runtime: &Runtime, request: Option<&Request>, inbox: Shared, waker: Waker) -> Result<Going> {
+    pub fn start(
+        &self,
+        runtime: &Runtime,
+        request: Option<&Request>,
+        inbox: Shared,
+        waker: Waker,
+    ) -> Result<Going> {
         match self {
             Source::Server(server) => server.start(runtime, request, inbox, waker),
             #[cfg(feature = "local")]
             Source::Model(model, limits) => {
                 let request = request.cloned().unwrap_or_default();
-                let task = super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
+                let task =
+                    super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
                 let clock = runtime.clock.clone();
                 Ok(Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))))
             }
@@ -97,14 +120,26 @@ impl Source {
 /// The error for `model_path` in a module without an engine.
 #[cfg(not(feature = "local"))]
 pub fn no_engine() -> Error {
-    Error::unsupported("model_path: this zigllms was built without the cargo feature \"local\" (the embedded engine)")
+    Error::unsupported(
+        "model_path: this zigllms was built without the cargo feature \"local\" (the embedded engine)",
+    )
 }
 
 impl Server {
-    fn start(&self, runtime: &Runtime, request: Option<&Request>, inbox: Shared, waker: Waker) -> Result<Going> {
+    fn start(
+        &self,
+        runtime: &Runtime,
+        request: Option<&Request>,
+        inbox: Shared,
+        waker: Waker,
+    ) -> Result<Going> {
         let (outgoing, decoder) = match request {
-            Some(request) => (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request.stream)),
-            None => (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>),
+            Some(request) => {
+                (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request.stream))
+            }
+            None => {
+                (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
+            }
         };
         let body = Body {
             inbox,
@@ -195,7 +230,10 @@ pub fn models_of_file(_: &str) -> Result<Vec<super::wire::Model>> {
 /// Whether a model file can be used as it is configured; it is opened at the first question.
 pub fn check_model_path(row: &super::catalog::Row, _path: &str) -> Result<()> {
     if row.name != "local" {
-        return Err(Error::invalid(format!("config.model_path: expected type \"local\", got {:?}", row.name)));
+        return Err(Error::invalid(format!(
+            "config.model_path: expected type \"local\", got {:?}",
+            row.name
+        )));
     }
     #[cfg(not(feature = "local"))]
     return Err(no_engine());

@@ -24,8 +24,9 @@ pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
 
 fn read(content: &str, format: &Format) -> Result<Value, Error> {
     let mut tape = Tape::default();
-    let not_json =
-        |e: Error| Error::new(Code::ValidationFailed, format!("the answer is not JSON: {}", e.message()));
+    let not_json = |e: Error| {
+        Error::new(Code::ValidationFailed, format!("the answer is not JSON: {}", e.message()))
+    };
     let at = text::parse(unfenced(content).as_bytes(), &mut tape).map_err(not_json)?;
     let mut value = tape.at(at).map(Ref::to_value).unwrap_or_default();
     if let Format::Schema { schema, .. } = format {
@@ -47,7 +48,9 @@ fn fit(schema: &Value, value: &Value) -> Result<(), Error> {
 /// An answer as one fenced block is common, also from models that were told not to.
 fn unfenced(content: &str) -> &str {
     let text = content.trim();
-    let Some(inner) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else { return text };
+    let Some(inner) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else {
+        return text;
+    };
     inner.split_once('\n').map_or(inner, |(_, body)| body).trim()
 }
 
@@ -56,7 +59,10 @@ pub fn misfit(violations: &[crate::schema::Violation]) -> Error {
     let first = violations.first().map_or(String::new(), |v| v.to_string());
     let more = violations.len().saturating_sub(1);
     let rest = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-    let errors: Vec<Value> = violations.iter().map(|v| json!({ "path": v.path, "message": v.message, "keyword": v.keyword })).collect();
+    let errors: Vec<Value> = violations
+        .iter()
+        .map(|v| json!({ "path": v.path, "message": v.message, "keyword": v.keyword }))
+        .collect();
     Error::new(Code::ValidationFailed, format!("the value does not fit the schema: {first}{rest}"))
         .with(|f| f.details = Some(json!({ "errors": errors })))
 }

@@ -113,7 +113,10 @@ impl Tool {
 
     /// JSON Schema of the input.
     pub fn parameters(&self) -> Value {
-        self.parameters.as_deref().cloned().unwrap_or_else(|| json!({ "type": "object", "properties": {} }))
+        self.parameters
+            .as_deref()
+            .cloned()
+            .unwrap_or_else(|| json!({ "type": "object", "properties": {} }))
     }
 
     /// Compiled at the first use: idle tools stay small.
@@ -135,7 +138,11 @@ impl Tool {
     }
 
     pub fn spec(&self) -> ToolSpec {
-        ToolSpec { name: self.name.clone(), description: self.description.clone(), parameters: self.parameters() }
+        ToolSpec {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            parameters: self.parameters(),
+        }
     }
 
     pub fn number(&self, key: &str) -> Option<f64> {
@@ -201,7 +208,9 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     let got = if name.is_empty() { "nothing".to_owned() } else { quoted(name) };
-    Err(Error::invalid(format!("definition.name: expected 1 to 64 letters, digits, _ or -, got {got}")))
+    Err(Error::invalid(format!(
+        "definition.name: expected 1 to 64 letters, digits, _ or -, got {got}"
+    )))
 }
 
 /// A checked schema; one that says nothing is none. Keys are sorted, so that requests are equal
@@ -214,13 +223,16 @@ fn schema(value: Option<Value>, field: &str) -> Result<Option<Value>> {
     if value == json!({ "type": "object", "properties": {} }) {
         return Ok(None);
     }
-    let prefixed = |e: Error| if e.code() == Code::ValidationFailed { e.at(&format!("definition.{field}")) } else { e };
+    let prefixed = |e: Error| {
+        if e.code() == Code::ValidationFailed { e.at(&format!("definition.{field}")) } else { e }
+    };
     Schema::compile(&value).map_err(prefixed)?;
     Ok(Some(value))
 }
 
 fn from_text(value: Value, field: &str) -> Result<Value> {
     let Value::String(text) = &value else { return Ok(value) };
-    serde_json::from_str(text)
-        .map_err(|e| Error::new(Code::ValidationFailed, format!("definition.{field}: not JSON: {e}")))
+    serde_json::from_str(text).map_err(|e| {
+        Error::new(Code::ValidationFailed, format!("definition.{field}: not JSON: {e}"))
+    })
 }

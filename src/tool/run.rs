@@ -12,7 +12,9 @@ use crate::provider::answer::without_nulls;
 use crate::provider::structured::misfit;
 use crate::runtime::Runtime;
 use crate::schema::{Missing, Schema, Step as PathStep};
-use crate::step::{Call, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped};
+use crate::step::{
+    Call, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+};
 use crate::value::{Data, Key, Patch, Record, Ref, Slot, Tape, json};
 
 /// A tool's input that passed its schema.
@@ -20,8 +22,15 @@ pub struct Input(Data);
 
 impl Input {
     /// From Lua: the very table the caller passed, with defaults added to a copy of its spine.
-    pub fn from_lua(tool: &Tool, checks: bool, value: Option<Ref<'_>>, slot: Option<Slot>) -> Result<Input> {
-        let Some(slot) = slot else { return Input::checked(tool, checks, Value::Object(Map::new())) };
+    pub fn from_lua(
+        tool: &Tool,
+        checks: bool,
+        value: Option<Ref<'_>>,
+        slot: Option<Slot>,
+    ) -> Result<Input> {
+        let Some(slot) = slot else {
+            return Input::checked(tool, checks, Value::Object(Map::new()));
+        };
         let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
             let parsed = serde_json::from_str(text).map_err(|e| not_json(&e.to_string()))?;
@@ -71,7 +80,11 @@ fn no_object(value: &Value) -> Error {
 /// Defaults that a Lua value lacks, after it passed the check that they are part of.
 fn patches(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Vec<Patch>> {
     if tool.parameters.is_none() {
-        return if value.is_object() || !checks { Ok(Vec::new()) } else { Err(no_object(&value.to_value())) };
+        return if value.is_object() || !checks {
+            Ok(Vec::new())
+        } else {
+            Err(no_object(&value.to_value()))
+        };
     }
     let schema = tool.schema()?;
     let missing = schema.missing_defaults(value);
@@ -120,7 +133,8 @@ impl ToolRun {
     /// `info` is what the function learns about its caller.
     pub fn new(tool: Rc<Tool>, id: String, input: Input, info: Record) -> ToolRun {
         let ms = tool.number("timeout_ms").unwrap_or(60_000.0);
-        let limit = (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+        let limit =
+            (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
         ToolRun { tool, id, input: input.0, info, limit, retries, started: None }
     }
@@ -128,7 +142,8 @@ impl ToolRun {
     #[must_use]
     pub fn limit(mut self, ms: Option<f64>) -> ToolRun {
         if let Some(ms) = ms {
-            self.limit = (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+            self.limit =
+                (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
         }
         self
     }
@@ -147,8 +162,11 @@ impl ToolRun {
     fn call(&mut self, runtime: &Runtime) -> Result<Step> {
         let now = runtime.clock.now();
         self.started.get_or_insert(now);
-        let Some(function) = self.tool.execute.clone() else { return Err(declared(&self.tool.name)) };
-        let info = self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str());
+        let Some(function) = self.tool.execute.clone() else {
+            return Err(declared(&self.tool.name));
+        };
+        let info =
+            self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str());
         let limit = self.deadline();
         Ok(Step::Call(Call { function, argument: self.input.clone(), info: Some(info), limit }))
     }
@@ -197,7 +215,8 @@ impl ToolRun {
             return self.call(runtime);
         }
         let message = format!("tool {:?} failed: {}", self.tool.name, raised.text);
-        Err(Error::new(Code::ToolError, message).with(|f| f.cause = Some(Cause::Raised(raised.value))))
+        Err(Error::new(Code::ToolError, message)
+            .with(|f| f.cause = Some(Cause::Raised(raised.value))))
     }
 
     fn timeout(&self) -> Error {
@@ -226,8 +245,13 @@ fn declared(name: &str) -> Error {
 
 fn check_result(schema: &Value, text: &str, is_text: bool) -> Result<()> {
     let mut tape = Tape::default();
-    let at = if is_text { json::put(&Value::from(text), &mut tape) } else { json::parse(text.as_bytes(), &mut tape)? };
-    let told = |e: Error| Error::new(Code::ToolError, format!("result: {}", e.message())).caused_by(e);
+    let at = if is_text {
+        json::put(&Value::from(text), &mut tape)
+    } else {
+        json::parse(text.as_bytes(), &mut tape)?
+    };
+    let told =
+        |e: Error| Error::new(Code::ToolError, format!("result: {}", e.message())).caused_by(e);
     tape.at(at).map_or(Ok(()), |root| fit(&Schema::compile(schema)?, root).map_err(told))
 }
 

@@ -2,7 +2,8 @@
 
 /// Whether the whole of `text` matches. Time grows with the product of the lengths at most.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     // The last star, and where its text ends as tried so far.
     let mut star: Option<(usize, usize)> = None;
@@ -35,7 +36,14 @@ mod tests {
 
     #[test]
     fn stars_and_question_marks() {
-        for (pattern, text) in [("*", ""), ("a*", "a"), ("a*c", "abbc"), ("?b*", "abc"), ("*b*b", "abcb"), ("ä?", "äö")] {
+        for (pattern, text) in [
+            ("*", ""),
+            ("a*", "a"),
+            ("a*c", "abbc"),
+            ("?b*", "abc"),
+            ("*b*b", "abcb"),
+            ("ä?", "äö"),
+        ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("", "a"), ("a?", "a"), ("a*c", "ab"), ("*.x", "x")] {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use crate::agent::{
-    Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool, info, summary, usable,
+    Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool,
+    info, summary, usable,
 };
 use crate::error::{Code, Error, Result};
 use crate::lua::args::{Args, id_of};
@@ -25,7 +26,12 @@ use super::provider::create_from;
 static RUN: Shape = Shape::new(
     "RunOptions",
     &[
-        Field::new("remember", Kind::Bool, "true", "false: neither read nor write the conversation"),
+        Field::new(
+            "remember",
+            Kind::Bool,
+            "true",
+            "false: neither read nor write the conversation",
+        ),
         Field::new("session", Kind::Name, "", "a conversation of its own, by name"),
         Field::new("model", Kind::Text, "the agent's", "the model asked"),
         Field::new("raw", Kind::Bool, "false", "keep the provider's own document"),
@@ -35,7 +41,11 @@ static RUN: Shape = Shape::new(
     &[&BEHAVIOUR, &GENERATION, &LIMITS],
 );
 
-static DESTROY: Shape = Shape::new("AgentDestroy", &[Field::new("keep_memory", Kind::Absent("memory bridge"), "", "")], &[]);
+static DESTROY: Shape = Shape::new(
+    "AgentDestroy",
+    &[Field::new("keep_memory", Kind::Absent("memory bridge"), "", "")],
+    &[],
+);
 
 static RESET: Shape = Shape::new(
     "AgentReset",
@@ -50,7 +60,12 @@ static RESET: Shape = Shape::new(
 static LIST: Shape = Shape::new(
     "AgentFilter",
     &[
-        Field::new("state", Kind::Enum(&["idle", "ready", "running", "completed", "error"]), "", "agents in this state"),
+        Field::new(
+            "state",
+            Kind::Enum(&["idle", "ready", "running", "completed", "error"]),
+            "",
+            "agents in this state",
+        ),
         Field::new("provider", Kind::Text, "", "agents of this provider"),
         Field::new("name", Kind::Text, "", "a name; `*` stands for any text"),
         Field::new("ids", Kind::Bool, "false", "an array of ids instead of tables"),
@@ -65,7 +80,13 @@ pub static BRIDGE: Bridge = Bridge {
     doc: "A model with instructions, tools and a memory of the conversation.",
     constants: &[Constants {
         name: "State",
-        members: &[("IDLE", "idle"), ("READY", "ready"), ("RUNNING", "running"), ("COMPLETED", "completed"), ("ERROR", "error")],
+        members: &[
+            ("IDLE", "idle"),
+            ("READY", "ready"),
+            ("RUNNING", "running"),
+            ("COMPLETED", "completed"),
+            ("ERROR", "error"),
+        ],
     }],
     functions: &[
         Function {
@@ -92,7 +113,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "run",
             params: &[
                 AGENT,
-                Param::new("input", Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Any), Kind::Map])).read(Read::Data),
+                Param::new("input", Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Any), Kind::Map]))
+                    .read(Read::Data),
                 Param::new("options", Kind::Table(&RUN)).optional(),
             ],
             returns: &[("response", "zigllms.Response")],
@@ -102,9 +124,24 @@ pub static BRIDGE: Bridge = Bridge {
                   turn is added to the conversation when the run returns; one that raises adds nothing, and \
                   `err.partial` has what there was. `tostring(response)` is its content. Waits.",
             errors: &[
-                Code::NotFound, Code::InvalidState, Code::ValidationFailed, Code::Auth, Code::RateLimited, Code::Overloaded,
-                Code::ContextLength, Code::ContentFilter, Code::BadRequest, Code::ServerError, Code::Network, Code::BadResponse,
-                Code::Cancelled, Code::Timeout, Code::BudgetExceeded, Code::MaxIterations, Code::CallbackError, Code::ToolError,
+                Code::NotFound,
+                Code::InvalidState,
+                Code::ValidationFailed,
+                Code::Auth,
+                Code::RateLimited,
+                Code::Overloaded,
+                Code::ContextLength,
+                Code::ContentFilter,
+                Code::BadRequest,
+                Code::ServerError,
+                Code::Network,
+                Code::BadResponse,
+                Code::Cancelled,
+                Code::Timeout,
+                Code::BudgetExceeded,
+                Code::MaxIterations,
+                Code::CallbackError,
+                Code::ToolError,
             ],
             effect: Effect::Outside,
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal ok, response = pcall(zigllms.agent.run, id, \"Hello, world!\")",
@@ -231,7 +268,9 @@ fn with_options(runtime: &mut Runtime, mut agent: Agent, options: &Options<'_>) 
 /// The provider a configuration names; an unknown one is refused at once.
 fn provider_of(runtime: &mut Runtime, options: &Options<'_>) -> Result<Option<String>> {
     let Some(value) = options.get("provider") else { return Ok(None) };
-    if let Some(id) = id_of(value).filter(|_| value.get("type").is_none() || value.get("id").is_some()) {
+    if let Some(id) =
+        id_of(value).filter(|_| value.get("type").is_none() || value.get("id").is_some())
+    {
         if runtime.providers.find(&id).is_none() {
             known_kind(&id)?;
         }
@@ -249,11 +288,15 @@ fn known_kind(id: &str) -> Result<()> {
 
 /// Ids and names must exist; definitions become tools of this agent alone.
 fn tools_of(runtime: &Runtime, list: Ref<'_>, path: &str) -> Result<Vec<AgentTool>> {
-    list.items().enumerate().map(|(i, item)| tool_of(runtime, item, &format!("{path}[{}]", i + 1))).collect()
+    list.items()
+        .enumerate()
+        .map(|(i, item)| tool_of(runtime, item, &format!("{path}[{}]", i + 1)))
+        .collect()
 }
 
 fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
-    let registered = id_of(item).filter(|_| item.as_str().is_some() || item.get("execute").is_none());
+    let registered =
+        id_of(item).filter(|_| item.as_str().is_some() || item.get("execute").is_none());
     if let Some(key) = registered {
         find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
         return Ok(AgentTool::Named(key));
@@ -304,7 +347,11 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
 }
 
 /// End of the run: the nearest of the agent's, the provider's and the global limit.
-fn total_of(runtime: &Runtime, provider: &str, options: &Map<String, Value>) -> Option<crate::clock::Moment> {
+fn total_of(
+    runtime: &Runtime,
+    provider: &str,
+    options: &Map<String, Value>,
+) -> Option<crate::clock::Moment> {
     let own = runtime.providers.find(provider).map(|p| p.options.clone()).unwrap_or_default();
     let all = lay([&runtime.config.http, &own, options]);
     total(&all).map(|span| runtime.clock.now().after(span))
@@ -313,7 +360,10 @@ fn total_of(runtime: &Runtime, provider: &str, options: &Map<String, Value>) -> 
 /// The forms an input may have.
 fn input_of(value: Option<Ref<'_>>) -> Result<Vec<Message>> {
     let Some(value) = value else { return Ok(Vec::new()) };
-    if value.as_str().is_some() || value.is_array() && !value.is_empty() || value.get("role").is_some() {
+    if value.as_str().is_some()
+        || value.is_array() && !value.is_empty()
+        || value.get("role").is_some()
+    {
         return messages::parse(&value.to_value(), "input");
     }
     let text = ["message", "content", "messages"].into_iter().find_map(|key| value.get(key));
@@ -356,8 +406,9 @@ fn copy(runtime: &Runtime, number: u64) -> Agent {
 fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
-    let pending: Vec<&str> =
-        agent.conversation("").map_or_else(Vec::new, |c| c.pending.iter().map(|call| call.id.as_str()).collect());
+    let pending: Vec<&str> = agent
+        .conversation("")
+        .map_or_else(Vec::new, |c| c.pending.iter().map(|call| call.id.as_str()).collect());
     let detail = Record::new()
         .set("state", agent.state.name())
         .set("since", agent.since)
@@ -380,7 +431,8 @@ fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &LIST);
-    let (state, provider, name) = (options.word("state"), options.text("provider"), options.text("name"));
+    let (state, provider, name) =
+        (options.word("state"), options.text("provider"), options.text("name"));
     let wanted = |agent: &Agent| {
         state.is_none_or(|s| agent.state.name() == s)
             && provider.as_deref().is_none_or(|p| agent.text("provider").as_deref() == Some(p))

@@ -7,4 +7,5 @@ pub mod module;
 pub mod provider;
 pub mod tool;
 
-pub static BRIDGES: &[&Bridge] = &[&module::BRIDGE, &agent::BRIDGE, &tool::BRIDGE, &provider::BRIDGE];
+pub static BRIDGES: &[&Bridge] =
+    &[&module::BRIDGE, &agent::BRIDGE, &tool::BRIDGE, &provider::BRIDGE];

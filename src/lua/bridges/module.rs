@@ -13,7 +13,11 @@ use crate::value::{Data, Record};
 
 use super::super::instance::Instance;
 
-static METRICS: Shape = Shape::new("MetricsOptions", &[Field::new("reset", Kind::Bool, "false", "start counting anew after reading")], &[]);
+static METRICS: Shape = Shape::new(
+    "MetricsOptions",
+    &[Field::new("reset", Kind::Bool, "false", "start counting anew after reading")],
+    &[],
+);
 
 const FN: Param = Param::new("fn", Kind::Function).read(Read::Options);
 const HANDLE: Kind = Kind::Handle;
@@ -327,15 +331,21 @@ fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
 
 /// `metrics(options?)`: the only function that reads what the dispatcher counts.
 pub fn metrics(instance: &mut Instance, args: &Args<'_>) -> Data {
-    let all: Vec<(&Entry, _)> = ENTRIES.iter().map(|e| (e, *instance.metrics.counters(e.number))).collect();
+    let all: Vec<(&Entry, _)> =
+        ENTRIES.iter().map(|e| (e, *instance.metrics.counters(e.number))).collect();
     let calls: u64 = all.iter().map(|(_, c)| c.calls).sum();
     let errors: u64 = all.iter().map(|(_, c)| c.errors).sum();
     let ms: f64 = all.iter().map(|(_, c)| c.total_ms).sum();
     let mut bridges = json!({});
     for (entry, counters) in all.iter().filter(|(_, c)| c.calls > 0) {
-        let bridge = &mut bridges[if entry.bridge.name.is_empty() { "zigllms" } else { entry.bridge.name }];
+        let bridge =
+            &mut bridges[if entry.bridge.name.is_empty() { "zigllms" } else { entry.bridge.name }];
         bridge["functions"][entry.function.name] = counters.to_json();
-        for (key, value) in [("calls", counters.calls as f64), ("errors", counters.errors as f64), ("total_time_ms", counters.total_ms)] {
+        for (key, value) in [
+            ("calls", counters.calls as f64),
+            ("errors", counters.errors as f64),
+            ("total_time_ms", counters.total_ms),
+        ] {
             bridge[key] = json!(bridge[key].as_f64().unwrap_or(0.0) + value);
         }
     }

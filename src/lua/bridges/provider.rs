@@ -21,10 +21,20 @@ static CHAT: Shape = Shape::new(
     "ChatOptions",
     &[
         Field::new("messages", Kind::Any, "", "with one table as the only argument: the messages"),
-        Field::new("provider", Kind::OneOf(&[Kind::Text, Kind::Table(&CONFIG)]), "`default_provider`", "id, name or type"),
+        Field::new(
+            "provider",
+            Kind::OneOf(&[Kind::Text, Kind::Table(&CONFIG)]),
+            "`default_provider`",
+            "id, name or type",
+        ),
         Field::new("model", Kind::Text, "the provider's", "the model asked"),
         Field::new("system", Kind::Text, "", "a system message put first"),
-        Field::new("tools", Kind::List(&TOOL), "none", "ids, names, definitions or JSON Schemas; they are not executed here"),
+        Field::new(
+            "tools",
+            Kind::List(&TOOL),
+            "none",
+            "ids, names, definitions or JSON Schemas; they are not executed here",
+        ),
         Field::new("raw", Kind::Bool, "false", "keep the provider's own document"),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
         STREAM,
@@ -37,12 +47,16 @@ const TOOL: Kind = Kind::OneOf(&[Kind::Text, Kind::Map]);
 
 static MODELS: Shape = Shape::new(
     "ModelsOptions",
-    &[Field::new("refresh", Kind::Bool, "false", "ask again instead of answering from memory"), ASYNC],
+    &[
+        Field::new("refresh", Kind::Bool, "false", "ask again instead of answering from memory"),
+        ASYNC,
+    ],
     &[&LIMITS],
 );
 
 const PROVIDER: Param = Param::new("provider_id", Kind::Id("a provider"));
-const MESSAGES: Param = Param::new("messages", Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Any), Kind::Map]));
+const MESSAGES: Param =
+    Param::new("messages", Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Any), Kind::Map]));
 const ANSWERS: &[Code] = &[
     Code::NotFound,
     Code::Auth,
@@ -65,8 +79,24 @@ pub static BRIDGE: Bridge = Bridge {
     name: "provider",
     doc: "Language models: servers that speak the OpenAI protocol, and GGUF files that the module runs itself.",
     constants: &[
-        Constants { name: "Type", members: &[("OPENAI", "openai"), ("ANTHROPIC", "anthropic"), ("COHERE", "cohere"), ("LOCAL", "local")] },
-        Constants { name: "Status", members: &[("ACTIVE", "active"), ("INACTIVE", "inactive"), ("ERROR", "error"), ("INITIALIZING", "initializing")] },
+        Constants {
+            name: "Type",
+            members: &[
+                ("OPENAI", "openai"),
+                ("ANTHROPIC", "anthropic"),
+                ("COHERE", "cohere"),
+                ("LOCAL", "local"),
+            ],
+        },
+        Constants {
+            name: "Status",
+            members: &[
+                ("ACTIVE", "active"),
+                ("INACTIVE", "inactive"),
+                ("ERROR", "error"),
+                ("INITIALIZING", "initializing"),
+            ],
+        },
     ],
     functions: &[
         Function {
@@ -86,7 +116,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "stream",
             params: &[
                 MESSAGES,
-                Param::new("callback", Kind::OneOf(&[Kind::Function, Kind::Table(&CHAT)])).optional(),
+                Param::new("callback", Kind::OneOf(&[Kind::Function, Kind::Table(&CHAT)]))
+                    .optional(),
                 Param::new("options", Kind::Table(&CHAT)).optional(),
             ],
             returns: &[("response", "zigllms.Response")],
@@ -191,7 +222,13 @@ fn options_of<'t>(args: &Args<'t>, at: usize) -> Options<'t> {
     }
 }
 
-fn ask(runtime: &mut Runtime, args: &Args<'_>, options: &Options<'_>, face: Face, sink: Option<Slot>) -> Result<Start> {
+fn ask(
+    runtime: &mut Runtime,
+    args: &Args<'_>,
+    options: &Options<'_>,
+    face: Face,
+    sink: Option<Slot>,
+) -> Result<Start> {
     let provider = provider_of(runtime, options)?;
     let request = Request {
         model: options.text("model").unwrap_or_default(),
@@ -202,13 +239,24 @@ fn ask(runtime: &mut Runtime, args: &Args<'_>, options: &Options<'_>, face: Face
     let mut map = options.to_map();
     map.retain(|key, _| key != "messages");
     let total = total_of(runtime, &provider, &map);
-    let ask = Ask { provider, request, options: map, follow: follows(face, sink.as_ref()), iteration: None, strict: true };
+    let ask = Ask {
+        provider,
+        request,
+        options: map,
+        follow: follows(face, sink.as_ref()),
+        iteration: None,
+        strict: true,
+    };
     let exchange = Exchange::new(runtime, ask, total)?;
     Ok(Start { operation: exchange.operation(total), face, sink })
 }
 
 /// End of the whole call.
-fn total_of(runtime: &mut Runtime, provider: &str, call: &serde_json::Map<String, serde_json::Value>) -> Option<crate::clock::Moment> {
+fn total_of(
+    runtime: &mut Runtime,
+    provider: &str,
+    call: &serde_json::Map<String, serde_json::Value>,
+) -> Option<crate::clock::Moment> {
     let own = runtime.providers.find(provider).map(|p| p.options.clone()).unwrap_or_default();
     let all = crate::provider::options::lay([&runtime.config.http, &own, call]);
     total(&all).map(|span| runtime.clock.now().after(span))
@@ -248,7 +296,8 @@ fn tools(runtime: &Runtime, options: &Options<'_>) -> Result<Vec<ToolSpec>> {
 fn tool(runtime: &Runtime, item: Ref<'_>, i: usize) -> Result<ToolSpec> {
     let path = format!("options.tools[{}]", i + 1);
     if let Some(key) = id_of(item) {
-        let found = find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key).at(&path))?;
+        let found = find_tool(&runtime.tools, &key)?
+            .ok_or_else(|| Error::not_found("tool", &key).at(&path))?;
         return Ok(found.tool.spec());
     }
     let inner = item.get("function").filter(|f| f.is_object()).unwrap_or(item);
@@ -265,7 +314,9 @@ fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 pub fn create_from(runtime: &mut Runtime, options: &Options<'_>) -> Result<String> {
     let Some(kind) = options.text("type") else {
-        return Err(Error::invalid("config.type: expected a provider type such as \"openai\", got nil"));
+        return Err(Error::invalid(
+            "config.type: expected a provider type such as \"openai\", got nil",
+        ));
     };
     let row = catalog::require(&kind)?;
     if let Some(path) = options.text("model_path") {
@@ -310,4 +361,3 @@ fn get_models(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let list = ModelList::new(runtime, &provider, &map, total)?;
     Ok(Start { operation: list.operation(total), face: face(&options), sink: None })
 }
-

@@ -18,8 +18,18 @@ use super::super::filters::{LIST, Wanted};
 static EXECUTE: Shape = Shape::new(
     "ToolOptions",
     &[
-        Field::new("timeout_ms", Kind::Number(0.0, 1e12), "the tool's", "limit of this call; 0 = none"),
-        Field::new("retries", Kind::Int(0, 100), "the tool's max_retries", "further calls after one that raised"),
+        Field::new(
+            "timeout_ms",
+            Kind::Number(0.0, 1e12),
+            "the tool's",
+            "limit of this call; 0 = none",
+        ),
+        Field::new(
+            "retries",
+            Kind::Int(0, 100),
+            "the tool's max_retries",
+            "further calls after one that raised",
+        ),
         Field::new("validate", Kind::Bool, "the tool's", "check the input"),
         Field::new("context", Kind::Map, "", "added to the `ctx` of the function"),
         Field::new("mode", Kind::Enum(&["direct"]), "the tool's", "how it runs"),
@@ -35,8 +45,14 @@ pub static BRIDGE: Bridge = Bridge {
     name: "tool",
     doc: "Functions that models may call: a name, a JSON Schema of the input, and a Lua function.",
     constants: &[
-        Constants { name: "ExecutionMode", members: &[("DIRECT", "direct"), ("SANDBOXED", "sandboxed"), ("ASYNC", "async")] },
-        Constants { name: "Category", members: &[("FILE", "file"), ("HTTP", "http"), ("SYSTEM", "system"), ("DATA", "data")] },
+        Constants {
+            name: "ExecutionMode",
+            members: &[("DIRECT", "direct"), ("SANDBOXED", "sandboxed"), ("ASYNC", "async")],
+        },
+        Constants {
+            name: "Category",
+            members: &[("FILE", "file"), ("HTTP", "http"), ("SYSTEM", "system"), ("DATA", "data")],
+        },
     ],
     functions: &[
         Function {
@@ -72,7 +88,14 @@ pub static BRIDGE: Bridge = Bridge {
             doc: "Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, \
                   calls the function, and returns its first value as it is. A JSON string is parsed if the tool takes \
                   an object. Waits.",
-            errors: &[Code::NotFound, Code::ValidationFailed, Code::ToolError, Code::Timeout, Code::Cancelled, Code::Unsupported],
+            errors: &[
+                Code::NotFound,
+                Code::ValidationFailed,
+                Code::ToolError,
+                Code::Timeout,
+                Code::Cancelled,
+                Code::Unsupported,
+            ],
             effect: Effect::Outside,
             example: "zigllms.tool.register{ name = \"greet\", execute = function(input) return \"hello \" .. input.who end }\n\
                       assert(zigllms.tool.execute(\"greet\", { who = \"Lua\" }) == \"hello Lua\")",
@@ -114,9 +137,14 @@ pub static BRIDGE: Bridge = Bridge {
 fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &DEFINITION);
     let tool = Rc::new(Tool::define(&options, runtime.clock.unix())?);
-    if let Some(old) = runtime.tools.find(&tool.name)?.filter(|n| runtime.tools.get(*n).is_some_and(|t| t.name == tool.name)) {
+    if let Some(old) = runtime
+        .tools
+        .find(&tool.name)?
+        .filter(|n| runtime.tools.get(*n).is_some_and(|t| t.name == tool.name))
+    {
         if options.bool("replace") != Some(true) {
-            let message = format!("a tool named {:?} exists: use replace=true to overwrite it", tool.name);
+            let message =
+                format!("a tool named {:?} exists: use replace=true to overwrite it", tool.name);
             return Err(Error::new(Code::AlreadyExists, message));
         }
         runtime.tools.remove(old);

@@ -17,13 +17,14 @@ end
 
 local agent = zigllms.agent.create({
   provider = { type = "local", model_path = path },
-  system_prompt = "You are a friendly guide. Answer in two short sentences.",
+  system_prompt = "You are a helpful assistant.",
   temperature = 0,
-  max_tokens = 150,
+  max_tokens = 80,
 })
 
 -- 1. Words, as they come. The first question also loads the model.
-local answer = zigllms.agent.run(agent, "What is the capital of France known for?", {
+local answer = zigllms.agent.run(agent, "Why is the sky blue?", {
+  stop = "\n",
   stream = function(chunk)
     io.write(chunk.content)
     io.flush()
@@ -33,16 +34,13 @@ print()
 report(answer)
 
 -- 2. An object: the schema leaves the model no other way to answer.
-local text = { type = "string", maxLength = 40 }
-local typed = zigllms.agent.run(agent, "Describe that city as JSON.", {
+local name = { type = "string", minLength = 3, maxLength = 15 }
+local typed = zigllms.agent.run(agent, "Name three fruits.", {
+  remember = false,
   schema = {
     type = "object",
-    properties = {
-      name = text,
-      country = text,
-      sights = { type = "array", items = text, maxItems = 3 },
-    },
-    required = { "name", "country", "sights" },
+    properties = { fruits = { type = "array", items = name, minItems = 3, maxItems = 3 } },
+    required = { "fruits" },
   },
 })
 print(typed.content)
@@ -50,10 +48,11 @@ report(typed)
 
 -- 3. A tool: a Lua function whose input is checked.
 zigllms.tool.register({
-  name = "postcard",
-  parameters = { type = "object", required = { "name", "country" } },
-  execute = function(city)
-    return ("Greetings from %s in %s!"):format(city.name, city.country)
+  name = "shopping_list",
+  parameters = { type = "object", required = { "fruits" } },
+  execute = function(input)
+    table.sort(input.fruits)
+    return #input.fruits .. " things to buy: " .. table.concat(input.fruits, ", ")
   end,
 })
-print(zigllms.tool.execute("postcard", typed.parsed))
+print(zigllms.tool.execute("shopping_list", typed.parsed))

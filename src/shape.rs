@@ -32,6 +32,8 @@ pub enum Kind {
     List(&'static Kind),
     /// A string of a fixed set, in any case.
     Enum(&'static [&'static str]),
+    /// As `Enum`; the second list is what this version does not have yet.
+    Choice(&'static [&'static str], &'static [&'static str]),
     /// An id, a unique name, or a table with an `id`. The word says of what.
     Id(&'static str),
     /// A handle of a call that waits.
@@ -145,6 +147,9 @@ impl Check {
             Kind::List(item) if value.is_array() => self.list(value, item, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
             Kind::Absent(what) => Err(absent(path, what)),
+            Kind::Choice(_, later) if value.as_str().is_some_and(|s| is_one(s, later)) => {
+                Err(absent(path, &quoted(&value.to_text())))
+            }
             Kind::Any => plain_data(value, path),
             Kind::Map if value.is_object() => plain_data(value, path),
             simple if simple.admits(value) => Ok(()),
@@ -192,7 +197,9 @@ impl Kind {
             Kind::Int(low, high) => integer(value).is_some_and(|n| n >= *low && n <= *high),
             Kind::Function => value.kind() == Tag::Function,
             Kind::Map | Kind::Open => value.is_object(),
-            Kind::Enum(names) => value.as_str().is_some_and(|s| is_one(s, names)),
+            Kind::Enum(names) | Kind::Choice(names, _) => {
+                value.as_str().is_some_and(|s| is_one(s, names))
+            }
             Kind::Id(_) => is_id(value),
             Kind::Handle => value.kind() == Tag::Opaque,
             Kind::Table(_) | Kind::List(_) | Kind::OneOf(_) | Kind::Absent(_) => false,
@@ -222,7 +229,7 @@ impl Kind {
             Kind::Function => "a function".into(),
             Kind::Table(_) | Kind::Map | Kind::Open => "a table".into(),
             Kind::List(item) => format!("an array ({} each)", item.describe()),
-            Kind::Enum(names) => format!("one of {}", listed(names)),
+            Kind::Enum(names) | Kind::Choice(names, _) => format!("one of {}", listed(names)),
             Kind::Id(what) => format!("the id or name of {what}"),
             Kind::Handle => "a handle".into(),
             Kind::OneOf(kinds) => alternatives(kinds),
@@ -242,7 +249,7 @@ impl Kind {
             Kind::Table(shape) => format!("zigllms.{}", shape.name),
             Kind::Map | Kind::Open => "table".into(),
             Kind::List(item) => format!("({})[]", item.annotation()),
-            Kind::Enum(names) => {
+            Kind::Enum(names) | Kind::Choice(names, _) => {
                 names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|")
             }
             Kind::Handle => "zigllms.Handle".into(),
@@ -427,7 +434,7 @@ impl<'t> Options<'t> {
 
 fn words(kind: &Kind) -> Vec<&'static str> {
     match kind {
-        Kind::Enum(names) => names.to_vec(),
+        Kind::Enum(names) | Kind::Choice(names, _) => names.to_vec(),
         Kind::OneOf(kinds) => kinds.iter().flat_map(words).collect(),
         _ => Vec::new(),
     }

@@ -41,7 +41,12 @@ static BUDGET: Shape = Shape::new(
 static MEMORY: Shape = Shape::new(
     "AgentMemory",
     &[
-        Field::new("type", Kind::Enum(&["short_term"]), "\"short_term\"", "kept in this process"),
+        Field::new(
+            "type",
+            Kind::Choice(&["short_term"], &["persistent"]),
+            "\"short_term\"",
+            "kept in this process",
+        ),
         Field::new("max_messages", Kind::Int(1, 1_000_000), "100", "newest messages that are sent"),
         Field::new("max_tokens", Kind::Int(1, i64::MAX), "", "the same in tokens (bytes / 4)"),
     ],

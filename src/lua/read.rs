@@ -17,8 +17,9 @@ use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
 use super::stack;
 
-/// Stack slots one level of a table needs: key, value, metatable and its field.
-const SLOTS_PER_LEVEL: c_int = 4;
+/// Stack slots one level of a table needs: key, value, metatable and its field, and what looking
+/// up foreign marks pushes.
+const SLOTS_PER_LEVEL: c_int = 8;
 
 /// Values one call may bring. A table that is shared many times over unfolds at every use, so a
 /// small one can stand for more than there is memory.
@@ -50,7 +51,7 @@ pub enum Segment {
 ///
 /// # Safety
 /// `l` is the running state, its arguments are at 1..; `instance` and `frame` are alive and not
-/// borrowed. Uses up to `MAX_DEPTH * SLOTS_PER_LEVEL` stack slots, which it checks.
+/// borrowed. Every level checks the stack slots it uses.
 pub unsafe fn arguments(
     l: *mut lua_State,
     instance: *mut Instance,
@@ -59,7 +60,7 @@ pub unsafe fn arguments(
     frame: *mut Frame,
 ) {
     unsafe {
-        if ffi::lua_checkstack(l, MAX_DEPTH as c_int * SLOTS_PER_LEVEL) == 0 {
+        if ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
             return fail(frame, "arguments", Problem::StackOverflow);
         }
         let top = ffi::lua_gettop(l);
@@ -136,7 +137,7 @@ pub unsafe fn value(
     frame: *mut Frame,
 ) {
     unsafe {
-        if ffi::lua_checkstack(l, MAX_DEPTH as c_int * SLOTS_PER_LEVEL) == 0 {
+        if ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
             return fail(frame, what, Problem::StackOverflow);
         }
         let mut reader = Reader { l, instance, frame, by_reference: false };
@@ -213,6 +214,9 @@ impl Reader {
             }
             if (*self.frame).visiting.len() >= MAX_DEPTH {
                 return Err(Problem::TooDeep);
+            }
+            if ffi::lua_checkstack(self.l, SLOTS_PER_LEVEL) == 0 {
+                return Err(Problem::StackOverflow);
             }
             (*self.frame).visiting.push(address);
             self.table_at(index)?;

@@ -125,7 +125,10 @@ pub static CONFIG: Shape = Shape::new(
     &[
         Field::new(
             "type",
-            Kind::Enum(&["openai", "anthropic", "cohere", "local", "ollama"]),
+            Kind::Choice(
+                &["openai", "anthropic", "cohere", "local", "ollama"],
+                &["groq", "openrouter", "xai", "gemini", "mistral", "deepseek", "azure", "mock"],
+            ),
             "required",
             "a `provider.Type`",
         )
@@ -169,7 +172,12 @@ pub static CONFIG: Shape = Shape::new(
         ),
         Field::new("headers", Kind::Map, "", "added to every request"),
         Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
-        Field::new("api", Kind::Enum(&["chat"]), "\"chat\"", "the protocol spoken"),
+        Field::new(
+            "api",
+            Kind::Choice(&["chat"], &["responses", "ollama"]),
+            "\"chat\"",
+            "the protocol spoken",
+        ),
         Field::new("prices", Kind::Absent("price list"), "", ""),
         Field::new("fallback", Kind::Absent("fallback"), "", ""),
         Field::new("api_version", Kind::Absent("versioned endpoint"), "", ""),

@@ -32,7 +32,12 @@ static EXECUTE: Shape = Shape::new(
         ),
         Field::new("validate", Kind::Bool, "the tool's", "check the input"),
         Field::new("context", Kind::Map, "", "added to the `ctx` of the function"),
-        Field::new("mode", Kind::Enum(&["direct"]), "the tool's", "how it runs"),
+        Field::new(
+            "mode",
+            Kind::Choice(&["direct"], &["async", "sandboxed"]),
+            "the tool's",
+            "how it runs",
+        ),
         Field::new("cache", Kind::Absent("tool cache"), "", ""),
         ASYNC,
     ],

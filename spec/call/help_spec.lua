@@ -1,0 +1,221 @@
+-- What the module tells of itself: help, modules, info, config.
+local raised = require("spec.support.raised")
+local zigllms = require("zigllms")
+
+-- Calls visit(bridge or "", name, function) for all functions.
+local function each_function(visit)
+  for name, member in pairs(zigllms) do
+    if type(member) == "function" then
+      visit("", name, member)
+    end
+  end
+  for _, bridge in ipairs(zigllms.modules()) do
+    for name, member in pairs(zigllms[bridge]) do
+      if type(member) == "function" then
+        visit(bridge, name, member)
+      end
+    end
+  end
+end
+
+local function topic(bridge, name)
+  return bridge == "" and name or bridge .. "." .. name
+end
+
+describe("help", function()
+  it("opens with what people want to do", function()
+    local text = zigllms.help()
+    for _, task in ipairs({ "ask", "stream", "agent", "typed", "many", "remember" }) do
+      assert.truthy(text:find("\n" .. task .. " ", 1, true), task)
+    end
+    for _, name in ipairs(zigllms.modules()) do
+      assert.truthy(text:find("\n" .. name .. ": ", 1, true), name)
+    end
+    assert.equal(text, zigllms.help(nil))
+    assert.equal(text, zigllms.help(zigllms.null))
+  end)
+
+  it("knows every bridge and lists its functions", function()
+    for _, name in ipairs(zigllms.modules()) do
+      local text = zigllms.help(name)
+      for member, fn in pairs(zigllms[name]) do
+        if type(fn) == "function" then
+          assert.truthy(text:find("\n  " .. member .. "(", 1, true), name .. "." .. member)
+        else
+          assert.truthy(text:find(name .. "." .. member .. ":", 1, true), name .. "." .. member)
+        end
+      end
+    end
+  end)
+
+  it("knows every function: signature, description, arguments, errors, example", function()
+    each_function(function(bridge, name)
+      local text = zigllms.help(topic(bridge, name))
+      local signature = text:match("^[^\n]+")
+      assert.truthy(signature:find("zigllms." .. topic(bridge, name) .. "(", 1, true), signature)
+      for param in signature:match("%b()"):gmatch("[%w_]+") do
+        assert.truthy(
+          text:find("\n" .. param .. ": ", 1, true),
+          topic(bridge, name) .. ": " .. param
+        )
+      end
+      assert.truthy(text:find("\nExample:\n", 1, true), topic(bridge, name))
+      assert.is_true(#text > 100, topic(bridge, name))
+    end)
+  end)
+
+  it("tells options with their types and defaults", function()
+    local text = zigllms.help("agent.run")
+    assert.truthy(text:find("temperature +a number from 0 to 2"))
+    assert.truthy(text:find("max_iterations[^\n]*%[10%]"))
+    assert.truthy(text:find("Errors: [^\n]*not_found"))
+  end)
+
+  it("has examples that compile", function()
+    local compile = loadstring or load -- luacheck: ignore
+    each_function(function(bridge, name)
+      local example = zigllms.help(topic(bridge, name)):match("\nExample:\n(.*)$")
+      local chunk, err = compile(example)
+      assert.truthy(chunk, topic(bridge, name) .. ": " .. tostring(err))
+    end)
+  end)
+
+  it("has examples that run", function()
+    local compile = loadstring or load -- luacheck: ignore
+    local mine = zigllms.new()
+    local setenv = setfenv -- luacheck: ignore
+    local quiet = setmetatable({ zigllms = mine, print = function() end }, { __index = _G })
+    each_function(function(bridge, name)
+      local example = zigllms.help(topic(bridge, name)):match("\nExample:\n(.*)$")
+      local chunk
+      if setenv then
+        chunk = setenv(compile(example), quiet)
+      else
+        chunk = load(example, "example", "t", quiet)
+      end
+      local ok, err = pcall(chunk)
+      assert(ok, topic(bridge, name) .. ": " .. tostring(err))
+    end)
+  end)
+
+  it("does not know everything", function()
+    local err = raised("not_found", zigllms.help, "agent.rum")
+    assert.truthy(err.message:find("agent.rum", 1, true))
+    raised("not_found", zigllms.help, "")
+    raised("invalid_argument", zigllms.help, 5)
+  end)
+end)
+
+describe("the module tells", function()
+  it("its bridges in order", function()
+    local order = {
+      "agent",
+      "tool",
+      "workflow",
+      "provider",
+      "event",
+      "test",
+      "schema",
+      "memory",
+      "hook",
+      "output",
+    }
+    local at = {}
+    for i, name in ipairs(order) do
+      at[name] = i
+    end
+    local last = 0
+    for _, name in ipairs(zigllms.modules()) do
+      assert.is_table(zigllms[name])
+      assert.is_true(at[name] > last, name .. " is out of order")
+      last = at[name]
+    end
+  end)
+
+  it("its version, engine and features", function()
+    local info = zigllms.info()
+    assert.equal(zigllms.version, info.version)
+    assert.truthy(info.version:match("^%d+%.%d+%.%d+$"))
+    assert.equal("zigllms", info.library)
+    assert.equal(jit and jit.version or _VERSION, info.lua_version)
+    assert.is_boolean(info.features["local"])
+    assert.is_string(info.platform)
+    assert.is_true(tonumber(info.build_time) > 1.7e9)
+    assert.is_nil(zigllms.description:find("\n", 1, true))
+    assert.truthy(zigllms._VERSION:find(info.version, 1, true))
+  end)
+
+  it("in fresh tables", function()
+    zigllms.info().version = "changed"
+    zigllms.modules()[1] = "changed"
+    assert.equal(zigllms.version, zigllms.info().version)
+    assert.equal("agent", zigllms.modules()[1])
+  end)
+end)
+
+describe("configure", function()
+  local mine
+
+  before_each(function()
+    mine = zigllms.new()
+  end)
+
+  it("merges per key, tables deeply, and null restores the default", function()
+    assert.is_true(mine.configure({ http = { timeout_ms = 1000 } }))
+    mine.configure({ http = { idle_timeout_ms = 2000 }, default_provider = "local" })
+    local config = mine.config()
+    assert.equal(1000, config.http.timeout_ms)
+    assert.equal(2000, config.http.idle_timeout_ms)
+    assert.equal("local", config.default_provider)
+    mine.configure({ http = { timeout_ms = mine.null }, default_provider = mine.null })
+    config = mine.config()
+    assert.is_nil(config.http.timeout_ms)
+    assert.equal(2000, config.http.idle_timeout_ms)
+    assert.not_equal("local", config.default_provider)
+  end)
+
+  it("changes nothing with a bad value", function()
+    raised("invalid_argument", mine.configure, { default_provider = "local", strict = "very" })
+    raised(
+      "invalid_argument",
+      mine.configure,
+      { default_provider = "local", http = { timeout_ms = -1 } }
+    )
+    assert.not_equal("local", mine.config().default_provider)
+  end)
+
+  it("shows copies", function()
+    mine.config().strict = "changed"
+    assert.is_true(mine.config().strict)
+  end)
+
+  it("shows no secrets", function()
+    mine.configure({ http = { proxy = "http://user:sk-CANARY@127.0.0.1:1" } })
+    local function search(value)
+      if type(value) == "table" then
+        for key, item in pairs(value) do
+          search(key)
+          search(item)
+        end
+      else
+        assert.is_nil(tostring(value):find("CANARY", 1, true))
+      end
+    end
+    search(mine.config())
+  end)
+
+  it("can let unknown keys pass", function()
+    raised("invalid_argument", mine.agent.create, { provider = "openai", temprature = 1 })
+    mine.configure({ strict = false })
+    assert.is_string(mine.agent.create({ provider = "openai", temprature = 1 }))
+    raised("invalid_argument", mine.agent.create, { provider = "openai", temperature = "hot" })
+  end)
+
+  it("says what does not exist yet", function()
+    local absent =
+      { "store", "durability", "batch", "cache", "stack", "memory", "tools", "otlp", "loop" }
+    for _, key in ipairs(absent) do
+      raised("unsupported", mine.configure, { [key] = {} })
+    end
+  end)
+end)

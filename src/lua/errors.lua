@@ -3,7 +3,7 @@ local core = ...
 
 local getmetatable, rawget, setmetatable, tostring, type =
   getmetatable, rawget, setmetatable, tostring, type
-local pcall, format = pcall, string.format
+local next, pcall, format = next, pcall, string.format
 
 local error_mt, response_mt = core.metas[1], core.metas[2]
 
@@ -61,7 +61,7 @@ function core.new_error(code, message, fields)
   if err.where == "" then
     err.where = nil
   end
-  for key, value in pairs(fields or {}) do
+  for key, value in next, fields or {} do
     err[key] = value
   end
   return setmetatable(err, error_mt)

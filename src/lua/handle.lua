@@ -4,7 +4,12 @@ local core = ...
 local launch, now, results, task_of = core.launch, core.now, core.results, core.task
 local pipe_close, pipe_open, pipe_take, suspend =
   core.pipe_close, core.pipe_open, core.pipe_take, core.suspend
-local error, next, pcall, type = error, next, pcall, type
+local error, next, pcall, rawget, type = error, next, pcall, rawget, type
+-- Users' tables are read raw. On 5.1 the length operator never asks a metatable.
+local rawlen = rawlen -- luacheck: ignore
+  or function(t)
+    return #t
+  end
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local handle_mt = core.metas[5]
@@ -283,14 +288,15 @@ local function handles_of(list, name)
     core.raise("invalid_argument", text, name)
   end
   local handles = {}
-  for i = 1, #list do
-    local task = task_of(list[i])
-    if list[i] == nil then
+  for i = 1, rawlen(list) do
+    local item = rawget(list, i)
+    local task = task_of(item)
+    if item == nil then
       break
     elseif not task then
       core.raise(
         "invalid_argument",
-        "handles[" .. i .. "]: expected a handle, got " .. type(list[i]),
+        "handles[" .. i .. "]: expected a handle, got " .. type(item),
         name
       )
     end
@@ -300,7 +306,7 @@ local function handles_of(list, name)
 end
 
 local function cancel_rest(list, tasks)
-  if not list.keep then
+  if not rawget(list, "keep") then
     for i = 1, #tasks do
       tasks[i].core.cancel(tasks[i], "another one decided the outcome")
     end

@@ -316,7 +316,7 @@ fn is_id(value: Ref<'_>) -> bool {
 fn integer(value: Ref<'_>) -> Option<i64> {
     value.as_i64().or_else(|| {
         let n = value.as_f64()?;
-        (n.fract() == 0.0 && n.abs() < 9e15).then_some(n as i64)
+        (n.fract() == 0.0 && n.abs() <= 9_007_199_254_740_992.0).then_some(n as i64)
     })
 }
 

@@ -125,6 +125,9 @@ local function finish(task, ok, ...)
   for joiner in pairs(task.joiners) do
     due[#due + 1] = joiner
   end
+  if task.reader then
+    due[#due + 1] = task.reader
+  end
   for i = 1, #task.callbacks do
     due[#due + 1] = task.callbacks[i]
   end
@@ -232,14 +235,19 @@ local function may_yield(me, context)
   return tasks[me] and not context.blocking
 end
 
--- In a C call in between (a gsub callback, a metamethod) there is no way to wait.
+-- In a C call in between (a gsub callback, a metamethod) there is no way to wait by yielding.
+local function can_yield()
+  return not isyieldable or isyieldable()
+end
+
+local function refuse_c_call(func)
+  local text = "cannot wait inside a C call (string.gsub, table.sort, a metamethod): "
+  core.raise("unsupported", text .. "use async=true or async=false", func)
+end
+
 local function suspend_here()
-  if isyieldable and not isyieldable() then
-    core.raise(
-      "unsupported",
-      "cannot wait inside a C call (string.gsub, table.sort, a metamethod): "
-        .. "use async=true or async=false"
-    )
+  if not can_yield() then
+    refuse_c_call("")
   end
   yield(SUSPEND)
 end
@@ -468,9 +476,13 @@ end
 
 -- A plain call. On the main thread it is a task of its own, so that callbacks may yield; in a
 -- coroutine it runs right there, so that a raw yield of a callback reaches that one's resumer.
-local function plain(context, face, name, subject, machine)
+local function plain(context, face, name, subject, machine, func)
   local me = self()
   context.blocking = face == false
+  if (may_yield(me, context) or face == "yield") and not can_yield() then
+    abandon(machine)
+    refuse_c_call(func)
+  end
   if me == MAIN then
     local task = launch(context, operation, context, name, subject, machine)
     drain(task)
@@ -488,7 +500,7 @@ local function plain(context, face, name, subject, machine)
 end
 
 -- A public function that waits, in its three faces.
-function core.waits(start)
+function core.waits(start, func)
   return function(...)
     local parent = contexts[self()]
     local machine, face, sink, deadline, name, subject = start(parent and parent.token or 0, ...)
@@ -502,7 +514,7 @@ function core.waits(start)
     if face == true or face == "stream" then
       return core.detach(context, face, name, subject, machine)
     end
-    return plain(context, face, name, subject, machine)
+    return plain(context, face, name, subject, machine, func)
   end
 end
 

@@ -7,12 +7,17 @@ local next, pcall, format = next, pcall, string.format
 
 local error_mt, response_mt = core.metas[1], core.metas[2]
 
+-- A cause may have brought a text of several lines; `cause` keeps it.
+local function one_line(message)
+  return (tostring(message):gsub("%s*[\r\n]+%s*", " / "))
+end
+
 local function line(err)
   local place = err.where and err.where .. ": " or ""
   local func = err.func
       and "zigllms." .. (err.bridge and err.bridge .. "." or "") .. err.func .. ": "
     or ""
-  return format("%s%s%s [%s]", place, func, tostring(err.message), tostring(err.code))
+  return format("%s%s%s [%s]", place, func, one_line(err.message), tostring(err.code))
 end
 
 local methods = {}

@@ -264,7 +264,9 @@ pub struct Reply {
     pub native_finish: Option<String>,
     pub usage: Option<Usage>,
     pub blocks: Option<Value>,
-    /// The provider's own document (not streamed answers).
+    /// Set before it arrives: keep what the provider sent.
+    pub keep_raw: bool,
+    /// What the provider sent: its document, or the array of a stream's events.
     pub raw: Option<Value>,
 }
 

@@ -128,11 +128,16 @@ impl Exchange {
     fn send(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         self.attempts += 1;
         self.inbox = Arc::new(Mutex::default());
+        self.inbox.lock().reply.keep_raw = self.keeps_raw();
         let waker = runtime.tasks.waker(me)?;
         self.waker = Some(waker.clone());
         let request = (self.stage == Stage::Asking).then_some(&self.ask.request);
         self.going = Some(self.source.start(runtime, request, self.inbox.clone(), waker)?);
         Ok(Step::Wait(None))
+    }
+
+    fn keeps_raw(&self) -> bool {
+        self.ask.options.get("raw") == Some(&json!(true))
     }
 
     /// Looks at what has arrived.
@@ -282,7 +287,7 @@ impl Exchange {
             attempts: self.attempts,
             request_id: request_id(&inbox.head),
             created: runtime.clock.unix(),
-            raw: self.ask.options.get("raw") == Some(&json!(true)),
+            raw: self.keeps_raw(),
             reply,
             ..Answer::default()
         }

@@ -14,6 +14,7 @@ pub fn parse(value: &Value, path: &str) -> Result<Vec<Message>> {
             .enumerate()
             .map(|(i, item)| one(item, &format!("{path}[{}]", i + 1)))
             .collect(),
+        Value::Object(members) if members.is_empty() => Ok(Vec::new()),
         Value::Object(_) => Ok(vec![one(value, path)?]),
         other => Err(expected(path, "a string, a message or an array of messages", other)),
     }

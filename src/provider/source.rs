@@ -13,7 +13,7 @@ use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
 
 pub enum Source {
-    Server(Server),
+    Server(Box<Server>),
     #[cfg(feature = "local")]
     Model(std::sync::Arc<super::local::Model>, net::Limits),
 }
@@ -64,12 +64,12 @@ impl Source {
             None => {
                 let mut endpoint = endpoint;
                 endpoint.headers.extend(network.headers.iter().cloned());
-                Ok(Source::Server(Server {
+                Ok(Source::Server(Box::new(Server {
                     wire: &OpenAi,
                     endpoint,
                     key,
                     network: network.clone(),
-                }))
+                })))
             }
         }
     }

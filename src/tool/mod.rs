@@ -46,6 +46,9 @@ pub static DEFINITION: Shape = Shape::new(
     &[],
 );
 
+/// Limit of one call where none is set.
+pub const TIMEOUT_MS: f64 = 60_000.0;
+
 /// A registered or inline tool.
 #[derive(Debug)]
 pub struct Tool {
@@ -191,7 +194,13 @@ impl Tool {
             .set("parameters", self.parameters())
             .set("execute", self.execute.clone())
             .set("category", self.category())
-            .set("execution_mode", self.text("execution_mode").unwrap_or_else(|| "direct".into()));
+            .set("execution_mode", self.text("execution_mode").unwrap_or_else(|| "direct".into()))
+            .set("tags", self.options.get("tags").unwrap_or_else(|| json!([])))
+            .set("version", self.text("version").unwrap_or_else(|| "1.0.0".into()))
+            .set("timeout_ms", self.number("timeout_ms").unwrap_or(TIMEOUT_MS))
+            .set("max_retries", self.number("max_retries").unwrap_or(0.0) as u64)
+            .set("on_error", self.text("on_error").unwrap_or_else(|| "return".into()))
+            .set("validate", self.validates());
         for (key, value) in self.options.to_map() {
             if record.get(&key).is_none() {
                 record.put(key, value);

@@ -69,6 +69,17 @@ impl Decoder for Answer {
     }
 }
 
+/// The events of a stream as they came, for those who want to see them.
+fn keep(event: Ref<'_>, reply: &mut Reply) {
+    if !reply.keep_raw {
+        return;
+    }
+    match &mut reply.raw {
+        Some(Value::Array(events)) => events.push(event.to_value()),
+        raw => *raw = Some(Value::Array(vec![event.to_value()])),
+    }
+}
+
 fn events(
     sse: &mut Sse,
     bytes: &[u8],
@@ -129,7 +140,10 @@ impl State {
         let mut tape = std::mem::take(&mut self.tape);
         tape.clear();
         let read = match text::parse(data, &mut tape) {
-            Ok(at) => self.read(tape.view(at), event.name == "error", reply, delta),
+            Ok(at) => {
+                keep(tape.view(at), reply);
+                self.read(tape.view(at), event.name == "error", reply, delta)
+            }
             Err(_) if event.name == "error" => {
                 let said = String::from_utf8_lossy(data);
                 Err(failure::from_document(&json!({ "error": said })))

@@ -141,7 +141,7 @@ local zigllms = {}
 ---@field remember? boolean false: neither read nor write the conversation [true]
 ---@field session? string a conversation of its own, by name
 ---@field model? string the model asked [the agent's]
----@field raw? boolean keep the provider's own document [false]
+---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
 ---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
@@ -173,7 +173,7 @@ local zigllms = {}
 ---@field model? string the model asked [the provider's]
 ---@field system? string a system message put first
 ---@field tools? (string|table)[] ids, names, definitions or JSON Schemas; they are not executed here [none]
----@field raw? boolean keep the provider's own document [false]
+---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
 ---@field metadata? table kept as it is
 ---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine

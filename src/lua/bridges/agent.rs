@@ -34,7 +34,12 @@ static RUN: Shape = Shape::new(
         ),
         Field::new("session", Kind::Name, "", "a conversation of its own, by name"),
         Field::new("model", Kind::Text, "the agent's", "the model asked"),
-        Field::new("raw", Kind::Bool, "false", "keep the provider's own document"),
+        Field::new(
+            "raw",
+            Kind::Bool,
+            "false",
+            "keep what the provider sent in `raw`: its document, or the array of a stream's events",
+        ),
         STREAM,
         ASYNC,
     ],

@@ -35,7 +35,12 @@ static CHAT: Shape = Shape::new(
             "none",
             "ids, names, definitions or JSON Schemas; they are not executed here",
         ),
-        Field::new("raw", Kind::Bool, "false", "keep the provider's own document"),
+        Field::new(
+            "raw",
+            Kind::Bool,
+            "false",
+            "keep what the provider sent in `raw`: its document, or the array of a stream's events",
+        ),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
         STREAM,
         ASYNC,

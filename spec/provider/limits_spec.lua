@@ -157,7 +157,7 @@ describe("a limit", function()
   end)
 
   it("of get_models", function()
-    server:script({ json = { data = {} }, delay_ms = 3000 })
+    server:script({ body = "{}", delay_ms = 3000 })
     local err = raised("timeout", provider.get_models, "openai", { timeout_ms = 60 })
     assert.equal("total", err.phase)
     assert.equal("openai", err.provider)

@@ -198,7 +198,7 @@ impl Exchange {
     /// The first model the server lists is the one asked.
     fn listed(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let body = std::mem::take(&mut self.inbox.lock().reply.content);
-        let models = OpenAi.parse_models(body.as_bytes())?;
+        let models = OpenAi.parse_models(body.as_bytes()).map_err(|e| self.complete(e, None))?;
         let Some(first) = models.first() else {
             return Err(self
                 .complete(Error::invalid("model: none is named and the server lists none"), None));
@@ -303,7 +303,7 @@ impl Exchange {
     /// Adds what this call knows to an error.
     fn complete(&self, error: Error, partial: Option<&Answer>) -> Error {
         let request_id = request_id(&self.inbox.lock().head);
-        error.with(|f| {
+        self.source.clean(error).with(|f| {
             f.provider = Some(self.provider.clone());
             f.attempts = Some(self.attempts).filter(|n| *n > 0);
             f.request_id = f.request_id.take().or(request_id);

@@ -259,7 +259,7 @@ fn cut(text: &str) -> String {
 
 fn reason(status: u16) -> &'static str {
     match status {
-        301 | 302 | 307 | 308 => "redirect: check base_url, redirects are not followed",
+        301 | 302 | 303 | 307 | 308 => "redirect: check base_url, redirects are not followed",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

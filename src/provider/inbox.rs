@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::chat::{Delta, Reply};
-use super::secret::redact_error;
+use super::secret::{redact, redact_error};
 use super::wire::{Decoder, Wire};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
@@ -62,15 +62,20 @@ impl Body {
         }
         outcome.map_err(failure)?;
         if inbox.head.status >= 300 {
-            return Err(self.wire.error(&inbox.head, &self.refused));
+            // Masked before anything is cut from it.
+            let body = redact(&String::from_utf8_lossy(&self.refused), &self.exposed());
+            return Err(self.wire.error(&inbox.head, body.as_bytes()));
         }
         let Inbox { reply, delta, .. } = &mut *inbox;
         self.decoder.end(reply, delta)
     }
 
+    fn exposed(&self) -> Vec<&str> {
+        self.secrets.iter().map(|secret| secret.expose()).collect()
+    }
+
     fn clean(&self, error: Error) -> Error {
-        let secrets: Vec<&str> = self.secrets.iter().map(|s| s.expose()).collect();
-        redact_error(error, &secrets)
+        redact_error(error, &self.exposed())
     }
 }
 
@@ -90,7 +95,7 @@ impl Sink for Body {
             Ok(true) => Flow::Content,
             Ok(false) => Flow::Quiet,
             Err(error) => {
-                inbox.end = Some(Err(error));
+                inbox.end = Some(Err(self.clean(error)));
                 Flow::Stop
             }
         };

@@ -121,7 +121,8 @@ impl ModelList {
     }
 
     fn named(&self, error: Error) -> Error {
-        error.with(|f| {
+        let clean = self.source.as_ref().map_or(error.clone(), |source| source.clean(error));
+        clean.with(|f| {
             f.provider = Some(self.provider.clone());
             f.attempts = Some(self.attempts);
         })

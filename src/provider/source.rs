@@ -6,7 +6,7 @@ use super::chat::{Delta, Reply, Request};
 use super::inbox::{Body, Shared};
 use super::openai::OpenAi;
 use super::options::Network;
-use super::secret::Secret;
+use super::secret::{Secret, of_request, redact_error};
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
@@ -21,7 +21,8 @@ pub enum Source {
 pub struct Server {
     wire: &'static dyn Wire,
     endpoint: Endpoint,
-    key: Option<Secret>,
+    /// Kept out of every message.
+    secrets: Vec<Secret>,
     network: Network,
 }
 
@@ -62,14 +63,11 @@ impl Source {
         match path {
             Some(path) => Source::model(path, options, network),
             None => {
-                let mut endpoint = endpoint;
-                endpoint.headers.extend(network.headers.iter().cloned());
-                Ok(Source::Server(Box::new(Server {
-                    wire: &OpenAi,
-                    endpoint,
-                    key,
-                    network: network.clone(),
-                })))
+                let endpoint = with_headers(endpoint, &network.headers);
+                let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
+                secrets.extend(key);
+                let network = network.clone();
+                Ok(Source::Server(Box::new(Server { wire: &OpenAi, endpoint, secrets, network })))
             }
         }
     }
@@ -89,6 +87,15 @@ impl Source {
     #[cfg(not(feature = "local"))]
     fn model(_: &str, _: &Map<String, Value>, _: &Network) -> Result<Source> {
         Err(no_engine())
+    }
+
+    /// The error without what must not be seen, whoever echoed it.
+    pub fn clean(&self, error: Error) -> Error {
+        match self {
+            Source::Server(server) => server.clean(error),
+            #[cfg(feature = "local")]
+            Source::Model(..) => error,
+        }
     }
 
     pub fn is_server(&self) -> bool {
@@ -125,7 +132,20 @@ pub fn no_engine() -> Error {
     )
 }
 
+/// A header the user sets replaces ours of that name.
+fn with_headers(mut endpoint: Endpoint, given: &[(String, String)]) -> Endpoint {
+    let replaced = |name: &str| given.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    endpoint.headers.retain(|(name, _)| !replaced(name));
+    endpoint.headers.extend(given.iter().cloned());
+    endpoint
+}
+
 impl Server {
+    fn clean(&self, error: Error) -> Error {
+        let secrets: Vec<&str> = self.secrets.iter().map(Secret::expose).collect();
+        redact_error(error, &secrets)
+    }
+
     fn start(
         &self,
         runtime: &Runtime,
@@ -146,7 +166,7 @@ impl Server {
             waker,
             wire: self.wire,
             decoder,
-            secrets: self.key.iter().cloned().collect(),
+            secrets: self.secrets.clone(),
             clock: runtime.clock.clone(),
             refused: Vec::new(),
         };

@@ -264,6 +264,8 @@ describe("a response", function()
     local reply = document({ role = "assistant", content = "whole" }, { system_fingerprint = "fp" })
     assert.equal("fp", ask(reply, { raw = true }).raw.system_fingerprint)
     assert.is_nil(ask(reply).raw)
+    assert.truthy(ask(text("streamed"), { raw = true }).raw)
+    assert.is_nil(ask(text("streamed")).raw)
   end)
 
   describe("of a stream", function()

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::provider::options::{LIMITS, merge};
+use crate::provider::options::{LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
 
 pub static HTTP: Shape = Shape::new(
@@ -85,13 +85,7 @@ impl Config {
 
     /// A copy for users; headers may hold secrets, so only their names are shown.
     pub fn shown(&self) -> Value {
-        let mut http = self.http.clone();
-        if let Some(Value::Object(headers)) = http.get_mut("headers") {
-            headers.values_mut().for_each(|value| *value = Value::from("***"));
-        }
-        if let Some(Value::String(proxy)) = http.get_mut("proxy") {
-            *proxy = crate::provider::without_userinfo(proxy);
-        }
+        let http = shown(&self.http);
         let mut all =
             serde_json::json!({ "strict": self.strict, "profiling": self.profiling, "http": http });
         if let Some(provider) = &self.default_provider {

@@ -423,12 +423,20 @@ impl<'t> Options<'t> {
             .filter_map(|(key, value)| {
                 let field = self.shape.find(key.as_str()?)?;
                 let value = match (words(&field.kind).as_slice(), value.as_str()) {
-                    ([], _) | (_, None) => value.to_value(),
+                    ([], _) | (_, None) => integral(&field.kind, value),
                     (words, Some(text)) => canonical(words, text),
                 };
                 Some((field.name.to_owned(), value))
             })
             .collect()
+    }
+}
+
+/// Whole numbers of integer fields are integers, whatever subtype the engine gave them.
+fn integral(kind: &Kind, value: Ref<'_>) -> Value {
+    match (kind, integer(value)) {
+        (Kind::Int(..), Some(n)) => Value::from(n),
+        _ => value.to_value(),
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Call {
     pub info: Option<Record>,
     /// Waits inside the function end then.
     pub limit: Option<Moment>,
+    /// Whether [`Returned::text`] is wanted: rendering a large result costs more than the call.
+    pub text: bool,
 }
 
 /// A machine with the name under which hooks and events know it.
@@ -137,7 +139,7 @@ pub enum Stop {
 pub struct Returned {
     /// The first value; `None` for nil.
     pub value: Option<Slot>,
-    /// How a model reads it: strings as they are, other values as JSON.
+    /// How a model reads it: strings as they are, other values as JSON. Empty unless asked for.
     pub text: Result<String>,
     /// It is a string, so `text` is not JSON.
     pub is_text: bool,

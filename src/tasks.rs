@@ -21,6 +21,8 @@ pub struct Running {
     pub children: Vec<Token>,
     /// Kept here for the parent.
     pub output: Option<Result<Output>>,
+    /// The function it calls returns something that is wanted as text.
+    pub wants_text: bool,
     /// Whether a parent machine reads the output.
     pub inner: bool,
 }
@@ -32,6 +34,7 @@ pub struct Tasks {
     timers: BinaryHeap<Reverse<(Moment, Token)>>,
     /// The timer of each token that counts; others in the heap are out of date.
     armed: HashMap<Token, Moment>,
+    timers_first: bool,
     pipes: HashMap<Token, Pipe>,
     notifier: Option<Arc<Notifier>>,
     stops: VecDeque<(Token, String)>,
@@ -58,8 +61,17 @@ impl Tasks {
     pub fn start(&mut self, operation: Operation, parent: Token, inner: bool) -> Token {
         let token = self.token();
         let machine = Some(operation.machine);
-        self.running
-            .insert(token, Running { machine, parent, children: Vec::new(), output: None, inner });
+        self.running.insert(
+            token,
+            Running {
+                machine,
+                parent,
+                children: Vec::new(),
+                output: None,
+                wants_text: false,
+                inner,
+            },
+        );
         token
     }
 
@@ -157,7 +169,20 @@ impl Tasks {
         }
     }
 
+    /// Timers and posted tokens take turns, so that neither can starve the other.
     fn ready(&mut self, now: Moment) -> Option<Token> {
+        self.timers_first = !self.timers_first;
+        if self.timers_first {
+            return self.due(now).or_else(|| self.posted());
+        }
+        self.posted().or_else(|| self.due(now))
+    }
+
+    fn posted(&self) -> Option<Token> {
+        self.notifier.as_ref()?.take()
+    }
+
+    fn due(&mut self, now: Moment) -> Option<Token> {
         while let Some(Reverse((at, token))) = self.timers.peek().copied().filter(|t| t.0.0 <= now)
         {
             self.timers.pop();
@@ -166,7 +191,7 @@ impl Tasks {
                 return Some(token);
             }
         }
-        self.notifier.as_ref()?.take()
+        None
     }
 
     /// When the earliest timer is due.

@@ -8,6 +8,7 @@ use super::{Agent, AgentTool};
 use crate::provider::answer::{non_empty, without_nulls};
 use crate::provider::chat::{Message, ToolCall};
 use crate::provider::messages::to_value;
+use crate::provider::options::shown;
 use crate::registry::Registry;
 use crate::runtime::Runtime;
 use crate::tool::Tool;
@@ -109,7 +110,7 @@ pub fn info(
         .set("last_error", agent.last_error.as_deref())
         .set("created_at", agent.created_at)
         .set("last_run_at", counts.last_run_at);
-    for (key, value) in agent.config.to_map() {
+    for (key, value) in shown(&agent.config.to_map()) {
         if record.get(&key).is_none() && key != "memory" {
             record.put(key, value);
         }

@@ -351,7 +351,7 @@ impl Run {
         let info = Record::new()
             .set("agent_id", self.plan.agent_id.as_str())
             .set("call_id", call.id.as_str());
-        Ok(Some(ToolRun::new(tool.clone(), id.clone(), input, info)))
+        Ok(Some(ToolRun::new(tool.clone(), id.clone(), input, info).for_model()))
     }
 
     fn tool_ended(&mut self, runtime: &mut Runtime, output: Result<Output>) -> Result<Step> {
@@ -381,7 +381,9 @@ impl Run {
         self.turn.push(Message::tool_result(&call.id, error_text(&text)));
         self.executed.push(Executed { call, result: Data::Nil, error: Some(text), duration_ms });
         if raises {
-            self.turn.append(&mut not_executed(self.calls.make_contiguous()));
+            let mut open = std::mem::take(&mut self.pending);
+            open.extend(self.calls.drain(..));
+            self.turn.append(&mut not_executed(&open));
             let partial = record::response(self, runtime, "unknown");
             return Err(error.with(|f| f.partial = Some(partial)));
         }
@@ -452,13 +454,14 @@ impl Run {
         }
     }
 
+    /// Hands the conversation to the run that has waited longest; nobody slips in between.
     fn release(&mut self, runtime: &mut Runtime) -> Option<Token> {
         if !std::mem::take(&mut self.holding) {
             return None;
         }
         let conversation = self.conversation(runtime).ok()?;
-        conversation.holder = None;
-        conversation.queue.pop_front()
+        conversation.holder = conversation.queue.pop_front();
+        conversation.holder
     }
 
     /// The run failed or was stopped.
@@ -471,10 +474,18 @@ impl Run {
         error
     }
 
+    /// A run that never began: if the conversation was already its own, the next one gets it.
     fn leave_queue(&mut self, runtime: &mut Runtime) {
         let me = self.me;
-        if let Ok(conversation) = self.conversation(runtime) {
-            conversation.queue.retain(|token| *token != me);
+        let Ok(conversation) = self.conversation(runtime) else { return };
+        conversation.queue.retain(|token| *token != me);
+        if conversation.holder != Some(me) {
+            return;
+        }
+        self.holding = true;
+        if let Some(next) = self.release(runtime) {
+            // The notifier exists: the waiting run was started on it.
+            let _ = runtime.tasks.post(next);
         }
     }
 

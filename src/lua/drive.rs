@@ -83,7 +83,12 @@ pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
     match advance(runtime, token, outcome) {
         Ok(Step::Done(output)) => ended(instance, token, Ok(output)),
         Ok(Step::Wait(until)) => wait(token, until),
-        Ok(Step::Call(call)) => Action::Verb(Verb::Call, calling(call)),
+        Ok(Step::Call(call)) => {
+            if let Some(running) = runtime.tasks.get_mut(token) {
+                running.wants_text = call.text;
+            }
+            Action::Verb(Verb::Call, calling(call))
+        }
         Ok(Step::Run(operation)) => Action::Verb(Verb::Run, child(runtime, token, operation)),
         Ok(Step::Fork(operations, limit)) => fork(runtime, token, operations, limit),
         Ok(Step::Emit) => Action::Verb(Verb::Emit, Data::Many(Vec::new())),

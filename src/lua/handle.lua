@@ -2,8 +2,6 @@
 local core = ...
 
 local launch, now, results, task_of = core.launch, core.now, core.results, core.task
-local pipe_close, pipe_open, pipe_take, suspend =
-  core.pipe_close, core.pipe_open, core.pipe_take, core.suspend
 local error, next, pcall, rawget, type = error, next, pcall, rawget, type
 -- Users' tables are read raw. On 5.1 the length operator never asks a metatable.
 local rawlen = rawlen -- luacheck: ignore
@@ -24,7 +22,8 @@ local function given(value)
   end
 end
 
--- Instances of one Lua state share the metatable, so a method belongs to its task, not to `core`.
+-- Instances of one Lua state share the metatable: a method works on `task.core`, the instance that
+-- the handle belongs to, never on the `core` of the chunk that defined it.
 local function own(handle, name)
   local task = task_of(handle)
   if not task then
@@ -56,7 +55,8 @@ function core.detach(context, face, name, subject, machine)
   local task
   local sink = context.sink
   if not sink then
-    sink = { task = { pipe = pipe_open(), joiners = {} } }
+    sink = { task = { pipe = core.pipe_open(), joiners = {}, callbacks = {} } }
+    sink.task.is_stream = face == "stream"
     context.sink = sink
   end
   task = launch(context, core.operation, context, name, subject, machine)
@@ -136,6 +136,7 @@ function methods.on(handle, fn)
     return true, fn(task.values[1])
   end
   task.observed = true
+  task.core.unblock(task)
   if task.done then
     task.core.later(callback)
   else
@@ -146,7 +147,7 @@ end
 
 local function ended(task)
   if task.pipe then
-    pipe_close(task.pipe)
+    task.core.pipe_close(task.pipe)
     task.pipe = nil
   end
   if not task.ok and not task.reported then
@@ -157,19 +158,19 @@ end
 
 -- The next chunk; nil at the end. A failed stream raises its error once.
 local function next_chunk(task)
+  local own_core = task.core
   while task.pipe do
-    local piece = pipe_take(task.pipe)
+    local piece = own_core.pipe_take(task.pipe)
     if piece then
-      if task.writer then
-        task.core.later(task.writer)
-      end
+      own_core.unblock(task)
       return piece
     elseif task.done then
       return ended(task)
     end
-    local context = task.core.context() or {}
-    task.reader = task.core.token()
-    suspend(context, task.reader, context.deadline)
+    local context = own_core.context() or {}
+    own_core.check_stop(context, "reading a stream")
+    task.reader = own_core.token()
+    own_core.suspend(context, task.reader, context.deadline)
     task.reader = nil
   end
 end
@@ -209,6 +210,7 @@ function handle_mt.__gc(handle)
     return
   end
   task.released = true
+  task.core.unblock(task)
   if not (task.done or task.observed or task.goes_on or next(task.joiners)) then
     pcall(task.core.abandon_task, task)
   end
@@ -239,7 +241,12 @@ end
 
 function lua.spawn(fn, ...)
   local parent = core.context()
-  local task = launch({ parent = parent, deadline = parent and parent.deadline }, function(...)
+  local context = {
+    parent = parent,
+    token = parent and parent.token,
+    deadline = parent and parent.deadline,
+  }
+  local task = launch(context, function(...)
     return true, fn(...)
   end, ...)
   task.goes_on = true
@@ -247,7 +254,9 @@ function lua.spawn(fn, ...)
 end
 
 function lua.poll(timeout_ms)
-  return core.turn(given(timeout_ms) or 0)
+  local count = core.turn(given(timeout_ms) or 0)
+  core.raise_failure()
+  return count
 end
 
 lua.fd = core.fd
@@ -261,7 +270,7 @@ local function drive_all(task)
 end
 
 function lua.run(fn, ...)
-  if driving then
+  if driving or core.context() then
     core.raise("invalid_state", "it is running already: use zigllms.spawn inside it", "run")
   end
   driving = true
@@ -276,6 +285,7 @@ function lua.run(fn, ...)
     end
     error(err, 0)
   end
+  core.raise_failure()
   if task then
     return results(task)
   end
@@ -299,6 +309,10 @@ local function handles_of(list, name)
         "handles[" .. i .. "]: expected a handle, got " .. type(item),
         name
       )
+    end
+    if task.core ~= core then
+      local text = "handles[" .. i .. "]: the handle belongs to another instance of the module"
+      core.raise("invalid_argument", text, name)
     end
     handles[i] = task
   end
@@ -326,16 +340,17 @@ local function first(tasks, wanted)
     if not open then
       return nil
     end
+    local context = core.context() or {}
+    core.check_stop(context, "waiting")
     local tok = core.token()
     for i = 1, #tasks do
       tasks[i].joiners[tok] = true
+      core.unblock(tasks[i])
     end
-    local context = core.context() or {}
-    suspend(context, tok, context.deadline)
+    core.suspend(context, tok, context.deadline)
     for i = 1, #tasks do
       tasks[i].joiners[tok] = nil
     end
-    core.check_stop(context, "waiting")
   end
 end
 
@@ -344,7 +359,7 @@ local function failed(task)
 end
 
 local function with_index(err, index)
-  if core.is_error(err) then
+  if core.is_error(err) and (err.details == nil or type(err.details) == "table") then
     err.details = err.details or {}
     err.details.index = index
   end

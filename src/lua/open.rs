@@ -15,6 +15,7 @@ use super::stack::{Meta, UPVALUES};
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/errors.lua", include_str!("errors.lua")),
+    (c"=zigllms/turn.lua", include_str!("turn.lua")),
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),

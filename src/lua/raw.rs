@@ -197,7 +197,7 @@ unsafe fn outcome(
     unsafe {
         match optional_number(l, 2) as u32 {
             1 => Outcome::Ready,
-            2 => returned(l, instance, frame),
+            2 => returned(l, instance, frame, token),
             3 => Outcome::Finished(drive::outputs(&mut (*instance).runtime, token)),
             4 => Outcome::Emitted,
             5 => Outcome::Refused,
@@ -208,7 +208,12 @@ unsafe fn outcome(
 }
 
 /// step(token, 2, ok, ...): values a user function returned, or value, text and code it raised.
-unsafe fn returned(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame) -> Outcome {
+unsafe fn returned(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    frame: *mut Frame,
+    token: Token,
+) -> Outcome {
     unsafe {
         if ffi::lua_toboolean(l, 3) == 0 {
             return Outcome::Raised(raised(l, instance));
@@ -222,9 +227,10 @@ unsafe fn returned(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame
                 refusal,
             });
         }
-        let value = keep(l, instance, 4);
-        let text = text(l, instance, frame, 4);
         let is_text = ffi::lua_type(l, 4) == ffi::LUA_TSTRING;
+        let wanted = (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.wants_text);
+        let text = if wanted { text(l, instance, frame, 4) } else { Ok(String::new()) };
+        let value = keep(l, instance, 4);
         Outcome::Returned(Returned { value: Some(value), text, is_text, refusal: None })
     }
 }

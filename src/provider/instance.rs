@@ -221,13 +221,13 @@ fn ollama_host(value: String) -> String {
     }
 }
 
+/// The URL without `user:password@` and without a query: both may hold secrets.
 pub fn without_userinfo(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, rest)| (s, rest));
     let host = rest.split('/').next().unwrap_or_default();
-    match host.rsplit_once('@') {
-        Some((user, _)) => format!("{scheme}://{}", &rest[user.len() + 1..]),
-        None => url.to_owned(),
-    }
+    let rest = host.rsplit_once('@').map_or(rest, |(user, _)| &rest[user.len() + 1..]);
+    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
 }
 
 fn from_env(name: &str) -> Option<String> {
@@ -379,6 +379,8 @@ mod tests {
         assert_eq!(provider.base_url(), "http://user:pw@127.0.0.1:1/v1");
         assert!(provider.endpoint().unwrap().0.headers[0].1.contains("CANARY"));
         assert_eq!(without_userinfo(&provider.base_url()), "http://127.0.0.1:1/v1");
+        assert_eq!(without_userinfo("user:pw@host:1"), "host:1");
+        assert_eq!(without_userinfo("http://host/v1?key=CANARY"), "http://host/v1");
         let shown = format!("{:?}", provider.summary(true));
         assert!(!shown.contains("pw@"));
     }

@@ -195,6 +195,12 @@ pub fn lay<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Map<
 /// Merges `over` into `base`.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     const DEEP: [&str; 4] = ["extra", "headers", "retry", "memory"];
+    // Two ways to say one thing: the nearer one wins, whichever it is.
+    for (this, other) in [("retry", "max_retries"), ("max_retries", "retry")] {
+        if over.contains_key(this) && !over.contains_key(other) {
+            base.shift_remove(other);
+        }
+    }
     for (key, value) in over {
         match (base.get_mut(key), value) {
             (_, Value::Null) => drop(base.shift_remove(key)),
@@ -204,6 +210,18 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
             _ => drop(base.insert(key.clone(), value.clone())),
         }
     }
+}
+
+/// Options as infos show them: headers and the user part of a proxy may be secrets.
+pub fn shown(options: &Map<String, Value>) -> Map<String, Value> {
+    let mut shown = options.clone();
+    if let Some(Value::Object(headers)) = shown.get_mut("headers") {
+        headers.values_mut().for_each(|value| *value = Value::from("***"));
+    }
+    if let Some(Value::String(proxy)) = shown.get_mut("proxy") {
+        *proxy = super::without_userinfo(proxy);
+    }
+    shown
 }
 
 /// How to generate, from laid-over options.

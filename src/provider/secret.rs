@@ -69,6 +69,9 @@ pub fn of_request(url: &str, headers: &[(String, String)]) -> Vec<Secret> {
     let telling = headers.iter().filter(|(name, _)| !is_harmless(name));
     let values = telling.flat_map(|(_, value)| [value.as_str(), last_word(value)]);
     let mut all: Vec<Secret> = values.map(Secret::new).collect();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let values = query.split('&').filter_map(|pair| pair.split_once('='));
+    all.extend(values.map(|(_, value)| Secret::new(value)));
     if let Some(user) = userinfo(url) {
         all.push(Secret::new(BASE64_STANDARD.encode(user)));
         all.push(Secret::new(user));

@@ -126,6 +126,8 @@ pub struct ToolRun {
     info: Record,
     limit: Option<Duration>,
     retries: u32,
+    /// A model reads the result.
+    for_model: bool,
     started: Option<Moment>,
 }
 
@@ -136,7 +138,13 @@ impl ToolRun {
         let limit =
             (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
-        ToolRun { tool, id, input: input.0, info, limit, retries, started: None }
+        ToolRun { tool, id, input: input.0, info, limit, retries, for_model: false, started: None }
+    }
+
+    #[must_use]
+    pub fn for_model(mut self) -> ToolRun {
+        self.for_model = true;
+        self
     }
 
     #[must_use]
@@ -168,7 +176,9 @@ impl ToolRun {
         let info =
             self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str());
         let limit = self.deadline();
-        Ok(Step::Call(Call { function, argument: self.input.clone(), info: Some(info), limit }))
+        let text = self.for_model || self.tool.options.get("returns").is_some();
+        let argument = self.input.clone();
+        Ok(Step::Call(Call { function, argument, info: Some(info), limit, text }))
     }
 
     fn deadline(&self) -> Option<Moment> {
@@ -184,7 +194,7 @@ impl ToolRun {
             return Err(self.timeout());
         }
         if let Some(refusal) = returned.refusal {
-            return self.failed(runtime, refusal);
+            return Err(self.error(refusal));
         }
         let text = self.text(&returned)?;
         let result = returned.value.map_or(Data::Nil, Data::Slot);
@@ -214,9 +224,12 @@ impl ToolRun {
             self.retries -= 1;
             return self.call(runtime);
         }
+        Err(self.error(raised))
+    }
+
+    fn error(&self, raised: Raised) -> Error {
         let message = format!("tool {:?} failed: {}", self.tool.name, raised.text);
-        Err(Error::new(Code::ToolError, message)
-            .with(|f| f.cause = Some(Cause::Raised(raised.value))))
+        Error::new(Code::ToolError, message).with(|f| f.cause = Some(Cause::Raised(raised.value)))
     }
 
     fn timeout(&self) -> Error {

@@ -456,7 +456,8 @@ fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(1, &RESET);
     let now = runtime.clock.unix();
     let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
-    if !agent.runs.is_empty() {
+    let taken = |c: &Conversation| c.holder.is_some() || !c.queue.is_empty();
+    if !agent.runs.is_empty() || agent.conversations.values().any(taken) {
         return Err(Error::state("the agent is running"));
     }
     if let Some(session) = options.text("session") {

@@ -328,8 +328,14 @@ fn mismatch(path: &str, kind: &Kind, value: Ref<'_>) -> Error {
     expected(path, &kind.describe(), value)
 }
 
+/// What is put in the wrong place by mistake may be the very thing that must not be shown.
+fn holds_secrets(path: &str) -> bool {
+    ["headers", "api_key", "proxy"].iter().any(|name| path.ends_with(name))
+}
+
 fn expected(path: &str, what: &str, value: Ref<'_>) -> Error {
-    Error::invalid(format!("{path}: expected {what}, got {}", shown(value)))
+    let got = if holds_secrets(path) { "something else".to_owned() } else { shown(value) };
+    Error::invalid(format!("{path}: expected {what}, got {got}"))
 }
 
 /// A value as a message shows it.

@@ -127,11 +127,11 @@ describe("once broken between tasks", function()
       end,
     })
     scripted:script(stalled(), always("end"))
-    do
-      local handle = ai.tool.execute("ask", {}, { async = true })
+    local function drop()
+      ai.tool.execute("ask", {}, { async = true })
       ai.poll(200)
-      handle = nil -- luacheck: ignore
     end
+    drop()
     collectgarbage()
     collectgarbage()
     assert.equal("end", ai.agent.run(id, "again", { timeout_ms = 20000 }).content)
@@ -150,13 +150,15 @@ describe("once broken between tasks", function()
       },
     })
     scripted:script(server.calls({ { "c", "pause", "{}" } }), always("end"))
-    do
+    -- In a function of its own, so that no stack slot keeps it.
+    local function drop()
       local co = coroutine.create(function()
         ai.agent.run(id, "go")
       end)
       assert.is_true(coroutine.resume(co))
       assert.equal("suspended", coroutine.status(co))
     end
+    drop()
     collectgarbage()
     collectgarbage()
     assert.equal("end", ai.agent.run(id, "again", { timeout_ms = 20000 }).content)

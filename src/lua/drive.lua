@@ -170,6 +170,8 @@ end
 
 -- Ends an operation that was left by anything but its own end, with everything inside it.
 local function leave(context)
+  -- A collector clears weak entries before it finalises: the own machine is known by its token.
+  abandon(context.token)
   for machine, inner in pairs(operations) do
     if descends(inner, context) then
       abandon(machine)
@@ -232,7 +234,8 @@ local function plain(context, face, name, subject, machine, func)
   local me = self()
   local parent = context.parent
   context.blocking = face == false or (face == nil and parent ~= nil and parent.blocking)
-  if (core.may_yield(me, context) or face == "yield") and not core.can_yield() then
+  local yields = me ~= MAIN and (core.may_yield(me, context) or face == "yield")
+  if yields and not core.can_yield() then
     abandon(machine)
     core.refuse_c_call(func)
   end

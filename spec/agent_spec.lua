@@ -842,6 +842,48 @@ describe("agent", function()
       assert.same({ "user: 2", "assistant: two", "user: 4" }, sent(3))
     end)
 
+    it(
+      "of one conversation go on when the next one is cancelled at the turn of its hour",
+      function()
+        for _, moment in ipairs({ "in the last chunk", "in on()" }) do
+          local id = create()
+          server:script(text("one", { delay_ms = 20 }), text("three", { ["repeat"] = true }))
+          local second
+          local function cancel_second()
+            second:cancel("too late?")
+          end
+          local first = agent.run(id, "1", {
+            async = true,
+            stream = function(chunk)
+              if chunk.done and moment == "in the last chunk" then
+                cancel_second()
+              end
+            end,
+          })
+          second = agent.run(id, "2", { async = true })
+          local third = agent.run(id, "3", { async = true })
+          if moment == "in on()" then
+            first:on(cancel_second)
+          end
+          assert.equal("one", first:await().content)
+          assert.is_true(third:wait(5000), moment)
+          assert.equal("completed", third:status())
+          assert.equal("cancelled", second:status())
+        end
+      end
+    )
+
+    it("of one conversation give up when their time is over", function()
+      local id = create()
+      server:script(text("one", { delay_ms = 150 }), text("three", { ["repeat"] = true }))
+      local first = agent.run(id, "1", { async = true })
+      local second = agent.run(id, "2", { async = true, timeout_ms = 30 })
+      local third = agent.run(id, "3", { async = true })
+      assert.equal("total", raised("timeout", zigllms.await, second).phase)
+      assert.is_false(first:done())
+      assert.equal("three", third:await().content)
+    end)
+
     it("of other sessions, or without memory, do not wait for each other", function()
       local id = create()
       server:script(
@@ -882,6 +924,37 @@ describe("agent", function()
       assert.truthy(err)
       assert.equal("in", inner)
       assert.truthy(sent(4)[3]:find("inno", 1, true))
+    end)
+
+    it("may not be nested through a handle or a spawned function", function()
+      local ways = {
+        function(id)
+          return agent.run(id, "again", { async = true }):await()
+        end,
+        function(id)
+          return zigllms
+            .spawn(function()
+              return agent.run(id, "again")
+            end)
+            :await()
+        end,
+      }
+      for _, way in ipairs(ways) do
+        local id, err
+        id = create({
+          tools = {
+            {
+              name = "self",
+              execute = function()
+                err = raised("invalid_state", way, id)
+              end,
+            },
+          },
+        })
+        server:script(calls({ { "c1", "self", "{}" } }), text("done"))
+        assert.equal("done", agent.run(id, "go").content)
+        assert.truthy(err)
+      end
     end)
 
     it("may not be nested through another agent either", function()
@@ -964,6 +1037,27 @@ describe("agent", function()
       assert.equal("one ", err.partial.content)
       assert.equal(0, agent.get_info(id).memory.messages)
       assert.equal("error", (agent.get_state(id)))
+    end)
+
+    it("remembers nothing when the callback raises in the very end", function()
+      local id = create()
+      server:script(text("one"), text("two"))
+      raised("callback_error", agent.run, id, "go", {
+        stream = function(chunk)
+          if chunk.done then
+            error("late")
+          end
+        end,
+      })
+      assert.equal(0, agent.get_info(id).memory.messages)
+      assert.equal("error", (agent.get_state(id)))
+      local response = agent.run(id, "go", {
+        stream = function(chunk)
+          return not chunk.done
+        end,
+      })
+      assert.equal("stop", response.finish_reason)
+      assert.equal(2, agent.get_info(id).memory.messages)
     end)
 
     it("lets an error of the module through", function()
@@ -1344,6 +1438,31 @@ describe("agent", function()
       end, zigllms.sleep)
       assert.is_true(journal[1].closed_after_ms < 1000)
       assert.is_false(agent.exists(id))
+    end)
+
+    it("may be configured, but not reset, by its own tool", function()
+      local id
+      id = create({
+        tools = {
+          {
+            name = "change",
+            execute = function()
+              raised("invalid_state", agent.reset, id)
+              return agent.configure(id, { temperature = 0 })
+            end,
+          },
+        },
+      })
+      server:script(calls({ { "c1", "change", "{}" } }), text("done"))
+      assert.is_true(agent.run(id, "go").tool_calls[1].result)
+      assert.equal(0, agent.get_info(id).temperature)
+    end)
+
+    it("may see the whole module reset by its own tool", function()
+      local id = create({ tools = { { name = "reset", execute = zigllms.reset } } })
+      server:script(calls({ { "c1", "reset", "{}" } }), text("never"))
+      raised("cancelled", agent.run, id, "go")
+      raised("not_found", agent.get_state, id)
     end)
 
     it("may be destroyed by its own tool", function()

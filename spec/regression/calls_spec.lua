@@ -108,4 +108,63 @@ describe("once broken", function()
     input.loop = input
     assert.equal(input, tool.execute(echo, input))
   end)
+
+  it("a function or userdata inside data options became null", function()
+    local function at(path, fn, ...)
+      local message = raised("conversion_error", fn, ...).message
+      assert.truthy(message:find(path, 1, true), message)
+    end
+    local function create(key, value)
+      return agent.create({ provider = "openai", [key] = value })
+    end
+    at("config.metadata.f", create, "metadata", { f = print })
+    at("config.metadata.t[1]", create, "metadata", { t = { io.stdout } })
+    at("config.extra.f", create, "extra", { f = print })
+    at("config.headers.f", create, "headers", { f = print })
+    at("f", create, "schema", { f = print })
+    at("definition.metadata.f", tool.register, { name = "x", metadata = { f = print } })
+    local parameters = { type = "object", properties = { a = { default = print } } }
+    at("default", tool.register, { name = "y", parameters = parameters })
+  end)
+
+  it("cancelled operations were not counted", function()
+    local mine = zigllms.new()
+    local slow = mine.tool.register({
+      name = "slow",
+      execute = function()
+        mine.sleep(1000)
+      end,
+    })
+    local handle = mine.tool.execute(slow, {}, { async = true })
+    handle:cancel()
+    raised("cancelled", mine.await, handle)
+    assert.equal(1, mine.metrics().cancelled)
+  end)
+
+  it("a call that could not wait had begun already", function()
+    local began
+    local touched = tool.register({
+      name = "touched",
+      execute = function()
+        began = true
+      end,
+    })
+    local err = zigllms.run(function()
+      return select(
+        2,
+        pcall(string.gsub, "a", "a", function()
+          return zigllms.tool.execute(touched)
+        end)
+      )
+    end)
+    assert.equal("unsupported", err.code)
+    assert.truthy(tostring(err):find(": zigllms.tool.execute: ", 1, true))
+    assert.is_nil(began)
+  end)
+
+  it("an error had more than one line if its cause had", function()
+    local err = raised("callback_error", zigllms.await, zigllms.spawn(error, "a\nb", 0))
+    assert.is_nil(tostring(err):find("\n", 1, true))
+    assert.equal("a\nb", err.cause)
+  end)
 end)

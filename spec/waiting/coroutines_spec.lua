@@ -223,6 +223,11 @@ describe("waiting", function()
       assert.is_true(program.clock() - began < 0.6)
       assert.same({ "n1", "n2", "n3", "n4", "n5" }, results)
     end)
+
+    it("is a plain call on the main thread, with async='yield' too", function()
+      server:script(scripted.text("x"))
+      assert.equal("x", chat("hi", { async = "yield" }).content)
+    end)
   end)
 
   describe("with async=false", function()

@@ -181,3 +181,35 @@ describe("once broken between tasks", function()
     assert.truthy(response.tool_calls[1].error:find("running this conversation", 1, true))
   end)
 end)
+
+describe("endless recursion", function()
+  local ai = zigllms.new()
+
+  local function code_at_the_bottom(err)
+    while type(err) == "table" and err.code == "tool_error" do
+      err = err.cause
+    end
+    return type(err) == "table" and err.code
+  end
+
+  it("of a tool ends with an error", function()
+    ai.tool.register({
+      name = "again",
+      execute = function()
+        return ai.tool.execute("again")
+      end,
+    })
+    local ok, err = pcall(ai.tool.execute, "again")
+    assert.is_false(ok)
+    assert.equal("invalid_state", code_at_the_bottom(err))
+  end)
+
+  it("of spawned tasks ends with an error", function()
+    local function again()
+      return ai.spawn(again):await()
+    end
+    local ok, err = pcall(again)
+    assert.is_false(ok)
+    assert.equal("invalid_state", err.code)
+  end)
+end)

@@ -56,6 +56,7 @@ local function derive(parent, machine, deadline)
     deadline = earliest(deadline, parent.deadline),
     sink = parent.sink,
     blocking = parent.blocking,
+    depth = parent.depth,
   }
   operations[machine] = context
   return context
@@ -259,12 +260,14 @@ end
 function core.waits(start, func)
   return function(...)
     local parent = contexts[self()]
+    local depth = core.deeper(parent, func)
     local machine, face, sink, deadline, name, subject = start(parent and parent.token or 0, ...)
     local context = {
       parent = parent,
       token = machine,
       deadline = earliest(deadline, parent and parent.deadline),
       sink = sink and { fn = sink, count = 0 },
+      depth = depth,
     }
     operations[machine] = context
     if face == true or face == "stream" then

@@ -245,6 +245,7 @@ function lua.spawn(fn, ...)
     parent = parent,
     token = parent and parent.token,
     deadline = parent and parent.deadline,
+    depth = core.deeper(parent, "spawn"),
   }
   local task = launch(context, function(...)
     return true, fn(...)

@@ -14,6 +14,8 @@ local isyieldable = coroutine.isyieldable
 
 -- Deliveries in one turn: a fast stream must not keep a blocked caller from its own result.
 local FAIR = 64
+-- Operations and tasks inside each other.
+local MAX_DEPTH = 64
 
 local MAIN = {} -- stands for the main thread, which has no coroutine object on 5.1
 local BLOCKED = {} -- waits by polling instead of yielding
@@ -387,6 +389,17 @@ end
 
 function core.context()
   return contexts[self()]
+end
+
+-- How deep an operation or task inside `parent` is nested. Each level takes C stack, and engines
+-- end an endless recursion of coroutines badly.
+function core.deeper(parent, func)
+  local depth = (parent and parent.depth or 0) + 1
+  if depth > MAX_DEPTH then
+    local text = "operations are nested deeper than " .. MAX_DEPTH .. " levels"
+    core.raise("invalid_state", text, func)
+  end
+  return depth
 end
 
 core.contexts, core.tasks, core.main = contexts, tasks, MAIN

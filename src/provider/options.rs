@@ -195,11 +195,12 @@ pub fn lay<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Map<
 /// Merges `over` into `base`.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     const DEEP: [&str; 4] = ["extra", "headers", "retry", "memory"];
-    // Two ways to say one thing: the nearer one wins, whichever it is.
-    for (this, other) in [("retry", "max_retries"), ("max_retries", "retry")] {
-        if over.contains_key(this) && !over.contains_key(other) {
-            base.shift_remove(other);
-        }
+    // Two ways to say one thing: the nearer one wins. The delays of `retry` stay.
+    if over.contains_key("retry") && !over.contains_key("max_retries") {
+        base.shift_remove("max_retries");
+    }
+    if over.contains_key("max_retries") && base.get("retry").is_some_and(Value::is_boolean) {
+        base.shift_remove("retry");
     }
     for (key, value) in over {
         match (base.get_mut(key), value) {
@@ -415,6 +416,15 @@ mod tests {
         let call = map(json!({"temperature": 0, "headers": {"b": "2"}, "timeout_ms": null}));
         let all = lay([&provider, &call]);
         assert_eq!(Value::Object(all), json!({"temperature": 0, "headers": {"a": "1", "b": "2"}}));
+    }
+
+    #[test]
+    fn the_nearer_word_on_retries_wins() {
+        let provider = map(json!({"retry": {"initial_delay_ms": 7}, "max_retries": 5}));
+        let never = retry(&lay([&provider, &map(json!({"retry": false}))]));
+        assert_eq!(never.max_attempts, 1);
+        let once = retry(&lay([&provider, &map(json!({"max_retries": 1}))]));
+        assert_eq!((once.max_attempts, once.initial_delay_ms), (2, 7));
     }
 
     #[test]

@@ -83,8 +83,8 @@ unsafe fn origin(l: *mut lua_State, entry: &'static Entry) -> Origin {
     Origin { bridge: entry.bridge.name, function: entry.function.name.into(), position }
 }
 
-/// A public function that answers at once.
-pub unsafe extern "C-unwind" fn now(l: *mut lua_State) -> c_int {
+/// Reads the arguments, lets the dispatcher `run`, and returns or raises what it answers.
+unsafe fn at_once(l: *mut lua_State, run: fn(&mut Instance, &'static Entry, &mut Frame)) -> c_int {
     unsafe {
         let instance = instance(l);
         let frame = enter(l, instance);
@@ -93,7 +93,7 @@ pub unsafe extern "C-unwind" fn now(l: *mut lua_State) -> c_int {
         }
         let entry = entry(l);
         read::arguments(l, instance, entry.function, 1, frame);
-        call::now(&mut *instance, entry, &mut *frame);
+        run(&mut *instance, entry, &mut *frame);
         if matches!((*frame).action, Action::Raise(_)) {
             (*frame).origin = origin(l, entry);
         }
@@ -101,22 +101,14 @@ pub unsafe extern "C-unwind" fn now(l: *mut lua_State) -> c_int {
     }
 }
 
+/// A public function that answers at once.
+pub unsafe extern "C-unwind" fn now(l: *mut lua_State) -> c_int {
+    unsafe { at_once(l, call::now) }
+}
+
 /// Checks the arguments of a function written in Lua.
 pub unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
-    unsafe {
-        let instance = instance(l);
-        let frame = enter(l, instance);
-        if frame.is_null() {
-            return closed(l);
-        }
-        let entry = entry(l);
-        read::arguments(l, instance, entry.function, 1, frame);
-        call::check(&mut *instance, entry, &mut *frame);
-        if matches!((*frame).action, Action::Raise(_)) {
-            (*frame).origin = origin(l, entry);
-        }
-        leave(l, instance, frame)
-    }
+    unsafe { at_once(l, call::check) }
 }
 
 /// start(parent_token, ...) sets up a public function that waits.

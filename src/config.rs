@@ -46,8 +46,25 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("memory", Kind::Absent("memory bridge"), "", ""),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
         Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
-        Field::new("loop", Kind::Absent("choice of event loop"), "", ""),
+        Field::new("loop", LOOP, "\"auto\"", "how to wait, see `loop`"),
     ],
+    &[],
+);
+
+/// What `loop` takes.
+pub const LOOP: Kind = Kind::OneOf(&[
+    Kind::Enum(&["auto", "blocking", "nvim", "openresty", "luv", "copas", "cqueues"]),
+    Kind::Table(&ADAPTER),
+]);
+
+static ADAPTER: Shape = Shape::new(
+    "Loop",
+    &[Field::new(
+        "wait",
+        Kind::Function,
+        "required",
+        "`function(fd, timeout_ms)`: returns when the descriptor is readable or the time is over (nil: no limit); may yield",
+    )],
     &[],
 );
 

@@ -88,6 +88,8 @@ pub enum Face {
     Stream,
     /// `async = "yield"`: the coroutine is ours to suspend.
     Yield,
+    /// `detach = true`: a handle of an operation that outlives its owner.
+    Detached,
 }
 
 /// What a machine ends with. Typed where a parent machine reads it.

@@ -3,12 +3,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use crate::chunk::Pipe;
 use crate::clock::{Clock, Moment};
-use crate::error::{Error, Result};
-use crate::net::{Notifier, Waker, Woke};
+use crate::error::{Code, Error, Result};
+use crate::net::{Door, Notifier, Waker, Woke};
 use crate::step::{Machine, Operation, Output, Token};
 
 /// A machine under way.
@@ -37,8 +38,14 @@ pub struct Tasks {
     timers_first: bool,
     pipes: HashMap<Token, Pipe>,
     notifier: Option<Arc<Notifier>>,
+    /// The timer that the watched descriptor tells.
+    told: Option<Moment>,
     stops: VecDeque<(Token, String)>,
+    door: Option<Door>,
 }
+
+/// A token that no machine has: it says that the edge has something queued.
+pub const ATTENTION: Token = 0;
 
 /// What [`Tasks::next`] found.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,11 +111,45 @@ impl Tasks {
         if let Some(notifier) = self.notifier.as_ref().filter(|n| !n.is_inherited()) {
             return Ok(notifier.clone());
         }
-        let opened = Notifier::new().map_err(|e| {
-            Error::new(crate::error::Code::IoError, format!("cannot open a notifier: {e}"))
-        })?;
+        let opened = Notifier::new().map_err(|e| io_error("open a notifier", &e))?;
         self.notifier = Some(opened.clone());
+        self.told = None;
         Ok(opened)
+    }
+
+    /// The descriptor for an event loop of others; it tells tokens, stops and timers.
+    pub fn watch(&mut self, clock: &Clock) -> Result<RawFd> {
+        let notifier = self.notifier()?;
+        let fd = notifier.watch().map_err(|e| io_error("open a descriptor to watch", &e))?;
+        let fd = fd.as_raw_fd();
+        self.tell_timer(clock);
+        Ok(fd)
+    }
+
+    /// Keeps the watched descriptor's timer at the first one there is.
+    fn tell_timer(&mut self, clock: &Clock) {
+        let Some(notifier) = self.notifier.as_ref().filter(|n| n.is_watched()) else { return };
+        let first = self.first_timer();
+        if first != self.told {
+            notifier.set_timer(first.map(|at| clock.now().until(at)));
+            self.told = first;
+        }
+    }
+
+    /// A path to connect to, once; [`Tasks::let_in`] takes the connection.
+    pub fn open_door(&mut self) -> Result<String> {
+        let door = Door::open().map_err(|e| io_error("listen for wake-ups", &e))?;
+        let path = door.path().to_string_lossy().into_owned();
+        self.door = Some(door);
+        Ok(path)
+    }
+
+    /// Rings the connection that waits at the door from now on whenever something is ready.
+    pub fn let_in(&mut self) -> Result<()> {
+        let door = self.door.take().ok_or_else(|| Error::internal("no door is open"))?;
+        let line = door.let_in().map_err(|e| io_error("take a connection for wake-ups", &e))?;
+        self.notifier()?.connect(line);
+        Ok(())
     }
 
     /// Wakes the machine `token` from any thread.
@@ -125,14 +166,18 @@ impl Tasks {
     /// Asks for the end of an operation; the edge tells it at the next turn.
     pub fn stop(&mut self, token: Token, reason: &str) {
         self.stops.push_back((token, reason.to_owned()));
+        if let Some(notifier) = &self.notifier {
+            notifier.post(ATTENTION);
+        }
     }
 
     /// Makes a token ready at a moment; it replaces the token's timer from before.
-    pub fn arm(&mut self, at: Moment, token: Token) {
+    pub fn arm(&mut self, clock: &Clock, at: Moment, token: Token) {
         if self.armed.insert(token, at) != Some(at) {
             self.timers.push(Reverse((at, token)));
         }
         self.sweep();
+        self.tell_timer(clock);
     }
 
     pub fn disarm(&mut self, token: Token) {
@@ -154,7 +199,9 @@ impl Tasks {
             if let Some((token, reason)) = self.stops.pop_front() {
                 return Ok(Next::Stop(token, reason));
             }
-            if let Some(token) = self.ready(clock.now()) {
+            let ready = self.ready(clock.now());
+            self.tell_timer(clock);
+            if let Some(token) = ready {
                 return Ok(Next::Token(token));
             }
             let now = clock.now();
@@ -194,7 +241,7 @@ impl Tasks {
         None
     }
 
-    /// When the earliest timer is due.
+    /// When the earliest timer is due; may be one that was taken back.
     pub fn first_timer(&self) -> Option<Moment> {
         self.timers.peek().map(|Reverse((at, _))| *at)
     }
@@ -214,6 +261,10 @@ impl Tasks {
     }
 }
 
+fn io_error(what: &str, error: &std::io::Error) -> Error {
+    Error::new(Code::IoError, format!("cannot {what}: {error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,20 +273,21 @@ mod tests {
     fn a_timer_replaces_the_one_before_and_can_be_taken_back() {
         let (mut tasks, clock) = (Tasks::default(), Clock::default());
         let now = clock.now();
-        tasks.arm(now, 1);
-        tasks.arm(now.after_ms(60_000), 1);
-        tasks.arm(now, 2);
+        tasks.arm(&clock, now, 1);
+        tasks.arm(&clock, now.after_ms(60_000), 1);
+        tasks.arm(&clock, now, 2);
         tasks.disarm(2);
-        tasks.arm(now, 3);
+        tasks.arm(&clock, now, 3);
         assert_eq!(tasks.next(&clock, Some(now)).unwrap(), Next::Token(3));
         assert_eq!(tasks.next(&clock, Some(now)).unwrap(), Next::Nothing);
     }
 
     #[test]
     fn long_deadlines_of_short_waits_do_not_pile_up() {
-        let (mut tasks, now) = (Tasks::default(), Clock::default().now());
+        let (mut tasks, clock) = (Tasks::default(), Clock::default());
+        let now = clock.now();
         for round in 0..100_000 {
-            tasks.arm(now.after_ms(600_000 + round), 7);
+            tasks.arm(&clock, now.after_ms(600_000 + round), 7);
             tasks.disarm(7);
         }
         assert!(tasks.timers.len() < 100);

@@ -130,10 +130,16 @@ Handle: A call that goes on by itself: what a waiting function returns with `asy
   status()  "running"|"completed"|"failed"|"cancelled"  how it stands; never waits
   cancel(reason?: string)  boolean  ends the work and closes its connection; true if it was
     unfinished; awaiting it then raises `cancelled`
-  on(fn: fun(err: any, ...: any))  zigllms.Handle  calls `fn(err, result)` once it has ended, inside
-    a wait or `poll`; returns the handle
+  on(fn: fun(err: any, ...: any))  zigllms.Handle  calls `fn(err, result)` once it has ended: from
+    the host's loop where there is one, else inside a wait or `poll`; returns the handle
   iter()  fun(): zigllms.Chunk?  the iterator of its chunks, `for chunk in handle:iter() do`; the
     handle itself is one, too
+  pollfd()  integer  for `cqueues.poll(handle)`: the descriptor that is readable when there is
+    something to deliver
+  events()  string  for cqueues: "r"
+  timeout()  number?  for cqueues: seconds until polling must end
+  getfd()  integer  for LuaSocket, `socket.select({ handle })`: as `pollfd`
+  dirty()  boolean  for LuaSocket: whether it has ended
 ]]
 
 local CODES = [[

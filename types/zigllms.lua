@@ -19,6 +19,7 @@ local zigllms = {}
 ---@field strict? boolean unknown option keys are errors [true]
 ---@field profiling? boolean measure calls for `metrics()` [false]
 ---@field http? zigllms.HttpConfig defaults of all network calls
+---@field loop? "auto"|"blocking"|"nvim"|"openresty"|"luv"|"copas"|"cqueues"|zigllms.Loop how to wait, see `loop` ["auto"]
 
 ---@class zigllms.HttpConfig: zigllms.Limits
 ---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
@@ -41,6 +42,9 @@ local zigllms = {}
 ---@field max_delay_ms? number a number of at least 0: longest pause [8000]
 ---@field multiplier? number a number from 1 to 100: growth of the pause [2]
 ---@field jitter? boolean shorten pauses by up to a quarter [true]
+
+---@class zigllms.Loop
+---@field wait function `function(fd, timeout_ms)`: returns when the descriptor is readable or the time is over (nil: no limit); may yield [required]
 
 ---@class zigllms.MetricsOptions
 ---@field reset? boolean start counting anew after reading [false]
@@ -144,6 +148,7 @@ local zigllms = {}
 ---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
 ---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
 ---@class zigllms.AgentFilter
 ---@field state? "idle"|"ready"|"running"|"completed"|"error" agents in this state
@@ -162,6 +167,7 @@ local zigllms = {}
 ---@field context? table added to the `ctx` of the function
 ---@field mode? "direct" how it runs [the tool's]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
 ---@class zigllms.ListFilter
 ---@field ids? boolean an array of ids instead of tables [false]
@@ -177,10 +183,12 @@ local zigllms = {}
 ---@field metadata? table kept as it is
 ---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
 ---@class zigllms.ModelsOptions: zigllms.Limits
 ---@field refresh? boolean ask again instead of answering from memory [false]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
 ---An answer of a model, or of an agent's run. `tostring(response)`, `print(response)` and `..` use its content.
 ---@class zigllms.Response
@@ -320,7 +328,7 @@ function Handle:status() end
 ---@return boolean
 function Handle:cancel(reason) end
 
----calls `fn(err, result)` once it has ended, inside a wait or `poll`; returns the handle
+---calls `fn(err, result)` once it has ended: from the host's loop where there is one, else inside a wait or `poll`; returns the handle
 ---@param fn fun(err: any, ...: any)
 ---@return zigllms.Handle
 function Handle:on(fn) end
@@ -328,6 +336,26 @@ function Handle:on(fn) end
 ---the iterator of its chunks, `for chunk in handle:iter() do`; the handle itself is one, too
 ---@return fun(): zigllms.Chunk?
 function Handle:iter() end
+
+---for `cqueues.poll(handle)`: the descriptor that is readable when there is something to deliver
+---@return integer
+function Handle:pollfd() end
+
+---for cqueues: "r"
+---@return string
+function Handle:events() end
+
+---for cqueues: seconds until polling must end
+---@return number?
+function Handle:timeout() end
+
+---for LuaSocket, `socket.select({ handle })`: as `pollfd`
+---@return integer
+function Handle:getfd() end
+
+---for LuaSocket: whether it has ended
+---@return boolean
+function Handle:dirty() end
 
 ---@alias zigllms.ErrorCode
 ---| "invalid_argument"
@@ -493,7 +521,7 @@ function zigllms.spawn(fn, ...) end
 ---@param ms number a number of at least 0
 function zigllms.sleep(ms) end
 
----Delivers finished work and callbacks, at most 64 at a time; waits for the first one at most so long (default 0).
+---Delivers finished work and callbacks, at most 64 or for 10 ms at a time; waits for the first one at most so long (default 0).
 ---@param timeout_ms? number a number of at least 0
 ---@return integer delivered
 function zigllms.poll(timeout_ms) end
@@ -506,7 +534,14 @@ function zigllms.poll(timeout_ms) end
 ---@return any ...
 function zigllms.run(fn, ...) end
 
----A file descriptor that is readable when `poll` has work; for the event loop of a host.
+---How waits wait: "auto" (default) looks at the host each time; "blocking", "nvim", "openresty", "luv", "copas", "cqueues" name one; `{wait = function(fd, timeout_ms) … end}` is one of your own ("custom"). Returns the name of the choice; without an argument it changes nothing.
+---
+---Errors: invalid_argument, unsupported
+---@param loop? "auto"|"blocking"|"nvim"|"openresty"|"luv"|"copas"|"cqueues"|zigllms.Loop one of "auto", "blocking", "nvim", "openresty", "luv", "copas", "cqueues" or a table
+---@return string name
+function zigllms.loop(loop) end
+
+---A file descriptor that is readable when `poll` has work, timers included; for the event loop of a host.
 ---
 ---Errors: invalid_argument, io_error
 ---@return integer fd

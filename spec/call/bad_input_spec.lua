@@ -401,6 +401,7 @@ local function valid(name, fixture)
 end
 
 local function new_fixture()
+  zigllms.loop("auto")
   local provider = zigllms.provider.create(NOWHERE)
   return {
     provider = provider,

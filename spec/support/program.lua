@@ -38,7 +38,7 @@ function program.shell(command, env)
     words[#words + 1] = name .. "=" .. quoted(value)
   end
   local began = clock()
-  local line = ("env %s timeout 30 %s >%s 2>%s </dev/null; echo $?"):format(
+  local line = ("env %s timeout 240 %s >%s 2>%s </dev/null; echo $?"):format(
     table.concat(words, " "),
     command,
     out,

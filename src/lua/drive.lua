@@ -5,10 +5,10 @@ local abandon, chunk, step, token = core.abandon, core.chunk, core.step, core.to
 local pipe_bytes, pipe_put = core.pipe_bytes, core.pipe_put
 local contexts, tasks, MAIN = core.contexts, core.tasks, core.main
 local earliest, overdue, self, stopped = core.earliest, core.overdue, core.self, core.stopped
-local descends, finish, forget, guarded = core.descends, core.finish, core.forget, core.guarded
-local drain, later, launch = core.drain, core.later, core.launch
-local suspend, within = core.suspend, core.within
-local error, next, pairs, setmetatable, type = error, next, pairs, setmetatable, type
+local descends, finish, guarded = core.descends, core.finish, core.guarded
+local later, launch, suspend, within = core.later, core.launch, core.suspend, core.within
+local error, next, pairs, pcall = error, next, pairs, pcall
+local setmetatable, type = setmetatable, type
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 -- Outcomes, as raw.rs numbers them.
@@ -57,6 +57,9 @@ local function derive(parent, machine, deadline)
     sink = parent.sink,
     blocking = parent.blocking,
     depth = parent.depth,
+    home = parent.home,
+    owner = parent.owner,
+    group = parent.group,
   }
   operations[machine] = context
   return context
@@ -171,27 +174,34 @@ end
 
 -- Ends an operation that was left by anything but its own end, with everything inside it.
 local function leave(context)
-  -- A collector clears weak entries before it finalises: the own machine is known by its token.
-  abandon(context.token)
+  if context.token then
+    -- A collector clears weak entries before it finalises: the own machine is known by its token.
+    abandon(context.token)
+  end
   for machine, inner in pairs(operations) do
     if descends(inner, context) then
       abandon(machine)
     end
   end
-  forget(context)
+  core.forget(context)
 end
 
--- A value that ends the operation when its coroutine is collected in the middle of it.
-local function guard(context)
-  local task = { joiners = {}, done = false }
-  task.core = {
-    abandon_task = function()
-      leave(context)
-    end,
-    unblock = function() end,
-  }
-  context.guard = core.handle(task)
-  return task
+core.interpreted(leave)
+
+-- A value that calls `lost` when it is collected, and its state: `done` takes that back.
+function core.guard(lost)
+  local state = { joiners = {}, done = false }
+  state.core = { abandon_task = lost, unblock = function() end }
+  return core.handle(state), state
+end
+
+-- The thread that `context` ran in has been killed: so has the outermost operation in it.
+function core.lost(context)
+  context = core.outermost(context)
+  leave(context)
+  if context.task then
+    core.bury(context.task)
+  end
 end
 
 local function unwrap(ok, ...)
@@ -217,9 +227,16 @@ end
 -- The operation in a coroutine: what leaves it by an error (an interrupt, a yield that is not
 -- possible) or by being collected must not stay behind.
 local function in_coroutine(context, func, name, subject, machine)
-  local watch = tasks[self()] and {} or guard(context)
+  local sentinel, state
+  if not tasks[self()] then
+    sentinel, state = core.guard(function()
+      leave(context)
+    end)
+  end
   local function back(alive, ...)
-    watch.done = true
+    if sentinel then
+      state.done = true
+    end
     if alive then
       return ...
     end
@@ -229,24 +246,38 @@ local function in_coroutine(context, func, name, subject, machine)
   return back(guarded(operation, context, name, subject, machine))
 end
 
--- A plain call. On the main thread it is a task of its own, so that callbacks may yield; in a
--- coroutine it runs right there, so that a raw yield of a callback reaches that one's resumer.
-local function plain(context, face, name, subject, machine, func)
-  local me = self()
-  local parent = context.parent
-  context.blocking = face == false or (face == nil and parent ~= nil and parent.blocking)
+-- On the main thread a call is a task of its own, so that callbacks may yield.
+local function on_main(context, name, subject, machine)
+  local task = launch(context, operation, context, name, subject, machine)
+  if not task.done then
+    core.drain(task)
+  end
+  return results(task)
+end
+
+-- Raises before anything has begun where the caller cannot wait.
+local function check_wait(context, face, me, func)
   local yields = me ~= MAIN and (core.may_yield(me, context) or face == "yield")
-  if yields and not core.can_yield() then
-    abandon(machine)
+  if not yields then
+    core.host(context, func)
+  elseif not core.can_yield() then
     core.refuse_c_call(func)
   end
-  if me == MAIN then
-    local task = launch(context, operation, context, name, subject, machine)
-    drain(task)
-    return results(task)
+end
+
+-- A plain call. In a coroutine it runs right there, so that a raw yield of a callback reaches
+-- that one's resumer.
+local function plain(context, face, name, subject, machine, func)
+  local me = self()
+  local ok, refusal = pcall(check_wait, context, face, me, func)
+  if not ok then
+    abandon(machine)
+    error(refusal, 0)
+  elseif me == MAIN then
+    return on_main(context, name, subject, machine)
   end
   local before = tasks[me]
-  if face == "yield" and not before then
+  if face == "yield" and not before and not core.launcher() then
     tasks[me] = { co = me, adopted = true }
   end
   local function back(...)
@@ -256,28 +287,45 @@ local function plain(context, face, name, subject, machine, func)
   return back(in_coroutine(context, func, name, subject, machine))
 end
 
+-- The context of an operation that a call of a public function starts.
+local function open(parent, machine, sink, deadline, depth)
+  local context = {
+    parent = parent,
+    token = machine,
+    deadline = earliest(deadline, parent and parent.deadline),
+    own_deadline = deadline,
+    sink = sink and { fn = sink, count = 0 },
+    depth = depth,
+    home = core.home(self()),
+    owner = core.owner(),
+    group = parent and parent.group,
+  }
+  operations[machine] = context
+  return context
+end
+
 -- A public function that waits, in its three faces.
 function core.waits(start, func)
   return function(...)
-    local parent = contexts[self()]
+    local parent = core.context()
     local depth = core.deeper(parent, func)
     local machine, face, sink, deadline, name, subject = start(parent and parent.token or 0, ...)
-    local context = {
-      parent = parent,
-      token = machine,
-      deadline = earliest(deadline, parent and parent.deadline),
-      sink = sink and { fn = sink, count = 0 },
-      depth = depth,
-    }
-    operations[machine] = context
-    if face == true or face == "stream" then
+    local context = open(parent, machine, sink, deadline, depth)
+    if face == true or face == "stream" or face == "detached" then
       return core.detach(context, face, name, subject, machine)
     end
+    context.blocking = face == false or (face == nil and parent ~= nil and parent.blocking)
     return plain(context, face, name, subject, machine, func)
   end
 end
 
+-- Nobody can see what the task ends with. A thread of the host's must come to its end by itself,
+-- or the host would wait for it.
 function core.abandon_task(task)
+  if task.hosted then
+    core.cancel(task, "nobody was left to see the result")
+    return
+  end
   leave(task.context)
   finish(task, false, core.new_error("cancelled", "nobody was left to see the result"))
 end

@@ -53,6 +53,7 @@ pub fn started(
         Face::Blocking => Data::Bool(false),
         Face::Stream => Data::from("stream"),
         Face::Yield => Data::from("yield"),
+        Face::Detached => Data::from("detached"),
     };
     let labels = labels(&start.operation);
     let token = runtime.tasks.start(start.operation, parent, false);
@@ -218,12 +219,16 @@ pub static NATIVES: &[Native] = &[
     Native { name: "pipe_close", run: pipe_close },
     Native { name: "chunk", run: chunk },
     Native { name: "fd", run: fd },
+    Native { name: "next_timer", run: next_timer },
+    Native { name: "open_door", run: |i, _| i.runtime.tasks.open_door().map(Data::from) },
+    Native { name: "let_in", run: let_in },
 ];
 
 /// arm(token, at_ms)
 fn arm(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     let at = Moment::START.after_float_ms(numbers[1]);
-    instance.runtime.tasks.arm(at, numbers[0] as u64);
+    let runtime = &mut instance.runtime;
+    runtime.tasks.arm(&runtime.clock, at, numbers[0] as u64);
     Ok(Data::Nil)
 }
 
@@ -282,7 +287,18 @@ fn take_chunk(runtime: &mut Runtime, token: Token) -> Option<crate::chunk::Chunk
 }
 
 fn fd(instance: &mut Instance, _: Numbers) -> Result<Data> {
-    use std::os::fd::AsRawFd;
-    let fd = instance.runtime.tasks.notifier()?.fd().as_raw_fd();
-    Ok(Data::from(i64::from(fd)))
+    let runtime = &mut instance.runtime;
+    Ok(Data::from(i64::from(runtime.tasks.watch(&runtime.clock)?)))
+}
+
+/// next_timer() → milliseconds until a timer may be due; nil if there is none
+fn next_timer(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    let runtime = &instance.runtime;
+    let left = runtime.tasks.first_timer().map(|at| runtime.clock.now().until(at));
+    Ok(Data::from(left.map(|left| left.as_secs_f64() * 1e3)))
+}
+
+/// let_in(): takes the connection to what `open_door` gave
+fn let_in(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    instance.runtime.tasks.let_in().map(|()| Data::Nil)
 }

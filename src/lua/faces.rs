@@ -1,5 +1,6 @@
 //! The options by which a caller of a waiting function chooses how to wait.
 
+use crate::error::{Error, Result};
 use crate::shape::{Field, Kind, Options};
 use crate::step::Face;
 use crate::value::Slot;
@@ -18,7 +19,18 @@ pub const STREAM: Field = Field::new(
     "`function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over",
 );
 
+pub const DETACH: Field = Field::new(
+    "detach",
+    Kind::Bool,
+    "false",
+    "true = a handle at once, for work that outlives its owner: it ends neither with the request or call it \
+     was started in nor with its handle, and has no stream or `on` callbacks",
+);
+
 pub fn face(options: &Options<'_>) -> Face {
+    if options.bool("detach") == Some(true) {
+        return Face::Detached;
+    }
     match options.get("async") {
         None => Face::Plain,
         Some(value) => match value.as_bool() {
@@ -30,13 +42,16 @@ pub fn face(options: &Options<'_>) -> Face {
 }
 
 /// Face and callback of a call that can be streamed.
-pub fn streamed(options: &Options<'_>) -> (Face, Option<Slot>) {
-    let callback = options.function("stream");
-    let face = match (face(options), options.bool("stream")) {
-        (_, Some(true)) => Face::Stream,
-        (face, _) => face,
-    };
-    (face, callback)
+pub fn streamed(options: &Options<'_>, callback: Option<Slot>) -> Result<(Face, Option<Slot>)> {
+    let callback = callback.or_else(|| options.function("stream"));
+    let looped = options.bool("stream") == Some(true);
+    match face(options) {
+        Face::Detached if looped || callback.is_some() => Err(Error::invalid(
+            "options.detach: a detached call cannot be streamed, its owner may be gone",
+        )),
+        _ if looped && callback.is_none() => Ok((Face::Stream, None)),
+        face => Ok((face, callback)),
+    }
 }
 
 /// Whether somebody will read chunks.

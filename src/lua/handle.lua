@@ -47,7 +47,11 @@ local function adopt(task)
   counter = counter + 1
   task.id = "op_" .. counter
   task.core = core
-  return core.handle(task)
+  local handle = core.handle(task)
+  if not task.done then
+    core.watch()
+  end
+  return handle
 end
 
 -- Runs an operation by itself; its chunks wait in a pipe until somebody reads them.
@@ -59,6 +63,9 @@ function core.detach(context, face, name, subject, machine)
     sink.task.is_stream = face == "stream"
     context.sink = sink
   end
+  if face == "detached" then
+    context.parent, context.deadline, context.detached = nil, context.own_deadline, true
+  end
   task = launch(context, core.operation, context, name, subject, machine)
   if sink.task then
     -- What arrived before the task was known stays in the same pipe.
@@ -66,7 +73,7 @@ function core.detach(context, face, name, subject, machine)
     sink.task = task
   end
   task.observed = sink.fn ~= nil
-  task.goes_on = name == "agent_run"
+  task.goes_on = name == "agent_run" or face == "detached"
   task.is_stream = face == "stream"
   local handle = adopt(task)
   if task.is_stream and closes then
@@ -129,6 +136,10 @@ function methods.on(handle, fn)
   if type(fn) ~= "function" and not (type(mt) == "table" and mt.__call) then
     core.raise("invalid_argument", "fn: expected a function, got " .. type(fn), "handle.on")
   end
+  if task.detached then
+    local text = "a detached operation has no callbacks: await it, or ask for its result"
+    core.raise("unsupported", text, "handle.on")
+  end
   local function callback()
     if task.ok then
       return true, fn(nil, unpack(task.values, 1, task.n))
@@ -138,7 +149,7 @@ function methods.on(handle, fn)
   task.observed = true
   task.core.unblock(task)
   if task.done then
-    task.core.later(callback)
+    task.core.defer(callback)
   else
     task.callbacks[#task.callbacks + 1] = callback
   end
@@ -173,6 +184,29 @@ local function next_chunk(task)
     own_core.suspend(context, task.reader, context.deadline)
     task.reader = nil
   end
+end
+
+-- What cqueues asks whatever it polls.
+function methods.pollfd(handle)
+  return own(handle, "pollfd").core.watch_fd()
+end
+
+function methods.events()
+  return "r"
+end
+
+-- Seconds until polling must end: none if there is something to see already.
+function methods.timeout(handle)
+  local task = own(handle, "timeout")
+  local left = task.done and 0 or task.core.next_timer()
+  return left and left / 1000
+end
+
+-- What LuaSocket's `select` asks.
+methods.getfd = methods.pollfd
+
+function methods.dirty(handle)
+  return own(handle, "dirty").done
 end
 
 function methods.iter(handle)
@@ -239,13 +273,15 @@ function lua.sleep(ms)
   core.pause(now() + ms)
 end
 
-function lua.spawn(fn, ...)
+local function spawn(group, fn, ...)
   local parent = core.context()
   local context = {
     parent = parent,
     token = parent and parent.token,
     deadline = parent and parent.deadline,
     depth = core.deeper(parent, "spawn"),
+    owner = core.owner(),
+    group = group or (parent and parent.group),
   }
   local task = launch(context, function(...)
     return true, fn(...)
@@ -254,31 +290,45 @@ function lua.spawn(fn, ...)
   return adopt(task)
 end
 
+function lua.spawn(fn, ...)
+  return spawn(nil, fn, ...)
+end
+
 function lua.poll(timeout_ms)
   local count = core.turn(given(timeout_ms) or 0)
   core.raise_failure()
   return count
 end
 
-lua.fd = core.fd
+lua.fd = core.watch_fd
+
+function lua.loop(x)
+  return core.loop(given(x))
+end
 
 local driving = false
 
-local function drive_all(task)
-  while core.unfinished() > 0 or (task and not task.done) do
-    core.turn()
+-- In a host where other coroutines go on meanwhile, only what was started inside counts.
+local function drive_all(host, group, task)
+  if host.sleeper then
+    return core.join_group(group)
   end
+  host.block(function()
+    return core.unfinished() == 0 and (not task or task.done)
+  end)
 end
 
 function lua.run(fn, ...)
-  if driving or core.context() then
+  local host = core.host({}, "run")
+  if (driving and not host.sleeper) or core.context() then
     core.raise("invalid_state", "it is running already: use zigllms.spawn inside it", "run")
   end
   driving = true
   fn = given(fn)
-  local handle = fn and lua.spawn(fn, ...)
+  local group = { active = 0 }
+  local handle = fn and spawn(group, fn, ...)
   local task = handle and task_of(handle)
-  local ok, err = pcall(drive_all, task)
+  local ok, err = pcall(drive_all, host, group, task)
   driving = false
   if not ok then
     if task then

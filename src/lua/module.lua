@@ -116,6 +116,29 @@ function module.info()
   return info
 end
 
+local native_configure, native_config = module.configure, module.config
+
+-- The loop is chosen in Lua, after everything has been checked.
+function module.configure(...)
+  local options = ...
+  local loop = type(options) == "table" and rawget(options, "loop") or nil
+  if loop == core.null then
+    loop = "auto"
+  end
+  core.check_loop(loop, "configure")
+  native_configure(...)
+  if loop then
+    core.loop(loop)
+  end
+  return true
+end
+
+function module.config()
+  local config = native_config()
+  config.loop = core.loop()
+  return config
+end
+
 local info = module.info()
 module.version, module._VERSION = info.version, "zigllms " .. info.version
 module.description = "Agents, tools, workflows and language models for Lua, as one native module"

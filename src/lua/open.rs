@@ -15,10 +15,25 @@ use super::stack::{Meta, UPVALUES};
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/errors.lua", include_str!("errors.lua")),
+    (c"=zigllms/contexts.lua", include_str!("contexts.lua")),
     (c"=zigllms/turn.lua", include_str!("turn.lua")),
+    (c"=zigllms/tasks.lua", include_str!("tasks.lua")),
+    (c"=zigllms/hosts.lua", include_str!("hosts.lua")),
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
+];
+
+/// Chunks of `host/`, each loaded when its host is first seen.
+const HOSTS: &[(&CStr, &CStr, &str)] = &[
+    (c"blocking", c"=zigllms/host/blocking.lua", include_str!("host/blocking.lua")),
+    (c"custom", c"=zigllms/host/custom.lua", include_str!("host/custom.lua")),
+    (c"uv", c"=zigllms/host/uv.lua", include_str!("host/uv.lua")),
+    (c"luv", c"=zigllms/host/luv.lua", include_str!("host/luv.lua")),
+    (c"nvim", c"=zigllms/host/nvim.lua", include_str!("host/nvim.lua")),
+    (c"openresty", c"=zigllms/host/openresty.lua", include_str!("host/openresty.lua")),
+    (c"copas", c"=zigllms/host/copas.lua", include_str!("host/copas.lua")),
+    (c"cqueues", c"=zigllms/host/cqueues.lua", include_str!("host/cqueues.lua")),
 ];
 
 /// C functions of `core` besides [`NATIVES`].
@@ -173,12 +188,40 @@ unsafe fn core(l: *mut lua_State, base: c_int) {
         ffi::lua_setfield(l, -2, c"null".as_ptr());
         ffi::lua_pushcfunction(l, new);
         ffi::lua_setfield(l, -2, c"new".as_ptr());
+        ffi::lua_pushcfunction(l, host_chunk);
+        ffi::lua_setfield(l, -2, c"host_chunk".as_ptr());
+        globals(l);
+        ffi::lua_setfield(l, -2, c"globals".as_ptr());
         ffi::lua_pushvalue(l, base + 3);
         ffi::lua_setfield(l, -2, c"metas".as_ptr());
         entries(l, base);
         ffi::lua_setfield(l, -2, c"entries".as_ptr());
         constants(l);
         ffi::lua_setfield(l, -2, c"constants".as_ptr());
+    }
+}
+
+/// `core.host_chunk(name)`: that chunk as a function.
+unsafe extern "C-unwind" fn host_chunk(l: *mut lua_State) -> c_int {
+    unsafe {
+        let name = super::stack::bytes(l, 1);
+        for (host, chunk, source) in HOSTS {
+            if host.to_bytes() == name {
+                load(l, chunk, source);
+                return 1;
+            }
+        }
+        ffi::luaL_error(l, c"zigllms: no such host".as_ptr())
+    }
+}
+
+/// The globals of the Lua state, whatever environment the code runs in that requires the module
+/// (nginx gives each request its own). Leaves them on the stack.
+unsafe fn globals(l: *mut lua_State) {
+    unsafe {
+        ffi::lua_getfield(l, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
+        ffi::lua_getfield(l, -1, c"_G".as_ptr());
+        ffi::lua_remove(l, -2);
     }
 }
 
@@ -247,13 +290,20 @@ unsafe fn constants(l: *mut lua_State) {
     }
 }
 
-/// Loads a chunk and calls it with `core`; leaves its result on the stack.
-unsafe fn run(l: *mut lua_State, name: &CStr, source: &str, core: c_int) {
+/// Compiles a chunk; leaves it on the stack.
+unsafe fn load(l: *mut lua_State, name: &CStr, source: &str) {
     unsafe {
         let (start, length) = (source.as_ptr().cast(), source.len());
         if ffi::luaL_loadbufferx(l, start, length, name.as_ptr(), c"t".as_ptr()) != 0 {
             ffi::lua_error(l);
         }
+    }
+}
+
+/// Loads a chunk and calls it with `core`; leaves its result on the stack.
+unsafe fn run(l: *mut lua_State, name: &CStr, source: &str, core: c_int) {
+    unsafe {
+        load(l, name, source);
         ffi::lua_pushvalue(l, core);
         ffi::lua_call(l, 1, 1);
     }

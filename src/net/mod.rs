@@ -16,6 +16,7 @@ mod ctl;
 mod dial;
 mod flight;
 mod http;
+mod line;
 mod names;
 mod notify;
 mod poller;
@@ -29,9 +30,11 @@ mod stream;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod watch;
 pub mod workers;
 
 pub use http::Http;
+pub use line::Door;
 pub use notify::{Notifier, Waker, Woke};
 
 /// One HTTP request, complete.

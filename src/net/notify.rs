@@ -10,10 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use once_cell::sync::OnceCell;
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use super::line::Line;
 use super::lock;
+use super::watch::Watch;
 use super::workers::Home;
 
 /// Why [`Notifier::wait`] came back.
@@ -31,12 +35,20 @@ pub struct Notifier {
     home: Home,
     bell: Bell,
     ready: Mutex<VecDeque<u64>>,
+    /// Made when a loop of others first wants to watch.
+    watch: OnceCell<Watch>,
+    line: Mutex<Option<Line>>,
 }
 
 impl Notifier {
     pub fn new() -> io::Result<Arc<Notifier>> {
-        let ready = Mutex::default();
-        Ok(Arc::new(Notifier { home: Home::here(), bell: Bell::new()?, ready }))
+        Ok(Arc::new(Notifier {
+            home: Home::here(),
+            bell: Bell::new()?,
+            ready: Mutex::default(),
+            watch: OnceCell::new(),
+            line: Mutex::default(),
+        }))
     }
 
     /// Made before a fork, by the parent: the descriptor is shared with it and nothing will ever
@@ -54,6 +66,32 @@ impl Notifier {
         ready.push_back(token);
         if ready.len() == 1 {
             self.bell.ring();
+            let mut line = lock(&self.line);
+            if line.as_ref().is_some_and(|line| !line.ring()) {
+                *line = None;
+            }
+        }
+    }
+
+    /// From now on each post also rings `line`.
+    pub fn connect(&self, line: Line) {
+        line.ring(); // what is ready already was announced to nobody
+        *lock(&self.line) = Some(line);
+    }
+
+    /// The descriptor for a loop of others. From now on it also tells timers, see `set_timer`.
+    pub fn watch(&self) -> io::Result<BorrowedFd<'_>> {
+        Ok(self.watch.get_or_try_init(|| Watch::new(&self.bell))?.fd(&self.bell))
+    }
+
+    pub fn is_watched(&self) -> bool {
+        self.watch.get().is_some()
+    }
+
+    /// When the watched descriptor is to become readable for a timer; `None`: never.
+    pub fn set_timer(&self, left: Option<Duration>) {
+        if let Some(watch) = self.watch.get() {
+            watch.set_timer(left);
         }
     }
 
@@ -202,6 +240,28 @@ mod tests {
         assert_eq!(notifier.take(), None);
         notifier.post(9);
         assert_eq!(notifier.take(), Some(9));
+    }
+
+    #[test]
+    fn the_watched_descriptor_tells_tokens_and_timers() {
+        let notifier = Notifier::new().unwrap();
+        let ready = |notifier: &Notifier, ms| {
+            wait_readable(notifier.watch().unwrap(), Some(Duration::from_millis(ms))).unwrap()
+        };
+        assert!(!notifier.is_watched());
+        assert!(!ready(&notifier, 0));
+        notifier.post(1);
+        assert!(ready(&notifier, 0));
+        assert_eq!(notifier.take(), Some(1));
+        assert!(!ready(&notifier, 0));
+        if cfg!(target_os = "linux") {
+            notifier.set_timer(Some(Duration::from_millis(5)));
+            assert!(ready(&notifier, 5_000));
+            notifier.set_timer(None);
+            assert!(!ready(&notifier, 0));
+            notifier.set_timer(Some(Duration::ZERO));
+            assert!(ready(&notifier, 5_000));
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::step::Start;
 use crate::tool::{DEFINITION, Tool};
 use crate::value::{Data, Kept, Record, Ref, glob, json};
 
-use super::super::faces::{ASYNC, STREAM, follows, streamed};
+use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 use super::provider::create_from;
 
 static RUN: Shape = Shape::new(
@@ -42,6 +42,7 @@ static RUN: Shape = Shape::new(
         ),
         STREAM,
         ASYNC,
+        DETACH,
     ],
     &[&BEHAVIOUR, &GENERATION, &LIMITS],
 );
@@ -323,7 +324,7 @@ fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let number = runtime.agents.require(&args.id(0))?;
     let options = args.options(2, &RUN);
-    let (face, sink) = streamed(&options);
+    let (face, sink) = streamed(&options, None)?;
     let input = input_of(args.get(1))?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
     let all = lay([&agent.config.to_map(), &options.to_map()]);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::config::CONFIG;
+use crate::config::{CONFIG, LOOP};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Param, Read, Run};
@@ -211,8 +211,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "poll",
             params: &[Param::new("timeout_ms", Kind::Number(0.0, 1e12)).optional()],
             returns: &[("delivered", "integer")],
-            doc: "Delivers finished work and callbacks, at most 64 at a time; waits for the first one at most so long \
-                  (default 0).",
+            doc: "Delivers finished work and callbacks, at most 64 or for 10 ms at a time; waits for the first one at most \
+                  so long (default 0).",
             errors: &[],
             effect: Effect::Outside,
             example: "zigllms.poll()",
@@ -229,10 +229,22 @@ pub static BRIDGE: Bridge = Bridge {
             run: Run::Lua,
         },
         Function {
+            name: "loop",
+            params: &[Param::new("loop", LOOP).optional().read(Read::Options)],
+            returns: &[("name", "string")],
+            doc: "How waits wait: \"auto\" (default) looks at the host each time; \"blocking\", \"nvim\", \"openresty\", \
+                  \"luv\", \"copas\", \"cqueues\" name one; `{wait = function(fd, timeout_ms) … end}` is one of your own \
+                  (\"custom\"). Returns the name of the choice; without an argument it changes nothing.",
+            errors: &[Code::Unsupported],
+            effect: Effect::Writes("config"),
+            example: "assert(zigllms.loop(\"auto\") == \"auto\")",
+            run: Run::Lua,
+        },
+        Function {
             name: "fd",
             params: &[],
             returns: &[("fd", "integer")],
-            doc: "A file descriptor that is readable when `poll` has work; for the event loop of a host.",
+            doc: "A file descriptor that is readable when `poll` has work, timers included; for the event loop of a host.",
             errors: &[Code::IoError],
             effect: Effect::Outside,
             example: "print(zigllms.fd())",

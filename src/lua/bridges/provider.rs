@@ -15,7 +15,7 @@ use crate::step::{Face, Start};
 use crate::tool::{DEFINITION, Tool};
 use crate::value::{Data, Ref, Slot};
 
-use super::super::faces::{ASYNC, STREAM, face, follows, streamed};
+use super::super::faces::{ASYNC, DETACH, STREAM, face, follows, streamed};
 
 static CHAT: Shape = Shape::new(
     "ChatOptions",
@@ -44,6 +44,7 @@ static CHAT: Shape = Shape::new(
         Field::new("metadata", Kind::Map, "", "kept as it is"),
         STREAM,
         ASYNC,
+        DETACH,
     ],
     &[&GENERATION, &LIMITS],
 );
@@ -55,6 +56,7 @@ static MODELS: Shape = Shape::new(
     &[
         Field::new("refresh", Kind::Bool, "false", "ask again instead of answering from memory"),
         ASYNC,
+        DETACH,
     ],
     &[&LIMITS],
 );
@@ -204,7 +206,7 @@ pub static BRIDGE: Bridge = Bridge {
 
 fn chat(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = options_of(args, 1);
-    let (face, sink) = streamed(&options);
+    let (face, sink) = streamed(&options, None)?;
     ask(runtime, args, &options, face, sink)
 }
 
@@ -212,11 +214,15 @@ fn stream(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let callback = args.get(1).and_then(Ref::as_slot).cloned();
     let at = if callback.is_some() || args.get(1).is_none() { 2 } else { 1 };
     let options = options_of(args, at);
-    let given = options.function("stream");
-    let sink = callback.or(given);
-    let face = if sink.is_some() { face(&options) } else { Face::Stream };
+    let (face, sink) = match streamed(&options, callback)? {
+        (Face::Detached, _) => return Err(Error::invalid(DETACHED_STREAM)),
+        (_, None) => (Face::Stream, None),
+        followed => followed,
+    };
     ask(runtime, args, &options, face, sink)
 }
+
+const DETACHED_STREAM: &str = "options.detach: a stream cannot be detached; use chat";
 
 /// The options argument, or the table that holds `messages` beside them.
 fn options_of<'t>(args: &Args<'t>, at: usize) -> Options<'t> {

@@ -12,7 +12,7 @@ use crate::step::Start;
 use crate::tool::{DEFINITION, Input, Tool, ToolRun};
 use crate::value::{Data, Record};
 
-use super::super::faces::{ASYNC, face};
+use super::super::faces::{ASYNC, DETACH, face};
 use super::super::filters::{LIST, Wanted};
 
 static EXECUTE: Shape = Shape::new(
@@ -40,6 +40,7 @@ static EXECUTE: Shape = Shape::new(
         ),
         Field::new("cache", Kind::Absent("tool cache"), "", ""),
         ASYNC,
+        DETACH,
     ],
     &[],
 );

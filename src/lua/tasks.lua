@@ -1,0 +1,223 @@
+-- Tasks: operations and functions that run by themselves, and who waits for their end.
+--
+-- A task runs in a coroutine of the module, which turns resume; or, where the host has threads of
+-- its own for that (nginx), in one of those: then it is `hosted`.
+local core = ...
+
+local now, token = core.now, core.token
+local contexts, tasks, self = core.contexts, core.tasks, core.self
+local descends, later, suspend = core.descends, core.later, core.suspend
+local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
+local error, next, pairs, pcall, select = error, next, pairs, pcall, select
+
+local failures = {} -- errors of code that nobody waits for
+local active = 0 -- tasks that have not ended
+
+-- Lets a producer go on that waits for its reader.
+local function unblock(task)
+  if task.writer then
+    later(task.writer)
+  end
+end
+
+-- Tasks started inside one `run` are counted together.
+local function count(group, change)
+  active = active + change
+  if group then
+    group.active = group.active + change
+    if group.active == 0 and group.waiter then
+      later(group.waiter)
+    end
+  end
+end
+
+local function fail(err)
+  failures[#failures + 1] = { err }
+end
+
+local function finish(task, ok, ...)
+  if task.done then
+    return
+  end
+  task.done, task.ok, task.n, task.values = true, ok, select("#", ...), { ... }
+  count(task.context.group, -1)
+  local co = task.co or self()
+  if tasks[co] == task then
+    tasks[co], contexts[co] = nil, nil
+  end
+  for joiner in pairs(task.joiners) do
+    later(joiner)
+  end
+  if task.reader then
+    later(task.reader)
+  end
+  for i = 1, #task.callbacks do
+    core.defer(task.callbacks[i])
+  end
+  if task.context.reports and not ok then
+    fail((...))
+  end
+end
+
+-- How the task's function ended: it returns ok and its results.
+local function ended(task, alive, signal, ...)
+  if alive then
+    finish(task, signal, ...)
+  else
+    finish(task, false, core.wrap(signal, "the spawned function"))
+  end
+end
+
+-- Looks at how a task came back from being resumed.
+local function settle(task, alive, signal, ...)
+  if status(task.co) ~= "dead" then
+    if not core.is_suspend(signal) then
+      later(task)
+    end
+  elseif task.adopted then
+    tasks[task.co] = nil
+    if not alive then
+      fail(signal)
+    end
+  else
+    ended(task, alive, signal, ...)
+  end
+end
+
+function core.continue(task, ...)
+  if status(task.co) == "suspended" then
+    settle(task, resume(task.co, ...))
+  end
+end
+
+local function enter(task, co)
+  task.context.home = core.home(co)
+  tasks[co], contexts[co] = task, task.context
+end
+
+-- A host may kill its thread in the middle. So the task does not keep it alive, and what is only
+-- on its stack tells when it was collected.
+local function start_hosted(host, task, body, ...)
+  task.hosted, task.context.task = true, task
+  host.launch(function(...)
+    enter(task, self())
+    local sentinel, state = core.guard(function()
+      core.lost(task.context)
+    end)
+    ended(task, pcall(body, ...))
+    state.done = sentinel ~= nil
+  end, task.detached, ...)
+end
+
+-- Starts `body`, which returns ok and its results, until its first wait.
+local function launch(context, body, ...)
+  local task = { context = context, joiners = {}, callbacks = {}, done = false }
+  task.detached = context.detached
+  count(context.group, 1)
+  local host = not context.blocking and core.launcher()
+  if host then
+    start_hosted(host, task, body, ...)
+  else
+    task.co = create(body)
+    enter(task, task.co)
+    core.continue(task, ...)
+  end
+  return task
+end
+
+-- Runs a callback that nobody waits for; its error is reported.
+function core.call_back(fn)
+  launch({ reports = true }, fn)
+end
+
+-- Ends a task whose coroutine the host has killed: its callbacks belong to what is gone as well.
+function core.bury(task)
+  task.callbacks = {}
+  finish(task, false, core.new_error("cancelled", "the request it belonged to has ended"))
+end
+
+local function cancel(task, reason)
+  if task.done then
+    return false
+  end
+  core.stop(task.context, reason)
+  return true
+end
+
+-- Blocks the main thread until the task has ended. An interrupt (Ctrl-C) ends the wait and the
+-- operation.
+function core.drain(task)
+  local ok, err = pcall(core.host(task.context).block, function()
+    return task.done
+  end)
+  if not ok then
+    cancel(task, "interrupted")
+    error(err, 0)
+  end
+end
+
+-- Waits until `task` has ended or `limit` has come; true if it has ended.
+function core.join(task, limit)
+  local context = core.context() or {}
+  if descends(context, task.context) then
+    core.raise("invalid_state", "an operation cannot wait for itself")
+  end
+  while not task.done do
+    core.check_stop(context, "waiting")
+    if limit and now() >= limit then
+      return false
+    end
+    local tok = token()
+    task.joiners[tok] = true
+    unblock(task)
+    suspend(context, tok, core.earliest(limit, context.deadline))
+    task.joiners[tok] = nil
+  end
+  return true
+end
+
+-- Waits until the moment `at` (clock milliseconds).
+function core.pause(at)
+  local context = core.context() or {}
+  local tok = token()
+  repeat
+    core.check_stop(context, "sleeping")
+    suspend(context, tok, core.earliest(at, context.deadline))
+  until now() >= at
+end
+
+-- Waits until every task of the group has ended.
+function core.join_group(group)
+  while group.active > 0 do
+    local context = core.context() or {}
+    core.check_stop(context, "waiting")
+    group.waiter = token()
+    suspend(context, group.waiter, context.deadline)
+  end
+end
+
+function core.earliest(a, b)
+  if a and b then
+    return a < b and a or b
+  end
+  return a or b
+end
+
+-- Tasks that have not ended, and callbacks that have not run.
+function core.unfinished()
+  return active + core.queued()
+end
+
+-- Raises the first error of code that nobody waited for.
+function core.raise_failure()
+  local key, failure = next(failures)
+  if key then
+    failures = {}
+    error(failure[1], 0)
+  end
+end
+
+core.finish, core.launch, core.unblock, core.cancel = finish, launch, unblock, cancel
+core.interpreted(finish)
+
+return core

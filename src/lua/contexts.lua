@@ -91,6 +91,34 @@ local function descends(context, ancestor)
   return false
 end
 
+local weak = { __mode = "k" }
+
+-- Makes `context` known to its parent, through which it is found to be stopped.
+local function attach(context)
+  local parent = context.parent
+  if parent then
+    parent.children = parent.children or setmetatable({}, weak)
+    parent.children[context] = true
+  end
+  return context
+end
+
+-- The token of the machine that runs in the context or around it; 0 if there is none.
+function core.machine_around(context)
+  while context and not context.token do
+    context = context.parent
+  end
+  return context and context.token or 0
+end
+
+-- Calls `fn` with the context and everything nested in it.
+local function visit(context, fn)
+  fn(context)
+  for child in next, context.children or {} do
+    visit(child, fn)
+  end
+end
+
 -- The outermost operation around `context` that runs in the same coroutine.
 local function outermost(context)
   while context.parent and context.parent.home == context.home do
@@ -164,6 +192,7 @@ end
 core.contexts, core.tasks, core.main = contexts, tasks, MAIN
 core.self, core.home, core.context, core.outermost = self, home, current, outermost
 core.stopped, core.overdue, core.descends = stopped, overdue, descends
+core.attach, core.visit = attach, core.interpreted(visit)
 core.guarded, core.within = guarded, within
 
 return core

@@ -5,9 +5,9 @@ local abandon, chunk, step, token = core.abandon, core.chunk, core.step, core.to
 local pipe_bytes, pipe_put = core.pipe_bytes, core.pipe_put
 local contexts, tasks, MAIN = core.contexts, core.tasks, core.main
 local earliest, overdue, self, stopped = core.earliest, core.overdue, core.self, core.stopped
-local descends, finish, guarded = core.descends, core.finish, core.guarded
+local finish, guarded = core.finish, core.guarded
 local later, launch, suspend, within = core.later, core.launch, core.suspend, core.within
-local error, next, pairs, pcall = error, next, pairs, pcall
+local error, next, pcall = error, next, pcall
 local setmetatable, type = setmetatable, type
 local unpack = table.unpack or unpack -- luacheck: ignore
 
@@ -62,7 +62,7 @@ local function derive(parent, machine, deadline)
     group = parent.group,
   }
   operations[machine] = context
-  return context
+  return core.attach(context)
 end
 
 perform[WAIT] = function(context, machine, tok, limit)
@@ -174,19 +174,13 @@ end
 
 -- Ends an operation that was left by anything but its own end, with everything inside it.
 local function leave(context)
-  if context.token then
-    -- A collector clears weak entries before it finalises: the own machine is known by its token.
-    abandon(context.token)
-  end
-  for machine, inner in pairs(operations) do
-    if descends(inner, context) then
-      abandon(machine)
+  core.visit(context, function(inner)
+    if inner.token then
+      abandon(inner.token)
     end
-  end
+  end)
   core.forget(context)
 end
-
-core.interpreted(leave)
 
 -- A value that calls `lost` when it is collected, and its state: `done` takes that back.
 function core.guard(lost)
@@ -301,7 +295,7 @@ local function open(parent, machine, sink, deadline, depth)
     group = parent and parent.group,
   }
   operations[machine] = context
-  return context
+  return core.attach(context)
 end
 
 -- A public function that waits, in its three faces.
@@ -309,7 +303,7 @@ function core.waits(start, func)
   return function(...)
     local parent = core.context()
     local depth = core.deeper(parent, func)
-    local machine, face, sink, deadline, name, subject = start(parent and parent.token or 0, ...)
+    local machine, face, sink, deadline, name, subject = start(core.machine_around(parent), ...)
     local context = open(parent, machine, sink, deadline, depth)
     if face == true or face == "stream" or face == "detached" then
       return core.detach(context, face, name, subject, machine)

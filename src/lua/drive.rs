@@ -247,8 +247,9 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
 /// abandon(token): ends an operation whose caller is gone.
 fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     let token = numbers[0] as u64;
-    instance.metrics.open.remove(&token);
-    instance.metrics.cancelled += 1;
+    if instance.metrics.open.remove(&token).is_some() {
+        instance.metrics.cancelled += 1;
+    }
     instance.runtime.abandon(token);
     Ok(Data::Nil)
 }

@@ -55,7 +55,7 @@ core.is_error = is_error
 -- a finaliser for ever (seen with 2.1.0-beta3), so their loops are interpreted.
 function core.interpreted(fn)
   if jit and jit.off then
-    jit.off(fn)
+    jit.off(fn, true)
   end
   return fn
 end

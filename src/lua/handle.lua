@@ -277,12 +277,12 @@ local function spawn(group, fn, ...)
   local parent = core.context()
   local context = {
     parent = parent,
-    token = parent and parent.token,
     deadline = parent and parent.deadline,
     depth = core.deeper(parent, "spawn"),
     owner = core.owner(),
     group = group or (parent and parent.group),
   }
+  core.attach(context)
   local task = launch(context, function(...)
     return true, fn(...)
   end, ...)

@@ -2,8 +2,8 @@
 local core = ...
 
 local arm, disarm, now, post, ready = core.arm, core.disarm, core.now, core.post, core.ready
-local descends, self, tasks = core.descends, core.self, core.tasks
-local pairs, type = pairs, type
+local self, tasks = core.self, core.tasks
+local next, type = next, type
 local isyieldable, yield = coroutine.isyieldable, coroutine.yield
 
 -- One turn ends after so many deliveries or so many milliseconds: a fast stream must keep neither
@@ -15,7 +15,7 @@ local BLOCKED = {} -- waits by turning instead of yielding
 local SUSPEND = {} -- what the module yields; anything else is the user's own yield
 
 local waiting = {} -- token -> coroutine of the module, sleeper of the host, or BLOCKED
-local inside = {} -- token -> context that waits on it
+local inside = {} -- token -> context that waits on it, whose `waits` has the token
 
 -- What the next turn delivers: tokens, functions, and tasks that yielded on their own account.
 -- Items are taken one by one, so that a turn inside a delivery sees the rest.
@@ -30,9 +30,24 @@ local function ring()
   end
 end
 
+-- `waits` stays, for the next wait: most contexts wait again and again.
+local function enter(context, tok)
+  inside[tok] = context
+  context.waits = context.waits or {}
+  context.waits[tok] = true
+end
+
+local function left(tok)
+  local context = inside[tok]
+  if context then
+    context.waits[tok] = nil
+  end
+  waiting[tok], inside[tok] = nil, nil
+end
+
 local function wake(tok)
   local who = waiting[tok]
-  waiting[tok], inside[tok] = nil, nil
+  left(tok)
   if type(who) == "thread" then
     local task = tasks[who]
     if task then
@@ -165,11 +180,11 @@ end
 local function suspend_until_delivered(context, tok, limit)
   local me = self()
   if may_yield(me, context) then
-    inside[tok] = context
+    enter(context, tok)
     return yield_until_delivered(me, tok)
   end
   local host = core.host(context)
-  inside[tok] = context
+  enter(context, tok)
   if host.sleeper then
     sleep_until_delivered(host, context, tok, limit)
   else
@@ -187,27 +202,32 @@ local function suspend(context, tok, limit)
   disarm(tok)
 end
 
+-- The tokens that an operation and everything inside it wait on.
+local function all_waits(ancestor)
+  local toks = {}
+  core.visit(ancestor, function(context)
+    for tok in next, context.waits or {} do
+      toks[#toks + 1] = tok
+    end
+  end)
+  return toks
+end
+
 -- Forgets all waits of an operation that will never go on.
 local function forget(ancestor)
-  for tok, context in pairs(inside) do
-    if descends(context, ancestor) then
-      waiting[tok], inside[tok] = nil, nil
-      disarm(tok)
-    end
+  local toks = all_waits(ancestor)
+  for i = 1, #toks do
+    left(toks[i])
+    disarm(toks[i])
   end
 end
 
 -- Stops an operation and everything inside it: each is told at its wait.
 local function stop(context, reason)
   context.stop = context.stop or { reason = reason }
-  local woken = {}
-  for tok, waiter in pairs(inside) do
-    if descends(waiter, context) then
-      woken[#woken + 1] = tok
-    end
-  end
-  for i = 1, #woken do
-    wake(woken[i])
+  local toks = all_waits(context)
+  for i = 1, #toks do
+    wake(toks[i])
   end
 end
 
@@ -222,7 +242,10 @@ function core.is_suspend(signal)
 end
 
 core.later, core.turn, core.suspend = later, turn, suspend
-core.forget, core.stop = core.interpreted(forget), core.interpreted(stop)
+core.forget, core.stop = forget, stop
+for _, fn in next, { all_waits, forget, stop } do
+  core.interpreted(fn)
+end
 core.may_yield, core.can_yield, core.refuse_c_call = may_yield, can_yield, refuse_c_call
 
 return core

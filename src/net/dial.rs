@@ -11,11 +11,12 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use ureq::Error;
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, NextTimeout,
     RustlsConnector, Transport,
 };
 
 use super::Failure;
+use super::buffers::Lean;
 use super::ctl::{Ctl, Mode};
 use super::process::process;
 use super::race::race;
@@ -52,7 +53,7 @@ impl<In: Transport> Connector<In> for Dial {
         })?;
         let (input, output) =
             (details.config.input_buffer_size(), details.config.output_buffer_size());
-        let buffers = LazyBuffers::new(input, output);
+        let buffers = Lean::new(input, output);
         Ok(Some(Either::B(Wire { sock, buffers, unsent: Vec::new() })))
     }
 }
@@ -60,7 +61,7 @@ impl<In: Transport> Connector<In> for Dial {
 /// A TCP connection under ureq. It waits as its call allows: until a deadline or a cancel.
 struct Wire {
     sock: Arc<Sock>,
-    buffers: LazyBuffers,
+    buffers: Lean,
     /// What TLS wrote while the thread could not wait for room. TLS takes a partial write for
     /// none and would write again, so a write is taken whole.
     unsent: Vec<u8>,
@@ -97,6 +98,7 @@ impl Transport for Wire {
         let turn = self.begin(limit.for_read())?;
         let sent = turn.send(&self.unsent)?;
         self.unsent.drain(..sent);
+        self.buffers.end_output();
         let input = self.buffers.input_append_buf();
         let Some(amount) = turn.perform(PollFlags::IN, |mut stream| stream.read(input))? else {
             return Err(Error::Io(io::ErrorKind::WouldBlock.into()));

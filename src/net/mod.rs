@@ -12,6 +12,7 @@ use crate::clock::{Clock, Moment};
 use crate::error::Phase;
 
 mod agents;
+mod buffers;
 mod ctl;
 mod dial;
 mod flight;

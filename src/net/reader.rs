@@ -100,9 +100,10 @@ impl Reader {
 }
 
 impl Desk {
+    /// The reader takes all orders at once, so the first one rings for those behind it.
     fn place(&mut self, order: Order) {
         self.orders.push(order);
-        if let Some(bell) = &self.bell {
+        if let Some(bell) = self.bell.as_ref().filter(|_| self.orders.len() == 1) {
             bell.ring();
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 use super::chat::{Delta, Finish, Format, Reply, Request, Usage};
-use super::inbox::Shared;
+use super::inbox::{FULL, Shared};
 use super::instance::Provider;
 use super::openai::OpenAi;
 use super::options::{self, Network};
@@ -152,7 +152,8 @@ impl Exchange {
             let emit = following && !delta.is_empty();
             (delta, if emit { None } else { inbox.end.take() })
         };
-        if let Some(going) = &self.going {
+        // Only a sink that was full has stopped its producer.
+        if let Some(going) = self.going.as_ref().filter(|_| delta.bytes() >= FULL) {
             going.resume();
         }
         if following && !delta.is_empty() {

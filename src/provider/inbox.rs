@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::net::{Failure, Flow, Head, Sink, Waker};
 
 /// Text that waits for the owner before no more is read.
-const FULL: usize = 1 << 20;
+pub const FULL: usize = 1 << 20;
 /// Bytes of an error body that are kept.
 const ERROR_BODY: usize = 64 << 10;
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::provider::chat::{Message, ToolCall, Usage};
+use crate::chat::{Message, ToolCall, Usage};
 use crate::provider::options::{GENERATION, LIMITS};
 use crate::registry::Named;
 use crate::shape::{Field, Kind, Shape};

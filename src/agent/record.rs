@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::conversation::estimate;
 use super::run::Run;
 use super::{Agent, AgentTool};
-use crate::provider::answer::{non_empty, without_nulls};
-use crate::provider::chat::{Message, ToolCall};
-use crate::provider::messages::to_value;
+use crate::chat::messages::to_value;
+use crate::chat::{Message, ToolCall, non_empty};
 use crate::provider::options::shown;
 use crate::registry::Registry;
 use crate::runtime::Runtime;
 use crate::tool::Tool;
+use crate::value::json::without_nulls;
 use crate::value::{Data, Record};
 
 /// A tool call that was executed, or refused with an error.

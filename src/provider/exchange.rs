@@ -5,8 +5,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
-use super::chat::{Delta, Finish, Format, Reply, Request, Usage};
 use super::inbox::Shared;
 use super::instance::Provider;
 use super::openai::OpenAi;
@@ -15,6 +13,7 @@ use super::retry::Verdict;
 use super::source::{Going, Source};
 use super::structured;
 use super::wire::Wire;
+use crate::chat::{Answer, Delta, Finish, Format, Reply, Request, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::catalog::{self, ROWS, Row};
-use super::chat::Usage;
 use super::options::merge;
 use super::secret::Secret;
 use super::wire::{Endpoint, Model};
+use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
 use crate::value::Record;

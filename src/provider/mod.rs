@@ -1,15 +1,12 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
-pub mod answer;
 pub mod catalog;
-pub mod chat;
 mod exchange;
 pub mod failure;
 mod inbox;
 mod instance;
 #[cfg(feature = "local")]
 pub mod local;
-pub mod messages;
 mod models;
 pub mod openai;
 pub mod options;

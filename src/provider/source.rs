@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::chat::{Delta, Reply, Request};
 use super::inbox::{Body, Shared};
 use super::openai::OpenAi;
 use super::options::Network;
 use super::secret::{Secret, of_request, redact_error};
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
+use crate::chat::{Delta, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
@@ -216,11 +216,7 @@ struct Heard {
 impl super::local::Listener for Heard {
     fn delta(&mut self, delta: &Delta) -> bool {
         let mut inbox = self.inbox.lock();
-        inbox.delta.content.push_str(&delta.content);
-        inbox.delta.thinking.push_str(&delta.thinking);
-        for call in &delta.tool_calls {
-            crate::chunk::add_call(&mut inbox.delta, call.clone());
-        }
+        inbox.delta.append(delta.clone());
         inbox.reply.content.push_str(&delta.content);
         inbox.first_at.get_or_insert_with(|| self.clock.now());
         drop(inbox);

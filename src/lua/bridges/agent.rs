@@ -8,12 +8,12 @@ use crate::agent::{
     Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool,
     info, summary, usable,
 };
+use crate::chat::{Message, Role, messages};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::{Args, id_of};
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
-use crate::provider::chat::{Message, Role};
+use crate::provider::catalog;
 use crate::provider::options::{GENERATION, LIMITS, lay, merge, total};
-use crate::provider::{catalog, messages};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;

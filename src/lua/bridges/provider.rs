@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use crate::agent::find_tool;
+use crate::chat::{Message, Request, Role, ToolSpec, messages};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::{Args, id_of};
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Run};
-use crate::provider::chat::{Message, Request, Role, ToolSpec};
 use crate::provider::options::{CONFIG, GENERATION, LIMITS, total};
-use crate::provider::{Ask, Exchange, ModelList, catalog, messages};
+use crate::provider::{Ask, Exchange, ModelList, catalog};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::{Face, Start};

@@ -31,8 +31,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_2::gguf::GgufContext;
 
-use super::chat::{Delta, Message, Reply, Request, ToolSpec};
 use super::wire;
+use crate::chat::{Delta, Message, Reply, Request, ToolSpec};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result, quoted};
 use crate::net::Limits;
@@ -67,7 +67,7 @@ pub struct Task {
 /// Receives one answer. Called on the model's thread, one call at a time; must not block.
 pub trait Listener: Send {
     /// More of the answer. `false` ends the generation: [`Listener::end`] gets the reply so far,
-    /// with [`super::chat::Finish::Cancelled`].
+    /// with [`crate::chat::Finish::Cancelled`].
     fn delta(&mut self, delta: &Delta) -> bool;
     /// Called exactly once, last.
     fn end(self: Box<Self>, outcome: Result<Reply>);

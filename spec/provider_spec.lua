@@ -222,6 +222,35 @@ describe("provider", function()
       end
     end)
 
+    it("leaves a name to who has it", function()
+      local first = provider.create(here({ name = "first" }))
+      local second = provider.create(here({ name = "second" }))
+      for _, name in ipairs({ "first", "openai", "Ollama", first }) do
+        local err =
+          raised("already_exists", provider.configure, second, { name = name, model = "m" })
+        has(err.message, '"' .. name .. '"')
+      end
+      assert.equal("second", provider.get(second).name)
+      assert.are_not.equal("m", provider.get(second).model)
+      assert.is_true(provider.configure(second, { name = "second" }))
+      assert.is_true(provider.configure("openai", { name = "openai" }))
+      provider.configure(first, { name = zigllms.null })
+      assert.is_true(provider.configure(second, { name = "first" }))
+      assert.equal(second, provider.get("first").id)
+    end)
+
+    it("keeps the type", function()
+      local id = provider.create(here({ model = "m" }))
+      for _, key in ipairs({ id, "openai" }) do
+        local err =
+          raised("invalid_argument", provider.configure, key, { type = "local", model = "n" })
+        has(err.message, "config.type")
+        assert.are_not.equal("n", provider.get(key).model)
+        assert.is_true(provider.configure(key, { type = "OpenAI" }))
+      end
+      assert.is_true(provider.configure("local", { type = "ollama" }))
+    end)
+
     it("applies to agents from their next run on", function()
       provider.configure("openai", here({ model = "m-1" }))
       local id = agent.create({ provider = "openai", memory = false })

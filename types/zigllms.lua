@@ -728,9 +728,9 @@ function provider.stream(messages, callback, options) end
 ---@return string provider_id
 function provider.create(config) end
 
----Merges options into a provider; `zigllms.null` restores a default. A type name stands for the default provider of that type.
+---Merges options into a provider; `zigllms.null` restores a default. A type name stands for the default provider of that type. The type itself stays.
 ---
----Errors: invalid_argument, not_found, unsupported
+---Errors: invalid_argument, not_found, already_exists, unsupported
 ---@param provider_id string the id or name of a provider
 ---@param config zigllms.ProviderConfig a table
 ---@return true ok

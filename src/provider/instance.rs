@@ -64,6 +64,22 @@ impl Provider {
         self.models = Some((models, until));
     }
 
+    /// A provider stays of the type it was created with.
+    fn check_type(&self, options: &Map<String, Value>) -> Result<()> {
+        let given = options.get("type").and_then(Value::as_str);
+        let Some(given) = given.filter(|name| !self.is_of(name)) else { return Ok(()) };
+        Err(Error::invalid(format!(
+            "config.type: provider {} is of type {:?}, which cannot become {}",
+            self.id,
+            self.row.name,
+            quoted(given)
+        )))
+    }
+
+    fn is_of(&self, kind: &str) -> bool {
+        catalog::find(kind).is_some_and(|row| row.name == self.row.name)
+    }
+
     /// Merges options; null restores the default. The key never stays among the options.
     fn configure(&mut self, mut options: Map<String, Value>) {
         match options.shift_remove("api_key") {
@@ -246,14 +262,7 @@ pub struct Providers {
 
 impl Providers {
     pub fn create(&mut self, row: &'static Row, options: Map<String, Value>) -> Result<String> {
-        if let Some(name) = options.get("name").and_then(Value::as_str)
-            && (self.position(name).is_some() || catalog::find(name).is_some())
-        {
-            return Err(Error::new(
-                Code::AlreadyExists,
-                format!("a provider named {} exists already", quoted(name)),
-            ));
-        }
+        self.check_name(&options, None)?;
         self.last += 1;
         let mut provider = Provider::new(format!("provider_{}", self.last), row);
         provider.configure(options);
@@ -274,8 +283,24 @@ impl Providers {
     }
 
     pub fn configure(&mut self, key: &str, options: Map<String, Value>) -> Result<()> {
-        self.resolve(key)?.configure(options);
+        let provider = self.resolve(key)?;
+        provider.check_type(&options)?;
+        let id = provider.id.clone();
+        self.check_name(&options, Some(&id))?;
+        self.resolve(&id)?.configure(options);
         Ok(())
+    }
+
+    /// A name must be free, or the own one of the provider `of`.
+    fn check_name(&self, options: &Map<String, Value>, of: Option<&str>) -> Result<()> {
+        let Some(name) = options.get("name").and_then(Value::as_str) else { return Ok(()) };
+        let owner = self.find(name).map(|provider| provider.id.as_str());
+        let owner = owner.or_else(|| catalog::find(name).map(|row| row.name));
+        if owner.is_none() || owner == of {
+            return Ok(());
+        }
+        let message = format!("a provider named {} exists already", quoted(name));
+        Err(Error::new(Code::AlreadyExists, message))
     }
 
     /// An existing provider; never makes one.

@@ -149,8 +149,8 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[PROVIDER, Param::new("config", Kind::Table(&CONFIG))],
             returns: &[("ok", "true")],
             doc: "Merges options into a provider; `zigllms.null` restores a default. A type name stands for the default \
-                  provider of that type.",
-            errors: &[Code::NotFound, Code::Unsupported],
+                  provider of that type. The type itself stays.",
+            errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported],
             effect: Effect::Writes("providers"),
             example: "zigllms.provider.configure(\"openai\", { timeout_ms = 30000 })",
             run: Run::Now(configure),

@@ -164,12 +164,77 @@ describe("provider", function()
       local config = { type = "openai", model_path = "x.gguf" }
       has(raised("invalid_argument", provider.create, config).message, "model_path")
     end)
+  end)
 
-    it("may stand in a call", function()
+  describe("a configuration in a call", function()
+    it("is asked, whatever the default provider is", function()
+      server:script(text("a"), text("b"), text("c"))
+      local own = here({ model = "inline", api_key = "own", headers = { a = "1" } })
+      assert.equal("a", provider.chat("hi", { provider = own }).content)
+      local said = {}
+      provider.stream("hi", function(piece)
+        said[#said + 1] = piece.content
+      end, { provider = own })
+      assert.equal("b", table.concat(said))
+      assert.equal(
+        "c",
+        provider.chat({ messages = "hi", provider = own, async = true }):await().content
+      )
+      for i, entry in ipairs(server:journal()) do
+        assert.equal("inline", entry.json.model, i)
+        assert.equal("Bearer own", entry.headers.authorization)
+        assert.equal("1", entry.headers.a)
+        assert.is_nil(entry.json.provider)
+      end
+    end)
+
+    it("goes by its type and leaves nothing behind", function()
+      provider.configure("openai", { api_key = "other" })
+      local before = provider.create(here())
+      server:script(text("a"), failure(500, "broken"), text("b"))
+      local own = here({ name = "mine", api_key = "own" })
+      assert.equal("openai", provider.chat("hi", { provider = own }).provider)
+      local err = raised("server_error", provider.chat, "hi", { provider = own })
+      assert.equal("openai", err.provider)
+      provider.chat("hi", { provider = own })
+      assert.equal(5, #provider.list())
+      assert.is_nil(provider.get("mine"))
+      local default = provider.get("openai")
+      assert.equal(0, default.requests)
+      assert.equal(0, default.errors)
+      assert.is_nil(default.last_error)
+      assert.equal("initializing", default.status)
+      local number = tonumber(before:match("%d+$"))
+      assert.equal("provider_" .. number + 1, provider.create(here()))
+    end)
+
+    it("has its own limits", function()
+      server:script(text("late", { delay_ms = 2000 }))
+      local own = here({ timeout_ms = 50 })
+      assert.equal("total", raised("timeout", provider.chat, "hi", { provider = own }).phase)
+    end)
+
+    it("is checked as that of create is", function()
+      local function refused(code, config)
+        return raised(code, provider.chat, "hi", { provider = config }).message
+      end
+      has(refused("invalid_argument", { base_url = server.url }), "options.provider.type")
+      has(refused("invalid_argument", { type = "openai", bse_url = "x" }), '"base_url"')
+      has(refused("invalid_argument", { type = "openai", model_path = "x" }), "model_path")
+      refused("unsupported", { type = "anthropic" })
+      if not os.getenv("OPENAI_API_KEY") then
+        local message = refused("auth", { type = "openai", base_url = server.url })
+        has(message, "OPENAI_API_KEY")
+        has(message, "api_key")
+      end
+      assert.equal(4, #provider.list())
+    end)
+
+    it("is not what get returns: that is taken for its id", function()
+      local id = provider.create(here({ model = "m" }))
       server:script(text("a"))
-      local response = provider.chat("hi", { provider = here({ model = "inline" }) })
-      assert.equal("a", response.content)
-      assert.equal("inline", server:requests()[1].model)
+      assert.equal(id, provider.chat("hi", { provider = provider.get(id) }).provider)
+      assert.equal(1, provider.get(id).requests)
     end)
   end)
 

@@ -48,7 +48,7 @@ local zigllms = {}
 ---@class zigllms.AgentConfig: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits
 ---@field name? string need not be unique [the id]
 ---@field description? string for people
----@field provider? string|zigllms.ProviderConfig id, name or type of a provider, or a configuration of one [`default_provider`]
+---@field provider? string|zigllms.ProviderConfig id, name or type of a provider, or a configuration of its own [`default_provider`]
 ---@field model? string the model asked [the provider's]
 ---@field memory? boolean|zigllms.AgentMemory `false` = every run starts anew [{type="short_term"}]
 ---@field memory_config? boolean|zigllms.AgentMemory the same as `memory`
@@ -169,7 +169,7 @@ local zigllms = {}
 
 ---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits
 ---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
----@field provider? string|zigllms.ProviderConfig id, name or type [`default_provider`]
+---@field provider? string|zigllms.ProviderConfig id, name or type; or a configuration, for this call only [`default_provider`]
 ---@field model? string the model asked [the provider's]
 ---@field system? string a system message put first
 ---@field tools? (string|table)[] ids, names, definitions or JSON Schemas; they are not executed here [none]
@@ -532,7 +532,7 @@ agent.State = {
   ERROR = "error",
 }
 
----Makes an agent. No network is used and no key is needed yet.
+---Makes an agent. No network is used and no key is needed yet. A provider configured here belongs to the agent and its clones: it has no id, and infos show its type.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, unsupported
 ---@param config zigllms.AgentConfig a table

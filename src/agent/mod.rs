@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::chat::{Message, ToolCall, Usage};
+use crate::provider::Whom;
 use crate::provider::options::{GENERATION, LIMITS};
 use crate::registry::Named;
 use crate::shape::{Field, Kind, Shape};
@@ -89,9 +90,9 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("description", Kind::Text, "", "for people"),
         Field::new(
             "provider",
-            Kind::OneOf(&[Kind::Text, Kind::Table(&crate::provider::CONFIG)]),
+            Kind::OneOf(&[Kind::Id("a provider"), Kind::Table(&crate::provider::CONFIG)]),
             "`default_provider`",
-            "id, name or type of a provider, or a configuration of one",
+            "id, name or type of a provider, or a configuration of its own",
         ),
         Field::new("model", Kind::Text, "the provider's", "the model asked"),
         Field::new(
@@ -150,7 +151,9 @@ pub struct Conversation {
 #[derive(Debug, Default)]
 pub struct Agent {
     pub name: String,
-    /// As given, by canonical option name, without tools.
+    /// `None`: the default one.
+    pub provider: Option<Whom>,
+    /// As given, by canonical option name, without provider and tools.
     pub config: Kept,
     pub tools: Vec<AgentTool>,
     /// By session; "" is the agent's own.

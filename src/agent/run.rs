@@ -15,7 +15,7 @@ use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
-use crate::provider::{Ask, Exchange};
+use crate::provider::{Ask, Exchange, Whom};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
 use crate::tool::{Input, ToolRun, error_text};
@@ -25,7 +25,7 @@ use crate::value::{Data, Record};
 pub struct Plan {
     pub agent: u64,
     pub agent_id: String,
-    pub provider: String,
+    pub whom: Whom,
     /// Conversation the run belongs to; "" is the agent's own.
     pub session: String,
     /// Read and write the conversation.
@@ -197,7 +197,7 @@ impl Run {
     fn question(&self) -> Ask {
         let model = self.plan.options.get("model").and_then(Value::as_str).unwrap_or_default();
         Ask {
-            provider: self.plan.provider.clone(),
+            whom: self.plan.whom.clone(),
             request: chat::Request {
                 model: model.to_owned(),
                 messages: self.messages(),

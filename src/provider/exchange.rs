@@ -12,6 +12,7 @@ use super::options::{self, Network};
 use super::retry::Verdict;
 use super::source::{Going, Source};
 use super::structured;
+use super::whom::Whom;
 use super::wire::Wire;
 use crate::chat::{Answer, Delta, Finish, Format, Reply, Request, Usage};
 use crate::chunk::{Chunk, End};
@@ -23,8 +24,7 @@ use crate::step::{Machine, Operation, Outcome, Output, Step, Stop, Token, stoppe
 
 /// What is asked, of whom and how.
 pub struct Ask {
-    /// Id, name or kind of the provider.
-    pub provider: String,
+    pub whom: Whom,
     pub request: Request,
     /// Laid over each other, the provider's own not included.
     pub options: Map<String, Value>,
@@ -87,7 +87,7 @@ impl Known {
 impl Exchange {
     /// Checks everything that can be checked without asking anybody.
     pub fn new(runtime: &mut Runtime, mut ask: Ask, total: Option<Moment>) -> Result<Exchange> {
-        let provider = runtime.providers.resolve(&ask.provider)?;
+        let provider = runtime.providers.ask(&ask.whom)?;
         let known = Known::of(provider);
         let (endpoint, key) = provider.endpoint()?;
         let all = options::lay([&runtime.config.http, &known.options, &ask.options]);
@@ -265,7 +265,7 @@ impl Exchange {
         if let Ok(usage) = &outcome {
             runtime.usage.add(usage);
         }
-        if let Some(provider) = runtime.providers.find_mut(&self.provider) {
+        if let Some(provider) = runtime.providers.asked(&self.ask.whom, &self.provider) {
             provider.record(outcome);
         }
     }

@@ -5,10 +5,13 @@ use serde_json::{Map, Value, json};
 use super::catalog::{self, ROWS, Row};
 use super::options::merge;
 use super::secret::Secret;
+use super::source::check_model_path;
+use super::whom::Whom;
 use super::wire::{Endpoint, Model};
 use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
+use crate::shape::Options;
 use crate::value::Record;
 
 /// One configured provider.
@@ -16,6 +19,8 @@ use crate::value::Record;
 pub struct Provider {
     pub id: String,
     pub row: &'static Row,
+    /// It lives with one call or agent.
+    own: bool,
     pub name: Option<String>,
     /// Everything configured but the key.
     pub options: Map<String, Value>,
@@ -43,6 +48,7 @@ impl Provider {
         Provider {
             id,
             row,
+            own: false,
             name: None,
             options: Map::new(),
             key: None,
@@ -53,6 +59,15 @@ impl Provider {
             last_error: None,
             models: None,
         }
+    }
+
+    /// From a configuration that stands where it is used. Its type has to do as an id.
+    pub fn own(config: &Options<'_>, path: &str) -> Result<Provider> {
+        let row = row_of(config, path)?;
+        let mut provider = Provider::new(row.name.to_owned(), row);
+        provider.own = true;
+        provider.configure(config.to_map());
+        Ok(provider)
     }
 
     /// The list of models, if it is still remembered.
@@ -162,9 +177,11 @@ impl Provider {
 
     fn no_key(&self) -> Error {
         let (id, env) = (&self.id, self.row.key_env);
-        let message = format!(
-            "no API key: set {env} or provider.configure('{id}', {{api_key=…}}); in nginx also `env {env};`"
-        );
+        let how = match self.own {
+            true => "give it an api_key".to_owned(),
+            false => format!("provider.configure('{id}', {{api_key=…}})"),
+        };
+        let message = format!("no API key: set {env} or {how}; in nginx also `env {env};`");
         Error::new(Code::Auth, message).with(|f| f.provider = Some(id.clone()))
     }
 
@@ -225,6 +242,20 @@ impl Provider {
     }
 }
 
+/// The type that a configuration names, if it can be used as it is configured.
+fn row_of(config: &Options<'_>, path: &str) -> Result<&'static Row> {
+    let Some(kind) = config.text("type") else {
+        return Err(Error::invalid(format!(
+            "{path}.type: expected a provider type such as \"openai\", got nil"
+        )));
+    };
+    let row = catalog::require(&kind)?;
+    if config.get("model_path").is_some() {
+        check_model_path(row, path)?;
+    }
+    Ok(row)
+}
+
 /// OLLAMA_HOST is often a bare `host:port`.
 fn ollama_host(value: String) -> String {
     let url = if value.contains("://") { value } else { format!("http://{value}") };
@@ -261,13 +292,23 @@ pub struct Providers {
 }
 
 impl Providers {
-    pub fn create(&mut self, row: &'static Row, options: Map<String, Value>) -> Result<String> {
+    pub fn create(&mut self, config: &Options<'_>) -> Result<String> {
+        let row = row_of(config, "config")?;
+        let options = config.to_map();
         self.check_name(&options, None)?;
         self.last += 1;
         let mut provider = Provider::new(format!("provider_{}", self.last), row);
         provider.configure(options);
         self.all.push(provider);
         Ok(format!("provider_{}", self.last))
+    }
+
+    /// The provider to ask.
+    pub fn ask<'p>(&'p mut self, whom: &'p Whom) -> Result<&'p Provider> {
+        match whom {
+            Whom::Known(key) => self.resolve(key).map(|provider| &*provider),
+            Whom::Own(provider) => Ok(provider),
+        }
     }
 
     /// The provider of that id or name, or the default instance of that kind, made at first use.
@@ -285,6 +326,9 @@ impl Providers {
     pub fn configure(&mut self, key: &str, options: Map<String, Value>) -> Result<()> {
         let provider = self.resolve(key)?;
         provider.check_type(&options)?;
+        if options.get("model_path").is_some_and(|path| !path.is_null()) {
+            check_model_path(provider.row, "config")?;
+        }
         let id = provider.id.clone();
         self.check_name(&options, Some(&id))?;
         self.resolve(&id)?.configure(options);
@@ -308,8 +352,12 @@ impl Providers {
         self.position(key).map(|at| &self.all[at])
     }
 
-    pub fn find_mut(&mut self, key: &str) -> Option<&mut Provider> {
-        self.position(key).map(|at| &mut self.all[at])
+    /// The provider that was asked and had that id, if it is still configured.
+    pub fn asked(&mut self, whom: &Whom, id: &str) -> Option<&mut Provider> {
+        match whom {
+            Whom::Known(_) => self.position(id).map(|at| &mut self.all[at]),
+            Whom::Own(_) => None,
+        }
     }
 
     fn position(&self, key: &str) -> Option<usize> {
@@ -410,16 +458,20 @@ mod tests {
         assert!(!shown.contains("pw@"));
     }
 
+    fn named(name: &str) -> Map<String, Value> {
+        json!({ "name": name }).as_object().unwrap().clone()
+    }
+
     #[test]
     fn unknown_kinds_and_ids_differ() {
         let mut providers = Providers::default();
         assert_eq!(providers.resolve("nope").unwrap_err().code(), Code::NotFound);
         assert_eq!(providers.resolve("anthropic").unwrap_err().code(), Code::Unsupported);
-        let id = providers
-            .create(&catalog::OPENAI, json!({"name": "mine"}).as_object().unwrap().clone())
-            .unwrap();
-        assert_eq!(providers.find("mine").unwrap().id, id);
+        providers.configure("openai", named("mine")).unwrap();
+        assert_eq!(providers.find("mine").unwrap().id, "openai");
+        let taken = providers.configure("local", named("mine")).unwrap_err();
+        assert_eq!(taken.code(), Code::AlreadyExists);
         assert!(providers.destroy("mine"));
-        assert!(!providers.destroy(&id));
+        assert!(!providers.destroy("openai"));
     }
 }

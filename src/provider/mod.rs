@@ -15,10 +15,12 @@ pub mod secret;
 mod source;
 pub mod sse;
 pub mod structured;
+mod whom;
 pub mod wire;
 
 pub use exchange::{Ask, Exchange, schema_of};
 pub use instance::{Provider, Providers, without_userinfo};
 pub use models::ModelList;
 pub use options::CONFIG;
-pub use source::{check_model_path, models_of_file};
+pub use source::models_of_file;
+pub use whom::Whom;

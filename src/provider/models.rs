@@ -10,6 +10,7 @@ use super::openai::OpenAi;
 use super::options::{self, Network};
 use super::retry::Verdict;
 use super::source::{Going, Source};
+use super::whom::Whom;
 use super::wire::{Model, Wire};
 use super::{Provider, models_of_file};
 use crate::clock::Moment;
@@ -24,6 +25,7 @@ pub const REMEMBERED_MS: u64 = 300_000;
 
 /// The question, as a machine.
 pub struct ModelList {
+    whom: Whom,
     provider: String,
     ready: Option<Vec<Model>>,
     source: Option<Source>,
@@ -38,12 +40,12 @@ pub struct ModelList {
 impl ModelList {
     pub fn new(
         runtime: &mut Runtime,
-        key: &str,
+        whom: Whom,
         call: &Map<String, Value>,
         total: Option<Moment>,
     ) -> Result<ModelList> {
         let now = runtime.clock.now();
-        let provider = runtime.providers.resolve(key)?;
+        let provider = runtime.providers.ask(&whom)?;
         let all = options::lay([&runtime.config.http, &provider.options, call]);
         let network = options::network(&all, total);
         let refresh = call.get("refresh") == Some(&Value::Bool(true));
@@ -55,6 +57,7 @@ impl ModelList {
         };
         Ok(ModelList {
             provider: provider.id.clone(),
+            whom,
             ready,
             source,
             network,
@@ -104,7 +107,7 @@ impl ModelList {
         let mut models = OpenAi.parse_models(body.as_bytes()).map_err(|e| self.named(e))?;
         models.sort_by(|a, b| a.id.cmp(&b.id));
         let now = runtime.clock.now();
-        if let Some(provider) = runtime.providers.find_mut(&self.provider) {
+        if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
             provider.remember_models(models.clone(), now.after_ms(REMEMBERED_MS));
         }
         Ok(done(&models))

@@ -244,11 +244,11 @@ pub fn models_of_file(_: &str) -> Result<Vec<super::wire::Model>> {
 }
 
 /// Whether a model file can be used as it is configured; it is opened at the first question.
-pub fn check_model_path(row: &super::catalog::Row, _path: &str) -> Result<()> {
+pub fn check_model_path(row: &super::catalog::Row, path: &str) -> Result<()> {
     if row.name != "local" {
+        let got = row.name;
         return Err(Error::invalid(format!(
-            "config.model_path: expected type \"local\", got {:?}",
-            row.name
+            "{path}.model_path: expected type \"local\", got {got:?}"
         )));
     }
     #[cfg(not(feature = "local"))]

@@ -363,6 +363,106 @@ describe("provider", function()
     end)
   end)
 
+  describe("the counts", function()
+    local id
+
+    before_each(function()
+      id = provider.create(here())
+    end)
+
+    -- Requests and errors so far, and the status.
+    local function counts()
+      local info = provider.get(id)
+      return { info.requests, info.errors, info.status }
+    end
+
+    local function long()
+      server:script(text({ "one", "two", "three" }, { chunk_delay_ms = 200 }))
+    end
+
+    it("have an answer whose callback wanted no more", function()
+      long()
+      provider.stream("hi", function()
+        return false
+      end, { provider = id })
+      assert.same({ 1, 0, "active" }, counts())
+    end)
+
+    it("have a callback that raised, which is not the provider's fault", function()
+      long()
+      local function raise()
+        error("boom")
+      end
+      raised("callback_error", provider.stream, "hi", raise, { provider = id })
+      assert.same({ 1, 1, "initializing" }, counts())
+      has(provider.get(id).last_error, "boom")
+      server:script(text("a"), text("b"))
+      provider.chat("hi", { provider = id })
+      raised("callback_error", provider.stream, "hi", raise, { provider = id })
+      assert.same({ 3, 2, "active" }, counts())
+    end)
+
+    it("have a cancelled one", function()
+      long()
+      local handle = provider.chat("hi", { provider = id, async = true })
+      server:wait_for(1, zigllms.sleep)
+      handle:cancel()
+      raised("cancelled", handle.await, handle)
+      assert.same({ 1, 1, "initializing" }, counts())
+    end)
+
+    it("have one that ended in its last chunk, once", function()
+      server:script(text("a"), text("b"), text("c"))
+      local handle
+      handle = provider.stream("hi", function(piece)
+        if piece.done then
+          handle:cancel()
+        end
+      end, { provider = id, async = true })
+      raised("cancelled", handle.await, handle)
+      assert.same({ 1, 0, "active" }, counts())
+      raised("callback_error", provider.stream, "hi", function(piece)
+        assert(not piece.done)
+      end, { provider = id })
+      assert.same({ 2, 0, "active" }, counts())
+      provider.stream("hi", function(piece)
+        return not piece.done
+      end, { provider = id })
+      assert.same({ 3, 0, "active" }, counts())
+      assert.equal(45, provider.get(id).usage.total_tokens)
+    end)
+
+    it("have one that nobody waits for any more", function()
+      long()
+      do
+        assert.equal("one", provider.stream("hi", { provider = id })().content)
+      end
+      collectgarbage()
+      collectgarbage()
+      zigllms.poll()
+      assert.same({ 1, 1, "initializing" }, counts())
+    end)
+
+    it("have one whose time was over", function()
+      server:script(text("late", { delay_ms = 2000 }))
+      raised("timeout", provider.chat, "hi", { provider = id, timeout_ms = 50 })
+      assert.same({ 1, 1, "error" }, counts())
+    end)
+
+    it("have no error for an answer that does not fit its schema", function()
+      server:script(text("no JSON"))
+      raised("validation_failed", provider.chat, "hi", { provider = id, schema = { a = "string" } })
+      assert.same({ 1, 0, "active" }, counts())
+    end)
+
+    it("have nothing that was never sent", function()
+      local image = { type = "image_url", image_url = { url = "http://127.0.0.1:9/x.png" } }
+      local messages = { { role = "system", content = { image } } }
+      raised("unsupported", provider.chat, messages, { provider = id })
+      assert.same({ 0, 0, "initializing" }, counts())
+    end)
+  end)
+
   describe("list and get", function()
     it("show the four types and what was made", function()
       local id = provider.create(here({ name = "mine", model = "m" }))

@@ -43,6 +43,15 @@ pub enum Outcome {
     Failed,
 }
 
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended<'e> {
+    Answered(Usage),
+    Failed(&'e Error),
+    /// By whoever had asked.
+    Stopped(&'e Error),
+}
+
 impl Provider {
     fn new(id: String, row: &'static Row) -> Provider {
         Provider {
@@ -185,22 +194,25 @@ impl Provider {
         Error::new(Code::Auth, message).with(|f| f.provider = Some(id.clone()))
     }
 
-    /// Counts a finished request.
-    pub fn record(&mut self, outcome: std::result::Result<Usage, &Error>) {
+    /// Counts a finished exchange.
+    pub fn record(&mut self, ended: Ended<'_>) {
         self.requests += 1;
-        match outcome {
-            Ok(usage) => {
+        match ended {
+            Ended::Answered(usage) => {
                 self.usage.add(&usage);
                 self.outcome = Outcome::Succeeded;
             }
-            Err(error) => {
-                self.errors += 1;
-                self.last_error = Some(error.to_string());
-                if !matches!(error.code(), Code::Cancelled) {
-                    self.outcome = Outcome::Failed;
-                }
+            Ended::Failed(error) => {
+                self.fail(error);
+                self.outcome = Outcome::Failed;
             }
+            Ended::Stopped(error) => self.fail(error),
         }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.errors += 1;
+        self.last_error = Some(error.to_string());
     }
 
     pub fn summary(&self, is_default: bool) -> Record {

@@ -1,5 +1,6 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
+mod attempts;
 pub mod catalog;
 mod exchange;
 pub mod failure;
@@ -18,7 +19,7 @@ pub mod structured;
 mod whom;
 pub mod wire;
 
-pub use exchange::{Ask, Exchange, schema_of};
+pub use exchange::{Ask, Exchange};
 pub use instance::{Provider, Providers, without_userinfo};
 pub use models::ModelList;
 pub use options::CONFIG;

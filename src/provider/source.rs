@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::inbox::{Body, Shared};
+use super::instance::Provider;
 use super::openai::OpenAi;
 use super::options::Network;
 use super::secret::{Secret, of_request, redact_error};
@@ -53,23 +54,16 @@ impl Going {
 }
 
 impl Source {
-    pub fn new(
-        options: &Map<String, Value>,
-        path: Option<&str>,
-        endpoint: Endpoint,
-        key: Option<Secret>,
-        network: &Network,
-    ) -> Result<Source> {
-        match path {
-            Some(path) => Source::model(path, options, network),
-            None => {
-                let endpoint = with_headers(endpoint, &network.headers);
-                let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
-                secrets.extend(key);
-                let network = network.clone();
-                Ok(Source::Server(Box::new(Server { wire: &OpenAi, endpoint, secrets, network })))
-            }
+    pub fn of(provider: &Provider, network: &Network) -> Result<Source> {
+        let (endpoint, key) = provider.endpoint()?;
+        if let Some(path) = provider.model_path() {
+            return Source::model(&path, &provider.options, network);
         }
+        let endpoint = with_headers(endpoint, &network.headers);
+        let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
+        secrets.extend(key);
+        let network = network.clone();
+        Ok(Source::Server(Box::new(Server { wire: &OpenAi, endpoint, secrets, network })))
     }
 
     #[cfg(feature = "local")]

@@ -204,7 +204,7 @@ unsafe fn entries(l: *mut lua_State, base: c_int) {
         ffi::lua_createtable(l, ENTRIES.len() as c_int, 0);
         for (i, entry) in ENTRIES.iter().enumerate() {
             let (kind, function): (&str, lua_CFunction) = match entry.function.run {
-                Run::Now(_) => ("now", raw::now),
+                Run::Now(_) | Run::Instance(_) => ("now", raw::now),
                 Run::Waits(_) => ("waits", raw::start),
                 Run::Lua => ("lua", raw::check),
             };

@@ -1,6 +1,6 @@
 //! Agents: a model, its instructions, its tools, and the conversation so far.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -15,10 +15,12 @@ use crate::tool::{DEFINITION, Tool};
 use crate::value::Kept;
 
 pub mod conversation;
+mod queue;
 mod record;
 mod run;
 mod tools;
 
+pub use queue::Queue;
 pub use record::{info, response, summary};
 pub use run::{Plan, Run};
 pub use tools::{Usable, find_tool, specs, usable};
@@ -142,10 +144,7 @@ pub struct Conversation {
     pub messages: Vec<Message>,
     /// Calls of client-side tools that nobody has answered yet.
     pub pending: Vec<ToolCall>,
-    /// The run that is at it.
-    pub holder: Option<Token>,
-    /// Runs that wait for it, in order.
-    pub queue: VecDeque<Token>,
+    pub queue: Queue,
 }
 
 #[derive(Debug, Default)]
@@ -175,6 +174,16 @@ pub struct Counts {
     pub runs: u64,
     pub errors: u64,
     pub last_run_at: Option<f64>,
+}
+
+impl Counts {
+    /// A run has ended.
+    fn ended(&mut self, usage: &Usage, failed: bool, now: f64) {
+        self.usage.add(usage);
+        self.runs += 1;
+        self.errors += u64::from(failed);
+        self.last_run_at = Some(now);
+    }
 }
 
 impl Named for Agent {

@@ -295,7 +295,7 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
 fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let Some(number) = runtime.agents.find(&args.id(0))? else { return Ok(Data::Bool(false)) };
     let Some(agent) = runtime.agents.remove(number) else { return Ok(Data::Bool(false)) };
-    let queued = agent.conversations.values().flat_map(|c| c.queue.iter().copied());
+    let queued = agent.conversations.values().flat_map(|c| c.queue.waiting());
     for token in agent.runs.iter().copied().chain(queued) {
         runtime.tasks.stop(token, "agent destroyed");
     }
@@ -425,8 +425,8 @@ fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(1, &RESET);
     let now = runtime.clock.unix();
     let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
-    let taken = |c: &Conversation| c.holder.is_some() || !c.queue.is_empty();
-    if !agent.runs.is_empty() || agent.conversations.values().any(taken) {
+    let idle = |c: &Conversation| c.queue.is_idle();
+    if !agent.runs.is_empty() || !agent.conversations.values().all(idle) {
         return Err(Error::state("the agent is running"));
     }
     if let Some(session) = options.text("session") {

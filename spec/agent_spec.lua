@@ -1027,7 +1027,7 @@ describe("agent", function()
     it("fails with callback_error when the callback raises, and remembers nothing", function()
       local id = create()
       local cause = setmetatable({}, {})
-      server:script(text({ "one ", "two" }, { chunk_delay_ms = 20 }))
+      server:script(text({ "one ", "two" }, { chunk_delay_ms = 100 }))
       local err = raised("callback_error", agent.run, id, "go", {
         stream = function()
           error(cause)

@@ -377,7 +377,7 @@ describe("provider", function()
     end
 
     local function long()
-      server:script(text({ "one", "two", "three" }, { chunk_delay_ms = 200 }))
+      server:script(text({ "one", "two", "three" }, { chunk_delay_ms = 100 }))
     end
 
     it("have an answer whose callback wanted no more", function()

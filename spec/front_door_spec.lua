@@ -407,6 +407,34 @@ describe("require in a coroutine that is collected", function()
   end)
 end)
 
+describe("LuaJIT", function()
+  -- LuaJIT 2.1.0-beta3 spins for ever on some traces stitched together around C functions.
+  it("compiles what calls the module, and nothing of the module", function()
+    if not jit then
+      return skip("what LuaJIT compiles", "this is " .. engine)
+    end
+    local out = child([[
+      local zigllms, util = require("zigllms"), require("jit.util")
+      local ours, others = 0, 0
+      local function traced(what, _, fn, pc)
+        if what == "start" then
+          local own = util.funcinfo(fn, pc).source:find("zigllms/", 1, true)
+          ours, others = ours + (own and 1 or 0), others + (own and 0 or 1)
+        end
+      end
+      jit.attach(traced, "trace")
+      zigllms.tool.register({ name = "add", execute = function(input) return input.a + 1 end })
+      for i = 1, 500 do
+        assert(zigllms.tool.execute("add", { a = i }) == i + 1)
+        assert(zigllms.spawn(function() zigllms.sleep(0) return i end):await() == i)
+      end
+      jit.attach(traced)
+      print(ours, others > 0)
+    ]])
+    assert.equal("0\ttrue\n", out)
+  end)
+end)
+
 describe("a module file of another engine", function()
   -- Whoever builds for several engines has their files side by side: this one looks for the others.
   it("is refused with a message that can be understood", function()

@@ -11,6 +11,7 @@ pub mod local;
 mod models;
 pub mod openai;
 pub mod options;
+mod providers;
 pub mod retry;
 pub mod secret;
 mod source;
@@ -20,8 +21,9 @@ mod whom;
 pub mod wire;
 
 pub use exchange::{Ask, Exchange};
-pub use instance::{Provider, Providers, without_userinfo};
+pub use instance::{Provider, without_userinfo};
 pub use models::ModelList;
 pub use options::CONFIG;
+pub use providers::Providers;
 pub use source::models_of_file;
 pub use whom::Whom;

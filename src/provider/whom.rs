@@ -5,8 +5,9 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::catalog;
-use super::instance::{Provider, Providers};
+use super::instance::Provider;
 use super::options::{CONFIG, lay, total};
+use super::providers::Providers;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;

@@ -8,6 +8,14 @@ say() { printf '\n== %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# logged FILE COMMAND...: shows the output of a command and keeps it in FILE.
+logged() {
+  file=$1
+  shift
+  { status=0; "$@" </dev/null 2>&1 || status=$?; echo "$status" > "$file.status"; } | tee "$file"
+  return "$(cat "$file.status")"
+}
+
 # interpreter ENGINE: the program that runs it.
 interpreter() {
   case $1 in

@@ -1,21 +1,25 @@
 #!/bin/sh
-# All tests. Each stage runs even if one before it failed; the last line is the sum.
+# All tests. Each stage runs even if one before it failed. At the end stands once more, in short,
+# what failed; the last line is the sum.
 set -eu
 . scripts/lib.sh
 
 passed=0
 failed=0
 log=$(mktemp)
-trap 'rm -f "$log" "$log.status"' EXIT
+report=$log.report
+: > "$report"
+trap 'rm -f "$log" "$log.status" "$report"' EXIT
 export ZIGLLMS_TEST_GGUF="$model"
 
 # stage NAME COMMAND...: runs it and adds up what it reports. A stage without numbers counts as one.
 stage() {
-  say "$1"
+  name=$1
   shift
+  say "$name"
   began=$(date +%s)
-  { status=0; "$@" </dev/null 2>&1 || status=$?; echo "$status" > "$log.status"; } | tee "$log"
-  status=$(cat "$log.status")
+  status=0
+  logged "$log" "$@" || status=$?
   numbers=$(awk '
     /^test result:/ { good += $4; bad += $6 }
     /^[0-9]+ success.* \/ [0-9]+ failure.* \/ [0-9]+ error/ { good += $1; bad += $4 + $7 }
@@ -26,7 +30,19 @@ stage() {
   if [ "$status" = 0 ] && [ "$good$bad" = 00 ]; then good=1; fi
   passed=$((passed + good))
   failed=$((failed + bad))
+  [ "$bad" = 0 ] || { echo "$name"; failures; } >> "$report"
   echo "-- $good passed, $bad failed, $(($(date +%s) - began)) s"
+}
+
+# What a stage says of its failures: busted's headings, panics of tests, errors of compilers, each
+# with the lines below it; its last lines if there is none of these.
+failures() {
+  awk '
+    /^(Failure|Error) (→|->) / || /^---- .* ----$/ || /^error(\[|: )/ { left = 7 }
+    left > 0 && NF { print "  " substr($0, 1, 200); left--; any = 1 }
+    { last[NR] = $0 }
+    END { for (i = NR - 9; !any && i <= NR; i++) if (i > 0) print "  " substr(last[i], 1, 200) }
+  ' "$log" | head -n 80
 }
 
 has_specs() { [ -d spec ] && [ -n "$(find spec -name '*_spec.lua' -print -quit)" ]; }
@@ -60,5 +76,9 @@ done
 stage "generated documents" with_module build/quick/5.4 lua5.4 tools/docs.lua --check
 stage lint scripts/lint.sh
 
+if [ -s "$report" ]; then
+  say "failed"
+  cat "$report"
+fi
 printf '\n%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]

@@ -1027,7 +1027,7 @@ describe("agent", function()
     it("fails with callback_error when the callback raises, and remembers nothing", function()
       local id = create()
       local cause = setmetatable({}, {})
-      server:script(text({ "one ", "two" }, { chunk_delay_ms = 20 }))
+      server:script(text({ "one ", "two" }, { chunk_delay_ms = 100 }))
       local err = raised("callback_error", agent.run, id, "go", {
         stream = function()
           error(cause)
@@ -1325,12 +1325,73 @@ describe("agent", function()
       assert.is_true(agent.destroy(id))
     end)
 
-    it("takes the configuration of a provider", function()
-      local id =
-        agent.create({ provider = { type = "openai", base_url = server.url, api_key = "own" } })
-      server:script(text("hi"))
-      agent.run(id, "go")
-      assert.equal("Bearer own", server:journal()[1].headers.authorization)
+    describe("with the configuration of a provider", function()
+      local function own(key)
+        return { type = "openai", base_url = server.url, api_key = key, name = "mine" }
+      end
+
+      local function key_used(id)
+        server:script(text("hi"))
+        assert.equal("openai", agent.run(id, "go").provider)
+        return server:journal()[1].headers.authorization
+      end
+
+      it("asks it", function()
+        assert.equal("Bearer own", key_used(agent.create({ provider = own("own") })))
+      end)
+
+      it("keeps it to itself, and shows its type", function()
+        local before = #provider.list()
+        local id = agent.create({ provider = own("CANARY"), name = "owner" })
+        key_used(id)
+        assert.equal(before, #provider.list())
+        assert.is_nil(provider.get("mine"))
+        assert.equal(0, provider.get("openai").requests)
+        local info = agent.get_info(id)
+        assert.equal("openai", info.provider)
+        assert.equal("openai", info.provider_type)
+        assert.is_nil(require("cjson").encode(info):find("CANARY", 1, true))
+        assert.equal(id, agent.list({ provider = "openai", name = "owner" })[1].id)
+      end)
+
+      it("makes nothing when it is refused", function()
+        local before, agents = #provider.list(), #agent.list()
+        for _, config in ipairs({
+          { provider = own("x"), tools = { "no_such_tool" } },
+          { provider = own("x"), response_format = 5 },
+          { provider = { type = "openai", bse_url = "x" } },
+          { provider = { base_url = "http://127.0.0.1:9" } },
+        }) do
+          assert.is_false(pcall(agent.create, config))
+        end
+        assert.equal(before, #provider.list())
+        assert.equal(agents, #agent.list())
+      end)
+
+      it("may get another one, or none", function()
+        local id = agent.create({ provider = own("first") })
+        agent.configure(id, { temperature = 1 })
+        assert.equal("Bearer first", key_used(id))
+        agent.configure(id, { provider = own("second") })
+        assert.equal("Bearer second", key_used(id))
+        agent.configure(id, { provider = "openai" })
+        assert.equal("Bearer test", key_used(id))
+        agent.configure(id, { provider = own("third") })
+        raised("not_found", agent.configure, id, { provider = own("x"), tools = { "nobody" } })
+        assert.equal("Bearer third", key_used(id))
+        zigllms.configure({ default_provider = "openai" })
+        agent.configure(id, { provider = zigllms.null })
+        assert.equal("Bearer test", key_used(id))
+        zigllms.configure({ default_provider = zigllms.null })
+        assert.is_nil(agent.get_info(id).provider)
+      end)
+
+      it("shares it with its clones", function()
+        local first = agent.create({ provider = own("shared") })
+        local second = agent.clone(first)
+        agent.destroy(first)
+        assert.equal("Bearer shared", key_used(second))
+      end)
     end)
 
     it("merges changes, unsets with null, and keeps the conversation", function()

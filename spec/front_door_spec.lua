@@ -3,6 +3,7 @@ local zigllms = require("zigllms")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
 local scripted = require("spec.support.server")
+local size = require("spec.support.size")
 
 local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)front_door_spec.lua$")
 local engine = jit and "luajit" or "lua" .. _VERSION:match("%d%.%d")
@@ -406,6 +407,34 @@ describe("require in a coroutine that is collected", function()
   end)
 end)
 
+describe("LuaJIT", function()
+  -- LuaJIT 2.1.0-beta3 spins for ever on some traces stitched together around C functions.
+  it("compiles what calls the module, and nothing of the module", function()
+    if not jit then
+      return skip("what LuaJIT compiles", "this is " .. engine)
+    end
+    local out = child([[
+      local zigllms, util = require("zigllms"), require("jit.util")
+      local ours, others = 0, 0
+      local function traced(what, _, fn, pc)
+        if what == "start" then
+          local own = util.funcinfo(fn, pc).source:find("zigllms/", 1, true)
+          ours, others = ours + (own and 1 or 0), others + (own and 0 or 1)
+        end
+      end
+      jit.attach(traced, "trace")
+      zigllms.tool.register({ name = "add", execute = function(input) return input.a + 1 end })
+      for i = 1, 500 do
+        assert(zigllms.tool.execute("add", { a = i }) == i + 1)
+        assert(zigllms.spawn(function() zigllms.sleep(0) return i end):await() == i)
+      end
+      jit.attach(traced)
+      print(ours, others > 0)
+    ]])
+    assert.equal("0\ttrue\n", out)
+  end)
+end)
+
 describe("a module file of another engine", function()
   -- Whoever builds for several engines has their files side by side: this one looks for the others.
   it("is refused with a message that can be understood", function()
@@ -534,20 +563,22 @@ describe("a host program", function()
 
   it("opens and closes states without growing", function()
     answer_all()
-    local out = hosted("cycle 200", MIXED)
+    local count = size(200, 50)
+    local out = hosted("cycle " .. count, MIXED)
     if out then
       local before, after = out:match("^(%d+) (%d+)\n$")
-      print(("\n200 Lua states: %s KiB before, %s KiB after"):format(before, after))
-      assert.is_true(after - before < 2048)
+      print(("\n%d Lua states: %s KiB before, %s KiB after"):format(count, before, after))
+      assert.is_true(after - before < size(2048, 1024))
     end
   end)
 
   it("opens and closes states that only require", function()
-    local out = hosted("cycle 1000", 'require("zigllms")')
+    local count = size(1000, 250)
+    local out = hosted("cycle " .. count, 'require("zigllms")')
     if out then
       local before, after = out:match("^(%d+) (%d+)\n$")
-      print(("\n1000 Lua states that only require: %s KiB, %s KiB"):format(before, after))
-      assert.is_true(after - before < 2048)
+      print(("\n%d Lua states that only require: %s KiB, %s KiB"):format(count, before, after))
+      assert.is_true(after - before < size(2048, 1024))
     end
   end)
 
@@ -638,15 +669,17 @@ describe("a host program", function()
     end
     -- What the process shares (connections, threads) is there at exit, and counts as "possible".
     return "valgrind -q --leak-check=full --show-leak-kinds=definite "
-      .. "--errors-for-leak-kinds=definite --error-exitcode=9"
+      .. "--errors-for-leak-kinds=definite --error-exitcode=9 --suppressions="
+      .. here
+      .. "fixtures/valgrind.supp"
   end
 
   it("loses no memory as valgrind sees it", function()
     local under = valgrind()
     if under then
       answer_all()
-      hosted("cycle 4", MIXED, { under = under })
-      hosted("threads 3", MIXED, { under = under })
+      hosted("cycle " .. size(4, 2), MIXED, { under = under })
+      hosted("threads " .. size(3, 2), MIXED, { under = under })
     end
   end)
 
@@ -657,7 +690,8 @@ describe("a host program", function()
       local chunk = "local function mixed(...)\n"
         .. MIXED
         .. "\nzigllms.reset()\nend\n"
-        .. "for _ = 1, 3 do mixed(...) package.loaded.zigllms = nil collectgarbage() end"
+        .. ("for _ = 1, %d do "):format(size(3, 2))
+        .. "mixed(...) package.loaded.zigllms = nil collectgarbage() end"
       local result = program.run(chunk, { under = under, args = { server.url } })
       assert.equal("", result.err)
       assert.equal(0, result.rc)

@@ -164,12 +164,77 @@ describe("provider", function()
       local config = { type = "openai", model_path = "x.gguf" }
       has(raised("invalid_argument", provider.create, config).message, "model_path")
     end)
+  end)
 
-    it("may stand in a call", function()
+  describe("a configuration in a call", function()
+    it("is asked, whatever the default provider is", function()
+      server:script(text("a"), text("b"), text("c"))
+      local own = here({ model = "inline", api_key = "own", headers = { a = "1" } })
+      assert.equal("a", provider.chat("hi", { provider = own }).content)
+      local said = {}
+      provider.stream("hi", function(piece)
+        said[#said + 1] = piece.content
+      end, { provider = own })
+      assert.equal("b", table.concat(said))
+      assert.equal(
+        "c",
+        provider.chat({ messages = "hi", provider = own, async = true }):await().content
+      )
+      for i, entry in ipairs(server:journal()) do
+        assert.equal("inline", entry.json.model, i)
+        assert.equal("Bearer own", entry.headers.authorization)
+        assert.equal("1", entry.headers.a)
+        assert.is_nil(entry.json.provider)
+      end
+    end)
+
+    it("goes by its type and leaves nothing behind", function()
+      provider.configure("openai", { api_key = "other" })
+      local before = provider.create(here())
+      server:script(text("a"), failure(500, "broken"), text("b"))
+      local own = here({ name = "mine", api_key = "own" })
+      assert.equal("openai", provider.chat("hi", { provider = own }).provider)
+      local err = raised("server_error", provider.chat, "hi", { provider = own })
+      assert.equal("openai", err.provider)
+      provider.chat("hi", { provider = own })
+      assert.equal(5, #provider.list())
+      assert.is_nil(provider.get("mine"))
+      local default = provider.get("openai")
+      assert.equal(0, default.requests)
+      assert.equal(0, default.errors)
+      assert.is_nil(default.last_error)
+      assert.equal("initializing", default.status)
+      local number = tonumber(before:match("%d+$"))
+      assert.equal("provider_" .. number + 1, provider.create(here()))
+    end)
+
+    it("has its own limits", function()
+      server:script(text("late", { delay_ms = 2000 }))
+      local own = here({ timeout_ms = 50 })
+      assert.equal("total", raised("timeout", provider.chat, "hi", { provider = own }).phase)
+    end)
+
+    it("is checked as that of create is", function()
+      local function refused(code, config)
+        return raised(code, provider.chat, "hi", { provider = config }).message
+      end
+      has(refused("invalid_argument", { base_url = server.url }), "options.provider.type")
+      has(refused("invalid_argument", { type = "openai", bse_url = "x" }), '"base_url"')
+      has(refused("invalid_argument", { type = "openai", model_path = "x" }), "model_path")
+      refused("unsupported", { type = "anthropic" })
+      if not os.getenv("OPENAI_API_KEY") then
+        local message = refused("auth", { type = "openai", base_url = server.url })
+        has(message, "OPENAI_API_KEY")
+        has(message, "api_key")
+      end
+      assert.equal(4, #provider.list())
+    end)
+
+    it("is not what get returns: that is taken for its id", function()
+      local id = provider.create(here({ model = "m" }))
       server:script(text("a"))
-      local response = provider.chat("hi", { provider = here({ model = "inline" }) })
-      assert.equal("a", response.content)
-      assert.equal("inline", server:requests()[1].model)
+      assert.equal(id, provider.chat("hi", { provider = provider.get(id) }).provider)
+      assert.equal(1, provider.get(id).requests)
     end)
   end)
 
@@ -222,6 +287,35 @@ describe("provider", function()
       end
     end)
 
+    it("leaves a name to who has it", function()
+      local first = provider.create(here({ name = "first" }))
+      local second = provider.create(here({ name = "second" }))
+      for _, name in ipairs({ "first", "openai", "Ollama", first }) do
+        local err =
+          raised("already_exists", provider.configure, second, { name = name, model = "m" })
+        has(err.message, '"' .. name .. '"')
+      end
+      assert.equal("second", provider.get(second).name)
+      assert.are_not.equal("m", provider.get(second).model)
+      assert.is_true(provider.configure(second, { name = "second" }))
+      assert.is_true(provider.configure("openai", { name = "openai" }))
+      provider.configure(first, { name = zigllms.null })
+      assert.is_true(provider.configure(second, { name = "first" }))
+      assert.equal(second, provider.get("first").id)
+    end)
+
+    it("keeps the type", function()
+      local id = provider.create(here({ model = "m" }))
+      for _, key in ipairs({ id, "openai" }) do
+        local err =
+          raised("invalid_argument", provider.configure, key, { type = "local", model = "n" })
+        has(err.message, "config.type")
+        assert.are_not.equal("n", provider.get(key).model)
+        assert.is_true(provider.configure(key, { type = "OpenAI" }))
+      end
+      assert.is_true(provider.configure("local", { type = "ollama" }))
+    end)
+
     it("applies to agents from their next run on", function()
       provider.configure("openai", here({ model = "m-1" }))
       local id = agent.create({ provider = "openai", memory = false })
@@ -266,6 +360,106 @@ describe("provider", function()
       assert.equal(0, server:count())
       provider.configure(id, { enabled = true })
       assert.equal("a", provider.chat("hi", { provider = id }).content)
+    end)
+  end)
+
+  describe("the counts", function()
+    local id
+
+    before_each(function()
+      id = provider.create(here())
+    end)
+
+    -- Requests and errors so far, and the status.
+    local function counts()
+      local info = provider.get(id)
+      return { info.requests, info.errors, info.status }
+    end
+
+    local function long()
+      server:script(text({ "one", "two", "three" }, { chunk_delay_ms = 100 }))
+    end
+
+    it("have an answer whose callback wanted no more", function()
+      long()
+      provider.stream("hi", function()
+        return false
+      end, { provider = id })
+      assert.same({ 1, 0, "active" }, counts())
+    end)
+
+    it("have a callback that raised, which is not the provider's fault", function()
+      long()
+      local function raise()
+        error("boom")
+      end
+      raised("callback_error", provider.stream, "hi", raise, { provider = id })
+      assert.same({ 1, 1, "initializing" }, counts())
+      has(provider.get(id).last_error, "boom")
+      server:script(text("a"), text("b"))
+      provider.chat("hi", { provider = id })
+      raised("callback_error", provider.stream, "hi", raise, { provider = id })
+      assert.same({ 3, 2, "active" }, counts())
+    end)
+
+    it("have a cancelled one", function()
+      long()
+      local handle = provider.chat("hi", { provider = id, async = true })
+      server:wait_for(1, zigllms.sleep)
+      handle:cancel()
+      raised("cancelled", handle.await, handle)
+      assert.same({ 1, 1, "initializing" }, counts())
+    end)
+
+    it("have one that ended in its last chunk, once", function()
+      server:script(text("a"), text("b"), text("c"))
+      local handle
+      handle = provider.stream("hi", function(piece)
+        if piece.done then
+          handle:cancel()
+        end
+      end, { provider = id, async = true })
+      raised("cancelled", handle.await, handle)
+      assert.same({ 1, 0, "active" }, counts())
+      raised("callback_error", provider.stream, "hi", function(piece)
+        assert(not piece.done)
+      end, { provider = id })
+      assert.same({ 2, 0, "active" }, counts())
+      provider.stream("hi", function(piece)
+        return not piece.done
+      end, { provider = id })
+      assert.same({ 3, 0, "active" }, counts())
+      assert.equal(45, provider.get(id).usage.total_tokens)
+    end)
+
+    it("have one that nobody waits for any more", function()
+      long()
+      do
+        assert.equal("one", provider.stream("hi", { provider = id })().content)
+      end
+      collectgarbage()
+      collectgarbage()
+      zigllms.poll()
+      assert.same({ 1, 1, "initializing" }, counts())
+    end)
+
+    it("have one whose time was over", function()
+      server:script(text("late", { delay_ms = 2000 }))
+      raised("timeout", provider.chat, "hi", { provider = id, timeout_ms = 50 })
+      assert.same({ 1, 1, "error" }, counts())
+    end)
+
+    it("have no error for an answer that does not fit its schema", function()
+      server:script(text("no JSON"))
+      raised("validation_failed", provider.chat, "hi", { provider = id, schema = { a = "string" } })
+      assert.same({ 1, 0, "active" }, counts())
+    end)
+
+    it("have nothing that was never sent", function()
+      local image = { type = "image_url", image_url = { url = "http://127.0.0.1:9/x.png" } }
+      local messages = { { role = "system", content = { image } } }
+      raised("unsupported", provider.chat, messages, { provider = id })
+      assert.same({ 0, 0, "initializing" }, counts())
     end)
   end)
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::provider::chat::{Delta, ToolCallDelta, Usage};
+use crate::chat::{Delta, ToolCallDelta, Usage};
 use crate::value::{Data, Record};
 
 /// What a stream callback gets.
@@ -32,12 +32,6 @@ impl Chunk {
         self.is_plain() && earlier.is_plain() && self.iteration == earlier.iteration
     }
 
-    fn append(&mut self, later: Chunk) {
-        self.delta.content.push_str(&later.delta.content);
-        self.delta.thinking.push_str(&later.delta.thinking);
-        later.delta.tool_calls.into_iter().for_each(|call| add_call(&mut self.delta, call));
-    }
-
     pub fn to_data(self, index: u64) -> Data {
         let Delta { content, thinking, tool_calls } = self.delta;
         let calls: Vec<Record> = tool_calls.into_iter().map(call_record).collect();
@@ -64,18 +58,6 @@ fn call_record(call: ToolCallDelta) -> Record {
         .set("arguments", call.arguments)
 }
 
-/// Merges fragments of one call, which have one index.
-pub fn add_call(delta: &mut Delta, call: ToolCallDelta) {
-    match delta.tool_calls.iter_mut().find(|c| c.index == call.index) {
-        Some(earlier) => {
-            earlier.arguments.push_str(&call.arguments);
-            earlier.id = earlier.id.take().or(call.id);
-            earlier.name = earlier.name.take().or(call.name);
-        }
-        None => delta.tool_calls.push(call),
-    }
-}
-
 /// Chunks waiting for a reader; neighbours of one round are merged.
 #[derive(Debug, Default)]
 pub struct Pipe {
@@ -89,7 +71,7 @@ impl Pipe {
     pub fn put(&mut self, chunk: Chunk) -> usize {
         self.bytes += chunk.delta.bytes();
         match self.chunks.back_mut().filter(|last| chunk.follows(last)) {
-            Some(last) => last.append(chunk),
+            Some(last) => last.delta.append(chunk.delta),
             None => self.chunks.push_back(chunk),
         }
         self.bytes

@@ -7,6 +7,7 @@
 //! runtime     what one instance owns            config   its global options
 //! agent/      combines the nouns below, as a step machine
 //! tool/ provider/ schema/                       nouns that stand alone
+//! chat/       what is said between them, in neutral words
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines
 //! value/ shape registry error clock             data, option tables, ids, errors, time
@@ -40,6 +41,7 @@ compile_error!(
 compile_error!("the feature _lua is internal: choose one of lua54, lua53, lua52, lua51, luajit");
 
 pub mod agent;
+pub mod chat;
 pub mod chunk;
 pub mod clock;
 pub mod config;

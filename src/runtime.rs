@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
+use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::net::{Http, Transport};
 use crate::provider::Providers;
-use crate::provider::chat::Usage;
 use crate::registry::Registry;
 use crate::step::Token;
 use crate::tasks::Tasks;

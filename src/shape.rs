@@ -313,6 +313,14 @@ fn is_id(value: Ref<'_>) -> bool {
     }
 }
 
+/// The id in a string or in a table with an `id`.
+pub fn id_of(value: Ref<'_>) -> Option<String> {
+    match value.kind() {
+        Tag::Str => value.as_str().map(str::to_owned),
+        _ => value.get("id")?.as_str().map(str::to_owned),
+    }
+}
+
 fn integer(value: Ref<'_>) -> Option<i64> {
     value.as_i64().or_else(|| {
         let n = value.as_f64()?;

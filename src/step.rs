@@ -4,10 +4,10 @@
 //! [`Step`], the Lua edge performs it and steps again with the [`Outcome`]. So a user function may
 //! yield, no borrow is held over it, and a machine can be driven by any host's loop.
 
+use crate::chat::Answer;
 use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
-use crate::provider::answer::Answer;
 use crate::runtime::Runtime;
 use crate::value::{Data, Record, Slot};
 

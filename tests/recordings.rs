@@ -6,9 +6,9 @@ use std::fs;
 use std::ops::Range;
 
 use serde_json::Value;
+use zigllms::chat::{Delta, Finish, Reply};
 use zigllms::error::{Code, Error, Result};
 use zigllms::net::Head;
-use zigllms::provider::chat::{Delta, Finish, Reply};
 use zigllms::provider::openai::OpenAi;
 use zigllms::provider::wire::Wire;
 

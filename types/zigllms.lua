@@ -52,7 +52,7 @@ local zigllms = {}
 ---@class zigllms.AgentConfig: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits
 ---@field name? string need not be unique [the id]
 ---@field description? string for people
----@field provider? string|zigllms.ProviderConfig id, name or type of a provider, or a configuration of one [`default_provider`]
+---@field provider? string|zigllms.ProviderConfig id, name or type of a provider, or a configuration of its own [`default_provider`]
 ---@field model? string the model asked [the provider's]
 ---@field memory? boolean|zigllms.AgentMemory `false` = every run starts anew [{type="short_term"}]
 ---@field memory_config? boolean|zigllms.AgentMemory the same as `memory`
@@ -175,7 +175,7 @@ local zigllms = {}
 
 ---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits
 ---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
----@field provider? string|zigllms.ProviderConfig id, name or type [`default_provider`]
+---@field provider? string|zigllms.ProviderConfig id, name or type; or a configuration, for this call only [`default_provider`]
 ---@field model? string the model asked [the provider's]
 ---@field system? string a system message put first
 ---@field tools? (string|table)[] ids, names, definitions or JSON Schemas; they are not executed here [none]
@@ -567,7 +567,7 @@ agent.State = {
   ERROR = "error",
 }
 
----Makes an agent. No network is used and no key is needed yet.
+---Makes an agent. No network is used and no key is needed yet. A provider configured here belongs to the agent and its clones: it has no id, and infos show its type.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, unsupported
 ---@param config zigllms.AgentConfig a table
@@ -763,9 +763,9 @@ function provider.stream(messages, callback, options) end
 ---@return string provider_id
 function provider.create(config) end
 
----Merges options into a provider; `zigllms.null` restores a default. A type name stands for the default provider of that type.
+---Merges options into a provider; `zigllms.null` restores a default. A type name stands for the default provider of that type. The type itself stays.
 ---
----Errors: invalid_argument, not_found, unsupported
+---Errors: invalid_argument, not_found, already_exists, unsupported
 ---@param provider_id string the id or name of a provider
 ---@param config zigllms.ProviderConfig a table
 ---@return true ok

@@ -1,5 +1,6 @@
 -- Every function, every argument: whatever comes, the answer is a value or an error of the module.
 local program = require("spec.support.program")
+local size = require("spec.support.size")
 local zigllms = require("zigllms")
 
 -- A port that nobody listens on: what passes the checks fails at once, without waiting.
@@ -364,15 +365,16 @@ local VALUES = {
 -- Large ones: only a few calls each.
 -- Made once: that alone takes its time.
 local function large()
-  local huge, deep, wide = ("x"):rep(64 * 1024 * 1024), nested(1000000), many_keys(100000)
+  local mib, depth = size(64, 8), size(1000000, 100000)
+  local huge, deep, wide = ("x"):rep(mib * 1024 * 1024), nested(depth), many_keys(100000)
   local function constant(value)
     return function()
       return value
     end
   end
   return {
-    { "64 MB", constant(huge) },
-    { "depth 1e6", constant(deep) },
+    { mib .. " MB", constant(huge) },
+    { "depth " .. depth, constant(deep) },
     { "1e5 keys", constant(wide) },
   }
 end
@@ -548,7 +550,7 @@ describe("bad input", function()
   it("of great size is answered or refused", function()
     local values = large()
     local before = program.resident()
-    -- The longest are those that are sent: 64 MB of JSON.
+    -- The longest are those that are sent as JSON.
     local seen = {}
     sweep(values, 8, function(entry)
       local slots = {}

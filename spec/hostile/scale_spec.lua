@@ -1,5 +1,6 @@
 -- Many of everything. Each measurement has a process of its own.
 local program = require("spec.support.program")
+local size = require("spec.support.size")
 
 -- What the chunks share: `resident()` in bytes, and `timed(name, fn)`, which prints.
 local TOOLS = [[
@@ -185,7 +186,7 @@ end
 
 -- About ten times what an idle machine needs, in seconds of processor time.
 local LIMITS = { create = 30, name = 10, list = 1, id = 10, destroy = 5, cycles = 10 }
-local COUNT = 100000
+local COUNT = size(100000, 20000)
 local MIB = 1048576
 
 local function within_limits(numbers)

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::provider::chat::{Content, Message, Part, Role, ToolCall};
+use crate::chat::{Content, Message, Part, Role, ToolCall};
 
 /// Tokens a text of so many bytes is taken for.
 fn tokens(bytes: usize) -> u64 {

@@ -1,11 +1,12 @@
 //! Agents: a model, its instructions, its tools, and the conversation so far.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::provider::chat::{Message, ToolCall, Usage};
+use crate::chat::{Message, ToolCall, Usage};
+use crate::provider::Whom;
 use crate::provider::options::{GENERATION, LIMITS};
 use crate::registry::Named;
 use crate::shape::{Field, Kind, Shape};
@@ -14,10 +15,12 @@ use crate::tool::{DEFINITION, Tool};
 use crate::value::Kept;
 
 pub mod conversation;
+mod queue;
 mod record;
 mod run;
 mod tools;
 
+pub use queue::Queue;
 pub use record::{info, response, summary};
 pub use run::{Plan, Run};
 pub use tools::{Usable, find_tool, specs, usable};
@@ -89,9 +92,9 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("description", Kind::Text, "", "for people"),
         Field::new(
             "provider",
-            Kind::OneOf(&[Kind::Text, Kind::Table(&crate::provider::CONFIG)]),
+            Kind::OneOf(&[Kind::Id("a provider"), Kind::Table(&crate::provider::CONFIG)]),
             "`default_provider`",
-            "id, name or type of a provider, or a configuration of one",
+            "id, name or type of a provider, or a configuration of its own",
         ),
         Field::new("model", Kind::Text, "the provider's", "the model asked"),
         Field::new(
@@ -141,16 +144,15 @@ pub struct Conversation {
     pub messages: Vec<Message>,
     /// Calls of client-side tools that nobody has answered yet.
     pub pending: Vec<ToolCall>,
-    /// The run that is at it.
-    pub holder: Option<Token>,
-    /// Runs that wait for it, in order.
-    pub queue: VecDeque<Token>,
+    pub queue: Queue,
 }
 
 #[derive(Debug, Default)]
 pub struct Agent {
     pub name: String,
-    /// As given, by canonical option name, without tools.
+    /// `None`: the default one.
+    pub provider: Option<Whom>,
+    /// As given, by canonical option name, without provider and tools.
     pub config: Kept,
     pub tools: Vec<AgentTool>,
     /// By session; "" is the agent's own.
@@ -172,6 +174,16 @@ pub struct Counts {
     pub runs: u64,
     pub errors: u64,
     pub last_run_at: Option<f64>,
+}
+
+impl Counts {
+    /// A run has ended.
+    fn ended(&mut self, usage: &Usage, failed: bool, now: f64) {
+        self.usage.add(usage);
+        self.runs += 1;
+        self.errors += u64::from(failed);
+        self.last_run_at = Some(now);
+    }
 }
 
 impl Named for Agent {

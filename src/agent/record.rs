@@ -5,13 +5,14 @@ use serde_json::Value;
 use super::conversation::estimate;
 use super::run::Run;
 use super::{Agent, AgentTool};
-use crate::provider::answer::{non_empty, without_nulls};
-use crate::provider::chat::{Message, ToolCall};
-use crate::provider::messages::to_value;
+use crate::chat::messages::to_value;
+use crate::chat::{Message, ToolCall, non_empty};
+use crate::provider::Whom;
 use crate::provider::options::shown;
 use crate::registry::Registry;
 use crate::runtime::Runtime;
 use crate::tool::Tool;
+use crate::value::json::without_nulls;
 use crate::value::{Data, Record};
 
 /// A tool call that was executed, or refused with an error.
@@ -56,7 +57,10 @@ pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
         .set("finish_reason", reason)
         .set("native_finish_reason", last.and_then(|answer| answer.reply.native_finish.clone()))
         .set("model", last.map(|answer| answer.model()))
-        .set("provider", last.map_or(run.plan.provider.clone(), |answer| answer.provider.clone()))
+        .set(
+            "provider",
+            last.map_or(run.plan.whom.label().to_owned(), |answer| answer.provider.clone()),
+        )
         .set("id", last.and_then(|answer| answer.reply.id.clone()))
         .set("created", runtime.clock.unix())
         .set("usage", run.usage.to_record())
@@ -87,7 +91,7 @@ pub fn summary(id: &str, agent: &Agent) -> Record {
         .set("id", id)
         .set("name", agent.name.as_str())
         .set("state", agent.state.name())
-        .set("provider", agent.text("provider"))
+        .set("provider", agent.provider.as_ref().map(Whom::label))
         .set("model", agent.text("model"))
 }
 

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{Agent, AgentTool};
+use crate::chat::ToolSpec;
 use crate::error::Result;
-use crate::provider::chat::ToolSpec;
 use crate::registry::Registry;
 use crate::tool::Tool;
 

@@ -1,8 +1,8 @@
 //! The arguments of one call, checked against the declaration before an operation sees them.
 
 use crate::error::{Error, Result};
-use crate::shape::{Check, Kind, Options, Shape};
-use crate::value::{Kind as Tag, Ref, Slot, Tape};
+use crate::shape::{Check, Kind, Options, Shape, id_of};
+use crate::value::{Ref, Slot, Tape};
 
 use super::bridge::{Function, Param};
 
@@ -86,14 +86,6 @@ impl<'t> Args<'t> {
 
     pub fn options(&self, i: usize, shape: &'static Shape) -> Options<'t> {
         Options::new(self.get(i).filter(|value| value.is_object()), shape)
-    }
-}
-
-/// The id in a string or in a table with an `id`.
-pub fn id_of(value: Ref<'_>) -> Option<String> {
-    match value.kind() {
-        Tag::Str => value.as_str().map(str::to_owned),
-        _ => value.get("id")?.as_str().map(str::to_owned),
     }
 }
 

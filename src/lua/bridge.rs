@@ -12,6 +12,7 @@ use crate::step::Start;
 use crate::value::Data;
 
 use super::args::Args;
+use super::instance::Instance;
 
 pub struct Bridge {
     /// Empty for the functions of the module itself.
@@ -55,6 +56,8 @@ pub enum Effect {
 pub enum Run {
     /// Answers at once.
     Now(fn(&mut Runtime, &Args<'_>) -> Result<Data>),
+    /// As `Now`, for what reads the counters of the calls themselves.
+    Instance(fn(&mut Instance, &Args<'_>) -> Result<Data>),
     /// Waits: the operation is driven by `drive.lua`, in the three faces of such a call.
     Waits(fn(&mut Runtime, &Args<'_>) -> Result<Start>),
     /// Implemented in `drive.lua` or `module.lua` under its full name; arguments are checked first.

@@ -33,14 +33,10 @@ pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
 }
 
 fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> Result<Data> {
-    if entry.bridge.name.is_empty() && entry.function.name == "metrics" {
-        let args = checked(&instance.runtime, entry, frame)?;
-        return Ok(super::bridges::module::metrics(instance, &args));
-    }
-    let runtime = &mut instance.runtime;
-    let args = checked(runtime, entry, frame)?;
+    let args = checked(&instance.runtime, entry, frame)?;
     match entry.function.run {
-        Run::Now(run) => run(runtime, &args),
+        Run::Now(run) => run(&mut instance.runtime, &args),
+        Run::Instance(run) => run(instance, &args),
         Run::Waits(_) | Run::Lua => Err(Error::internal("called as if it answered at once")),
     }
 }
@@ -73,7 +69,7 @@ fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Re
     let args = checked(runtime, entry, frame)?;
     match entry.function.run {
         Run::Waits(run) => run(runtime, &args),
-        Run::Now(_) | Run::Lua => Err(Error::internal("called as if it waited")),
+        Run::Now(_) | Run::Instance(_) | Run::Lua => Err(Error::internal("called as if it waited")),
     }
 }
 

@@ -192,7 +192,7 @@ end
 core.contexts, core.tasks, core.main = contexts, tasks, MAIN
 core.self, core.home, core.context, core.outermost = self, home, current, outermost
 core.stopped, core.overdue, core.descends = stopped, overdue, descends
-core.attach, core.visit = attach, core.interpreted(visit)
+core.attach, core.visit = attach, visit
 core.guarded, core.within = guarded, within
 
 return core

@@ -7,7 +7,7 @@ local contexts, tasks, MAIN = core.contexts, core.tasks, core.main
 local earliest, overdue, self, stopped = core.earliest, core.overdue, core.self, core.stopped
 local finish, guarded = core.finish, core.guarded
 local later, launch, suspend, within = core.later, core.launch, core.suspend, core.within
-local error, next, pcall = error, next, pcall
+local error, next, pcall, select = error, next, pcall, select
 local setmetatable, type = setmetatable, type
 local unpack = table.unpack or unpack -- luacheck: ignore
 
@@ -213,7 +213,7 @@ end
 local function explained(err, func)
   if type(err) == "string" and err:find("attempt to yield", 1, true) then
     local text = "cannot wait inside a C call (" .. err .. "): use async=true or async=false"
-    return core.new_error("unsupported", text, { func = func })
+    return select(2, pcall(core.raise, "unsupported", text, func))
   end
   return err
 end
@@ -249,30 +249,21 @@ local function on_main(context, name, subject, machine)
   return results(task)
 end
 
--- Raises before anything has begun where the caller cannot wait.
-local function check_wait(context, face, me, func)
-  local yields = me ~= MAIN and (core.may_yield(me, context) or face == "yield")
-  if not yields then
-    core.host(context, func)
-  elseif not core.can_yield() then
-    core.refuse_c_call(func)
-  end
-end
-
 -- A plain call. In a coroutine it runs right there, so that a raw yield of a callback reaches
 -- that one's resumer.
 local function plain(context, face, name, subject, machine, func)
   local me = self()
-  local ok, refusal = pcall(check_wait, context, face, me, func)
+  local before = tasks[me]
+  if face == "yield" and me ~= MAIN and not before and not core.launcher() then
+    tasks[me] = { co = me, adopted = true }
+  end
+  local ok, refusal = pcall(core.check_wait, context, func)
   if not ok then
+    tasks[me] = before
     abandon(machine)
     error(refusal, 0)
   elseif me == MAIN then
     return on_main(context, name, subject, machine)
-  end
-  local before = tasks[me]
-  if face == "yield" and not before and not core.launcher() then
-    tasks[me] = { co = me, adopted = true }
   end
   local function back(...)
     tasks[me] = before

@@ -51,15 +51,6 @@ end
 
 core.is_error = is_error
 
--- For functions that finalisers call: when a state closes, LuaJIT may run a compiled `next` loop of
--- a finaliser for ever (seen with 2.1.0-beta3), so their loops are interpreted.
-function core.interpreted(fn)
-  if jit and jit.off then
-    jit.off(fn, true)
-  end
-  return fn
-end
-
 -- Text of a raised value, and its code if it is one of our errors.
 function core.describe(err)
   if is_error(err) then
@@ -70,7 +61,7 @@ function core.describe(err)
 end
 
 -- An error object; `fields` may hold any of the optional fields of an error.
-core.new_error = core.interpreted(function(code, message, fields)
+function core.new_error(code, message, fields)
   local err = { code = code, message = message, retryable = false, where = core.position() }
   if err.where == "" then
     err.where = nil
@@ -79,7 +70,7 @@ core.new_error = core.interpreted(function(code, message, fields)
     err[key] = value
   end
   return setmetatable(err, error_mt)
-end)
+end
 
 -- What a user function raised, as the caller of the operation sees it: our errors pass through.
 function core.wrap(err, what)

@@ -84,7 +84,7 @@ end
 
 function methods.await(handle)
   local task = own(handle, "await")
-  task.core.join(task)
+  task.core.join(task, nil, "handle.await")
   return results(task)
 end
 
@@ -98,7 +98,7 @@ function methods.wait(handle, timeout_ms)
       "handle.wait"
     )
   end
-  return task.core.join(task, timeout_ms and task.core.now() + timeout_ms)
+  return task.core.join(task, timeout_ms and task.core.now() + timeout_ms, "handle.wait")
 end
 
 function methods.done(handle)
@@ -379,7 +379,7 @@ local function cancel_rest(list, tasks)
 end
 
 -- Waits until one of the tasks ends that `wanted` accepts; returns its index.
-local function first(tasks, wanted)
+local function first(tasks, wanted, func)
   while true do
     local open = false
     for i = 1, #tasks do
@@ -393,6 +393,7 @@ local function first(tasks, wanted)
     end
     local context = core.context() or {}
     core.check_stop(context, "waiting")
+    core.check_wait(context, func)
     local tok = core.token()
     for i = 1, #tasks do
       tasks[i].joiners[tok] = true
@@ -419,7 +420,7 @@ end
 
 function lua.all(list)
   local tasks = handles_of(list, "all")
-  local index = first(tasks, failed)
+  local index = first(tasks, failed, "all")
   if index then
     cancel_rest(list, tasks)
     error(with_index(tasks[index].values[1], index), 0)
@@ -438,7 +439,7 @@ function lua.race(list)
   end
   local index = first(tasks, function()
     return true
-  end)
+  end, "race")
   cancel_rest(list, tasks)
   if failed(tasks[index]) then
     error(with_index(tasks[index].values[1], index), 0)

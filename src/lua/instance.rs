@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::runtime::Runtime;
-use crate::value::{Slot, Tape};
+use crate::value::Tape;
 
 use super::args::Place;
 use super::drive::Action;
@@ -32,7 +32,6 @@ pub struct Frame {
     /// Keys from the failing value outwards.
     pub path: Vec<Segment>,
     pub error: Option<Error>,
-    pub slots: Vec<Slot>,
     pub action: Action,
     pub origin: Origin,
 }
@@ -56,7 +55,6 @@ impl Frame {
         self.places.clear();
         self.visiting.clear();
         self.path.clear();
-        self.slots.clear();
         self.error = None;
         self.action = Action::default();
         self.origin = Origin::default();

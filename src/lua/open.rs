@@ -247,7 +247,7 @@ unsafe fn entries(l: *mut lua_State, base: c_int) {
         ffi::lua_createtable(l, ENTRIES.len() as c_int, 0);
         for (i, entry) in ENTRIES.iter().enumerate() {
             let (kind, function): (&str, lua_CFunction) = match entry.function.run {
-                Run::Now(_) => ("now", raw::now),
+                Run::Now(_) | Run::Instance(_) => ("now", raw::now),
                 Run::Waits(_) => ("waits", raw::start),
                 Run::Lua => ("lua", raw::check),
             };
@@ -297,6 +297,7 @@ unsafe fn load(l: *mut lua_State, name: &CStr, source: &str) {
         if ffi::luaL_loadbufferx(l, start, length, name.as_ptr(), c"t".as_ptr()) != 0 {
             ffi::lua_error(l);
         }
+        interpret(l);
     }
 }
 
@@ -308,3 +309,23 @@ unsafe fn run(l: *mut lua_State, name: &CStr, source: &str, core: c_int) {
         ffi::lua_call(l, 1, 1);
     }
 }
+
+/// Keeps LuaJIT from compiling the function on top and those inside it, by `jit.off`: Lua 5.1 must
+/// be able to load this library as far as its refusal, so `luaJIT_setmode` is out of the question.
+///
+/// The module's Lua calls little but C functions, which traces cannot hold: it gains nothing, and
+/// LuaJIT 2.1.0-beta3 (Debian 12) spins for ever on some traces stitched together around them.
+#[cfg(feature = "luajit")]
+unsafe fn interpret(l: *mut lua_State) {
+    unsafe {
+        ffi::lua_getglobal(l, c"jit".as_ptr());
+        ffi::lua_getfield(l, -1, c"off".as_ptr());
+        ffi::lua_pushvalue(l, -3);
+        ffi::lua_pushboolean(l, 1);
+        ffi::lua_call(l, 2, 0);
+        ffi::lua_pop(l, 1);
+    }
+}
+
+#[cfg(not(feature = "luajit"))]
+unsafe fn interpret(_: *mut lua_State) {}

@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::error::{Cause, Error, Fields};
 use crate::value::{Data, Patch, Record};
 
+use super::bridge::Bridge;
+use super::bridges::BRIDGES;
 use super::stack::{self, Meta};
 
 /// Pushes the results of a call and says how many; 0 results for nil.
@@ -208,6 +210,16 @@ pub struct Origin {
     pub function: Cow<'static, str>,
     /// `script.lua:12`
     pub position: String,
+}
+
+impl Origin {
+    /// Of a function by its full name: `tool.execute`, `sleep`, `handle.on`.
+    pub fn named(full: String, position: String) -> Origin {
+        let of = |bridge: &&&Bridge| full.split_once('.').is_some_and(|(n, _)| n == bridge.name);
+        let bridge = BRIDGES.iter().find(of).map_or("", |bridge| bridge.name);
+        let function = full.trim_start_matches(bridge).trim_start_matches('.').to_owned();
+        Origin { bridge, function: function.into(), position }
+    }
 }
 
 /// Pushes an error as its Lua object, or the user's own value where that passes through.

@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Phase};
 use crate::guard::guarded;
 use crate::step::{Outcome, Raised, Returned, Stop, Token};
 use crate::value::{Data, Slot, json};
@@ -29,18 +29,28 @@ unsafe fn instance(l: *mut lua_State) -> *mut Instance {
     }
 }
 
-/// A frame for this call; null when the module has been closed. Slots dropped since the last call
-/// are cleared here, which neither allocates nor runs user code.
-unsafe fn enter(l: *mut lua_State, instance: *mut Instance) -> *mut Frame {
+/// Runs `body` with a frame of its own, and returns or raises what it leaves there. `body` may be
+/// left by a raise of Lua, so nothing in it that needs dropping may live across one.
+unsafe fn framed(l: *mut lua_State, body: impl FnOnce(*mut Instance, *mut Frame)) -> c_int {
     unsafe {
+        let instance = instance(l);
         if instance.is_null() {
-            return std::ptr::null_mut();
+            return ffi::luaL_error(l, c"zigllms: its Lua state is closing".as_ptr());
         }
+        clear_slots(l, instance);
+        let frame = (*instance).take_frame();
+        body(instance, frame);
+        leave(l, instance, frame)
+    }
+}
+
+/// Clears the slots dropped since the last call, which neither allocates nor runs user code.
+unsafe fn clear_slots(l: *mut lua_State, instance: *mut Instance) {
+    unsafe {
         while let Some(id) = (*instance).runtime.slots.next_freed() {
             ffi::lua_pushnil(l);
             ffi::lua_rawseti(l, upvalue(SLOTS), id);
         }
-        (*instance).take_frame()
     }
 }
 
@@ -69,10 +79,6 @@ unsafe fn leave(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame) -
     }
 }
 
-unsafe fn closed(l: *mut lua_State) -> c_int {
-    unsafe { ffi::luaL_error(l, c"zigllms: its Lua state is closing".as_ptr()) }
-}
-
 unsafe fn entry(l: *mut lua_State) -> &'static Entry {
     // The pointer is into ENTRIES, which lives as long as the process.
     unsafe { &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Entry>() }
@@ -86,18 +92,14 @@ unsafe fn origin(l: *mut lua_State, entry: &'static Entry) -> Origin {
 /// Reads the arguments, lets the dispatcher `run`, and returns or raises what it answers.
 unsafe fn at_once(l: *mut lua_State, run: fn(&mut Instance, &'static Entry, &mut Frame)) -> c_int {
     unsafe {
-        let instance = instance(l);
-        let frame = enter(l, instance);
-        if frame.is_null() {
-            return closed(l);
-        }
-        let entry = entry(l);
-        read::arguments(l, instance, entry.function, 1, frame);
-        run(&mut *instance, entry, &mut *frame);
-        if matches!((*frame).action, Action::Raise(_)) {
-            (*frame).origin = origin(l, entry);
-        }
-        leave(l, instance, frame)
+        framed(l, |instance, frame| {
+            let entry = entry(l);
+            read::arguments(l, instance, entry.function, 1, frame);
+            run(&mut *instance, entry, &mut *frame);
+            if matches!((*frame).action, Action::Raise(_)) {
+                (*frame).origin = origin(l, entry);
+            }
+        })
     }
 }
 
@@ -114,35 +116,26 @@ pub unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
 /// start(parent_token, ...) sets up a public function that waits.
 pub unsafe extern "C-unwind" fn start(l: *mut lua_State) -> c_int {
     unsafe {
-        let instance = instance(l);
-        let frame = enter(l, instance);
-        if frame.is_null() {
-            return closed(l);
-        }
-        let entry = entry(l);
-        let parent = token(l, 1);
-        (*frame).origin = origin(l, entry);
-        read::arguments(l, instance, entry.function, 2, frame);
-        call::start(&mut *instance, entry, parent, &mut *frame);
-        leave(l, instance, frame)
+        framed(l, |instance, frame| {
+            let entry = entry(l);
+            (*frame).origin = origin(l, entry);
+            read::arguments(l, instance, entry.function, 2, frame);
+            call::start(&mut *instance, entry, token(l, 1), &mut *frame);
+        })
     }
 }
 
 /// A function of `drive.lua` that takes numbers.
 pub unsafe extern "C-unwind" fn native(l: *mut lua_State) -> c_int {
     unsafe {
-        let instance = instance(l);
-        let frame = enter(l, instance);
-        if frame.is_null() {
-            return closed(l);
-        }
-        let native = &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Native>();
-        let numbers = [optional_number(l, 1), optional_number(l, 2), optional_number(l, 3)];
-        (*frame).action = match guarded(|| (native.run)(&mut *instance, numbers)) {
-            Ok(data) => Action::Return(data),
-            Err(error) => Action::Raise(error),
-        };
-        leave(l, instance, frame)
+        framed(l, |instance, frame| {
+            let native = &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Native>();
+            let numbers = [optional_number(l, 1), optional_number(l, 2), optional_number(l, 3)];
+            (*frame).action = match guarded(|| (native.run)(&mut *instance, numbers)) {
+                Ok(data) => Action::Return(data),
+                Err(error) => Action::Raise(error),
+            };
+        })
     }
 }
 
@@ -163,20 +156,16 @@ unsafe fn token(l: *mut lua_State, index: c_int) -> Token {
 /// step(token, outcome, ...) → verb, operands. Outcomes are numbered as in `drive.lua`.
 pub unsafe extern "C-unwind" fn step(l: *mut lua_State) -> c_int {
     unsafe {
-        let instance = instance(l);
-        let frame = enter(l, instance);
-        if frame.is_null() {
-            return closed(l);
-        }
-        let token = token(l, 1);
-        let outcome = outcome(l, instance, frame, token);
-        (*frame).action = drive::step(&mut *instance, token, outcome);
-        if matches!((*frame).action, Action::Fail(_))
-            && let Some(open) = (*instance).metrics.open.remove(&token)
-        {
-            (*frame).origin = open.origin;
-        }
-        leave(l, instance, frame)
+        framed(l, |instance, frame| {
+            let token = token(l, 1);
+            let outcome = outcome(l, instance, frame, token);
+            (*frame).action = drive::step(&mut *instance, token, outcome);
+            if matches!((*frame).action, Action::Fail(_))
+                && let Some(open) = (*instance).metrics.open.remove(&token)
+            {
+                (*frame).origin = open.origin;
+            }
+        })
     }
 }
 
@@ -212,17 +201,17 @@ unsafe fn returned(
         }
         if ffi::lua_type(l, 4) <= ffi::LUA_TNIL {
             let refusal = (ffi::lua_type(l, 5) == ffi::LUA_TSTRING).then(|| refusal(l, instance));
-            return Outcome::Returned(Returned {
-                value: None,
-                text: Ok("null".into()),
-                is_text: false,
-                refusal,
-            });
+            let text = Ok("null".into());
+            return Outcome::Returned(Returned { value: None, text, is_text: false, refusal });
         }
         let is_text = ffi::lua_type(l, 4) == ffi::LUA_TSTRING;
         let wanted = (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.wants_text);
-        let text = if wanted { text(l, instance, frame, 4) } else { Ok(String::new()) };
+        if wanted {
+            read::value(l, instance, 4, "result", frame);
+        }
         let value = keep(l, instance, 4);
+        // Nothing below raises.
+        let text = if wanted { text(&mut *frame) } else { Ok(String::new()) };
         Outcome::Returned(Returned { value: Some(value), text, is_text, refusal: None })
     }
 }
@@ -249,34 +238,25 @@ unsafe fn lossy(l: *mut lua_State, index: c_int) -> String {
     }
 }
 
-/// A slot for the value at `index`. The slot is kept by the frame's machine, so the only thing a
-/// memory error can leak here is its number.
+/// A slot for the value at `index`. It is made once the value is stored: what a memory error leaks
+/// is a number.
 unsafe fn keep(l: *mut lua_State, instance: *mut Instance, index: c_int) -> Slot {
     unsafe {
-        let slot = (*instance).runtime.slots.take();
-        stack::store_slot(l, slot.id(), index);
-        slot
+        let id = (*instance).runtime.slots.reserve();
+        stack::store_slot(l, id, index);
+        (*instance).runtime.slots.slot(id)
     }
 }
 
-/// A value as a model reads it.
-unsafe fn text(
-    l: *mut lua_State,
-    instance: *mut Instance,
-    frame: *mut Frame,
-    index: c_int,
-) -> crate::error::Result<String> {
-    unsafe {
-        read::value(l, instance, index, "result", frame);
-        if let Some(error) = (*frame).error.take() {
-            return Err(error);
-        }
-        let tape = &(*frame).tape;
-        Ok(tape.root().map_or_else(String::new, |root| match root.as_str() {
-            Some(text) => text.to_owned(),
-            None => json::to_sorted(root),
-        }))
+/// The value that was read, as a model reads it.
+fn text(frame: &mut Frame) -> crate::error::Result<String> {
+    if let Some(error) = frame.error.take() {
+        return Err(error);
     }
+    Ok(frame.tape.root().map_or_else(String::new, |root| match root.as_str() {
+        Some(text) => text.to_owned(),
+        None => json::to_sorted(root),
+    }))
 }
 
 /// step(token, 6, deadline, reason?)
@@ -293,37 +273,24 @@ unsafe fn stop(l: *mut lua_State) -> Stop {
 /// raise(code, message, func, reason?) raises an error object from `drive.lua`.
 pub unsafe extern "C-unwind" fn raise(l: *mut lua_State) -> c_int {
     unsafe {
-        let instance = instance(l);
-        let frame = enter(l, instance);
-        if frame.is_null() {
-            return closed(l);
-        }
-        let code = Code::parse(&lossy(l, 1)).unwrap_or(Code::Internal);
-        let mut error = Error::new(code, lossy(l, 2));
-        let reason = lossy(l, 4);
-        if !reason.is_empty() {
-            error = error.with(|f| f.details = Some(serde_json::json!({ "reason": reason })));
-        }
-        if code == Code::Timeout {
-            error = error.with(|f| f.phase = Some(crate::error::Phase::Total));
-        }
-        (*frame).origin =
-            Origin { function: lossy(l, 3).into(), position: stack::position(l), bridge: "" };
-        (*frame).action = Action::Raise(error);
-        leave(l, instance, frame)
+        framed(l, |_, frame| {
+            (*frame).origin = Origin::named(lossy(l, 3), stack::position(l));
+            (*frame).action = Action::Raise(error(&lossy(l, 1), lossy(l, 2), lossy(l, 4)));
+        })
     }
+}
+
+fn error(code: &str, message: String, reason: String) -> Error {
+    let code = Code::parse(code).unwrap_or(Code::Internal);
+    let details = (!reason.is_empty()).then(|| serde_json::json!({ "reason": reason }));
+    let phase = (code == Code::Timeout).then_some(Phase::Total);
+    Error::new(code, message).with(|f| (f.details, f.phase) = (details, phase))
 }
 
 /// position() → "script.lua:12" of the user's innermost frame
 pub unsafe extern "C-unwind" fn position(l: *mut lua_State) -> c_int {
     unsafe {
-        let instance = instance(l);
-        let frame = enter(l, instance);
-        if frame.is_null() {
-            return closed(l);
-        }
-        (*frame).action = Action::Return(Data::from(stack::position(l)));
-        leave(l, instance, frame)
+        framed(l, |_, frame| (*frame).action = Action::Return(Data::from(stack::position(l))))
     }
 }
 

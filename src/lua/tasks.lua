@@ -156,11 +156,14 @@ function core.drain(task)
   end
 end
 
--- Waits until `task` has ended or `limit` has come; true if it has ended.
-function core.join(task, limit)
+-- Waits for `func` until `task` has ended or `limit` has come; true if it has ended.
+function core.join(task, limit, func)
   local context = core.context() or {}
   if descends(context, task.context) then
     core.raise("invalid_state", "an operation cannot wait for itself")
+  end
+  if not task.done then
+    core.check_wait(context, func)
   end
   while not task.done do
     core.check_stop(context, "waiting")
@@ -179,6 +182,7 @@ end
 -- Waits until the moment `at` (clock milliseconds).
 function core.pause(at)
   local context = core.context() or {}
+  core.check_wait(context, "sleep")
   local tok = token()
   repeat
     core.check_stop(context, "sleeping")
@@ -218,6 +222,5 @@ function core.raise_failure()
 end
 
 core.finish, core.launch, core.unblock, core.cancel = finish, launch, unblock, cancel
-core.interpreted(finish)
 
 return core

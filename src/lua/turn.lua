@@ -150,6 +150,16 @@ local function refuse_c_call(func)
   core.raise("unsupported", text .. "use async=true or async=false", func)
 end
 
+-- Raises where the caller of `func` cannot wait.
+function core.check_wait(context, func)
+  local me = self()
+  if not may_yield(me, context) then
+    core.host(context, func)
+  elseif not can_yield() then
+    refuse_c_call(func)
+  end
+end
+
 -- Suspends a coroutine of the module. Others may resume it as well: it just waits again.
 local function yield_until_delivered(me, tok)
   waiting[tok] = me
@@ -243,9 +253,6 @@ end
 
 core.later, core.turn, core.suspend = later, turn, suspend
 core.forget, core.stop = forget, stop
-for _, fn in next, { all_waits, forget, stop } do
-  core.interpreted(fn)
-end
 core.may_yield, core.can_yield, core.refuse_c_call = may_yield, can_yield, refuse_c_call
 
 return core

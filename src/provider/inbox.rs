@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::chat::{Delta, Reply};
 use super::secret::{redact, redact_error};
 use super::wire::{Decoder, Wire};
+use crate::chat::{Delta, Reply};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
 use crate::net::{Failure, Flow, Head, Sink, Waker};

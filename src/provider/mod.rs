@@ -1,27 +1,29 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
-pub mod answer;
+mod attempts;
 pub mod catalog;
-pub mod chat;
 mod exchange;
 pub mod failure;
 mod inbox;
 mod instance;
 #[cfg(feature = "local")]
 pub mod local;
-pub mod messages;
 mod models;
 pub mod openai;
 pub mod options;
+mod providers;
 pub mod retry;
 pub mod secret;
 mod source;
 pub mod sse;
 pub mod structured;
+mod whom;
 pub mod wire;
 
-pub use exchange::{Ask, Exchange, schema_of};
-pub use instance::{Provider, Providers, without_userinfo};
+pub use exchange::{Ask, Exchange};
+pub use instance::{Provider, without_userinfo};
 pub use models::ModelList;
 pub use options::CONFIG;
-pub use source::{check_model_path, models_of_file};
+pub use providers::Providers;
+pub use source::models_of_file;
+pub use whom::Whom;

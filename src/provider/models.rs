@@ -1,20 +1,16 @@
 //! Which models a provider has: asked live, remembered for a while.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::inbox::Shared;
+use super::attempts::{Attempts, Due};
+use super::models_of_file;
 use super::openai::OpenAi;
-use super::options::{self, Network};
-use super::retry::Verdict;
-use super::source::{Going, Source};
+use super::options;
+use super::source::Source;
+use super::whom::Whom;
 use super::wire::{Model, Wire};
-use super::{Provider, models_of_file};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
-use crate::net::Waker;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::value::{Data, Record};
@@ -24,46 +20,38 @@ pub const REMEMBERED_MS: u64 = 300_000;
 
 /// The question, as a machine.
 pub struct ModelList {
+    whom: Whom,
     provider: String,
-    ready: Option<Vec<Model>>,
-    source: Option<Source>,
-    network: Network,
-    inbox: Shared,
-    waker: Option<Waker>,
-    going: Option<Going>,
-    attempts: u32,
-    pause: Option<Moment>,
+    answer: Answer,
+}
+
+/// Where the list comes from.
+enum Answer {
+    Known(Vec<Model>),
+    Asked(Box<Attempts>),
 }
 
 impl ModelList {
     pub fn new(
         runtime: &mut Runtime,
-        key: &str,
+        whom: Whom,
         call: &Map<String, Value>,
         total: Option<Moment>,
     ) -> Result<ModelList> {
         let now = runtime.clock.now();
-        let provider = runtime.providers.resolve(key)?;
-        let all = options::lay([&runtime.config.http, &provider.options, call]);
-        let network = options::network(&all, total);
+        let provider = runtime.providers.ask(&whom)?;
         let refresh = call.get("refresh") == Some(&Value::Bool(true));
-        let ready = provider.models(now).filter(|_| !refresh);
-        let (ready, source) = match (ready, provider.model_path()) {
-            (Some(models), _) => (Some(models), None),
-            (None, Some(path)) => (Some(models_of_file(&path)?), None),
-            (None, None) => (None, Some(server(provider, &network)?)),
+        let answer = match (provider.models(now), provider.model_path()) {
+            (Some(models), _) if !refresh => Answer::Known(models),
+            (_, Some(path)) => Answer::Known(models_of_file(&path)?),
+            _ => {
+                let all = options::lay([&runtime.config.http, &provider.options, call]);
+                let network = options::network(&all, total);
+                let source = Source::of(provider, &network)?;
+                Answer::Asked(Box::new(Attempts::new(source, network.retry)))
+            }
         };
-        Ok(ModelList {
-            provider: provider.id.clone(),
-            ready,
-            source,
-            network,
-            inbox: Shared::default(),
-            waker: None,
-            going: None,
-            attempts: 0,
-            pause: None,
-        })
+        Ok(ModelList { provider: provider.id.clone(), whom, answer })
     }
 
     pub fn operation(self, deadline: Option<Moment>) -> Operation {
@@ -71,67 +59,50 @@ impl ModelList {
         Operation { name: "provider_models", subject, machine: Box::new(self), deadline }
     }
 
-    fn send(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        if let Some(models) = self.ready.take() {
-            return Ok(done(&models));
-        }
-        let Some(source) = &self.source else { return Err(Error::internal("no server to ask")) };
-        self.attempts += 1;
-        self.pause = None;
-        self.inbox = Arc::new(Mutex::default());
-        let waker = runtime.tasks.waker(me)?;
-        self.waker = Some(waker.clone());
-        self.going = Some(source.start(runtime, None, self.inbox.clone(), waker)?);
-        Ok(Step::Wait(None))
-    }
-
-    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        if let Some(until) = self.pause {
-            let early = runtime.clock.now() < until;
-            return if early { Ok(Step::Wait(Some(until))) } else { self.send(runtime, me) };
-        }
-        let end = self.inbox.lock().end.take();
-        match end {
-            None => Ok(Step::Wait(None)),
-            Some(Ok(())) => self.arrived(runtime),
-            Some(Err(error)) => self.failed(runtime, error),
+    fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let attempts = match &mut self.answer {
+            Answer::Known(models) => return Ok(done(models)),
+            Answer::Asked(attempts) => attempts,
+        };
+        attempts.rearm();
+        match attempts.due(runtime) {
+            Due::Send => attempts.send(runtime, me, None, false),
+            Due::Wait(until) => Ok(Step::Wait(Some(until))),
+            Due::Look => {
+                let end = attempts.inbox.lock().end.take();
+                match end {
+                    None => Ok(Step::Wait(None)),
+                    Some(Ok(())) => {
+                        let models = listed(attempts)?;
+                        Ok(self.arrived(runtime, models))
+                    }
+                    Some(Err(error)) => attempts.again(runtime, error),
+                }
+            }
         }
     }
 
-    fn arrived(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        self.going = None;
-        let body = std::mem::take(&mut self.inbox.lock().reply.content);
-        let mut models = OpenAi.parse_models(body.as_bytes()).map_err(|e| self.named(e))?;
+    fn arrived(&self, runtime: &mut Runtime, mut models: Vec<Model>) -> Step {
         models.sort_by(|a, b| a.id.cmp(&b.id));
-        let now = runtime.clock.now();
-        if let Some(provider) = runtime.providers.find_mut(&self.provider) {
-            provider.remember_models(models.clone(), now.after_ms(REMEMBERED_MS));
+        let step = done(&models);
+        let until = runtime.clock.now().after_ms(REMEMBERED_MS);
+        if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
+            provider.remember_models(models, until);
         }
-        Ok(done(&models))
+        step
     }
 
-    fn failed(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
-        self.going = None;
-        let head = self.inbox.lock().head.clone();
-        let verdict = self.network.retry.decide(self.attempts, &error, Some(&head), 0.5);
-        let Verdict::After(after_ms) = verdict else { return Err(self.named(error)) };
-        let until = runtime.clock.now().after_ms(after_ms);
-        self.pause = Some(until);
-        Ok(Step::Wait(Some(until)))
-    }
-
-    fn named(&self, error: Error) -> Error {
-        let clean = self.source.as_ref().map_or(error.clone(), |source| source.clean(error));
-        clean.with(|f| {
-            f.provider = Some(self.provider.clone());
-            f.attempts = Some(self.attempts);
-        })
+    fn complete(&self, error: Error) -> Error {
+        match &self.answer {
+            Answer::Known(_) => error,
+            Answer::Asked(attempts) => attempts.complete(error, &self.provider),
+        }
     }
 }
 
-fn server(provider: &Provider, network: &Network) -> Result<Source> {
-    let (endpoint, key) = provider.endpoint()?;
-    Source::new(&provider.options, None, endpoint, key, network)
+/// The models that an answer lists, in the server's order.
+pub fn listed(attempts: &Attempts) -> Result<Vec<Model>> {
+    OpenAi.parse_models(attempts.inbox.lock().reply.content.as_bytes())
 }
 
 fn done(models: &[Model]) -> Step {
@@ -150,23 +121,20 @@ fn record(model: &Model) -> Record {
 
 impl Machine for ModelList {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
-        if let Some(waker) = &self.waker {
-            waker.rearm();
-        }
-        match outcome {
-            Outcome::Start => self.send(runtime, me),
-            Outcome::Ready => self.look(runtime, me),
+        let result = match outcome {
+            Outcome::Start | Outcome::Ready => self.go_on(runtime, me),
             Outcome::Stop(stop) => {
                 self.abandon(runtime, me);
-                Err(self.named(stopped(&stop, "the request")))
+                Err(stopped(&stop, "the request"))
             }
             _ => Err(Error::internal("nothing was called")),
-        }
+        };
+        result.map_err(|error| self.complete(error))
     }
 
     fn abandon(&mut self, _: &mut Runtime, _: Token) {
-        if let Some(going) = self.going.take() {
-            going.cancel();
+        if let Answer::Asked(attempts) = &mut self.answer {
+            attempts.hang_up();
         }
     }
 }

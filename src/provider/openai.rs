@@ -12,9 +12,9 @@ use serde_json::Value;
 
 pub use answer::Answer;
 
-use super::chat::Request;
 use super::failure;
 use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
+use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::net::Head;
 

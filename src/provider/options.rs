@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::chat::{Format, Settings, ToolChoice};
 use super::retry::Retry;
+use crate::chat::{Format, Settings, ToolChoice};
 use crate::clock::Moment;
 use crate::error::{Error, Result, quoted};
 use crate::net::{Limits, Proxy, Roots};
 use crate::schema::{from_shorthand, settle_order};
 use crate::shape::{Field, Kind, Shape};
+use crate::value::json;
 
 const COUNT: Kind = Kind::Int(1, i32::MAX as i64);
 const MILLIS: Kind = Kind::Number(0.0, 1e12);
@@ -395,10 +396,7 @@ fn roots(value: Option<&Value>) -> Roots {
 
 fn headers(value: Option<&Value>) -> Vec<(String, String)> {
     let map = value.and_then(Value::as_object);
-    map.into_iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), super::wire::text_of(value)))
-        .collect()
+    map.into_iter().flatten().map(|(key, value)| (key.clone(), json::plain(value))).collect()
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::chat::{Delta, Reply, Request};
 use super::inbox::{Body, Shared};
+use super::instance::Provider;
 use super::openai::OpenAi;
 use super::options::Network;
 use super::secret::{Secret, of_request, redact_error};
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
+use crate::chat::{Delta, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
@@ -53,23 +54,16 @@ impl Going {
 }
 
 impl Source {
-    pub fn new(
-        options: &Map<String, Value>,
-        path: Option<&str>,
-        endpoint: Endpoint,
-        key: Option<Secret>,
-        network: &Network,
-    ) -> Result<Source> {
-        match path {
-            Some(path) => Source::model(path, options, network),
-            None => {
-                let endpoint = with_headers(endpoint, &network.headers);
-                let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
-                secrets.extend(key);
-                let network = network.clone();
-                Ok(Source::Server(Box::new(Server { wire: &OpenAi, endpoint, secrets, network })))
-            }
+    pub fn of(provider: &Provider, network: &Network) -> Result<Source> {
+        let (endpoint, key) = provider.endpoint()?;
+        if let Some(path) = provider.model_path() {
+            return Source::model(&path, &provider.options, network);
         }
+        let endpoint = with_headers(endpoint, &network.headers);
+        let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
+        secrets.extend(key);
+        let network = network.clone();
+        Ok(Source::Server(Box::new(Server { wire: &OpenAi, endpoint, secrets, network })))
     }
 
     #[cfg(feature = "local")]
@@ -216,11 +210,7 @@ struct Heard {
 impl super::local::Listener for Heard {
     fn delta(&mut self, delta: &Delta) -> bool {
         let mut inbox = self.inbox.lock();
-        inbox.delta.content.push_str(&delta.content);
-        inbox.delta.thinking.push_str(&delta.thinking);
-        for call in &delta.tool_calls {
-            crate::chunk::add_call(&mut inbox.delta, call.clone());
-        }
+        inbox.delta.append(delta.clone());
         inbox.reply.content.push_str(&delta.content);
         inbox.first_at.get_or_insert_with(|| self.clock.now());
         drop(inbox);
@@ -248,11 +238,11 @@ pub fn models_of_file(_: &str) -> Result<Vec<super::wire::Model>> {
 }
 
 /// Whether a model file can be used as it is configured; it is opened at the first question.
-pub fn check_model_path(row: &super::catalog::Row, _path: &str) -> Result<()> {
+pub fn check_model_path(row: &super::catalog::Row, path: &str) -> Result<()> {
     if row.name != "local" {
+        let got = row.name;
         return Err(Error::invalid(format!(
-            "config.model_path: expected type \"local\", got {:?}",
-            row.name
+            "{path}.model_path: expected type \"local\", got {got:?}"
         )));
     }
     #[cfg(not(feature = "local"))]

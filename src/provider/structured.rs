@@ -1,12 +1,11 @@
 //! Structured output: the text of an answer read as JSON and checked against its schema.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::answer::{Answer, without_nulls};
-use super::chat::Format;
+use crate::chat::{Answer, Format};
 use crate::error::{Code, Error};
 use crate::schema::{Schema, dialect};
-use crate::value::{Ref, Tape, json as text};
+use crate::value::{Ref, Tape, json};
 
 /// Fills `parsed`, or `flaw` with the reason why the answer does not fit.
 pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
@@ -16,7 +15,7 @@ pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
         return answer;
     }
     match read(&answer.reply.content, format) {
-        Ok(value) => answer.parsed = Some(without_nulls(value)),
+        Ok(value) => answer.parsed = Some(json::without_nulls(value)),
         Err(flaw) => answer.flaw = Some(flaw),
     }
     answer
@@ -27,22 +26,14 @@ fn read(content: &str, format: &Format) -> Result<Value, Error> {
     let not_json = |e: Error| {
         Error::new(Code::ValidationFailed, format!("the answer is not JSON: {}", e.message()))
     };
-    let at = text::parse(unfenced(content).as_bytes(), &mut tape).map_err(not_json)?;
+    let at = json::parse(unfenced(content).as_bytes(), &mut tape).map_err(not_json)?;
     let mut value = tape.at(at).map(Ref::to_value).unwrap_or_default();
     if let Format::Schema { schema, .. } = format {
         // Servers that enforce a schema enforce its sealed form.
         dialect::unseal(schema, &mut value);
-        fit(schema, &value)?;
+        Schema::compile(schema)?.fit_document(&value)?;
     }
     Ok(value)
-}
-
-fn fit(schema: &Value, value: &Value) -> Result<(), Error> {
-    let mut tape = Tape::default();
-    let at = text::put(value, &mut tape);
-    let compiled = Schema::compile(schema)?;
-    let violations = tape.at(at).map_or_else(Vec::new, |value| compiled.check(value));
-    if violations.is_empty() { Ok(()) } else { Err(misfit(&violations)) }
 }
 
 /// An answer as one fenced block is common, also from models that were told not to.
@@ -52,17 +43,4 @@ fn unfenced(content: &str) -> &str {
         return text;
     };
     inner.split_once('\n').map_or(inner, |(_, body)| body).trim()
-}
-
-/// `validation_failed` with every violation in `details.errors`.
-pub fn misfit(violations: &[crate::schema::Violation]) -> Error {
-    let first = violations.first().map_or(String::new(), |v| v.to_string());
-    let more = violations.len().saturating_sub(1);
-    let rest = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-    let errors: Vec<Value> = violations
-        .iter()
-        .map(|v| json!({ "path": v.path, "message": v.message, "keyword": v.keyword }))
-        .collect();
-    Error::new(Code::ValidationFailed, format!("the value does not fit the schema: {first}{rest}"))
-        .with(|f| f.details = Some(json!({ "errors": errors })))
 }

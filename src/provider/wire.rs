@@ -1,8 +1,6 @@
 //! A provider's protocol as pure bytes and data: no socket, no clock, no Lua.
 
-use serde_json::Value;
-
-use super::chat::{Delta, Reply, Request};
+use crate::chat::{Delta, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -59,12 +57,4 @@ pub trait Decoder: Send {
 
     /// The body has ended. An answer that was cut off is an error.
     fn end(&mut self, reply: &mut Reply, delta: &mut Delta) -> Result<()>;
-}
-
-/// Text of a JSON value as an error message shows it.
-pub fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

@@ -36,7 +36,7 @@ pub use shorthand::from_shorthand;
 pub use violation::Violation;
 
 use crate::error::{Error, Result};
-use crate::value::Ref;
+use crate::value::{Ref, Tape, json};
 use node::OnTape;
 
 /// How a schema is read.
@@ -116,6 +116,21 @@ impl Schema {
     /// Everything that is wrong; nothing if the value fits.
     pub fn check(&self, value: Ref<'_>) -> Vec<Violation> {
         self.examine(value).violations
+    }
+
+    /// As an error with everything that is wrong in `details.errors`.
+    pub fn fit(&self, value: Ref<'_>) -> Result<()> {
+        match self.check(value).as_slice() {
+            [] => Ok(()),
+            violations => Err(violation::misfit(violations)),
+        }
+    }
+
+    /// As [`Schema::fit`], for an owned document.
+    pub fn fit_document(&self, value: &Value) -> Result<()> {
+        let mut tape = Tape::default();
+        let at = json::put(value, &mut tape);
+        tape.at(at).map_or(Ok(()), |root| self.fit(root))
     }
 
     /// As [`Schema::check`]; also tells which empty tables were taken for arrays.

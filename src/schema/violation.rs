@@ -4,10 +4,11 @@ use std::fmt::{self, Display, Write};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{JsonType, ValidationError, Validator};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::node::OnTape;
 use super::places::Places;
+use crate::error::{Code, Error};
 use crate::value::{Kind as Node, Ref, json};
 
 /// Longest rendering of one value inside a message.
@@ -33,6 +34,19 @@ impl Display for Violation {
             path => write!(f, "{path}: {}", self.message),
         }
     }
+}
+
+/// `validation_failed` with every violation in `details.errors`.
+pub fn misfit(violations: &[Violation]) -> Error {
+    let first = violations.first().map_or(String::new(), |v| v.to_string());
+    let more = violations.len().saturating_sub(1);
+    let rest = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    let errors: Vec<Value> = violations
+        .iter()
+        .map(|v| json!({ "path": v.path, "message": v.message, "keyword": v.keyword }))
+        .collect();
+    Error::new(Code::ValidationFailed, format!("the value does not fit the schema: {first}{rest}"))
+        .with(|f| f.details = Some(json!({ "errors": errors })))
 }
 
 /// Everything that is wrong with `value`; what contains comes before what is inside.

@@ -4,8 +4,8 @@ use std::cell::{Cell, OnceCell};
 
 use serde_json::{Value, json};
 
+use crate::chat::ToolSpec;
 use crate::error::{Code, Error, Result, quoted};
-use crate::provider::chat::ToolSpec;
 use crate::registry::Named;
 use crate::schema::Schema;
 use crate::shape::{Field, Kind, Options, Shape};

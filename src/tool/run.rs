@@ -8,8 +8,6 @@ use serde_json::{Map, Value};
 use super::Tool;
 use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
-use crate::provider::answer::without_nulls;
-use crate::provider::structured::misfit;
 use crate::runtime::Runtime;
 use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
@@ -46,14 +44,12 @@ impl Input {
     }
 
     fn checked(tool: &Tool, checks: bool, mut value: Value) -> Result<Input> {
-        value = without_nulls(value);
+        value = json::without_nulls(value);
         if tool.parameters.is_some() {
             let schema = tool.schema()?;
             schema.fill_defaults(&mut value);
             if checks {
-                let mut tape = Tape::default();
-                let at = json::put(&value, &mut tape);
-                tape.at(at).map_or(Ok(()), |root| fit(schema, root))?;
+                schema.fit_document(&value)?;
             }
         } else if checks && !value.is_object() {
             return Err(no_object(&value));
@@ -96,18 +92,11 @@ fn patches(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Vec<Patch>> {
 
 fn check_with_defaults(schema: &Schema, value: Ref<'_>, missing: &[Missing]) -> Result<()> {
     if missing.is_empty() {
-        return fit(schema, value);
+        return schema.fit(value);
     }
     let mut filled = value.to_value();
     schema.fill_defaults(&mut filled);
-    let mut tape = Tape::default();
-    let at = json::put(&filled, &mut tape);
-    tape.at(at).map_or(Ok(()), |root| fit(schema, root))
-}
-
-fn fit(schema: &Schema, value: Ref<'_>) -> Result<()> {
-    let violations = schema.check(value);
-    if violations.is_empty() { Ok(()) } else { Err(misfit(&violations)) }
+    schema.fit_document(&filled)
 }
 
 fn patch(missing: Missing) -> Patch {
@@ -265,7 +254,7 @@ fn check_result(schema: &Value, text: &str, is_text: bool) -> Result<()> {
     };
     let told =
         |e: Error| Error::new(Code::ToolError, format!("result: {}", e.message())).caused_by(e);
-    tape.at(at).map_or(Ok(()), |root| fit(&Schema::compile(schema)?, root).map_err(told))
+    tape.at(at).map_or(Ok(()), |root| Schema::compile(schema)?.fit(root).map_err(told))
 }
 
 impl Machine for ToolRun {

@@ -77,6 +77,27 @@ pub fn put(value: &Value, tape: &mut Tape) -> usize {
     at
 }
 
+/// A string as it is, any other document as JSON text.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The document without null members of objects: absent, as in all that models write.
+pub fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, v)| !v.is_null())
+            .map(|(k, v)| (k, without_nulls(v)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
+}
+
 fn failure(text: &[u8], error: &serde_json::Error) -> Error {
     let (line, column) = (error.line(), error.column());
     let offset = offset_of(text, line, column);

@@ -47,10 +47,20 @@ pub struct Slots {
 
 impl Slots {
     pub fn take(&mut self) -> Slot {
-        let id = self.reusable.pop().unwrap_or_else(|| {
+        let id = self.reserve();
+        self.slot(id)
+    }
+
+    /// A number to store a value under. Unless [`Slots::slot`] follows it is never used again.
+    pub fn reserve(&mut self) -> i64 {
+        self.reusable.pop().unwrap_or_else(|| {
             self.last += 1;
             self.last
-        });
+        })
+    }
+
+    /// The slot of a number that was reserved.
+    pub fn slot(&self, id: i64) -> Slot {
         Slot(Arc::new(Inner { id, freed: self.freed.clone() }))
     }
 

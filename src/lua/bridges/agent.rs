@@ -2,26 +2,25 @@
 
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::agent::{
     Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool,
     info, summary, usable,
 };
+use crate::chat::{Message, Role, messages};
 use crate::error::{Code, Error, Result};
-use crate::lua::args::{Args, id_of};
+use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
-use crate::provider::chat::{Message, Role};
-use crate::provider::options::{GENERATION, LIMITS, lay, merge, total};
-use crate::provider::{catalog, messages};
+use crate::provider::Whom;
+use crate::provider::options::{GENERATION, LIMITS, lay, merge};
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Options, Shape};
+use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::Start;
 use crate::tool::{DEFINITION, Tool};
 use crate::value::{Data, Kept, Record, Ref, glob, json};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
-use super::provider::create_from;
 
 static RUN: Shape = Shape::new(
     "RunOptions",
@@ -99,7 +98,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "create",
             params: &[Param::new("config", Kind::Table(&CONFIG))],
             returns: &[("agent_id", "string")],
-            doc: "Makes an agent. No network is used and no key is needed yet.",
+            doc: "Makes an agent. No network is used and no key is needed yet. A provider configured here belongs to \
+                  the agent and its clones: it has no id, and infos show its type.",
             errors: &[Code::NotFound, Code::ValidationFailed, Code::Unsupported],
             effect: Effect::Writes("agents"),
             example: "local id = zigllms.agent.create{ name = \"my_agent\", provider = \"openai\", temperature = 0.7 }",
@@ -230,8 +230,8 @@ fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &CONFIG);
     let agent = Agent { created_at: runtime.clock.unix(), ..Agent::default() };
     let agent = with_options(runtime, agent, &options)?;
-    if agent.text("provider").is_none() {
-        runtime.providers.require_default(runtime.config.default_provider.as_deref())?;
+    if agent.provider.is_none() {
+        Whom::usual(runtime)?;
     }
     Ok(Data::from(insert(runtime, agent)))
 }
@@ -248,48 +248,30 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
 }
 
 /// The agent with checked options merged in.
-fn with_options(runtime: &mut Runtime, mut agent: Agent, options: &Options<'_>) -> Result<Agent> {
+fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> Result<Agent> {
     let mut map = options.to_map();
     if let Some(tools) = options.get("tools") {
         agent.tools = tools_of(runtime, tools, "config.tools")?;
     } else if map.get("tools").is_some_and(Value::is_null) {
         agent.tools.clear();
     }
-    if let Some(provider) = provider_of(runtime, options)? {
-        map.insert("provider".into(), Value::from(provider));
+    if let Some(whom) = Whom::given(options, "config")? {
+        whom.check(&runtime.providers)?;
+        agent.provider = Some(whom);
+    } else if map.get("provider").is_some_and(Value::is_null) {
+        agent.provider = None;
     }
     crate::provider::options::settings(&map).map_err(|e| e.at("config"))?;
     if let Some(name) = options.text("name") {
         agent.name = name;
     }
-    for known in ["name", "tools"] {
+    for known in ["name", "tools", "provider"] {
         map.shift_remove(known);
     }
     let mut config = agent.config.to_map();
     merge(&mut config, &map);
     agent.config = Kept::new(&config);
     Ok(agent)
-}
-
-/// The provider a configuration names; an unknown one is refused at once.
-fn provider_of(runtime: &mut Runtime, options: &Options<'_>) -> Result<Option<String>> {
-    let Some(value) = options.get("provider") else { return Ok(None) };
-    if let Some(id) =
-        id_of(value).filter(|_| value.get("type").is_none() || value.get("id").is_some())
-    {
-        if runtime.providers.find(&id).is_none() {
-            known_kind(&id)?;
-        }
-        return Ok(Some(id));
-    }
-    create_from(runtime, &Options::new(Some(value), &crate::provider::CONFIG)).map(Some)
-}
-
-fn known_kind(id: &str) -> Result<()> {
-    match catalog::find(id) {
-        Some(row) => catalog::require(row.name).map(drop),
-        None => Err(Error::not_found("provider", id)),
-    }
 }
 
 /// Ids and names must exist; definitions become tools of this agent alone.
@@ -314,7 +296,7 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
 fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let Some(number) = runtime.agents.find(&args.id(0))? else { return Ok(Data::Bool(false)) };
     let Some(agent) = runtime.agents.remove(number) else { return Ok(Data::Bool(false)) };
-    let queued = agent.conversations.values().flat_map(|c| c.queue.iter().copied());
+    let queued = agent.conversations.values().flat_map(|c| c.queue.waiting());
     for token in agent.runs.iter().copied().chain(queued) {
         runtime.tasks.stop(token, "agent destroyed");
     }
@@ -332,16 +314,13 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),
         None => agent.usable(&runtime.tools),
     };
-    let provider = match agent.text("provider") {
-        Some(provider) => provider,
-        None => runtime.providers.require_default(runtime.config.default_provider.as_deref())?,
-    };
+    let whom = agent.provider.clone().map_or_else(|| Whom::usual(runtime), Ok)?;
     let remember = options.bool("remember").unwrap_or(true) && agent.remembers();
     let plan = Plan {
         agent: number,
         agent_id: runtime.agents.id(number),
-        total: total_of(runtime, &provider, &all),
-        provider,
+        total: whom.end(runtime, &all),
+        whom,
         session: options.text("session").unwrap_or_default(),
         remember,
         input,
@@ -350,17 +329,6 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         follow: follows(face, sink.as_ref()),
     };
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
-}
-
-/// End of the run: the nearest of the agent's, the provider's and the global limit.
-fn total_of(
-    runtime: &Runtime,
-    provider: &str,
-    options: &Map<String, Value>,
-) -> Option<crate::clock::Moment> {
-    let own = runtime.providers.find(provider).map(|p| p.options.clone()).unwrap_or_default();
-    let all = lay([&runtime.config.http, &own, options]);
-    total(&all).map(|span| runtime.clock.now().after(span))
 }
 
 /// The forms an input may have.
@@ -390,6 +358,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let now = runtime.clock.unix();
     let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
     let old = std::mem::replace(&mut agent.name, blank.name);
+    agent.provider = blank.provider;
     agent.config = blank.config;
     agent.tools = blank.tools;
     if matches!(agent.state, State::Completed | State::Error) {
@@ -399,10 +368,11 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(true))
 }
 
-/// Name, configuration and tools of an agent, in an agent of their own.
+/// Name, provider, configuration and tools of an agent, in an agent of their own.
 fn copy(runtime: &Runtime, number: u64) -> Agent {
     runtime.agents.get(number).map_or_else(Agent::default, |agent| Agent {
         name: agent.name.clone(),
+        provider: agent.provider.clone(),
         config: agent.config.clone(),
         tools: agent.tools.clone(),
         ..Agent::default()
@@ -428,10 +398,7 @@ fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
-    let kind = agent.text("provider").and_then(|key| match runtime.providers.find(&key) {
-        Some(provider) => Some(provider.row.name),
-        None => catalog::find(&key).map(|row| row.name),
-    });
+    let kind = agent.provider.as_ref().and_then(|whom| whom.kind(&runtime.providers));
     Ok(info(&runtime.agents.id(number), agent, kind, &runtime.tools).into())
 }
 
@@ -441,7 +408,9 @@ fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         (options.word("state"), options.text("provider"), options.text("name"));
     let wanted = |agent: &Agent| {
         state.is_none_or(|s| agent.state.name() == s)
-            && provider.as_deref().is_none_or(|p| agent.text("provider").as_deref() == Some(p))
+            && provider
+                .as_deref()
+                .is_none_or(|p| agent.provider.as_ref().is_some_and(|whom| whom.label() == p))
             && name.as_deref().is_none_or(|n| glob::matches(n, &agent.name))
     };
     let ids = options.bool("ids") == Some(true);
@@ -457,8 +426,8 @@ fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(1, &RESET);
     let now = runtime.clock.unix();
     let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
-    let taken = |c: &Conversation| c.holder.is_some() || !c.queue.is_empty();
-    if !agent.runs.is_empty() || agent.conversations.values().any(taken) {
+    let idle = |c: &Conversation| c.queue.is_idle();
+    if !agent.runs.is_empty() || !agent.conversations.values().all(idle) {
         return Err(Error::state("the agent is running"));
     }
     if let Some(session) = options.text("session") {

@@ -2,10 +2,10 @@
 
 use super::bridge::Bridge;
 
-pub mod agent;
-pub mod module;
-pub mod provider;
-pub mod tool;
+mod agent;
+mod module;
+mod provider;
+mod tool;
 
 pub static BRIDGES: &[&Bridge] =
     &[&module::BRIDGE, &agent::BRIDGE, &tool::BRIDGE, &provider::BRIDGE];

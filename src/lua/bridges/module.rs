@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::config::{CONFIG, LOOP};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Param, Read, Run};
 use crate::lua::help;
@@ -87,7 +87,7 @@ pub static BRIDGE: Bridge = Bridge {
             errors: &[],
             effect: Effect::Reads("metrics"),
             example: "print(zigllms.metrics().total_calls)",
-            run: Run::Now(|_, _| Err(Error::internal("answered by the dispatcher"))),
+            run: Run::Instance(metrics),
         },
         Function {
             name: "reset",
@@ -341,8 +341,7 @@ fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(true))
 }
 
-/// `metrics(options?)`: the only function that reads what the dispatcher counts.
-pub fn metrics(instance: &mut Instance, args: &Args<'_>) -> Data {
+fn metrics(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let all: Vec<(&Entry, _)> =
         ENTRIES.iter().map(|e| (e, *instance.metrics.counters(e.number))).collect();
     let calls: u64 = all.iter().map(|(_, c)| c.calls).sum();
@@ -373,5 +372,5 @@ pub fn metrics(instance: &mut Instance, args: &Args<'_>) -> Data {
         instance.metrics.reset();
         instance.runtime.usage = Default::default();
     }
-    record.into()
+    Ok(record.into())
 }

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use crate::agent::find_tool;
+use crate::chat::{Message, Request, Role, ToolSpec, messages};
 use crate::error::{Code, Error, Result};
-use crate::lua::args::{Args, id_of};
+use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Run};
-use crate::provider::chat::{Message, Request, Role, ToolSpec};
-use crate::provider::options::{CONFIG, GENERATION, LIMITS, total};
-use crate::provider::{Ask, Exchange, ModelList, catalog, messages};
+use crate::provider::options::{CONFIG, GENERATION, LIMITS};
+use crate::provider::{Ask, Exchange, ModelList, Whom};
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Options, Shape};
+use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::{Face, Start};
 use crate::tool::{DEFINITION, Tool};
 use crate::value::{Data, Ref, Slot};
@@ -23,9 +23,9 @@ static CHAT: Shape = Shape::new(
         Field::new("messages", Kind::Any, "", "with one table as the only argument: the messages"),
         Field::new(
             "provider",
-            Kind::OneOf(&[Kind::Text, Kind::Table(&CONFIG)]),
+            Kind::OneOf(&[Kind::Id("a provider"), Kind::Table(&CONFIG)]),
             "`default_provider`",
-            "id, name or type",
+            "id, name or type; or a configuration, for this call only",
         ),
         Field::new("model", Kind::Text, "the provider's", "the model asked"),
         Field::new("system", Kind::Text, "", "a system message put first"),
@@ -151,8 +151,8 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[PROVIDER, Param::new("config", Kind::Table(&CONFIG))],
             returns: &[("ok", "true")],
             doc: "Merges options into a provider; `zigllms.null` restores a default. A type name stands for the default \
-                  provider of that type.",
-            errors: &[Code::NotFound, Code::Unsupported],
+                  provider of that type. The type itself stays.",
+            errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported],
             effect: Effect::Writes("providers"),
             example: "zigllms.provider.configure(\"openai\", { timeout_ms = 30000 })",
             run: Run::Now(configure),
@@ -240,7 +240,7 @@ fn ask(
     face: Face,
     sink: Option<Slot>,
 ) -> Result<Start> {
-    let provider = provider_of(runtime, options)?;
+    let whom = whom(runtime, options)?;
     let request = Request {
         model: options.text("model").unwrap_or_default(),
         messages: messages_of(args, options)?,
@@ -248,10 +248,10 @@ fn ask(
         ..Request::default()
     };
     let mut map = options.to_map();
-    map.retain(|key, _| key != "messages");
-    let total = total_of(runtime, &provider, &map);
+    map.retain(|key, _| key != "messages" && key != "provider");
+    let total = whom.end(runtime, &map);
     let ask = Ask {
-        provider,
+        whom,
         request,
         options: map,
         follow: follows(face, sink.as_ref()),
@@ -262,27 +262,9 @@ fn ask(
     Ok(Start { operation: exchange.operation(total), face, sink })
 }
 
-/// End of the whole call.
-fn total_of(
-    runtime: &mut Runtime,
-    provider: &str,
-    call: &serde_json::Map<String, serde_json::Value>,
-) -> Option<crate::clock::Moment> {
-    let own = runtime.providers.find(provider).map(|p| p.options.clone()).unwrap_or_default();
-    let all = crate::provider::options::lay([&runtime.config.http, &own, call]);
-    total(&all).map(|span| runtime.clock.now().after(span))
-}
-
 /// The provider a call names, or the default one.
-pub fn provider_of(runtime: &mut Runtime, options: &Options<'_>) -> Result<String> {
-    match options.get("provider") {
-        None => runtime.providers.require_default(runtime.config.default_provider.as_deref()),
-        Some(value) if value.is_object() => match id_of(value) {
-            Some(id) => Ok(id),
-            None => create_from(runtime, &Options::new(Some(value), &CONFIG)),
-        },
-        Some(value) => Ok(value.to_text()),
-    }
+fn whom(runtime: &Runtime, options: &Options<'_>) -> Result<Whom> {
+    Whom::given(options, "options")?.map_or_else(|| Whom::usual(runtime), Ok)
 }
 
 fn messages_of(args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Message>> {
@@ -320,30 +302,11 @@ fn tool(runtime: &Runtime, item: Ref<'_>, i: usize) -> Result<ToolSpec> {
 }
 
 fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    Ok(Data::from(create_from(runtime, &args.options(0, &CONFIG))?))
-}
-
-pub fn create_from(runtime: &mut Runtime, options: &Options<'_>) -> Result<String> {
-    let Some(kind) = options.text("type") else {
-        return Err(Error::invalid(
-            "config.type: expected a provider type such as \"openai\", got nil",
-        ));
-    };
-    let row = catalog::require(&kind)?;
-    if let Some(path) = options.text("model_path") {
-        crate::provider::check_model_path(row, &path)?;
-    }
-    runtime.providers.create(row, options.to_map())
+    Ok(Data::from(runtime.providers.create(&args.options(0, &CONFIG))?))
 }
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let options = args.options(1, &CONFIG);
-    let provider = runtime.providers.resolve(&args.id(0))?;
-    let (id, row) = (provider.id.clone(), provider.row);
-    if let Some(path) = options.text("model_path") {
-        crate::provider::check_model_path(row, &path)?;
-    }
-    runtime.providers.configure(&id, options.to_map())?;
+    runtime.providers.configure(&args.id(0), args.options(1, &CONFIG).to_map())?;
     Ok(Data::Bool(true))
 }
 
@@ -363,12 +326,12 @@ fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 fn get_models(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = args.options(1, &MODELS);
-    let provider = match args.get(0) {
-        Some(_) => args.id(0),
-        None => runtime.providers.require_default(runtime.config.default_provider.as_deref())?,
+    let whom = match args.get(0) {
+        Some(_) => Whom::Known(args.id(0).into()),
+        None => Whom::usual(runtime)?,
     };
     let map = options.to_map();
-    let total = total_of(runtime, &provider, &map);
-    let list = ModelList::new(runtime, &provider, &map, total)?;
+    let total = whom.end(runtime, &map);
+    let list = ModelList::new(runtime, whom, &map, total)?;
     Ok(Start { operation: list.operation(total), face: face(&options), sink: None })
 }

@@ -22,11 +22,11 @@ use super::sample::Sampler;
 use super::template::Template;
 use super::text::Text;
 use super::{Countable, Options, Work, damaged, gate, name_of};
-use crate::clock::{Clock, Moment};
-use crate::error::{Code, Error, Phase, Result};
-use crate::provider::chat::{
+use crate::chat::{
     Delta, Finish, Message, Reply, Request, ToolCall, ToolCallDelta, ToolChoice, ToolSpec, Usage,
 };
+use crate::clock::{Clock, Moment};
+use crate::error::{Code, Error, Phase, Result};
 
 /// What the default context is capped at.
 const CONTEXT: u32 = 4096;

@@ -7,8 +7,8 @@
 use llama_cpp_2::json_schema_to_grammar;
 use serde_json::{Map, Value, json};
 
+use crate::chat::Format;
 use crate::error::{Error, Result, quoted};
-use crate::provider::chat::Format;
 
 /// Deeper schemas could overflow the stack of the recursive C++ code.
 const DEEPEST: usize = 48;

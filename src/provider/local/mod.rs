@@ -1,13 +1,22 @@
 //! Models that run inside this process: llama.cpp on a GGUF file.
 //!
 //! ```no_run
-//! # use zigllms::{clock::Clock, net::Limits, provider::{chat::*, local::*}};
-//! # fn listener() -> Box<dyn Listener> { unimplemented!() }
+//! # use zigllms::{chat::*, clock::Clock, error::Result, net::Limits, provider::local::*};
+//! struct Printer;
+//! impl Listener for Printer {
+//!     fn delta(&mut self, delta: &Delta) -> bool {
+//!         print!("{}", delta.content);
+//!         true
+//!     }
+//!     fn end(self: Box<Self>, outcome: Result<Reply>) {
+//!         println!("{:?}", outcome.map(|reply| reply.finish));
+//!     }
+//! }
 //! let model = open("models/SmolLM2-135M-Instruct.Q4_1.gguf".as_ref(), Options::default())?;
 //! let messages = vec![Message::new(Role::User, "Hello!")];
 //! let request = Request { messages, ..Request::default() };
 //! let task = Task { request, limits: Limits::default(), clock: Clock::default() };
-//! let generation = model.start(task, listener()); // deltas arrive on the model's own thread
+//! let generation = model.start(task, Box::new(Printer)); // deltas arrive on the model's own thread
 //! generation.cancel();
 //! # Ok::<(), zigllms::error::Error>(())
 //! ```
@@ -31,8 +40,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_2::gguf::GgufContext;
 
-use super::chat::{Delta, Message, Reply, Request, ToolSpec};
 use super::wire;
+use crate::chat::{Delta, Message, Reply, Request, ToolSpec};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result, quoted};
 use crate::net::Limits;
@@ -67,7 +76,7 @@ pub struct Task {
 /// Receives one answer. Called on the model's thread, one call at a time; must not block.
 pub trait Listener: Send {
     /// More of the answer. `false` ends the generation: [`Listener::end`] gets the reply so far,
-    /// with [`super::chat::Finish::Cancelled`].
+    /// with [`crate::chat::Finish::Cancelled`].
     fn delta(&mut self, delta: &Delta) -> bool;
     /// Called exactly once, last.
     fn end(self: Box<Self>, outcome: Result<Reply>);

@@ -11,8 +11,8 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use serde_json::Value;
 
 use super::grammar;
+use crate::chat::Settings;
 use crate::error::{Error, Result, quoted};
-use crate::provider::chat::Settings;
 
 /// Used where the settings say nothing: lively, without the long tail in which small models get
 /// lost.

@@ -5,9 +5,9 @@ use minijinja::value::{Kwargs, Serde};
 use minijinja::{Environment, Error as Failure, ErrorKind, Value as Jinja, context};
 use serde_json::{Value, json};
 
+use crate::chat::{Content, Message, Part, Role, ToolCall, ToolSpec};
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
-use crate::provider::chat::{Content, Message, Part, Role, ToolCall, ToolSpec};
 
 /// A template and the model's texts it refers to.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::chat::{Finish, Format, Part, Role, Settings, ToolChoice};
 use crate::error::Phase;
-use crate::provider::chat::{Finish, Format, Part, Role, Settings, ToolChoice};
 
 fn model_file() -> Option<PathBuf> {
     let path = std::env::var_os("ZIGLLMS_TEST_GGUF").map(PathBuf::from);
@@ -273,7 +273,7 @@ fn what_the_model_cannot_do_is_unsupported() {
     unsupported(&|r| drop(r.settings.extra.insert("mirostat".into(), json!(2))));
     unsupported(&|r| {
         let image = Part::Image { data: vec![1], mime_type: "image/png".into() };
-        r.messages[0].content = crate::provider::chat::Content::Parts(vec![image]);
+        r.messages[0].content = crate::chat::Content::Parts(vec![image]);
     });
     unsupported(&|r| {
         let schema = json!({"type": "string", "pattern": "(?<=a)b"});

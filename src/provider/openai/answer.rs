@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::chat::{Delta, Finish, Reply, ToolCall, ToolCallDelta, Usage};
 use crate::error::Result;
-use crate::provider::chat::{Delta, Finish, Reply, ToolCall, ToolCallDelta, Usage};
 use crate::provider::failure;
 use crate::provider::sse::{Event, Sse};
 use crate::provider::wire::Decoder;

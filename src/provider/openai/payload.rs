@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Server;
-use crate::error::{Error, Result};
-use crate::provider::chat::{
+use crate::chat::{
     Content, Format, Message, Part, Request, Role, Settings, ToolCall, ToolChoice, ToolSpec,
 };
+use crate::error::{Error, Result};
 use crate::schema::{dialect, tidy};
 
 /// The body that asks `server` for `request`.

@@ -1,11 +1,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::error::Code;
-use crate::provider::chat::{
+use crate::chat::{
     Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, ToolCall, ToolChoice,
     ToolSpec,
 };
+use crate::error::Code;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 const LOCAL: &str = "http://localhost:11434/v1";

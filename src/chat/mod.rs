@@ -1,6 +1,12 @@
-//! The neutral conversation: requests, replies and deltas, the same for every provider.
+//! The neutral conversation: requests, replies and deltas, the same for every provider. What
+//! agents, tools, providers and streams tell each other is said in these words.
 
 use serde_json::{Map, Value};
+
+mod answer;
+pub mod messages;
+
+pub use answer::{Answer, non_empty};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -296,5 +302,23 @@ impl Delta {
     pub fn bytes(&self) -> usize {
         let calls: usize = self.tool_calls.iter().map(|c| c.arguments.len() + 64).sum();
         self.content.len() + self.thinking.len() + calls
+    }
+
+    /// Adds what came after; fragments of one call have one index and are merged.
+    pub fn append(&mut self, later: Delta) {
+        self.content.push_str(&later.content);
+        self.thinking.push_str(&later.thinking);
+        later.tool_calls.into_iter().for_each(|call| self.append_call(call));
+    }
+
+    fn append_call(&mut self, call: ToolCallDelta) {
+        match self.tool_calls.iter_mut().find(|c| c.index == call.index) {
+            Some(earlier) => {
+                earlier.arguments.push_str(&call.arguments);
+                earlier.id = earlier.id.take().or(call.id);
+                earlier.name = earlier.name.take().or(call.name);
+            }
+            None => self.tool_calls.push(call),
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::chat::{Reply, ToolCall, Usage};
+use super::{Reply, ToolCall, Usage};
 use crate::error::Error;
+use crate::value::json::without_nulls;
 use crate::value::{Data, Record};
 
 /// A reply with everything about the call that fetched it.
@@ -87,19 +88,6 @@ fn message_record(reply: &Reply) -> Record {
         .set("content", reply.content.as_str())
         .set("tool_calls", Some(calls).filter(|calls| !calls.is_empty()))
         .set("blocks", reply.blocks.clone())
-}
-
-/// Null members of objects are absent in tool arguments and structured output.
-pub fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, v)| !v.is_null())
-            .map(|(k, v)| (k, without_nulls(v)))
-            .collect(),
-        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
-        other => other,
-    }
 }
 
 impl Usage {

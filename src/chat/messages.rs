@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::chat::{Content, Message, Part, Role, ToolCall};
+use super::{Content, Message, Part, Role, ToolCall};
 use crate::error::{Error, Result, quoted};
+use crate::value::json;
 
 /// A string is one user message; a table with `role` is one message; an array is several.
 pub fn parse(value: &Value, path: &str) -> Result<Vec<Message>> {
@@ -129,8 +130,7 @@ fn tool_call(value: &Value, path: &str) -> Result<ToolCall> {
         .as_str()
         .ok_or_else(|| expected(&format!("{path}.id"), "a string", &value["id"]))?;
     let arguments = [&value["arguments_json"], &function["arguments"], &value["arguments"]];
-    let arguments =
-        arguments.into_iter().find(|a| !a.is_null()).map_or(String::new(), super::wire::text_of);
+    let arguments = arguments.into_iter().find(|a| !a.is_null()).map_or(String::new(), json::plain);
     Ok(ToolCall { id: id.to_owned(), name: name.to_owned(), arguments_json: arguments })
 }
 
@@ -156,7 +156,7 @@ pub fn to_value(message: &Message) -> Value {
 fn call_value(call: &ToolCall) -> Value {
     let mut value = json!({ "id": call.id, "type": "function", "name": call.name, "arguments_json": call.arguments_json });
     if let Some(arguments) = call.arguments() {
-        value["arguments"] = super::answer::without_nulls(arguments);
+        value["arguments"] = json::without_nulls(arguments);
     }
     value
 }

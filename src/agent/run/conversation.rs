@@ -1,0 +1,91 @@
+//! What a run takes from its conversation, and what it leaves there.
+
+use serde_json::Value;
+
+use super::Run;
+use crate::agent::Conversation;
+use crate::agent::conversation::{Window, not_executed};
+use crate::chat::{Message, Role, ToolCall};
+use crate::error::{Error, Result};
+use crate::runtime::Runtime;
+use crate::step::Token;
+
+impl Run {
+    /// Asks for the conversation; true once it is this run's.
+    pub(super) fn join(&mut self, runtime: &mut Runtime, me: Token) -> Result<bool> {
+        if !self.plan.remember || self.holding {
+            return Ok(true);
+        }
+        self.refuse_nesting(runtime, me)?;
+        self.holding = self.conversation(runtime)?.queue.enter(me);
+        Ok(self.holding)
+    }
+
+    fn refuse_nesting(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
+        let around = runtime.tasks.get_mut(me).map_or(0, |running| running.parent);
+        if runtime.tasks.holds(around, &self.key) {
+            let id = &self.plan.agent_id;
+            return Err(Error::state(format!(
+                "{id} is running this conversation further out: use another `session` or `remember=false`"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_conversation(&mut self, runtime: &mut Runtime) -> Result<()> {
+        if !self.plan.remember {
+            return Ok(());
+        }
+        let conversation = self.conversation(runtime)?;
+        let (history, pending) = (conversation.messages.clone(), conversation.pending.clone());
+        self.history = history;
+        self.turn = not_executed(&unanswered(&pending, &self.plan.input));
+        Ok(())
+    }
+
+    pub(super) fn messages(&self) -> Vec<Message> {
+        let system = self.plan.options.get("system_prompt").and_then(Value::as_str);
+        let system = system.map(|text| Message::new(Role::System, text));
+        let all: Vec<Message> = self.history.iter().chain(&self.turn).cloned().collect();
+        let window = Window::of(self.plan.options.get("memory"));
+        system.into_iter().chain(window.newest(&all).iter().cloned()).collect()
+    }
+
+    pub(super) fn append_turn(&mut self, runtime: &mut Runtime) -> Result<()> {
+        if !self.plan.remember {
+            return Ok(());
+        }
+        let (turn, pending) = (self.turn.clone(), self.pending.clone());
+        let conversation = self.conversation(runtime)?;
+        conversation.messages.extend(turn);
+        conversation.pending = pending;
+        Ok(())
+    }
+
+    /// Leaves the conversation, or the queue for it.
+    pub(super) fn leave(&mut self, runtime: &mut Runtime) {
+        if !self.plan.remember {
+            return;
+        }
+        self.holding = false;
+        let me = self.me;
+        let next = self.conversation(runtime).ok().and_then(|c| c.queue.leave(me));
+        if let Some(next) = next {
+            // The notifier exists: the waiting run was started on it.
+            let _ = runtime.tasks.post(next);
+        }
+    }
+
+    fn conversation<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut Conversation> {
+        let session = self.plan.session.clone();
+        Ok(self.agent(runtime)?.conversations.entry(session).or_default())
+    }
+}
+
+/// Pending calls that the new input does not answer.
+fn unanswered(pending: &[ToolCall], input: &[Message]) -> Vec<ToolCall> {
+    let answered = |call: &&ToolCall| {
+        input.iter().any(|m| m.tool_call_id.as_deref() == Some(call.id.as_str()))
+    };
+    pending.iter().filter(|call| !answered(call)).cloned().collect()
+}

@@ -1,0 +1,49 @@
+//! What bounds a run: rounds and budget.
+
+use serde_json::Value;
+
+use super::Run;
+use crate::agent::record;
+use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
+use crate::step::Step;
+
+impl Run {
+    pub(super) fn max_iterations(&self) -> u32 {
+        self.plan.options.get("max_iterations").and_then(Value::as_f64).map_or(10, |n| n as u32)
+    }
+
+    /// What limit of the budget is used up, in words.
+    pub(super) fn over_budget(&self, runtime: &Runtime) -> Option<String> {
+        let budget = self.plan.options.get("budget")?;
+        let limit = |key: &str| budget.get(key).and_then(Value::as_f64);
+        let spent_ms = runtime.clock.now().ms_since(self.started);
+        let spent = [
+            ("max_total_tokens", self.usage.total_tokens() as f64),
+            ("max_steps", f64::from(self.iteration)),
+            ("max_ms", spent_ms),
+        ];
+        let over =
+            spent.into_iter().find(|(key, spent)| limit(key).is_some_and(|limit| *spent >= limit));
+        over.map(|(key, spent)| {
+            format!("budget.{key} is used up ({spent:.0} of {})", limit(key).unwrap_or_default())
+        })
+    }
+
+    /// A limit was reached: raise or return, as `on_limit` or else the limit itself says.
+    pub(super) fn limit(
+        &mut self,
+        runtime: &mut Runtime,
+        code: Code,
+        reason: &'static str,
+        text: &str,
+        usual: &str,
+    ) -> Result<Step> {
+        let choice = self.plan.options.get("on_limit").and_then(Value::as_str).unwrap_or(usual);
+        if choice == "raise" {
+            let partial = record::response(self, runtime, reason);
+            return Err(Error::new(code, text).with(|f| f.partial = Some(partial)));
+        }
+        self.finish(runtime, reason)
+    }
+}

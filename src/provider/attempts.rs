@@ -1,0 +1,153 @@
+//! One request with its repetitions: sent, waited for, and sent again where that may help.
+//!
+//! It is the only retry loop. A machine that owns it asks what is [`Attempts::due`], sends, looks
+//! into the inbox, and hands every failure to [`Attempts::again`].
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::inbox::Shared;
+use super::retry::{Retry, Verdict};
+use super::source::{Going, Source};
+use crate::chat::Request;
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::net::{Head, Waker};
+use crate::runtime::Runtime;
+use crate::step::{Step, Token};
+
+pub struct Attempts {
+    source: Source,
+    retry: Retry,
+    phase: Phase,
+    waker: Option<Waker>,
+    /// Of the latest request.
+    pub inbox: Shared,
+    /// Requests sent.
+    pub count: u32,
+}
+
+enum Phase {
+    /// Nothing was sent yet.
+    Before,
+    UnderWay(Going),
+    Pausing(Moment),
+    Over,
+}
+
+/// What a machine that was woken has to do.
+pub enum Due {
+    Send,
+    Wait(Moment),
+    Look,
+}
+
+impl Attempts {
+    pub fn new(source: Source, retry: Retry) -> Attempts {
+        Attempts {
+            source,
+            retry,
+            phase: Phase::Before,
+            waker: None,
+            inbox: Shared::default(),
+            count: 0,
+        }
+    }
+
+    /// Whether there is a server, which can be asked for its models.
+    pub fn has_server(&self) -> bool {
+        self.source.is_server()
+    }
+
+    /// To be called at each step, before anything is looked at: what arrives later wakes again.
+    pub fn rearm(&self) {
+        if let Some(waker) = &self.waker {
+            waker.rearm();
+        }
+    }
+
+    pub fn due(&self, runtime: &Runtime) -> Due {
+        match self.phase {
+            Phase::Before => Due::Send,
+            Phase::Pausing(until) if runtime.clock.now() < until => Due::Wait(until),
+            Phase::Pausing(_) => Due::Send,
+            Phase::UnderWay(_) | Phase::Over => Due::Look,
+        }
+    }
+
+    /// Sends a question, or without one asks for the list of models.
+    pub fn send(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        request: Option<&Request>,
+        keep_raw: bool,
+    ) -> Result<Step> {
+        self.inbox = Arc::new(Mutex::default());
+        self.inbox.lock().reply.keep_raw = keep_raw;
+        let waker = runtime.tasks.waker(me)?;
+        self.waker = Some(waker.clone());
+        let going = self.source.start(runtime, request, self.inbox.clone(), waker)?;
+        self.phase = Phase::UnderWay(going);
+        self.count += 1;
+        Ok(Step::Wait(None))
+    }
+
+    /// Lets more arrive, where the reader was behind.
+    pub fn resume(&self) {
+        if let Phase::UnderWay(going) = &self.phase {
+            going.resume();
+        }
+    }
+
+    /// Nothing more will come of the request.
+    pub fn over(&mut self) {
+        self.phase = Phase::Over;
+    }
+
+    /// After a failure: the pause before the next request, or the error if there is to be none.
+    pub fn again(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
+        self.phase = Phase::Over;
+        let head = self.head();
+        match self.retry.decide(self.count, &error, Some(&head), random()) {
+            Verdict::GiveUp => Err(error),
+            Verdict::After(ms) => {
+                let until = runtime.clock.now().after_ms(ms);
+                self.phase = Phase::Pausing(until);
+                Ok(Step::Wait(Some(until)))
+            }
+        }
+    }
+
+    pub fn hang_up(&mut self) {
+        if let Phase::UnderWay(going) = std::mem::replace(&mut self.phase, Phase::Over) {
+            going.cancel();
+        }
+    }
+
+    pub fn request_id(&self) -> Option<String> {
+        let head = self.head();
+        head.header("x-request-id").or_else(|| head.header("request-id")).map(str::to_owned)
+    }
+
+    fn head(&self) -> Head {
+        self.inbox.lock().head.clone()
+    }
+
+    /// Adds what is known of the requests to an error, and takes out what must not be seen.
+    pub fn complete(&self, error: Error, provider: &str) -> Error {
+        let request_id = self.request_id();
+        self.source.clean(error).with(|f| {
+            f.provider = Some(provider.to_owned());
+            f.attempts = Some(self.count).filter(|n| *n > 0);
+            f.request_id = f.request_id.take().or(request_id);
+        })
+    }
+}
+
+/// A number in 0..1 that differs between calls: jitter needs no more.
+fn random() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    (RandomState::new().hash_one(0u8) >> 11) as f64 / (1u64 << 53) as f64
+}

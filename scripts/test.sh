@@ -8,6 +8,8 @@ failed=0
 log=$(mktemp)
 trap 'rm -f "$log" "$log.status"' EXIT
 export ZIGLLMS_TEST_GGUF="$model"
+ZIGLLMS_NVIM=$(neovims)
+export ZIGLLMS_NVIM
 
 # stage NAME COMMAND...: runs it and adds up what it reports. A stage without numbers counts as one.
 stage() {

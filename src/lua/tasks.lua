@@ -230,7 +230,8 @@ function core.raise_failure()
   end
 end
 
-core.finish, core.launch, core.unblock, core.cancel = finish, launch, unblock, cancel
+core.count, core.finish, core.launch = count, finish, launch
+core.unblock, core.cancel = unblock, cancel
 core.interpreted(finish)
 
 return core

@@ -3,7 +3,7 @@ local core = ...
 
 local arm, disarm, now, post, ready = core.arm, core.disarm, core.now, core.post, core.ready
 local descends, self, tasks = core.descends, core.self, core.tasks
-local next, pairs, type = next, pairs, type
+local pairs, type = pairs, type
 local isyieldable, yield = coroutine.isyieldable, coroutine.yield
 
 -- One turn ends after so many deliveries or so many milliseconds: a fast stream must keep neither
@@ -138,9 +138,6 @@ end
 -- Suspends a coroutine of the module. Others may resume it as well: it just waits again.
 local function yield_until_delivered(me, tok)
   waiting[tok] = me
-  if tasks[me].adopted then
-    core.watch()
-  end
   repeat
     if not can_yield() then
       refuse_c_call("")
@@ -217,11 +214,6 @@ end
 -- How many items wait for the next turn.
 function core.queued()
   return last - first + 1
-end
-
--- Whether anybody waits.
-function core.is_waiting()
-  return next(waiting) ~= nil
 end
 
 -- Whether a coroutine came back by the module's own yield.

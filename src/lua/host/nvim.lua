@@ -9,9 +9,13 @@ local INTERRUPTED = -2
 
 local watcher
 
-function host.watch()
+local function watching()
   watcher = watcher or core.hosts.uv(vim.uv or vim.loop, vim.schedule)
-  watcher.watch()
+  return watcher
+end
+
+function host.watch()
+  watching().watch()
 end
 
 function host.check(func)
@@ -36,8 +40,7 @@ function host.block(ready)
   if ready() then
     return
   end
-  host.watch()
-  local alive, ok = pcall(wait, ready)
+  local alive, ok = watching().hold(wait, ready)
   if not alive then
     core.rethrow(ok, "vim.wait")
   elseif not ok then

@@ -1,20 +1,19 @@
 -- Delivery from a libuv loop (luv, Neovim): one poll handle per instance on the notifier's
--- descriptor, active while something is unfinished or waited for, so that it keeps no loop alive
--- for nothing.
+-- descriptor, active while something is unfinished, so that it keeps no loop alive for nothing.
 local core = ...
 
-local error, ipairs = error, ipairs
+local error, ipairs, pcall = error, ipairs, pcall
 
 -- `schedule` takes a function to where callbacks may do anything; nil calls it at once.
 return function(uv, schedule)
   local watcher = {}
   local poll, polled
-  local active, scheduled = false, false
+  local active, scheduled, holders = false, false, 0
 
   local on_readable
 
   local function rest()
-    local wanted = (core.unfinished() > 0 or core.is_waiting()) and not scheduled
+    local wanted = (core.unfinished() > 0 or holders > 0) and not scheduled
     if wanted and not active then
       poll:start("r", on_readable)
     elseif active and not wanted then
@@ -68,6 +67,16 @@ return function(uv, schedule)
   function watcher.watch()
     open()
     rest()
+  end
+
+  -- Watches also while nothing but `fn` waits.
+  function watcher.hold(fn, ...)
+    holders = holders + 1
+    watcher.watch()
+    local ok, a, b = pcall(fn, ...)
+    holders = holders - 1
+    rest()
+    return ok, a, b
   end
 
   return watcher

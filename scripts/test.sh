@@ -11,6 +11,8 @@ report=$log.report
 : > "$report"
 trap 'rm -f "$log" "$log.status" "$report"' EXIT
 export ZIGLLMS_TEST_GGUF="$model"
+ZIGLLMS_NVIM=$(neovims)
+export ZIGLLMS_NVIM
 
 # stage NAME COMMAND...: runs it and adds up what it reports. A stage without numbers counts as one.
 stage() {

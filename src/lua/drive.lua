@@ -254,7 +254,8 @@ end
 local function plain(context, face, name, subject, machine, func)
   local me = self()
   local before = tasks[me]
-  if face == "yield" and me ~= MAIN and not before and not core.launcher() then
+  local adopts = face == "yield" and me ~= MAIN and not before and not core.launcher()
+  if adopts then
     tasks[me] = { co = me, adopted = true }
   end
   local ok, refusal = pcall(core.check_wait, context, func)
@@ -265,8 +266,15 @@ local function plain(context, face, name, subject, machine, func)
   elseif me == MAIN then
     return on_main(context, name, subject, machine)
   end
+  if adopts then
+    core.count(context.group, 1)
+    core.watch()
+  end
   local function back(...)
     tasks[me] = before
+    if adopts then
+      core.count(context.group, -1)
+    end
     return unwrap(...)
   end
   return back(in_coroutine(context, func, name, subject, machine))

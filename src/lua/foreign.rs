@@ -102,19 +102,23 @@ unsafe fn known_metatable(l: *mut lua_State, address: *const c_void) -> Foreign 
     }
 }
 
-/// The address of `package.loaded[library][name]`, or of the global's member; null if absent.
-/// Raw access only: looking must not run anybody's code.
+/// The address of `package.loaded[library][name]`, or of the global's member (Neovim's `vim` is
+/// only that); null if absent.
 unsafe fn member(l: *mut lua_State, library: &CStr, name: &CStr) -> *const c_void {
     unsafe {
-        let top = ffi::lua_gettop(l);
+        let address = below_loaded(l, &[library, name]);
+        if address.is_null() { below_loaded(l, &[c"_G", library, name]) } else { address }
+    }
+}
+
+/// Follows the names from `package.loaded`. Raw access only: looking must not run anybody's code.
+unsafe fn below_loaded(l: *mut lua_State, names: &[&CStr]) -> *const c_void {
+    unsafe {
         ffi::lua_pushstring(l, c"_LOADED".as_ptr());
         ffi::lua_rawget(l, ffi::LUA_REGISTRYINDEX);
-        let address = if raw_field(l, library) && raw_field(l, name) {
-            ffi::lua_topointer(l, -1)
-        } else {
-            std::ptr::null()
-        };
-        ffi::lua_settop(l, top);
+        let found = names.iter().all(|name| raw_field(l, name));
+        let address = if found { ffi::lua_topointer(l, -1) } else { std::ptr::null() };
+        ffi::lua_pop(l, 1);
         address
     }
 }
@@ -127,6 +131,7 @@ unsafe fn raw_field(l: *mut lua_State, name: &CStr) -> bool {
         }
         ffi::lua_pushstring(l, name.as_ptr());
         ffi::lua_rawget(l, -2);
+        ffi::lua_remove(l, -2);
         ffi::lua_type(l, -1) != ffi::LUA_TNIL
     }
 }

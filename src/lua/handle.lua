@@ -295,6 +295,7 @@ function lua.spawn(fn, ...)
 end
 
 function lua.poll(timeout_ms)
+  core.host({ blocking = true }, "poll")
   local count = core.turn(given(timeout_ms) or 0)
   core.raise_failure()
   return count

@@ -2,8 +2,9 @@
 --
 -- A host has a `name` and `block(ready)`, which comes back when `ready()` is true and delivers
 -- meanwhile; or `sleeper(context)`, which puts the calling coroutine to sleep by itself. It may
--- have `check(func)`, which raises where the caller cannot wait; `watch()`, after which it delivers
--- by itself; `launch`, if it has threads that tasks run in, with `defer`; `is_here()`.
+-- have `check(func)`, which raises where the caller cannot wait, and `check_blocking(func)`, which
+-- raises where it cannot even block; `watch()`, after which it delivers by itself; `launch`, if it
+-- has threads that tasks run in, with `defer`; `is_here()`.
 local core = ...
 
 local error, rawget, type = error, rawget, type
@@ -85,12 +86,13 @@ end
 
 -- How an operation waits here; raises where it cannot.
 function core.host(context, func)
-  if context.blocking then
-    return hosts.blocking
-  end
   local host = current()
-  if host.check then
-    host.check(func or "")
+  local check = host.check
+  if context.blocking then
+    host, check = hosts.blocking, host.check_blocking
+  end
+  if check then
+    check(func or "")
   end
   return host
 end
@@ -112,6 +114,7 @@ end
 -- The descriptor; whoever asks for it hears of everything there is to do.
 function core.watch_fd()
   core.watched = true
+  core.ring()
   return core.fd()
 end
 
@@ -122,6 +125,7 @@ function core.defer(fn)
     host.defer(fn)
   else
     core.later(fn)
+    core.watch()
   end
 end
 

@@ -8,7 +8,7 @@ local now, token = core.now, core.token
 local contexts, tasks, self = core.contexts, core.tasks, core.self
 local descends, later, suspend = core.descends, core.later, core.suspend
 local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
-local error, next, pairs, pcall, select = error, next, pairs, pcall, select
+local error, pairs, pcall, select = error, pairs, pcall, select
 
 local failures = {} -- errors of code that nobody waits for
 local active = 0 -- tasks that have not ended
@@ -64,7 +64,8 @@ local function ended(task, alive, signal, ...)
   if alive then
     finish(task, signal, ...)
   else
-    finish(task, false, core.wrap(signal, "the spawned function"))
+    local what = task.context.reports and "a callback" or "the spawned function"
+    finish(task, false, core.wrap(signal, what))
   end
 end
 
@@ -144,6 +145,13 @@ local function cancel(task, reason)
   return true
 end
 
+-- What an interrupted caller gets: the operation's own error tells what had arrived.
+local function interrupted(task, err)
+  cancel(task, "interrupted")
+  local cancelled = core.is_error(err) and err.code == "cancelled" and task.done and not task.ok
+  return cancelled and task.values[1] or err
+end
+
 -- Blocks the main thread until the task has ended. An interrupt (Ctrl-C) ends the wait and the
 -- operation.
 function core.drain(task)
@@ -151,8 +159,7 @@ function core.drain(task)
     return task.done
   end)
   if not ok then
-    cancel(task, "interrupted")
-    error(err, 0)
+    error(interrupted(task, err), 0)
   end
 end
 
@@ -212,15 +219,22 @@ function core.unfinished()
   return active + core.queued()
 end
 
--- Raises the first error of code that nobody waited for.
+-- Takes the errors of code that nobody waited for: an array of {error}.
+function core.take_failures()
+  local taken = failures
+  failures = {}
+  return taken
+end
+
+-- Raises the first of them.
 function core.raise_failure()
-  local key, failure = next(failures)
-  if key then
-    failures = {}
+  local failure = core.take_failures()[1]
+  if failure then
     error(failure[1], 0)
   end
 end
 
-core.finish, core.launch, core.unblock, core.cancel = finish, launch, unblock, cancel
+core.count, core.finish, core.launch = count, finish, launch
+core.unblock, core.cancel = unblock, cancel
 
 return core

@@ -251,7 +251,7 @@ function core.is_suspend(signal)
   return signal == SUSPEND
 end
 
-core.later, core.turn, core.suspend = later, turn, suspend
+core.later, core.ring, core.turn, core.suspend = later, ring, turn, suspend
 core.forget, core.stop = forget, stop
 core.may_yield, core.can_yield, core.refuse_c_call = may_yield, can_yield, refuse_c_call
 

@@ -4,7 +4,7 @@ local core = ...
 
 local vim = core.globals.vim
 local host = { name = "nvim" }
-local FOREVER_MS, CHECK_MS = 1e9, 200
+local SLICE_MS = 25 -- Neovim 0.7 only looks for Ctrl-C when `vim.wait` ends
 local INTERRUPTED = -2
 
 local watcher
@@ -25,11 +25,13 @@ function host.check(func)
   end
 end
 
--- The condition is asked after every event; the interval is for what comes without one.
+host.check_blocking = host.check
+
+-- The condition is asked after every event.
 local function wait(ready)
   local ok, why
   repeat
-    ok, why = vim.wait(FOREVER_MS, ready, CHECK_MS)
+    ok, why = vim.wait(SLICE_MS, ready, SLICE_MS)
   until ok or why == INTERRUPTED
   return ok
 end

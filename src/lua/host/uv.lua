@@ -2,7 +2,7 @@
 -- descriptor, active while something is unfinished, so that it keeps no loop alive for nothing.
 local core = ...
 
-local pcall = pcall
+local error, ipairs, pcall = error, ipairs, pcall
 
 -- `schedule` takes a function to where callbacks may do anything; nil calls it at once.
 return function(uv, schedule)
@@ -22,12 +22,26 @@ return function(uv, schedule)
     active = wanted
   end
 
-  -- What a callback of the user's raised is the loop's to report, in its own way.
+  -- What callbacks of the user's raised is the loop's to report, in its own way.
+  local function report()
+    if not schedule then
+      return core.raise_failure()
+    end
+    for _, failure in ipairs(core.take_failures()) do
+      schedule(function()
+        error(failure[1], 0)
+      end)
+    end
+  end
+
+  -- A callback may run the loop itself until something else is delivered: so it is watched anew
+  -- before the turn, too.
   local function deliver()
     scheduled = false
+    rest()
     core.turn(0)
     rest()
-    core.raise_failure()
+    report()
   end
 
   function on_readable()

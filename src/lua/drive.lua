@@ -277,11 +277,17 @@ local function plain(context, face, name, subject, machine, func)
     return on_main(context, name, subject, machine)
   end
   local before = tasks[me]
-  if face == "yield" and not before and not core.launcher() then
+  local adopts = face == "yield" and not before and not core.launcher()
+  if adopts then
     tasks[me] = { co = me, adopted = true }
+    core.count(context.group, 1)
+    core.watch()
   end
   local function back(...)
     tasks[me] = before
+    if adopts then
+      core.count(context.group, -1)
+    end
     return unwrap(...)
   end
   return back(in_coroutine(context, func, name, subject, machine))

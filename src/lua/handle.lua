@@ -296,6 +296,7 @@ end
 
 function lua.poll(timeout_ms)
   local count = core.turn(given(timeout_ms) or 0)
+  core.announce(1)
   core.raise_failure()
   return count
 end

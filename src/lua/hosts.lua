@@ -3,10 +3,13 @@
 -- A host has a `name` and `block(ready)`, which comes back when `ready()` is true and delivers
 -- meanwhile; or `sleeper(context)`, which puts the calling coroutine to sleep by itself. It may
 -- have `check(func)`, which raises where the caller cannot wait; `watch()`, after which it delivers
--- by itself; `launch`, if it has threads that tasks run in, with `defer`; `is_here()`.
+-- by itself; `launch`, if it has threads that tasks run in, with `defer`; `is_here()`;
+-- `relay(task, ...)`, which lets the loop resume a task that yielded `...`.
 local core = ...
 
-local error, rawget, type = error, rawget, type
+local error, ipairs, rawget, type = error, ipairs, rawget, type
+
+local RELAYING = { "cqueues", "copas" }
 
 local globals = core.globals
 local loaded = globals.package.loaded
@@ -112,6 +115,7 @@ end
 -- The descriptor; whoever asks for it hears of everything there is to do.
 function core.watch_fd()
   core.watched = true
+  core.ring()
   return core.fd()
 end
 
@@ -122,7 +126,18 @@ function core.defer(fn)
     host.defer(fn)
   else
     core.later(fn)
+    core.watch()
   end
+end
+
+-- A task yielded what is not the module's. If it is a loop's way to wait, that loop resumes it.
+function core.relay(task, ...)
+  for _, name in ipairs(RELAYING) do
+    if available[name]() and get(name).relay(task, ...) then
+      return true
+    end
+  end
+  return false
 end
 
 -- Raises what code of others raised that waited for us. An interrupt stays what it is.

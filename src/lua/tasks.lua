@@ -71,7 +71,7 @@ end
 -- Looks at how a task came back from being resumed.
 local function settle(task, alive, signal, ...)
   if status(task.co) ~= "dead" then
-    if not core.is_suspend(signal) then
+    if not (core.is_suspend(signal) or core.relay(task, signal, ...)) then
       later(task)
     end
   elseif task.adopted then
@@ -217,7 +217,8 @@ function core.raise_failure()
   end
 end
 
-core.finish, core.launch, core.unblock, core.cancel = finish, launch, unblock, cancel
+core.count, core.finish, core.launch = count, finish, launch
+core.unblock, core.cancel = unblock, cancel
 core.interpreted(finish)
 
 return core

@@ -211,6 +211,9 @@ local function stop(context, reason)
   end
 end
 
+-- Tells others that wait what was delivered for them, where the host does not.
+function core.announce() end
+
 -- How many items wait for the next turn.
 function core.queued()
   return last - first + 1
@@ -221,7 +224,7 @@ function core.is_suspend(signal)
   return signal == SUSPEND
 end
 
-core.later, core.turn, core.suspend = later, turn, suspend
+core.later, core.ring, core.turn, core.suspend = later, ring, turn, suspend
 core.forget, core.stop = core.interpreted(forget), core.interpreted(stop)
 core.may_yield, core.can_yield, core.refuse_c_call = may_yield, can_yield, refuse_c_call
 

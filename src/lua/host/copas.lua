@@ -68,6 +68,12 @@ function host.start()
   end
 end
 
+-- LuaSocket before 3 has no udp4; since then a udp has no descriptor until it is used.
+local function open_silent()
+  local socket = require("socket")
+  return (socket.udp4 or socket.udp)()
+end
+
 -- Old versions cannot wake a thread. There it waits for a socket that says it has data already.
 local function doze(sleeper)
   if copas.pauseforever then
@@ -75,7 +81,7 @@ local function doze(sleeper)
   elseif copas.wakeup then
     copas.sleep(-1)
   else
-    silent = silent or require("socket").udp()
+    silent = silent or open_silent()
     local function getfd()
       return silent:getfd()
     end
@@ -114,9 +120,10 @@ function Sleeper:done()
   sleepers[self] = nil
 end
 
--- Older versions than 2 do not tell whether their loop runs: there `zigllms.loop("copas")` says so.
+-- Versions before 2 do not tell whether their loop runs, and before 4 a thread already runs while
+-- it is added: `zigllms.loop("copas")` says that the loop will run.
 local function loops()
-  return copas.running or (copas.running == nil and core.loop() == "copas")
+  return copas.running or core.loop() == "copas"
 end
 
 function host.is_here()

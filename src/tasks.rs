@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use crate::chunk::Pipe;
@@ -115,7 +115,8 @@ impl Tasks {
             return Ok(notifier.clone());
         }
         let opened = Notifier::new().map_err(|e| io_error("open a notifier", &e))?;
-        if self.notifier.replace(opened.clone()).is_some() {
+        if let Some(inherited) = self.notifier.replace(opened.clone()) {
+            inherited.forsake();
             self.leave_to_parent(&opened);
         }
         self.told = None;
@@ -134,7 +135,6 @@ impl Tasks {
     pub fn watch(&mut self, clock: &Clock) -> Result<RawFd> {
         let notifier = self.notifier()?;
         let fd = notifier.watch().map_err(|e| io_error("open a descriptor to watch", &e))?;
-        let fd = fd.as_raw_fd();
         self.tell_timer(clock);
         Ok(fd)
     }

@@ -5,12 +5,16 @@
 -- did so; the script reads the same clock when its call returns. So a figure holds the last hop
 -- over loopback, reading and parsing it, the wake-up of Lua's thread, and the host. The blocking
 -- wait is the floor. Hosts take turns in short rounds of one run; a busy machine slows all of them.
+-- `nvim -l bench/wakeup.lua` measures Neovim.
 local zigllms = require("zigllms")
-local system = require("system")
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local ROUNDS, CALLS = 12, 10
-local clock = system.monotime
+local vim = rawget(_G, "vim")
+local libuv = vim and (vim.uv or vim.loop)
+local clock = not vim and require("system").monotime or function()
+  return libuv.hrtime() / 1e9
+end
 
 local SERVER = [[
 import socket, sys, threading, time
@@ -87,9 +91,11 @@ local function host(name, fn)
 end
 
 host("blocking", function(sample)
+  zigllms.loop("blocking")
   for _ = 1, CALLS do
     sample(ask())
   end
+  zigllms.loop("auto")
 end)
 
 host("zigllms.run", function(sample)
@@ -99,6 +105,19 @@ host("zigllms.run", function(sample)
     end
   end)
 end)
+
+if vim then
+  host("Neovim", function(sample)
+    local task = zigllms.spawn(function()
+      for _ = 1, CALLS do
+        sample(ask())
+      end
+    end)
+    vim.wait(10000, function()
+      return task:done()
+    end, 1000)
+  end)
+end
 
 local socket = installed("socket")
 if socket then
@@ -145,7 +164,7 @@ if copas then
   end)
 end
 
-local uv = installed("luv")
+local uv = not vim and installed("luv")
 if uv then
   host("luv", function(sample)
     zigllms.spawn(function()

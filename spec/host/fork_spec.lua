@@ -1,5 +1,6 @@
 -- A forked child goes on with the module as if its parent never had it, and disturbs nobody.
 local embedded = require("spec.support.embedded")
+local in_host = require("spec.support.in_host")
 local program = require("spec.support.program")
 local scripted = require("spec.support.server")
 
@@ -125,7 +126,7 @@ describe("after a fork", function()
     end
   end
 
-  local function in_host(watched)
+  local function in_program(watched)
     local path = os.tmpname()
     local file = assert(io.open(path, "wb"))
     file:write(
@@ -174,30 +175,30 @@ describe("after a fork", function()
     if not host then
       return skip("fork in a host program", why)
     end
-    in_host("")
+    in_program("")
   end)
 
   it("in a program that embeds Lua, a loop of luv's goes on in the parent", function()
     if not host then
       return skip("fork in a host program", why)
-    elseif not pcall(require, "luv") then
-      return skip("fork with luv", "there is no luv")
+    elseif not in_host.need("fork with luv", "luv") then
+      return
     end
-    in_host("luv")
+    in_program("luv")
   end)
 
   for _, watched in ipairs({ "nothing", "luv" }) do
     it("by luaposix, both go on; watched by " .. watched, function()
-      if not pcall(require, "posix.unistd") then
-        return skip("fork by luaposix", "there is no posix.unistd")
+      if not in_host.need("fork by luaposix", "posix.unistd") then
+        return
       end
       with_luaposix(watched)
     end)
   end
 
   it("a child that never uses the module ends in peace", function()
-    if not pcall(require, "posix.unistd") then
-      return skip("fork by luaposix", "there is no posix.unistd")
+    if not in_host.need("fork by luaposix", "posix.unistd") then
+      return
     end
     local result = program.run(ACTS .. [[
           local unistd, wait = require("posix.unistd"), require("posix.sys.wait").wait

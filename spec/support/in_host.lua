@@ -162,6 +162,23 @@ function in_host.cases(host)
     end)
   end)
 
+  it("run without a function ends when nothing is left", function()
+    if host.nests_run == false then
+      return
+    end
+    local told = 0
+    local took = all_of(1, function()
+      for _ = 1, 2 do
+        chat({ async = true }):on(function()
+          told = told + 1
+        end)
+      end
+      zigllms.run()
+      assert.equal(2, told)
+    end)
+    assert.is_true(took >= 199, took)
+  end)
+
   it("handles are cancelled by others at once", function()
     local handle, took
     script(scripted.text("late", { delay_ms = 5000 }))

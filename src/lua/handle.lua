@@ -309,10 +309,18 @@ end
 
 local driving = false
 
--- In a host where other coroutines go on meanwhile, only what was started inside counts.
+local LOOK_MS = 5
+
+-- In a host where other coroutines go on meanwhile, only what was started inside counts; without a
+-- function, everything, except where it belongs to other requests.
 local function drive_all(host, group, task)
-  if host.sleeper then
+  if host.sleeper and (task or host.launch) then
     return core.join_group(group)
+  elseif host.sleeper then
+    while core.unfinished() > 0 do
+      core.pause(now() + LOOK_MS)
+    end
+    return
   end
   host.block(function()
     return core.unfinished() == 0 and (not task or task.done)

@@ -2,7 +2,7 @@
 //! timers. Waiting itself happens at the edge, in the host's way.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use crate::chunk::Pipe;
@@ -65,6 +65,9 @@ impl Tasks {
     }
 
     pub fn start(&mut self, operation: Operation, parent: Token, inner: bool) -> Token {
+        if self.notifier.as_ref().is_some_and(|notifier| notifier.is_inherited()) {
+            let _ = self.notifier(); // before the new one is there: what is, is the parent's
+        }
         let token = self.token();
         let machine = Some(operation.machine);
         self.running.insert(
@@ -111,16 +114,26 @@ impl Tasks {
             return Ok(notifier.clone());
         }
         let opened = Notifier::new().map_err(|e| io_error("open a notifier", &e))?;
-        self.notifier = Some(opened.clone());
+        if let Some(inherited) = self.notifier.replace(opened.clone()) {
+            inherited.forsake();
+            self.leave_to_parent(&opened);
+        }
         self.told = None;
         Ok(opened)
+    }
+
+    /// After a fork: what was under way belongs to the parent, and so does what it had announced.
+    fn leave_to_parent(&mut self, opened: &Notifier) {
+        let outermost = self.running.iter().filter(|(_, running)| running.parent == 0);
+        self.stops
+            .extend(outermost.map(|(token, _)| (*token, "the process has forked".to_owned())));
+        opened.post(ATTENTION);
     }
 
     /// The descriptor for an event loop of others; it tells tokens, stops and timers.
     pub fn watch(&mut self, clock: &Clock) -> Result<RawFd> {
         let notifier = self.notifier()?;
         let fd = notifier.watch().map_err(|e| io_error("open a descriptor to watch", &e))?;
-        let fd = fd.as_raw_fd();
         self.tell_timer(clock);
         Ok(fd)
     }

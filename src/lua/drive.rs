@@ -219,6 +219,7 @@ pub static NATIVES: &[Native] = &[
     Native { name: "pipe_close", run: pipe_close },
     Native { name: "chunk", run: chunk },
     Native { name: "fd", run: fd },
+    Native { name: "process", run: |_, _| Ok(Data::from(u64::from(std::process::id()))) },
     Native { name: "next_timer", run: next_timer },
     Native { name: "open_door", run: |i, _| i.runtime.tasks.open_door().map(Data::from) },
     Native { name: "let_in", run: let_in },

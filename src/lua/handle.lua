@@ -297,6 +297,7 @@ end
 function lua.poll(timeout_ms)
   core.host({ blocking = true }, "poll")
   local count = core.turn(given(timeout_ms) or 0)
+  core.announce(1)
   core.raise_failure()
   return count
 end
@@ -309,10 +310,18 @@ end
 
 local driving = false
 
--- In a host where other coroutines go on meanwhile, only what was started inside counts.
+local LOOK_MS = 5
+
+-- In a host where other coroutines go on meanwhile, only what was started inside counts; without a
+-- function, everything, except where it belongs to other requests.
 local function drive_all(host, group, task)
-  if host.sleeper then
+  if host.sleeper and (task or host.launch) then
     return core.join_group(group)
+  elseif host.sleeper then
+    while core.unfinished() > 0 do
+      core.pause(now() + LOOK_MS)
+    end
+    return
   end
   host.block(function()
     return core.unfinished() == 0 and (not task or task.done)

@@ -4,10 +4,13 @@
 -- meanwhile; or `sleeper(context)`, which puts the calling coroutine to sleep by itself. It may
 -- have `check(func)`, which raises where the caller cannot wait, and `check_blocking(func)`, which
 -- raises where it cannot even block; `watch()`, after which it delivers by itself; `launch`, if it
--- has threads that tasks run in, with `defer`; `is_here()`.
+-- has threads that tasks run in, with `defer`; `is_here()`; `relay(task, ...)`, which lets the loop
+-- resume a task that yielded `...`.
 local core = ...
 
-local error, rawget, type = error, rawget, type
+local error, ipairs, rawget, type = error, ipairs, rawget, type
+
+local RELAYING = { "cqueues", "copas" }
 
 local globals = core.globals
 local loaded = globals.package.loaded
@@ -127,6 +130,16 @@ function core.defer(fn)
     core.later(fn)
     core.watch()
   end
+end
+
+-- A task yielded what is not the module's. If it is a loop's way to wait, that loop resumes it.
+function core.relay(task, ...)
+  for _, name in ipairs(RELAYING) do
+    if available[name]() and get(name).relay(task, ...) then
+      return true
+    end
+  end
+  return false
 end
 
 -- Raises what code of others raised that waited for us. An interrupt stays what it is.

@@ -72,7 +72,7 @@ end
 -- Looks at how a task came back from being resumed.
 local function settle(task, alive, signal, ...)
   if status(task.co) ~= "dead" then
-    if not core.is_suspend(signal) then
+    if not (core.is_suspend(signal) or core.relay(task, signal, ...)) then
       later(task)
     end
   elseif task.adopted then

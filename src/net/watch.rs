@@ -1,7 +1,7 @@
 //! A descriptor for event loops of others: readable while tokens are ready, and when a timer is due.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::notify::Bell;
@@ -13,18 +13,21 @@ pub(super) use other::Watch;
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::sync::Mutex;
 
     use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+    use rustix::io::{DupFlags, dup3};
     use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
     use rustix::time::{timerfd_create, timerfd_settime};
 
     use super::*;
+    use crate::net::lock;
 
     /// One epoll descriptor over the bell and a timer.
     #[derive(Debug)]
     pub struct Watch {
-        both: OwnedFd,
+        both: Mutex<OwnedFd>,
         timer: OwnedFd,
     }
 
@@ -35,11 +38,26 @@ mod linux {
             let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
             epoll::add(&both, bell.fd(), EventData::new_u64(0), EventFlags::IN)?;
             epoll::add(&both, &timer, EventData::new_u64(1), EventFlags::IN)?;
-            Ok(Watch { both, timer })
+            Ok(Watch { both: Mutex::new(both), timer })
         }
 
-        pub fn fd<'a>(&'a self, _: &'a Bell) -> BorrowedFd<'a> {
-            self.both.as_fd()
+        pub fn fd(&self, _: &Bell) -> RawFd {
+            lock(&self.both).as_raw_fd()
+        }
+
+        /// In a forked child: the number now stands for something else. When a loop that was
+        /// inherited as well takes its leave of it, the parent's epoll, which both share, keeps
+        /// the parent's entry.
+        pub fn forsake(&self) -> io::Result<()> {
+            let silent = Bell::new()?;
+            Ok(dup3(silent.fd(), &mut lock(&self.both), DupFlags::CLOEXEC)?)
+        }
+
+        #[cfg(test)]
+        pub fn is_readable(&self, timeout: Duration) -> bool {
+            use std::os::fd::AsFd;
+
+            crate::net::notify::wait_readable(lock(&self.both).as_fd(), Some(timeout)).unwrap()
         }
 
         /// From when on the descriptor is to be readable for a timer; `None`: never.
@@ -57,6 +75,8 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod other {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     /// The bell alone: hosts that need timers ask how long to wait.
@@ -68,8 +88,12 @@ mod other {
             Ok(Watch)
         }
 
-        pub fn fd<'a>(&'a self, bell: &'a Bell) -> BorrowedFd<'a> {
-            bell.fd()
+        pub fn fd(&self, bell: &Bell) -> RawFd {
+            bell.fd().as_raw_fd()
+        }
+
+        pub fn forsake(&self) -> io::Result<()> {
+            Ok(())
         }
 
         pub fn set_timer(&self, _: Option<Duration>) {}

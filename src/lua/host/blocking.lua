@@ -7,6 +7,7 @@ function host.block(ready)
   while not ready() do
     core.turn()
   end
+  core.announce(1)
 end
 
 return host

@@ -1,22 +1,20 @@
--- cqueues: of the threads of one controller that wait, one polls the notifier's descriptor and
--- turns; the others sleep on conditions. Who is done hands the polling on.
+-- cqueues: threads of a controller that wait sleep on conditions. As long as any does, one more
+-- thread of that controller, the pump, polls the notifier's descriptor and turns.
 local core = ...
 
-local loaded = core.globals.package.loaded
-local cqueues = loaded.cqueues
+local cqueues = core.globals.package.loaded.cqueues
 local condition = require("cqueues.condition")
-local next, setmetatable = next, setmetatable
+local error, next, pcall, setmetatable = error, next, pcall, setmetatable
 
 local host = { name = "cqueues" }
-local leaders = setmetatable({}, { __mode = "k" }) -- controller -> sleeper
-local asleep = setmetatable({}, { __mode = "k" }) -- controller -> its sleepers
+local pumps = setmetatable({}, { __mode = "k" }) -- by controller; a pump must not know its own
 
 local Sleeper = {}
 Sleeper.__index = Sleeper
 
 local descriptor = {
   pollfd = function()
-    return core.fd()
+    return core.watch_fd()
   end,
   events = function()
     return "r"
@@ -27,49 +25,79 @@ local descriptor = {
   end,
 }
 
+local function start(pump)
+  pump.running = true
+  cqueues.running():wrap(pump.run, pump)
+end
+
+-- Other threads have their turn after each of ours.
+local function run(pump)
+  local ok, err = pcall(core.turn, 0)
+  while ok and next(pump.sleepers) do
+    cqueues.poll(descriptor, pump.condition)
+    ok, err = pcall(core.turn, 0)
+  end
+  pump.running = false
+  if not ok then
+    if next(pump.sleepers) then
+      start(pump)
+    end
+    error(err, 0)
+  end
+end
+
+-- A sleeper that is forgotten without having been woken must not keep the pump alive.
+local function pump_of(controller)
+  local pump = pumps[controller]
+  if not pump then
+    pump = { run = run, condition = condition.new() }
+    pump.sleepers = setmetatable({}, { __mode = "k" })
+    pumps[controller] = pump
+  end
+  return pump
+end
+
 function host.sleeper()
-  local controller = cqueues.running()
-  asleep[controller] = asleep[controller] or {}
-  local sleeper = { controller = controller, condition = condition.new() }
+  local sleeper = { pump = pump_of((cqueues.running())), condition = condition.new() }
   return setmetatable(sleeper, Sleeper)
 end
 
-function Sleeper:wake()
-  self.woken = true
-  self.condition:signal()
-end
-
-local function lead(self)
-  leaders[self.controller] = self
-  if core.turn(0) == 0 and not self.woken then
-    cqueues.poll(descriptor)
-  end
-end
-
 function Sleeper:sleep()
-  local leader = leaders[self.controller]
-  if leader == nil or leader == self then
-    return lead(self)
+  local pump = self.pump
+  pump.sleepers[self] = true
+  if not pump.running then
+    start(pump)
   end
-  asleep[self.controller][self] = true
   self.condition:wait()
-  asleep[self.controller][self] = nil
+end
+
+-- Whoever delivers may do so outside of the pump, which then ends if this was the last one.
+function Sleeper:wake()
+  self:done()
+  self.condition:signal()
+  self.pump.condition:signal()
 end
 
 function Sleeper:done()
-  if leaders[self.controller] == self then
-    leaders[self.controller] = nil
-    local follower = next(asleep[self.controller])
-    if follower then
-      follower.condition:signal()
-    end
-  end
+  self.pump.sleepers[self] = nil
 end
 
 -- Whether the running coroutine is a thread of a controller, and not one inside of it.
 function host.is_here()
   local controller, inside = cqueues.running()
   return controller ~= nil and inside
+end
+
+-- A task of the module polls in the way of cqueues: a thread polls in its place.
+function host.relay(task, signal, ...)
+  local controller = cqueues.running()
+  if signal ~= cqueues._POLL or not controller then
+    return false
+  end
+  controller:wrap(function(...)
+    core.continue(task, cqueues.poll(...))
+  end, ...)
+  return true
 end
 
 return host

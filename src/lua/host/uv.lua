@@ -7,19 +7,28 @@ local error, ipairs, pcall = error, ipairs, pcall
 -- `schedule` takes a function to where callbacks may do anything; nil calls it at once.
 return function(uv, schedule)
   local watcher = {}
-  local poll, polled
+  local poll, home
+  local inherited = {}
   local active, scheduled, holders = false, false, 0
+
+  -- libuv keeps the last callback for ever: it must not keep the instance.
+  local bell = {}
+  local function on_poll()
+    bell.rings()
+  end
 
   local on_readable
 
   local function rest()
     local wanted = (core.unfinished() > 0 or holders > 0) and not scheduled
+    bell.rings = wanted and on_readable or nil
     if wanted and not active then
-      poll:start("r", on_readable)
+      poll:start("r", on_poll)
     elseif active and not wanted then
       poll:stop()
     end
     active = wanted
+    return wanted
   end
 
   -- What callbacks of the user's raised is the loop's to report, in its own way.
@@ -53,16 +62,17 @@ return function(uv, schedule)
     schedule(deliver)
   end
 
-  -- After a fork the descriptor is another one.
+  -- After a fork the descriptor is another one. The handle from before is the parent's: to close
+  -- it here would deafen the parent, whose epoll both share.
   local function open()
-    local fd = core.watch_fd()
-    if fd ~= polled then
-      if poll and not poll:is_closing() then
-        poll:close()
-      end
-      poll, polled, active = uv.new_poll(fd), fd, false
+    local process = core.process()
+    if process ~= home then
+      inherited[#inherited + 1] = poll
+      poll, home, active = uv.new_poll(core.watch_fd()), process, false
     end
   end
+
+  watcher.rest = rest
 
   function watcher.watch()
     open()

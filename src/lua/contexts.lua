@@ -36,11 +36,16 @@ local function home(co)
   return value
 end
 
+-- Whether that coroutine waits for the running one to come back.
+function core.is_beneath(co)
+  return status(co) == "normal"
+end
+
 -- A coroutine that a callback made and runs now: the callback's own is beneath it on the stack.
 local function inherited()
   local found
   for co, context in next, contexts do
-    if type(co) == "thread" and status(co) == "normal" then
+    if type(co) == "thread" and core.is_beneath(co) then
       if not found or (context.depth or 0) > (found.depth or 0) then
         found = context
       end
@@ -49,24 +54,37 @@ local function inherited()
   return found
 end
 
--- The context of the running coroutine. nginx uses coroutines again, also those it killed in the
--- middle of an operation: there a record only counts for the request it was made in.
+-- The context of the running coroutine.
 local function current()
   local me = self()
   local context = contexts[me]
-  if context and context.owner ~= nil and context.owner ~= core.owner() then
-    contexts[me], tasks[me] = nil, nil
-    return nil
-  elseif context or me == MAIN then
+  if context and core.is_leftover(context) then
+    contexts[me], tasks[me], context = nil, nil, nil
+  end
+  if context or me == MAIN then
     return context
   end
   return inherited()
+end
+
+-- Whether the code that made the record of the running coroutine is gone: a host may kill a
+-- coroutine in the middle of an operation and use it for something else.
+function core.is_leftover()
+  return false
 end
 
 -- What identifies the request that runs now; hosts without requests have none.
 function core.owner()
   return nil
 end
+
+-- The running coroutine gets a record.
+function core.recorded() end
+
+-- A host that may kill user code in the middle watches over it, from here until the operation is
+-- over.
+function core.entering() end
+function core.over() end
 
 local function stopped(context)
   while context do
@@ -134,7 +152,9 @@ end
 
 -- Calls a user function with `context` as what new operations are nested in.
 local function within(context, fn, ...)
+  core.entering(context)
   local me = self()
+  core.recorded(me)
   local before = contexts[me]
   contexts[me] = context
   return restore(me, before, guarded(fn, ...))

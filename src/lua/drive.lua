@@ -58,7 +58,6 @@ local function derive(parent, machine, deadline)
     blocking = parent.blocking,
     depth = parent.depth,
     home = parent.home,
-    owner = parent.owner,
     group = parent.group,
   }
   operations[machine] = context
@@ -174,7 +173,7 @@ end
 
 -- Ends an operation that was left by anything but its own end, with everything inside it.
 local function leave(context)
-  if context.token then
+  if context.token and not (context.parent and context.parent.token == context.token) then
     -- A collector clears weak entries before it finalises: the own machine is known by its token.
     abandon(context.token)
   end
@@ -198,6 +197,7 @@ end
 -- The thread that `context` ran in has been killed: so has the outermost operation in it.
 function core.lost(context)
   context = core.outermost(context)
+  core.over(context)
   leave(context)
   if context.task then
     core.bury(context.task)
@@ -237,6 +237,7 @@ local function in_coroutine(context, func, name, subject, machine)
     if sentinel then
       state.done = true
     end
+    core.over(context)
     if alive then
       return ...
     end
@@ -278,7 +279,7 @@ local function plain(context, face, name, subject, machine, func)
   end
   local before = tasks[me]
   if face == "yield" and not before and not core.launcher() then
-    tasks[me] = { co = me, adopted = true }
+    tasks[me] = { co = me, lib = coroutine, adopted = true }
   end
   local function back(...)
     tasks[me] = before
@@ -297,7 +298,6 @@ local function open(parent, machine, sink, deadline, depth)
     sink = sink and { fn = sink, count = 0 },
     depth = depth,
     home = core.home(self()),
-    owner = core.owner(),
     group = parent and parent.group,
   }
   operations[machine] = context

@@ -3,7 +3,8 @@
 -- A host has a `name` and `block(ready)`, which comes back when `ready()` is true and delivers
 -- meanwhile; or `sleeper(context)`, which puts the calling coroutine to sleep by itself. It may
 -- have `check(func)`, which raises where the caller cannot wait; `watch()`, after which it delivers
--- by itself; `launch`, if it has threads that tasks run in, with `defer`; `is_here()`.
+-- by itself; `launch`, if it has threads that tasks run in, with `defer`; `poll(timeout)`, if it must
+-- not be blocked even for that; `is_here()`.
 local core = ...
 
 local error, rawget, type = error, rawget, type
@@ -113,6 +114,15 @@ end
 function core.watch_fd()
   core.watched = true
   return core.fd()
+end
+
+-- Delivers what is ready; waits for the first delivery at most `timeout` ms.
+function core.poll(timeout)
+  local host = current()
+  if host.poll and timeout > 0 then
+    return host.poll(timeout)
+  end
+  return (core.turn(timeout))
 end
 
 -- Calls `fn` at the next delivery.

@@ -102,11 +102,11 @@ local function deliver_ready(count, began, timeout)
     end
     tok, reason = ready(0)
   end
-  return count
+  return count, tok ~= nil
 end
 
 -- Delivers what is ready; waits for the first delivery at most `timeout` ms (nil: as long as it
--- takes). Returns how many deliveries there were.
+-- takes). Returns how many deliveries there were, and whether there may be more at once.
 local function turn(timeout)
   local began = now()
   local count, ran = deliver_queued(began)
@@ -115,9 +115,10 @@ local function turn(timeout)
   elseif ran then
     timeout = 0 -- what the caller waits for may have happened
   end
-  count = deliver_ready(count, began, timeout)
+  local more
+  count, more = deliver_ready(count, began, timeout)
   ring()
-  return count
+  return count, more or first <= last
 end
 
 local function may_yield(me, context)
@@ -125,9 +126,11 @@ local function may_yield(me, context)
   return task and not task.hosted and not context.blocking
 end
 
--- In a C call in between (a gsub callback, a metamethod) there is no way to wait by yielding.
+-- In a C call in between (a gsub callback, a metamethod) there is no way to wait by yielding. A host
+-- that has taken `isyieldable` away gives us one.
 local function can_yield()
-  return not isyieldable or isyieldable()
+  local ask = isyieldable or core.isyieldable
+  return not ask or ask()
 end
 
 local function refuse_c_call(func)
@@ -147,6 +150,9 @@ local function yield_until_delivered(me, tok)
 end
 
 local function sleep_until_delivered(host, context, tok, limit)
+  if not can_yield() then
+    refuse_c_call("")
+  end
   local sleeper = host.sleeper(context)
   waiting[tok] = sleeper
   repeat

@@ -7,7 +7,7 @@ passed=0
 failed=0
 log=$(mktemp)
 trap 'rm -f "$log" "$log.status"' EXIT
-export ZIGLLMS_TEST_GGUF="$model"
+export ZIGLLMS_TEST_GGUF="$model" ZIGLLMS_NGINX="$nginx"
 
 # stage NAME COMMAND...: runs it and adds up what it reports. A stage without numbers counts as one.
 stage() {
@@ -50,6 +50,9 @@ stage "cargo test" cargo test
 stage "cargo test: embedded engine" engine_tests
 for engine in 5.4 jit; do
   stage "build $engine" scripts/build.sh quick build/quick "$engine"
+done
+# nginx always runs the module for LuaJIT, so both are built before any spec.
+for engine in 5.4 jit; do
   if has_specs; then stage "specs on $engine" specs "$engine"; fi
 done
 for engine in 5.4 jit; do

@@ -16,7 +16,7 @@ methods.__index = methods
 
 local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)support/[^/]*$") or "spec/"
 local prefix = os.getenv("ZIGLLMS_NGINX")
-local cpath = package.cpath:gsub("/5%.4/", "/jit/")
+local cpath = package.cpath:gsub("/5%.4/", "/jit/"):gsub("/lua/5%.4/", "/lua/5.1/")
 
 local function exists(path)
   local file = io.open(path, "rb")
@@ -159,29 +159,48 @@ local function wait_until_up(self)
   error("nginx has not started: " .. (read(self.directory .. "/error.log")))
 end
 
+local TEMPORARY = [[http {
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+]]
+
+-- A copy of somebody's folder with an nginx.conf, on another port than 8080.
+local function adopt(self, folder)
+  assert(os.execute(("cp -R %s/. %s"):format(folder, self.directory)))
+  local path = self.directory .. "/nginx.conf"
+  local text = read(path):gsub(":8080", ":" .. self.port):gsub("http {\n", TEMPORARY)
+  local modules = ""
+  for _, name in ipairs({ "ndk_http_module", "ngx_http_lua_module" }) do
+    modules = modules .. ("load_module %s/usr/lib/nginx/modules/%s.so;\n"):format(prefix, name)
+  end
+  write(path, modules .. text)
+end
+
 -- Starts nginx. Options: `locations` (name -> Lua of its content phase, or whole directives),
--- `main`, `http`, `server` (further directives), `workers`, `conf` (a file instead of all that),
--- `port` (what that file listens on), `env`.
+-- `main`, `http`, `server` (further directives), `workers`; or `folder` (with an nginx.conf instead
+-- of all that); `env`.
 function nginx.start(options)
   local directory = os.tmpname()
   os.remove(directory)
   assert(os.execute("mkdir -m 755 " .. directory))
   local self = setmetatable({ directory = directory, client = nginx.client() }, methods)
-  self.port = options.port or self:ask("port")
-  local conf = options.conf or (directory .. "/nginx.conf")
-  if not options.conf then
-    write(conf, configuration(self, options))
+  self.port = self:ask("port")
+  if options.folder then
+    adopt(self, options.folder)
+  else
+    write(directory .. "/nginx.conf", configuration(self, options))
   end
-  local words = {}
+  local words = {
+    "LUA_PATH=" .. program.quoted(prefix .. "/usr/share/lua/5.1/?.lua;;"),
+    "LUA_CPATH=" .. program.quoted(cpath),
+  }
   for name, value in pairs(options.env or {}) do
     words[#words + 1] = name .. "=" .. program.quoted(value)
   end
-  local command = ("%s %s -p %s -c %s %s"):format(
+  local command = ("%s %s -p %s -c nginx.conf"):format(
     table.concat(words, " "),
     nginx.command(),
-    directory,
-    conf,
-    options.arguments or ""
+    directory
   )
   self.master =
     output_of(("exec env %s </dev/null >%s/out 2>&1 & echo $!"):format(command, directory))

@@ -117,6 +117,13 @@ local function outermost(context)
   return context
 end
 
+-- Whether `context` runs in a thread of the host's, and `ancestor` does not: then it has an end of
+-- its own.
+local function is_apart(context, ancestor)
+  local root = outermost(context)
+  return root.task and root.task.hosted and root ~= outermost(ancestor)
+end
+
 -- pcall of Lua 5.1 cannot be yielded across, so there a callback gets a coroutine of its own and
 -- its yields are passed on.
 local guarded = pcall
@@ -183,7 +190,8 @@ end
 
 core.contexts, core.tasks, core.main = contexts, tasks, MAIN
 core.self, core.home, core.context, core.outermost = self, home, current, outermost
-core.stopped, core.overdue, core.descends = stopped, overdue, descends
+core.stopped, core.overdue = stopped, overdue
+core.descends, core.is_apart = descends, is_apart
 core.guarded, core.within = guarded, within
 
 return core

@@ -178,11 +178,12 @@ local function leave(context)
     abandon(context.token)
   end
   for machine, inner in pairs(operations) do
-    if descends(inner, context) then
+    if descends(inner, context) and not core.is_apart(inner, context) then
       abandon(machine)
     end
   end
   core.forget(context)
+  core.stop(context, "the call around it was left")
 end
 
 core.interpreted(leave)

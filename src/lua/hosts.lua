@@ -3,8 +3,8 @@
 -- A host has a `name` and `block(ready)`, which comes back when `ready()` is true and delivers
 -- meanwhile; or `sleeper(context)`, which puts the calling coroutine to sleep by itself. It may
 -- have `check(func)`, which raises where the caller cannot wait; `watch()`, after which it delivers
--- by itself; `launch`, if it has threads that tasks run in, with `defer`; `poll(timeout)`, if it must
--- not be blocked even for that; `is_here()`.
+-- by itself; `launch`, if it has threads that tasks run in, with `defer`; `poll(timeout)`, if it
+-- must not be blocked even for that; `is_here()`.
 local core = ...
 
 local error, rawget, type = error, rawget, type

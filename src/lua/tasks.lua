@@ -7,14 +7,17 @@ local core = ...
 local now, token = core.now, core.token
 local contexts, tasks, self = core.contexts, core.tasks, core.self
 local descends, later, suspend = core.descends, core.later, core.suspend
-local error, next, pairs, pcall, select = error, next, pairs, pcall, select
+local error, next, pairs, pcall = error, next, pairs, pcall
+local rawget, select = rawget, select
 
--- In nginx `coroutine` is made of yields to it. In a C call there is no yielding; there Lua's own
--- functions do, for a task that blocks.
+-- In nginx `coroutine` is made of yields to it. Where there is no yielding, in a C call or one of
+-- its phases, Lua's own functions do for a task that blocks.
 local coroutine = coroutine
-local own = coroutine._create
-    and { create = coroutine._create, resume = coroutine._resume, status = coroutine._status }
-  or coroutine
+local own = coroutine
+if rawget(coroutine, "_create") then
+  local create, resume, status = "_create", "_resume", "_status"
+  own = { create = coroutine[create], resume = coroutine[resume], status = coroutine[status] }
+end
 
 local failures = {} -- errors of code that nobody waits for
 local active = 0 -- tasks that have not ended

@@ -126,8 +126,8 @@ local function may_yield(me, context)
   return task and not task.hosted and not context.blocking
 end
 
--- In a C call in between (a gsub callback, a metamethod) there is no way to wait by yielding. A host
--- that has taken `isyieldable` away gives us one.
+-- In a C call in between (a gsub callback, a metamethod) there is no way to wait by yielding. A
+-- host that has taken `isyieldable` away gives us one.
 local function can_yield()
   local ask = isyieldable or core.isyieldable
   return not ask or ask()
@@ -196,7 +196,7 @@ end
 -- Forgets all waits of an operation that will never go on.
 local function forget(ancestor)
   for tok, context in pairs(inside) do
-    if descends(context, ancestor) then
+    if descends(context, ancestor) and not core.is_apart(context, ancestor) then
       waiting[tok], inside[tok] = nil, nil
       disarm(tok)
     end

@@ -3,11 +3,12 @@
 -- socket of the module's and only posts semaphores: no code of a request ever runs in it.
 --
 -- Tasks run in light threads of the request that starts them, so nginx ends them with it. A sleeper
--- whose thread nginx has killed is found by its semaphore, on which nobody waits any more. User
--- code waits in ways of its own, so beside it a guard sleeps, in a light thread of the same request.
+-- whose thread nginx has killed is found by its semaphore, on which nobody waits any more. User code
+-- waits in ways of its own, so beside it a guard sleeps, in a light thread of the same request.
 local core = ...
 
 local ngx = core.globals.ngx
+local get_phase = ngx.get_phase
 local getinfo = core.globals.debug.getinfo
 local now, within, hosted = core.now, core.within, core.hosted
 local max, min, next = math.max, math.min, next
@@ -222,7 +223,7 @@ end
 -- What the rest of the module asks
 
 function host.check(func)
-  local phase = ngx.get_phase()
+  local phase = get_phase()
   if not YIELDING[phase] then
     local text = "nginx cannot wait in its phase %q: use async=true, a timer (ngx.timer.at), or"
       .. " async=false, which blocks the whole worker"
@@ -252,7 +253,7 @@ end
 
 -- Starts `run` in a light thread of this request, or, where there are none, in a timer.
 function host.launch(task, run, ...)
-  if YIELDING[ngx.get_phase()] and not task.detached then
+  if YIELDING[get_phase()] and not task.detached then
     task.creator = setmetatable({ running() }, { __mode = "v" })
     return ngx.thread.spawn(run, ...)
   end
@@ -261,7 +262,7 @@ end
 
 -- While nginx reads its configuration there are neither threads nor timers.
 function host.launches()
-  if ngx.get_phase() == "init" then
+  if get_phase() == "init" then
     local text = "nothing goes on by itself before nginx has workers: use async=false, or"
       .. " init_worker_by_lua"
     core.raise("unsupported", text)
@@ -293,7 +294,7 @@ end
 -- nginx tells of a coroutine what its memory says, also when that was freed with its request. So
 -- only those of this very request are asked about; their `ngx.ctx` is the same table.
 function core.recorded(co)
-  requests[co] = YIELDING[ngx.get_phase()] and ngx.ctx or nil
+  requests[co] = YIELDING[get_phase()] and ngx.ctx or nil
 end
 
 function core.is_beneath(co)
@@ -302,6 +303,9 @@ end
 
 -- Among the functions of C that call Lua, only these can be yielded across.
 function core.isyieldable()
+  if not YIELDING[get_phase()] then
+    return false
+  end
   local level = 2
   repeat
     local frame = getinfo(level, "Sf")
@@ -340,7 +344,7 @@ end
 
 function core.entering(context)
   context = core.outermost(context)
-  if not context.guard and YIELDING[ngx.get_phase()] and not context.blocking then
+  if not context.guard and YIELDING[get_phase()] and not context.blocking then
     ensure_pump()
     context.guard = host.sleeper(context)
     ngx.thread.spawn(guard, context.guard, running())

@@ -4,6 +4,7 @@ exclude_files = { "build/*", "target/*" }
 files["spec"].std = "+busted"
 files["src/lua"].read_globals = { "ngx", "vim" }
 files["examples"].read_globals = { "ngx", "vim" }
+files["examples/openresty"].globals = { "ngx" }
 files["spec/host"].read_globals = { "ngx", "vim" }
 files["spec/fixtures/nvim.lua"].read_globals = { "vim" }
 files["examples/nvim"].globals = { "vim" }

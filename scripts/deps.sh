@@ -68,6 +68,23 @@ newer_neovim() {
   fi
 }
 
+# The same conflict: nginx and its Lua module are never installed, only unpacked for the specs.
+private_nginx() {
+  [ -x "$nginx/usr/sbin/nginx" ] && return
+  say "unpacking nginx with its Lua module"
+  rm -rf "$nginx.new"
+  mkdir -p "$nginx.new"
+  (
+    cd "$nginx.new" &&
+      apt-get -q download nginx libnginx-mod-http-lua libnginx-mod-http-ndk libluajit2-5.1-2 \
+        libluajit2-5.1-common lua-resty-core lua-resty-lrucache libpcre3 || exit
+    for package in *.deb; do dpkg -x "$package" . || exit; done
+    rm ./*.deb
+  ) || return
+  rm -rf "$nginx"
+  mv "$nginx.new" "$nginx"
+}
+
 check_rust
 if ! have apt-get; then
   echo "no apt here; these Debian packages or their like are needed: luajit $needed"
@@ -90,3 +107,4 @@ if [ -n "$missing" ]; then
 fi
 [ -n "$luajit" ] || private_luajit
 newer_neovim
+private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

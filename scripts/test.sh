@@ -10,7 +10,7 @@ log=$(mktemp)
 report=$log.report
 : > "$report"
 trap 'rm -f "$log" "$log.status" "$report"' EXIT
-export ZIGLLMS_TEST_GGUF="$model"
+export ZIGLLMS_TEST_GGUF="$model" ZIGLLMS_NGINX="$nginx"
 ZIGLLMS_NVIM=$(neovims)
 export ZIGLLMS_NVIM
 
@@ -68,6 +68,9 @@ stage "cargo test" cargo test
 stage "cargo test: embedded engine" engine_tests
 for engine in 5.4 jit; do
   stage "build $engine" scripts/build.sh quick build/quick "$engine"
+done
+# nginx always runs the module for LuaJIT, so both are built before any spec.
+for engine in 5.4 jit; do
   if has_specs; then stage "specs on $engine" specs "$engine"; fi
 done
 for engine in 5.4 jit; do

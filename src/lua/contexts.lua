@@ -36,11 +36,16 @@ local function home(co)
   return value
 end
 
+-- Whether that coroutine waits for the running one to come back.
+function core.is_beneath(co)
+  return status(co) == "normal"
+end
+
 -- A coroutine that a callback made and runs now: the callback's own is beneath it on the stack.
 local function inherited()
   local found
   for co, context in next, contexts do
-    if type(co) == "thread" and status(co) == "normal" then
+    if type(co) == "thread" and core.is_beneath(co) then
       if not found or (context.depth or 0) > (found.depth or 0) then
         found = context
       end
@@ -49,24 +54,37 @@ local function inherited()
   return found
 end
 
--- The context of the running coroutine. nginx uses coroutines again, also those it killed in the
--- middle of an operation: there a record only counts for the request it was made in.
+-- The context of the running coroutine.
 local function current()
   local me = self()
   local context = contexts[me]
-  if context and context.owner ~= nil and context.owner ~= core.owner() then
-    contexts[me], tasks[me] = nil, nil
-    return nil
-  elseif context or me == MAIN then
+  if context and core.is_leftover(context) then
+    contexts[me], tasks[me], context = nil, nil, nil
+  end
+  if context or me == MAIN then
     return context
   end
   return inherited()
+end
+
+-- Whether the code that made the record of the running coroutine is gone: a host may kill a
+-- coroutine in the middle of an operation and use it for something else.
+function core.is_leftover()
+  return false
 end
 
 -- What identifies the request that runs now; hosts without requests have none.
 function core.owner()
   return nil
 end
+
+-- The running coroutine gets a record.
+function core.recorded() end
+
+-- A host that may kill user code in the middle watches over it, from here until the operation is
+-- over.
+function core.entering() end
+function core.over() end
 
 local function stopped(context)
   while context do
@@ -111,9 +129,12 @@ function core.machine_around(context)
   return context and context.token or 0
 end
 
--- Calls `fn` with the context and everything nested in it.
+-- Calls `fn` with the context and everything nested in it, except inside of what it answers with
+-- false.
 local function visit(context, fn)
-  fn(context)
+  if fn(context) == false then
+    return
+  end
   for child in next, context.children or {} do
     visit(child, fn)
   end
@@ -125,6 +146,13 @@ local function outermost(context)
     context = context.parent
   end
   return context
+end
+
+-- Whether `context` runs in a thread of the host's, and `ancestor` does not: then it has an end of
+-- its own.
+local function is_apart(context, ancestor)
+  local root = outermost(context)
+  return root.task and root.task.hosted and root ~= outermost(ancestor)
 end
 
 -- pcall of Lua 5.1 cannot be yielded across, so there a callback gets a coroutine of its own and
@@ -162,7 +190,9 @@ end
 
 -- Calls a user function with `context` as what new operations are nested in.
 local function within(context, fn, ...)
+  core.entering(context)
   local me = self()
+  core.recorded(me)
   local before = contexts[me]
   contexts[me] = context
   return restore(me, before, guarded(fn, ...))
@@ -191,7 +221,8 @@ end
 
 core.contexts, core.tasks, core.main = contexts, tasks, MAIN
 core.self, core.home, core.context, core.outermost = self, home, current, outermost
-core.stopped, core.overdue, core.descends = stopped, overdue, descends
+core.stopped, core.overdue = stopped, overdue
+core.descends, core.is_apart = descends, is_apart
 core.attach, core.visit = attach, visit
 core.guarded, core.within = guarded, within
 

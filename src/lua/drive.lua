@@ -58,7 +58,6 @@ local function derive(parent, machine, deadline)
     blocking = parent.blocking,
     depth = parent.depth,
     home = parent.home,
-    owner = parent.owner,
     group = parent.group,
   }
   operations[machine] = context
@@ -175,11 +174,14 @@ end
 -- Ends an operation that was left by anything but its own end, with everything inside it.
 local function leave(context)
   core.visit(context, function(inner)
-    if inner.token then
+    if core.is_apart(inner, context) then
+      return false
+    elseif inner.token then
       abandon(inner.token)
     end
   end)
   core.forget(context)
+  core.stop(context, "the call around it was left")
 end
 
 -- A value that calls `lost` when it is collected, and its state: `done` takes that back.
@@ -192,6 +194,7 @@ end
 -- The thread that `context` ran in has been killed: so has the outermost operation in it.
 function core.lost(context)
   context = core.outermost(context)
+  core.over(context)
   leave(context)
   if context.task then
     core.bury(context.task)
@@ -231,6 +234,7 @@ local function in_coroutine(context, func, name, subject, machine)
     if sentinel then
       state.done = true
     end
+    core.over(context)
     if alive then
       return ...
     end
@@ -256,7 +260,7 @@ local function plain(context, face, name, subject, machine, func)
   local before = tasks[me]
   local adopts = face == "yield" and me ~= MAIN and not before and not core.launcher()
   if adopts then
-    tasks[me] = { co = me, adopted = true }
+    tasks[me] = { co = me, lib = coroutine, adopted = true }
   end
   local ok, refusal = pcall(core.check_wait, context, func)
   if not ok then
@@ -290,7 +294,6 @@ local function open(parent, machine, sink, deadline, depth)
     sink = sink and { fn = sink, count = 0 },
     depth = depth,
     home = core.home(self()),
-    owner = core.owner(),
     group = parent and parent.group,
   }
   operations[machine] = context

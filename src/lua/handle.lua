@@ -139,6 +139,9 @@ function methods.on(handle, fn)
   if task.detached then
     local text = "a detached operation has no callbacks: await it, or ask for its result"
     core.raise("unsupported", text, "handle.on")
+  elseif task.owner ~= task.core.owner() then
+    local text = "the operation belongs to another request: await its handle here"
+    core.raise("unsupported", text, "handle.on")
   end
   local function callback()
     if task.ok then
@@ -279,7 +282,6 @@ local function spawn(group, fn, ...)
     parent = parent,
     deadline = parent and parent.deadline,
     depth = core.deeper(parent, "spawn"),
-    owner = core.owner(),
     group = group or (parent and parent.group),
   }
   core.attach(context)
@@ -296,7 +298,7 @@ end
 
 function lua.poll(timeout_ms)
   core.host({ blocking = true }, "poll")
-  local count = core.turn(given(timeout_ms) or 0)
+  local count = core.poll(given(timeout_ms) or 0)
   core.announce(1)
   core.raise_failure()
   return count

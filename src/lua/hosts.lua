@@ -4,8 +4,8 @@
 -- meanwhile; or `sleeper(context)`, which puts the calling coroutine to sleep by itself. It may
 -- have `check(func)`, which raises where the caller cannot wait, and `check_blocking(func)`, which
 -- raises where it cannot even block; `watch()`, after which it delivers by itself; `launch`, if it
--- has threads that tasks run in, with `defer`; `is_here()`; `relay(task, ...)`, which lets the loop
--- resume a task that yielded `...`.
+-- has threads that tasks run in, with `defer`; `poll(timeout)`, if it must not be blocked even for
+-- that; `is_here()`; `relay(task, ...)`, which lets the loop resume a task that yielded `...`.
 local core = ...
 
 local error, ipairs, rawget, type = error, ipairs, rawget, type
@@ -119,6 +119,15 @@ function core.watch_fd()
   core.watched = true
   core.ring()
   return core.fd()
+end
+
+-- Delivers what is ready; waits for the first delivery at most `timeout` ms.
+function core.poll(timeout)
+  local host = current()
+  if host.poll and timeout > 0 then
+    return host.poll(timeout)
+  end
+  return (core.turn(timeout))
 end
 
 -- Calls `fn` at the next delivery.

@@ -7,8 +7,20 @@ local core = ...
 local now, token = core.now, core.token
 local contexts, tasks, self = core.contexts, core.tasks, core.self
 local descends, later, suspend = core.descends, core.later, core.suspend
-local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
-local error, pairs, pcall, select = error, pairs, pcall, select
+local error, pairs, pcall = error, pairs, pcall
+local rawget, select = rawget, select
+
+-- In nginx `coroutine` is made of yields to it. Where there is no yielding, in a C call or one of
+-- its phases, Lua's own functions do for a task that blocks.
+local coroutine = coroutine
+local own = coroutine
+if rawget(coroutine, "_create") then
+  own = {
+    create = rawget(coroutine, "_create"),
+    resume = rawget(coroutine, "_resume"),
+    status = rawget(coroutine, "_status"),
+  }
+end
 
 local failures = {} -- errors of code that nobody waits for
 local active = 0 -- tasks that have not ended
@@ -71,7 +83,7 @@ end
 
 -- Looks at how a task came back from being resumed.
 local function settle(task, alive, signal, ...)
-  if status(task.co) ~= "dead" then
+  if task.lib.status(task.co) ~= "dead" then
     if not (core.is_suspend(signal) or core.relay(task, signal, ...)) then
       later(task)
     end
@@ -86,40 +98,52 @@ local function settle(task, alive, signal, ...)
 end
 
 function core.continue(task, ...)
-  if status(task.co) == "suspended" then
-    settle(task, resume(task.co, ...))
+  if task.lib.status(task.co) == "suspended" then
+    settle(task, task.lib.resume(task.co, ...))
   end
 end
 
 local function enter(task, co)
   task.context.home = core.home(co)
   tasks[co], contexts[co] = task, task.context
+  core.recorded(co)
 end
 
--- A host may kill its thread in the middle. So the task does not keep it alive, and what is only
--- on its stack tells when it was collected.
+-- A task in a thread of the host, which may kill it in the middle. `sentinel` is only on the stack,
+-- and tells when that has been collected.
+local function hosted(sentinel, state, task, body, ...)
+  enter(task, self())
+  ended(task, pcall(body, ...))
+  core.over(task.context)
+  state.done = sentinel ~= nil
+end
+
+-- The task does not keep its thread alive: it may be killed, or never start.
 local function start_hosted(host, task, body, ...)
   task.hosted, task.context.task = true, task
-  host.launch(function(...)
-    enter(task, self())
-    local sentinel, state = core.guard(function()
-      core.lost(task.context)
-    end)
-    ended(task, pcall(body, ...))
-    state.done = sentinel ~= nil
-  end, task.detached, ...)
+  local sentinel, state = core.guard(function()
+    core.lost(task.context)
+  end)
+  local ok, err = host.launch(task, hosted, sentinel, state, task, body, ...)
+  if not ok then
+    state.done = true
+    core.lost(task.context)
+    core.raise("invalid_state", "cannot start a thread of nginx: " .. err)
+  end
 end
 
 -- Starts `body`, which returns ok and its results, until its first wait.
 local function launch(context, body, ...)
   local task = { context = context, joiners = {}, callbacks = {}, done = false }
   task.detached = context.detached
-  count(context.group, 1)
   local host = not context.blocking and core.launcher()
+  task.owner = core.owner()
+  count(context.group, 1)
   if host then
     start_hosted(host, task, body, ...)
   else
-    task.co = create(body)
+    task.lib = core.can_yield() and coroutine or own
+    task.co = task.lib.create(body)
     enter(task, task.co)
     core.continue(task, ...)
   end
@@ -236,5 +260,6 @@ end
 
 core.count, core.finish, core.launch = count, finish, launch
 core.unblock, core.cancel = unblock, cancel
+core.hosted = hosted
 
 return core

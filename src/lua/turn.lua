@@ -117,11 +117,11 @@ local function deliver_ready(count, began, timeout)
     end
     tok, reason = ready(0)
   end
-  return count
+  return count, tok ~= nil
 end
 
 -- Delivers what is ready; waits for the first delivery at most `timeout` ms (nil: as long as it
--- takes). Returns how many deliveries there were.
+-- takes). Returns how many deliveries there were, and whether there may be more at once.
 local function turn(timeout)
   local began = now()
   local count, ran = deliver_queued(began)
@@ -130,9 +130,10 @@ local function turn(timeout)
   elseif ran then
     timeout = 0 -- what the caller waits for may have happened
   end
-  count = deliver_ready(count, began, timeout)
+  local more
+  count, more = deliver_ready(count, began, timeout)
   ring()
-  return count
+  return count, more or first <= last
 end
 
 local function may_yield(me, context)
@@ -140,9 +141,11 @@ local function may_yield(me, context)
   return task and not task.hosted and not context.blocking
 end
 
--- In a C call in between (a gsub callback, a metamethod) there is no way to wait by yielding.
+-- In a C call in between (a gsub callback, a metamethod) there is no way to wait by yielding. A
+-- host that has taken `isyieldable` away gives us one.
 local function can_yield()
-  return not isyieldable or isyieldable()
+  local ask = isyieldable or core.isyieldable
+  return not ask or ask()
 end
 
 local function refuse_c_call(func)
@@ -152,10 +155,8 @@ end
 
 -- Raises where the caller of `func` cannot wait.
 function core.check_wait(context, func)
-  local me = self()
-  if not may_yield(me, context) then
-    core.host(context, func)
-  elseif not can_yield() then
+  local yields = may_yield(self(), context) or core.host(context, func).sleeper
+  if yields and not can_yield() then
     refuse_c_call(func)
   end
 end
@@ -172,6 +173,9 @@ local function yield_until_delivered(me, tok)
 end
 
 local function sleep_until_delivered(host, context, tok, limit)
+  if not can_yield() then
+    refuse_c_call("")
+  end
   local sleeper = host.sleeper(context)
   waiting[tok] = sleeper
   repeat
@@ -212,10 +216,14 @@ local function suspend(context, tok, limit)
   disarm(tok)
 end
 
--- The tokens that an operation and everything inside it wait on.
-local function all_waits(ancestor)
+-- The tokens that an operation and everything inside it wait on; with `own`, except for what has an
+-- end of its own.
+local function all_waits(ancestor, own)
   local toks = {}
   core.visit(ancestor, function(context)
+    if own and core.is_apart(context, ancestor) then
+      return false
+    end
     for tok in next, context.waits or {} do
       toks[#toks + 1] = tok
     end
@@ -225,7 +233,7 @@ end
 
 -- Forgets all waits of an operation that will never go on.
 local function forget(ancestor)
-  local toks = all_waits(ancestor)
+  local toks = all_waits(ancestor, true)
   for i = 1, #toks do
     left(toks[i])
     disarm(toks[i])

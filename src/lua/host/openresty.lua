@@ -3,12 +3,17 @@
 -- socket of the module's and only posts semaphores: no code of a request ever runs in it.
 --
 -- Tasks run in light threads of the request that starts them, so nginx ends them with it. A sleeper
--- whose thread nginx has killed is found by its semaphore, on which nobody waits any more.
+-- whose thread nginx has killed is found by its semaphore, on which nobody waits any more. User code
+-- waits in ways of its own, so beside it a guard sleeps, in a light thread of the same request.
 local core = ...
 
 local ngx = core.globals.ngx
-local now = core.now
-local max, min, next, pcall, setmetatable = math.max, math.min, next, pcall, setmetatable
+local get_phase = ngx.get_phase
+local getinfo = core.globals.debug.getinfo
+local now, within, hosted = core.now, core.within, core.hosted
+local max, min, next = math.max, math.min, next
+local pcall, setmetatable, xpcall = pcall, setmetatable, xpcall
+local running, status = coroutine.running, coroutine.status
 local host = { name = "openresty" }
 
 -- Phases in which nginx lets Lua code yield.
@@ -24,46 +29,70 @@ local YIELDING = {
   ssl_client_hello = true,
 }
 
-local TICK_S = 0.25 -- how often the pump looks after killed threads and whether it is needed
+local TICK_S = 0.25 -- how often somebody looks after killed threads, and whether it is needed
 local POLL_S = 0.005 -- how often a sleeper looks by itself while there is no pump
+local GUARD_S = 1 -- how often a guard looks whether its coroutine still lives
 local LONG_S, LONG_MS = 60, 86400000
+local START_MS, AGAIN_MS = 1000, 5000 -- until a pump must have begun, until the next is tried
+local COLLECT_MS = 1000 -- between two collections that an abandoned handle asks for
 
+local requests = setmetatable({}, { __mode = "k" }) -- coroutine with a record -> its ngx.ctx
 local parked = {} -- sleepers in a semaphore
 local spare = {} -- semaphores nobody uses
-local pump = { running = false, needed = false }
+local pollers = {} -- sleepers that wait for any delivery
+local delivered = 0
+local pump -- {since, ready}, while there is one
+local pump_again = 0 -- when the next may be tried
+local collect_again = 0
+
+-- Sleepers
 
 local Sleeper = {}
 Sleeper.__index = Sleeper
 
-function host.check(func)
-  local phase = ngx.get_phase()
-  if not YIELDING[phase] then
-    local text = "nginx cannot wait in its phase %q: use async=true, a timer (ngx.timer.at), or"
-      .. " async=false, which blocks the whole worker"
-    core.raise("unsupported", text:format(phase), func)
+function host.sleeper(context)
+  local spot = #spare
+  local semaphore = spare[spot] or require("ngx.semaphore").new(0)
+  spare[spot] = nil
+  return setmetatable({ semaphore = semaphore, context = context }, Sleeper)
+end
+
+-- Ends the present wait, if there is one.
+function Sleeper:nudge()
+  if parked[self] and not self.posted then
+    self.posted = true
+    self.semaphore:post(1)
   end
 end
 
--- Request data is a fresh table for each request.
-function core.owner()
-  local ok, ctx = pcall(function()
-    return ngx.ctx
-  end)
-  return ok and ctx or nil
+function Sleeper:wake()
+  self.woken = true
+  self:nudge()
 end
 
--- While nginx shuts down a worker it starts no timers: then sleepers look by themselves.
-local function wake_all()
-  for sleeper in next, parked do
-    sleeper.semaphore:post(1)
+-- Waits for a nudge. One that came together with the end of the time must not stay behind.
+function Sleeper:park(seconds)
+  parked[self] = true
+  self.semaphore:wait(max(seconds, 0.001))
+  if self.semaphore:count() > 0 then
+    self.semaphore:wait(0)
   end
+  parked[self], self.posted = nil, nil
 end
 
--- Ends what belonged to threads that nginx has killed.
+-- Whether nobody waits in it, though it is parked: then nginx has killed its thread.
+function Sleeper:is_lost()
+  return self.semaphore:count() >= (self.posted and 1 or 0)
+end
+
+function Sleeper:done()
+  spare[#spare + 1] = self.semaphore
+end
+
 local function reap()
   local lost = {}
   for sleeper in next, parked do
-    if not sleeper.woken and sleeper.semaphore:count() >= 0 then
+    if sleeper:is_lost() then
       lost[#lost + 1] = sleeper
     end
   end
@@ -73,123 +102,259 @@ local function reap()
   end
 end
 
+-- The pump
+
+local function turn()
+  local count, more = core.turn(0)
+  if count > 0 then
+    delivered = delivered + count
+    for sleeper in next, pollers do
+      sleeper:wake()
+    end
+  end
+  return more or count > 0
+end
+
+local function complain(what, err)
+  ngx.log(ngx.ERR, "zigllms: ", what, ": ", (core.describe(err)))
+end
+
 local function connect()
   local path = core.open_door()
   local socket = ngx.socket.tcp()
   socket:settimeouts(1000, 1000, LONG_MS)
-  if socket:connect("unix:" .. path) then
-    core.let_in()
-    return socket
+  local ok, err = socket:connect("unix:" .. path)
+  if not ok then
+    error("cannot connect to " .. path .. ": " .. err)
   end
+  core.let_in()
+  return socket
 end
 
-local function deliver()
-  repeat
-    local count = core.turn(0)
-  until count == 0
-end
-
-local tick
-
-local function tick_later()
-  return ngx.timer.at(TICK_S, tick)
-end
-
--- Ends a pump that has nothing to do: its socket wakes it, so that it sees it.
-function tick(ending)
-  if not pump.running then
-    return
-  end
-  reap()
-  pump.needed = not ending and next(parked) ~= nil and tick_later()
-  if not pump.needed then
-    core.post(0)
-  end
-end
-
-local function run_pump(ending)
-  local ok, socket = pcall(connect)
-  pump.needed = not ending and ok and socket and tick_later()
-  while pump.needed do
-    deliver()
-    if not socket:receive(1) then
-      break
+-- Until nobody sleeps any more. The token wakes the pump, so that it sees that it is over.
+local function look_around(mine)
+  while pump == mine do
+    ngx.sleep(TICK_S)
+    reap()
+    if pump == mine and next(parked) == nil then
+      pump = nil
+      core.post(0)
     end
   end
-  if ok and socket then
-    socket:close()
-  end
-  pump.running = false
-  wake_all()
 end
 
+local function pump_until_over(mine)
+  local socket = connect()
+  mine.ready = true
+  ngx.thread.spawn(look_around, mine)
+  repeat
+    while turn() do -- luacheck: ignore
+    end
+  until pump ~= mine or not socket:receiveany(64) or pump ~= mine
+  socket:close()
+end
+
+-- Without a pump the sleepers look by themselves.
+local function give_up()
+  pump, pump_again = nil, now() + AGAIN_MS
+  for sleeper in next, parked do
+    sleeper:nudge()
+  end
+end
+
+-- A timer that nginx calls early, because it shuts down, is as good as any: requests still wait.
+local function run_pump(_, mine)
+  if pump ~= mine then
+    return
+  end
+  local ok, err = pcall(pump_until_over, mine)
+  if pump == mine then
+    give_up()
+  end
+  if not ok then
+    complain("waiting costs more, as nothing can wake it", err)
+  end
+end
+
+-- nginx drops timers when too many run.
 local function ensure_pump()
-  if not pump.running and not ngx.worker.exiting() then
-    pump.running = ngx.timer.at(0, run_pump) and true or false
+  if pump then
+    if not pump.ready and now() - pump.since > START_MS then
+      give_up()
+    end
+  elseif now() >= pump_again then
+    pump = { since = now() }
+    if not ngx.timer.at(0, run_pump, pump) then
+      give_up()
+    end
   end
 end
 
-function host.sleeper(context)
-  local spot = #spare
-  local semaphore = spare[spot] or require("ngx.semaphore").new(0)
-  spare[spot] = nil
-  return setmetatable({ semaphore = semaphore, context = context }, Sleeper)
+-- A task with a handle, on which nobody waits so far.
+local function is_alone(task)
+  return task.id and not (task.observed or task.goes_on or next(task.joiners))
 end
 
-function Sleeper:wake()
-  self.woken = true
-  self.semaphore:post(1)
+-- A request lasts as long as its light threads. When the coroutine that started a task is gone, its
+-- handle may be out of reach (a loop over a stream that was left), and the collector knows.
+local function look_for_handle(task)
+  local creator = task.creator[1]
+  if (creator and status(creator) ~= "dead") or now() < collect_again then
+    return
+  end
+  task.creator, collect_again = nil, now() + COLLECT_MS
+  collectgarbage()
 end
 
 function Sleeper:sleep(limit)
   ensure_pump()
-  local longest = pump.running and LONG_S or POLL_S
-  local left = limit and (limit - now()) / 1000 or longest
-  parked[self] = true
-  self.semaphore:wait(min(max(left, 0.001), longest))
-  parked[self] = nil
+  local task = core.outermost(self.context).task
+  local alone = task and task.creator and is_alone(task)
+  local longest = pump and pump.ready and (alone and TICK_S or LONG_S) or POLL_S
+  self:park(limit and min((limit - now()) / 1000, longest) or longest)
   if not self.woken then
-    core.turn(0)
+    turn()
+    if alone and is_alone(task) and not self.woken then
+      look_for_handle(task)
+    end
   end
 end
 
-function Sleeper:done()
-  if self.semaphore:count() == 0 then
-    spare[#spare + 1] = self.semaphore
+-- What the rest of the module asks
+
+function host.check(func)
+  local phase = get_phase()
+  if not YIELDING[phase] then
+    local text = "nginx cannot wait in its phase %q: use async=true, a timer (ngx.timer.at), or"
+      .. " async=false, which blocks the whole worker"
+    core.raise("unsupported", text:format(phase), func)
   end
+end
+
+function host.poll(timeout_ms)
+  host.check("poll")
+  local before = delivered
+  turn()
+  if delivered == before then
+    ensure_pump()
+    local sleeper = host.sleeper({})
+    pollers[sleeper] = true
+    sleeper:park(timeout_ms / 1000)
+    pollers[sleeper] = nil
+    sleeper:done()
+    turn()
+  end
+  return delivered - before
+end
+
+local function in_timer(_, run, ...)
+  run(...)
 end
 
 -- Starts `run` in a light thread of this request, or, where there are none, in a timer.
-function host.launch(run, detached, ...)
-  if YIELDING[ngx.get_phase()] and not detached then
-    local thread, err = ngx.thread.spawn(run, ...)
-    return thread or core.raise("invalid_state", "cannot start a light thread: " .. err)
+function host.launch(task, run, ...)
+  if YIELDING[get_phase()] and not task.detached then
+    task.creator = setmetatable({ running() }, { __mode = "v" })
+    return ngx.thread.spawn(run, ...)
   end
-  local function in_timer(ending, ...)
-    if not ending then
-      run(...)
-    end
-  end
-  local ok, err = ngx.timer.at(0, in_timer, ...)
-  return ok or core.raise("invalid_state", "cannot start a timer: " .. err)
+  return ngx.timer.at(0, in_timer, run, ...)
 end
 
--- Timers and threads need a request or a worker; while nginx reads its configuration there is none.
+-- While nginx reads its configuration there are neither threads nor timers.
 function host.launches()
-  return ngx.get_phase() ~= "init"
+  if get_phase() == "init" then
+    local text = "nothing goes on by itself before nginx has workers: use async=false, or"
+      .. " init_worker_by_lua"
+    core.raise("unsupported", text)
+  end
+  return true
 end
 
 -- Calls `fn` soon, in a light thread of this request.
 function host.defer(fn)
   local gate = require("ngx.semaphore").new(0)
-  host.launch(function()
+  local function call()
     gate:wait(1)
     local ok, err = pcall(fn)
     if not ok then
-      ngx.log(ngx.ERR, "zigllms: a callback failed: ", (core.describe(err)))
+      complain("a callback failed", err)
     end
-  end)
+  end
+  local ok, err = host.launch({}, call)
+  if not ok then
+    complain("a callback cannot run", err)
+  end
   gate:post(1)
+end
+
+function core.owner()
+  return require("resty.core.base").get_request()
+end
+
+-- nginx tells of a coroutine what its memory says, also when that was freed with its request. So
+-- only those of this very request are asked about; their `ngx.ctx` is the same table.
+function core.recorded(co)
+  requests[co] = YIELDING[get_phase()] and ngx.ctx or nil
+end
+
+function core.is_beneath(co)
+  return requests[co] ~= nil and requests[co] == ngx.ctx and status(co) == "normal"
+end
+
+-- Among the functions of C that call Lua, only these can be yielded across.
+function core.isyieldable()
+  if not YIELDING[get_phase()] then
+    return false
+  end
+  local level = 2
+  repeat
+    local frame = getinfo(level, "Sf")
+    if frame and frame.what == "C" and frame.func ~= pcall and frame.func ~= xpcall then
+      return false
+    end
+    level = level + 1
+  until not frame
+  return true
+end
+
+-- nginx uses coroutines again. Records are made by two functions; one of them must be running.
+function core.is_leftover()
+  local level = 2
+  repeat
+    local frame = getinfo(level, "f")
+    if frame and (frame.func == within or frame.func == hosted) then
+      return false
+    end
+    level = level + 1
+  until not frame
+  return true
+end
+
+-- Sleeps until the operation is over. Its semaphore tells when the request has ended, and the state
+-- of the coroutine when only that has been killed.
+local function guard(sleeper, co)
+  repeat
+    sleeper:park(GUARD_S)
+  until sleeper.woken or status(co) == "dead"
+  if not sleeper.woken then
+    core.lost(sleeper.context)
+  end
+  sleeper:done()
+end
+
+function core.entering(context)
+  context = core.outermost(context)
+  if not context.guard and YIELDING[get_phase()] and not context.blocking then
+    ensure_pump()
+    context.guard = host.sleeper(context)
+    ngx.thread.spawn(guard, context.guard, running())
+  end
+end
+
+function core.over(context)
+  if context.guard then
+    context.guard:wake()
+  end
 end
 
 return host

@@ -3,29 +3,33 @@
 local core = ...
 
 local host = { name = "luv", block = core.hosts.blocking.block }
-local watcher, prepare
+local watcher
 
--- What was under way may have ended outside of the loop, which must not go on for it. libuv keeps
--- the callback for ever: it must not keep the instance.
-local ask = {}
-local function before_waiting()
-  if not ask.rest() then
-    ask.prepare:stop()
-    ask.rest, ask.prepare = nil, nil
+-- What was under way may have ended outside of the loop, which must not go on for it: so it is
+-- asked in each round. libuv keeps the callback for ever: it must not keep the instance.
+local function start_asking(uv)
+  local prepare, ask = uv.new_prepare(), {}
+  prepare:unref()
+  local function before_waiting()
+    ask.rest()
+  end
+  function watcher.on_rest(wanted)
+    if not wanted then
+      prepare:stop()
+    elseif not ask.rest then
+      prepare:start(before_waiting)
+    end
+    ask.rest = wanted and watcher.rest or nil
   end
 end
 
 function host.watch()
   if not watcher then
     local uv = core.globals.package.loaded.luv
-    watcher, prepare = core.hosts.uv(uv), uv.new_prepare()
-    prepare:unref()
+    watcher = core.hosts.uv(uv)
+    start_asking(uv)
   end
   watcher.watch()
-  if watcher.rest() and not ask.rest then
-    ask.rest, ask.prepare = watcher.rest, prepare
-    prepare:start(before_waiting)
-  end
 end
 
 return host

@@ -28,7 +28,9 @@ return function(uv, schedule)
       poll:stop()
     end
     active = wanted
-    return wanted
+    if watcher.on_rest then
+      watcher.on_rest(wanted)
+    end
   end
 
   -- What callbacks of the user's raised is the loop's to report, in its own way.

@@ -82,6 +82,11 @@ function methods.deaf(self)
   return "http://127.0.0.1:" .. self:ask("deaf") .. "/v1"
 end
 
+-- A port whose connections are made by the system and never looked at.
+function methods.silent(self)
+  return self:ask("silent")
+end
+
 function methods.refused(self)
   return "http://127.0.0.1:" .. self:ask("refused") .. "/v1"
 end

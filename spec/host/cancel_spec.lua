@@ -1,0 +1,176 @@
+-- Cancelling in every state of a request, in every host: at once, told once, nothing left open.
+local nginx = require("spec.support.nginx")
+local nvim = require("spec.support.nvim")
+local program = require("spec.support.program")
+local scripted = require("spec.support.server")
+
+local server = scripted.start()
+local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)host/[^/]*$")
+local STATES = here .. "fixtures/cancel_states.lua"
+
+-- 50 ms is promised; a busy machine gets ten times as much.
+local LIMIT_MS = 500
+
+-- Runs all states with `zigllms`, `now` and `say` in scope, and says a line for each.
+local BODY = [[
+  local function open_files()
+    local pipe = io.popen("ls /proc/" .. io.open("/proc/self/stat"):read("*n") .. "/fd | wc -l")
+    local count = tonumber(pipe:read("*a"))
+    pipe:close()
+    return count
+  end
+  zigllms.sleep(1)
+  local before = open_files()
+  dofile(%q)(zigllms, now, { url = %q, deaf = %q, silent = %q }, function(name, ms, seen)
+    say(("%%s|%%.1f|%%s|%%s|%%s|%%d|%%s"):format(
+      name, ms, seen.status, tostring(seen.code), tostring(seen.reason), seen.told,
+      seen.partial or ""))
+  end)
+  -- The reader thread and a worker stay for a while; their descriptors are part of the base line.
+  local after
+  for _ = 1, 100 do
+    after = open_files()
+    if after <= before + 3 then
+      break
+    end
+    zigllms.sleep(20)
+  end
+  say(("descriptors|%%d|%%d"):format(before, after))
+]]
+
+local function body()
+  return BODY:format(STATES, server.url, server:ask("deaf"), server:silent())
+end
+
+local function script()
+  local slow = scripted.text({ "first ", "second" }, { chunk_delay_ms = 100, stall_ms = 20000 })
+  slow["repeat"] = true
+  local failing = scripted.failure(500, "no", { ["repeat"] = true })
+  failing.when = "fail"
+  server:script(failing, slow)
+end
+
+local STATES_SEEN = {
+  "before it began",
+  "connecting",
+  "shaking hands",
+  "sending",
+  "waiting for the first byte",
+  "in the middle of the answer",
+  "pausing before another attempt",
+}
+
+-- What every host must have said.
+local function judge(host, text)
+  local longest, seen = 0, {}
+  for line in text:gmatch("[^\n]+") do
+    local name, ms, status, code, reason, told, partial =
+      line:match("^(.-)|([%d.]+)|(%a+)|(.-)|(.-)|(%d+)|(.*)$")
+    if name then
+      assert.equal("cancelled", status, line)
+      assert.equal("cancelled", code, line)
+      assert.equal(name, reason, line)
+      assert.equal("1", told, line)
+      longest = math.max(longest, tonumber(ms))
+      seen[#seen + 1] = name
+      if name == "in the middle of the answer" then
+        assert.equal("first ", partial:sub(1, 6))
+      end
+    end
+  end
+  assert.same(STATES_SEEN, seen, text)
+  local before, after = text:match("descriptors|(%d+)|(%d+)")
+  assert.is_true(tonumber(after) <= tonumber(before) + 3, text)
+  print(("\n%s: %d states, longest cancel %.1f ms (limit 50)"):format(host, #seen, longest))
+  assert.is_true(longest < LIMIT_MS)
+end
+
+local PLAIN = [[
+  local zigllms, system = require("zigllms"), require("system")
+  local function now() return system.monotime() * 1000 end
+  local function say(text) print(text) end
+]]
+
+local function run(host, chunk)
+  local result = program.run(PLAIN .. chunk)
+  assert.equal("", result.err)
+  assert.equal(0, result.rc)
+  judge(host, result.out)
+end
+
+describe("cancelling in every state", function()
+  before_each(script)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  it("on the main thread", function()
+    run("main thread", body())
+  end)
+
+  it("in a spawned function", function()
+    run("run", "zigllms.run(function()\n" .. body() .. "\nend)")
+  end)
+
+  it("in luv", function()
+    if not package.searchpath("luv", package.cpath) then
+      return print("\nSKIP cancelling in luv: there is no luv for this engine")
+    end
+    run(
+      "luv",
+      'local uv = require("luv")\nlocal handle = zigllms.spawn(function()\n'
+        .. body()
+        .. "\nend)\nuv.run()\nhandle:await()"
+    )
+  end)
+
+  it("in cqueues", function()
+    if not package.searchpath("_cqueues", package.cpath) then
+      return print("\nSKIP cancelling in cqueues: there is no cqueues for this engine")
+    end
+    run(
+      "cqueues",
+      'local queue = require("cqueues").new()\nqueue:wrap(function()\n'
+        .. body()
+        .. "\nend)\nassert(queue:loop())"
+    )
+  end)
+
+  it("in nginx", function()
+    local missing = nginx.missing()
+    if missing then
+      return print("\nSKIP cancelling in nginx: " .. missing)
+    end
+    local web = nginx.start({
+      locations = {
+        cancel = [[
+          local zigllms = require("zigllms")
+          local function now() ngx.update_time() return ngx.now() * 1000 end
+          local function say(text) ngx.say(text) end
+        ]] .. body(),
+      },
+    })
+    local text, status = web:get("/cancel")
+    local log = web:log()
+    web:stop()
+    assert.equal(200, status, log)
+    judge("nginx", text)
+  end)
+
+  nvim.each(describe, function(run_in)
+    it("in Neovim", function()
+      local path = os.tmpname()
+      run_in([[
+          local zigllms, nv = ...
+          local now, file = nv.now, io.open(nv.args[1], "w")
+          local function say(text) file:write(text, "\n") end
+        ]] .. body() .. "\nfile:close()", { args = { path } })
+      local file = assert(io.open(path))
+      local text = file:read("*a")
+      file:close()
+      os.remove(path)
+      judge("Neovim", text)
+    end)
+  end)
+end)

@@ -3,9 +3,8 @@
 -- socket of the module's and only posts semaphores: no code of a request ever runs in it.
 --
 -- Tasks run in light threads of the request that starts them, so nginx ends them with it. A sleeper
--- whose thread nginx has killed is found by its semaphore, on which nobody waits any more. Callbacks
--- of users wait in ways of their own, so beside them a guard sleeps, in a light thread of the same
--- request.
+-- whose thread nginx has killed is found by its semaphore, on which nobody waits any more. User
+-- code waits in ways of its own, so a guard sleeps beside it, in a light thread of its request.
 local core = ...
 
 local ngx = core.globals.ngx

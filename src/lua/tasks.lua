@@ -7,7 +7,7 @@ local core = ...
 local now, token = core.now, core.token
 local contexts, tasks, self = core.contexts, core.tasks, core.self
 local descends, later, suspend = core.descends, core.later, core.suspend
-local error, next, pairs, pcall = error, next, pairs, pcall
+local error, ipairs, next, pairs, pcall = error, ipairs, next, pairs, pcall
 local rawget, select = rawget, select
 
 -- In nginx `coroutine` is made of yields to it. Where there is no yielding, in a C call or one of
@@ -15,8 +15,10 @@ local rawget, select = rawget, select
 local coroutine = coroutine
 local own = coroutine
 if rawget(coroutine, "_create") then
-  local create, resume, status = "_create", "_resume", "_status"
-  own = { create = coroutine[create], resume = coroutine[resume], status = coroutine[status] }
+  own = {}
+  for _, name in ipairs({ "create", "resume", "status" }) do
+    own[name] = coroutine["_" .. name]
+  end
 end
 
 local failures = {} -- errors of code that nobody waits for
@@ -117,9 +119,7 @@ end
 -- The task does not keep its thread alive: it may be killed, or never start.
 local function start_hosted(host, task, body, ...)
   task.hosted, task.context.task = true, task
-  local sentinel, state = core.guard(function()
-    core.lost(task.context)
-  end)
+  local sentinel, state = core.guard(core.lost, task.context)
   local ok, err = host.launch(task, hosted, sentinel, state, task, body, ...)
   if not ok then
     state.done = true

@@ -410,6 +410,27 @@ describe("in nginx", function()
     end)
   end)
 
+  it("clients that hang up do not end the work of others", function()
+    server:script(scripted.text({ "a", "b", "c" }, { ["repeat"] = true, chunk_delay_ms = 15 }))
+    local leaving = { method = "POST", body = "chat()", count = 0, together = 10, hang_up_ms = 30 }
+    local code = [[
+      ngx.print(chat().content)
+      if ngx.var.arg_n % 3 == 0 then
+        ngx.thread.spawn(chat)
+        ngx.sleep(0.01)
+        ngx.exit(200)
+      end
+    ]]
+    web:load("/run", leaving)
+    local report = flow(code, { count = 300, together = 10, patience_s = 20 })
+    web:report()
+    all_good(report, 300)
+    for i = 1, 300 do
+      assert.equal("abc", report.bodies[i])
+    end
+    healthy()
+  end)
+
   describe("the threads of a request", function()
     it("wait side by side", function()
       server:script(scripted.text("fine", { ["repeat"] = true, delay_ms = 200 }))
@@ -655,7 +676,7 @@ describe("in nginx", function()
     local text, bytes, most = body:match("^(x*)|(%d+)|(%d+)$")
     assert.equal(4000000, #text)
     assert.equal(4000000, tonumber(bytes))
-    print(("a slow reader: at most %d KiB at once"):format(tonumber(most) / 1024))
+    print(("a slow reader: at most %.0f KiB at once"):format(tonumber(most) / 1024))
     assert.is_true(tonumber(most) < 2200000)
     healthy()
   end)

@@ -16,7 +16,7 @@ methods.__index = methods
 
 local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)support/[^/]*$") or "spec/"
 local prefix = os.getenv("ZIGLLMS_NGINX")
-local cpath = package.cpath:gsub("/5%.4/", "/jit/"):gsub("/lua/5%.4/", "/lua/5.1/")
+local cpath = package.cpath:gsub("/lua/5%.4/", "/lua/5.1/"):gsub("/5%.4/", "/jit/")
 
 local function exists(path)
   local file = io.open(path, "rb")
@@ -168,7 +168,7 @@ local TEMPORARY = [[http {
 local function adopt(self, folder)
   assert(os.execute(("cp -R %s/. %s"):format(folder, self.directory)))
   local path = self.directory .. "/nginx.conf"
-  local text = read(path):gsub(":8080", ":" .. self.port):gsub("http {\n", TEMPORARY)
+  local text = read(path):gsub(":8080", (":%d"):format(self.port)):gsub("http {\n", TEMPORARY)
   local modules = ""
   for _, name in ipairs({ "ndk_http_module", "ngx_http_lua_module" }) do
     modules = modules .. ("load_module %s/usr/lib/nginx/modules/%s.so;\n"):format(prefix, name)
@@ -206,8 +206,9 @@ function nginx.start(options)
     output_of(("exec env %s </dev/null >%s/out 2>&1 & echo $!"):format(command, directory))
   local ok, err = pcall(wait_until_up, self)
   if not ok then
+    local said = read(directory .. "/out")
     self:stop()
-    error(err .. read(directory .. "/out"), 0)
+    error(err .. said, 0)
   end
   return self
 end

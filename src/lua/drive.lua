@@ -184,10 +184,15 @@ local function leave(context)
   core.stop(context, "the call around it was left")
 end
 
--- A value that calls `lost` when it is collected, and its state: `done` takes that back.
-function core.guard(lost)
+-- A value that calls `lost(context)` when it is collected, and its state: `done` takes that back.
+-- The closure is made in a function that returns: nginx uses the stack of a killed coroutine again,
+-- and what a closure still shares with it becomes somebody else's.
+function core.guard(lost, context)
   local state = { joiners = {}, done = false }
-  state.core = { abandon_task = lost, unblock = function() end }
+  local function tell()
+    lost(context)
+  end
+  state.core = { abandon_task = tell, unblock = function() end }
   return core.handle(state), state
 end
 
@@ -226,9 +231,7 @@ end
 local function in_coroutine(context, func, name, subject, machine)
   local sentinel, state
   if not tasks[self()] then
-    sentinel, state = core.guard(function()
-      leave(context)
-    end)
+    sentinel, state = core.guard(leave, context)
   end
   local function back(alive, ...)
     if sentinel then

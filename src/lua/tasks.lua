@@ -121,9 +121,7 @@ end
 -- The task does not keep its thread alive: it may be killed, or never start.
 local function start_hosted(host, task, body, ...)
   task.hosted, task.context.task = true, task
-  local sentinel, state = core.guard(function()
-    core.lost(task.context)
-  end)
+  local sentinel, state = core.guard(core.lost, task.context)
   local ok, err = host.launch(task, hosted, sentinel, state, task, body, ...)
   if not ok then
     state.done = true

@@ -1,6 +1,5 @@
--- POST {"messages": [{"role": "user", "content": "…"}]} → text/event-stream: an event
--- `{"content": "…"}` for each piece of the answer, then `[DONE]`, or `{"error": "…"}` where it
--- breaks off.
+-- POST {"messages": [{"role": "user", "content": "…"}]} → text/event-stream: `{"content": "…"}` for
+-- each piece of the answer, then `[DONE]`, or `{"error": "…"}` if it breaks off.
 local cjson = require("cjson.safe")
 local zigllms = require("zigllms")
 

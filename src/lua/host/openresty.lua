@@ -4,7 +4,7 @@
 --
 -- Tasks run in light threads of the request that starts them, so nginx ends them with it. A sleeper
 -- whose thread nginx has killed is found by its semaphore, on which nobody waits any more. User
--- code waits in ways of its own, so a guard sleeps beside it, in a light thread of its request.
+-- code waits in ways of its own, so beside it a guard sleeps, in a light thread of the request.
 local core = ...
 
 local ngx = core.globals.ngx
@@ -44,6 +44,7 @@ local delivered = 0
 local pump -- {since, ready}, while there is one
 local pump_again = 0 -- when the next may be tried
 local collect_again = 0
+local complained = false
 
 -- Sleepers
 
@@ -171,7 +172,8 @@ local function run_pump(_, mine)
   if pump == mine then
     give_up()
   end
-  if not ok then
+  if not ok and not complained then
+    complained = true
     complain("waiting costs more, as nothing can wake it", err)
   end
 end

@@ -34,6 +34,8 @@ local BODY = [[
       name, ms, seen.status, tostring(seen.code), tostring(seen.reason), seen.told,
       seen.partial or ""))
   end)
+  -- The connection of the failed attempt had a whole answer: it is kept for the next request.
+  before = before + 1
   local after = open_files()
   for _ = 1, 100 do
     if after <= before then

@@ -271,7 +271,7 @@ describe("a cancel", function()
     server:script(text({ "one", "two" }, { chunk_delay_ms = 30, stall_ms = 5000 }))
     local handle = provider.stream("hi")
     for piece in handle:iter() do
-      if piece.content == "one" then
+      if piece.content:find("one", 1, true) then
         break
       end
     end

@@ -5,7 +5,7 @@
 -- did so; the script reads the same clock when its call returns. So a figure holds the last hop
 -- over loopback, reading and parsing it, the wake-up of Lua's thread, and the host. The blocking
 -- wait is the floor. Hosts take turns in short rounds of one run; a busy machine slows all of them.
--- `nvim -l bench/wakeup.lua` measures Neovim.
+-- `nvim -l bench/wakeup.lua` measures Neovim, and nginx runs requests of its own.
 local zigllms = require("zigllms")
 local unpack = table.unpack or unpack -- luacheck: ignore
 
@@ -16,47 +16,15 @@ local clock = not vim and require("system").monotime or function()
   return libuv.hrtime() / 1e9
 end
 
-local SERVER = [[
-import socket, sys, threading, time
-HEAD = (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-def serve(peer):
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while True:
-        text = b""
-        while b"\r\n\r\n" not in text:
-            more = peer.recv(65536)
-            if not more:
-                return
-            text += more
-        head, _, body = text.partition(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        while len(body) < length:
-            body += peer.recv(65536)
-        peer.sendall(HEAD)
-        time.sleep(0.003)
-        event = b'data: {"choices":[{"index":0,"delta":{"content":"%.9f"},"finish_reason":"stop"}]}'
-        event = (event + b"\n\ndata: [DONE]\n\n") % time.monotonic()
-        peer.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(event), event))
-listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-print(listener.getsockname()[1], flush=True)
-def accept():
-    while True:
-        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-threading.Thread(target=accept, daemon=True).start()
-sys.stdin.read()
-]]
+local here = arg[0]:match("^(.*)bench/[^/]*$") or ""
 
 local function start()
-  local script, pipe = os.tmpname(), os.tmpname()
+  local pipe = os.tmpname()
   os.remove(pipe)
   assert(os.execute("mkfifo " .. pipe))
-  local file = assert(io.open(script, "w"))
-  file:write(SERVER)
-  file:close()
-  local server = assert(io.popen("exec python3 " .. script .. " > " .. pipe, "w"))
+  local server = assert(io.popen("exec python3 " .. here .. "bench/late.py > " .. pipe, "w"))
   local output = assert(io.open(pipe))
   local port = output:read("*l")
-  os.remove(script)
   os.remove(pipe)
   return port, server, output
 end
@@ -176,6 +144,46 @@ if uv then
   end)
 end
 
+-- nginx waits in requests; its own floor is the wait that blocks the worker.
+local nginx = not vim and require("spec.support.nginx")
+local REQUEST = [[
+  local ffi, zigllms = require("ffi"), require("zigllms")
+  pcall(ffi.cdef, "struct instant { long s, ns; }; int clock_gettime(int, struct instant *);")
+  local time = ffi.new("struct instant")
+  for _ = 1, CALLS do
+    local response = zigllms.provider.chat("x", { provider = "openai" FACE })
+    ffi.C.clock_gettime(1, time)
+    local now = tonumber(time.s) + tonumber(time.ns) / 1e9
+    ngx.say((now - tonumber(response.content)) * 1e6)
+  end
+]]
+
+local function request(face)
+  return (REQUEST:gsub("CALLS", CALLS):gsub("FACE", face))
+end
+
+local web
+if nginx and not nginx.missing() then
+  local configure = [[
+    init_by_lua_block {
+      require("zigllms").provider.configure("openai", {
+        base_url = "http://127.0.0.1:%s/v1", api_key = "none", model = "m",
+      })
+    }
+  ]]
+  web = nginx.start({
+    http = configure:format(port),
+    locations = { wait = request(""), block = request(", async = false") },
+  })
+  for name, path in pairs({ ["nginx, blocking"] = "/block", nginx = "/wait" }) do
+    host(name, function(sample)
+      for line in web:get(path):gmatch("[^\n]+") do
+        sample(tonumber(line))
+      end
+    end)
+  end
+end
+
 local function quantile(list, part)
   table.sort(list)
   return list[math.max(1, math.ceil(#list * part))]
@@ -210,6 +218,9 @@ for _, each in ipairs(hosts) do
       quantile(ratios, 0.5)
     )
   )
+end
+if web then
+  web:stop()
 end
 server:close()
 output:close()

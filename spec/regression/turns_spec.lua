@@ -32,6 +32,60 @@ describe("once broken between tasks", function()
     assert.equal("hello", table.concat(parts))
   end)
 
+  it("a tool's own coroutine waited for the run that it was called by", function()
+    local seen
+    local id = ai.agent.create({
+      provider = provider,
+      tools = {
+        {
+          name = "again",
+          execute = function()
+            return coroutine.wrap(function()
+              local _, err = pcall(ai.agent.run, seen.agent, "more")
+              seen.err = err
+              return "told"
+            end)()
+          end,
+        },
+      },
+    })
+    seen = { agent = id }
+    scripted:script(server.calls({ { "c1", "again", "{}" } }), always("done"))
+    assert.equal("done", ai.agent.run(id, "go", { timeout_ms = 5000 }).content)
+    assert.equal("invalid_state", seen.err.code)
+  end)
+
+  it("a coroutine made in a tool did not know the tool's time limit", function()
+    local id = ai.tool.register({
+      name = "slow",
+      timeout_ms = 50,
+      execute = function()
+        return coroutine.wrap(function()
+          ai.sleep(60000)
+        end)()
+      end,
+    })
+    local ok, err = pcall(ai.tool.execute, id, {})
+    assert.is_false(ok)
+    assert.equal("timeout", err.code)
+  end)
+
+  it("an error of waiting had the bridge in the name of its function", function()
+    local id = ai.tool.register({ name = "t", execute = function() end })
+    local caught
+    ai.run(function()
+      caught = select(
+        2,
+        pcall(string.gsub, "a", "a", function()
+          ai.tool.execute(id, {})
+        end)
+      )
+    end)
+    assert.equal("unsupported", caught.code)
+    assert.equal("tool", caught.bridge)
+    assert.equal("execute", caught.func)
+  end)
+
   it("handles of two instances could not be told apart", function()
     local foreign = zigllms.new().spawn(function() end)
     local ok, err = pcall(ai.all, { foreign })

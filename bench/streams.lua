@@ -13,12 +13,10 @@ local KINDS = arg[2] and { arg[2] } or { "plain", "tls" }
 local here = arg[0]:match("^(.*)bench/[^/]*$") or ""
 
 local function status(field)
-  for line in io.lines("/proc/self/status") do
-    local kib = line:match("^" .. field .. ":%s*(%d+)")
-    if kib then
-      return tonumber(kib)
-    end
-  end
+  local file = io.open("/proc/self/status")
+  local text = file:read("*a")
+  file:close()
+  return tonumber(text:match("\n" .. field .. ":%s*(%d+)"))
 end
 
 local function descriptors()

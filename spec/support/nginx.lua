@@ -112,13 +112,17 @@ http {
 }
 ]]
 
+-- Workers of root's nginx become somebody else, who may not read root's cache.
+local function user()
+  return output_of("id -u") == "0" and "user root;\n" or ""
+end
+
 local function configuration(self, options)
-  local as_root = output_of("id -u") == "0" and "user root;" or ""
   return MAIN:format(
     options.workers or 1,
     self.directory,
     self.directory,
-    as_root,
+    user(),
     prefix,
     prefix,
     options.main or "",
@@ -169,7 +173,7 @@ local function adopt(self, folder)
   assert(os.execute(("cp -R %s/. %s"):format(folder, self.directory)))
   local path = self.directory .. "/nginx.conf"
   local text = read(path):gsub(":8080", (":%d"):format(self.port)):gsub("http {\n", TEMPORARY)
-  local modules = ""
+  local modules = user()
   for _, name in ipairs({ "ndk_http_module", "ngx_http_lua_module" }) do
     modules = modules .. ("load_module %s/usr/lib/nginx/modules/%s.so;\n"):format(prefix, name)
   end

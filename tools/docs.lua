@@ -205,6 +205,8 @@ local TYPES = {
   ["provider.chat.messages"] = "string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions",
   ["provider.stream.callback"] = "zigllms.ChatOptions|fun(chunk: zigllms.Chunk): boolean?",
   ["provider.stream.messages"] = "string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions",
+  ["map.fn"] = "fun(item: any, index: integer): any",
+  ["map.list"] = "any[]",
   ["race.handles"] = "zigllms.Handle[]",
   ["stream"] = "boolean|fun(chunk: zigllms.Chunk): boolean?",
 }

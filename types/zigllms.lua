@@ -49,6 +49,13 @@ local zigllms = {}
 ---@class zigllms.MetricsOptions
 ---@field reset? boolean start counting anew after reading [false]
 
+---@class zigllms.MapOptions
+---@field max_concurrency? integer an integer from 1 to 1000000: calls at the same time [8]
+---@field on_each? function `function(done, total, index, err)` after each item
+---@field on_error? "raise"|"return" "raise": the first error ends it (`details.index`); "return": errors come as the second result ["raise"]
+---@field keep? boolean an error does not cancel the other calls [false]
+---@field async? boolean true = a handle at once [false]
+
 ---@class zigllms.AgentConfig: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits
 ---@field name? string need not be unique [the id]
 ---@field description? string for people
@@ -508,6 +515,16 @@ function zigllms.all(handles) end
 ---@return integer index
 ---@return any value
 function zigllms.race(handles) end
+
+---Calls `fn(item, index)` for each item of an array, so many at a time, each in a coroutine: the results in order, and the errors by index. The list ends at its first nil. Waits.
+---
+---Errors: invalid_argument, cancelled, callback_error
+---@param list any[] a value
+---@param fn fun(item: any, index: integer): any a function
+---@param options? zigllms.MapOptions a table
+---@return table results
+---@return table<integer, any> errors
+function zigllms.map(list, fn, options) end
 
 ---Runs fn with the other arguments as a coroutine, at once until its first wait.
 ---@param fn function a function

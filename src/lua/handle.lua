@@ -1,13 +1,8 @@
--- Handles: calls that go on by themselves, and the functions that combine them.
+-- Handles: calls that go on by themselves; and the functions that start and drive them.
 local core = ...
 
 local launch, now, results, task_of = core.launch, core.now, core.results, core.task
-local error, next, pcall, rawget, type = error, next, pcall, rawget, type
--- Users' tables are read raw. On 5.1 the length operator never asks a metatable.
-local rawlen = rawlen -- luacheck: ignore
-  or function(t)
-    return #t
-  end
+local error, next, pcall, type = error, next, pcall, type
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local handle_mt = core.metas[5]
@@ -352,111 +347,6 @@ function lua.run(fn, ...)
   if task then
     return results(task)
   end
-end
-
--- The leading handles of a list: it ends at the first nil.
-local function handles_of(list, name)
-  if type(list) ~= "table" then
-    local text = "argument #1: handles: expected an array of handles, got " .. type(list)
-    core.raise("invalid_argument", text, name)
-  end
-  local handles = {}
-  for i = 1, rawlen(list) do
-    local item = rawget(list, i)
-    local task = task_of(item)
-    if item == nil then
-      break
-    elseif not task then
-      core.raise(
-        "invalid_argument",
-        "handles[" .. i .. "]: expected a handle, got " .. type(item),
-        name
-      )
-    end
-    if task.core ~= core then
-      local text = "handles[" .. i .. "]: the handle belongs to another instance of the module"
-      core.raise("invalid_argument", text, name)
-    end
-    handles[i] = task
-  end
-  return handles
-end
-
-local function cancel_rest(list, tasks)
-  if not rawget(list, "keep") then
-    for i = 1, #tasks do
-      tasks[i].core.cancel(tasks[i], "another one decided the outcome")
-    end
-  end
-end
-
--- Waits until one of the tasks ends that `wanted` accepts; returns its index.
-local function first(tasks, wanted, func)
-  while true do
-    local open = false
-    for i = 1, #tasks do
-      if tasks[i].done and wanted(tasks[i]) then
-        return i
-      end
-      open = open or not tasks[i].done
-    end
-    if not open then
-      return nil
-    end
-    local context = core.context() or {}
-    core.check_stop(context, "waiting")
-    core.check_wait(context, func)
-    local tok = core.token()
-    for i = 1, #tasks do
-      tasks[i].joiners[tok] = true
-      core.unblock(tasks[i])
-    end
-    core.suspend(context, tok, context.deadline)
-    for i = 1, #tasks do
-      tasks[i].joiners[tok] = nil
-    end
-  end
-end
-
-local function failed(task)
-  return not task.ok
-end
-
-local function with_index(err, index)
-  if core.is_error(err) and (err.details == nil or type(err.details) == "table") then
-    err.details = err.details or {}
-    err.details.index = index
-  end
-  return err
-end
-
-function lua.all(list)
-  local tasks = handles_of(list, "all")
-  local index = first(tasks, failed, "all")
-  if index then
-    cancel_rest(list, tasks)
-    error(with_index(tasks[index].values[1], index), 0)
-  end
-  local values = {}
-  for i = 1, #tasks do
-    values[i] = tasks[i].values[1]
-  end
-  return values
-end
-
-function lua.race(list)
-  local tasks = handles_of(list, "race")
-  if #tasks == 0 then
-    core.raise("invalid_argument", "handles: expected at least one handle", "race")
-  end
-  local index = first(tasks, function()
-    return true
-  end, "race")
-  cancel_rest(list, tasks)
-  if failed(tasks[index]) then
-    error(with_index(tasks[index].values[1], index), 0)
-  end
-  return index, tasks[index].values[1]
 end
 
 function lua.new(config)

@@ -21,6 +21,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/hosts.lua", include_str!("hosts.lua")),
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
+    (c"=zigllms/many.lua", include_str!("many.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 

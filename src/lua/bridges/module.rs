@@ -19,6 +19,28 @@ static METRICS: Shape = Shape::new(
     &[],
 );
 
+static MAP: Shape = Shape::new(
+    "MapOptions",
+    &[
+        Field::new("max_concurrency", Kind::Int(1, 1_000_000), "8", "calls at the same time"),
+        Field::new(
+            "on_each",
+            Kind::Function,
+            "",
+            "`function(done, total, index, err)` after each item",
+        ),
+        Field::new(
+            "on_error",
+            Kind::Enum(&["raise", "return"]),
+            "\"raise\"",
+            "\"raise\": the first error ends it (`details.index`); \"return\": errors come as the second result",
+        ),
+        Field::new("keep", Kind::Bool, "false", "an error does not cancel the other calls"),
+        Field::new("async", Kind::Bool, "false", "true = a handle at once"),
+    ],
+    &[],
+);
+
 const FN: Param = Param::new("fn", Kind::Function).read(Read::Options);
 const HANDLE: Kind = Kind::Handle;
 const HANDLES: Param = Param::new("handles", Kind::Any).read(Read::Reference);
@@ -185,6 +207,22 @@ pub static BRIDGE: Bridge = Bridge {
             effect: Effect::Outside,
             example: "local slow = zigllms.spawn(function() zigllms.sleep(1000) end)\nlocal quick = zigllms.spawn(function() return \"me\" end)\n\
                       local index, value = zigllms.race{ slow, quick }",
+            run: Run::Lua,
+        },
+        Function {
+            name: "map",
+            params: &[
+                Param::new("list", Kind::Any).read(Read::Reference),
+                FN,
+                Param::new("options", Kind::Table(&MAP)).optional(),
+            ],
+            returns: &[("results", "table"), ("errors", "table<integer, any>")],
+            doc: "Calls `fn(item, index)` for each item of an array, so many at a time, each in a coroutine: the results \
+                  in order, and the errors by index. The list ends at its first nil. Waits.",
+            errors: &[Code::Cancelled, Code::CallbackError],
+            effect: Effect::Outside,
+            example: "local lengths = zigllms.map({ \"a\", \"bb\" }, function(word) zigllms.sleep(1) return #word end)\n\
+                      assert(lengths[2] == 2)",
             run: Run::Lua,
         },
         Function {

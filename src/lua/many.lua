@@ -1,0 +1,175 @@
+-- Many at once: `all`, `race` and `map`.
+local core = ...
+
+local lua, task_of = core.lua, core.task
+local error, ipairs, min, rawget, type = error, ipairs, math.min, rawget, type
+-- Users' tables are read raw. On 5.1 the length operator never asks a metatable.
+local rawlen = rawlen -- luacheck: ignore
+  or function(t)
+    return #t
+  end
+
+-- The leading handles of a list: it ends at the first nil.
+local function handles_of(list, name)
+  if type(list) ~= "table" then
+    local text = "argument #1: handles: expected an array of handles, got " .. type(list)
+    core.raise("invalid_argument", text, name)
+  end
+  local handles = {}
+  for i = 1, rawlen(list) do
+    local item = rawget(list, i)
+    local task = task_of(item)
+    if item == nil then
+      break
+    elseif not task then
+      core.raise(
+        "invalid_argument",
+        "handles[" .. i .. "]: expected a handle, got " .. type(item),
+        name
+      )
+    end
+    if task.core ~= core then
+      local text = "handles[" .. i .. "]: the handle belongs to another instance of the module"
+      core.raise("invalid_argument", text, name)
+    end
+    handles[i] = task
+  end
+  return handles
+end
+
+local function cancel_rest(list, tasks)
+  if not rawget(list, "keep") then
+    for i = 1, #tasks do
+      tasks[i].core.cancel(tasks[i], "another one decided the outcome")
+    end
+  end
+end
+
+-- Waits until one of the tasks ends that `wanted` accepts; returns its index.
+local function first(tasks, wanted, func)
+  while true do
+    local open = false
+    for i = 1, #tasks do
+      if tasks[i].done and wanted(tasks[i]) then
+        return i
+      end
+      open = open or not tasks[i].done
+    end
+    if not open then
+      return nil
+    end
+    local context = core.context() or {}
+    core.check_stop(context, "waiting")
+    core.check_wait(context, func)
+    local tok = core.token()
+    for i = 1, #tasks do
+      tasks[i].joiners[tok] = true
+      core.unblock(tasks[i])
+    end
+    core.suspend(context, tok, context.deadline)
+    for i = 1, #tasks do
+      tasks[i].joiners[tok] = nil
+    end
+  end
+end
+
+local function failed(task)
+  return not task.ok
+end
+
+local function with_index(err, index)
+  if core.is_error(err) and (err.details == nil or type(err.details) == "table") then
+    err.details = err.details or {}
+    err.details.index = index
+  end
+  return err
+end
+
+function lua.all(list)
+  local tasks = handles_of(list, "all")
+  local index = first(tasks, failed, "all")
+  if index then
+    cancel_rest(list, tasks)
+    error(with_index(tasks[index].values[1], index), 0)
+  end
+  local values = {}
+  for i = 1, #tasks do
+    values[i] = tasks[i].values[1]
+  end
+  return values
+end
+
+function lua.race(list)
+  local tasks = handles_of(list, "race")
+  if #tasks == 0 then
+    core.raise("invalid_argument", "handles: expected at least one handle", "race")
+  end
+  local index = first(tasks, function()
+    return true
+  end, "race")
+  cancel_rest(list, tasks)
+  if failed(tasks[index]) then
+    error(with_index(tasks[index].values[1], index), 0)
+  end
+  return index, tasks[index].values[1]
+end
+
+-- One of the workers of a map: takes the next item until there is none.
+local function work(state)
+  while state.at < state.total do
+    state.at = state.at + 1
+    local i = state.at
+    local ok, value = core.guarded(state.fn, rawget(state.list, i), i)
+    local err = not ok and with_index(core.wrap(value, "the function of map"), i) or nil
+    if err and (state.raises or core.stopped(core.context() or {})) then
+      error(err, 0)
+    end
+    state.results[i], state.errors[i] = ok and value or nil, err
+    state.done = state.done + 1
+    if state.on_each then
+      state.on_each(state.done, state.total, i, err)
+    end
+  end
+end
+
+local function leading(list)
+  local total = 0
+  while rawget(list, total + 1) ~= nil do
+    total = total + 1
+  end
+  return total
+end
+
+local function run_map(list, fn, options)
+  local state = { list = list, fn = fn, total = leading(list), at = 0, done = 0 }
+  state.results, state.errors, state.on_each = {}, {}, options.on_each
+  state.raises = (options.on_error or "raise"):lower() == "raise"
+  local tasks = {}
+  for i = 1, min(options.max_concurrency or 8, state.total) do
+    tasks[i] = task_of(lua.spawn(work, state))
+  end
+  local index = first(tasks, failed, "map")
+  if index then
+    cancel_rest(options, tasks)
+    error(tasks[index].values[1], 0)
+  end
+  return state.results, state.errors
+end
+
+function lua.map(list, fn, options)
+  if type(list) ~= "table" then
+    local text = "argument #1: list: expected an array, got " .. type(list)
+    core.raise("invalid_argument", text, "map")
+  end
+  local own = {}
+  for _, key in ipairs({ "max_concurrency", "on_each", "on_error", "keep", "async" }) do
+    local value = type(options) == "table" and rawget(options, key) or nil
+    own[key] = value ~= core.null and value or nil
+  end
+  if own.async then
+    return lua.spawn(run_map, list, fn, own)
+  end
+  return run_map(list, fn, own)
+end
+
+return core

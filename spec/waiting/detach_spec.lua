@@ -55,6 +55,21 @@ describe("a detached call", function()
     assert.equal("fine", inner:await().content)
   end)
 
+  it("outlives a call around it that nobody can see any more", function()
+    local inner
+    local id = zigllms.tool.register({
+      name = "starts",
+      execute = function()
+        inner = chat({ detach = true })
+        zigllms.sleep(60000)
+      end,
+    })
+    zigllms.tool.execute(id, {}, { async = true })
+    collectgarbage()
+    collectgarbage()
+    assert.equal("fine", inner:await().content)
+  end)
+
   it("can be cancelled by itself", function()
     local handle = chat({ detach = true })
     assert.is_true(handle:cancel("enough"))

@@ -26,6 +26,14 @@ describe("map", function()
     assert.equal(4, most())
   end)
 
+  it("keeps results that are false", function()
+    local results, errors = map({ 1, 2 }, function(item)
+      return item == 1
+    end)
+    assert.same({ true, false }, results)
+    assert.same({}, errors)
+  end)
+
   it("has 8 calls under way at most, or as many as are asked for", function()
     local list = {}
     for i = 1, 20 do

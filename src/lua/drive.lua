@@ -293,7 +293,6 @@ local function open(parent, machine, sink, deadline, depth)
     parent = parent,
     token = machine,
     deadline = earliest(deadline, parent and parent.deadline),
-    own_deadline = deadline,
     sink = sink and { fn = sink, count = 0 },
     depth = depth,
     home = core.home(self()),
@@ -309,6 +308,9 @@ function core.waits(start, func)
     local parent = core.context()
     local depth = core.deeper(parent, func)
     local machine, face, sink, deadline, name, subject = start(core.machine_around(parent), ...)
+    if face == "detached" then
+      parent = nil -- it outlives what is around it
+    end
     local context = open(parent, machine, sink, deadline, depth)
     if face == true or face == "stream" or face == "detached" then
       return core.detach(context, face, name, subject, machine)

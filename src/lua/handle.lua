@@ -58,9 +58,7 @@ function core.detach(context, face, name, subject, machine)
     sink.task.is_stream = face == "stream"
     context.sink = sink
   end
-  if face == "detached" then
-    context.parent, context.deadline, context.detached = nil, context.own_deadline, true
-  end
+  context.detached = face == "detached"
   task = launch(context, core.operation, context, name, subject, machine)
   if sink.task then
     -- What arrived before the task was known stays in the same pipe.

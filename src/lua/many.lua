@@ -3,25 +3,25 @@ local core = ...
 
 local lua, task_of = core.lua, core.task
 local error, ipairs, min, rawget, type = error, ipairs, math.min, rawget, type
--- Users' tables are read raw. On 5.1 the length operator never asks a metatable.
-local rawlen = rawlen -- luacheck: ignore
-  or function(t)
-    return #t
-  end
 
--- The leading handles of a list: it ends at the first nil.
-local function handles_of(list, name)
+-- How many items a list has: it ends at the first nil. Users' tables are read raw.
+local function length(list, what, func)
   if type(list) ~= "table" then
-    local text = "argument #1: handles: expected an array of handles, got " .. type(list)
-    core.raise("invalid_argument", text, name)
+    core.raise("invalid_argument", "argument #1: " .. what .. ", got " .. type(list), func)
   end
+  local total = 0
+  while rawget(list, total + 1) ~= nil do
+    total = total + 1
+  end
+  return total
+end
+
+local function handles_of(list, name)
   local handles = {}
-  for i = 1, rawlen(list) do
+  for i = 1, length(list, "handles: expected an array of handles", name) do
     local item = rawget(list, i)
     local task = task_of(item)
-    if item == nil then
-      break
-    elseif not task then
+    if not task then
       core.raise(
         "invalid_argument",
         "handles[" .. i .. "]: expected a handle, got " .. type(item),
@@ -124,7 +124,10 @@ local function work(state)
     if err and (state.raises or core.stopped(core.context() or {})) then
       error(err, 0)
     end
-    state.results[i], state.errors[i] = ok and value or nil, err
+    if ok then
+      state.results[i] = value
+    end
+    state.errors[i] = err
     state.done = state.done + 1
     if state.on_each then
       state.on_each(state.done, state.total, i, err)
@@ -132,16 +135,8 @@ local function work(state)
   end
 end
 
-local function leading(list)
-  local total = 0
-  while rawget(list, total + 1) ~= nil do
-    total = total + 1
-  end
-  return total
-end
-
-local function run_map(list, fn, options)
-  local state = { list = list, fn = fn, total = leading(list), at = 0, done = 0 }
+local function run_map(list, fn, total, options)
+  local state = { list = list, fn = fn, total = total, at = 0, done = 0 }
   state.results, state.errors, state.on_each = {}, {}, options.on_each
   state.raises = (options.on_error or "raise"):lower() == "raise"
   local tasks = {}
@@ -157,19 +152,16 @@ local function run_map(list, fn, options)
 end
 
 function lua.map(list, fn, options)
-  if type(list) ~= "table" then
-    local text = "argument #1: list: expected an array, got " .. type(list)
-    core.raise("invalid_argument", text, "map")
-  end
+  local total = length(list, "list: expected an array", "map")
   local own = {}
   for _, key in ipairs({ "max_concurrency", "on_each", "on_error", "keep", "async" }) do
     local value = type(options) == "table" and rawget(options, key) or nil
     own[key] = value ~= core.null and value or nil
   end
   if own.async then
-    return lua.spawn(run_map, list, fn, own)
+    return lua.spawn(run_map, list, fn, total, own)
   end
-  return run_map(list, fn, own)
+  return run_map(list, fn, total, own)
 end
 
 return core

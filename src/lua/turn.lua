@@ -126,7 +126,7 @@ local function turn(timeout)
   local began = now()
   local count, ran = deliver_queued(began)
   if count == 0 and first <= last then
-    timeout = timeout and timeout < 1 and timeout or 1 -- tasks that only yield must not spin
+    timeout = core.earliest(timeout, 1) -- tasks that only yield must not spin
   elseif ran then
     timeout = 0 -- what the caller waits for may have happened
   end
@@ -153,29 +153,25 @@ local function refuse_c_call(func)
   core.raise("unsupported", text .. "use async=true or async=false", func)
 end
 
--- Raises where the caller of `func` cannot wait.
-function core.check_wait(context, func)
-  local yields = may_yield(self(), context) or core.host(context, func).sleeper
-  if yields and not can_yield() then
+-- Raises where the caller of `func` cannot wait. The host that it waits in; nil if it is a
+-- coroutine of the module, which yields.
+local function check_wait(context, func)
+  local host = not may_yield(self(), context) and core.host(context, func) or nil
+  if (not host or host.sleeper) and not can_yield() then
     refuse_c_call(func)
   end
+  return host
 end
 
 -- Suspends a coroutine of the module. Others may resume it as well: it just waits again.
-local function yield_until_delivered(me, tok)
-  waiting[tok] = me
+local function yield_until_delivered(tok)
+  waiting[tok] = self()
   repeat
-    if not can_yield() then
-      refuse_c_call("")
-    end
     yield(SUSPEND)
   until not waiting[tok]
 end
 
 local function sleep_until_delivered(host, context, tok, limit)
-  if not can_yield() then
-    refuse_c_call("")
-  end
   local sleeper = host.sleeper(context)
   waiting[tok] = sleeper
   repeat
@@ -192,14 +188,11 @@ local function block_until_delivered(host, tok)
 end
 
 local function suspend_until_delivered(context, tok, limit)
-  local me = self()
-  if may_yield(me, context) then
-    enter(context, tok)
-    return yield_until_delivered(me, tok)
-  end
-  local host = core.host(context)
+  local host = check_wait(context, "")
   enter(context, tok)
-  if host.sleeper then
+  if not host then
+    yield_until_delivered(tok)
+  elseif host.sleeper then
     sleep_until_delivered(host, context, tok, limit)
   else
     block_until_delivered(host, tok)
@@ -264,6 +257,6 @@ end
 
 core.later, core.ring, core.turn, core.suspend = later, ring, turn, suspend
 core.forget, core.stop = forget, stop
-core.may_yield, core.can_yield, core.refuse_c_call = may_yield, can_yield, refuse_c_call
+core.can_yield, core.check_wait = can_yield, check_wait
 
 return core

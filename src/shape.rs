@@ -351,7 +351,7 @@ pub fn shown(value: Ref<'_>) -> String {
     match value.kind() {
         Tag::Null => "nil".into(),
         Tag::Bool => value.as_bool().unwrap_or_default().to_string(),
-        Tag::Int | Tag::Float => value.to_value().to_string(),
+        Tag::Int | Tag::Float => value.to_json().to_string(),
         Tag::Str => quoted(&value.to_text()),
         Tag::Array => format!("an array of {}", value.len()),
         Tag::Object | Tag::Empty => "a table".into(),
@@ -450,7 +450,7 @@ impl<'t> Options<'t> {
 fn integral(kind: &Kind, value: Ref<'_>) -> Value {
     match (kind, integer(value)) {
         (Kind::Int(..), Some(n)) => Value::from(n),
-        _ => value.to_value(),
+        _ => value.to_json(),
     }
 }
 

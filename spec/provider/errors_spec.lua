@@ -24,17 +24,8 @@ local function said(err, part)
 end
 
 describe("an error answer", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "openai" })
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
-
-  teardown(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = zigllms.null })
-    server:stop()
-  end)
+  before_each(server:as_default(zigllms))
+  teardown(server:retired(zigllms))
 
   local ROWS = {
     { 400, "bad_request" },

@@ -179,17 +179,8 @@ describe("a limit", function()
 end)
 
 describe("a cancel", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "openai" })
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
-
-  teardown(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = zigllms.null })
-    server:stop()
-  end)
+  before_each(server:as_default(zigllms))
+  teardown(server:retired(zigllms))
 
   -- Cancels a request that is under way; returns its error.
   local function cancelled(handle, reason)

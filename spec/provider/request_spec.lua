@@ -32,17 +32,8 @@ local function header(options)
 end
 
 describe("a request", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "openai" })
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
-
-  teardown(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = zigllms.null })
-    server:stop()
-  end)
+  before_each(server:as_default(zigllms))
+  teardown(server:retired(zigllms))
 
   describe("has options:", function()
     it("none but those given", function()

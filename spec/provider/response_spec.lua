@@ -69,17 +69,8 @@ local function contents(chunks)
 end
 
 describe("a response", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "openai" })
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
-
-  teardown(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = zigllms.null })
-    server:stop()
-  end)
+  before_each(server:as_default(zigllms))
+  teardown(server:retired(zigllms))
 
   it("has every field", function()
     local response = ask(text({ "Hel", "lo" }, { delay_ms = 5 }))

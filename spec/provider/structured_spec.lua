@@ -18,17 +18,8 @@ local function ask(answer, options)
 end
 
 describe("structured output", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "openai" })
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
-
-  teardown(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = zigllms.null })
-    server:stop()
-  end)
+  before_each(server:as_default(zigllms))
+  teardown(server:retired(zigllms))
 
   it("is in parsed", function()
     local response = ask('{"name":"Ann","age":36,"tags":["a","b"]}')

@@ -77,6 +77,25 @@ function methods.stop(self)
   self.output:close()
 end
 
+-- For `before_each`: a fresh module whose default provider is this server, without retries.
+function methods.as_default(self, zigllms)
+  return function()
+    zigllms.reset()
+    zigllms.configure({ default_provider = "openai" })
+    local config = { base_url = self.url, api_key = "test", retry = false }
+    zigllms.provider.configure("openai", config)
+  end
+end
+
+-- For `teardown`: undoes that, and stops the server.
+function methods.retired(self, zigllms)
+  return function()
+    zigllms.reset()
+    zigllms.configure({ default_provider = zigllms.null })
+    self:stop()
+  end
+end
+
 -- A port to which no connection is ever made, and one that refuses.
 function methods.deaf(self)
   return "http://127.0.0.1:" .. self:ask("deaf") .. "/v1"

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::conversation::estimate;
 use super::run::Run;
 use super::{Agent, AgentTool};
-use crate::chat::messages::to_value;
+use crate::chat::messages::to_json;
 use crate::chat::{Message, ToolCall, non_empty};
 use crate::provider::Whom;
 use crate::provider::options::shown;
@@ -82,7 +82,7 @@ pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
 }
 
 pub fn messages(messages: &[Message]) -> Value {
-    messages.iter().map(|message| without_nulls(to_value(message))).collect()
+    messages.iter().map(|message| without_nulls(to_json(message))).collect()
 }
 
 /// An item of `agent.list`.

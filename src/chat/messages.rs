@@ -135,7 +135,7 @@ fn tool_call(value: &Value, path: &str) -> Result<ToolCall> {
 }
 
 /// A message as users read it in `response.messages` and in memory.
-pub fn to_value(message: &Message) -> Value {
+pub fn to_json(message: &Message) -> Value {
     let mut value =
         json!({ "role": message.role.name(), "content": content_value(&message.content) });
     if let Some(name) = &message.name {
@@ -212,7 +212,7 @@ mod tests {
             {"role": "tool", "content": "1", "tool_call_id": "c"},
         ]);
         let messages = parse(&given, "m").unwrap();
-        let again: Value = messages.iter().map(to_value).collect();
+        let again: Value = messages.iter().map(to_json).collect();
         assert_eq!(parse(&again, "m").unwrap(), messages);
         assert_eq!(again[1]["tool_calls"][0]["arguments"]["x"], 1);
     }

@@ -27,7 +27,7 @@ fn read(content: &str, format: &Format) -> Result<Value, Error> {
         Error::new(Code::ValidationFailed, format!("the answer is not JSON: {}", e.message()))
     };
     let at = json::parse(unfenced(content).as_bytes(), &mut tape).map_err(not_json)?;
-    let mut value = tape.at(at).map(Ref::to_value).unwrap_or_default();
+    let mut value = tape.at(at).map(Ref::to_json).unwrap_or_default();
     if let Format::Schema { schema, .. } = format {
         // Servers that enforce a schema enforce its sealed form.
         dialect::unseal(schema, &mut value);

@@ -92,7 +92,7 @@ impl<'a> Node<'a, OnTape> for Ref<'a> {
     }
 
     fn to_value(&self) -> Cow<'a, Value> {
-        Cow::Owned(Ref::to_value(*self))
+        Cow::Owned(Ref::to_json(*self))
     }
 
     /// Reports look the instance up by its path, so that no error copies a large document.
@@ -112,7 +112,7 @@ fn equals(left: Ref<'_>, right: &Value) -> bool {
         (Kind::Bool, Value::Bool(value)) => left.as_bool() == Some(*value),
         (Kind::Str, Value::String(text)) => left.as_bytes() == Some(text.as_bytes()),
         (Kind::Int | Kind::Float, Value::Number(_)) => {
-            jsonschema::json::cmp::equal(&left.to_value(), right)
+            jsonschema::json::cmp::equal(&left.to_json(), right)
         }
         (Kind::Array, Value::Array(items)) => {
             left.len() == items.len() && left.items().zip(items).all(|(a, b)| equals(a, b))

@@ -79,7 +79,7 @@ fn patches(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Vec<Patch>> {
         return if value.is_object() || !checks {
             Ok(Vec::new())
         } else {
-            Err(no_object(&value.to_value()))
+            Err(no_object(&value.to_json()))
         };
     }
     let schema = tool.schema()?;
@@ -94,7 +94,7 @@ fn check_with_defaults(schema: &Schema, value: Ref<'_>, missing: &[Missing]) -> 
     if missing.is_empty() {
         return schema.fit(value);
     }
-    let mut filled = value.to_value();
+    let mut filled = value.to_json();
     schema.fill_defaults(&mut filled);
     schema.fit_document(&filled)
 }

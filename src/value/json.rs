@@ -42,7 +42,7 @@ pub fn to_string(value: Ref<'_>) -> String {
 /// As [`to_string`], with sorted keys: Lua's tables have no order, and what a model is told should
 /// be the same text in every run.
 pub fn to_sorted(value: Ref<'_>) -> String {
-    let mut owned = value.to_value();
+    let mut owned = value.to_json();
     owned.sort_all_objects();
     owned.to_string()
 }
@@ -343,6 +343,6 @@ mod tests {
         let value = serde_json::json!({"a": [1, 2.5, "x", null, true], "b": {}});
         let mut tape = Tape::default();
         let at = put(&value, &mut tape);
-        assert_eq!(tape.at(at).unwrap().to_value(), value);
+        assert_eq!(tape.at(at).unwrap().to_json(), value);
     }
 }

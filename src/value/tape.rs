@@ -316,7 +316,7 @@ impl<'t> Ref<'t> {
 
     /// An owned copy. Values that are no data (functions, threads, userdata) become null, bytes
     /// that are not UTF-8 are replaced: producers of documents have refused both before.
-    pub fn to_value(self) -> Value {
+    pub fn to_json(self) -> Value {
         match self.kind() {
             Kind::Null | Kind::Function | Kind::Opaque => Value::Null,
             Kind::Bool => Value::Bool(self.node().bits == 1),
@@ -324,8 +324,8 @@ impl<'t> Ref<'t> {
             Kind::Float => Number::from_f64(f64::from_bits(self.node().bits))
                 .map_or(Value::Null, Value::Number),
             Kind::Str => Value::String(self.to_text()),
-            Kind::Array => self.items().map(Ref::to_value).collect(),
-            Kind::Object => self.members().map(|(k, v)| (k.to_text(), v.to_value())).collect(),
+            Kind::Array => self.items().map(Ref::to_json).collect(),
+            Kind::Object => self.members().map(|(k, v)| (k.to_text(), v.to_json())).collect(),
             Kind::Empty => Value::Object(Map::new()),
         }
     }
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn an_owned_copy_keeps_order_and_number_kinds() {
-        let value = sample().root().unwrap().to_value();
+        let value = sample().root().unwrap().to_json();
         assert_eq!(value.to_string(), r#"{"list":[1,2.5,{}],"name":"Åse"}"#);
     }
 

@@ -176,7 +176,7 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let input = Input::from_lua(&tool, checks, args.get(1), args.given(1))?;
     let mut info = Record::new();
     if let Some(context) = options.get("context") {
-        context.members().for_each(|(key, value)| info.put(key.to_text(), value.to_value()));
+        context.members().for_each(|(key, value)| info.put(key.to_text(), value.to_json()));
     }
     let run = ToolRun::new(tool, found.id, input, info)
         .limit(options.number("timeout_ms"))

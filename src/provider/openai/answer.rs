@@ -75,8 +75,8 @@ fn keep(event: Ref<'_>, reply: &mut Reply) {
         return;
     }
     match &mut reply.raw {
-        Some(Value::Array(events)) => events.push(event.to_value()),
-        raw => *raw = Some(Value::Array(vec![event.to_value()])),
+        Some(Value::Array(events)) => events.push(event.to_json()),
+        raw => *raw = Some(Value::Array(vec![event.to_json()])),
     }
 }
 
@@ -166,7 +166,7 @@ impl State {
         if root.get("choices").is_none_or(|choices| choices.is_empty()) {
             return Err(failure::not_understood("the answer has no choices", body));
         }
-        reply.raw = Some(root.to_value());
+        reply.raw = Some(root.to_json());
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl State {
         let choice = root.get("choices").and_then(first_choice);
         let error = [Some(root), choice].into_iter().flatten().find(|part| has_error(*part));
         if let Some(part) = error.or(is_error.then_some(root)) {
-            return Err(failure::from_document(&part.to_value()));
+            return Err(failure::from_document(&part.to_json()));
         }
         self.facts(root, choice, reply);
         let Some(choice) = choice else { return Ok(false) };
@@ -238,7 +238,7 @@ impl State {
             self.thinking_key = Some(key);
             add_thinking(text, reply, delta);
         }
-        self.details.extend(listed(message.get("reasoning_details")).map(Ref::to_value));
+        self.details.extend(listed(message.get("reasoning_details")).map(Ref::to_json));
     }
 
     fn call(&mut self, call: Ref<'_>, at: usize, reply: &mut Reply, delta: &mut Delta) {
@@ -249,7 +249,7 @@ impl State {
         let slot = self.slot(index, id, function, at, reply);
         self.fragment(function, slot, index, id, reply, delta);
         if let (Some(extra), Some(kept)) = (call.get("extra_content"), self.calls.get_mut(slot)) {
-            kept.extra = Some(extra.to_value());
+            kept.extra = Some(extra.to_json());
         }
     }
 

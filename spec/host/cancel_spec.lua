@@ -100,11 +100,64 @@ local PLAIN = [[
   local function say(text) print(text) end
 ]]
 
-local function run(host, chunk)
-  local result = program.run(PLAIN .. chunk)
+-- The state that needs a name server of its own, which stays silent.
+local RESOLVING = [[
+  local provider = zigllms.provider.create({
+    type = "openai",
+    base_url = "http://nowhere.example.com/v1",
+    api_key = "test",
+    retry = false,
+  })
+  local handle = zigllms.provider.chat("hi", { provider = provider, async = true })
+  zigllms.sleep(300)
+  local before, told, began = handle:status(), 0, now()
+  handle:on(function() told = told + 1 end)
+  handle:cancel("resolving")
+  local _, err = pcall(handle.await, handle)
+  local ms = now() - began
+  zigllms.sleep(20)
+  say(("%s|%.1f|%s|%s|%s|%d"):format(
+    before, ms, handle:status(), err.code, err.details.reason, told))
+]]
+
+local UNSHARED = "unshare -rmn python3 " .. here .. "fixtures/mute_names.py"
+
+-- Why there can be no silent name server, or nil.
+local function no_names()
+  local result = program.shell(UNSHARED .. " true")
+  return result.rc ~= 0 and result.err:match("[^\n]+") or nil
+end
+
+local function judge_resolving(host, result)
   assert.equal("", result.err)
   assert.equal(0, result.rc)
-  judge(host, result.out)
+  local before, ms, ended = result.out:match("^(%a+)|([%d.]+)|([^\n]+)")
+  assert.equal("running", before, result.out)
+  assert.equal("cancelled|cancelled|resolving|1", ended, result.out)
+  print(("\n%s: resolving, cancelled in %s ms (limit 50)"):format(host, ms))
+  assert.is_true(tonumber(ms) < LIMIT_MS)
+end
+
+-- How each loop runs a body, in a program of its own.
+local LOOPS = {
+  { "main thread", "%s" },
+  { "run", "zigllms.run(function()\n%s\nend)" },
+  {
+    "luv",
+    'local uv = require("luv")\nlocal handle = zigllms.spawn(function()\n%s\nend)\n'
+      .. "uv.run()\nhandle:await()",
+  },
+  {
+    "cqueues",
+    'local queue = require("cqueues").new()\nqueue:wrap(function()\n%s\nend)\nassert(queue:loop())',
+    "_cqueues",
+  },
+}
+
+local function in_loop(form, chunk)
+  return PLAIN .. form:gsub("%%s", function()
+    return chunk
+  end)
 end
 
 describe("cancelling in every state", function()
@@ -114,37 +167,29 @@ describe("cancelling in every state", function()
     server:stop()
   end)
 
-  it("on the main thread", function()
-    run("main thread", body())
-  end)
+  for _, loop in ipairs(LOOPS) do
+    local name, form, module = loop[1], loop[2], loop[3] or loop[1]
+    local missing = (name == "luv" or name == "cqueues")
+      and not package.searchpath(module, package.cpath)
 
-  it("in a spawned function", function()
-    run("run", "zigllms.run(function()\n" .. body() .. "\nend)")
-  end)
+    it("in " .. name, function()
+      if missing then
+        return print(("\nSKIP cancelling in %s: there is none for this engine"):format(name))
+      end
+      local result = program.run(in_loop(form, body()))
+      assert.equal("", result.err)
+      assert.equal(0, result.rc)
+      judge(name, result.out)
+    end)
 
-  it("in luv", function()
-    if not package.searchpath("luv", package.cpath) then
-      return print("\nSKIP cancelling in luv: there is no luv for this engine")
-    end
-    run(
-      "luv",
-      'local uv = require("luv")\nlocal handle = zigllms.spawn(function()\n'
-        .. body()
-        .. "\nend)\nuv.run()\nhandle:await()"
-    )
-  end)
-
-  it("in cqueues", function()
-    if not package.searchpath("_cqueues", package.cpath) then
-      return print("\nSKIP cancelling in cqueues: there is no cqueues for this engine")
-    end
-    run(
-      "cqueues",
-      'local queue = require("cqueues").new()\nqueue:wrap(function()\n'
-        .. body()
-        .. "\nend)\nassert(queue:loop())"
-    )
-  end)
+    it("while a name is looked up, in " .. name, function()
+      local why = missing and "there is none for this engine" or no_names()
+      if why then
+        return print(("\nSKIP resolving in %s: %s"):format(name, why))
+      end
+      judge_resolving(name, program.run(in_loop(form, RESOLVING), { under = UNSHARED }))
+    end)
+  end
 
   it("in nginx", function()
     local missing = nginx.missing()

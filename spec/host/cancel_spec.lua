@@ -1,4 +1,5 @@
 -- Cancelling in every state of a request, in every host: at once, told once, nothing left open.
+local loops = require("spec.support.loops")
 local nginx = require("spec.support.nginx")
 local nvim = require("spec.support.nvim")
 local program = require("spec.support.program")
@@ -94,12 +95,6 @@ local function judge(host, text)
   assert.is_true(longest < LIMIT_MS)
 end
 
-local PLAIN = [[
-  local zigllms, system = require("zigllms"), require("system")
-  local function now() return system.monotime() * 1000 end
-  local function say(text) print(text) end
-]]
-
 -- The state that needs a name server of its own, which stays silent.
 local RESOLVING = [[
   local provider = zigllms.provider.create({
@@ -138,28 +133,6 @@ local function judge_resolving(host, result)
   assert.is_true(tonumber(ms) < LIMIT_MS)
 end
 
--- How each loop runs a body, in a program of its own.
-local LOOPS = {
-  { "main thread", "%s" },
-  { "run", "zigllms.run(function()\n%s\nend)" },
-  {
-    "luv",
-    'local uv = require("luv")\nlocal handle = zigllms.spawn(function()\n%s\nend)\n'
-      .. "uv.run()\nhandle:await()",
-  },
-  {
-    "cqueues",
-    'local queue = require("cqueues").new()\nqueue:wrap(function()\n%s\nend)\nassert(queue:loop())',
-    "_cqueues",
-  },
-}
-
-local function in_loop(form, chunk)
-  return PLAIN .. form:gsub("%%s", function()
-    return chunk
-  end)
-end
-
 describe("cancelling in every state", function()
   before_each(script)
 
@@ -167,27 +140,23 @@ describe("cancelling in every state", function()
     server:stop()
   end)
 
-  for _, loop in ipairs(LOOPS) do
-    local name, form, module = loop[1], loop[2], loop[3] or loop[1]
-    local missing = (name == "luv" or name == "cqueues")
-      and not package.searchpath(module, package.cpath)
-
-    it("in " .. name, function()
-      if missing then
-        return print(("\nSKIP cancelling in %s: there is none for this engine"):format(name))
+  for _, loop in ipairs(loops) do
+    it("in " .. loop.name, function()
+      if loop.missing then
+        return print("\nSKIP cancelling: " .. loop.missing)
       end
-      local result = program.run(in_loop(form, body()))
+      local result = loop:run(body())
       assert.equal("", result.err)
       assert.equal(0, result.rc)
-      judge(name, result.out)
+      judge(loop.name, result.out)
     end)
 
-    it("while a name is looked up, in " .. name, function()
-      local why = missing and "there is none for this engine" or no_names()
+    it("while a name is looked up, in " .. loop.name, function()
+      local why = loop.missing or no_names()
       if why then
-        return print(("\nSKIP resolving in %s: %s"):format(name, why))
+        return print("\nSKIP cancelling a lookup: " .. why)
       end
-      judge_resolving(name, program.run(in_loop(form, RESOLVING), { under = UNSHARED }))
+      judge_resolving(loop.name, loop:run(RESOLVING, { under = UNSHARED }))
     end)
   end
 

@@ -186,12 +186,6 @@ impl Tape {
         Open { at, len: self.nodes.get(at).map_or(0, |node| node.len) }
     }
 
-    /// Whether the container is an object.
-    #[inline]
-    pub(crate) fn in_object(&self, open: Open) -> bool {
-        self.nodes.get(open.at).is_some_and(|node| node.kind == Kind::Object)
-    }
-
     /// Takes a copy of a whole text, parts of which become strings by [`Tape::part`]; gives where
     /// it lies.
     pub(crate) fn source(&mut self, text: &[u8]) -> usize {
@@ -334,6 +328,12 @@ impl<'t> Ref<'t> {
 
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// About how long the value is as text.
+    pub(crate) fn text_size(self) -> usize {
+        let nodes = self.node().size();
+        self.tape.text.len().min(nodes * 64) + nodes * 8
     }
 
     fn skip(self) -> Ref<'t> {

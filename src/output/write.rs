@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Format;
 use crate::error::{Error, Result};
-use crate::value::{Ref, json};
+use crate::value::{Ref, json, yaml};
 
 /// How to write a value.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,7 @@ pub struct Writing {
 pub fn write(value: Ref<'_>, format: Format, writing: &Writing) -> Result<String> {
     match format {
         Format::Json => Ok(write_json(value, writing)),
+        Format::Yaml => Ok(yaml::write(value)),
         format => Err(Error::unsupported(format!("cannot write {} yet", format.name()))),
     }
 }

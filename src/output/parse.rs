@@ -1,7 +1,8 @@
 //! A text into a value on a tape.
 
-use super::{Format, Parsed, Reading};
+use super::{Format, Parsed, Reading, Recovery};
 use crate::error::{Error, Result};
+use crate::value::yaml::{self, Documents};
 use crate::value::{Tape, json, place};
 
 /// Reads a text onto the end of the tape.
@@ -9,6 +10,8 @@ pub fn parse(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
     check_size(text, reading)?;
     match reading.format.unwrap_or(Format::Json) {
         Format::Json => parse_json(text, reading, tape),
+        Format::Yaml => parse_yaml(text, reading, tape),
+        Format::Plain => Ok(plain(text, tape)),
         format => Err(Error::unsupported(format!("cannot parse {} yet", format.name()))),
     }
 }
@@ -27,4 +30,24 @@ fn check_size(text: &str, reading: &Reading) -> Result<()> {
 fn parse_json(text: &str, _reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
     let root = json::parse(text.as_bytes(), tape)?;
     Ok(Parsed::clean(root, Format::Json, text))
+}
+
+fn parse_yaml(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
+    let strict = reading.recovery == Recovery::Strict;
+    let documents = match (reading.all, strict) {
+        (true, _) => Documents::All,
+        (false, true) => Documents::Whole,
+        (false, false) => Documents::First,
+    };
+    let options = yaml::Options { documents, unique_keys: strict, max_depth: reading.max_depth };
+    let read = yaml::read(text, &options, tape)?;
+    Ok(Parsed { warnings: read.warnings, ..Parsed::clean(read.root, Format::Yaml, text) })
+}
+
+/// The text without the space around it.
+fn plain(text: &str, tape: &mut Tape) -> Parsed {
+    let (root, trimmed) = (tape.len(), text.trim());
+    tape.str(trimmed.as_bytes());
+    let start = text.len() - text.trim_start().len();
+    Parsed { start, stop: start + trimmed.len(), ..Parsed::clean(root, Format::Plain, text) }
 }

@@ -3,7 +3,7 @@
 use super::Format;
 use crate::error::{Error, Result};
 use crate::value::json::{self, Style};
-use crate::value::Ref;
+use crate::value::{Ref, yaml};
 
 /// How to write a value.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,7 @@ pub struct Writing {
 pub fn write(value: Ref<'_>, format: Format, writing: &Writing) -> Result<String> {
     match format {
         Format::Json => Ok(write_json(value, writing)),
+        Format::Yaml => Ok(yaml::write(value)),
         format => Err(Error::unsupported(format!("cannot write {} yet", format.name()))),
     }
 }

@@ -21,6 +21,8 @@ pub enum Data {
     Json(Value),
     /// A document that was read: as `Json`, from its tape. As a whole, null is nil.
     Document(Box<Document>),
+    /// As `Document`, on a tape that lies over the text which is the call's argument of that number.
+    Over(Box<Document>, usize),
     /// A Lua value, handed on uncopied.
     Slot(Slot),
     List(Vec<Data>),

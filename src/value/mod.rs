@@ -9,9 +9,10 @@ mod kept;
 pub mod place;
 mod slot;
 pub mod tape;
+pub mod yaml;
 
 pub use data::{Data, Key, Patch, Record};
-pub use document::Document;
+pub use document::{Document, Documents};
 pub use kept::Kept;
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};

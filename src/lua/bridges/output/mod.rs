@@ -10,6 +10,7 @@
 mod format;
 mod parse;
 mod source;
+mod valid;
 
 use crate::lua::bridge::{Bridge, Constants};
 use crate::shape::Kind;

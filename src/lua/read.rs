@@ -200,16 +200,16 @@ impl Reader {
 
     unsafe fn string(&mut self, index: c_int) -> Result<(), Problem> {
         unsafe {
-            if std::str::from_utf8(stack::bytes(self.l, index)).is_err() {
+            let bytes = stack::bytes(self.l, index);
+            if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
                 return Err(Problem::NotUtf8);
             }
-            self.bytes(index)
+            self.bytes(bytes)
         }
     }
 
-    unsafe fn bytes(&mut self, index: c_int) -> Result<(), Problem> {
+    unsafe fn bytes(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         unsafe {
-            let bytes = stack::bytes(self.l, index);
             if u32::try_from(bytes.len()).is_err() {
                 return Err(Problem::TooLarge);
             }

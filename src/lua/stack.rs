@@ -28,6 +28,13 @@ pub enum Meta {
     /// Numbers of `push/collector.rs`.
     Owed = 8,
     Seen = 9,
+    /// Of `push/info.rs`: its metatable, and strings.
+    Info = 10,
+    Json = 11,
+    Format = 12,
+    Recovered = 13,
+    Start = 14,
+    Stop = 15,
 }
 
 /// The bytes of a string that is an argument of the running C function.

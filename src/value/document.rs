@@ -41,7 +41,7 @@ impl Documents {
     /// Takes the documents out of a result that Lua has got.
     pub fn reclaim(&mut self, data: Data) {
         match data {
-            Data::Document(document) | Data::Over(document, _) => self.give(document),
+            Data::Document(document) | Data::Valid(document) => self.give(document),
             Data::Many(values) => values.into_iter().for_each(|value| self.reclaim(value)),
             _ => {}
         }

@@ -281,6 +281,11 @@ pub(crate) struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
+    /// Whether the next node is null, or there is none.
+    pub fn is_null(&self) -> bool {
+        self.nodes.first().is_none_or(|node| node.kind == Kind::Null)
+    }
+
     /// Nodes still to come.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -408,6 +413,11 @@ impl<'t> Ref<'t> {
 
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// The nodes of the value.
+    pub(crate) fn walk(self) -> Walk<'t> {
+        self.tape.walk(self.at, &[])
     }
 
     /// About how long the value is as text.

@@ -16,8 +16,11 @@ pub const SLOTS: usize = 8;
 /// name of the member.
 const LEVELS: c_int = 8;
 
-/// Nodes from which on the collector rests meanwhile: it would walk the tables that grow.
+/// Nodes from which on a document is large: names are remembered, and the collector rests.
 const LARGE: usize = 1000;
+
+/// Names remembered.
+const NAMES: usize = 64;
 
 /// Pushes the document; null as a whole is nil.
 ///
@@ -26,91 +29,133 @@ const LARGE: usize = 1000;
 /// beyond. May raise a memory error; nothing here has a destructor.
 pub unsafe fn push(l: *mut lua_State, mut walk: Walk<'_>) {
     unsafe {
-        let (nodes, mut first) = (walk.len(), walk);
-        match first.next() {
-            Token::Null => ffi::lua_pushnil(l),
-            Token::Array(_) | Token::Object(_) if nodes >= LARGE && collector::rest(l, nodes) => {
-                protected(l, &mut walk);
-            }
-            _ => {
-                stack::push_meta(l, Meta::Array);
-                let marks = ffi::lua_gettop(l);
-                value(l, &mut walk, marks, 0);
-                ffi::lua_remove(l, marks);
-            }
+        if walk.is_null() {
+            return ffi::lua_pushnil(l);
         }
-    }
-}
-
-/// Builds while the collector rests, which goes on also when building raises.
-unsafe fn protected(l: *mut lua_State, walk: &mut Walk<'_>) {
-    unsafe {
-        ffi::lua_pushcfunction(l, build);
         stack::push_meta(l, Meta::Array);
-        ffi::lua_pushlightuserdata(l, std::ptr::from_mut(walk).cast::<c_void>());
+        if walk.len() < LARGE {
+            let marks = ffi::lua_gettop(l);
+            Builder { l, walk: &mut walk, marks, names: None }.value(0);
+            return ffi::lua_remove(l, marks);
+        }
+        let rests = collector::rest(l, walk.len());
+        ffi::lua_pushcfunction(l, large);
+        ffi::lua_insert(l, -2);
+        ffi::lua_pushlightuserdata(l, std::ptr::from_mut(&mut walk).cast::<c_void>());
+        // The collector goes on also when building raises.
         let failed = ffi::lua_pcall(l, 2, 1, 0) != 0;
-        collector::go_on(l);
+        if rests {
+            collector::go_on(l);
+        }
         if failed {
             ffi::lua_error(l);
         }
     }
 }
 
-/// build(mark of arrays, walk) → the value
-unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
+/// large(mark of arrays, walk) → the value
+unsafe extern "C-unwind" fn large(l: *mut lua_State) -> c_int {
     unsafe {
-        // The walk lives on the stack of `protected`, which waits for this call.
+        // The walk lives on the stack of `push`, which waits for this call.
         let walk = &mut *ffi::lua_touserdata(l, 2).cast::<Walk<'_>>();
-        value(l, walk, 1, 0);
+        ffi::luaL_checkstack(l, NAMES as c_int + SLOTS as c_int, c"zigllms document".as_ptr());
+        ffi::lua_settop(l, 2 + NAMES as c_int);
+        let mut names = Names { seen: [&[]; NAMES], first: 3 };
+        Builder { l, walk, marks: 1, names: Some(&mut names) }.value(0);
         1
     }
 }
 
-/// Pushes the next value. Readers of text bound the nesting, and with it this recursion.
-unsafe fn value(l: *mut lua_State, walk: &mut Walk<'_>, marks: c_int, level: c_int) {
-    unsafe {
-        match walk.next() {
-            Token::Null => stack::push_null(l),
-            Token::Bool(value) => ffi::lua_pushboolean(l, c_int::from(value)),
-            Token::Int(n) => stack::push_int(l, n),
-            Token::Float(n) => ffi::lua_pushnumber(l, n),
-            Token::Str(bytes) => stack::push_bytes(l, bytes),
-            Token::Array(len) => array(l, walk, len, marks, level),
-            Token::Object(len) => object(l, walk, len, marks, level),
+/// Names seen last, whose Lua strings lie on the stack from `first` on: most names of a large
+/// document come again and again, and to find a string in Lua's own table takes longer.
+struct Names<'t> {
+    seen: [&'t [u8]; NAMES],
+    first: c_int,
+}
+
+impl<'t> Names<'t> {
+    /// Where a name belongs: a guess is enough.
+    fn place(name: &[u8]) -> usize {
+        let (Some(first), Some(last)) = (name.first(), name.last()) else { return 0 };
+        let mixed = usize::from(*first) * 5 + usize::from(*last) * 3 + name.len() * 7;
+        mixed % NAMES
+    }
+
+    unsafe fn push(&mut self, l: *mut lua_State, name: &'t [u8]) {
+        unsafe {
+            let place = Names::place(name);
+            let at = self.first + place as c_int;
+            let Some(seen) = self.seen.get_mut(place) else { return stack::push_bytes(l, name) };
+            if *seen == name && !name.is_empty() {
+                return ffi::lua_pushvalue(l, at);
+            }
+            stack::push_bytes(l, name);
+            ffi::lua_pushvalue(l, -1);
+            ffi::lua_replace(l, at);
+            *seen = name;
         }
     }
 }
 
-unsafe fn array(l: *mut lua_State, walk: &mut Walk<'_>, len: usize, marks: c_int, level: c_int) {
-    unsafe {
-        check(l, level);
-        ffi::lua_createtable(l, len as c_int, 0);
-        for i in 1..=len as i64 {
-            value(l, walk, marks, level + 1);
-            ffi::lua_rawseti(l, -2, i);
-        }
-        ffi::lua_pushvalue(l, marks);
-        ffi::lua_setmetatable(l, -2);
-    }
+struct Builder<'b, 't> {
+    l: *mut lua_State,
+    walk: &'b mut Walk<'t>,
+    /// Where the mark of arrays lies on the stack.
+    marks: c_int,
+    names: Option<&'b mut Names<'t>>,
 }
 
-unsafe fn object(l: *mut lua_State, walk: &mut Walk<'_>, len: usize, marks: c_int, level: c_int) {
-    unsafe {
-        check(l, level);
-        ffi::lua_createtable(l, 0, len as c_int);
-        for _ in 0..len {
-            stack::push_bytes(l, walk.name());
-            value(l, walk, marks, level + 1);
-            ffi::lua_rawset(l, -3);
+impl Builder<'_, '_> {
+    /// Pushes the next value. Readers of text bound the nesting, and with it this recursion.
+    unsafe fn value(&mut self, level: c_int) {
+        unsafe {
+            match self.walk.next() {
+                Token::Null => stack::push_null(self.l),
+                Token::Bool(value) => ffi::lua_pushboolean(self.l, c_int::from(value)),
+                Token::Int(n) => stack::push_int(self.l, n),
+                Token::Float(n) => ffi::lua_pushnumber(self.l, n),
+                Token::Str(bytes) => stack::push_bytes(self.l, bytes),
+                Token::Array(len) => self.array(len, level),
+                Token::Object(len) => self.object(len, level),
+            }
         }
     }
-}
 
-/// Room for the levels up to the next check, and for what a value and a mark take on top.
-unsafe fn check(l: *mut lua_State, level: c_int) {
-    unsafe {
-        if level % LEVELS == 0 {
-            ffi::luaL_checkstack(l, 2 * LEVELS + 4, c"zigllms document".as_ptr());
+    unsafe fn array(&mut self, len: usize, level: c_int) {
+        unsafe {
+            self.check(level);
+            ffi::lua_createtable(self.l, len as c_int, 0);
+            for i in 1..=len as i64 {
+                self.value(level + 1);
+                ffi::lua_rawseti(self.l, -2, i);
+            }
+            ffi::lua_pushvalue(self.l, self.marks);
+            ffi::lua_setmetatable(self.l, -2);
+        }
+    }
+
+    unsafe fn object(&mut self, len: usize, level: c_int) {
+        unsafe {
+            self.check(level);
+            ffi::lua_createtable(self.l, 0, len as c_int);
+            for _ in 0..len {
+                let name = self.walk.name();
+                match &mut self.names {
+                    Some(names) => names.push(self.l, name),
+                    None => stack::push_bytes(self.l, name),
+                }
+                self.value(level + 1);
+                ffi::lua_rawset(self.l, -3);
+            }
+        }
+    }
+
+    /// Room for the levels up to the next check, and for what a value and a mark take on top.
+    unsafe fn check(&self, level: c_int) {
+        unsafe {
+            if level % LEVELS == 0 {
+                ffi::luaL_checkstack(self.l, 2 * LEVELS + 4, c"zigllms document".as_ptr());
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::lua::args::Args;
 use crate::runtime::Runtime;
-use crate::value::{Data, MAX_DEPTH, Record, Ref, json};
+use crate::value::{Data, MAX_DEPTH, Ref, json};
 
 /// The value and what was read; `None` if the long way must be taken.
 pub fn read(runtime: &mut Runtime, args: &Args<'_>) -> Option<Data> {
@@ -15,7 +15,7 @@ pub fn read(runtime: &mut Runtime, args: &Args<'_>) -> Option<Data> {
         return None;
     }
     document.root = 0;
-    Some(Data::Many(vec![Data::Over(document, 0), info(text.len()).into()]))
+    Some(Data::Valid(document))
 }
 
 struct Wanted {
@@ -55,15 +55,4 @@ fn format(name: Ref<'_>, looks: bool) -> bool {
 /// Scalars are left to the long way: `yes` or `1.5` may be meant otherwise.
 fn looks_like_json(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
-}
-
-fn info(length: usize) -> Record {
-    let none = || Data::List(Vec::new());
-    Record::new()
-        .set("format", "json")
-        .set("recovered", false)
-        .set("fixes", none())
-        .set("warnings", none())
-        .set("start", 1u64)
-        .set("stop", length)
 }

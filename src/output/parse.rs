@@ -3,7 +3,7 @@
 use super::{Format, Parsed, Reading, Recovery};
 use crate::error::{Error, Result};
 use crate::value::yaml::{self, Documents};
-use crate::value::{Tape, json, place};
+use crate::value::{Tape, json, place, xml};
 
 /// Reads a text onto the end of the tape.
 pub fn parse(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
@@ -11,6 +11,7 @@ pub fn parse(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
     match reading.format.unwrap_or(Format::Json) {
         Format::Json => parse_json(text, reading, tape),
         Format::Yaml => parse_yaml(text, reading, tape),
+        Format::Xml => parse_xml(text, reading, tape),
         Format::Plain => Ok(plain(text, tape)),
         format => Err(Error::unsupported(format!("cannot parse {} yet", format.name()))),
     }
@@ -42,6 +43,17 @@ fn parse_yaml(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> 
     let options = yaml::Options { documents, unique_keys: strict, max_depth: reading.max_depth };
     let read = yaml::read(text, &options, tape)?;
     Ok(Parsed { warnings: read.warnings, ..Parsed::clean(read.root, Format::Yaml, text) })
+}
+
+fn parse_xml(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
+    let level = match reading.recovery {
+        Recovery::Strict => xml::Level::Strict,
+        Recovery::Lenient => xml::Level::Lenient,
+        Recovery::BestEffort => xml::Level::BestEffort,
+    };
+    let options = xml::Options { level, all: reading.all, max_depth: reading.max_depth };
+    let xml::Read { root, fixes, start, stop } = xml::read(text, &options, tape)?;
+    Ok(Parsed { root, format: Format::Xml, fixes, warnings: Vec::new(), start, stop })
 }
 
 /// The text without the space around it.

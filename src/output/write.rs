@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Format;
 use crate::error::{Error, Result};
-use crate::value::{Ref, json, yaml};
+use crate::value::{Ref, json, xml, yaml};
 
 /// How to write a value.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,7 @@ pub fn write(value: Ref<'_>, format: Format, writing: &Writing) -> Result<String
     match format {
         Format::Json => Ok(write_json(value, writing)),
         Format::Yaml => Ok(yaml::write(value)),
+        Format::Xml => xml::write(value, writing.root.as_deref()),
         format => Err(Error::unsupported(format!("cannot write {} yet", format.name()))),
     }
 }

@@ -22,6 +22,7 @@ mod onto;
 mod resolve;
 mod write;
 
+pub(crate) use write::sorted;
 pub use write::write;
 
 use super::{MAX_DEPTH, Tape, place};

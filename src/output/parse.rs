@@ -1,7 +1,8 @@
 //! A text into a value on a tape.
 
+use super::markdown::{self, Wanted};
 use super::{Format, Parsed, Reading, Recovery};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::value::yaml::{self, Documents};
 use crate::value::{Tape, json, place, xml};
 
@@ -12,8 +13,11 @@ pub fn parse(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
         Format::Json => parse_json(text, reading, tape),
         Format::Yaml => parse_yaml(text, reading, tape),
         Format::Xml => parse_xml(text, reading, tape),
+        Format::Markdown => {
+            let root = markdown::extract(text, &Wanted::default(), tape)?;
+            Ok(Parsed::clean(root, Format::Markdown, text))
+        }
         Format::Plain => Ok(plain(text, tape)),
-        format => Err(Error::unsupported(format!("cannot parse {} yet", format.name()))),
     }
 }
 

@@ -80,6 +80,8 @@ struct Collector<'t> {
     /// The lists around, as numbers.
     lists: Vec<usize>,
     links: Vec<usize>,
+    /// Images around: their descriptions hold no links.
+    images: usize,
     row: Vec<String>,
     /// Up to where lines were counted, and their number.
     counted: (usize, usize),
@@ -95,6 +97,7 @@ impl<'t> Collector<'t> {
             sections: vec![None],
             lists: Vec::new(),
             links: Vec::new(),
+            images: 0,
             row: Vec::new(),
             counted: (0, 1),
             in_code: false,
@@ -141,7 +144,8 @@ impl<'t> Collector<'t> {
             }
             Tag::TableHead | Tag::TableRow => self.row.clear(),
             Tag::TableCell => self.gather(),
-            Tag::Link { link_type, dest_url, title, .. } => {
+            Tag::Image { .. } => self.images += 1,
+            Tag::Link { link_type, dest_url, title, .. } if self.images == 0 => {
                 self.link(link_type, &dest_url, &title);
                 self.gather();
             }
@@ -168,7 +172,8 @@ impl<'t> Collector<'t> {
                 self.found.text.push('\t');
             }
             TagEnd::TableHead | TagEnd::TableRow => self.table_row(tag == TagEnd::TableHead),
-            TagEnd::Link => {
+            TagEnd::Image => self.images = self.images.saturating_sub(1),
+            TagEnd::Link if self.images == 0 => {
                 let text = self.taken();
                 self.gathered_more(&text);
                 let link = self.links.pop().and_then(|link| self.found.links.get_mut(link));
@@ -221,6 +226,7 @@ impl<'t> Collector<'t> {
 
     fn heading(&mut self, end: usize) {
         let heading = self.taken().trim().to_owned();
+        self.gathered_more(&heading);
         let number = self.found.sections.len().saturating_sub(1);
         if let Some(section) = self.found.sections.get_mut(number) {
             section.heading = heading;

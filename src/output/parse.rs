@@ -32,8 +32,8 @@ fn check_size(text: &str, reading: &Reading) -> Result<()> {
 }
 
 /// Strict only so far; the recovering reader of `value::repair` hangs in here.
-fn parse_json(text: &str, _reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
-    let root = json::parse(text.as_bytes(), tape)?;
+fn parse_json(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
+    let root = json::parse_within(text.as_bytes(), reading.max_depth, tape)?;
     Ok(Parsed::clean(root, Format::Json, text))
 }
 

@@ -1,10 +1,9 @@
 //! A value into a text.
 
-use serde::Serialize;
-
 use super::Format;
 use crate::error::{Error, Result};
-use crate::value::{Ref, json, xml, yaml};
+use crate::value::json::{self, Style};
+use crate::value::{Ref, xml, yaml};
 
 /// How to write a value.
 #[derive(Clone, Debug, Default)]
@@ -26,21 +25,5 @@ pub fn write(value: Ref<'_>, format: Format, writing: &Writing) -> Result<String
 }
 
 fn write_json(value: Ref<'_>, writing: &Writing) -> String {
-    match (writing.indent, writing.sort_keys) {
-        (None, false) => json::to_string(value),
-        (None, true) => json::to_sorted(value),
-        (Some(indent), sort) => pretty(value, indent, sort),
-    }
-}
-
-fn pretty(value: Ref<'_>, indent: usize, sort_keys: bool) -> String {
-    let mut owned = value.to_json();
-    if sort_keys {
-        owned.sort_all_objects();
-    }
-    let (spaces, mut text) = (" ".repeat(indent), Vec::new());
-    let style = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
-    let mut to = serde_json::Serializer::with_formatter(&mut text, style);
-    let _ = owned.serialize(&mut to);
-    String::from_utf8(text).unwrap_or_default()
+    json::to_styled(value, Style { indent: writing.indent, sort_keys: writing.sort_keys })
 }

@@ -15,6 +15,7 @@
 
 pub mod markdown;
 mod parse;
+mod prose;
 mod write;
 
 pub use parse::parse;

@@ -3,6 +3,7 @@
 
 mod data;
 mod document;
+pub mod fence;
 pub mod glob;
 pub mod json;
 mod kept;

@@ -250,7 +250,7 @@ impl Reader<'_> {
         if self.options.all {
             return all;
         }
-        let fenced = keep(&|doc| doc.fenced && !slight(self.tape, doc.root));
+        let fenced = keep(&|doc| doc.fenced && !self.is_empty(doc.root));
         let fenced = if fenced.is_empty() { keep(&|doc| doc.fenced) } else { fenced };
         let real = keep(&|doc| !slight(self.tape, doc.root));
         let prose = docs.iter().any(|doc| doc.gap == Gap::Prose)
@@ -261,7 +261,7 @@ impl Reader<'_> {
             () => all,
         };
         match self.best() {
-            true => self.without_rewritten(docs, chosen),
+            true => self.without_rewritten(docs, without_begun(docs, chosen)),
             false => chosen.into_iter().take(1).collect(),
         }
     }
@@ -607,6 +607,18 @@ impl Reader<'_> {
         self.at += escaped_length(self.rest(self.at), used);
         Ok(())
     }
+}
+
+/// Without documents that were only begun, behind prose at the end of the text.
+fn without_begun(docs: &[Doc], mut chosen: Vec<usize>) -> Vec<usize> {
+    let last = chosen.last().and_then(|n| docs.get(*n));
+    let begun = last.is_some_and(|doc| {
+        doc.to_end && doc.gap == Gap::Prose && doc.fixes.contains(&Fix::MissingBracket)
+    });
+    if begun && chosen.len() > 1 {
+        chosen.pop();
+    }
+    chosen
 }
 
 fn gap(between: &[u8]) -> Gap {

@@ -94,7 +94,7 @@ impl Reader<'_> {
             b']' => seen.braces == 0,
             b'}' => self.within(Inside::Object) && seen.braces == 0,
             b')' => self.within(Inside::Paren) && !self.innermost(Inside::Array),
-            b',' | b';' => self.item_after_comma(next + 1),
+            b',' | b';' => (seen.quotes == 0 && !seen.open) || self.item_after_comma(next + 1),
             b':' => seen.quotes == 0,
             b'{' | b'[' | b'0'..=b'9' => !seen.open && next > after,
             _ if quote_at(self.rest(next)).is_some() => {
@@ -179,7 +179,7 @@ impl Reader<'_> {
         found.map(|next| self.after_blank(next))
     }
 
-    fn bare_key_at(&mut self, at: usize) -> bool {
+    pub fn bare_key_at(&mut self, at: usize) -> bool {
         let limit = (at + KEY).min(self.end);
         let rest = self.text.get(at..limit).unwrap_or_default();
         if !rest.first().is_some_and(|b| is_word_start(*b) || b.is_ascii_digit()) {
@@ -187,7 +187,8 @@ impl Reader<'_> {
         }
         let len = rest.iter().take_while(|b| is_word(**b)).count();
         self.spend(len);
-        let next = self.after_blank(at + len);
+        let stray = quote_at(self.rest(at + len)).map_or(0, |quote| quote.len);
+        let next = self.after_blank(at + len + stray);
         self.byte(next) == b':' && !self.starts(next, "://") && !self.starts(next, "::")
     }
 

@@ -147,7 +147,7 @@ impl Reader<'_> {
             _ => self.cut_off_end(seen),
         };
         self.spend(self.end.saturating_sub(end));
-        let whole = end == self.end;
+        let whole = self.text[end..self.end].trim_ascii().is_empty();
         self.fix(if whole { Fix::TruncatedString } else { Fix::MissingQuote }, seen.from)?;
         if seen.quotes > 0 {
             self.note(Fix::UnescapedQuote);
@@ -168,28 +168,28 @@ impl Reader<'_> {
     fn cut_off_end(&mut self, seen: &Seen) -> usize {
         let end = self.before_closers(seen.from);
         let closed = self.text[end..self.end].contains(&b']') && seen.role == Role::Item;
-        if closed && seen.quotes == 0 {
-            let cut = memchr::memchr2(b',', b'\n', &self.text[seen.from..end]);
-            return cut.map_or(end, |n| self.before_blank(seen.from + n, seen.from).0);
+        if closed
+            && seen.quotes == 0
+            && let Some(n) = memchr::memchr2(b',', b'\n', &self.text[seen.from..end])
+        {
+            return self.before_blank(seen.from + n, seen.from).0;
         }
         let kept = &self.text[seen.from..end];
-        match kept.trim_ascii_end().strip_suffix(b"+") {
-            Some(kept) if kept.ends_with(b" ") || seen.role == Role::Item => {
-                seen.from + kept.trim_ascii_end().len()
-            }
+        match kept.strip_suffix(b"+") {
+            Some(kept) if kept.ends_with(b" ") => seen.from + kept.trim_ascii_end().len(),
             _ => end,
         }
     }
 
     /// The end of the text without a fence and the brackets that close what is open.
     fn before_closers(&self, least: usize) -> usize {
-        let mut end = self.end;
-        let mut text = self.text[least..end].trim_ascii_end();
+        let mut text = self.text[least..self.end].trim_ascii_end();
+        let mut end = least + text.len();
         while let Some(shorter) = text.strip_suffix(b"```") {
             text = shorter.trim_ascii_end();
             end = least + text.len();
         }
-        let mut open = self.stack.iter().rev();
+        let mut open = self.stack.iter();
         let mut surplus = |inside: Inside| open.any(|it| *it == inside);
         while let Some((last, shorter)) = text.split_last() {
             let (inside, opener) = match last {

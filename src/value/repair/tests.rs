@@ -60,3 +60,25 @@ fn scores() {
     let py = Options { missing: Missing::Empty, prose: Some(Prose::Error), ..best };
     score("json_repair.dev.jsonl", "json_repair-py", &py);
 }
+
+#[test]
+fn scratch() {
+    let Ok(text) = std::fs::read_to_string("/tmp/w/rep_mine.txt") else { return };
+    let best = Options::at(Level::BestEffort);
+    let py = Options { missing: Missing::Empty, prose: Some(Prose::Error), ..best };
+    let mut bad = 0;
+    for line in text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with("##")) {
+        let case: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let options = if case[2] == "py" { &py } else { &best };
+        let got = with(case[0].as_str().unwrap(), options);
+        match got {
+            Ok(got) if same(&got, &case[1]) => {}
+            Err(_) if case[1] == "<error>" => {}
+            got => {
+                bad += 1;
+                println!("{:?}\n   want {}\n   got  {}", case[0].as_str().unwrap(), case[1], got.map_or_else(|e| e.to_string(), |v| v.to_string()));
+            }
+        }
+    }
+    println!("{bad} differ");
+}

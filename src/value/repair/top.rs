@@ -9,12 +9,13 @@ use super::{Found, Prose};
 impl Reader<'_> {
     /// The whole text as a document of another kind, with a best effort.
     pub fn other(&mut self) -> Read<Option<Found>> {
-        let ways: [fn(&mut Self) -> Read<bool>; 6] = [
+        let ways: [fn(&mut Self) -> Read<bool>; 7] = [
             Self::escaped_string,
             Self::open_members,
             Self::call,
             Self::list,
             Self::whole_string,
+            Self::ended_string,
             Self::lines,
         ];
         let (from, nodes) = (self.at, self.tape.len());
@@ -82,7 +83,8 @@ impl Reader<'_> {
         let value = b"{[(-)".contains(&byte)
             || byte.is_ascii_digit()
             || quote_at(self.rest(inner)).is_some()
-            || self.literal_at(inner);
+            || self.literal_at(inner)
+            || self.named_arguments(open + 1);
         if !value {
             return Ok(false);
         }
@@ -181,6 +183,18 @@ impl Reader<'_> {
         }
         self.quoted(Role::Top)?;
         Ok(self.finished() && !self.word.is_empty())
+    }
+
+    /// `text"`: only the quote at the end is there.
+    fn ended_string(&mut self) -> Read<bool> {
+        let text = self.rest(self.at).trim_ascii_end();
+        let body = text.strip_suffix(b"\"").filter(|body| !body.contains(&b'"'));
+        let Some(body) = body.filter(|body| !body.is_empty()) else { return Ok(false) };
+        self.fix(Fix::MissingQuote, self.at)?;
+        let from = self.at;
+        self.at += text.len();
+        self.push_text(from, from + body.len())?;
+        Ok(self.options.prose() == Prose::String)
     }
 
     /// Two or more lines of `key: value`, and nothing else.

@@ -10,7 +10,6 @@ use crate::value::tape::Mark;
 pub struct Closed {
     pub mark: Mark,
     pub len: usize,
-    pub inside: Inside,
 }
 
 impl Reader<'_> {
@@ -144,8 +143,10 @@ impl Reader<'_> {
         loop {
             self.blank()?;
             let from = self.at;
-            if self.ends(inside, &mut state)? {
-                break;
+            match self.ends(inside, &state)? {
+                Some(true) => break,
+                Some(false) => continue,
+                None => {}
             }
             if self.separator(&mut state)? || self.noise(&mut state)? {
                 continue;
@@ -166,28 +167,37 @@ impl Reader<'_> {
     }
 
     /// The closing bracket, the end of the text, or a bracket that closes something further out.
-    fn ends(&mut self, inside: Inside, state: &mut Between) -> Read<bool> {
+    /// `Some(false)`: a bracket that closes nothing was passed.
+    fn ends(&mut self, inside: Inside, state: &Between) -> Read<Option<bool>> {
         let byte = self.peek();
-        if self.over(self.at) {
+        if self.over(self.at) || self.next_object_begins(inside, state) {
             self.trailing(state)?;
-            return self.fix(Fix::MissingBracket, self.at).map(|()| true);
+            return self.fix(Fix::MissingBracket, self.at).map(|()| Some(true));
         }
         if byte == inside.closer() {
             self.trailing(state)?;
             self.at += 1;
-            return self.close_twice(state, byte).map(|()| true);
+            return self.close_twice(state, byte).map(|()| Some(true));
         }
         if !matches!(byte, b'}' | b']' | b')') {
-            return Ok(false);
+            return Ok(None);
         }
-        let outer = self.stack.iter().any(|it| it.closer() == byte);
-        if outer && (byte != b')' || self.best()) {
+        if self.stack.iter().any(|it| it.closer() == byte) {
             self.trailing(state)?;
-            return self.fix(Fix::MissingBracket, self.at).map(|()| true);
+            return self.fix(Fix::MissingBracket, self.at).map(|()| Some(true));
         }
         self.fix(Fix::ExtraBracket, self.at)?;
         self.at += 1;
-        Ok(false)
+        Ok(Some(false))
+    }
+
+    /// `[{"n": 1, {"n": 2}]`: the first object was not closed.
+    fn next_object_begins(&mut self, inside: Inside, state: &Between) -> bool {
+        self.peek() == b'{'
+            && self.best()
+            && inside == Inside::Object
+            && !state.first
+            && self.outer() == Some(Inside::Array)
     }
 
     /// `{{ … }}`: the second bracket at the end goes with the second one at the start.
@@ -230,9 +240,6 @@ impl Reader<'_> {
         match self.peek() {
             b'[' if self.best() => self.more_items(state)?,
             b'{' if self.best() => {
-                if !state.first && state.comma && self.outer() == Some(Inside::Array) {
-                    return Ok(false);
-                }
                 self.fix(Fix::ExtraBracket, self.at)?;
                 self.at += 1;
                 state.doubled += usize::from(state.first);
@@ -281,20 +288,22 @@ impl Reader<'_> {
     /// A key and its value; `false` if what stands here is no member.
     fn member(&mut self, state: &mut Between) -> Read<bool> {
         let at = self.at;
-        if self.peek() == b'{' {
-            // The object was not closed: its array goes on.
-            self.text_is_over(at)?;
-            return Ok(false);
-        }
         if !self.key(state)? {
             return Ok(false);
         }
         if !state.comma {
             self.fix(Fix::MissingComma, at)?;
         }
-        let key = std::mem::take(&mut self.word);
-        self.tape.str(&key);
-        self.word = key;
+        if self.another_key()? {
+            if self.word.is_empty() {
+                return Ok(false);
+            }
+            self.push_word();
+            self.missing_value(self.at)?;
+            state.comma = false;
+            return Ok(true);
+        }
+        self.push_word();
         let node = self.tape.len();
         self.member_value()?;
         state.comma = false;
@@ -302,21 +311,30 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    fn text_is_over(&mut self, at: usize) -> Read<()> {
-        self.fix(Fix::ExtraBracket, at)?;
-        self.at += 1;
-        Ok(())
+    fn push_word(&mut self) {
+        let word = std::mem::take(&mut self.word);
+        self.tape.str(&word);
+        self.word = word;
+    }
+
+    /// A second quoted key right behind the first: `"" "a": 1`.
+    fn another_key(&mut self) -> Read<bool> {
+        if !self.best() {
+            return Ok(false);
+        }
+        let next = self.after_blank(self.at);
+        let another = quote_at(self.rest(next)).is_some() && self.key_at(next);
+        if another {
+            self.fix(Fix::ExtraText, self.at)?;
+        }
+        Ok(another)
     }
 
     /// The array that was just written, so that more can be added to it.
     fn array_at(&self, node: usize) -> Option<Closed> {
         let value = self.tape.at(node)?;
         let array = value.kind() == crate::value::Kind::Array;
-        array.then(|| Closed {
-            mark: Mark::at(node),
-            len: value.len(),
-            inside: Inside::Array,
-        })
+        array.then(|| Closed { mark: Mark::at(node), len: value.len() })
     }
 
     /// A key into `word`.
@@ -333,8 +351,7 @@ impl Reader<'_> {
 
     fn bare_key(&mut self, state: &Between) -> Read<bool> {
         let from = self.at;
-        let in_key = |b: u8| !b"\n\r:=,{}[]()\"'`;".contains(&b);
-        let len = self.rest(from).iter().take_while(|b| in_key(**b)).count();
+        let len = self.key_length(from);
         let text = self.text[from..from + len].trim_ascii_end();
         let plain = !text.is_empty() && text.iter().all(|b| is_word(*b) || *b == b'.');
         if !plain && !self.best() {
@@ -360,6 +377,15 @@ impl Reader<'_> {
             self.at += quote.len;
         }
         Ok(true)
+    }
+
+    /// Up to a quote or a character that has a meaning of its own.
+    fn key_length(&self, from: usize) -> usize {
+        let rest = self.rest(from);
+        let ends = |at: usize, b: u8| {
+            b"\n\r:=,{}[]();".contains(&b) || quote_at(&rest[at..]).is_some()
+        };
+        rest.iter().enumerate().position(|(at, b)| ends(at, *b)).unwrap_or(rest.len())
     }
 
     fn quote_before_colon(&mut self) -> bool {
@@ -397,12 +423,24 @@ impl Reader<'_> {
                 self.fix(Fix::MissingColon, self.at)?;
                 self.at += if self.byte(self.at + 1) == b'>' { 2 } else { 1 };
             }
+            b',' if self.comma_for_colon() => {
+                self.fix(Fix::MissingColon, self.at)?;
+                self.at += 1;
+            }
             b'}' | b',' | b']' | b')' => return self.missing_value(self.at),
             _ if self.over(self.at) => return self.missing_value(self.at),
             _ if self.best() => self.fix(Fix::MissingColon, self.at)?,
             _ => return Err(self.expected("a colon")),
         }
         self.value_after_colon()
+    }
+
+    /// `{"n", 1}`: a comma in the colon's place, with what can only be a value behind it.
+    fn comma_for_colon(&mut self) -> bool {
+        let next = self.after_blank(self.at + 1);
+        let byte = self.byte(next);
+        let value = matches!(byte, b'{' | b'[' | b'-') || byte.is_ascii_digit();
+        self.best() && (value || self.literal_at(next)) && !self.key_at(next)
     }
 
     fn value_after_colon(&mut self) -> Read<()> {
@@ -483,8 +521,10 @@ impl Reader<'_> {
         loop {
             self.blank()?;
             let from = self.at;
-            if self.ends(inside, &mut state)? {
-                break;
+            match self.ends(inside, &state)? {
+                Some(true) => break,
+                Some(false) => continue,
+                None => {}
             }
             if self.separator(&mut state)? {
                 continue;
@@ -492,6 +532,10 @@ impl Reader<'_> {
             if self.ellipsis()? {
                 state.comma = true;
                 state.first = true;
+                continue;
+            }
+            if len > 0 && self.row_begins(&state, inside)? {
+                len += 1;
                 continue;
             }
             len += usize::from(self.item(&mut state, inside)?);
@@ -514,7 +558,16 @@ impl Reader<'_> {
         }
         state.comma = false;
         let role = if inside == Inside::Paren { Role::Arg } else { Role::Item };
+        if role == Role::Item && self.best() && is_word_start(self.peek()) && self.bare_key_at(at) {
+            return self.members_in_array(state, node, at);
+        }
+        if self.only_begun(at) {
+            self.fix(Fix::TruncatedLiteral, at)?;
+            self.at = self.end;
+            return Ok(false);
+        }
         self.value(role)?;
+        state.last_array = self.array_at(node);
         let next = self.after_blank(self.at);
         if self.byte(next) == b':' && self.best() {
             return self.members_in_array(state, node, at);
@@ -523,14 +576,49 @@ impl Reader<'_> {
         Ok(true)
     }
 
+    /// The text ends right behind the first character of an item.
+    fn only_begun(&mut self, at: usize) -> bool {
+        let begins = self.best() && matches!(self.byte(at), b'"' | b'\'' | b'-');
+        begins && self.after_blank(at + 1) >= self.end
+    }
+
+    /// `[[1, 2], 3, 4], [5, 6]]`: a row among rows without its bracket.
+    fn row_begins(&mut self, state: &Between, inside: Inside) -> Read<bool> {
+        let scalar = !matches!(self.peek(), b'[' | b'{' | b'(');
+        let rows = state.last_array.is_some() && inside == Inside::Array && self.best();
+        if !rows || !scalar || !state.comma || !self.row_ends_here() {
+            return Ok(false);
+        }
+        self.fix(Fix::MissingOpening, self.at)?;
+        self.items_until(Inside::Array)?;
+        Ok(true)
+    }
+
+    /// Scalars up to a bracket, and then the next row.
+    fn row_ends_here(&mut self) -> bool {
+        let mut at = self.at;
+        while at < self.end && self.spend(1) {
+            match self.text[at] {
+                b']' => {
+                    let comma = self.after_blank(at + 1);
+                    let next = self.after_blank(comma + 1);
+                    return self.byte(comma) == b',' && self.byte(next) == b'[';
+                }
+                b'[' | b'{' | b'}' | b':' => return false,
+                b'"' => match self.next_quote(super::string::Style::Double, at + 1) {
+                    Some((to, len)) if self.spend(to - at) => at = to + len,
+                    _ => return false,
+                },
+                _ => at += 1,
+            }
+        }
+        false
+    }
+
     fn object_at(&self, node: usize) -> Option<Closed> {
         let value = self.tape.at(node)?;
         let object = value.kind() == crate::value::Kind::Object;
-        object.then(|| Closed {
-            mark: Mark::at(node),
-            len: value.len(),
-            inside: Inside::Object,
-        })
+        object.then(|| Closed { mark: Mark::at(node), len: value.len() })
     }
 
     /// `["a": 1]`: members without their braces. They go to the object in front, if there is one.
@@ -546,7 +634,7 @@ impl Reader<'_> {
         self.fix(Fix::MissingOpening, at)?;
         let mark = self.tape.open_object();
         let len = self.loose_members(mark, 0)?;
-        state.last_object = Some(Closed { mark, len, inside: Inside::Object });
+        state.last_object = Some(Closed { mark, len });
         Ok(true)
     }
 

@@ -256,7 +256,10 @@ impl Reader<'_> {
             }
         }
         let prefix = matches!(word, b"b" | b"u" | b"r" | b"f" | b"rb" | b"br");
-        if prefix && quote_at(self.rest(to)).is_some() {
+        let quote = quote_at(self.rest(to)).filter(|_| prefix);
+        if let Some(quote) = quote
+            && self.next_quote(quote.style, to + quote.len).is_some_and(|(n, _)| self.spend(n - to))
+        {
             self.note(Fix::Quotes);
             self.at = to;
             return self.quoted(role).map(|()| true);
@@ -439,7 +442,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn named_arguments(&mut self, at: usize) -> bool {
+    pub fn named_arguments(&mut self, at: usize) -> bool {
         let from = self.after_blank(at);
         let len = self.rest(from).iter().take(64).take_while(|b| is_word(**b)).count();
         let next = self.after_blank(from + len);

@@ -3,12 +3,15 @@
 
 mod data;
 mod document;
+pub mod fence;
 pub mod glob;
 pub mod json;
 mod kept;
 pub mod place;
+pub mod repair;
 mod slot;
 pub mod tape;
+pub mod xml;
 pub mod yaml;
 
 pub use data::{Data, Key, Patch, Record};

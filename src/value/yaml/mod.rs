@@ -17,12 +17,18 @@
 //! - A key twice is an error, or a warning and the last one wins.
 //! - An alias stands for a copy. All aliases of a text together may add a bounded number of values.
 
+mod lenient;
+mod mend;
 mod nodes;
 mod onto;
 mod resolve;
 mod write;
 
+pub use lenient::{Found, read_lenient};
+pub(crate) use write::sorted;
 pub use write::write;
+
+use std::ops::Range;
 
 use super::{MAX_DEPTH, Tape, place};
 use crate::error::{Error, Result};
@@ -66,30 +72,60 @@ pub struct Read {
 
 /// Reads a text onto the end of the tape.
 pub fn read(text: &str, options: &Options, tape: &mut Tape) -> Result<Read> {
-    let at = tape.len();
-    documents(text, options, tape).inspect_err(|_| tape.truncate(at))
+    read_part(text, 0..text.len(), options, tape)
 }
 
-fn documents(text: &str, options: &Options, tape: &mut Tape) -> Result<Read> {
-    let root = tape.len();
+/// As [`read`], of a part of the text; errors count from the beginning of the whole.
+pub fn read_part(
+    text: &str,
+    part: Range<usize>,
+    options: &Options,
+    tape: &mut Tape,
+) -> Result<Read> {
+    let at = tape.len();
+    let reader = Reader::new(text, part, options.max_depth);
+    documents(reader, options, tape).inspect_err(|_| tape.truncate(at))
+}
+
+fn documents(mut reader: Reader<'_>, options: &Options, tape: &mut Tape) -> Result<Read> {
+    let at = tape.len();
+    let text = reader.whole;
+    let mut warnings = Vec::new();
+    if options.documents == Documents::First {
+        let count = usize::from(document(&mut reader, options, tape, &mut warnings)?);
+        return done(text, at, count, warnings);
+    }
     let several = tape.open_array();
-    let mut reader = Reader::new(text, options.max_depth);
-    let (mut count, mut warnings) = (0, Vec::new());
-    while reader.document()? {
-        Onto::new(&reader, tape, options, &mut warnings).document()?;
+    let mut count = 0;
+    while document(&mut reader, options, tape, &mut warnings)? {
         count += 1;
-        if options.documents == Documents::First {
-            break;
-        }
     }
     tape.close(several, count);
-    let root = match (options.documents, count) {
-        (Documents::All, _) => root,
-        (_, 0) => return Err(failed(text, text.len(), "no document")),
-        (_, 1) => root + 1,
-        _ => root,
-    };
-    Ok(Read { root, documents: count, warnings })
+    match (options.documents, count) {
+        (Documents::Whole, 0 | 1) => done(text, at + 1, count, warnings),
+        _ => Ok(Read { root: at, documents: count, warnings }),
+    }
+}
+
+/// Reads one document; false if there is none.
+fn document(
+    reader: &mut Reader<'_>,
+    options: &Options,
+    tape: &mut Tape,
+    warnings: &mut Vec<String>,
+) -> Result<bool> {
+    let found = reader.document()?;
+    if found {
+        Onto::new(reader, tape, options, warnings).document()?;
+    }
+    Ok(found)
+}
+
+fn done(text: &str, root: usize, documents: usize, warnings: Vec<String>) -> Result<Read> {
+    match documents {
+        0 => Err(failed(text, text.len(), "no document")),
+        _ => Ok(Read { root, documents, warnings }),
+    }
 }
 
 fn failed(text: &str, at: usize, reason: &str) -> Error {

@@ -9,8 +9,8 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::bridge::{ENTRIES, Run};
 use super::drive::NATIVES;
-use super::{growing, raw};
 use super::stack::{Meta, UPVALUES};
+use super::{growing, raw};
 
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[

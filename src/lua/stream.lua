@@ -104,7 +104,11 @@ stream_mt.__metatable = "zigllms.stream"
 
 function stream_mt.__tostring(stream)
   local state = core.stream_state(stream)
-  return ("stream of %s, %d bytes%s"):format(state.format, state.size, state.ended and ", finished" or "")
+  return ("stream of %s, %d bytes%s"):format(
+    state.format,
+    state.size,
+    state.ended and ", finished" or ""
+  )
 end
 
 -- What the options say, under `format` as given beside them.

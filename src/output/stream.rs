@@ -302,7 +302,9 @@ impl Machine {
             b"true" => Piece::Bool(true),
             b"false" => Piece::Bool(false),
             b"null" => Piece::Null,
-            _ if [&b"true"[..], b"false", b"null"].iter().any(|whole| whole.starts_with(word)) => return,
+            _ if [&b"true"[..], b"false", b"null"].iter().any(|whole| whole.starts_with(word)) => {
+                return;
+            }
             _ => return self.state = State::Broken,
         };
         self.edit(piece);

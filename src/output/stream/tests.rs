@@ -79,7 +79,10 @@ fn a_value_grows_with_its_text() {
         ("{\"a\":12", json!({})),
         ("{\"a\":12,", json!({"a": 12})),
         ("{\"a\":[1,[", json!({"a": [1, []]})),
-        ("{\"a\":[1,[],{\"b\":null}],\"c\":-1.5e1}", json!({"a": [1, [], {"b": null}], "c": -15.0})),
+        (
+            "{\"a\":[1,[],{\"b\":null}],\"c\":-1.5e1}",
+            json!({"a": [1, [], {"b": null}], "c": -15.0}),
+        ),
     ] {
         assert_eq!(fed(text).value.unwrap_or_default(), expected, "{text}");
     }
@@ -112,9 +115,17 @@ fn what_stands_around_the_document_is_passed_over() {
 
 #[test]
 fn what_is_no_json_stops_it_and_stays() {
-    for text in
-        ["{\"a\":1,}x", "{\"a\":[1,2}", "{a:1}", "[01]", "[1 2]", "[\"\\x\"]", "[\"a\nb\"]", "[nul]", "[\"\\ud83dx\"]"]
-    {
+    for text in [
+        "{\"a\":1,}x",
+        "{\"a\":[1,2}",
+        "{a:1}",
+        "[01]",
+        "[1 2]",
+        "[\"\\x\"]",
+        "[\"a\nb\"]",
+        "[nul]",
+        "[\"\\ud83dx\"]",
+    ] {
         let live = fed(text);
         assert!(live.machine.is_broken() != live.machine.is_complete(), "{text}");
         assert!(live.value.is_some(), "{text}");
@@ -162,10 +173,12 @@ fn is_prefix(part: &Value, whole: &Value) -> bool {
                 && part[..settled] == whole[..settled]
                 && part.iter().zip(whole).skip(settled).all(|(a, b)| is_prefix(a, b))
         }
-        (Value::Object(part), Value::Object(whole)) => part.iter().enumerate().all(|(i, (name, a))| {
-            let last = i + 1 == part.len();
-            whole.get(name).is_some_and(|b| if last { is_prefix(a, b) } else { a == b })
-        }),
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().enumerate().all(|(i, (name, a))| {
+                let last = i + 1 == part.len();
+                whole.get(name).is_some_and(|b| if last { is_prefix(a, b) } else { a == b })
+            })
+        }
         (Value::String(part), Value::String(whole)) => whole.starts_with(part.as_str()),
         _ => part == whole,
     }

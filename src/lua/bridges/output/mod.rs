@@ -12,6 +12,7 @@ mod format;
 mod markdown;
 mod parse;
 mod source;
+mod valid;
 
 use crate::lua::bridge::{Bridge, Constants};
 use crate::shape::Kind;

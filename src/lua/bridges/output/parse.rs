@@ -1,6 +1,7 @@
 //! `output.parse`.
 
 use super::source::{Source, TEXT, source};
+use super::valid;
 use super::{FORMATS_OR_AUTO, RECOVERIES};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
@@ -52,7 +53,10 @@ pub const PARSE: Function = Function {
     run: Run::Now(parse),
 };
 
-fn parse(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    if let Some(data) = valid::read(runtime, args) {
+        return Ok(data);
+    }
     let text = match source(args)? {
         Source::Text(text) => text,
         Source::Table(slot) => return Ok(slot.into()),

@@ -20,7 +20,12 @@ pub static READING: Shape = Shape::new(
         Field::new("format", Kind::Enum(FORMATS_OR_AUTO), "auto", "what the text is"),
         Field::new("recovery", Kind::Enum(RECOVERIES), "lenient", "how much may be wrong with it"),
         Field::new("schema", Kind::Absent("schema-guided reading"), "", ""),
-        Field::new("fields", Kind::Absent("reading of single fields"), "", ""),
+        Field::new(
+            "fields",
+            Kind::OneOf(&[Kind::List(&Kind::Name), Kind::Map]),
+            "",
+            "only these values: paths as `choices[1].message.content`, or a table of paths by the names they are to have",
+        ),
         Field::new(
             "missing",
             Kind::Enum(&["null", "empty"]),
@@ -54,7 +59,7 @@ pub const PARSE: Function = Function {
 };
 
 fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    if let Some(data) = valid::read(runtime, args) {
+    if let Some(data) = valid::read(runtime, args)? {
         return Ok(data);
     }
     let text = match source(args)? {
@@ -65,6 +70,13 @@ fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let mut document = Document::default();
     let parsed = output::parse(text, &reading, &mut document.tape)?;
     document.root = parsed.root;
+    if let Some(wanted) = args.options(1, &READING).get("fields") {
+        runtime.fields.want(wanted, "format_or_options.fields")?;
+        let whole = std::mem::take(&mut document);
+        if let Some(value) = whole.value() {
+            runtime.fields.pick(value, &mut document);
+        }
+    }
     Ok(Data::Many(vec![document.into(), info(&parsed).into()]))
 }
 

@@ -6,6 +6,7 @@
 mod collector;
 mod document;
 pub mod info;
+pub mod strings;
 
 use std::borrow::Cow;
 use std::ffi::c_int;

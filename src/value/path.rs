@@ -55,7 +55,8 @@ impl<'t> Rest<'t> {
             };
         }
         if !first {
-            let behind = self.left().strip_prefix('.').ok_or_else(|| self.wrong("\".\" or \"[\""))?;
+            let behind =
+                self.left().strip_prefix('.').ok_or_else(|| self.wrong("\".\" or \"[\""))?;
             self.at = self.text.len() - behind.len();
         }
         self.name()
@@ -83,7 +84,8 @@ impl<'t> Rest<'t> {
     fn quoted(&mut self) -> Result<Key, String> {
         let inner = self.left().get(1..).unwrap_or_default();
         let mut names = serde_json::Deserializer::from_str(inner).into_iter::<String>();
-        let name = names.next().and_then(Result::ok).ok_or_else(|| self.wrong("a name in quotes"))?;
+        let name =
+            names.next().and_then(Result::ok).ok_or_else(|| self.wrong("a name in quotes"))?;
         let end = names.byte_offset();
         if inner.get(end..end + 1) != Some("]") {
             return Err(self.wrong("a closing bracket behind the name"));
@@ -95,7 +97,9 @@ impl<'t> Rest<'t> {
     fn wrong(&self, expected: &str) -> String {
         match self.left() {
             "" => format!("expected {expected} at its end"),
-            left => format!("expected {expected} at {:?}", left.chars().take(20).collect::<String>()),
+            left => {
+                format!("expected {expected} at {:?}", left.chars().take(20).collect::<String>())
+            }
         }
     }
 }

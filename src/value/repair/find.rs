@@ -449,6 +449,7 @@ impl Reader<'_> {
         let fixes = std::mem::replace(&mut self.fixes, fixes);
         if let Err(stop) = done {
             self.tape.truncate(root);
+            self.stack.clear();
             self.at = self.behind_failure(at, stop.at);
             return Err(stop);
         }

@@ -1,9 +1,9 @@
 //! A value into a text.
 
-use super::Format;
-use crate::error::{Error, Result};
+use super::{Format, prose};
+use crate::error::Result;
 use crate::value::json::{self, Style};
-use crate::value::Ref;
+use crate::value::{Ref, xml, yaml};
 
 /// How to write a value.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,10 @@ pub struct Writing {
 pub fn write(value: Ref<'_>, format: Format, writing: &Writing) -> Result<String> {
     match format {
         Format::Json => Ok(write_json(value, writing)),
-        format => Err(Error::unsupported(format!("cannot write {} yet", format.name()))),
+        Format::Yaml => Ok(yaml::write(value)),
+        Format::Xml => xml::write(value, writing.root.as_deref()),
+        Format::Markdown => Ok(prose::markdown(value)),
+        Format::Plain => Ok(prose::plain(value)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod data;
 mod document;
+pub mod fence;
 pub mod glob;
 pub mod json;
 mod kept;
@@ -10,9 +11,11 @@ pub mod place;
 pub mod repair;
 mod slot;
 pub mod tape;
+pub mod xml;
+pub mod yaml;
 
 pub use data::{Data, Key, Patch, Record};
-pub use document::Document;
+pub use document::{Document, Documents};
 pub use kept::Kept;
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};

@@ -17,11 +17,21 @@ pub enum Source<'t> {
 
 /// The first argument.
 pub fn source<'t>(args: &Args<'t>) -> Result<Source<'t>> {
-    if let Some(bytes) = args.get(0).and_then(text_bytes) {
+    if let Some(bytes) = args.bytes(0).or_else(|| text_bytes(args.get(0)?)) {
         return utf8(bytes).map(Source::Text);
     }
     let missing = || Error::invalid("argument #1: text: expected a string or a table, got nil");
     args.given(0).map(Source::Table).ok_or_else(missing)
+}
+
+/// As [`source`], for what cannot do without text.
+pub fn text<'t>(args: &Args<'t>) -> Result<&'t str> {
+    match source(args)? {
+        Source::Text(text) => Ok(text),
+        Source::Table(_) => Err(Error::invalid(
+            "argument #1: text: expected a string or a response, got a table without content",
+        )),
+    }
 }
 
 /// A string, or the content of an agent's or provider's response.

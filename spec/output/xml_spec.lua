@@ -22,11 +22,11 @@ describe("XML", function()
           ["@id"] = "7",
           item = { "pen", { ["@n"] = "2", ["#text"] = "ink" } },
           note = "to & fro",
-          empty = "",
+          a = "",
         },
       },
       strict(
-        '<order id="7"><item>pen</item><item n="2">ink</item>\n<note> to &amp; fro </note><empty/></order>'
+        '<order id="7"><item>pen</item><item n="2">ink</item><note> to &amp; fro </note><a/></order>'
       )
     )
   end)

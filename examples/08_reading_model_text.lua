@@ -33,8 +33,8 @@ print("hei")
 print(parts.sections[1].heading, parts.tables[1].rows[1].city, parts.code_blocks[1].content)
 
 -- What is this?
-print(output.detect_format("name: x\nport: 80\n"))
-print(output.detect_format("Note: this is only a sentence."))
+print((output.detect_format("name: x\nport: 80\n")))
+print((output.detect_format("Note: this is only a sentence.")))
 
 -- And the other way round.
 io.write(output.format({ city = "Oslo", stops = { "fjord", "opera" } }, output.Format.YAML))

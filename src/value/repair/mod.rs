@@ -36,7 +36,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-pub use find::{Candidate, candidates, first};
+pub use find::{All, Candidate, all, candidates, first, value_at_start};
 pub use fix::Fix;
 
 use self::reader::{Reader, Stop};

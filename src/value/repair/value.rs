@@ -290,6 +290,9 @@ impl Reader<'_> {
     /// A key and its value; `false` if what stands here is no member.
     fn member(&mut self, state: &mut Between) -> Read<bool> {
         let at = self.at;
+        if !state.comma && !self.best() {
+            return Err(self.expected("a comma or a closing bracket"));
+        }
         if !self.key(state)? {
             return Ok(false);
         }
@@ -554,8 +557,11 @@ impl Reader<'_> {
     /// One item; `false` if it went into the item before.
     fn item(&mut self, state: &mut Between, inside: Inside) -> Read<bool> {
         let (at, node) = (self.at, self.tape.len());
+        if !state.comma && !self.best() {
+            return Err(self.expected("a comma or a closing bracket"));
+        }
         if !state.comma {
-            self.fix(Fix::MissingComma, at)?;
+            self.note(Fix::MissingComma);
         }
         state.comma = false;
         let role = if inside == Inside::Paren { Role::Arg } else { Role::Item };

@@ -8,9 +8,11 @@
 //! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`. `detect.rs`: what a text is.
 
 mod detect;
+mod extract;
 mod format;
 mod markdown;
 mod parse;
+mod recover;
 mod source;
 mod valid;
 
@@ -51,7 +53,9 @@ pub static BRIDGE: Bridge = Bridge {
         format::FORMAT,
         detect::DETECT_FORMAT,
         detect::VALIDATE_FORMAT,
+        extract::EXTRACT_JSON,
         markdown::EXTRACT_MARKDOWN,
+        recover::RECOVER,
         detect::GET_SCHEMA,
     ],
 };

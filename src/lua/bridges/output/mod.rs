@@ -7,6 +7,7 @@
 //!   `extract_json` and `extract_tool_calls`, in files of their own.
 //! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`. `detect.rs`: what a text is.
 
+mod calls;
 mod detect;
 mod extract;
 mod format;
@@ -54,6 +55,7 @@ pub static BRIDGE: Bridge = Bridge {
         detect::DETECT_FORMAT,
         detect::VALIDATE_FORMAT,
         extract::EXTRACT_JSON,
+        calls::EXTRACT_TOOL_CALLS,
         markdown::EXTRACT_MARKDOWN,
         recover::RECOVER,
         detect::GET_SCHEMA,

@@ -122,6 +122,11 @@ impl Reader<'_> {
     pub fn document(&mut self) -> Read<Found> {
         self.byte_order_mark()?;
         let from = self.at;
+        if self.best()
+            && let Some(found) = self.call_first()?
+        {
+            return Ok(found);
+        }
         let whole = self.tape.open_array();
         let (docs, failed) = self.scan(self.best());
         let chosen = self.choose(&docs, from);

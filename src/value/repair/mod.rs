@@ -80,6 +80,10 @@ pub enum Prose {
     String,
 }
 
+/// Deepest nesting of what has to be repaired. Valid text may be nested deeper, if `max_depth` says
+/// so: it is read without recursion.
+const DEEPEST: usize = 400;
+
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub level: Level,

@@ -32,6 +32,35 @@ pub fn candidates(text: &[u8], options: &Options, tape: &mut Tape) -> Vec<Candid
     docs.into_iter().map(Candidate::from).collect()
 }
 
+/// The value that begins at the beginning of the text, blanks aside, with a best effort; gives
+/// where it stands on the tape and where it ends in the text.
+pub fn value_at_start(text: &[u8], options: &Options, tape: &mut Tape) -> Option<(usize, usize)> {
+    let mut reader = Reader::new(text, options, tape);
+    let root = reader.tape.len();
+    reader.blank().ok()?;
+    if reader.at >= reader.end {
+        return None;
+    }
+    let at = reader.at;
+    reader.loose(at, at).ok().flatten().map(|doc| (root, doc.stop))
+}
+
+/// All objects and arrays of a text, as an array.
+#[derive(Clone, Debug)]
+pub struct All {
+    /// Position of the array on the tape.
+    pub root: usize,
+    pub items: Vec<Candidate>,
+}
+
+/// As [`candidates`], in an array on the tape.
+pub fn all(text: &[u8], options: &Options, tape: &mut Tape) -> All {
+    let whole = tape.open_array();
+    let items = candidates(text, options, tape);
+    tape.close(whole, items.len());
+    All { root: whole.position(), items }
+}
+
 /// The object or array that is meant: one in a fence, else the first that is complete and holds
 /// more than a number or two, else the first.
 pub fn first(all: &[Candidate], tape: &Tape) -> Option<usize> {
@@ -93,6 +122,11 @@ impl Reader<'_> {
     pub fn document(&mut self) -> Read<Found> {
         self.byte_order_mark()?;
         let from = self.at;
+        if self.best()
+            && let Some(found) = self.call_first()?
+        {
+            return Ok(found);
+        }
         let whole = self.tape.open_array();
         let (docs, failed) = self.scan(self.best());
         let chosen = self.choose(&docs, from);

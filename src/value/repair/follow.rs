@@ -185,11 +185,12 @@ impl Reader<'_> {
         if !rest.first().is_some_and(|b| is_word_start(*b) || b.is_ascii_digit()) {
             return false;
         }
-        let len = rest.iter().take_while(|b| is_word(**b)).count();
+        let len = rest.iter().take_while(|b| is_word(**b) || **b == b'.').count();
         self.spend(len);
         let stray = quote_at(self.rest(at + len)).map_or(0, |quote| quote.len);
         let next = self.after_blank(at + len + stray);
-        self.byte(next) == b':' && !self.starts(next, "://") && !self.starts(next, "::")
+        let named = self.innermost(Inside::Paren) && self.byte(next) == b'=';
+        (named || self.byte(next) == b':') && !self.starts(next, "://") && !self.starts(next, "::")
     }
 
     /// Words, and then a quoted key: `COMMENT "key":`.

@@ -121,12 +121,21 @@ impl Reader<'_> {
         match (seen.role, last) {
             (_, b'+') => Some(before - 1),
             (Role::Key, b':') => Some(before - 1),
+            (Role::Key, b',') => self.colon_in_key(seen, to, after),
+            (Role::Key, _) if line => self.colon_in_key(seen, to, after),
             (Role::Value, b',') => self.key_in(seen.quote.style, after).then_some(before - 1),
             (Role::Item, b',') => self.item_in(seen.quote.style, after).then_some(before - 1),
             (Role::Value, _) if line => self.key_in(seen.quote.style, after).then_some(before),
             (Role::Item, _) if line => self.item_in(seen.quote.style, after).then_some(before),
             _ => None,
         }
+    }
+
+    /// `{"a: 1, "b": 2}`: a key that runs into the next member ended at its colon.
+    fn colon_in_key(&mut self, seen: &Seen, to: usize, after: usize) -> Option<usize> {
+        let colon = memchr::memchr(b':', &self.text[seen.from..to])?;
+        self.spend(to - seen.from);
+        self.key_in(seen.quote.style, after).then_some(seen.from + colon)
     }
 
     /// No quote ends the string.

@@ -6,10 +6,13 @@ use super::string::{Role, quote_at};
 use super::word::{literal, number};
 use super::{Found, Prose};
 
-impl Reader<'_> {
+/// A way to read a whole text; `false` if it is no such text.
+type Way<'r> = fn(&mut Reader<'r>) -> Read<bool>;
+
+impl<'r> Reader<'r> {
     /// The whole text as a document of another kind, with a best effort.
     pub fn other(&mut self) -> Read<Option<Found>> {
-        let ways: [fn(&mut Self) -> Read<bool>; 7] = [
+        let ways: [Way<'r>; 7] = [
             Self::escaped_string,
             Self::open_members,
             Self::call,
@@ -18,6 +21,21 @@ impl Reader<'_> {
             Self::ended_string,
             Self::lines,
         ];
+        self.one_of(&ways)
+    }
+
+    /// A call that is all of the text, whatever is in it: `Point(x=1, tags=["a"])`.
+    pub fn call_first(&mut self) -> Read<Option<Found>> {
+        let name = self.after_blank(self.at);
+        let word = |b: &&u8| is_word(**b) || **b == b'.';
+        let len = self.rest(name).iter().take(128).take_while(word).count();
+        let text = self.text.trim_ascii_end();
+        let text = text.strip_suffix(b";").unwrap_or(text);
+        let whole = len > 0 && self.byte(name + len) == b'(' && text.ends_with(b")");
+        if whole { self.one_of(&[Self::call]) } else { Ok(None) }
+    }
+
+    fn one_of(&mut self, ways: &[Way<'r>]) -> Read<Option<Found>> {
         let (from, nodes) = (self.at, self.tape.len());
         let noted = self.fixes.clone();
         for way in ways {

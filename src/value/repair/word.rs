@@ -291,8 +291,14 @@ impl Reader<'_> {
             self.spend(at - from);
             return self.unquoted(Role::Value);
         }
-        self.fix(Fix::UnquotedString, from)?;
         let flags = self.rest(at + 1).iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let next = self.byte(at + 1 + flags);
+        if next != 0 && !next.is_ascii_whitespace() && !b",;}])".contains(&next) {
+            // A path.
+            self.spend(at - from);
+            return self.unquoted(Role::Value);
+        }
+        self.fix(Fix::UnquotedString, from)?;
         self.at = at + 1 + flags;
         self.push_text(from, self.at)
     }

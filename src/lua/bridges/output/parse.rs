@@ -45,7 +45,7 @@ pub static READING: Shape = Shape::new(
     &[],
 );
 
-const FORMAT_OR_OPTIONS: &[Kind] = &[Kind::Enum(FORMATS_OR_AUTO), Kind::Table(&READING)];
+pub const FORMAT_OR_OPTIONS: &[Kind] = &[Kind::Enum(FORMATS_OR_AUTO), Kind::Table(&READING)];
 
 pub const PARSE: Function = Function {
     name: "parse",

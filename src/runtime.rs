@@ -8,17 +8,21 @@ use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::net::{Http, Transport};
+use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
 use crate::step::Token;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
-use crate::value::Slots;
+use crate::value::{Documents, Slots};
 
 pub struct Runtime {
     pub clock: Clock,
     pub config: Config,
     pub slots: Slots,
+    pub documents: Documents,
+    /// Fields of documents that were wanted last.
+    pub fields: Fields,
     pub tasks: Tasks,
     pub transport: Arc<dyn Transport>,
     pub agents: Registry<Agent>,
@@ -34,6 +38,8 @@ impl Default for Runtime {
             clock: Clock::default(),
             config: Config::default(),
             slots: Slots::default(),
+            documents: Documents::default(),
+            fields: Fields::default(),
             tasks: Tasks::default(),
             transport: Arc::new(Http),
             agents: Registry::new("agent"),

@@ -143,6 +143,7 @@ impl Check {
     /// Whether `value` is of that kind; `path` is how messages call it.
     pub fn value(self, value: Ref<'_>, kind: &'static Kind, path: &str) -> Result<()> {
         match kind {
+            kind if kind.takes(value) => Ok(()),
             Kind::Table(shape) if value.is_object() => self.table(value, shape, path),
             Kind::List(item) if value.is_array() => self.list(value, item, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
@@ -159,11 +160,12 @@ impl Check {
 
     fn table(self, table: Ref<'_>, shape: &'static Shape, path: &str) -> Result<()> {
         for (key, value) in table.members() {
-            let name = key.to_text();
-            match shape.find(&name) {
+            let name = key.as_str().unwrap_or_default();
+            match shape.find(name) {
                 Some(_) if value.is_null() => {}
-                Some(field) => self.value(value, &field.kind, &join(path, &name))?,
-                None if self.strict => return Err(unknown_key(path, &name, shape)),
+                Some(field) if field.kind.takes(value) => {}
+                Some(field) => self.value(value, &field.kind, &join(path, name))?,
+                None if self.strict => return Err(unknown_key(path, name, shape)),
                 None => {}
             }
         }
@@ -203,6 +205,20 @@ impl Kind {
             Kind::Id(_) => is_id(value),
             Kind::Handle => value.kind() == Tag::Opaque,
             Kind::Table(_) | Kind::List(_) | Kind::OneOf(_) | Kind::Absent(_) => false,
+        }
+    }
+
+    /// Whether a value is of this kind for certain, told without its path: nearly every value is.
+    fn takes(&self, value: Ref<'_>) -> bool {
+        match self {
+            Kind::Any => !value.tape().has_slots(),
+            Kind::Map => value.is_object() && !value.tape().has_slots(),
+            Kind::List(item) => value.is_array() && value.items().all(|value| item.takes(value)),
+            Kind::OneOf(kinds) => kinds
+                .iter()
+                .find(|kind| kind.looks_like(value))
+                .is_some_and(|kind| kind.takes(value)),
+            simple => simple.admits(value),
         }
     }
 
@@ -262,6 +278,7 @@ impl Kind {
 /// Data go where functions, threads and userdata cannot follow.
 fn plain_data(value: Ref<'_>, path: &str) -> Result<()> {
     match value.kind() {
+        _ if !value.tape().has_slots() => Ok(()),
         Tag::Function => Err(no_data(path, "function")),
         Tag::Opaque => Err(no_data(path, "userdata or thread")),
         Tag::Array => value

@@ -7,6 +7,8 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
+use super::instance::Instance;
+
 pub const INSTANCE: c_int = 1;
 pub const DECLARATION: c_int = 2;
 pub const SLOTS: c_int = 3;
@@ -25,6 +27,39 @@ pub enum Meta {
     JsonType = 6,
     /// The string `__call`.
     Call = 7,
+    /// Numbers of `push/collector.rs`, which rests on LuaJIT only.
+    #[cfg_attr(not(feature = "luajit"), allow(dead_code))]
+    Owed = 8,
+    #[cfg_attr(not(feature = "luajit"), allow(dead_code))]
+    Seen = 9,
+    /// Of `push/info.rs`: its metatable, and strings.
+    Info = 10,
+    Json = 11,
+    Format = 12,
+    Recovered = 13,
+    Start = 14,
+    Stop = 15,
+    Stream = 16,
+}
+
+/// The bytes of a string that is an argument of the running C function.
+///
+/// Lua moves no string, and the argument keeps it alive as long as the call lasts; the place that
+/// holds this is cleared at the call's end.
+#[derive(Clone, Copy, Debug)]
+pub struct Borrowed(*const [u8]);
+
+impl Borrowed {
+    /// # Safety
+    /// The bytes stay where they are until the frame's places are cleared.
+    pub unsafe fn new(bytes: &[u8]) -> Borrowed {
+        Borrowed(bytes)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: by the contract of `new` they outlive the place that `self` is borrowed from.
+        unsafe { &*self.0 }
+    }
 }
 
 pub enum Number {
@@ -34,6 +69,17 @@ pub enum Number {
 
 pub fn upvalue(which: c_int) -> c_int {
     ffi::lua_upvalueindex(which)
+}
+
+/// The instance behind the running C function; null once its Lua state is closing.
+///
+/// # Safety
+/// Called from a C function of this module. Needs no stack.
+pub unsafe fn instance(l: *mut lua_State) -> *mut Instance {
+    unsafe {
+        let holder = ffi::lua_touserdata(l, upvalue(INSTANCE)).cast::<*mut Instance>();
+        if holder.is_null() { std::ptr::null_mut() } else { *holder }
+    }
 }
 
 /// The number at `index`, with its subtype; on engines without one, integral numbers up to 2^53
@@ -56,6 +102,19 @@ pub unsafe fn number(l: *mut lua_State, index: c_int) -> Number {
             return Number::Int(n as i64);
         }
         Number::Float(n)
+    }
+}
+
+/// Whether the value at `index` is that integer.
+///
+/// # Safety
+/// Needs no stack.
+pub unsafe fn is_integer(l: *mut lua_State, index: c_int, n: i64) -> bool {
+    unsafe {
+        if ffi::lua_type(l, index) != ffi::LUA_TNUMBER {
+            return false;
+        }
+        matches!(number(l, index), Number::Int(found) if found == n)
     }
 }
 

@@ -1,0 +1,141 @@
+//! A document on a tape as Lua tables: in one walk over its nodes, each table at its exact size.
+
+use std::ffi::{c_int, c_void};
+
+use mlua::ffi::{self, lua_State};
+
+use crate::lua::stack::{self, Meta};
+use crate::value::tape::{Token, Walk};
+
+use super::collector;
+use super::strings::{self, Strings};
+
+/// Slots that must be there before [`push`].
+pub const SLOTS: usize = 8;
+
+/// Levels of nesting between two checks of the stack. A level takes two slots: the table and the
+/// name of the member.
+const LEVELS: c_int = 8;
+
+/// Nodes from which on a document is large: the collector rests.
+const LARGE: usize = 1000;
+
+/// Longest value that is likely to come again.
+const WORD: usize = 12;
+
+/// What building takes from one Lua function to another.
+struct Work<'t> {
+    walk: Walk<'t>,
+    strings: *mut Strings,
+}
+
+/// Pushes the document; null as a whole is nil.
+///
+/// # Safety
+/// Called from a C function of this module. Needs [`SLOTS`] stack slots and checks for what it needs
+/// beyond. May raise a memory error; nothing here has a destructor.
+pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
+    unsafe {
+        if walk.is_null() {
+            return ffi::lua_pushnil(l);
+        }
+        let strings = std::ptr::from_mut(&mut (*stack::instance(l)).strings);
+        let mut work = Work { walk, strings };
+        stack::push_meta(l, Meta::Array);
+        stack::push_slot(l, strings::IN_SLOTS);
+        if walk.len() < LARGE {
+            let tables = ffi::lua_gettop(l) - 1;
+            Builder { l, work: &mut work, tables }.value(0);
+            ffi::lua_replace(l, tables);
+            return ffi::lua_settop(l, tables);
+        }
+        let rests = collector::rest(l, walk.len());
+        ffi::lua_pushcfunction(l, large);
+        ffi::lua_insert(l, -3);
+        ffi::lua_pushlightuserdata(l, std::ptr::from_mut(&mut work).cast::<c_void>());
+        // The collector goes on also when building raises.
+        let failed = ffi::lua_pcall(l, 3, 1, 0) != 0;
+        if rests {
+            collector::go_on(l);
+        }
+        if failed {
+            ffi::lua_error(l);
+        }
+    }
+}
+
+/// large(mark of arrays, strings, work) → the value
+unsafe extern "C-unwind" fn large(l: *mut lua_State) -> c_int {
+    unsafe {
+        // The work lies on the stack of `push`, which waits for this call.
+        let work = &mut *ffi::lua_touserdata(l, 3).cast::<Work<'_>>();
+        Builder { l, work, tables: 1 }.value(0);
+        1
+    }
+}
+
+struct Builder<'b, 't> {
+    l: *mut lua_State,
+    work: &'b mut Work<'t>,
+    /// Where the mark of arrays lies on the stack, and above it the strings.
+    tables: c_int,
+}
+
+impl Builder<'_, '_> {
+    /// Pushes the next value. Readers of text bound the nesting, and with it this recursion.
+    unsafe fn value(&mut self, level: c_int) {
+        unsafe {
+            match self.work.walk.next() {
+                Token::Null => stack::push_null(self.l),
+                Token::Bool(value) => ffi::lua_pushboolean(self.l, c_int::from(value)),
+                Token::Int(n) => stack::push_int(self.l, n),
+                Token::Float(n) => ffi::lua_pushnumber(self.l, n),
+                Token::Str(bytes) if bytes.len() > WORD => stack::push_bytes(self.l, bytes),
+                Token::Str(bytes) => self.string(bytes),
+                Token::Array(len) => self.array(len, level),
+                Token::Object(len) => self.object(len, level),
+            }
+        }
+    }
+
+    unsafe fn array(&mut self, len: usize, level: c_int) {
+        unsafe {
+            self.check(level);
+            ffi::lua_createtable(self.l, len as c_int, 0);
+            for i in 1..=len as i64 {
+                self.value(level + 1);
+                ffi::lua_rawseti(self.l, -2, i);
+            }
+            ffi::lua_pushvalue(self.l, self.tables);
+            ffi::lua_setmetatable(self.l, -2);
+        }
+    }
+
+    unsafe fn object(&mut self, len: usize, level: c_int) {
+        unsafe {
+            self.check(level);
+            ffi::lua_createtable(self.l, 0, len as c_int);
+            for _ in 0..len {
+                let name = self.work.walk.name();
+                self.string(name);
+                self.value(level + 1);
+                ffi::lua_rawset(self.l, -3);
+            }
+        }
+    }
+
+    /// A string that may have come before.
+    #[inline]
+    unsafe fn string(&mut self, bytes: &[u8]) {
+        unsafe { (*self.work.strings).push(self.l, self.tables + 1, bytes) }
+    }
+
+    /// Room for the levels up to the next check, and for what a value and a mark take on top.
+    unsafe fn check(&self, level: c_int) {
+        unsafe {
+            if level % LEVELS == 0 {
+                ffi::luaL_checkstack(self.l, 2 * LEVELS + 4, c"zigllms document".as_ptr());
+            }
+        }
+    }
+}

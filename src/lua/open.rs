@@ -9,8 +9,8 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::bridge::{ENTRIES, Run};
 use super::drive::NATIVES;
-use super::raw;
 use super::stack::{Meta, UPVALUES};
+use super::{growing, raw};
 
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[
@@ -22,6 +22,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
+    (c"=zigllms/stream.lua", include_str!("stream.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 
@@ -45,6 +46,9 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"mark", raw::mark),
     (c"handle", raw::handle),
     (c"task", raw::task),
+    (c"stream_new", growing::new),
+    (c"stream_state", growing::state),
+    (c"stream_feed", growing::feed),
 ];
 
 /// Strings of the metas table.
@@ -147,6 +151,7 @@ unsafe fn module(l: *mut lua_State) {
         let base = ffi::lua_gettop(l);
         raw::new_instance(l);
         ffi::lua_createtable(l, 0, 0);
+        super::push::strings::prepare(l);
         metas(l);
         // core: at base + 4, over instance, slots and metas
         ffi::lua_createtable(l, 0, 32);
@@ -178,6 +183,8 @@ unsafe fn metas(l: *mut lua_State) {
             ffi::lua_pushstring(l, name.as_ptr());
             ffi::lua_rawseti(l, -2, *meta as i64);
         }
+        growing::metatable(l);
+        ffi::lua_rawseti(l, -2, Meta::Stream as i64);
         super::push::info::metatable(l);
         ffi::lua_rawseti(l, -2, Meta::Info as i64);
         ffi::lua_pushvalue(l, -1);

@@ -6,6 +6,7 @@
 mod collector;
 mod document;
 pub mod info;
+pub mod strings;
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -87,7 +88,8 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
                 document::push(l, document.tape.walk(document.root, &[]));
             }
             Data::Valid(document) => {
-                document::push(l, document.tape.walk(document.root, stack::bytes(l, 1)));
+                let text = if document.over { stack::bytes(l, 1) } else { &[] };
+                document::push(l, document.tape.walk(document.root, text));
             }
             Data::Slot(slot) => stack::push_slot(l, slot.id()),
             Data::List(items) | Data::Many(items) => list(l, items),

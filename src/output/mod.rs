@@ -16,12 +16,15 @@
 
 mod auto;
 mod detect;
+mod fields;
 pub mod markdown;
 mod parse;
 mod prose;
+pub mod stream;
 mod write;
 
 pub use detect::{Detected, detect};
+pub use fields::Fields;
 pub use parse::parse;
 pub use write::{Writing, write};
 

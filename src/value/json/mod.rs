@@ -16,6 +16,7 @@ mod fault;
 mod number;
 mod read;
 mod scan;
+mod select;
 mod write;
 
 use std::borrow::Cow;
@@ -26,10 +27,13 @@ use serde_json::Value;
 use self::fault::{Fault, Wrong};
 use self::read::{OnTape, Reader};
 use super::MAX_DEPTH;
+use super::path::Tree;
 use super::tape::{Kind, Ref, Tape};
 use crate::error::Result;
 
+pub use escape::{Escape, escape};
 pub use fault::ends_early;
+pub use number::Number;
 pub use write::Style;
 
 /// Reads one document, all of `text`, onto the end of the tape; gives the position of its root.
@@ -53,9 +57,32 @@ pub fn parse_within(text: &[u8], max_depth: usize, tape: &mut Tape) -> Result<us
 
 /// As [`parse_within`] onto an empty tape that takes no copy of the text: whoever reads the tape
 /// needs both. False, without a reason, if the text is no document.
-pub(crate) fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
+pub fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
     tape.clear();
     fits(text).is_ok() && Reader::new(text, max_depth, OnTape::over(tape, text)).document().is_ok()
+}
+
+/// Reads single values out of a document that is all of `text`, onto a tape: the value of path `n`
+/// of the tree to `found[n]`. False, without a reason, if the text is no document.
+pub fn select(
+    text: &[u8],
+    max_depth: usize,
+    tree: &Tree,
+    tape: &mut Tape,
+    found: &mut [Option<usize>],
+) -> bool {
+    fits(text).is_ok() && select::select(text, max_depth, tree, tape, found).is_ok()
+}
+
+/// The number that is all of `text`.
+pub fn number(text: &[u8]) -> Option<Number> {
+    number::read(text, 0).ok().filter(|(_, end)| *end == text.len()).map(|(number, _)| number)
+}
+
+/// Where the plain bytes of a string that begin at `from` end: at a quote, a backslash, a control
+/// character or the end of the text.
+pub fn plain_end(text: &[u8], from: usize) -> usize {
+    scan::plain(text, from).end
 }
 
 /// Lengths on a tape have 32 bits.

@@ -15,6 +15,7 @@ mod markdown;
 mod parse;
 mod recover;
 mod source;
+mod stream;
 mod valid;
 
 use crate::lua::bridge::{Bridge, Constants};
@@ -51,6 +52,7 @@ pub static BRIDGE: Bridge = Bridge {
     ],
     functions: &[
         parse::PARSE,
+        stream::STREAM,
         format::FORMAT,
         detect::DETECT_FORMAT,
         detect::VALIDATE_FORMAT,

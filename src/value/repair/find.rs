@@ -75,15 +75,15 @@ pub fn first(all: &[Candidate], tape: &Tape) -> Option<usize> {
 
 impl From<Doc> for Candidate {
     fn from(doc: Doc) -> Candidate {
-        let complete = !doc.fixes.contains(&Fix::TruncatedString)
-            && !(doc.fixes.contains(&Fix::MissingBracket) && doc.to_end);
+        let has = |fix| doc.fixes.contains(&fix);
+        let cut_off = has(Fix::TruncatedString) || (has(Fix::MissingBracket) && doc.to_end);
         Candidate {
             root: doc.root,
             start: doc.start,
             stop: doc.stop,
             fixes: doc.fixes.iter().map(|fix| fix.name()).collect(),
             fenced: doc.fenced,
-            complete,
+            complete: !cut_off,
         }
     }
 }
@@ -496,7 +496,7 @@ impl Reader<'_> {
     fn behind_failure(&mut self, at: usize, failed: usize) -> usize {
         let (mut here, mut depth, mut quote) = (at, 0usize, false);
         while here < self.end && self.spend(1) {
-            match self.text[here] {
+            match self.byte(here) {
                 b'\\' => here += 1,
                 b'"' => quote = !quote,
                 b'\n' => quote = false,
@@ -559,7 +559,7 @@ impl Reader<'_> {
         let info = at + ticks;
         let word = self.rest(info).iter().take(32).take_while(|b| is_word(**b)).count();
         let inner = self.after_blank(info + word);
-        let name = &self.text[info..info + word];
+        let name = self.part(info, info + word);
         let first = self.byte(inner);
         let ours = name.is_empty() || name.to_ascii_lowercase().starts_with(b"json");
         let opens = matches!(first, b'{' | b'[')

@@ -163,7 +163,7 @@ impl<'r> Reader<'r> {
         }
         let inner = |b: &&u8| !b.is_ascii_whitespace() && !b",;\"'`".contains(b);
         let len = self.rest(from).iter().take_while(inner).count();
-        let token = &self.text[from..from + len];
+        let token = self.part(from, from + len);
         if number(token).is_some() || literal(token).is_some() {
             self.bare(Role::Top)?;
             return Ok((self.at == from + len).then_some(false));
@@ -182,7 +182,7 @@ impl<'r> Reader<'r> {
     fn list_separator(&mut self) -> Read<bool> {
         let from = self.at;
         self.blank()?;
-        let line = self.text[from..self.at].contains(&b'\n');
+        let line = self.part(from, self.at).contains(&b'\n');
         if self.peek() == b',' {
             self.at += 1;
             self.blank()?;
@@ -223,7 +223,7 @@ impl<'r> Reader<'r> {
         while self.at < end {
             let rest = self.rest(self.at);
             let stop = self.at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            if !self.text[self.at..stop].trim_ascii().is_empty() {
+            if !self.part(self.at, stop).trim_ascii().is_empty() {
                 if !self.line(stop)? {
                     self.end = end;
                     return Ok(false);
@@ -241,7 +241,7 @@ impl<'r> Reader<'r> {
     }
 
     fn line(&mut self, stop: usize) -> Read<bool> {
-        let line = &self.text[self.at..stop];
+        let line = self.part(self.at, stop);
         let Some(colon) = line.iter().position(|b| matches!(b, b':' | b'=')) else {
             return Ok(false);
         };
@@ -279,7 +279,7 @@ impl<'r> Reader<'r> {
             self.tape.truncate(nodes);
             self.stack.clear();
             self.fixes = fixes;
-            let text = self.text[from..stop].trim_ascii_end();
+            let text = self.part(from, stop).trim_ascii_end();
             return self.push_text(from, from + text.len());
         }
         Ok(())

@@ -109,7 +109,7 @@ impl Reader<'_> {
     fn skip_container(&mut self) {
         let (mut depth, mut quote) = (0usize, false);
         while self.at < self.end {
-            match self.text[self.at] {
+            match self.peek() {
                 b'\\' => self.at += 1,
                 b'"' => quote = !quote,
                 _ if quote => {}
@@ -359,7 +359,7 @@ impl Reader<'_> {
     fn bare_key(&mut self, state: &Between) -> Read<bool> {
         let from = self.at;
         let len = self.key_length(from);
-        let text = self.text[from..from + len].trim_ascii_end();
+        let text = self.part(from, from + len).trim_ascii_end();
         let plain = !text.is_empty() && text.iter().all(|b| is_word(*b) || *b == b'.');
         if !plain && !self.best() {
             return Err(self.expected("a key"));
@@ -608,7 +608,7 @@ impl Reader<'_> {
     fn row_ends_here(&mut self, width: usize) -> bool {
         let (mut at, mut commas) = (self.at, 0);
         while at < self.end && self.spend(1) {
-            match self.text[at] {
+            match self.byte(at) {
                 b']' => {
                     let comma = self.after_blank(at + 1);
                     let next = self.after_blank(comma + 1);

@@ -14,7 +14,13 @@
 mod defaults;
 pub mod dialect;
 mod empty;
+mod formats;
+pub mod generate;
+pub mod info;
 mod keywords;
+mod library;
+mod memo;
+pub mod merge;
 mod node;
 mod order;
 mod places;
@@ -31,6 +37,7 @@ use serde_json::Value;
 pub use defaults::{Missing, Step};
 pub use jsonschema::Draft;
 pub use keywords::tidy;
+pub use library::{Created, Found, Library, OBJECT};
 pub use order::settle_order;
 pub use shorthand::from_shorthand;
 pub use violation::Violation;
@@ -46,13 +53,20 @@ pub struct Options {
     pub draft: Option<Draft>,
     /// `format` is checked; otherwise it is a remark.
     pub formats: bool,
-    /// What `$ref`s to other documents find, by URI. Nothing is ever fetched.
-    pub documents: BTreeMap<String, Value>,
+    /// What `$ref`s to other documents find, by URI or name. Nothing is ever fetched.
+    pub documents: Arc<BTreeMap<String, Value>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { draft: None, formats: true, documents: BTreeMap::new() }
+        Options { draft: None, formats: true, documents: Arc::default() }
+    }
+}
+
+impl Options {
+    /// Whether they ask for nothing in particular.
+    fn is_plain(&self) -> bool {
+        self.draft.is_none() && self.formats && self.documents.is_empty()
     }
 }
 
@@ -105,6 +119,11 @@ impl Schema {
     /// The schema as it was given, empty tables resolved.
     pub fn source(&self) -> &Value {
         &self.0.source
+    }
+
+    /// Whether both are the very same compiled schema.
+    pub fn is_same(&self, other: &Schema) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub fn is_valid(&self, value: Ref<'_>) -> bool {
@@ -180,7 +199,10 @@ pub struct Report {
 }
 
 /// The documents a schema may refer to.
-struct Documents(BTreeMap<String, Value>);
+struct Documents(Arc<BTreeMap<String, Value>>);
+
+/// Where relative references lead in a schema that does not say where it is from.
+const NOWHERE: &str = "json-schema:///";
 
 impl Retrieve for Documents {
     fn retrieve(
@@ -188,8 +210,10 @@ impl Retrieve for Documents {
         uri: &Uri<String>,
     ) -> std::result::Result<Value, Box<dyn std::error::Error + Send + Sync>> {
         let uri = uri.as_str();
-        let found = self.0.get(uri).or_else(|| self.0.get(uri.trim_end_matches('#')));
-        found.cloned().ok_or_else(|| "it was not given".into())
+        let uri = uri.trim_end_matches('#');
+        let name = uri.strip_prefix(NOWHERE).unwrap_or(uri);
+        let with_mark = || self.0.get(&format!("{uri}#"));
+        self.0.get(name).or_else(|| self.0.get(uri)).or_else(with_mark).cloned().ok_or_else(|| "it was not given".into())
     }
 }
 
@@ -370,9 +394,9 @@ mod tests {
     fn bad_schemas_are_refused_with_place_and_reason() {
         for (bad, code, message) in [
             (
-                json!({"properties": {"a": {"type": "dict"}}}),
+                json!({"properties": {"a": {"type": "colour"}}}),
                 Code::ValidationFailed,
-                "invalid schema at /properties/a/type: type \"dict\" is not a JSON Schema type \
+                "invalid schema at /properties/a/type: type \"colour\" is not a JSON Schema type \
                  (object, array, string, number, integer, boolean, null)",
             ),
             (
@@ -419,7 +443,7 @@ mod tests {
     fn documents_are_found_by_their_uri() {
         let uri = "https://example.com/name.json";
         let options = Options {
-            documents: BTreeMap::from([(uri.to_owned(), json!({"type": "string"}))]),
+            documents: Arc::new(BTreeMap::from([(uri.to_owned(), json!({"type": "string"}))])),
             ..Options::default()
         };
         let schema = Schema::compile_with(&json!({"$ref": uri}), options).unwrap();

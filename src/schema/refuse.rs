@@ -4,17 +4,15 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{ReferencingError, ValidationError};
 use serde_json::{Value, json};
 
-use super::keywords::children;
+use super::keywords::{TYPES, children};
 use super::violation;
 use crate::error::{Code, Error, Result, quoted};
 use crate::value::{Tape, json as text};
 
-const TYPES: &[&str] = &["object", "array", "string", "number", "integer", "boolean", "null"];
-
 const NOT_LINEAR: &str =
     "needs look-around or back references, which patterns in linear time do not have";
 
-/// Published tool schemas use `dict`, `float`, `tuple`, `any`: they are named, not guessed.
+/// A type that is neither JSON Schema's nor a known word for one is named, not guessed.
 pub fn unknown_types(schema: &Value) -> Result<()> {
     check_types(schema, "")
 }

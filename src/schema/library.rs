@@ -86,8 +86,7 @@ impl Library {
         let same_uri = uri.as_ref().and_then(|uri| self.uris.get(uri).copied());
         for (old, word) in [(same_name, &new.name), (same_uri, uri.as_ref().unwrap_or(&new.name))] {
             if old.is_some() && !replace {
-                let message =
-                    format!("a schema called {} exists: use replace=true", quoted(word));
+                let message = format!("a schema called {} exists: use replace=true", quoted(word));
                 return Err(Error::new(Code::AlreadyExists, message));
             }
         }

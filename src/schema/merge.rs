@@ -43,8 +43,13 @@ fn join_of(keyword: &str) -> Join {
         "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
             Join::Named
         }
-        "items" | "additionalProperties" | "additionalItems" | "contains" | "propertyNames"
-        | "unevaluatedItems" | "unevaluatedProperties" => Join::Schema,
+        "items"
+        | "additionalProperties"
+        | "additionalItems"
+        | "contains"
+        | "propertyNames"
+        | "unevaluatedItems"
+        | "unevaluatedProperties" => Join::Schema,
         "prefixItems" => Join::Schemas,
         "required" => Join::Union,
         "dependentRequired" => Join::UnionByName,
@@ -253,7 +258,11 @@ mod tests {
             ),
             (json!({"type": "string"}), json!({"type": "array"}), json!({"type": "array"})),
             (json!({"multipleOf": 4}), json!({"multipleOf": 6}), json!({"multipleOf": 12})),
-            (json!({"uniqueItems": true}), json!({"uniqueItems": false}), json!({"uniqueItems": true})),
+            (
+                json!({"uniqueItems": true}),
+                json!({"uniqueItems": false}),
+                json!({"uniqueItems": true}),
+            ),
             (json!(true), json!({"type": "null"}), json!({"type": "null"})),
             (json!({"type": "null"}), json!(false), json!(false)),
             (json!({"pattern": "a"}), json!({"pattern": "b"}), json!({"pattern": "b"})),

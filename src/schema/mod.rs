@@ -11,6 +11,7 @@
 //! assert_eq!(wrong[0].to_string(), r#"/age: expected integer, got string "ten""#);
 //! ```
 
+pub mod align;
 mod defaults;
 pub mod dialect;
 mod empty;
@@ -93,6 +94,9 @@ struct Inner {
     source: Value,
     validator: Validator<OnTape>,
     has_defaults: bool,
+    /// As it was compiled.
+    formats: bool,
+    documents: Arc<BTreeMap<String, Value>>,
 }
 
 impl Schema {
@@ -105,7 +109,7 @@ impl Schema {
         tidy(&mut source);
         refuse::unknown_types(&source)?;
         let mut builder = jsonschema::options_for::<OnTape>()
-            .with_retriever(Documents(options.documents))
+            .with_retriever(Documents(Arc::clone(&options.documents)))
             .with_pattern_options(PatternOptions::regex())
             .should_validate_formats(options.formats);
         if let Some(draft) = options.draft {
@@ -113,7 +117,8 @@ impl Schema {
         }
         let validator = builder.build(&source).map_err(|error| refuse::explain(&source, &error))?;
         let has_defaults = keywords::uses(&source, "default");
-        Ok(Schema(Arc::new(Inner { source, validator, has_defaults })))
+        let Options { formats, documents, .. } = options;
+        Ok(Schema(Arc::new(Inner { source, validator, has_defaults, formats, documents })))
     }
 
     /// The schema as it was given, empty tables resolved.
@@ -213,7 +218,12 @@ impl Retrieve for Documents {
         let uri = uri.trim_end_matches('#');
         let name = uri.strip_prefix(NOWHERE).unwrap_or(uri);
         let with_mark = || self.0.get(&format!("{uri}#"));
-        self.0.get(name).or_else(|| self.0.get(uri)).or_else(with_mark).cloned().ok_or_else(|| "it was not given".into())
+        self.0
+            .get(name)
+            .or_else(|| self.0.get(uri))
+            .or_else(with_mark)
+            .cloned()
+            .ok_or_else(|| "it was not given".into())
     }
 }
 

@@ -86,15 +86,22 @@ unsafe fn argument(
         let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
         let mut reader = Reader { l, instance, frame, by_reference: read == Read::Options };
+        if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
+            last(frame).node = Some(node);
+            return reader.bytes(index);
+        }
         if read != Read::Reference {
             match reader.value(index) {
                 Ok(()) => last(frame).node = Some(node),
-                Err(problem) if read == Read::Both => not_data(frame, param.name, problem, node),
+                Err(problem) if matches!(read, Read::Both | Read::Text) => {
+                    not_data(frame, param.name, problem, node);
+                }
                 Err(problem) => return Err(problem),
             }
             ffi::lua_settop(l, top);
         }
-        if matches!(read, Read::Both | Read::Reference) && ffi::lua_type(l, index) != ffi::LUA_TNIL
+        if matches!(read, Read::Both | Read::Text | Read::Reference)
+            && ffi::lua_type(l, index) != ffi::LUA_TNIL
         {
             last(frame).slot = Some((*instance).runtime.slots.take());
             let id = last(frame).slot.as_ref().map_or(0, |slot| slot.id());
@@ -193,12 +200,18 @@ impl Reader {
 
     unsafe fn string(&mut self, index: c_int) -> Result<(), Problem> {
         unsafe {
+            if std::str::from_utf8(stack::bytes(self.l, index)).is_err() {
+                return Err(Problem::NotUtf8);
+            }
+            self.bytes(index)
+        }
+    }
+
+    unsafe fn bytes(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
             let bytes = stack::bytes(self.l, index);
             if u32::try_from(bytes.len()).is_err() {
                 return Err(Problem::TooLarge);
-            }
-            if std::str::from_utf8(bytes).is_err() {
-                return Err(Problem::NotUtf8);
             }
             self.tape().str(bytes);
             Ok(())

@@ -2,13 +2,16 @@
 //! [`Data`] on its way out, [`Slot`] for a Lua value that passes by reference.
 
 mod data;
+mod document;
 pub mod glob;
 pub mod json;
 mod kept;
+pub mod place;
 mod slot;
 pub mod tape;
 
 pub use data::{Data, Key, Patch, Record};
+pub use document::Document;
 pub use kept::Kept;
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};

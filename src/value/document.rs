@@ -1,0 +1,16 @@
+//! A result that is a whole document: a tape of its own and where on it the value stands.
+
+use super::{Ref, Tape};
+
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    pub tape: Tape,
+    /// Position of the value, as [`Tape::len`] gave it before it was written.
+    pub root: usize,
+}
+
+impl Document {
+    pub fn value(&self) -> Option<Ref<'_>> {
+        self.tape.at(self.root)
+    }
+}

@@ -84,7 +84,8 @@ fn narrowed(value: Value) -> Value {
 }
 
 fn changed(text: &[u8], random: &mut Random) -> Vec<u8> {
-    const BYTES: &[u8] = b"\"\\{}[],:0123456789.eE+-tfnu \n\t\x00\x1f\x7f\x80\xc3\xa4\xed\xa0\xff/bD8dC";
+    const BYTES: &[u8] =
+        b"\"\\{}[],:0123456789.eE+-tfnu \n\t\x00\x1f\x7f\x80\xc3\xa4\xed\xa0\xff/bD8dC";
     let mut text = text.to_vec();
     for _ in 0..=random.below(2) {
         let (at, byte) = (random.below(text.len() + 1), BYTES[random.below(BYTES.len())]);
@@ -119,14 +120,31 @@ fn float(random: &mut Random) -> Value {
     let value = match random.below(3) {
         0 => f64::from_bits(random.next()),
         1 => random.below(1_000_000) as f64 / 1000.0,
-        _ => (random.next() as i64 >> random.below(60)) as f64 * 10f64.powi(random.below(40) as i32 - 20),
+        _ => {
+            (random.next() as i64 >> random.below(60)) as f64
+                * 10f64.powi(random.below(40) as i32 - 20)
+        }
     };
     Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
 fn string(random: &mut Random) -> String {
     const PIECES: &[&str] = &[
-        "a", "name", "content", "ä", "日本", "😀", "\"", "\\", "\n", "\u{1}", "\u{7f}", "/", " ", "{", "0",
+        "a",
+        "name",
+        "content",
+        "ä",
+        "日本",
+        "😀",
+        "\"",
+        "\\",
+        "\n",
+        "\u{1}",
+        "\u{7f}",
+        "/",
+        " ",
+        "{",
+        "0",
         "a longer piece of plain text without anything special in it",
     ];
     (0..random.below(8)).map(|_| PIECES[random.below(PIECES.len())]).collect()

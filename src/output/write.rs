@@ -2,8 +2,8 @@
 
 use super::Format;
 use crate::error::{Error, Result};
-use crate::value::json::{self, Style};
 use crate::value::Ref;
+use crate::value::json::{self, Style};
 
 /// How to write a value.
 #[derive(Clone, Debug, Default)]

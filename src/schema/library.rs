@@ -211,6 +211,16 @@ impl Library {
         number
     }
 
+    /// As [`Library::hold`], for an object that another library holds; the same one gets the same
+    /// number again.
+    pub fn adopt(&mut self, schema: Schema) -> usize {
+        let known = |place: &Option<Schema>| place.as_ref().is_some_and(|s| s.is_same(&schema));
+        match self.objects.iter().position(known) {
+            Some(number) => number,
+            None => self.hold(schema),
+        }
+    }
+
     pub fn object(&self, number: usize) -> Option<&Schema> {
         self.objects.get(number)?.as_ref()
     }

@@ -41,7 +41,7 @@ pub use keywords::tidy;
 pub use library::{Created, Found, Library, OBJECT};
 pub use order::settle_order;
 pub use shorthand::from_shorthand;
-pub use violation::Violation;
+pub use violation::{Violation, summary};
 
 use crate::error::{Error, Result};
 use crate::value::{Ref, Tape, json};
@@ -142,6 +142,11 @@ impl Schema {
         self.examine(value).violations
     }
 
+    /// As [`Schema::check`], but looks for no more than `most`.
+    pub fn check_some(&self, value: Ref<'_>, most: usize) -> Vec<Violation> {
+        self.report(value, most).violations
+    }
+
     /// As an error with everything that is wrong in `details.errors`.
     pub fn fit(&self, value: Ref<'_>) -> Result<()> {
         match self.check(value).as_slice() {
@@ -159,16 +164,23 @@ impl Schema {
 
     /// As [`Schema::check`]; also tells which empty tables were taken for arrays.
     pub fn examine(&self, value: Ref<'_>) -> Report {
+        self.report(value, usize::MAX)
+    }
+
+    fn report(&self, value: Ref<'_>, most: usize) -> Report {
         let validator = &self.0.validator;
         if validator.is_valid(value) {
             return Report::default();
         }
         let Some(reading) = empty::settle(validator, value) else {
-            return Report { violations: violation::list(validator, value), arrays: Vec::new() };
+            return Report {
+                violations: violation::list(validator, value, most),
+                arrays: Vec::new(),
+            };
         };
         let violations = match reading.valid {
             true => Vec::new(),
-            false => violation::list(validator, reading.value()),
+            false => violation::list(validator, reading.value(), most),
         };
         Report { violations, arrays: reading.arrays }
     }

@@ -36,11 +36,7 @@ pub fn check(bytes: &[u8], at: usize) -> std::result::Result<(), Fault> {
 }
 
 /// One escape, whose backslash stands at `at`; gives the index behind it.
-fn one(
-    text: &[u8],
-    at: usize,
-    take: &mut impl FnMut(&[u8]),
-) -> std::result::Result<usize, Fault> {
+fn one(text: &[u8], at: usize, take: &mut impl FnMut(&[u8])) -> std::result::Result<usize, Fault> {
     let Some(letter) = text.get(at + 1) else {
         return Err(Fault::expected(at + 1, "an escape"));
     };

@@ -13,6 +13,7 @@
 //! `parse.rs` reads, `write.rs` writes. The grammars themselves live in `value/`: they are of use to
 //! others too.
 
+pub mod markdown;
 mod parse;
 mod write;
 

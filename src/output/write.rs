@@ -2,8 +2,8 @@
 
 use super::Format;
 use crate::error::{Error, Result};
-use crate::value::Ref;
 use crate::value::json::{self, Style};
+use crate::value::{Ref, xml, yaml};
 
 /// How to write a value.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Writing {
 pub fn write(value: Ref<'_>, format: Format, writing: &Writing) -> Result<String> {
     match format {
         Format::Json => Ok(write_json(value, writing)),
+        Format::Yaml => Ok(yaml::write(value)),
+        Format::Xml => xml::write(value, writing.root.as_deref()),
         format => Err(Error::unsupported(format!("cannot write {} yet", format.name()))),
     }
 }

@@ -9,6 +9,8 @@ mod kept;
 pub mod place;
 mod slot;
 pub mod tape;
+pub mod xml;
+pub mod yaml;
 
 pub use data::{Data, Key, Patch, Record};
 pub use document::Document;

@@ -5,9 +5,10 @@
 //!
 //! - `parse.rs`: `parse`, and where it is aligned to a schema. Here also belong `recover`,
 //!   `extract_json` and `extract_tool_calls`, in files of their own.
-//! - `format.rs`: `format`.
+//! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`.
 
 mod format;
+mod markdown;
 mod parse;
 mod source;
 
@@ -43,5 +44,5 @@ pub static BRIDGE: Bridge = Bridge {
             ],
         },
     ],
-    functions: &[parse::PARSE, format::FORMAT],
+    functions: &[parse::PARSE, format::FORMAT, markdown::EXTRACT_MARKDOWN],
 };

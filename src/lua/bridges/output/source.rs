@@ -24,6 +24,16 @@ pub fn source<'t>(args: &Args<'t>) -> Result<Source<'t>> {
     args.given(0).map(Source::Table).ok_or_else(missing)
 }
 
+/// As [`source`], for what cannot do without text.
+pub fn text<'t>(args: &Args<'t>) -> Result<&'t str> {
+    match source(args)? {
+        Source::Text(text) => Ok(text),
+        Source::Table(_) => Err(Error::invalid(
+            "argument #1: text: expected a string or a response, got a table without content",
+        )),
+    }
+}
+
 /// A string, or the content of an agent's or provider's response.
 fn text_bytes<'t>(value: Ref<'t>) -> Option<&'t [u8]> {
     value.as_bytes().or_else(|| {

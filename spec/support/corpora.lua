@@ -4,7 +4,7 @@ local zigllms = require("zigllms")
 
 local folder = os.getenv("ZIGLLMS_CORPORA") or "../shared/corpora"
 
-local corpora = {}
+local corpora = { folder = folder }
 
 -- The cases of a file; nil and the reason if it is not there.
 function corpora.cases(name)

@@ -90,6 +90,8 @@ fn is_schema(members: &Map<String, Value>) -> bool {
         "properties" => value.as_object().is_some_and(|named| named.values().all(Value::is_object)),
         "items" | "not" | "additionalProperties" => match value {
             Value::Object(members) => members.is_empty() || is_schema(members),
+            // In older drafts, a list of one.
+            Value::Array(items) => items.iter().all(|item| item.as_object().is_some_and(is_schema)),
             value => value.is_boolean(),
         },
         key if APPLIED.contains(&key) => value.is_object() || value.is_array(),
@@ -151,6 +153,7 @@ mod tests {
             json!({"enum": ["a", "b"]}),
             json!({"anyOf": [{"type": "string"}]}),
             json!({"items": {"type": "string"}}),
+            json!({"items": [{"type": "string"}]}),
             json!({"$ref": "string"}),
             json!({"description": "a city"}),
             json!({"minimum": 1}),

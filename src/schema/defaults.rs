@@ -83,9 +83,12 @@ pub fn missing(schema: &Value, value: Ref<'_>) -> Vec<Missing> {
     collect(schema, value)
 }
 
-/// Sets what is missing in `value`.
-pub fn fill(schema: &Value, value: &mut Value) {
-    set(value, collect(schema, &*value));
+/// Sets what is missing in `value`; gives JSON pointers to it.
+pub fn fill(schema: &Value, value: &mut Value) -> Vec<String> {
+    let missing = collect(schema, &*value);
+    let places = missing.iter().map(|found| pointer(&found.path)).collect();
+    set(value, missing);
+    places
 }
 
 fn set(value: &mut Value, missing: Vec<Missing>) {

@@ -126,6 +126,23 @@ fn tidy_type(members: &mut Map<String, Value>) {
     }
 }
 
+/// Words listed beside `type = "array"` are those of the items: no array could be one of them.
+fn tidy_enum(members: &mut Map<String, Value>) {
+    let listed = members.get("enum").and_then(Value::as_array);
+    let is_array = members.get("type").is_some_and(|name| name == "array");
+    if !is_array || listed.is_none_or(|all| all.is_empty() || all.iter().any(Value::is_array)) {
+        return;
+    }
+    if !members.get("items").is_none_or(Value::is_object) {
+        return;
+    }
+    let Some(listed) = members.shift_remove("enum") else { return };
+    let items = members.entry("items").or_insert_with(|| Value::Object(Map::new()));
+    items.as_object_mut().into_iter().for_each(|items| {
+        items.entry("enum").or_insert_with(|| listed.clone());
+    });
+}
+
 /// Gives every empty Lua table in a schema the kind its keyword wants: `required = {}` is an array,
 /// `properties = {}` an object. Types that other languages have become those of JSON.
 pub fn tidy(schema: &mut Value) {
@@ -136,6 +153,7 @@ pub fn tidy(schema: &mut Value) {
         return;
     };
     tidy_type(members);
+    tidy_enum(members);
     let wants_array = members.get("type").and_then(Value::as_str) == Some("array");
     for (key, value) in members.iter_mut() {
         let key = key.as_str();
@@ -214,6 +232,18 @@ mod tests {
                 "d": {"type": "strange"},
             }})
         );
+    }
+
+    #[test]
+    fn words_beside_an_array_are_those_of_its_items() {
+        let mut schema = json!({"type": "list", "enum": ["a", "b"], "items": {"type": "str"}});
+        tidy(&mut schema);
+        let items = json!({"type": "string", "enum": ["a", "b"]});
+        assert_eq!(schema, json!({"type": "array", "items": items}));
+        let arrays = json!({"type": "array", "enum": [[1], [2]]});
+        let mut same = arrays.clone();
+        tidy(&mut same);
+        assert_eq!(same, arrays);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod words;
 
 use serde_json::Value;
 
-use super::{Schema, defaults, violation};
+use super::{Schema, violation};
 use crate::error::Result;
 use crate::value::{Tape, json};
 
@@ -91,29 +91,13 @@ pub(super) fn attempt(
     value: &Value,
     rules: Rules,
 ) -> std::result::Result<Fit, Value> {
-    let mut fit = match walk::fit(schema, value, rules) {
-        Some(fit) => fit,
-        None => return Err(walk::nearest(schema, value, rules)),
+    let Some(fit) = walk::fit(schema, value, rules) else {
+        return Err(walk::nearest(schema, value, rules));
     };
-    if !rules.partial {
-        fill(schema, &mut fit);
-    }
     match rules.partial || is_valid(schema, &fit.value) {
         true => Ok(fit),
         false => Err(fit.value),
     }
-}
-
-/// Sets defaults, and says where.
-fn fill(schema: &Schema, fit: &mut Fit) {
-    if !schema.0.has_defaults {
-        return;
-    }
-    let mut tape = Tape::default();
-    let at = json::put(&fit.value, &mut tape);
-    let missing = schema.missing_defaults(tape.view(at));
-    fit.changed.extend(missing.iter().map(|found| defaults::pointer(&found.path)));
-    schema.fill_defaults(&mut fit.value);
 }
 
 fn is_valid(schema: &Schema, value: &Value) -> bool {

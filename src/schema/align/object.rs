@@ -113,8 +113,8 @@ impl<'s> Walk<'s> {
         wanted: Option<&Parts<'s>>,
     ) -> Option<()> {
         let filled = |value: Value| Fit::changed(value, FILLED);
-        if let Some(default) = wanted.and_then(|wanted| wanted.get("default")) {
-            object.put(name, filled(default.clone()));
+        if let Some(default) = wanted.and_then(|wanted| self.default(wanted)) {
+            object.put(name, filled(default));
             return Some(());
         }
         if !parts.requires(name) {
@@ -128,6 +128,12 @@ impl<'s> Walk<'s> {
             None => return None,
         }
         Some(())
+    }
+
+    /// The default with its own defaults; none if it does not fit its own schema.
+    fn default(&mut self, wanted: &Parts<'s>) -> Option<Value> {
+        let default = wanted.get("default")?;
+        self.aside(|walk| walk.fit(wanted, default)).map(|fit| fit.value)
     }
 
     /// What stands for a required value that is missing: null where that is allowed; in values that

@@ -127,7 +127,7 @@ impl<'s> Walk<'s> {
     }
 
     fn default_for_null(&self, parts: &Parts<'s>, value: &Value) -> Option<Fit> {
-        let default = parts.get("default").filter(|_| value.is_null())?;
+        let default = parts.get("default").filter(|_| value.is_null() && !self.forced)?;
         Some(Fit::changed(default.clone(), FROM_TEXT))
     }
 

@@ -7,6 +7,7 @@ pub mod glob;
 pub mod json;
 mod kept;
 pub mod place;
+pub mod repair;
 mod slot;
 pub mod tape;
 pub mod xml;

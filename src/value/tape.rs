@@ -64,6 +64,18 @@ impl Node {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
+impl Mark {
+    /// The mark of a container that was closed, so that more can be written into it while it is the
+    /// last one on the tape.
+    pub(crate) fn at(position: usize) -> Mark {
+        Mark(position)
+    }
+
+    pub(crate) fn position(self) -> usize {
+        self.0
+    }
+}
+
 /// The container a reader is in. Those around it wait on the tape itself, so that no depth needs a
 /// stack or another allocation.
 #[derive(Clone, Copy, Debug)]

@@ -42,8 +42,7 @@ impl Reader<'_> {
             return Ok(span);
         }
         let from = self.at + quote.len;
-        let mut seen =
-            Seen { role, quote, from, quotes: 0, open: false, braces: 0, likely: None };
+        let mut seen = Seen { role, quote, from, quotes: 0, open: false, braces: 0, likely: None };
         let mut at = from;
         while let Some((to, len)) = self.next_quote(quote.style, at) {
             if let Some(span) = self.judge(&mut seen, at, to, len)? {

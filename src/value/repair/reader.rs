@@ -204,7 +204,8 @@ impl<'r> Reader<'r> {
     pub fn before_blank(&mut self, at: usize, least: usize) -> (usize, bool) {
         let (mut here, mut line) = (at, false);
         loop {
-            while here > least && self.fuel > at - here && self.text[here - 1].is_ascii_whitespace() {
+            while here > least && self.fuel > at - here && self.text[here - 1].is_ascii_whitespace()
+            {
                 here -= 1;
                 line |= self.text[here] == b'\n';
             }

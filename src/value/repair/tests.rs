@@ -42,7 +42,8 @@ fn score(name: &str, family: &str, options: &Options) {
         right += usize::from(fine);
         right_values += usize::from(fine && value);
         if !fine {
-            let want = if value { case["expected"].to_string() } else { case["expect"].to_string() };
+            let want =
+                if value { case["expected"].to_string() } else { case["expect"].to_string() };
             let got = got.map_or_else(|e| e.to_string(), |v| v.to_string());
             println!("  {input:?}\n     want {want}\n     got  {got}");
         }
@@ -76,7 +77,12 @@ fn scratch() {
             Err(_) if case[1] == "<error>" => {}
             got => {
                 bad += 1;
-                println!("{:?}\n   want {}\n   got  {}", case[0].as_str().unwrap(), case[1], got.map_or_else(|e| e.to_string(), |v| v.to_string()));
+                println!(
+                    "{:?}\n   want {}\n   got  {}",
+                    case[0].as_str().unwrap(),
+                    case[1],
+                    got.map_or_else(|e| e.to_string(), |v| v.to_string())
+                );
             }
         }
     }

@@ -382,9 +382,8 @@ impl Reader<'_> {
     /// Up to a quote or a character that has a meaning of its own.
     fn key_length(&self, from: usize) -> usize {
         let rest = self.rest(from);
-        let ends = |at: usize, b: u8| {
-            b"\n\r:=,{}[]();".contains(&b) || quote_at(&rest[at..]).is_some()
-        };
+        let ends =
+            |at: usize, b: u8| b"\n\r:=,{}[]();".contains(&b) || quote_at(&rest[at..]).is_some();
         rest.iter().enumerate().position(|(at, b)| ends(at, *b)).unwrap_or(rest.len())
     }
 

@@ -1,9 +1,9 @@
 //! What stands without quotes: literals, numbers, words, regular expressions, calls.
 
+use super::Missing;
 use super::fix::Fix;
 use super::reader::{Inside, Read, Reader, is_word, is_word_start};
 use super::string::{Role, quote_at};
-use super::Missing;
 
 /// What a word means.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,7 +81,8 @@ fn is_json_number(token: &[u8]) -> bool {
         rest = &fraction[n..];
     }
     if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = exponent.strip_prefix(b"-").or(exponent.strip_prefix(b"+")).unwrap_or(exponent);
+        let exponent =
+            exponent.strip_prefix(b"-").or(exponent.strip_prefix(b"+")).unwrap_or(exponent);
         let n = digits(exponent);
         return n > 0 && n == exponent.len();
     }
@@ -137,7 +138,8 @@ impl Reader<'_> {
         let len = self.rest(from).iter().take_while(|b| inner(**b)).count();
         let comment = memchr::memmem::find(&self.text[from..from + len], b"//");
         let token = &self.text[from..from + comment.unwrap_or(len)];
-        let token = token.strip_suffix(b"/").filter(|_| self.byte(from + len) == b'*').unwrap_or(token);
+        let token =
+            token.strip_suffix(b"/").filter(|_| self.byte(from + len) == b'*').unwrap_or(token);
         if literal(token) == Some(Literal::Null) {
             self.fix(Fix::Literal, from)?;
             self.at = from + token.len();

@@ -108,6 +108,7 @@ impl Schema {
         let mut source = schema.clone();
         tidy(&mut source);
         refuse::unknown_types(&source)?;
+        refuse::circles(&source)?;
         let mut builder = jsonschema::options_for::<OnTape>()
             .with_retriever(Documents(Arc::clone(&options.documents)))
             .with_pattern_options(PatternOptions::regex())

@@ -12,9 +12,10 @@ use crate::schema::keywords::escaped;
 
 /// Costs.
 const OTHER_NAME: u32 = 1;
-const UNKNOWN: u32 = 1;
+const UNKNOWN: u32 = 2;
+const UNKNOWN_TREE: u32 = 3;
 const FILLED: u32 = 1;
-const MISSING: u32 = 2;
+const MISSING: u32 = 1;
 const ONE_OF_LIST: u32 = 3;
 const IMPLIED: u32 = 4;
 const LEFT_OUT: u32 = 5;
@@ -31,7 +32,7 @@ impl<'s> Walk<'s> {
                     let fit = self.fit(parts, only)?;
                     Some(Fit::changed(fit.value, fit.cost + ONE_OF_LIST))
                 }
-                _ => self.implied(parts, value),
+                _ => self.implied(parts, value).or_else(|| self.in_order(parts, items)),
             },
             Value::Null => None,
             _ => self.implied(parts, value),
@@ -53,6 +54,23 @@ impl<'s> Walk<'s> {
             return None;
         }
         Some(Fit::changed(json!({ *name: fit.value }), fit.cost + IMPLIED))
+    }
+
+    /// The values of all properties in their order, without the names. Only what fits as it is
+    /// tells that this is meant.
+    fn in_order(&mut self, parts: &Parts<'s>, items: &[Value]) -> Option<Fit> {
+        let names = parts.properties();
+        let all = self.rules.free && self.rules.partial && names.len() > 1;
+        if !all || names.len() != items.len() || !names.iter().all(|name| parts.requires(name)) {
+            return None;
+        }
+        let mut members = Map::new();
+        for (name, item) in names.into_iter().zip(items) {
+            let wanted = parts.property(self.documents, name)?;
+            let fit = self.fit(&wanted, item).filter(|fit| fit.cost == 0)?;
+            members.insert(name.to_owned(), fit.value);
+        }
+        Some(Fit::changed(members.into(), IMPLIED))
     }
 
     fn members(&mut self, parts: &Parts<'s>, members: &Map<String, Value>) -> Option<Fit> {
@@ -92,9 +110,14 @@ impl<'s> Walk<'s> {
             object.fit.changed.push(format!("/{}", escaped(name)));
             return Some(());
         }
+        // Of a list, items that do not fit are left out whole.
+        let fails = self.in_items && !value.is_null() && parts.requires(name);
         match fit {
             Some(fit) => object.put(name, fit),
-            None if self.rules.partial => {
+            None if self.rules.partial && value.is_null() => {
+                return self.missing(object, parts, name, wanted);
+            }
+            None if self.rules.partial && !fails => {
                 object.fit.cost += LEFT_OUT;
                 return self.missing(object, parts, name, wanted);
             }
@@ -173,10 +196,14 @@ impl<'s> Walk<'s> {
         key: &str,
         value: &Value,
     ) -> Option<()> {
+        let (key, cost) = self.spelled(parts, key)?;
+        let key = key.as_str();
+        object.fit.cost += cost;
         let Some(wanted) = self.wanted_of_other(parts, key) else {
             let forbidden = parts.all("additionalProperties").any(|(_, more)| *more == false);
             let dropped = self.rules.described || forbidden && self.rules.free;
-            object.fit.cost += UNKNOWN;
+            let tree = value.is_array() || value.is_object();
+            object.fit.cost += if tree { UNKNOWN_TREE } else { UNKNOWN };
             if dropped {
                 object.fit.changed.push(format!("/{}", escaped(key)));
             } else {
@@ -191,6 +218,20 @@ impl<'s> Walk<'s> {
             None => return None,
         }
         Some(())
+    }
+
+    /// The name of a member as `propertyNames` lists it.
+    fn spelled(&mut self, parts: &Parts<'s>, key: &str) -> Option<(String, u32)> {
+        let same = Some((key.to_owned(), 0));
+        let Some((root, schema)) = parts.all("propertyNames").next() else { return same };
+        if !self.rules.free {
+            return same;
+        }
+        let names = Parts::of(self.documents, root, schema)?;
+        match self.aside(|walk| walk.fit(&names, &Value::from(key))) {
+            Some(fit) => fit.value.as_str().map(|name| (name.to_owned(), fit.cost)),
+            None => same,
+        }
     }
 
     /// By `patternProperties`, else by `additionalProperties`; `None` if the schema does not

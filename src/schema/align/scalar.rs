@@ -89,11 +89,12 @@ pub fn listed(parts: &Parts<'_>, options: &[Value], value: &Value, rules: Rules)
         Value::String(text) => {
             by_name(parts, options, text, rules).or_else(|| by_kind(options, value, rules))
         }
-        Value::Array(items) => match items.as_slice() {
-            [only] if rules.free => listed(parts, options, only, rules)
-                .map(|fit| Fit { cost: fit.cost + OTHER_KIND, ..Fit::changed(fit.value, 0) }),
-            _ => None,
-        },
+        // Of several, the first was thought of first.
+        Value::Array(items) if rules.free => {
+            let mut fits = items.iter().filter_map(|item| listed(parts, options, item, rules));
+            let cost = if items.len() == 1 { OTHER_KIND } else { AMONG_WORDS };
+            fits.next().map(|fit| Fit::changed(fit.value, fit.cost + cost))
+        }
         Value::Number(_) | Value::Bool(_) => by_kind(options, value, rules),
         _ => None,
     }

@@ -150,3 +150,36 @@ fn nested_alternatives_take_no_exponential_time() {
     let deep = (0..60).fold(json!("7"), |inner, _| json!([inner]));
     assert!(read(&schema, deep, Rules::text()).is_some());
 }
+
+#[test]
+fn a_lone_member_stands_for_itself() {
+    let answer = json!({"enum": ["YES", "NO"]});
+    assert_eq!(read(&answer, json!({"answer": "yes"}), Rules::text()), Some(json!("YES")));
+    assert_eq!(read(&answer, json!({"a": "yes", "b": 1}), Rules::text()), None);
+    assert_eq!(read(&answer, json!({"a": {"b": "yes"}}), Rules::text()), None);
+    assert_eq!(read(&answer, json!(["no", "yes"]), Rules::text()), Some(json!("NO")));
+    let number = json!({"type": "number"});
+    assert_eq!(read(&number, json!({"result": "1,5"}), Rules::text()), None);
+    assert_eq!(read(&number, json!({"result": "$1.5"}), Rules::text()), Some(json!(1.5)));
+}
+
+#[test]
+fn values_without_names_are_members_in_their_order() {
+    let schema = json!({"type": "object", "required": ["name", "tags"], "properties": {
+        "name": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}});
+    let partial = Rules { partial: true, ..Rules::text() };
+    let wanted = json!({"name": "x", "tags": ["a"]});
+    assert_eq!(read(&schema, json!(["x", ["a"]]), partial), Some(wanted));
+    assert_eq!(read(&schema, json!([["a"], "x"]), partial), None);
+    assert_eq!(read(&schema, json!(["x"]), partial), None);
+}
+
+#[test]
+fn keys_of_a_map_are_words_of_a_list() {
+    let schema = json!({"type": "object", "propertyNames": {"enum": ["A", "B"]},
+        "additionalProperties": {"type": "integer"}});
+    assert_eq!(
+        read(&schema, json!({"a": "1", "b.": 2}), Rules::text()),
+        Some(json!({"A": 1, "B": 2}))
+    );
+}

@@ -35,6 +35,8 @@ pub struct Walk<'s> {
     depth: usize,
     /// Inside alternatives.
     unions: usize,
+    /// Inside a list.
+    pub in_items: bool,
     tried: HashMap<Pair, Option<Fit>>,
     /// Compiled patterns and formats, by the place they stand at.
     checks: HashMap<usize, Option<Schema>>,
@@ -62,6 +64,7 @@ impl<'s> Walk<'s> {
             budget: BUDGET,
             depth: 0,
             unions: 0,
+            in_items: false,
             tried: HashMap::new(),
             checks: HashMap::new(),
         }
@@ -132,11 +135,11 @@ impl<'s> Walk<'s> {
     }
 
     fn single(&mut self, parts: &Parts<'s>, value: &Value) -> Option<Fit> {
-        if let Some(constant) = parts.get("const") {
-            return scalar::listed(parts, std::slice::from_ref(constant), value, self.rules);
-        }
-        if let Some(Value::Array(options)) = parts.get("enum") {
-            return scalar::listed(parts, options, value, self.rules);
+        let constant = parts.get("const").map(std::slice::from_ref);
+        let listed = parts.get("enum").and_then(Value::as_array).map(Vec::as_slice);
+        if let Some(options) = constant.or(listed) {
+            let found = scalar::listed(parts, options, value, self.rules);
+            return found.or_else(|| self.lone(parts, value));
         }
         if !parts.has_type() {
             return self.untyped(parts, value);
@@ -151,7 +154,18 @@ impl<'s> Walk<'s> {
                 best = Some(fit);
             }
         }
-        best
+        best.or_else(|| self.lone(parts, value))
+    }
+
+    /// The only member of an object, where no object is wanted: `{"answer": 42}`.
+    fn lone(&mut self, parts: &Parts<'s>, value: &Value) -> Option<Fit> {
+        let members = value.as_object().filter(|members| members.len() == 1)?;
+        let inner = members.values().next().filter(|v| !v.is_object() && !v.is_array())?;
+        if !self.rules.free || parts.has_type() && parts.allows("object") {
+            return None;
+        }
+        let fit = self.fit(parts, inner)?;
+        Some(Fit::changed(fit.value, fit.cost + WRAPPED))
     }
 
     fn as_type(&mut self, name: &str, parts: &Parts<'s>, value: &Value) -> Option<Fit> {
@@ -206,11 +220,13 @@ impl<'s> Walk<'s> {
         let mut list = Fit::same(Value::Null);
         let mut values = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
+            let outside = std::mem::replace(&mut self.in_items, true);
             let fit = match self.item(parts, i) {
                 Item::Any => Some(Fit::same(item.clone())),
                 Item::None => None,
                 Item::Parts(wanted) => self.fit(&wanted, item),
             };
+            self.in_items = outside;
             match fit {
                 Some(fit) => {
                     list.take(&format!("/{i}"), &fit);

@@ -46,9 +46,46 @@ fn spelled(choices: &[Choice<'_>], text: &str) -> Option<(usize, u32)> {
     meant.next().is_none().then_some((first.0, SPELLING))
 }
 
-/// Letters and digits alone, in lower case.
+/// Letters and digits alone, in lower case and without accents.
 pub fn fold(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    let mut folded = String::with_capacity(text.len());
+    letters.flat_map(char::to_lowercase).for_each(|c| without_accent(c, &mut folded));
+    folded
+}
+
+/// Letters of Latin alphabets and what they are written as without their marks.
+const ACCENTS: &[(&str, &str)] = &[
+    ("a", "àáâãäåāăą"),
+    ("ae", "æ"),
+    ("c", "çćĉċč"),
+    ("d", "ďđð"),
+    ("e", "èéêëēĕėęě"),
+    ("g", "ĝğġģ"),
+    ("h", "ĥħ"),
+    ("i", "ìíîïĩīĭįı"),
+    ("k", "ķ"),
+    ("l", "ĺļľŀł"),
+    ("n", "ñńņňŉ"),
+    ("o", "òóôõöøōŏő"),
+    ("oe", "œ"),
+    ("r", "ŕŗř"),
+    ("s", "śŝşšș"),
+    ("ss", "ß"),
+    ("t", "ţťŧț"),
+    ("th", "þ"),
+    ("u", "ùúûüũūŭůűų"),
+    ("w", "ŵ"),
+    ("y", "ýÿŷ"),
+    ("z", "źżž"),
+];
+
+fn without_accent(c: char, folded: &mut String) {
+    let plain = || ACCENTS.iter().find(|(_, marked)| marked.contains(c)).map(|(plain, _)| *plain);
+    match if c.is_ascii() { None } else { plain() } {
+        Some(plain) => folded.push_str(plain),
+        None => folded.push(c),
+    }
 }
 
 /// The choice named most often inside a text.
@@ -99,7 +136,7 @@ fn tokens(text: &str) -> Vec<String> {
             all.push(std::mem::take(&mut token));
         }
         if c.is_alphanumeric() {
-            token.extend(c.to_lowercase());
+            c.to_lowercase().for_each(|c| without_accent(c, &mut token));
         }
         small = c.is_lowercase();
     }
@@ -170,6 +207,13 @@ mod tests {
         assert_eq!(meant(COLOURS, "blue or green"), None);
         assert_eq!(meant(COLOURS, "blueish"), None);
         assert_eq!(meant(&[&["one"], &["one hundred"]], "it is one hundred"), Some(1));
+    }
+
+    #[test]
+    fn accents_do_not_matter() {
+        let dishes: &[&[&str]] = &[&["CRÈME_BRÛLÉE"], &["Weißwurst"]];
+        assert_eq!(meant(dishes, "creme brulee"), Some(0));
+        assert_eq!(meant(dishes, "a weisswurst, please"), Some(1));
     }
 
     #[test]

@@ -15,8 +15,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::bundle::bundle;
 use super::memo::Memo;
 use super::{Draft, Options, Schema, from_shorthand, settle_order, tidy};
 use crate::error::{Code, Error, Result, quoted};
@@ -175,6 +176,32 @@ impl Library {
         self.find(given).map(|found| found.source)
     }
 
+    /// As [`Library::source`], in one piece: for those who know no other documents.
+    pub fn whole(&self, given: &Value) -> Result<Value> {
+        let mut source = match given {
+            Value::String(text) => self.find_text(text)?.source,
+            Value::Object(_) => in_order(given.clone()),
+            given => given.clone(),
+        };
+        bundle(&mut source, &self.documents);
+        Ok(source)
+    }
+
+    /// An option that says what an answer has to look like: "json", or a schema in any form. What
+    /// is known here by a name is put in its place.
+    pub fn resolve_format(&self, format: &mut Value) -> Result<()> {
+        match format {
+            Value::String(word) if word.eq_ignore_ascii_case("json") || is_text(word) => {}
+            Value::String(_) => *format = self.whole(format)?,
+            Value::Object(members) => match wrapped_schema(members) {
+                Some(inner) => *inner = self.whole(inner)?,
+                None => bundle(format, &self.documents),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
     pub fn find(&self, given: Ref<'_>) -> Result<Found<'_>> {
         let source = match given.kind() {
             Kind::Str => return self.find_text(&given.to_text()),
@@ -263,13 +290,30 @@ fn in_order(given: Value) -> Value {
     source
 }
 
+/// Whether a text is a schema itself, not the name of one.
+fn is_text(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('{') || matches!(text, "true" | "false")
+}
+
+/// The schema in `{type="json_schema", …}`, where it is known by a name.
+fn wrapped_schema(format: &mut Map<String, Value>) -> Option<&mut Value> {
+    if format.get("type").and_then(Value::as_str) != Some("json_schema") {
+        return None;
+    }
+    let place = match format.get("json_schema") {
+        Some(Value::Object(_)) => format.get_mut("json_schema")?.as_object_mut()?,
+        _ => format,
+    };
+    place.get_mut("schema").filter(|schema| schema.is_string())
+}
+
 /// JSON text of a schema; other words would have been names.
 fn from_text(text: &str) -> Result<Value> {
-    let trimmed = text.trim();
-    if !trimmed.starts_with('{') && !matches!(trimmed, "true" | "false") {
+    if !is_text(text) {
         return Err(Error::not_found("schema", text));
     }
-    let parsed: Value = serde_json::from_str(trimmed).map_err(|e| {
+    let parsed: Value = serde_json::from_str(text).map_err(|e| {
         Error::new(Code::ValidationFailed, format!("invalid schema: not JSON: {e}"))
     })?;
     let mut source = from_shorthand(&parsed).unwrap_or(parsed);

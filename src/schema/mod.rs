@@ -12,6 +12,7 @@
 //! ```
 
 pub mod align;
+mod bundle;
 mod defaults;
 pub mod dialect;
 mod empty;

@@ -283,7 +283,8 @@ fn plain_uri(uri: &str) -> String {
 }
 
 /// A schema that was a Lua table: empty tables resolved, keys in a fixed order.
-fn in_order(given: Value) -> Value {
+fn in_order(mut given: Value) -> Value {
+    given.sort_all_objects();
     let mut source = from_shorthand(&given).unwrap_or(given);
     tidy(&mut source);
     settle_order(&mut source);

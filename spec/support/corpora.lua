@@ -6,6 +6,23 @@ local folder = os.getenv("ZIGLLMS_CORPORA") or "../shared/corpora"
 
 local corpora = { folder = folder }
 
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+-- Inputs that are no text stand in the corpora as base64.
+local function from_base64(text)
+  local bytes, bits, value = {}, 0, 0
+  for c in text:gmatch("[%w+/]") do
+    value = value * 64 + ALPHABET:find(c, 1, true) - 1
+    bits = bits + 6
+    if bits >= 8 then
+      bits = bits - 8
+      bytes[#bytes + 1] = string.char(math.floor(value / 2 ^ bits))
+      value = value % 2 ^ bits
+    end
+  end
+  return table.concat(bytes)
+end
+
 -- The cases of a file; nil and the reason if it is not there.
 function corpora.cases(name)
   local file = io.open(folder .. "/" .. name, "rb")
@@ -15,6 +32,7 @@ function corpora.cases(name)
   local cases = {}
   for line in file:lines() do
     local case = zigllms.output.parse(line, { format = "json", recovery = "strict" })
+    case.input = case.input or case.input_b64 and from_base64(case.input_b64)
     case.name = case.id:match("[^/]*$")
     cases[#cases + 1] = case
   end

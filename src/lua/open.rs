@@ -52,6 +52,17 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"schema_validate", compiled::validate),
 ];
 
+/// Strings of the metas table.
+const STRINGS: &[(Meta, &CStr)] = &[
+    (Meta::JsonType, c"__jsontype"),
+    (Meta::Call, c"__call"),
+    (Meta::Json, c"json"),
+    (Meta::Format, c"format"),
+    (Meta::Recovered, c"recovered"),
+    (Meta::Start, c"start"),
+    (Meta::Stop, c"stop"),
+];
+
 /// `require("zigllms")`.
 ///
 /// # Safety
@@ -163,15 +174,17 @@ unsafe fn metas(l: *mut lua_State) {
             return;
         }
         ffi::lua_pop(l, 1);
-        ffi::lua_createtable(l, 8, 0);
+        ffi::lua_createtable(l, 16, 0);
         for meta in [Meta::Error, Meta::Response, Meta::Array, Meta::Object, Meta::Handle] {
             ffi::lua_createtable(l, 0, 8);
             ffi::lua_rawseti(l, -2, meta as i64);
         }
-        for (meta, name) in [(Meta::JsonType, c"__jsontype"), (Meta::Call, c"__call")] {
+        for (meta, name) in STRINGS {
             ffi::lua_pushstring(l, name.as_ptr());
-            ffi::lua_rawseti(l, -2, meta as i64);
+            ffi::lua_rawseti(l, -2, *meta as i64);
         }
+        super::push::info::metatable(l);
+        ffi::lua_rawseti(l, -2, Meta::Info as i64);
         ffi::lua_pushvalue(l, -1);
         ffi::lua_rawsetp(l, ffi::LUA_REGISTRYINDEX, key);
     }

@@ -3,6 +3,10 @@
 //! Everything pushed is owned by the caller's frame, so a memory error raised in here leaves no
 //! Rust value behind on this stack.
 
+mod collector;
+mod document;
+pub mod info;
+
 use std::borrow::Cow;
 use std::ffi::c_int;
 
@@ -10,7 +14,7 @@ use mlua::ffi::{self, lua_State};
 use serde_json::Value;
 
 use crate::error::{Cause, Error, Fields};
-use crate::value::{Data, Kind, Patch, Record, Ref};
+use crate::value::{Data, Patch, Record};
 
 use super::bridge::Bridge;
 use super::bridges::BRIDGES;
@@ -30,6 +34,11 @@ pub unsafe fn results(l: *mut lua_State, data: &Data) -> c_int {
                 values.iter().for_each(|value| push(l, value));
                 values.len() as c_int
             }
+            Data::Valid(_) => {
+                push(l, data);
+                info::valid(l, stack::bytes(l, 1).len());
+                2
+            }
             value => {
                 push(l, value);
                 1
@@ -48,7 +57,7 @@ fn slots_needed(data: &Data) -> usize {
         }
         Data::Many(values) => values.len() + values.iter().map(slots_needed).max().unwrap_or(0),
         Data::Json(value) => json_slots(value),
-        Data::Document(document) => document.value().map_or(3, document_slots),
+        Data::Document(_) | Data::Valid(_) => document::SLOTS,
         Data::Patched(_, patches) => {
             8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0)
         }
@@ -64,11 +73,6 @@ fn json_slots(value: &Value) -> usize {
     }
 }
 
-fn document_slots(value: Ref<'_>) -> usize {
-    let inner = value.items().chain(value.members().map(|(_, member)| member));
-    3 + inner.map(document_slots).max().unwrap_or(0)
-}
-
 /// Pushes one value. The stack has room.
 unsafe fn push(l: *mut lua_State, data: &Data) {
     unsafe {
@@ -79,10 +83,12 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             Data::Num(n) => ffi::lua_pushnumber(l, *n),
             Data::Text(text) => stack::push_bytes(l, text.as_bytes()),
             Data::Json(value) => json(l, value),
-            Data::Document(document) => match document.value() {
-                Some(value) if !value.is_null() => on_tape(l, value),
-                _ => ffi::lua_pushnil(l),
-            },
+            Data::Document(document) => {
+                document::push(l, document.tape.walk(document.root, &[]));
+            }
+            Data::Valid(document) => {
+                document::push(l, document.tape.walk(document.root, stack::bytes(l, 1)));
+            }
             Data::Slot(slot) => stack::push_slot(l, slot.id()),
             Data::List(items) | Data::Many(items) => list(l, items),
             Data::Record(fields) => record(l, fields),
@@ -144,40 +150,6 @@ unsafe fn json_array(l: *mut lua_State, items: &[Value]) {
         ffi::lua_createtable(l, items.len() as c_int, 0);
         for (i, item) in items.iter().enumerate() {
             json(l, item);
-            ffi::lua_rawseti(l, -2, i as i64 + 1);
-        }
-        stack::push_meta(l, Meta::Array);
-        ffi::lua_setmetatable(l, -2);
-    }
-}
-
-/// Pushes a value of a tape. The stack has room.
-unsafe fn on_tape(l: *mut lua_State, value: Ref<'_>) {
-    unsafe {
-        match value.kind() {
-            Kind::Null | Kind::Function | Kind::Opaque => stack::push_null(l),
-            Kind::Bool => ffi::lua_pushboolean(l, c_int::from(value.as_bool() == Some(true))),
-            Kind::Int => stack::push_int(l, value.as_i64().unwrap_or_default()),
-            Kind::Float => ffi::lua_pushnumber(l, value.as_f64().unwrap_or_default()),
-            Kind::Str => stack::push_bytes(l, value.as_bytes().unwrap_or_default()),
-            Kind::Array => tape_array(l, value),
-            Kind::Object | Kind::Empty => {
-                ffi::lua_createtable(l, 0, value.len() as c_int);
-                for (key, member) in value.members() {
-                    stack::push_bytes(l, key.as_bytes().unwrap_or_default());
-                    on_tape(l, member);
-                    ffi::lua_rawset(l, -3);
-                }
-            }
-        }
-    }
-}
-
-unsafe fn tape_array(l: *mut lua_State, value: Ref<'_>) {
-    unsafe {
-        ffi::lua_createtable(l, value.len() as c_int, 0);
-        for (i, item) in value.items().enumerate() {
-            on_tape(l, item);
             ffi::lua_rawseti(l, -2, i as i64 + 1);
         }
         stack::push_meta(l, Meta::Array);

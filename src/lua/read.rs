@@ -16,7 +16,7 @@ use super::bridge::{Function, Param, Read};
 use super::compiled;
 use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
-use super::stack;
+use super::stack::{self, Borrowed};
 
 /// Stack slots one level of a table needs: key, value, metatable and its field, and what looking
 /// up foreign marks pushes.
@@ -88,8 +88,8 @@ unsafe fn argument(
         (*frame).places.push(Place::default());
         let mut reader = Reader { l, instance, frame, by_reference: read == Read::Options };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
-            last(frame).node = Some(node);
-            return reader.bytes(index);
+            last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
+            return Ok(());
         }
         if read != Read::Reference {
             match reader.value(index) {
@@ -201,16 +201,16 @@ impl Reader {
 
     unsafe fn string(&mut self, index: c_int) -> Result<(), Problem> {
         unsafe {
-            if std::str::from_utf8(stack::bytes(self.l, index)).is_err() {
+            let bytes = stack::bytes(self.l, index);
+            if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
                 return Err(Problem::NotUtf8);
             }
-            self.bytes(index)
+            self.bytes(bytes)
         }
     }
 
-    unsafe fn bytes(&mut self, index: c_int) -> Result<(), Problem> {
+    unsafe fn bytes(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         unsafe {
-            let bytes = stack::bytes(self.l, index);
             if u32::try_from(bytes.len()).is_err() {
                 return Err(Problem::TooLarge);
             }
@@ -246,6 +246,9 @@ impl Reader {
                 return self.reference(index, Kind::Function);
             }
             let length = ffi::lua_rawlen(self.l, index);
+            if mark != Foreign::Object && length > 0 && self.list(index)? {
+                return Ok(());
+            }
             let sequence = mark != Foreign::Object && stack::is_sequence(self.l, index, length);
             match mark {
                 Foreign::Array if !sequence => return Err(Problem::NotSequence),
@@ -254,6 +257,32 @@ impl Reader {
                 _ => {}
             }
             self.object(index, mark == Foreign::Object)
+        }
+    }
+
+    /// Reads a table as an array while its keys come as 1, 2, 3: they do where no key lies in the
+    /// hash part. Leaves nothing behind, and is false, when another key comes; that proves nothing.
+    unsafe fn list(&mut self, index: c_int) -> Result<bool, Problem> {
+        unsafe {
+            let start = self.tape().len();
+            let mark = self.tape().open_array();
+            let mut last = 0i64;
+            ffi::lua_pushnil(self.l);
+            while ffi::lua_next(self.l, index) != 0 {
+                if !stack::is_integer(self.l, -2, last + 1) {
+                    ffi::lua_pop(self.l, 2);
+                    self.tape().truncate(start);
+                    return Ok(false);
+                }
+                last += 1;
+                if let Err(problem) = self.value(-1) {
+                    self.below(Segment::Index(last), problem)?;
+                }
+                ffi::lua_pop(self.l, 1);
+            }
+            let length = u32::try_from(last).map_err(|_| Problem::TooLarge)?;
+            self.tape().close(mark, length as usize);
+            Ok(true)
         }
     }
 

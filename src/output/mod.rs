@@ -10,17 +10,24 @@
 //! assert_eq!(value.get("city").unwrap().as_str(), Some("Oslo"));
 //! ```
 //!
-//! `parse.rs` reads, `write.rs` writes. The grammars themselves live in `value/`: they are of use to
+//! `parse.rs` reads, `auto.rs` what it is not told the format of; `detect.rs` says what a text is;
+//! `write.rs` writes. The grammars themselves live in `value/`: they are of use to
 //! others too.
 
+mod auto;
+mod detect;
 pub mod markdown;
 mod parse;
+mod prose;
 mod write;
 
+pub use detect::{Detected, detect};
 pub use parse::parse;
 pub use write::{Writing, write};
 
 use crate::value::MAX_DEPTH;
+
+pub use crate::value::repair::{Level as Recovery, Missing, Prose};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -50,50 +57,14 @@ impl Format {
     }
 }
 
-/// How much may be wrong with a text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Recovery {
-    /// Nothing: the whole text is one valid document.
-    Strict,
-    /// What can be put right without losing or inventing anything.
-    #[default]
-    Lenient,
-    /// Whatever it takes.
-    BestEffort,
-}
-
-impl Recovery {
-    pub const ALL: [Recovery; 3] = [Recovery::Strict, Recovery::Lenient, Recovery::BestEffort];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Recovery::Strict => "strict",
-            Recovery::Lenient => "lenient",
-            Recovery::BestEffort => "best_effort",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Recovery> {
-        Recovery::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
-    }
-}
-
-/// What stands for a value that was never written: `{"a":`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missing {
-    #[default]
-    Null,
-    /// The empty string.
-    Empty,
-}
-
-/// What becomes of a text without a document in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prose {
-    /// An error.
-    Error,
-    /// The text itself.
-    String,
+/// The name of a recovery level in options.
+pub fn level_named(name: &str) -> Option<Recovery> {
+    let levels = [
+        ("strict", Recovery::Strict),
+        ("lenient", Recovery::Lenient),
+        ("best_effort", Recovery::BestEffort),
+    ];
+    levels.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, level)| level)
 }
 
 /// How to read a text.

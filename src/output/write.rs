@@ -1,7 +1,7 @@
 //! A value into a text.
 
-use super::Format;
-use crate::error::{Error, Result};
+use super::{Format, prose};
+use crate::error::Result;
 use crate::value::json::{self, Style};
 use crate::value::{Ref, xml, yaml};
 
@@ -20,7 +20,8 @@ pub fn write(value: Ref<'_>, format: Format, writing: &Writing) -> Result<String
         Format::Json => Ok(write_json(value, writing)),
         Format::Yaml => Ok(yaml::write(value)),
         Format::Xml => xml::write(value, writing.root.as_deref()),
-        format => Err(Error::unsupported(format!("cannot write {} yet", format.name()))),
+        Format::Markdown => Ok(prose::markdown(value)),
+        Format::Plain => Ok(prose::plain(value)),
     }
 }
 

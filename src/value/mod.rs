@@ -3,6 +3,7 @@
 
 mod data;
 mod document;
+pub mod fence;
 pub mod glob;
 pub mod json;
 mod kept;
@@ -14,7 +15,7 @@ pub mod xml;
 pub mod yaml;
 
 pub use data::{Data, Key, Patch, Record};
-pub use document::Document;
+pub use document::{Document, Documents};
 pub use kept::Kept;
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};

@@ -212,14 +212,16 @@ impl Tape {
         self.push(Kind::Str, len as u32, at as u64);
     }
 
-    /// A string that `write` puts together at the end of what it is given.
+    /// A string that `write` puts together at the end of what it is given. `before` bytes of a text
+    /// that stays outside count first.
     pub(crate) fn written<E>(
         &mut self,
+        before: usize,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let at = self.text.len();
         write(&mut self.text)?;
-        self.part(at, self.text.len() - at);
+        self.part(before + at, self.text.len() - at);
         Ok(())
     }
 
@@ -249,9 +251,92 @@ impl Tape {
         }
     }
 
+    /// The nodes of the value at a position. `source` is the text that the tape was written over
+    /// by `json::parse_over`, empty for any other tape.
+    pub(crate) fn walk<'t>(&'t self, at: usize, source: &'t [u8]) -> Walk<'t> {
+        let nodes = self.nodes.get(at..).unwrap_or_default();
+        let size = nodes.first().map_or(0, Node::size);
+        Walk { nodes: nodes.get(..size).unwrap_or_default(), text: &self.text, source }
+    }
+
+    /// Whether any value on the tape passes by reference.
+    pub fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
     /// The value at a position that [`Tape::len`] gave before it was written.
     pub fn at(&self, at: usize) -> Option<Ref<'_>> {
         (at < self.nodes.len()).then_some(Ref { tape: self, at })
+    }
+}
+
+/// What a node says, for who goes through all of them in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Token<'t> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(&'t [u8]),
+    /// So many items follow.
+    Array(usize),
+    /// So many pairs of a name and a value follow.
+    Object(usize),
+}
+
+/// The nodes of a value, one after another, without a look-up for each. It owns nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk<'t> {
+    nodes: &'t [Node],
+    text: &'t [u8],
+    source: &'t [u8],
+}
+
+impl<'t> Walk<'t> {
+    /// Whether the next node is null, or there is none.
+    pub fn is_null(&self) -> bool {
+        self.nodes.first().is_none_or(|node| node.kind == Kind::Null)
+    }
+
+    /// Nodes still to come.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The next node; null behind the last one.
+    #[inline]
+    pub fn next(&mut self) -> Token<'t> {
+        let Some((node, rest)) = self.nodes.split_first() else { return Token::Null };
+        self.nodes = rest;
+        match node.kind {
+            Kind::Null | Kind::Function | Kind::Opaque => Token::Null,
+            Kind::Bool => Token::Bool(node.bits == 1),
+            Kind::Int => Token::Int(node.bits as i64),
+            Kind::Float => Token::Float(f64::from_bits(node.bits)),
+            Kind::Str => Token::Str(self.string(node)),
+            Kind::Array => Token::Array(node.len as usize),
+            Kind::Object | Kind::Empty => Token::Object(node.len as usize),
+        }
+    }
+
+    /// The next node, where a name must stand.
+    #[inline]
+    pub fn name(&mut self) -> &'t [u8] {
+        match self.next() {
+            Token::Str(name) => name,
+            _ => &[],
+        }
+    }
+
+    #[inline]
+    fn string(&self, node: &Node) -> &'t [u8] {
+        let (at, len) = (node.bits as usize, node.len as usize);
+        let outside = at.checked_sub(self.source.len());
+        let bytes = match outside {
+            None => self.source.get(at..at + len),
+            Some(at) => self.text.get(at..at + len),
+        };
+        bytes.unwrap_or_default()
     }
 }
 
@@ -340,6 +425,11 @@ impl<'t> Ref<'t> {
 
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// The nodes of the value.
+    pub(crate) fn walk(self) -> Walk<'t> {
+        self.tape.walk(self.at, &[])
     }
 
     /// About how long the value is as text.

@@ -114,7 +114,11 @@ impl<'s> Parts<'s> {
             Value::Bool(false) => return None,
             _ => return Some(()),
         };
-        if hops > HOPS || self.0.iter().any(|part| std::ptr::eq(part.map, map)) {
+        // A branch that leads back to the schema it is a branch of is no way to fit it.
+        if let Some(same) = self.0.iter().find(|part| std::ptr::eq(part.map, map)) {
+            return (same.chosen == 0).then_some(());
+        }
+        if hops > HOPS {
             return Some(());
         }
         self.0.push(Part { root, map, chosen: 0 });

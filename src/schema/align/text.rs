@@ -151,7 +151,7 @@ pub fn document(text: &str, free: bool) -> Option<Value> {
         Err(_) if free => {
             let options = repair::Options {
                 prose: Some(Prose::Error),
-                ..repair::Options::at(Level::Lenient)
+                ..repair::Options::at(Level::BestEffort)
             };
             repair::read(text.as_bytes(), &options, &mut tape).ok()?.root
         }

@@ -42,16 +42,26 @@ pub fn parse(text: &[u8], tape: &mut Tape) -> Result<usize> {
 /// As [`parse`], with another limit of nesting.
 pub fn parse_within(text: &[u8], max_depth: usize, tape: &mut Tape) -> Result<usize> {
     let at = tape.len();
-    let done = if u32::try_from(text.len()).is_err() {
-        Err(Fault { at: 0, wrong: Wrong::TooLong })
-    } else {
-        Reader::new(text, max_depth, OnTape::new(tape, text)).document()
-    };
+    let done = fits(text)
+        .and_then(|()| Reader::new(text, max_depth, OnTape::with_copy(tape, text)).document());
     done.map_err(|fault| {
         tape.truncate(at);
         fault.error(text)
     })?;
     Ok(at)
+}
+
+/// As [`parse_within`] onto an empty tape that takes no copy of the text: whoever reads the tape
+/// needs both. False, without a reason, if the text is no document.
+pub(crate) fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
+    tape.clear();
+    fits(text).is_ok() && Reader::new(text, max_depth, OnTape::over(tape, text)).document().is_ok()
+}
+
+/// Lengths on a tape have 32 bits.
+fn fits(text: &[u8]) -> std::result::Result<(), Fault> {
+    let fits = u32::try_from(text.len()).is_ok();
+    if fits { Ok(()) } else { Err(Fault { at: 0, wrong: Wrong::TooLong }) }
 }
 
 /// Compact text.

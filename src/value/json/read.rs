@@ -241,18 +241,27 @@ impl<'t, S: Sink> Reader<'t, S> {
     }
 }
 
-/// Writes a tape that has a copy of the text: most strings are a part of it.
+/// Writes a tape. Strings without escapes are parts of the text, which the tape has a copy of or
+/// lies over.
 pub struct OnTape<'t> {
     tape: &'t mut Tape,
     /// Where the text lies on the tape.
     base: usize,
+    /// How much of the text is not on the tape.
+    outside: usize,
     open: Open,
 }
 
 impl<'t> OnTape<'t> {
-    pub fn new(tape: &'t mut Tape, text: &[u8]) -> OnTape<'t> {
+    /// For a tape that stands alone.
+    pub fn with_copy(tape: &'t mut Tape, text: &[u8]) -> OnTape<'t> {
         let base = tape.source(text);
-        OnTape { tape, base, open: Open::NONE }
+        OnTape { tape, base, outside: 0, open: Open::NONE }
+    }
+
+    /// For an empty tape that is read together with the text.
+    pub fn over(tape: &'t mut Tape, text: &[u8]) -> OnTape<'t> {
+        OnTape { tape, base: 0, outside: text.len(), open: Open::NONE }
     }
 }
 
@@ -282,7 +291,7 @@ impl Sink for OnTape<'_> {
 
     fn escaped(&mut self, text: &[u8], from: usize) -> Read<usize> {
         let mut end = from;
-        self.tape.written(|out| {
+        self.tape.written(self.outside, |out| {
             end = escape::unescape(text, from, |bytes| out.extend_from_slice(bytes))?;
             Ok(())
         })?;

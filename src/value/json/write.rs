@@ -1,7 +1,7 @@
 //! A value on a tape as JSON text.
 
 use super::scan;
-use crate::value::tape::{Kind, Ref};
+use crate::value::tape::{Kind, Ref, Token, Walk};
 
 /// How a document is laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,10 @@ pub struct Style {
 /// UTF-8 are replaced: producers of documents have refused both before.
 pub fn text(value: Ref<'_>, style: Style) -> String {
     let mut writer = Writer { out: Vec::with_capacity(value.text_size()), style };
-    writer.value(value, 0);
+    match style.sort_keys {
+        true => writer.sorted(value, 0),
+        false => writer.value(&mut value.walk(), 0),
+    }
     // SAFETY: besides ASCII of its own, the writer copies runs of bytes that lie between ASCII
     // bytes, and each of them is ASCII or has been checked (`run`).
     unsafe { String::from_utf8_unchecked(writer.out) }
@@ -30,17 +33,71 @@ struct Writer {
 
 impl Writer {
     /// No tape is nested so deeply that this recursion matters: its producers saw to that.
-    fn value(&mut self, value: Ref<'_>, level: usize) {
-        match value.kind() {
-            Kind::Null | Kind::Function | Kind::Opaque => self.out.extend_from_slice(b"null"),
-            Kind::Bool => self.bool(value.as_bool() == Some(true)),
-            Kind::Int => self.number(&value.as_i64().unwrap_or_default()),
-            Kind::Float => self.number(&value.as_f64().unwrap_or_default()),
-            Kind::Str => self.string(value.as_bytes().unwrap_or_default()),
-            Kind::Array => self.array(value, level),
-            Kind::Object | Kind::Empty if self.style.sort_keys => self.sorted(value, level),
-            Kind::Object | Kind::Empty => self.object(value.members(), level),
+    fn value(&mut self, walk: &mut Walk<'_>, level: usize) {
+        match walk.next() {
+            Token::Null => self.out.extend_from_slice(b"null"),
+            Token::Bool(value) => self.bool(value),
+            Token::Int(n) => self.number(&n),
+            Token::Float(n) => self.number(&n),
+            Token::Str(bytes) => self.string(bytes),
+            Token::Array(len) => self.array(walk, len, level),
+            Token::Object(len) => self.object(walk, len, level),
         }
+    }
+
+    fn array(&mut self, walk: &mut Walk<'_>, len: usize, level: usize) {
+        self.out.push(b'[');
+        for i in 0..len {
+            self.next(i, level + 1);
+            self.value(walk, level + 1);
+        }
+        self.end(b']', len == 0, level);
+    }
+
+    fn object(&mut self, walk: &mut Walk<'_>, len: usize, level: usize) {
+        self.out.push(b'{');
+        for i in 0..len {
+            self.next(i, level + 1);
+            self.name(walk.name());
+            self.value(walk, level + 1);
+        }
+        self.end(b'}', len == 0, level);
+    }
+
+    /// As [`Writer::value`], where members are to be sorted.
+    fn sorted(&mut self, value: Ref<'_>, level: usize) {
+        match value.kind() {
+            Kind::Array => {
+                self.out.push(b'[');
+                for (i, item) in value.items().enumerate() {
+                    self.next(i, level + 1);
+                    self.sorted(item, level + 1);
+                }
+                self.end(b']', value.is_empty(), level);
+            }
+            Kind::Object => self.sorted_object(value, level),
+            _ => self.value(&mut value.walk(), level),
+        }
+    }
+
+    /// Of a repeated name only the last is written: side by side, the others would read as a mistake.
+    fn sorted_object(&mut self, value: Ref<'_>, level: usize) {
+        let mut members: Vec<_> = value.members().collect();
+        members.reverse();
+        members.sort_by_key(|(name, _)| name.as_bytes());
+        members.dedup_by_key(|(name, _)| name.as_bytes());
+        self.out.push(b'{');
+        for (i, (name, value)) in members.iter().enumerate() {
+            self.next(i, level + 1);
+            self.name(name.as_bytes().unwrap_or_default());
+            self.sorted(*value, level + 1);
+        }
+        self.end(b'}', members.is_empty(), level);
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        self.string(name);
+        self.out.extend_from_slice(if self.style.indent.is_some() { b": " } else { b":" });
     }
 
     fn bool(&mut self, value: bool) {
@@ -50,37 +107,6 @@ impl Writer {
     /// serde_json's formatting; what is not finite is null. Writing to memory does not fail.
     fn number(&mut self, number: &impl serde::Serialize) {
         let _ = serde_json::to_writer(&mut self.out, number);
-    }
-
-    fn array(&mut self, value: Ref<'_>, level: usize) {
-        self.out.push(b'[');
-        for (i, item) in value.items().enumerate() {
-            self.next(i, level + 1);
-            self.value(item, level + 1);
-        }
-        self.end(b']', value.is_empty(), level);
-    }
-
-    fn object<'t>(&mut self, members: impl Iterator<Item = (Ref<'t>, Ref<'t>)>, level: usize) {
-        self.out.push(b'{');
-        let mut empty = true;
-        for (i, (key, value)) in members.enumerate() {
-            self.next(i, level + 1);
-            self.string(key.as_bytes().unwrap_or_default());
-            self.out.extend_from_slice(if self.style.indent.is_some() { b": " } else { b":" });
-            self.value(value, level + 1);
-            empty = false;
-        }
-        self.end(b'}', empty, level);
-    }
-
-    /// Of a repeated name only the last is written: side by side, the others would read as a mistake.
-    fn sorted(&mut self, value: Ref<'_>, level: usize) {
-        let mut members: Vec<_> = value.members().collect();
-        members.reverse();
-        members.sort_by_key(|(key, _)| key.as_bytes());
-        members.dedup_by_key(|(key, _)| key.as_bytes());
-        self.object(members.into_iter(), level);
     }
 
     fn next(&mut self, i: usize, level: usize) {

@@ -31,18 +31,9 @@ mod write;
 
 pub use write::write;
 
+pub use super::repair::Level;
 use super::{MAX_DEPTH, Tape, place};
 use crate::error::{Error, Result};
-
-/// How much may be wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    #[default]
-    Strict,
-    Lenient,
-    /// Also what ends within a tag.
-    BestEffort,
-}
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

@@ -17,13 +17,18 @@
 //! - A key twice is an error, or a warning and the last one wins.
 //! - An alias stands for a copy. All aliases of a text together may add a bounded number of values.
 
+mod lenient;
+mod mend;
 mod nodes;
 mod onto;
 mod resolve;
 mod write;
 
+pub use lenient::{Found, read_lenient};
 pub(crate) use write::sorted;
 pub use write::write;
+
+use std::ops::Range;
 
 use super::{MAX_DEPTH, Tape, place};
 use crate::error::{Error, Result};
@@ -67,13 +72,24 @@ pub struct Read {
 
 /// Reads a text onto the end of the tape.
 pub fn read(text: &str, options: &Options, tape: &mut Tape) -> Result<Read> {
-    let at = tape.len();
-    documents(text, options, tape).inspect_err(|_| tape.truncate(at))
+    read_part(text, 0..text.len(), options, tape)
 }
 
-fn documents(text: &str, options: &Options, tape: &mut Tape) -> Result<Read> {
+/// As [`read`], of a part of the text; errors count from the beginning of the whole.
+pub fn read_part(
+    text: &str,
+    part: Range<usize>,
+    options: &Options,
+    tape: &mut Tape,
+) -> Result<Read> {
     let at = tape.len();
-    let mut reader = Reader::new(text, options.max_depth);
+    let reader = Reader::new(text, part, options.max_depth);
+    documents(reader, options, tape).inspect_err(|_| tape.truncate(at))
+}
+
+fn documents(mut reader: Reader<'_>, options: &Options, tape: &mut Tape) -> Result<Read> {
+    let at = tape.len();
+    let text = reader.whole;
     let mut warnings = Vec::new();
     if options.documents == Documents::First {
         let count = usize::from(document(&mut reader, options, tape, &mut warnings)?);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
@@ -36,6 +37,9 @@ struct Open {
 }
 
 pub struct Reader<'t> {
+    /// The text that this one is a part of, and where it begins.
+    pub whole: &'t str,
+    start: usize,
     pub text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
     pub nodes: Vec<Node<'t>>,
@@ -49,8 +53,12 @@ pub struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    pub fn new(text: &'t str, max_depth: usize) -> Reader<'t> {
+    pub fn new(whole: &'t str, part: Range<usize>, max_depth: usize) -> Reader<'t> {
+        let start = part.start;
+        let text = &whole[part];
         Reader {
+            whole,
+            start,
             text,
             parser: Parser::new_from_str(text),
             nodes: Vec::new(),
@@ -179,7 +187,7 @@ impl<'t> Reader<'t> {
     /// The parser counts characters.
     fn failed_from(&self, index: usize, reason: &str) -> Error {
         let at = self.text.char_indices().nth(index).map_or(self.text.len(), |(at, _)| at);
-        failed(self.text, at, reason)
+        failed(self.whole, self.start + at, reason)
     }
 
     fn scan_failed(&self, error: &ScanError) -> Error {

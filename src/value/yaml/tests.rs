@@ -174,3 +174,98 @@ fn what_is_written_reads_back_the_same() {
         assert_eq!(back, value, "\n{text}");
     }
 }
+
+fn lenient(text: &str, rough: bool) -> String {
+    let mut tape = Tape::default();
+    let options = Options { documents: Documents::First, unique_keys: false, ..Options::default() };
+    match read_lenient(text, &options, rough, &mut tape) {
+        Ok(found) => {
+            let value = json::to_string(tape.at(found.root).unwrap());
+            if found.fixes.is_empty() {
+                value
+            } else {
+                format!("{value} {}", found.fixes.join(","))
+            }
+        }
+        Err(error) => error.message().to_owned(),
+    }
+}
+
+#[test]
+fn what_models_write_is_mended() {
+    for (text, value) in [
+        ("a: 1\n", r#"{"a":1}"#),
+        ("```yaml\na: 1\n```", r#"{"a":1} fence"#),
+        (
+            "Sure! Here it is:\n\n```yml\na: b\nc: d: e\n```\nEnjoy.",
+            r#"{"a":"b","c":"d: e"} fence,quotes,prose"#,
+        ),
+        ("Here:\n```\n- a\n- b\n```", r#"["a","b"] fence,prose"#),
+        (
+            "Here is the configuration you want:\n\nname: x\nport: 80\n\nLet me know if it works!",
+            r#"{"name":"x","port":80} prose"#,
+        ),
+        (
+            "title: Rust: a guide\ntime: 12:30\nurl: http://x.y/z",
+            r#"{"title":"Rust: a guide","time":"12:30","url":"http://x.y/z"} quotes"#,
+        ),
+        ("a:\n\tb: 1\n\tc:\n\t\t- d", r#"{"a":{"b":1,"c":["d"]}} tabs"#),
+        (
+            "- name: @bob\n  note: 100% sure\n  cmd: `ls`",
+            r#"[{"name":"@bob","note":"100% sure","cmd":"`ls`"}] quotes"#,
+        ),
+        (
+            "said: \"Hi\" she said\nby: 'A' and 'B'",
+            r#"{"said":"\"Hi\" she said","by":"'A' and 'B'"} quotes"#,
+        ),
+        ("**Name**: Bob\n*Age*: 3", r#"{"**Name**":"Bob","*Age*":3} quotes"#),
+        ("list:\n  * one\n  * two", r#"{"list":["one","two"]} bullets"#),
+        (
+            "a: x: y\n  and more\nb: |\n  k: v: w\n  @z\nc: 1",
+            r#"{"a":"x: y and more","b":"k: v: w\n@z\n","c":1} quotes"#,
+        ),
+        ("a: [x, y] and z\nb: {c: 1}", r#"{"a":"[x, y] and z","b":{"c":1}} quotes"#),
+        ("a: 1\na: 2", r#"{"a":1,"a":2}"#),
+        ("note: *important* thing", r#"{"note":"*important* thing"} quotes"#),
+    ] {
+        assert_eq!(lenient(text, false), value, "{text}");
+    }
+}
+
+#[test]
+fn prose_is_no_yaml() {
+    for text in ["Just a sentence.", "", "```lua\nx = 1\n```"] {
+        assert!(lenient(text, false).contains("invalid YAML"), "{text}: {}", lenient(text, false));
+    }
+}
+
+#[test]
+fn best_effort_mends_more() {
+    for (text, value) in [
+        ("name:Bob\nage:3\nurl: http://x", r#"{"name":"Bob","age":3,"url":"http://x"} spaces"#),
+        ("a: 1\n b: 2\n  c: 3\n", r#"{"a":1,"b":2,"c":3} indentation"#),
+        ("a:\n    b: 1\n   c: 2\nd: 3", r#"{"a":{"b":1,"c":2},"d":3} indentation"#),
+        ("a: 1\nb: [x, {y: \"z", r#"{"a":1,"b":["x",{"y":"z"}]} unclosed"#),
+        ("a: 1\nb: \"cut o", r#"{"a":1,"b":"cut o"} unclosed"#),
+    ] {
+        assert_eq!(lenient(text, true), value, "{text}");
+    }
+}
+
+#[test]
+fn mending_takes_linear_time() {
+    for piece in [
+        "a: b: c\n",
+        "- ",
+        "\ta: 1\n",
+        "a: [",
+        "a: \"\n",
+        "* x\n",
+        " a: 1\n",
+        "```\n",
+        "a: |\n",
+        "x\n\n",
+    ] {
+        lenient(&piece.repeat(200_000 / piece.len()), true);
+    }
+}

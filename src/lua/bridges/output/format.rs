@@ -8,7 +8,7 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
 use crate::value::{Data, Tape};
 
-static WRITING: Shape = Shape::new(
+pub static WRITING: Shape = Shape::new(
     "WriteOptions",
     &[
         Field::new("pretty", Kind::Bool, "false", "JSON: on many lines"),

@@ -5,12 +5,14 @@
 //!
 //! - `parse.rs`: `parse`, and where it is aligned to a schema. Here also belong `recover`,
 //!   `extract_json` and `extract_tool_calls`, in files of their own.
-//! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`.
+//! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`. `detect.rs`: what a text is.
 
+mod detect;
 mod format;
 mod markdown;
 mod parse;
 mod source;
+mod valid;
 
 use crate::lua::bridge::{Bridge, Constants};
 use crate::shape::Kind;
@@ -44,5 +46,12 @@ pub static BRIDGE: Bridge = Bridge {
             ],
         },
     ],
-    functions: &[parse::PARSE, format::FORMAT, markdown::EXTRACT_MARKDOWN],
+    functions: &[
+        parse::PARSE,
+        format::FORMAT,
+        detect::DETECT_FORMAT,
+        detect::VALIDATE_FORMAT,
+        markdown::EXTRACT_MARKDOWN,
+        detect::GET_SCHEMA,
+    ],
 };

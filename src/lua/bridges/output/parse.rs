@@ -1,11 +1,12 @@
 //! `output.parse`.
 
 use super::source::{Source, TEXT, source};
+use super::valid;
 use super::{FORMATS_OR_AUTO, RECOVERIES};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
-use crate::output::{self, Format, Missing, Parsed, Prose, Reading, Recovery};
+use crate::output::{self, Format, Missing, Parsed, Prose, Reading};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::value::{Data, Document, MAX_DEPTH, Record};
@@ -52,7 +53,10 @@ pub const PARSE: Function = Function {
     run: Run::Now(parse),
 };
 
-fn parse(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    if let Some(data) = valid::read(runtime, args) {
+        return Ok(data);
+    }
     let text = match source(args)? {
         Source::Text(text) => text,
         Source::Table(slot) => return Ok(slot.into()),
@@ -76,7 +80,7 @@ fn from_options(options: &Options<'_>) -> Reading {
     let word = |name| options.word(name);
     Reading {
         format: word("format").and_then(Format::named),
-        recovery: word("recovery").and_then(Recovery::named).unwrap_or_default(),
+        recovery: word("recovery").and_then(output::level_named).unwrap_or_default(),
         missing: if word("missing") == Some("empty") { Missing::Empty } else { Missing::Null },
         prose: word("prose").map(|it| if it == "string" { Prose::String } else { Prose::Error }),
         all: options.bool("all").unwrap_or_default(),

@@ -17,7 +17,7 @@ pub enum Source<'t> {
 
 /// The first argument.
 pub fn source<'t>(args: &Args<'t>) -> Result<Source<'t>> {
-    if let Some(bytes) = args.get(0).and_then(text_bytes) {
+    if let Some(bytes) = args.bytes(0).or_else(|| text_bytes(args.get(0)?)) {
         return utf8(bytes).map(Source::Text);
     }
     let missing = || Error::invalid("argument #1: text: expected a string or a table, got nil");

@@ -57,7 +57,7 @@ local function chat_reply()
   return '{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1741569952,'
     .. '"model":"gpt-4.1-2025-04-14","choices":[{"index":0,"message":{"role":"assistant","content":'
     .. '"Hello! Oslo has 717,710 inhabitants.\\n\\nIt lies at the head of the **Oslofjord**; the river '
-    .. 'Akerselva runs through it. In winter the mean temperature is about -3 \\u00b0C, in July 18 \\u00b0C.'
+    .. "Akerselva runs through it. In winter the mean temperature is about -3 \\u00b0C, in July 18 \\u00b0C."
     .. '\\n\\nWould you like a plan for two days? I can list museums, walks and places to eat.",'
     .. '"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":'
     .. '{"prompt_tokens":19,"completion_tokens":86,"total_tokens":105,"prompt_tokens_details":'
@@ -122,7 +122,14 @@ local documents = {
 local strict = { format = "json", recovery = "strict" }
 
 if not short then
-  print(("%-34s %14s %14s %9s"):format(_VERSION .. (is_jit and " (LuaJIT)" or ""), "zigllms", "lua-cjson", "ratio"))
+  print(
+    ("%-34s %14s %14s %9s"):format(
+      _VERSION .. (is_jit and " (LuaJIT)" or ""),
+      "zigllms",
+      "lua-cjson",
+      "ratio"
+    )
+  )
 end
 for _, document in ipairs(documents) do
   local text = document[2]

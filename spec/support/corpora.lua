@@ -40,6 +40,14 @@ function corpora.cases(name)
   return cases
 end
 
+-- A whole file, as it is.
+function corpora.text(name)
+  local file = assert(io.open(folder .. "/" .. name, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
 -- busted's `it` of a spec, for tests over the cases of a file: without the file they are pending,
 -- and the reason is printed.
 function corpora.it(it, pending)

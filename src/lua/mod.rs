@@ -12,6 +12,7 @@ mod drive;
 mod faces;
 mod filters;
 mod foreign;
+mod growing;
 mod help;
 mod instance;
 mod metrics;

@@ -10,8 +10,8 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 use super::bridge::{ENTRIES, Run};
 use super::compiled;
 use super::drive::NATIVES;
-use super::raw;
 use super::stack::{Meta, UPVALUES};
+use super::{growing, raw};
 
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[
@@ -24,6 +24,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
+    (c"=zigllms/stream.lua", include_str!("stream.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 
@@ -50,6 +51,9 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"schema_object", compiled::object),
     (c"schema_check", compiled::check),
     (c"schema_validate", compiled::validate),
+    (c"stream_new", growing::new),
+    (c"stream_state", growing::state),
+    (c"stream_feed", growing::feed),
 ];
 
 /// Strings of the metas table.
@@ -183,6 +187,8 @@ unsafe fn metas(l: *mut lua_State) {
             ffi::lua_pushstring(l, name.as_ptr());
             ffi::lua_rawseti(l, -2, *meta as i64);
         }
+        growing::metatable(l);
+        ffi::lua_rawseti(l, -2, Meta::Stream as i64);
         super::push::info::metatable(l);
         ffi::lua_rawseti(l, -2, Meta::Info as i64);
         ffi::lua_pushvalue(l, -1);

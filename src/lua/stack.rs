@@ -35,6 +35,7 @@ pub enum Meta {
     Recovered = 13,
     Start = 14,
     Stop = 15,
+    Stream = 16,
 }
 
 /// The bytes of a string that is an argument of the running C function.

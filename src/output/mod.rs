@@ -19,6 +19,7 @@ mod detect;
 pub mod markdown;
 mod parse;
 mod prose;
+pub mod stream;
 mod write;
 
 pub use detect::{Detected, detect};

@@ -253,7 +253,7 @@ impl Tape {
 
     /// The nodes of the value at a position. `source` is the text that the tape was written over
     /// by `json::parse_over`, empty for any other tape.
-    pub(crate) fn walk<'t>(&'t self, at: usize, source: &'t [u8]) -> Walk<'t> {
+    pub fn walk<'t>(&'t self, at: usize, source: &'t [u8]) -> Walk<'t> {
         let nodes = self.nodes.get(at..).unwrap_or_default();
         let size = nodes.first().map_or(0, Node::size);
         Walk { nodes: nodes.get(..size).unwrap_or_default(), text: &self.text, source }
@@ -272,7 +272,7 @@ impl Tape {
 
 /// What a node says, for who goes through all of them in order.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Token<'t> {
+pub enum Token<'t> {
     Null,
     Bool(bool),
     Int(i64),
@@ -286,7 +286,7 @@ pub(crate) enum Token<'t> {
 
 /// The nodes of a value, one after another, without a look-up for each. It owns nothing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Walk<'t> {
+pub struct Walk<'t> {
     nodes: &'t [Node],
     text: &'t [u8],
     source: &'t [u8],
@@ -428,7 +428,7 @@ impl<'t> Ref<'t> {
     }
 
     /// The nodes of the value.
-    pub(crate) fn walk(self) -> Walk<'t> {
+    pub fn walk(self) -> Walk<'t> {
         self.tape.walk(self.at, &[])
     }
 

@@ -95,3 +95,45 @@ fn hex(text: &[u8], at: usize) -> std::result::Result<u32, Fault> {
     }
     Ok(value)
 }
+
+/// An escape, or the beginning of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escape {
+    /// More bytes are needed.
+    Open,
+    Wrong,
+    Char(char),
+}
+
+/// Reads `text`, which begins with a backslash: where strings arrive in pieces, byte after byte.
+pub fn escape(text: &[u8]) -> Escape {
+    match text.get(1) {
+        None => Escape::Open,
+        Some(b'u') => surrogates(text),
+        Some(letter) => {
+            simple(*letter).map_or(Escape::Wrong, |byte| Escape::Char(char::from(byte)))
+        }
+    }
+}
+
+fn surrogates(text: &[u8]) -> Escape {
+    let all = text.get(2..).unwrap_or_default();
+    let (first, rest) = all.split_at(all.len().min(4));
+    if !first.iter().all(u8::is_ascii_hexdigit) {
+        return Escape::Wrong;
+    }
+    let Some(high) = (first.len() == 4).then(|| hex(text, 2).unwrap_or_default()) else {
+        return Escape::Open;
+    };
+    if !matches!(high, 0xD800..=0xDBFF) {
+        return char::from_u32(high).map_or(Escape::Wrong, Escape::Char);
+    }
+    let (mark, second) = rest.split_at(rest.len().min(2));
+    if !b"\\u".starts_with(mark) || !second.iter().all(u8::is_ascii_hexdigit) {
+        return Escape::Wrong;
+    }
+    if second.len() < 4 {
+        return Escape::Open;
+    }
+    pair(high, hex(text, 8).unwrap_or_default()).map_or(Escape::Wrong, Escape::Char)
+}

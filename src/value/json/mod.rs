@@ -29,7 +29,9 @@ use super::MAX_DEPTH;
 use super::tape::{Kind, Ref, Tape};
 use crate::error::Result;
 
+pub use escape::{Escape, escape};
 pub use fault::ends_early;
+pub use number::Number;
 pub use write::Style;
 
 /// Reads one document, all of `text`, onto the end of the tape; gives the position of its root.
@@ -53,9 +55,20 @@ pub fn parse_within(text: &[u8], max_depth: usize, tape: &mut Tape) -> Result<us
 
 /// As [`parse_within`] onto an empty tape that takes no copy of the text: whoever reads the tape
 /// needs both. False, without a reason, if the text is no document.
-pub(crate) fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
+pub fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
     tape.clear();
     fits(text).is_ok() && Reader::new(text, max_depth, OnTape::over(tape, text)).document().is_ok()
+}
+
+/// The number that is all of `text`.
+pub fn number(text: &[u8]) -> Option<Number> {
+    number::read(text, 0).ok().filter(|(_, end)| *end == text.len()).map(|(number, _)| number)
+}
+
+/// Where the plain bytes of a string that begin at `from` end: at a quote, a backslash, a control
+/// character or the end of the text.
+pub fn plain_end(text: &[u8], from: usize) -> usize {
+    scan::plain(text, from).end
 }
 
 /// Lengths on a tape have 32 bits.

@@ -12,6 +12,7 @@ mod format;
 mod markdown;
 mod parse;
 mod source;
+mod stream;
 mod valid;
 
 use crate::lua::bridge::{Bridge, Constants};
@@ -48,6 +49,7 @@ pub static BRIDGE: Bridge = Bridge {
     ],
     functions: &[
         parse::PARSE,
+        stream::STREAM,
         format::FORMAT,
         detect::DETECT_FORMAT,
         detect::VALIDATE_FORMAT,

@@ -1,7 +1,7 @@
 # `make run` to see it work, `make test` to test it, `make help` for the rest.
 
 .NOTPARALLEL:
-.PHONY: help deps model run test lint bench docs clean \
+.PHONY: help deps model run test lint bench fuzz docs clean \
   build build-local build-5.1 build-5.2 build-5.3 build-5.4 build-jit
 
 help: ## this list
@@ -33,6 +33,9 @@ build-local: ## both with the embedded engine, in build/local
 
 bench: build ## benchmarks on both engines
 	@scripts/bench.sh
+
+fuzz: ## 60 s of generated input for each reader of the core (ZIGLLMS_FUZZ_SECONDS)
+	@scripts/fuzz.sh
 
 docs: build-5.4 ## write the generated documents anew
 	@scripts/docs.sh

@@ -23,7 +23,7 @@ pub mod stream;
 mod write;
 
 pub use detect::{Detected, detect};
-pub use parse::parse;
+pub use parse::{check_size, parse};
 pub use write::{Writing, write};
 
 use crate::value::MAX_DEPTH;

@@ -21,28 +21,41 @@ const INSTEAD: u32 = 6;
 /// Documents of one text that are looked at.
 const MOST: usize = 64;
 
+/// Something in a text that may be meant.
 struct Candidate {
     value: Value,
     cost: u32,
     /// It is a document, not the text itself.
     document: bool,
+    from: From,
+}
+
+/// Where in a text a value was found, and what was mended on the way.
+#[derive(Clone, Debug, Default)]
+pub struct From {
+    pub start: usize,
+    pub stop: usize,
+    pub fixes: Vec<&'static str>,
 }
 
 /// The value of the text that fits best.
-pub fn read(schema: &Schema, text: &str, rules: Rules) -> Result<Fit> {
-    let found = candidates(text, rules.partial);
-    let mut fits: Vec<Fit> = Vec::new();
+pub fn read(schema: &Schema, text: &str, rules: Rules) -> Result<(Fit, From)> {
+    let mut best: Option<(Fit, From)> = None;
     let mut nearest: Option<Value> = None;
-    for candidate in found {
+    for candidate in candidates(text, rules.partial) {
         match attempt(schema, &candidate.value, rules) {
-            Ok(fit) => fits.push(Fit { cost: fit.cost + candidate.cost, ..fit }),
+            Ok(fit) => {
+                let fit = Fit { cost: fit.cost + candidate.cost, ..fit };
+                if best.as_ref().is_none_or(|(best, _)| fit.cost < best.cost) {
+                    best = Some((fit, candidate.from));
+                }
+            }
             Err(value) if nearest.is_none() && candidate.document => nearest = Some(value),
             Err(_) => {}
         }
     }
-    let best = fits.into_iter().reduce(|best, fit| if fit.cost < best.cost { fit } else { best });
     match (best, nearest) {
-        (Some(fit), _) => Ok(fit),
+        (Some(best), _) => Ok(best),
         (None, Some(value)) => Err(misfit(schema, &value)),
         (None, None) => Err(nothing(text)),
     }
@@ -59,7 +72,7 @@ fn candidates(text: &str, partial: bool) -> Vec<Candidate> {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
         // A text that is wanted as a text stays as it stands, quotes and all.
         let instead = if value.is_string() { 0 } else { INSTEAD };
-        return vec![itself(text, instead), document_of(value, WHOLE)];
+        return vec![itself(text, instead), document_of(value, WHOLE, whole(text))];
     }
     let mut tape = Tape::default();
     let options =
@@ -72,7 +85,8 @@ fn candidates(text: &str, partial: bool) -> Vec<Candidate> {
         && first.as_ref() != Some(&value)
         && !partial
     {
-        found.push(document_of(value, GUESSED));
+        let from = From { start: read.start, stop: read.stop, fixes: read.fixes };
+        found.push(document_of(value, GUESSED, from));
     }
     let instead = if count == 0 { WHOLE } else { INSTEAD };
     found.push(itself(text, instead));
@@ -80,11 +94,15 @@ fn candidates(text: &str, partial: bool) -> Vec<Candidate> {
 }
 
 fn itself(text: &str, cost: u32) -> Candidate {
-    Candidate { value: text.into(), cost, document: false }
+    Candidate { value: text.into(), cost, document: false, from: whole(text) }
 }
 
-fn document_of(value: Value, cost: u32) -> Candidate {
-    Candidate { value, cost, document: true }
+fn document_of(value: Value, cost: u32, from: From) -> Candidate {
+    Candidate { value, cost, document: true, from }
+}
+
+fn whole(text: &str) -> From {
+    From { start: 0, stop: text.len(), fixes: Vec::new() }
 }
 
 /// Each object and array of the text, and several as a list.
@@ -95,25 +113,39 @@ fn documents(
     partial: bool,
 ) -> Vec<Candidate> {
     let found = repair::candidates(text.as_bytes(), options, tape);
-    let mut values: Vec<Value> = Vec::new();
-    for candidate in found.iter().take(MOST) {
+    let preferred = repair::first(&found, tape);
+    let mut all: Vec<Candidate> = Vec::new();
+    for candidate in found.into_iter().take(MOST) {
         let mut value = tape.at(candidate.root).map(Ref::to_json).unwrap_or_default();
         if partial && !candidate.complete {
             drop_unfinished(text, &mut value);
         }
-        values.push(value);
+        let from =
+            From { start: candidate.start, stop: candidate.stop, fixes: candidate.fixes.clone() };
+        all.push(document_of(value, FOUND, from));
     }
-    let preferred = repair::first(&found, tape);
-    let mut all: Vec<Candidate> = Vec::new();
-    if values.len() > 1 {
-        all.push(document_of(Value::from(values.clone()), FOUND));
+    let together = together(&all);
+    if let Some(preferred) = preferred.filter(|n| *n < all.len()) {
+        all[..=preferred].rotate_right(1);
     }
-    let order = |n: &usize| u32::from(Some(*n) != preferred);
-    let mut places: Vec<usize> = (0..values.len()).collect();
-    places.sort_by_key(order);
-    let single = places.into_iter().filter_map(|n| values.get(n));
-    all.extend(single.map(|value| document_of(value.clone(), FOUND)));
+    all.splice(0..0, together);
     all
+}
+
+/// Several documents as a list.
+fn together(all: &[Candidate]) -> Option<Candidate> {
+    let (first, last) = (all.first()?, all.last()?);
+    if all.len() < 2 {
+        return None;
+    }
+    let mut from = From { start: first.from.start, stop: last.from.stop, fixes: vec!["documents"] };
+    for fix in all.iter().flat_map(|candidate| &candidate.from.fixes) {
+        if !from.fixes.contains(fix) {
+            from.fixes.push(fix);
+        }
+    }
+    let values = all.iter().map(|candidate| candidate.value.clone()).collect();
+    Some(document_of(values, FOUND, from))
 }
 
 /// A number at the very end of a text may go on: it is not there yet.

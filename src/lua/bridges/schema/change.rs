@@ -65,7 +65,7 @@ fn extract(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let schema = compiled(runtime, args, 1, &options)?;
     let fit = match args.get(0).and_then(text_of) {
         Some(given) => {
-            text::read(&schema, given, Rules { described: true, partial, ..Rules::text() })?
+            text::read(&schema, given, Rules { described: true, partial, ..Rules::text() })?.0
         }
         None => {
             let given = with_data(args, |value| value.to_json());

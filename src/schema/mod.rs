@@ -28,6 +28,7 @@ mod order;
 mod places;
 mod refuse;
 mod shorthand;
+pub mod vendor;
 mod violation;
 
 use std::collections::BTreeMap;

@@ -118,9 +118,12 @@ impl Library {
         let Some(old) = self.created.remove(number) else { return };
         let documents = Arc::make_mut(&mut self.documents);
         documents.remove(&old.name);
-        for (uri, _) in self.uris.extract_if(.., |_, n| *n == number) {
-            documents.remove(&uri);
-        }
+        self.uris.retain(|uri, n| {
+            if *n == number {
+                documents.remove(uri);
+            }
+            *n != number
+        });
     }
 
     fn number_of(&self, key: &str) -> Result<Option<u64>> {

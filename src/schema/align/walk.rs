@@ -287,7 +287,8 @@ impl<'s> Walk<'s> {
 
     fn text_holds(&mut self, part: &Part<'s>, value: &Value) -> bool {
         let map = part.map;
-        if !map.contains_key("pattern") && !(self.formats && map.contains_key("format")) {
+        let checked = map.contains_key("pattern") || self.formats && map.contains_key("format");
+        if !checked {
             return true;
         }
         let formats = self.formats;

@@ -19,7 +19,7 @@ use super::drive::Action;
 use super::instance::{Frame, Instance};
 use super::push::Origin;
 use super::stack::{self, INSTANCE, upvalue};
-use super::{raw, read};
+use super::{quick, raw, read};
 
 static KEY: u8 = 0;
 
@@ -116,7 +116,13 @@ unsafe extern "C-unwind" fn release(l: *mut lua_State) -> c_int {
 /// # Safety
 /// As [`object`].
 pub unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
-    unsafe { answer(l, "check", schema_answers::verdict) }
+    unsafe {
+        if surely_fits(l) {
+            ffi::lua_pushboolean(l, 1);
+            return 1;
+        }
+        answer(l, "check", schema_answers::verdict)
+    }
 }
 
 /// compiled:validate(data) → {valid, errors, error_count}
@@ -125,7 +131,41 @@ pub unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
 /// As [`object`].
 pub unsafe extern "C-unwind" fn validate(l: *mut lua_State) -> c_int {
     unsafe {
+        if surely_fits(l) {
+            return push_valid(l);
+        }
         answer(l, "validate", |schema, value| schema_answers::report(schema, value, usize::MAX))
+    }
+}
+
+/// Whether the second argument is known to fit the first without reading it onto a tape. The
+/// schema stays borrowed: nothing on the way calls Lua or collects.
+unsafe fn surely_fits(l: *mut lua_State) -> bool {
+    unsafe {
+        ffi::lua_settop(l, 2);
+        let Some(held) = held(l, 1) else { return false };
+        let instance = *held.instance;
+        if instance.is_null() {
+            return false;
+        }
+        let schema = (&*instance).runtime.schemas.object(held.number);
+        let fits = schema.and_then(Schema::quick).is_some_and(|quick| quick::fits(l, 2, quick));
+        ffi::lua_settop(l, 2);
+        fits
+    }
+}
+
+/// `{valid = true, error_count = 0, errors = {}}`
+unsafe fn push_valid(l: *mut lua_State) -> c_int {
+    unsafe {
+        ffi::lua_createtable(l, 0, 3);
+        ffi::lua_pushboolean(l, 1);
+        ffi::lua_setfield(l, -2, c"valid".as_ptr());
+        stack::push_int(l, 0);
+        ffi::lua_setfield(l, -2, c"error_count".as_ptr());
+        ffi::lua_createtable(l, 0, 0);
+        ffi::lua_setfield(l, -2, c"errors".as_ptr());
+        1
     }
 }
 

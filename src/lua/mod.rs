@@ -18,6 +18,7 @@ mod instance;
 mod metrics;
 mod open;
 mod push;
+mod quick;
 mod raw;
 mod read;
 mod reference;

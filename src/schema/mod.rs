@@ -26,6 +26,7 @@ pub mod merge;
 mod node;
 mod order;
 mod places;
+pub mod quick;
 mod refuse;
 mod shorthand;
 pub mod vendor;
@@ -96,6 +97,8 @@ struct Inner {
     source: Value,
     validator: Validator<OnTape>,
     has_defaults: bool,
+    /// For most small schemas; see there.
+    quick: Option<quick::Quick>,
     /// As it was compiled.
     formats: bool,
     documents: Arc<BTreeMap<String, Value>>,
@@ -120,8 +123,14 @@ impl Schema {
         }
         let validator = builder.build(&source).map_err(|error| refuse::explain(&source, &error))?;
         let has_defaults = keywords::uses(&source, "default");
-        let Options { formats, documents, .. } = options;
-        Ok(Schema(Arc::new(Inner { source, validator, has_defaults, formats, documents })))
+        let Options { draft, formats, documents } = options;
+        let quick = quick::Quick::of(&source, draft, formats);
+        Ok(Schema(Arc::new(Inner { source, validator, has_defaults, quick, formats, documents })))
+    }
+
+    /// The tree that knows without a tape what fits, if the schema is simple enough.
+    pub fn quick(&self) -> Option<&quick::Quick> {
+        self.0.quick.as_ref()
     }
 
     /// The schema as it was given, empty tables resolved.

@@ -5,7 +5,7 @@
 -- objects from arrays as that one does, counts characters, and says in a message what is wrong.
 --
 -- Each case alternates with its peer in short rounds within one run, and shows the median of the
--- rounds' ratios: a busy machine slows both. The factor is how many times as fast as the peer it is.
+-- rounds' ratios: a busy machine slows both. The factor says how many times as fast it is.
 local zigllms = require("zigllms")
 
 local ROUNDS, MIN_SECONDS = 25, 0.004

@@ -49,8 +49,9 @@ end)
 
 describe("schema.merge", function()
   it("joins keyword by keyword", function()
+    local number = { type = "number", minimum = 0 }
     local merged = schema.merge(
-      { type = "object", required = { "a" }, properties = { a = { type = "number", minimum = 0 } } },
+      { type = "object", required = { "a" }, properties = { a = number } },
       {
         required = { "b" },
         properties = { a = { minimum = 3, maximum = 9 }, b = { enum = { 1, 2 } } },

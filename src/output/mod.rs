@@ -25,7 +25,7 @@ mod write;
 
 pub use detect::{Detected, detect};
 pub use fields::Fields;
-pub use parse::parse;
+pub use parse::{check_size, parse};
 pub use write::{Writing, write};
 
 use crate::value::MAX_DEPTH;

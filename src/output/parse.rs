@@ -27,7 +27,7 @@ pub fn parse(text: &str, reading: &Reading, tape: &mut Tape) -> Result<Parsed> {
     }
 }
 
-fn check_size(text: &str, reading: &Reading) -> Result<()> {
+pub fn check_size(text: &str, reading: &Reading) -> Result<()> {
     match reading.max_bytes {
         Some(most) if text.len() > most => {
             let message = format!("the text has {} bytes, more than max_bytes={most}", text.len());

@@ -7,6 +7,7 @@
 //!   `extract_json` and `extract_tool_calls`, in files of their own.
 //! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`. `detect.rs`: what a text is.
 
+mod aligned;
 mod calls;
 mod detect;
 mod extract;

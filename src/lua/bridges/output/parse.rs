@@ -1,8 +1,8 @@
 //! `output.parse`.
 
 use super::source::{Source, TEXT, source};
-use super::valid;
 use super::{FORMATS_OR_AUTO, RECOVERIES};
+use super::{aligned, valid};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
@@ -19,7 +19,12 @@ pub static READING: Shape = Shape::new(
     &[
         Field::new("format", Kind::Enum(FORMATS_OR_AUTO), "auto", "what the text is"),
         Field::new("recovery", Kind::Enum(RECOVERIES), "lenient", "how much may be wrong with it"),
-        Field::new("schema", Kind::Absent("schema-guided reading"), "", ""),
+        Field::new(
+            "schema",
+            Kind::Schema,
+            "",
+            "what the value has to look like; the text is read as it asks",
+        ),
         Field::new(
             "fields",
             Kind::OneOf(&[Kind::List(&Kind::Name), Kind::Map]),
@@ -57,14 +62,18 @@ pub const PARSE: Function = Function {
           give their values, with nulls; XML gives `{root=…}`, attributes as \"@name\", text beside them as \"#text\", \
           elements of one name as an array; Markdown what `extract_markdown` gives; plain text is trimmed. Without a \
           format it is found out, and prose is no document. The response of an agent or provider is read for its \
-          content; any other table is returned as it is.",
-    errors: &[Code::ParseFailed],
+          content; any other table is returned as it is. With a schema, the text is read as it asks and the value \
+          is checked.",
+    errors: &[Code::ParseFailed, Code::ValidationFailed, Code::NotFound, Code::Unsupported],
     effect: Effect::Pure,
     example: "local city = zigllms.output.parse('{\"city\":\"Oslo\"}', \"json\").city\nassert(city == \"Oslo\")",
     run: Run::Now(parse),
 };
 
 fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    if let Some(data) = aligned::read(runtime, args)? {
+        return Ok(data);
+    }
     if let Some(data) = valid::read(runtime, args)? {
         return Ok(data);
     }

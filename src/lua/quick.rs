@@ -1,0 +1,122 @@
+//! Lua values checked where they are, by a schema's quick tree: true is certain, false is not.
+//!
+//! Nothing here converts, copies or calls a metamethod; a table with a metatable, a value that is
+//! no data, and whatever else is not plain goes the long way.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::schema::quick::{Quick, kinds};
+
+use super::stack;
+
+/// Stack slots of one level: key and value of the table being walked.
+const SLOTS_PER_LEVEL: c_int = 3;
+
+/// Whether the value at `index` surely fits. May leave values on the stack.
+///
+/// # Safety
+/// `l` is the running state, `index` absolute.
+pub unsafe fn fits(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
+    unsafe {
+        match ffi::lua_type(l, index) {
+            ffi::LUA_TSTRING => {
+                quick.kinds & kinds::STRING != 0
+                    && std::str::from_utf8(stack::bytes(l, index))
+                        .is_ok_and(|text| quick.admits_text(text))
+            }
+            ffi::LUA_TNUMBER => number(l, index, quick),
+            ffi::LUA_TBOOLEAN => quick.kinds & kinds::BOOLEAN != 0,
+            ffi::LUA_TTABLE => table(l, index, quick),
+            ffi::LUA_TNIL => quick.kinds & kinds::NULL != 0,
+            _ => false,
+        }
+    }
+}
+
+unsafe fn number(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
+    unsafe {
+        let (value, whole) = match stack::number(l, index) {
+            stack::Number::Int(n) => (n as f64, true),
+            stack::Number::Float(n) => (n, n.fract() == 0.0),
+        };
+        let wanted = if whole { kinds::INTEGER } else { kinds::NUMBER };
+        quick.kinds & wanted != 0 && value.is_finite() && quick.admits_number(value)
+    }
+}
+
+unsafe fn table(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
+    unsafe {
+        let wanted = quick.kinds & (kinds::OBJECT | kinds::ARRAY);
+        if wanted == 0 || ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
+            return false;
+        }
+        if ffi::lua_getmetatable(l, index) != 0 {
+            return false;
+        }
+        if wanted == kinds::OBJECT { object(l, index, quick) } else { array(l, index, quick) }
+    }
+}
+
+unsafe fn object(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
+    unsafe {
+        let mut required = 0;
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, index) != 0 {
+            let value = ffi::lua_gettop(l);
+            if ffi::lua_type(l, value - 1) != ffi::LUA_TSTRING {
+                return false;
+            }
+            let fits = match quick.property(stack::bytes(l, value - 1)) {
+                Some((at, property)) => {
+                    required += usize::from(at < quick.required);
+                    fits(l, value, &property.value)
+                }
+                None => !quick.closed && is_plain(l, value - 1) && is_plain(l, value),
+            };
+            if !fits {
+                return false;
+            }
+            ffi::lua_settop(l, value - 1);
+        }
+        required == quick.required
+    }
+}
+
+/// A member nobody asks about still has to be data.
+unsafe fn is_plain(l: *mut lua_State, index: c_int) -> bool {
+    unsafe {
+        match ffi::lua_type(l, index) {
+            ffi::LUA_TBOOLEAN => true,
+            ffi::LUA_TNUMBER => ffi::lua_tonumberx(l, index, std::ptr::null_mut()).is_finite(),
+            ffi::LUA_TSTRING => std::str::from_utf8(stack::bytes(l, index)).is_ok(),
+            _ => false,
+        }
+    }
+}
+
+unsafe fn array(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
+    unsafe {
+        let mut count = 0i64;
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, index) != 0 {
+            let value = ffi::lua_gettop(l);
+            // Keys 1, 2, 3 in their order, as those of a list come.
+            count += 1;
+            if !stack::is_integer(l, value - 1, count) {
+                return false;
+            }
+            let fits = match &quick.items {
+                Some(items) => fits(l, value, items),
+                None => is_plain(l, value),
+            };
+            if !fits {
+                return false;
+            }
+            ffi::lua_settop(l, value - 1);
+        }
+        let count = count as usize;
+        count >= quick.count.0 && count <= quick.count.1
+    }
+}

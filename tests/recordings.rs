@@ -6,7 +6,7 @@ use std::fs;
 use std::ops::Range;
 
 use serde_json::Value;
-use zigllms::chat::{Delta, Finish, Reply};
+use zigllms::chat::{Delta, Finish, Reply, Request};
 use zigllms::error::{Code, Error, Result};
 use zigllms::net::Head;
 use zigllms::provider::openai::OpenAi;
@@ -45,7 +45,7 @@ fn all_recordings(wanted: impl Fn(&Value) -> bool) -> Vec<Recording> {
 /// What a body decodes to, and all deltas together.
 fn decode<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Result<()>, Reply, Delta) {
     let (mut reply, mut delta) = (Reply::default(), Delta::default());
-    let mut decoder = OpenAi.decoder(true);
+    let mut decoder = OpenAi.decoder(&Request::default());
     for piece in pieces {
         if let Err(error) = decoder.push(piece, &mut reply, &mut delta) {
             return (Err(error), reply, delta);

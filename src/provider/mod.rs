@@ -1,9 +1,11 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
+pub mod anthropic;
 mod attempts;
 pub mod catalog;
 mod exchange;
 pub mod failure;
+mod fields;
 mod inbox;
 mod instance;
 #[cfg(feature = "local")]
@@ -12,6 +14,7 @@ mod models;
 pub mod openai;
 pub mod options;
 mod providers;
+mod reading;
 pub mod retry;
 pub mod secret;
 mod source;

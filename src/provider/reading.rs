@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::value::{Kind, Ref, Tape, json as text};
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// What many servers say at the end.
+const DONE: &[u8] = b"[DONE]";
 
 /// What one protocol makes of the documents that an answer consists of.
 pub trait Dialect: Default + Send {
@@ -157,7 +159,7 @@ impl<D: Dialect> Reading<D> {
                 }
                 pieces.line(last, growing)?;
             }
-            Body::Events(sse) => sse.end(|event| pieces.event(event, growing))?,
+            Body::Events(sse) => sse.end(|event| pieces.last(event, growing))?,
         }
         match pieces.broken.take() {
             Some(error) => Err(error),
@@ -169,18 +171,30 @@ impl<D: Dialect> Reading<D> {
 
 /// Whether a text stops before its document does.
 fn is_cut(text: &[u8]) -> bool {
-    let whole = serde_json::from_slice::<serde::de::IgnoredAny>(text);
-    whole.is_err_and(|error| error.is_eof())
+    let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) else { return false };
+    let lines = memchr::memchr_iter(b'\n', text).count();
+    let last_line = text.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len);
+    // A number without its last digits is wrong where it ends.
+    error.is_eof() || (error.line() > lines && error.column() >= last_line.max(1))
 }
 
 impl<D: Dialect> Pieces<D> {
     fn event(&mut self, event: Event<'_>, growing: &mut Growing<'_>) -> Result<()> {
         let data = event.data.trim_ascii();
-        if data == b"[DONE]" {
+        if data == DONE {
             self.done = true;
             return Ok(());
         }
         self.piece(event.name, data, growing)
+    }
+
+    /// The event that the end of the body completed; half of one says nothing.
+    fn last(&mut self, event: Event<'_>, growing: &mut Growing<'_>) -> Result<()> {
+        let data = event.data.trim_ascii();
+        if is_cut(data) || DONE.starts_with(data) && data != DONE {
+            return Ok(());
+        }
+        self.event(event, growing)
     }
 
     fn line(&mut self, line: &[u8], growing: &mut Growing<'_>) -> Result<()> {
@@ -217,7 +231,7 @@ impl<D: Dialect> Pieces<D> {
         let mut tape = Tape::default();
         let root = match text::parse(body, &mut tape) {
             Ok(at) => tape.view(at),
-            Err(error) if error.message().contains("EOF") => return Err(failure::ended_early()),
+            Err(_) if is_cut(body) => return Err(failure::ended_early()),
             Err(_) => return Err(failure::not_understood("the answer is no JSON", body)),
         };
         if !self.dialect.document(root, growing)? {

@@ -31,7 +31,7 @@ struct Block {
     input: String,
 }
 
-/// Tokens: a later event repeats or raises them.
+/// Tokens: what a later event says is the whole again.
 #[derive(Default)]
 struct Counts {
     input: Option<u64>,
@@ -128,7 +128,7 @@ impl State {
             (&mut counts.output, number(Some(usage), "output_tokens")),
             (&mut counts.thinking, number(details, "thinking_tokens")),
         ] {
-            *known = (*known).max(said);
+            *known = said.or(*known);
         }
         growing.reply.usage = Some(counts.usage());
     }

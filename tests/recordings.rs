@@ -62,9 +62,8 @@ fn plainly(document: &Value) -> Value {
     let texts = texts.filter(|part| part["type"] == "output_text");
     let text: String = texts.filter_map(|part| part["text"].as_str()).collect();
     let calls = items().filter(|item| item["type"] == "function_call");
-    let calls: Vec<Value> = calls
-        .map(|item| json!({"name": item["name"], "arguments": item["arguments"]}))
-        .collect();
+    let calls: Vec<Value> =
+        calls.map(|item| json!({"name": item["name"], "arguments": item["arguments"]})).collect();
     json!({"text": text, "tool_calls": calls, "stop": document["status"], "usage": document["usage"]})
 }
 
@@ -72,15 +71,16 @@ fn recordings() -> Vec<Recording> {
     let Some(folder) = common::corpus("provider_recordings") else { return Vec::new() };
     let index = fs::read_to_string(folder.join("INDEX.jsonl")).unwrap();
     let rows = index.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    rows.filter(|r| r["provider"]=="openai"||r["provider"]=="anthropic").map(|row| Recording {
-        id: row["id"].as_str().unwrap().to_owned(),
-        provider: row["provider"].as_str().unwrap().to_owned(),
-        status: row["status"].as_u64().unwrap() as u16,
-        special: row["special"] == true,
-        body: fs::read(folder.join(row["file"].as_str().unwrap())).unwrap(),
-        expected: row["expected"].clone(),
-    })
-    .collect()
+    rows.filter(|r| r["provider"] == "openai" || r["provider"] == "anthropic")
+        .map(|row| Recording {
+            id: row["id"].as_str().unwrap().to_owned(),
+            provider: row["provider"].as_str().unwrap().to_owned(),
+            status: row["status"].as_u64().unwrap() as u16,
+            special: row["special"] == true,
+            body: fs::read(folder.join(row["file"].as_str().unwrap())).unwrap(),
+            expected: row["expected"].clone(),
+        })
+        .collect()
 }
 
 /// More of everything on demand.

@@ -7,7 +7,10 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// Encoded for the wire when sent.
-    Bytes { data: Vec<u8>, mime_type: String },
+    Bytes {
+        data: Vec<u8>,
+        mime_type: String,
+    },
     Url(String),
 }
 

@@ -196,7 +196,11 @@ fn source(value: &Value, path: &str) -> Result<Source> {
         return Ok(Source::bytes(std::fs::read(file).map_err(failed)?, kind));
     }
     let Some(data) = value["data"].as_str() else {
-        return Err(expected(&format!("{path}.data"), "the bytes, or path= or url=", &value["data"]));
+        return Err(expected(
+            &format!("{path}.data"),
+            "the bytes, or path= or url=",
+            &value["data"],
+        ));
     };
     if value["encoding"] != "base64" {
         return Ok(Source::bytes(data.as_bytes().to_vec(), kind));

@@ -79,10 +79,7 @@ fn host_of(url: &str) -> &str {
 }
 
 /// The models in a list, wherever it lies, sorted by id; the protocols share it.
-pub fn list_of_models(
-    body: &[u8],
-    model: impl Fn(&Value) -> Option<Model>,
-) -> Result<Vec<Model>> {
+pub fn list_of_models(body: &[u8], model: impl Fn(&Value) -> Option<Model>) -> Result<Vec<Model>> {
     let document: Value = serde_json::from_slice(body)
         .map_err(|_| failure::not_understood("the list of models is no JSON", body))?;
     let list = [&document["data"], &document["models"], &document]

@@ -172,10 +172,9 @@ impl<D: Dialect> Reading<D> {
 /// Whether a text stops before its document does.
 fn is_cut(text: &[u8]) -> bool {
     let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) else { return false };
-    let lines = memchr::memchr_iter(b'\n', text).count();
-    let last_line = text.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len);
-    // A number without its last digits is wrong where it ends.
-    error.is_eof() || (error.line() > lines && error.column() >= last_line.max(1))
+    // A number without its last digits counts as wrong, not as cut.
+    let in_number = matches!(text.trim_ascii().last(), Some(b'.' | b'-' | b'+' | b'e' | b'E'));
+    error.is_eof() || (in_number && error.is_syntax())
 }
 
 impl<D: Dialect> Pieces<D> {

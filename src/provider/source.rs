@@ -157,9 +157,7 @@ impl Server {
         waker: Waker,
     ) -> Result<Going> {
         let (outgoing, decoder) = match request {
-            Some(request) => {
-                (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request))
-            }
+            Some(request) => (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request)),
             None => {
                 (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
             }

@@ -25,9 +25,9 @@ pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
 pub fn instruction(format: &Format) -> String {
     match format {
         Format::Json => "Answer with one JSON object and nothing else.".into(),
-        Format::Schema { schema, .. } => format!(
-            "Answer with JSON that fits this JSON Schema, and with nothing else: {schema}"
-        ),
+        Format::Schema { schema, .. } => {
+            format!("Answer with JSON that fits this JSON Schema, and with nothing else: {schema}")
+        }
     }
 }
 

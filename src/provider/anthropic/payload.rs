@@ -218,9 +218,8 @@ fn assistant(blocks: &mut Vec<Value>, message: &Message) -> Result<()> {
         blocks.extend(kept.iter().filter(|block| block["text"] != "").cloned());
         return Ok(());
     }
-    let thought = |block: &&Value| {
-        matches!(block["type"].as_str(), Some("thinking" | "redacted_thinking"))
-    };
+    let thought =
+        |block: &&Value| matches!(block["type"].as_str(), Some("thinking" | "redacted_thinking"));
     blocks.extend(kept.iter().filter(thought).cloned());
     add_parts(blocks, message)?;
     blocks.extend(message.tool_calls.iter().map(tool_use));

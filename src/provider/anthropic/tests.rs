@@ -165,16 +165,23 @@ fn every_setting_is_sent_or_refused() {
 #[test]
 fn reasoning_is_said_as_the_model_knows_it() {
     let sent = |model: &str, effort: &str, max_tokens| {
-        let settings = Settings { reasoning: Some(effort.into()), max_tokens, ..Settings::default() };
+        let settings =
+            Settings { reasoning: Some(effort.into()), max_tokens, ..Settings::default() };
         try_sent(&Request { model: model.into(), ..asked(Vec::new(), settings) })
     };
     let body = sent("claude-opus-4-7", "low", None).unwrap();
-    assert_eq!((&body["thinking"], &body["output_config"]), (&json!({"type": "adaptive"}), &json!({"effort": "low"})));
+    assert_eq!(
+        (&body["thinking"], &body["output_config"]),
+        (&json!({"type": "adaptive"}), &json!({"effort": "low"}))
+    );
     let body = sent("claude-opus-4-7", "none", None).unwrap();
     assert_eq!(body["thinking"], json!({"type": "disabled"}));
     assert_eq!(sent("claude-3-5-haiku-latest", "none", None).unwrap().get("thinking"), None);
     assert_eq!(sent("claude-3-5-haiku-latest", "low", None).unwrap_err().code(), Code::Unsupported);
-    assert_eq!(sent("claude-sonnet-4-5", "high", Some(1024)).unwrap_err().code(), Code::Unsupported);
+    assert_eq!(
+        sent("claude-sonnet-4-5", "high", Some(1024)).unwrap_err().code(),
+        Code::Unsupported
+    );
     let least = sent("claude-sonnet-4-5", "high", Some(1500)).unwrap();
     assert_eq!(least["thinking"]["budget_tokens"], 1024);
 }
@@ -272,13 +279,23 @@ fn tools_and_their_choice_have_their_form() {
     request.settings.parallel_tool_calls = Some(false);
     assert_eq!(sent(&request).get("tool_choice"), None, "not without tools");
     let parameters = json!({"type": "object", "properties": {"a": {"type": "string"}}});
-    request.tools = vec![ToolSpec { name: "f".into(), description: "d".into(), parameters: parameters.clone() }];
-    assert_eq!(sent(&request)["tools"], json!([{"name": "f", "description": "d", "input_schema": parameters}]));
+    request.tools = vec![ToolSpec {
+        name: "f".into(),
+        description: "d".into(),
+        parameters: parameters.clone(),
+    }];
+    assert_eq!(
+        sent(&request)["tools"],
+        json!([{"name": "f", "description": "d", "input_schema": parameters}])
+    );
     for (choice, form) in [
         (None, json!({"type": "auto", "disable_parallel_tool_use": true})),
         (Some(ToolChoice::Required), json!({"type": "any", "disable_parallel_tool_use": true})),
         (Some(ToolChoice::None), json!({"type": "none"})),
-        (Some(ToolChoice::Named("f".into())), json!({"type": "tool", "name": "f", "disable_parallel_tool_use": true})),
+        (
+            Some(ToolChoice::Named("f".into())),
+            json!({"type": "tool", "name": "f", "disable_parallel_tool_use": true}),
+        ),
     ] {
         request.settings.tool_choice = choice;
         assert_eq!(sent(&request)["tool_choice"], form);
@@ -318,10 +335,14 @@ fn thinking_text_and_calls_are_told_apart() {
     assert_eq!((reply.id.as_deref(), reply.model.as_deref()), (Some("msg_1"), Some("claude-x")));
     assert_eq!((reply.content.as_str(), reply.thinking.as_str()), ("Looking.", "let me see"));
     assert_eq!((&delta.content, &delta.thinking), (&reply.content, &reply.thinking));
-    let calls: Vec<_> = reply.tool_calls.iter().map(|c| (c.id.as_str(), c.arguments().unwrap())).collect();
+    let calls: Vec<_> =
+        reply.tool_calls.iter().map(|c| (c.id.as_str(), c.arguments().unwrap())).collect();
     assert_eq!(calls, [("toolu_1", json!({"city": "Rome"})), ("toolu_2", json!({}))]);
     assert_eq!(delta.tool_calls.len(), 2);
-    assert_eq!((reply.finish, reply.native_finish.as_deref()), (Some(Finish::ToolCalls), Some("tool_use")));
+    assert_eq!(
+        (reply.finish, reply.native_finish.as_deref()),
+        (Some(Finish::ToolCalls), Some("tool_use"))
+    );
     let usage = reply.usage.unwrap();
     assert_eq!((usage.prompt_tokens, usage.completion_tokens), (10, 7));
     assert_eq!((usage.cached_tokens, usage.cache_write_tokens), (Some(3), Some(2)));
@@ -339,7 +360,9 @@ fn an_answer_goes_back_as_it_came() {
         json!([{"type": "text", "text": "Looking."},
             {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}},
             {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}}])
-        .as_array().unwrap().as_slice()
+        .as_array()
+        .unwrap()
+        .as_slice()
     );
     let mut changed = assistant(&reply);
     changed.content = Content::Text("***".into());
@@ -348,13 +371,19 @@ fn an_answer_goes_back_as_it_came() {
     assert_eq!(back[0], thought[0]);
     assert_eq!(back[2], json!({"type": "text", "text": "***"}));
     assert_eq!(back.as_array().unwrap().len(), 4);
-    let elsewhere = Message { blocks: Some(json!({"chat": {"reasoning_content": "x"}})), ..assistant(&reply) };
+    let elsewhere =
+        Message { blocks: Some(json!({"chat": {"reasoning_content": "x"}})), ..assistant(&reply) };
     assert_eq!(messages_sent(vec![elsewhere])[0]["content"].as_array().unwrap().len(), 3);
 }
 
 #[test]
 fn a_plain_answer_keeps_nothing_and_special_blocks_stay() {
-    let mut plain = vec![head(), start(0, json!({"type": "text", "text": "a"})), grown(0, json!({"type": "text_delta", "text": "b"})), stop(0)];
+    let mut plain = vec![
+        head(),
+        start(0, json!({"type": "text", "text": "a"})),
+        grown(0, json!({"type": "text_delta", "text": "b"})),
+        stop(0),
+    ];
     plain.extend(last("end_turn"));
     let (_, reply, _) = answered(&events(&plain));
     assert_eq!((reply.content.as_str(), reply.blocks), ("ab", None));
@@ -396,13 +425,20 @@ fn a_document_is_read_like_a_stream() {
     assert_eq!(reply.tool_calls[0].arguments_json, "{\"b\":1}");
     assert_eq!(reply.tool_calls[1].arguments(), Some(json!({})));
     assert_eq!(delta.tool_calls.len(), 2);
-    assert_eq!((reply.finish, reply.usage.unwrap().reasoning_tokens), (Some(Finish::Length), Some(1)));
+    assert_eq!(
+        (reply.finish, reply.usage.unwrap().reasoning_tokens),
+        (Some(Finish::Length), Some(1))
+    );
     assert_eq!(reply.blocks.unwrap()["messages"].as_array().unwrap().len(), 4);
 }
 
 #[test]
 fn errors_and_cuts_keep_what_came() {
-    let begun = events(&[head(), start(0, json!({"type": "text", "text": ""})), grown(0, json!({"type": "text_delta", "text": "par"}))]);
+    let begun = events(&[
+        head(),
+        start(0, json!({"type": "text", "text": ""})),
+        grown(0, json!({"type": "text_delta", "text": "par"})),
+    ]);
     let failed = |kind: &str| {
         let error = json!({"type": "error", "error": {"type": kind, "message": "x"}, "request_id": "req_9"});
         answered(&format!("{begun}{}", events(&[error])))
@@ -437,5 +473,8 @@ fn models_tell_their_size() {
         "max_input_tokens": 200000, "max_tokens": 64000}, {"id": "claude-a"}], "has_more": false});
     let models = Anthropic.parse_models(body.to_string().as_bytes()).unwrap();
     assert_eq!(models[0].name, "claude-a");
-    assert_eq!((models[1].name.as_str(), models[1].created, models[1].max_output_tokens), ("B", Some(86400.0), Some(64000)));
+    assert_eq!(
+        (models[1].name.as_str(), models[1].created, models[1].max_output_tokens),
+        ("B", Some(86400.0), Some(64000))
+    );
 }

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::{
-    Cache, Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall, ToolChoice,
-    ToolSpec,
+    Cache, Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall,
+    ToolChoice, ToolSpec,
 };
 use crate::error::Code;
 

@@ -12,6 +12,7 @@ use zigllms::error::{Code, Error, Result};
 use zigllms::net::Head;
 use zigllms::provider::anthropic::Anthropic;
 use zigllms::provider::openai::OpenAi;
+use zigllms::provider::responses::Responses;
 use zigllms::provider::wire::Wire;
 
 struct Recording {
@@ -48,6 +49,7 @@ impl Recording {
 fn wire(provider: &str) -> &'static dyn Wire {
     match provider {
         "anthropic" => &Anthropic,
+        "openai-responses" => &Responses,
         _ => &OpenAi,
     }
 }
@@ -71,7 +73,7 @@ fn recordings() -> Vec<Recording> {
     let Some(folder) = common::corpus("provider_recordings") else { return Vec::new() };
     let index = fs::read_to_string(folder.join("INDEX.jsonl")).unwrap();
     let rows = index.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    rows.filter(|r| r["provider"] == "openai" || r["provider"] == "anthropic")
+    rows.filter(|r| r["provider"] != "cohere")
         .map(|row| Recording {
             id: row["id"].as_str().unwrap().to_owned(),
             provider: row["provider"].as_str().unwrap().to_owned(),
@@ -361,7 +363,7 @@ fn nothing_panics() {
     let mut dice = Dice(11);
     let all = recordings();
     for recording in &all {
-        for wire in [&OpenAi as &dyn Wire, &Anthropic] {
+        for wire in [&OpenAi as &dyn Wire, &Anthropic, &Responses] {
             decode(wire, [recording.body.as_slice()]).0.ok();
         }
         for _ in 0..sweep(20, 500) {

@@ -211,4 +211,190 @@ messages.models = {
   },
 }
 
+-- OpenAI's Responses -------------------------------------------------------------------------
+
+local responses = { type = "openai", model = "gpt-test", path = "/v1/responses" }
+wires.responses = responses
+
+function responses.config(server)
+  return {
+    type = "openai",
+    api = "responses",
+    base_url = server.url,
+    api_key = KEY,
+    retry = false,
+  }
+end
+
+responses.key_header = "authorization"
+
+local function response(status, extra)
+  return with({
+    id = "resp_1",
+    object = "response",
+    created_at = 1700000000,
+    status = status,
+    model = "gpt-test",
+    output = array,
+    error = cjson.null,
+  }, extra)
+end
+
+local function response_usage()
+  return {
+    input_tokens = 10,
+    input_tokens_details = { cached_tokens = 4 },
+    output_tokens = 5,
+    output_tokens_details = { reasoning_tokens = 0 },
+    total_tokens = 15,
+  }
+end
+
+local function response_head()
+  return { { type = "response.created", response = response("in_progress") } }
+end
+
+local function response_end(events, output)
+  local last = response("completed", { usage = response_usage(), output = output })
+  events[#events + 1] = { type = "response.completed", response = last }
+  return events
+end
+
+local function message_item(text)
+  local content = { { type = "output_text", text = text, annotations = array } }
+  return { type = "message", id = "msg_1", role = "assistant", content = content }
+end
+
+local function add_message(events, at, pieces)
+  local added = { type = "message", id = "msg_1", role = "assistant", content = array }
+  local text = table.concat(listed(pieces))
+  local item = message_item(text)
+  events[#events + 1] = { type = "response.output_item.added", output_index = at, item = added }
+  for _, piece in ipairs(listed(pieces)) do
+    events[#events + 1] = { type = "response.output_text.delta", output_index = at, delta = piece }
+  end
+  events[#events + 1] = { type = "response.output_text.done", output_index = at, text = text }
+  events[#events + 1] = { type = "response.output_item.done", output_index = at, item = item }
+  return item
+end
+
+local function add_call_items(events, at, calls)
+  for i, call in ipairs(calls) do
+    local first, second = halves(call[3])
+    local function item(arguments)
+      return {
+        type = "function_call",
+        id = "fc_" .. call[1],
+        call_id = call[1],
+        name = call[2],
+        arguments = arguments,
+      }
+    end
+    local place = at + i - 1
+    local function event(kind, fields)
+      local full = with({ type = "response." .. kind, output_index = place }, fields)
+      events[#events + 1] = full
+    end
+    event("output_item.added", { item = item("") })
+    event("function_call_arguments.delta", { delta = first })
+    event("function_call_arguments.delta", { delta = second })
+    event("function_call_arguments.done", { arguments = call[3] })
+    event("output_item.done", { item = item(call[3]) })
+  end
+end
+
+function responses.text(pieces, extra)
+  local events = response_head()
+  local item = add_message(events, 0, pieces)
+  return stream(response_end(events, { item }), extra)
+end
+
+function responses.document(text)
+  return { json = response("completed", { usage = response_usage(), output = { message_item(text) } }) }
+end
+
+function responses.calls(calls)
+  local events = response_head()
+  add_call_items(events, 0, calls)
+  return stream(response_end(events))
+end
+
+function responses.thought(thinking, rest)
+  local events = response_head()
+  local first, second = halves(thinking)
+  local item = { type = "reasoning", id = "rs_1", encrypted_content = "c2VhbGVk" }
+  item.summary = { { type = "summary_text", text = thinking } }
+  for _, piece in ipairs({ first, second }) do
+    local kind = "response.reasoning_summary_text.delta"
+    events[#events + 1] = { type = kind, output_index = 0, summary_index = 0, delta = piece }
+  end
+  events[#events + 1] = { type = "response.output_item.done", output_index = 0, item = item }
+  if type(rest) == "string" then
+    add_message(events, 1, rest)
+  else
+    add_call_items(events, 1, rest)
+  end
+  return stream(response_end(events))
+end
+
+function responses.thought_back(body, thinking)
+  local item = body.input[2]
+  return item.type == "reasoning"
+    and item.encrypted_content == "c2VhbGVk"
+    and item.summary[1].text == thinking
+end
+
+function responses.failure(status, words, extra)
+  local error = { message = words, type = "invalid_request_error", code = cjson.null }
+  return with({ status = status, json = { error = error } }, extra)
+end
+
+function responses.broken(piece, words)
+  local events = response_head()
+  add_message(events, 0, piece)
+  events[#events], events[#events - 1] = nil, nil
+  local error = { code = "server_error", message = words }
+  events[#events + 1] = { type = "response.failed", response = response("failed", { error = error }) }
+  return stream(events)
+end
+
+responses.broken_code = "server_error"
+
+function responses.cut(piece)
+  local events = response_head()
+  add_message(events, 0, piece)
+  events[#events], events[#events - 1] = nil, nil
+  return stream(events)
+end
+
+function responses.told(body)
+  local told = {}
+  for i, item in ipairs(body.input) do
+    told[i] = item.role and (item.role .. ": " .. item.content)
+      or item.type .. " " .. item.call_id .. "=" .. (item.arguments or item.output)
+  end
+  return told
+end
+
+responses.loop_told = {
+  { "user: 1 + 2?" },
+  {
+    "user: 1 + 2?",
+    'function_call c1={"a":1,"b":2}',
+    'function_call c2={"a":3,"b":4}',
+    "function_call_output c1=3",
+    "function_call_output c2=7",
+  },
+}
+
+function responses.system_of(body)
+  return body.input[1].role == "system" and body.input[1].content
+end
+
+function responses.schema_of(body)
+  return body.text.format.schema
+end
+
+responses.models = { data = { { id = "gpt-b" }, { id = "gpt-a" } } }
+
 return wires

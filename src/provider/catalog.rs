@@ -3,6 +3,7 @@
 use super::anthropic::Anthropic;
 use super::instance::from_env;
 use super::openai::OpenAi;
+use super::responses::Responses;
 use super::wire::Wire;
 use crate::error::{Error, Result};
 use crate::shape::nearest;
@@ -73,7 +74,7 @@ pub const OPENAI: Row = Row {
     needs_key: true,
     auth: Auth::Bearer,
     version: None,
-    wires: &[("chat", &OpenAi)],
+    wires: &[("chat", &OpenAi), ("responses", &Responses)],
 };
 
 pub const LOCAL: Row = Row {

@@ -15,6 +15,7 @@ pub mod openai;
 pub mod options;
 mod providers;
 mod reading;
+pub mod responses;
 pub mod retry;
 pub mod secret;
 mod source;

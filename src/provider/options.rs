@@ -182,7 +182,7 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
         Field::new(
             "api",
-            Kind::Choice(&["chat"], &["responses", "ollama"]),
+            Kind::Choice(&["chat", "responses"], &["ollama"]),
             "\"chat\"",
             "the protocol spoken",
         ),

@@ -172,9 +172,12 @@ impl<D: Dialect> Reading<D> {
 /// Whether a text stops before its document does.
 fn is_cut(text: &[u8]) -> bool {
     let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) else { return false };
+    let last_line = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     // A number without its last digits counts as wrong, not as cut.
-    let in_number = matches!(text.trim_ascii().last(), Some(b'.' | b'-' | b'+' | b'e' | b'E'));
-    error.is_eof() || (in_number && error.is_syntax())
+    let in_number = matches!(last_line, [.., b'0'..=b'9' | b':' | b',' | b'[', b'-' | b'.'])
+        || matches!(last_line, [.., b'0'..=b'9', b'e' | b'E'])
+        || matches!(last_line, [.., b'e' | b'E', b'-' | b'+']);
+    error.is_eof() || (in_number && error.column() >= last_line.len())
 }
 
 impl<D: Dialect> Pieces<D> {

@@ -11,6 +11,7 @@ use zigllms::chat::{Delta, Finish, Reply, Request};
 use zigllms::error::{Code, Error, Result};
 use zigllms::net::Head;
 use zigllms::provider::anthropic::Anthropic;
+use zigllms::provider::cohere::Cohere;
 use zigllms::provider::openai::OpenAi;
 use zigllms::provider::responses::Responses;
 use zigllms::provider::wire::Wire;
@@ -49,6 +50,7 @@ impl Recording {
 fn wire(provider: &str) -> &'static dyn Wire {
     match provider {
         "anthropic" => &Anthropic,
+        "cohere" => &Cohere,
         "openai-responses" => &Responses,
         _ => &OpenAi,
     }
@@ -64,8 +66,9 @@ fn plainly(document: &Value) -> Value {
     let texts = texts.filter(|part| part["type"] == "output_text");
     let text: String = texts.filter_map(|part| part["text"].as_str()).collect();
     let calls = items().filter(|item| item["type"] == "function_call");
-    let calls: Vec<Value> =
-        calls.map(|item| json!({"name": item["name"], "arguments": item["arguments"]})).collect();
+    let calls: Vec<Value> = calls
+        .map(|item| json!({"name": item["name"], "arguments": item["arguments"]}))
+        .collect();
     json!({"text": text, "tool_calls": calls, "stop": document["status"], "usage": document["usage"]})
 }
 
@@ -73,16 +76,15 @@ fn recordings() -> Vec<Recording> {
     let Some(folder) = common::corpus("provider_recordings") else { return Vec::new() };
     let index = fs::read_to_string(folder.join("INDEX.jsonl")).unwrap();
     let rows = index.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    rows.filter(|r| r["provider"] != "cohere")
-        .map(|row| Recording {
-            id: row["id"].as_str().unwrap().to_owned(),
-            provider: row["provider"].as_str().unwrap().to_owned(),
-            status: row["status"].as_u64().unwrap() as u16,
-            special: row["special"] == true,
-            body: fs::read(folder.join(row["file"].as_str().unwrap())).unwrap(),
-            expected: row["expected"].clone(),
-        })
-        .collect()
+    rows.map(|row| Recording {
+        id: row["id"].as_str().unwrap().to_owned(),
+        provider: row["provider"].as_str().unwrap().to_owned(),
+        status: row["status"].as_u64().unwrap() as u16,
+        special: row["special"] == true,
+        body: fs::read(folder.join(row["file"].as_str().unwrap())).unwrap(),
+        expected: row["expected"].clone(),
+    })
+    .collect()
 }
 
 /// More of everything on demand.
@@ -363,7 +365,7 @@ fn nothing_panics() {
     let mut dice = Dice(11);
     let all = recordings();
     for recording in &all {
-        for wire in [&OpenAi as &dyn Wire, &Anthropic, &Responses] {
+        for wire in [&OpenAi as &dyn Wire, &Anthropic, &Cohere, &Responses] {
             decode(wire, [recording.body.as_slice()]).0.ok();
         }
         for _ in 0..sweep(20, 500) {

@@ -1,6 +1,7 @@
 //! Kinds of provider, one row each. A compatible service is a row; a new protocol is a file.
 
 use super::anthropic::Anthropic;
+use super::cohere::Cohere;
 use super::instance::from_env;
 use super::openai::OpenAi;
 use super::responses::Responses;
@@ -108,7 +109,7 @@ const COHERE: Row = Row {
     base_env: "",
     model_env: "",
     default_model: "command-a-03-2025",
-    wires: &[],
+    wires: &[("chat", &Cohere)],
     ..OPENAI
 };
 

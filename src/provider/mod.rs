@@ -3,6 +3,7 @@
 pub mod anthropic;
 mod attempts;
 pub mod catalog;
+pub mod cohere;
 mod exchange;
 pub mod failure;
 mod fields;

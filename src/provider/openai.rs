@@ -11,6 +11,7 @@ mod payload;
 use serde_json::Value;
 
 pub use answer::Answer;
+pub use payload::tool;
 
 use super::failure;
 use super::fields::{accepted, outgoing, post};

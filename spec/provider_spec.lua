@@ -140,20 +140,17 @@ describe("provider", function()
     end)
 
     it("says what this version does not have", function()
-      for _, kind in ipairs({ "anthropic", "cohere" }) do
-        has(raised("unsupported", provider.create, { type = kind }).message, kind)
-        raised("unsupported", provider.chat, "hi", { provider = kind })
-        raised("unsupported", provider.configure, kind, { api_key = "x" })
-      end
+      local err = raised("unsupported", provider.create, { type = "openai", api = "ollama" })
+      has(err.message, "ollama")
+      raised("unsupported", provider.configure, "anthropic", { api = "ollama" })
       local absent = {
         prices = {},
         fallback = { "local" },
         rate_limit = { requests_per_minute = 1 },
         transport = print,
-        api_version = "v1",
       }
       for key, value in pairs(absent) do
-        local err = raised("unsupported", provider.create, { type = "openai", [key] = value })
+        err = raised("unsupported", provider.create, { type = "openai", [key] = value })
         has(err.message, "config." .. key)
         err = raised("unsupported", provider.configure, "openai", { [key] = value })
         has(err.message, "config." .. key)
@@ -221,7 +218,7 @@ describe("provider", function()
       has(refused("invalid_argument", { base_url = server.url }), "options.provider.type")
       has(refused("invalid_argument", { type = "openai", bse_url = "x" }), '"base_url"')
       has(refused("invalid_argument", { type = "openai", model_path = "x" }), "model_path")
-      refused("unsupported", { type = "anthropic" })
+      refused("unsupported", { type = "anthropic", api = "ollama" })
       if not os.getenv("OPENAI_API_KEY") then
         local message = refused("auth", { type = "openai", base_url = server.url })
         has(message, "OPENAI_API_KEY")

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::chat::{Content, Message, Part, Role, ToolCall};
+use crate::chat::{Content, Message, Part, Role, Source, ToolCall};
 
 /// Tokens a text of so many bytes is taken for.
 fn tokens(bytes: usize) -> u64 {
@@ -12,6 +12,8 @@ fn tokens(bytes: usize) -> u64 {
 
 /// Tokens an image is taken for.
 const IMAGE: u64 = 85;
+/// Tokens a document elsewhere is taken for.
+const PAGE: u64 = 2000;
 
 pub fn estimate(message: &Message) -> u64 {
     let content = match &message.content {
@@ -25,7 +27,10 @@ pub fn estimate(message: &Message) -> u64 {
 fn part(part: &Part) -> u64 {
     match part {
         Part::Text(text) => tokens(text.len()),
-        Part::ImageUrl { .. } | Part::Image { .. } => IMAGE,
+        Part::Image { .. } => IMAGE,
+        Part::Document { source: Source::Bytes { data, .. }, .. } => tokens(data.len()),
+        Part::Document { .. } => PAGE,
+        Part::Cache(_) => 0,
         Part::Other(value) => tokens(value.to_string().len()),
     }
 }

@@ -4,10 +4,14 @@
 use serde_json::{Map, Value};
 
 mod answer;
+mod growing;
+pub mod media;
 pub mod messages;
 pub mod printed;
 
 pub use answer::{Answer, non_empty};
+pub use growing::{Fragment, Growing};
+pub use media::Source;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -64,17 +68,26 @@ impl Content {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     Text(String),
-    ImageUrl {
-        url: String,
+    Image {
+        source: Source,
+        /// How closely it is to be looked at: "low", "high", "auto".
         detail: Option<String>,
     },
-    /// Raw bytes, encoded for the wire when sent.
-    Image {
-        data: Vec<u8>,
-        mime_type: String,
+    Document {
+        source: Source,
+        name: Option<String>,
     },
+    /// The prompt up to here may be kept by the provider, to be read faster next time.
+    Cache(Cache),
     /// A part of a type this module does not know, passed on as it is.
     Other(Value),
+}
+
+/// How long a provider may keep a part of the prompt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cache {
+    /// "5m", "1h"; `None` is the provider's own measure.
+    pub ttl: Option<String>,
 }
 
 impl Part {
@@ -95,7 +108,8 @@ pub struct Message {
     pub tool_call_id: Option<String>,
     /// Of an assistant message: what it asked for.
     pub tool_calls: Vec<ToolCall>,
-    /// Blocks of the provider that must come back exactly as they were (signed thinking).
+    /// Blocks that must come back exactly as they were (signed thinking), under the name of the
+    /// protocol that they came by: no other looks at them.
     pub blocks: Option<Value>,
 }
 
@@ -180,6 +194,8 @@ pub struct Settings {
     pub reasoning: Option<String>,
     pub tool_choice: Option<ToolChoice>,
     pub parallel_tool_calls: Option<bool>,
+    /// Keep the whole prompt for the next request.
+    pub prompt_cache: Option<Cache>,
     pub format: Option<Format>,
     /// Merged verbatim into the body, last.
     pub extra: Map<String, Value>,

@@ -317,7 +317,13 @@ impl Reader {
                 // A failing value leaves its own rest on the stack: the key is found from below.
                 let key = ffi::lua_gettop(self.l) - 1;
                 integers |= self.key(key)?;
-                if let Err(problem) = self.value(key + 1) {
+                let read = match self.value(key + 1) {
+                    Err(Problem::NotUtf8) if self.is_file(index, key) => {
+                        self.bytes(stack::bytes(self.l, key + 1))
+                    }
+                    read => read,
+                };
+                if let Err(problem) = read {
                     let segment = segment(self.l, key);
                     return self.below(segment, problem);
                 }
@@ -331,6 +337,24 @@ impl Reader {
             }
             self.tape().close(mark, members);
             if integers && repeats(self.tape(), start) { Err(Problem::Collision) } else { Ok(()) }
+        }
+    }
+
+    /// Whether the member at `key` is `data` of an image or a document in a message: bytes of a
+    /// file are no text, and the only ones that are taken as they are.
+    unsafe fn is_file(&mut self, table: c_int, key: c_int) -> bool {
+        unsafe {
+            let text = |at| ffi::lua_type(self.l, at) == ffi::LUA_TSTRING;
+            if !(self.by_reference && text(key) && text(key + 1))
+                || stack::bytes(self.l, key) != b"data"
+            {
+                return false;
+            }
+            stack::push_bytes(self.l, b"type");
+            ffi::lua_rawget(self.l, table);
+            let file = text(-1) && matches!(stack::bytes(self.l, -1), b"image" | b"document");
+            ffi::lua_pop(self.l, 1);
+            file
         }
     }
 

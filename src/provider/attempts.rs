@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::inbox::Shared;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
+use super::wire::Model;
 use crate::chat::Request;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -58,6 +59,12 @@ impl Attempts {
     /// Whether there is a server, which can be asked for its models.
     pub fn has_server(&self) -> bool {
         self.source.is_server()
+    }
+
+    /// The models that the answer lists, in the server's order.
+    pub fn models(&self) -> Result<Vec<Model>> {
+        let body = std::mem::take(&mut self.inbox.lock().reply.content);
+        self.source.parse_models(body.as_bytes())
     }
 
     /// To be called at each step, before anything is looked at: what arrives later wakes again.

@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use super::attempts::{Attempts, Due};
 use super::inbox::FULL;
 use super::instance::Ended;
-use super::models;
 use super::options;
 use super::source::Source;
 use super::structured;
@@ -167,7 +166,7 @@ impl Exchange {
 
     /// The first model the server lists is the one asked.
     fn listed(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let models = models::listed(&self.attempts).map_err(|e| self.complete(e, None))?;
+        let models = self.attempts.models().map_err(|e| self.complete(e, None))?;
         let Some(first) = models.into_iter().next() else {
             let none = Error::invalid("model: none is named and the server lists none");
             return Err(self.complete(none, None));

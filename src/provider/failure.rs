@@ -135,7 +135,8 @@ impl Said {
 
     fn by_status(&self, status: u16) -> Option<Code> {
         Some(match status {
-            401 | 403 => Code::Auth,
+            // 498: Cohere's word for a token that is not valid.
+            401 | 403 | 498 => Code::Auth,
             404 if self.is_about_model() => Code::NotFound,
             429 => Code::RateLimited,
             503 | 529 => Code::Overloaded,

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::catalog::{self, Row};
+use super::catalog::{self, Auth, Row, Version};
 use super::options::merge;
 use super::secret::Secret;
 use super::source::check_model_path;
-use super::wire::{Endpoint, Model};
+use super::wire::{Endpoint, Model, Wire};
 use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
@@ -140,7 +140,7 @@ impl Provider {
     }
 
     fn key(&self) -> Option<Secret> {
-        self.key.clone().or_else(|| from_env(self.row.key_env).map(Secret::new))
+        self.key.clone().or_else(|| self.row.key_from_env().map(Secret::new))
     }
 
     pub fn has_key(&self) -> bool {
@@ -153,7 +153,7 @@ impl Provider {
 
     /// A `provider.Status` string.
     pub fn status(&self) -> &'static str {
-        if !self.enabled() || !self.row.built || (self.row.needs_key && !self.has_key()) {
+        if !self.enabled() || !self.row.built() || (self.row.needs_key && !self.has_key()) {
             return "inactive";
         }
         match self.outcome {
@@ -173,18 +173,36 @@ impl Provider {
             return Err(self.no_key());
         }
         let mut headers = Vec::new();
-        if let Some(key) = &key {
-            headers.push(("Authorization".to_owned(), format!("Bearer {}", key.expose())));
-        }
+        headers.extend(key.as_ref().map(|key| shown_as(self.row.auth, key)));
+        let mut base_url = self.base_url();
+        self.say_version(&mut headers, &mut base_url);
         let named = [("OpenAI-Organization", "organization"), ("OpenAI-Project", "project")];
         for (header, option) in named {
             headers.extend(self.text(option).map(|value| (header.to_owned(), value)));
         }
-        Ok((Endpoint { base_url: self.base_url(), headers }, key))
+        Ok((Endpoint { base_url, headers }, key))
+    }
+
+    /// The protocol it is spoken to in.
+    pub fn wire(&self) -> Result<&'static dyn Wire> {
+        self.row.wire(self.options.get("api").and_then(Value::as_str))
+    }
+
+    fn say_version(&self, headers: &mut Vec<(String, String)>, base_url: &mut String) {
+        let given = self.text("api_version");
+        let said = |usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
+        match self.row.version {
+            Some(Version::Header(name, usual)) => headers.push((name.to_owned(), said(usual))),
+            Some(Version::Query(name, usual)) if !base_url.contains(name) => {
+                let mark = if base_url.contains('?') { '&' } else { '?' };
+                base_url.push_str(&format!("{mark}{name}={}", said(usual)));
+            }
+            _ => {}
+        }
     }
 
     fn no_key(&self) -> Error {
-        let (id, env) = (&self.id, self.row.key_env);
+        let (id, env) = (&self.id, self.row.key_env.first().copied().unwrap_or_default());
         let how = match self.own {
             true => "give it an api_key".to_owned(),
             false => format!("provider.configure('{id}', {{api_key=…}})"),
@@ -230,8 +248,8 @@ impl Provider {
     pub(super) fn info(&self, is_default: bool) -> Record {
         let embedded = self.model_path().is_some();
         let capabilities = json!({
-            "streaming": self.row.built, "tools": self.row.built && !embedded, "vision": self.row.built && !embedded,
-            "json_schema": self.row.built, "embeddings": false, "count_tokens": false,
+            "streaming": self.row.built(), "tools": self.row.built() && !embedded, "vision": self.row.built() && !embedded,
+            "json_schema": self.row.built(), "embeddings": false, "count_tokens": false,
         });
         let mut record = self
             .summary(is_default)
@@ -261,10 +279,18 @@ pub(super) fn row_of(config: &Options<'_>, path: &str) -> Result<&'static Row> {
         )));
     };
     let row = catalog::require(&kind)?;
+    row.wire(config.text("api").as_deref()).map_err(|error| error.at(path))?;
     if config.get("model_path").is_some() {
         check_model_path(row, path)?;
     }
     Ok(row)
+}
+
+fn shown_as(auth: Auth, key: &Secret) -> (String, String) {
+    match auth {
+        Auth::Bearer => ("Authorization".to_owned(), format!("Bearer {}", key.expose())),
+        Auth::Header(name) => (name.to_owned(), key.expose().to_owned()),
+    }
 }
 
 /// OLLAMA_HOST is often a bare `host:port`.

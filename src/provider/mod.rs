@@ -1,9 +1,12 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
+pub mod anthropic;
 mod attempts;
 pub mod catalog;
+pub mod cohere;
 mod exchange;
 pub mod failure;
+mod fields;
 mod inbox;
 mod instance;
 #[cfg(feature = "local")]
@@ -12,6 +15,8 @@ mod models;
 pub mod openai;
 pub mod options;
 mod providers;
+mod reading;
+pub mod responses;
 pub mod retry;
 pub mod secret;
 mod source;

@@ -4,11 +4,10 @@ use serde_json::{Map, Value};
 
 use super::attempts::{Attempts, Due};
 use super::models_of_file;
-use super::openai::OpenAi;
 use super::options;
 use super::source::Source;
 use super::whom::Whom;
-use super::wire::{Model, Wire};
+use super::wire::Model;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
@@ -73,7 +72,7 @@ impl ModelList {
                 match end {
                     None => Ok(Step::Wait(None)),
                     Some(Ok(())) => {
-                        let models = listed(attempts)?;
+                        let models = attempts.models()?;
                         Ok(self.arrived(runtime, models))
                     }
                     Some(Err(error)) => attempts.again(runtime, error),
@@ -98,11 +97,6 @@ impl ModelList {
             Answer::Asked(attempts) => attempts.complete(error, &self.provider),
         }
     }
-}
-
-/// The models that an answer lists, in the server's order.
-pub fn listed(attempts: &Attempts) -> Result<Vec<Model>> {
-    OpenAi.parse_models(attempts.inbox.lock().reply.content.as_bytes())
 }
 
 fn done(models: &[Model]) -> Step {

@@ -11,8 +11,10 @@ mod payload;
 use serde_json::Value;
 
 pub use answer::Answer;
+pub use payload::tool;
 
 use super::failure;
+use super::fields::{accepted, outgoing, post};
 use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
 use crate::chat::Request;
 use crate::error::{Error, Result};
@@ -25,16 +27,10 @@ pub struct OpenAi;
 impl Wire for OpenAi {
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
         let body = payload::of(request, Server::at(&endpoint.base_url))?;
-        let mut outgoing = outgoing("POST", endpoint, "/chat/completions");
-        outgoing.body = body.to_string().into_bytes();
-        outgoing.headers.push(("Content-Type".into(), "application/json".into()));
-        if request.stream {
-            outgoing.headers.push(("Accept".into(), "text/event-stream".into()));
-        }
-        Ok(outgoing)
+        Ok(post(endpoint, "/chat/completions", body, accepted(request)))
     }
 
-    fn decoder(&self, _stream: bool) -> Box<dyn Decoder> {
+    fn decoder(&self, _: &Request) -> Box<dyn Decoder> {
         Box::new(Answer::default())
     }
 
@@ -43,15 +39,7 @@ impl Wire for OpenAi {
     }
 
     fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
-        let document: Value = serde_json::from_slice(body)
-            .map_err(|_| failure::not_understood("the list of models is no JSON", body))?;
-        let list = [&document["data"], &document["models"], &document]
-            .into_iter()
-            .find_map(Value::as_array)
-            .ok_or_else(|| failure::not_understood("the answer lists no models", body))?;
-        let mut models: Vec<Model> = list.iter().filter_map(model).collect();
-        models.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(models)
+        list_of_models(body, model)
     }
 
     fn error(&self, head: &Head, body: &[u8]) -> Error {
@@ -77,6 +65,11 @@ impl Server {
         }
         if is("mistral.ai") { Server::Mistral } else { Server::Compatible }
     }
+
+    /// Whether it knows the members it asked to have returned; others refuse what they do not know.
+    fn takes_back(self) -> bool {
+        self == Server::Compatible
+    }
 }
 
 fn host_of(url: &str) -> &str {
@@ -86,17 +79,17 @@ fn host_of(url: &str) -> &str {
     host.rsplit_once(':').map_or(host, |(host, _)| host)
 }
 
-fn outgoing(method: &'static str, endpoint: &Endpoint, path: &str) -> Outgoing {
-    let url = joined(&endpoint.base_url, path);
-    Outgoing { method, url, headers: endpoint.headers.clone(), body: Vec::new() }
-}
-
-/// Azure's base carries a query (`?api-version=…`): the path goes before it.
-fn joined(base: &str, path: &str) -> String {
-    match base.split_once('?') {
-        Some((base, query)) => format!("{}{path}?{query}", base.trim_end_matches('/')),
-        None => format!("{}{path}", base.trim_end_matches('/')),
-    }
+/// The models in a list, wherever it lies, sorted by id; the protocols share it.
+pub fn list_of_models(body: &[u8], model: impl Fn(&Value) -> Option<Model>) -> Result<Vec<Model>> {
+    let document: Value = serde_json::from_slice(body)
+        .map_err(|_| failure::not_understood("the list of models is no JSON", body))?;
+    let list = [&document["data"], &document["models"], &document]
+        .into_iter()
+        .find_map(Value::as_array)
+        .ok_or_else(|| failure::not_understood("the answer lists no models", body))?;
+    let mut models: Vec<Model> = list.iter().filter_map(model).collect();
+    models.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(models)
 }
 
 /// Servers name the length of the context in many ways.

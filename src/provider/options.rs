@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::retry::Retry;
+use crate::chat::messages::cache_of;
 use crate::chat::{Format, Settings, ToolChoice};
 use crate::clock::Moment;
 use crate::error::{Error, Result, quoted};
@@ -57,6 +58,12 @@ pub static GENERATION: Shape = Shape::new(
             Kind::Bool,
             "the provider's",
             "several calls in one answer",
+        ),
+        Field::new(
+            "prompt_cache",
+            Kind::OneOf(&[Kind::Bool, Kind::Text]),
+            "false",
+            "the provider may keep the prompt, to read it faster next time; a text says how long: \"1h\"",
         ),
         Field::new(
             "response_format",
@@ -175,13 +182,13 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
         Field::new(
             "api",
-            Kind::Choice(&["chat"], &["responses", "ollama"]),
+            Kind::Choice(&["chat", "responses"], &["ollama"]),
             "\"chat\"",
             "the protocol spoken",
         ),
         Field::new("prices", Kind::Absent("price list"), "", ""),
         Field::new("fallback", Kind::Absent("fallback"), "", ""),
-        Field::new("api_version", Kind::Absent("versioned endpoint"), "", ""),
+        Field::new("api_version", Kind::Name, "per type", "anthropic, azure: the version spoken"),
     ],
     &[&LIMITS],
 );
@@ -242,6 +249,7 @@ pub fn settings(options: &Map<String, Value>) -> Result<Settings> {
         reasoning: options.get("reasoning").and_then(Value::as_str).map(str::to_owned),
         tool_choice: options.get("tool_choice").and_then(tool_choice),
         parallel_tool_calls: options.get("parallel_tool_calls").and_then(Value::as_bool),
+        prompt_cache: options.get("prompt_cache").and_then(cache_of).flatten(),
         format: options.get("response_format").map(format).transpose()?,
         extra: options.get("extra").and_then(Value::as_object).cloned().unwrap_or_default(),
     })

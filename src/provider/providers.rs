@@ -52,6 +52,9 @@ impl Providers {
     pub fn configure(&mut self, key: &str, options: Map<String, Value>) -> Result<()> {
         let provider = self.resolve(key)?;
         provider.check_type(&options)?;
+        if let Some(api) = options.get("api").and_then(Value::as_str) {
+            provider.row.wire(Some(api))?;
+        }
         if options.get("model_path").is_some_and(|path| !path.is_null()) {
             check_model_path(provider.row, "config")?;
         }
@@ -135,7 +138,7 @@ impl Providers {
     }
 
     fn with_keys(&self) -> Vec<&'static str> {
-        let has_key = |row: &&Row| !row.key_env.is_empty() && from_env(row.key_env).is_some();
+        let has_key = |row: &&Row| row.key_from_env().is_some();
         ROWS.into_iter().filter(has_key).map(|row| row.name).collect()
     }
 
@@ -188,7 +191,8 @@ mod tests {
     fn unknown_kinds_and_ids_differ() {
         let mut providers = Providers::default();
         assert_eq!(providers.resolve("nope").unwrap_err().code(), Code::NotFound);
-        assert_eq!(providers.resolve("anthropic").unwrap_err().code(), Code::Unsupported);
+        let api = json!({"api": "ollama"}).as_object().unwrap().clone();
+        assert_eq!(providers.configure("openai", api).unwrap_err().code(), Code::Unsupported);
         providers.configure("openai", named("mine")).unwrap();
         assert_eq!(providers.find("mine").unwrap().id, "openai");
         let taken = providers.configure("local", named("mine")).unwrap_err();

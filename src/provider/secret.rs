@@ -81,8 +81,10 @@ pub fn of_request(url: &str, headers: &[(String, String)]) -> Vec<Secret> {
 }
 
 fn is_harmless(header: &str) -> bool {
-    const HARMLESS: [&str; 7] = [
+    const HARMLESS: [&str; 9] = [
         "accept",
+        "anthropic-beta",
+        "anthropic-version",
         "content-type",
         "http-referer",
         "openai-organization",

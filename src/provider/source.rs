@@ -4,10 +4,9 @@ use serde_json::{Map, Value};
 
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
-use super::openai::OpenAi;
 use super::options::Network;
 use super::secret::{Secret, of_request, redact_error};
-use super::wire::{Decoder, Endpoint, Outgoing, Wire};
+use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
 use crate::chat::{Delta, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
@@ -56,6 +55,7 @@ impl Going {
 impl Source {
     pub fn of(provider: &Provider, network: &Network) -> Result<Source> {
         let (endpoint, key) = provider.endpoint()?;
+        let wire = provider.wire()?;
         if let Some(path) = provider.model_path() {
             return Source::model(&path, &provider.options, network);
         }
@@ -63,7 +63,7 @@ impl Source {
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
         let network = network.clone();
-        Ok(Source::Server(Box::new(Server { wire: &OpenAi, endpoint, secrets, network })))
+        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network })))
     }
 
     #[cfg(feature = "local")]
@@ -89,6 +89,15 @@ impl Source {
             Source::Server(server) => server.clean(error),
             #[cfg(feature = "local")]
             Source::Model(..) => error,
+        }
+    }
+
+    /// The models that a server's answer lists.
+    pub fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
+        match self {
+            Source::Server(server) => server.wire.parse_models(body),
+            #[cfg(feature = "local")]
+            Source::Model(..) => Ok(Vec::new()),
         }
     }
 
@@ -148,9 +157,7 @@ impl Server {
         waker: Waker,
     ) -> Result<Going> {
         let (outgoing, decoder) = match request {
-            Some(request) => {
-                (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request.stream))
-            }
+            Some(request) => (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request)),
             None => {
                 (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
             }

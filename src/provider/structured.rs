@@ -21,6 +21,16 @@ pub fn check(mut answer: Answer, format: Option<&Format>) -> Answer {
     answer
 }
 
+/// What tells a model to answer so, where its server cannot make it.
+pub fn instruction(format: &Format) -> String {
+    match format {
+        Format::Json => "Answer with one JSON object and nothing else.".into(),
+        Format::Schema { schema, .. } => {
+            format!("Answer with JSON that fits this JSON Schema, and with nothing else: {schema}")
+        }
+    }
+}
+
 fn read(content: &str, format: &Format) -> Result<Value, Error> {
     let mut tape = Tape::default();
     let not_json = |e: Error| {

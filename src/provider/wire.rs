@@ -34,13 +34,13 @@ pub struct Model {
 }
 
 /// One protocol.
-pub trait Wire: Send + Sync {
+pub trait Wire: std::fmt::Debug + Send + Sync {
     /// The request that asks for `request`. An option the protocol cannot express is
     /// `unsupported`; nothing is dropped.
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing>;
 
-    /// Reads the answer to [`Wire::chat`].
-    fn decoder(&self, stream: bool) -> Box<dyn Decoder>;
+    /// Reads the answer to `request`.
+    fn decoder(&self, request: &Request) -> Box<dyn Decoder>;
 
     fn models(&self, endpoint: &Endpoint) -> Outgoing;
     fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>>;

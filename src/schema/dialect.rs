@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::defaults::{Step, address, follow};
-use super::keywords::{local, tidy};
+use super::keywords::{children_mut, local, tidy};
 use crate::value::MAX_DEPTH;
 
 /// Keywords that constrain, and that sealed schemas may use.
@@ -78,6 +78,25 @@ pub fn sealed(schema: &Value) -> Option<Value> {
 /// Whether a schema has a sealed form.
 pub fn can_seal(schema: &Value) -> bool {
     sealed(schema).is_some()
+}
+
+/// Takes out the bounds of numbers, texts and lists, for grammars that know none.
+pub fn drop_bounds(schema: &mut Value) {
+    const BOUNDS: &[&str] = &[
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "maxItems",
+        "maximum",
+        "minItems",
+        "minimum",
+        "multipleOf",
+    ];
+    let Value::Object(members) = schema else { return };
+    members.retain(|key, _| !BOUNDS.contains(&key.as_str()));
+    let _ = children_mut(members, |child| -> Result<(), ()> {
+        drop_bounds(child);
+        Ok(())
+    });
 }
 
 /// Undoes what sealing did to an answer: takes out the nulls that stand for optional members, so

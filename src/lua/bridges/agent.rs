@@ -356,11 +356,11 @@ fn input_of(value: Option<Ref<'_>>) -> Result<Vec<Message>> {
         || value.is_array() && !value.is_empty()
         || value.get("role").is_some()
     {
-        return messages::parse(&value.to_json(), "input");
+        return messages::read(value, "input");
     }
     let text = ["message", "content", "messages"].into_iter().find_map(|key| value.get(key));
     let mut input = match text {
-        Some(given) => messages::parse(&given.to_json(), "input.message")?,
+        Some(given) => messages::read(given, "input.message")?,
         None => vec![Message::new(Role::User, json::to_sorted(value))],
     };
     if let Some(context) = value.get("context").filter(|_| text.is_some()) {

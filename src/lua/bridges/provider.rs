@@ -273,8 +273,8 @@ fn whom(runtime: &Runtime, options: &Options<'_>) -> Result<Whom> {
 
 fn messages_of(args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Message>> {
     let given = options.get("messages").or_else(|| args.get(0));
-    let value = given.map(Ref::to_json).unwrap_or_default();
-    let mut all = messages::parse(&value, "messages")?;
+    let mut all =
+        given.map_or_else(|| Ok(Vec::new()), |given| messages::read(given, "messages"))?;
     if let Some(system) = options.text("system") {
         all.insert(0, Message::new(Role::System, system));
     }

@@ -82,7 +82,7 @@ impl Template {
 
 fn text(content: &Content) -> Result<String> {
     if let Content::Parts(parts) = content
-        && !parts.iter().all(|part| matches!(part, Part::Text(_)))
+        && !parts.iter().all(|part| matches!(part, Part::Text(_) | Part::Cache(_)))
     {
         return Err(Error::unsupported("an embedded model takes text only, no images"));
     }

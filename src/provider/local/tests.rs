@@ -272,7 +272,7 @@ fn what_the_model_cannot_do_is_unsupported() {
     unsupported(&|r| r.settings.tool_choice = Some(ToolChoice::Required));
     unsupported(&|r| drop(r.settings.extra.insert("mirostat".into(), json!(2))));
     unsupported(&|r| {
-        let image = Part::Image { data: vec![1], mime_type: "image/png".into() };
+        let image = Part::Image { source: crate::chat::Source::bytes(vec![1], None), detail: None };
         r.messages[0].content = crate::chat::Content::Parts(vec![image]);
     });
     unsupported(&|r| {

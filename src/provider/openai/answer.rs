@@ -1,115 +1,22 @@
-//! Reads an answer: events or one document, whichever the server sends, in the same way.
-//!
-//! Compatible servers differ in how they send tool calls, thinking and usage; all of that is
-//! evened out here, and what must come back in the next request is kept in `blocks`.
+//! Reads an answer. Compatible servers differ in how they send tool calls, thinking and usage; all
+//! of that is evened out here, and what must come back in the next request is kept in `blocks`.
 
 use serde_json::{Map, Value, json};
 
-use crate::chat::{Delta, Finish, Reply, ToolCall, ToolCallDelta, Usage};
+use crate::chat::{Finish, Fragment, Growing, Reply, ToolCall, Usage};
 use crate::error::Result;
 use crate::provider::failure;
-use crate::provider::sse::{Event, Sse};
-use crate::provider::wire::Decoder;
-use crate::value::{Kind, Ref, Tape, json as text};
+use crate::provider::reading::{Dialect, Reading, has_error, number, text_of};
+use crate::value::{Kind, Ref, json as text};
 
-/// What a body turned out to be.
-enum Body {
-    /// Nothing but blanks so far.
-    Unknown(Vec<u8>),
-    Events(Sse),
-    Document(Vec<u8>),
-}
+/// Under which blocks of this protocol are kept.
+pub const NAME: &str = "chat";
 
 /// Decodes one answer.
-pub struct Answer {
-    body: Body,
-    state: State,
-}
-
-impl Default for Answer {
-    fn default() -> Answer {
-        Answer { body: Body::Unknown(Vec::new()), state: State::default() }
-    }
-}
-
-impl Decoder for Answer {
-    fn push(&mut self, bytes: &[u8], reply: &mut Reply, delta: &mut Delta) -> Result<bool> {
-        let state = &mut self.state;
-        match &mut self.body {
-            Body::Document(document) => document.extend_from_slice(bytes),
-            Body::Events(sse) => return events(sse, bytes, state, reply, delta),
-            Body::Unknown(start) => {
-                start.extend_from_slice(bytes);
-                let start = std::mem::take(start);
-                self.body = begun(&start);
-                match &self.body {
-                    Body::Events(_) => return self.push(&start, reply, delta),
-                    Body::Unknown(_) => self.body = Body::Unknown(start),
-                    Body::Document(_) => self.body = Body::Document(start),
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    fn end(&mut self, reply: &mut Reply, delta: &mut Delta) -> Result<()> {
-        let state = &mut self.state;
-        match &mut self.body {
-            Body::Unknown(_) => return Err(failure::ended_early()),
-            Body::Document(document) => state.document(document, reply, delta)?,
-            Body::Events(sse) => {
-                sse.end(|event| state.event(event, reply, delta).map(|_| ()))?;
-                if !state.complete {
-                    return Err(failure::ended_early());
-                }
-            }
-        }
-        state.finish(reply);
-        Ok(())
-    }
-}
-
-/// The events of a stream as they came, for those who want to see them.
-fn keep(event: Ref<'_>, reply: &mut Reply) {
-    if !reply.keep_raw {
-        return;
-    }
-    match &mut reply.raw {
-        Some(Value::Array(events)) => events.push(event.to_json()),
-        raw => *raw = Some(Value::Array(vec![event.to_json()])),
-    }
-}
-
-fn events(
-    sse: &mut Sse,
-    bytes: &[u8],
-    state: &mut State,
-    reply: &mut Reply,
-    delta: &mut Delta,
-) -> Result<bool> {
-    let mut content = false;
-    sse.push(bytes, |event| {
-        content |= state.event(event, reply, delta)?;
-        Ok(())
-    })?;
-    Ok(content)
-}
-
-/// Tells events from a document by the first byte: servers ignore `stream` in both directions.
-fn begun(start: &[u8]) -> Body {
-    const BOM: &[u8] = b"\xEF\xBB\xBF";
-    let inside = start.strip_prefix(BOM).unwrap_or(start).trim_ascii_start();
-    match inside.first() {
-        None => Body::Unknown(Vec::new()),
-        Some(_) if BOM.starts_with(start) => Body::Unknown(Vec::new()),
-        Some(b'd' | b'e' | b'i' | b'r' | b':') => Body::Events(Sse::default()),
-        Some(_) => Body::Document(Vec::new()),
-    }
-}
+pub type Answer = Reading<State>;
 
 #[derive(Default)]
-struct State {
-    tape: Tape,
+pub struct State {
     calls: Vec<Call>,
     /// The provider has said that nothing follows.
     complete: bool,
@@ -128,126 +35,86 @@ struct Call {
     extra: Option<Value>,
 }
 
+impl Dialect for State {
+    const NAME: &'static str = NAME;
+    const MISSING: &'static str = "the answer has no choices";
+
+    fn event(&mut self, name: &str, event: Ref<'_>, growing: &mut Growing<'_>) -> Result<()> {
+        self.read(event, name == "error", growing)
+    }
+
+    fn document(&mut self, document: Ref<'_>, growing: &mut Growing<'_>) -> Result<bool> {
+        self.read(document, false, growing)?;
+        Ok(document.get("choices").is_some_and(|choices| !choices.is_empty()))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    fn finish(&mut self, growing: &mut Growing<'_>) -> Option<Value> {
+        growing.complete(self.refused);
+        self.blocks(growing)
+    }
+}
+
 impl State {
-    fn event(&mut self, event: Event<'_>, reply: &mut Reply, delta: &mut Delta) -> Result<bool> {
-        let data = event.data.trim_ascii();
-        if data == b"[DONE]" {
-            self.complete = true;
-        }
-        if data.is_empty() || data == b"[DONE]" {
-            return Ok(false);
-        }
-        let mut tape = std::mem::take(&mut self.tape);
-        tape.clear();
-        let read = match text::parse(data, &mut tape) {
-            Ok(at) => {
-                keep(tape.view(at), reply);
-                self.read(tape.view(at), event.name == "error", reply, delta)
-            }
-            Err(_) if event.name == "error" => {
-                let said = String::from_utf8_lossy(data);
-                Err(failure::from_document(&json!({ "error": said })))
-            }
-            Err(_) => Err(failure::not_understood("an event of the stream is no JSON", data)),
-        };
-        self.tape = tape;
-        read
-    }
-
-    fn document(&mut self, body: &[u8], reply: &mut Reply, delta: &mut Delta) -> Result<()> {
-        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
-        let mut tape = Tape::default();
-        let root = match text::parse(body, &mut tape) {
-            Ok(at) => tape.view(at),
-            Err(error) if text::ends_early(&error) => return Err(failure::ended_early()),
-            Err(_) => return Err(failure::not_understood("the answer is no JSON", body)),
-        };
-        self.read(root, false, reply, delta)?;
-        if root.get("choices").is_none_or(|choices| choices.is_empty()) {
-            return Err(failure::not_understood("the answer has no choices", body));
-        }
-        reply.raw = Some(root.to_json());
-        Ok(())
-    }
-
     /// One chunk, or the whole document.
-    fn read(
-        &mut self,
-        root: Ref<'_>,
-        is_error: bool,
-        reply: &mut Reply,
-        delta: &mut Delta,
-    ) -> Result<bool> {
+    fn read(&mut self, root: Ref<'_>, is_error: bool, growing: &mut Growing<'_>) -> Result<()> {
         let choice = root.get("choices").and_then(first_choice);
         let error = [Some(root), choice].into_iter().flatten().find(|part| has_error(*part));
         if let Some(part) = error.or(is_error.then_some(root)) {
             return Err(failure::from_document(&part.to_json()));
         }
-        self.facts(root, choice, reply);
-        let Some(choice) = choice else { return Ok(false) };
-        let before = delta.bytes();
+        facts(root, choice, growing);
+        let Some(choice) = choice else { return Ok(()) };
         let message = ["delta", "message"].iter().find_map(|key| choice.get(key));
         if let Some(message) = message.filter(|message| message.is_object()) {
-            self.message(message, reply, delta);
+            self.message(message, growing);
         }
         if let Some(native) = text_of(choice, "finish_reason") {
             self.complete = true;
-            reply.finish = Some(finish_of(native));
-            reply.native_finish = Some(native.to_owned());
+            growing.finish(native, finish_of(native));
         }
-        Ok(delta.bytes() > before)
+        Ok(())
     }
 
-    fn facts(&mut self, root: Ref<'_>, choice: Option<Ref<'_>>, reply: &mut Reply) {
-        let text = |key: &str| text_of(root, key).map(str::to_owned);
-        reply.id = reply.id.take().or_else(|| text("id"));
-        reply.model = reply.model.take().or_else(|| text("model"));
-        let created = root.get("created").and_then(Ref::as_f64);
-        reply.created = reply.created.or(created);
-        // Groq and Moonshot have their own places for it.
-        let places = [Some(root), choice, root.get("x_groq")];
-        let found = places.into_iter().flatten().find_map(|part| part.get("usage"));
-        if let Some(usage) = found.filter(|usage| usage.kind() == Kind::Object) {
-            reply.usage = Some(usage_of(usage));
-        }
-    }
-
-    fn message(&mut self, message: Ref<'_>, reply: &mut Reply, delta: &mut Delta) {
+    fn message(&mut self, message: Ref<'_>, growing: &mut Growing<'_>) {
         if let Some(content) = message.get("content") {
-            add_content(content, reply, delta);
+            add_content(content, growing);
         }
         if let Some(refusal) = text_of(message, "refusal") {
             self.refused = true;
-            add_text(refusal, reply, delta);
+            growing.text(refusal);
         }
-        self.thinking(message, reply, delta);
+        self.thinking(message, growing);
         let alone = listed(message.get("tool_calls")).count() == 1;
         for (at, call) in listed(message.get("tool_calls")).enumerate() {
-            let last = reply.tool_calls.len().saturating_sub(1);
-            self.call(call, if alone { last } else { at }, reply, delta);
+            let last = growing.reply.tool_calls.len().saturating_sub(1);
+            self.call(call, if alone { last } else { at }, growing);
         }
         if let Some(function) = message.get("function_call").filter(|f| f.is_object()) {
-            self.fragment(function, 0, None, None, reply, delta);
+            self.fragment(function, 0, None, None, growing);
         }
     }
 
-    fn thinking(&mut self, message: Ref<'_>, reply: &mut Reply, delta: &mut Delta) {
+    fn thinking(&mut self, message: Ref<'_>, growing: &mut Growing<'_>) {
         let keys = ["reasoning_content", "reasoning"];
         let found = keys.into_iter().find_map(|key| Some((key, text_of(message, key)?)));
         if let Some((key, text)) = found {
             self.thinking_key = Some(key);
-            add_thinking(text, reply, delta);
+            growing.thinking(text);
         }
         self.details.extend(listed(message.get("reasoning_details")).map(Ref::to_json));
     }
 
-    fn call(&mut self, call: Ref<'_>, at: usize, reply: &mut Reply, delta: &mut Delta) {
+    fn call(&mut self, call: Ref<'_>, at: usize, growing: &mut Growing<'_>) {
         let index = call.get("index").and_then(Ref::as_i64);
         let id = text_of(call, "id");
         // Some servers leave out the wrapper around name and arguments.
         let function = call.get("function").filter(|f| f.is_object()).unwrap_or(call);
-        let slot = self.slot(index, id, function, at, reply);
-        self.fragment(function, slot, index, id, reply, delta);
+        let slot = self.slot(index, id, function, at, growing.reply);
+        self.fragment(function, slot, index, id, growing);
         if let (Some(extra), Some(kept)) = (call.get("extra_content"), self.calls.get_mut(slot)) {
             kept.extra = Some(extra.to_json());
         }
@@ -286,49 +153,20 @@ impl State {
         slot: usize,
         index: Option<i64>,
         id: Option<&str>,
-        reply: &mut Reply,
-        delta: &mut Delta,
+        growing: &mut Growing<'_>,
     ) {
-        if slot >= reply.tool_calls.len() {
-            reply.tool_calls.push(ToolCall::default());
-            self.calls.resize_with(reply.tool_calls.len(), || Call { index, extra: None });
-        }
-        let Some(call) = reply.tool_calls.get_mut(slot) else { return };
-        let mut piece = ToolCallDelta { index: slot, ..ToolCallDelta::default() };
-        if let Some(id) = id.filter(|_| call.id.is_empty()) {
-            call.id = id.to_owned();
-            piece.id = Some(id.to_owned());
-        }
-        if let Some(name) = text_of(function, "name").filter(|name| *name != call.name) {
-            call.name.push_str(name);
-            piece.name = Some(name.to_owned());
-        }
-        if let Some(arguments) = function.get("arguments") {
-            piece.arguments = added_arguments(arguments, &call.arguments_json);
-            call.arguments_json.push_str(&piece.arguments);
-        }
-        merge(delta, piece);
-    }
-
-    fn finish(&mut self, reply: &mut Reply) {
-        for (i, call) in reply.tool_calls.iter_mut().enumerate() {
-            if call.id.is_empty() {
-                call.id = format!("call_{}", i + 1);
-            }
-        }
-        let called = !reply.tool_calls.is_empty();
-        reply.finish = Some(match reply.finish.unwrap_or_default() {
-            _ if self.refused => Finish::ContentFilter,
-            Finish::Stop | Finish::Unknown if called => Finish::ToolCalls,
-            finish => finish,
-        });
-        self.keep_blocks(reply);
+        let known = growing.reply.tool_calls.get(slot);
+        let so_far = known.map_or("", |call| call.arguments_json.as_str());
+        let added = function.get("arguments").map(|arguments| added_arguments(arguments, so_far));
+        let arguments = added.unwrap_or_default();
+        growing.call(slot, Fragment { id, name: text_of(function, "name"), arguments: &arguments });
+        self.calls.resize_with(growing.reply.tool_calls.len(), || Call { index, extra: None });
     }
 
     /// DeepSeek and Kimi want the thinking of a tool round back, OpenRouter its details, Gemini
     /// what it attached to a call. Plain answers take nothing back.
-    fn keep_blocks(&mut self, reply: &mut Reply) {
-        let mut blocks = Map::new();
+    fn blocks(&mut self, growing: &Growing<'_>) -> Option<Value> {
+        let (mut blocks, reply) = (Map::new(), &*growing.reply);
         if let Some(key) = self.thinking_key.filter(|_| !reply.tool_calls.is_empty()) {
             blocks.insert(key.into(), Value::from(reply.thinking.as_str()));
         }
@@ -343,9 +181,18 @@ impl State {
         if !self.extras.is_empty() {
             blocks.insert("tool_calls".into(), std::mem::take(&mut self.extras).into());
         }
-        if !blocks.is_empty() {
-            reply.blocks = Some(blocks.into());
-        }
+        (!blocks.is_empty()).then(|| blocks.into())
+    }
+}
+
+fn facts(root: Ref<'_>, choice: Option<Ref<'_>>, growing: &mut Growing<'_>) {
+    let created = root.get("created").and_then(Ref::as_f64);
+    growing.facts(text_of(root, "id"), text_of(root, "model"), created);
+    // Groq and Moonshot have their own places for it.
+    let places = [Some(root), choice, root.get("x_groq")];
+    let found = places.into_iter().flatten().find_map(|part| part.get("usage"));
+    if let Some(usage) = found.filter(|usage| usage.kind() == Kind::Object) {
+        growing.reply.usage = Some(usage_of(usage));
     }
 }
 
@@ -356,20 +203,6 @@ fn first_choice(choices: Ref<'_>) -> Option<Ref<'_>> {
         .find(|choice| choice.get("index").and_then(Ref::as_i64).is_none_or(|index| index == 0))
 }
 
-fn has_error(part: Ref<'_>) -> bool {
-    part.get("error").is_some_and(|error| match error.kind() {
-        Kind::Null => false,
-        Kind::Bool => error.as_bool() == Some(true),
-        Kind::Str => error.as_bytes() != Some(b""),
-        _ => true,
-    })
-}
-
-/// A member that is a text and not empty.
-fn text_of<'t>(value: Ref<'t>, key: &str) -> Option<&'t str> {
-    value.get(key)?.as_str().filter(|text| !text.is_empty())
-}
-
 /// The items of an array; anything else but null stands for itself.
 fn listed(value: Option<Ref<'_>>) -> impl Iterator<Item = Ref<'_>> {
     let single = value.filter(|value| value.kind() == Kind::Object);
@@ -377,30 +210,20 @@ fn listed(value: Option<Ref<'_>>) -> impl Iterator<Item = Ref<'_>> {
 }
 
 /// Text, or parts of which some may be thinking (Mistral).
-fn add_content(content: Ref<'_>, reply: &mut Reply, delta: &mut Delta) {
+fn add_content(content: Ref<'_>, growing: &mut Growing<'_>) {
     if let Some(text) = content.as_str() {
-        return add_text(text, reply, delta);
+        return growing.text(text);
     }
     for part in content.items() {
         if let Some(thinking) = part.get("thinking") {
             let inner = thinking.items().filter_map(|part| text_of(part, "text"));
             for text in thinking.as_str().into_iter().chain(inner) {
-                add_thinking(text, reply, delta);
+                growing.thinking(text);
             }
         } else if let Some(text) = text_of(part, "text").or_else(|| part.as_str()) {
-            add_text(text, reply, delta);
+            growing.text(text);
         }
     }
-}
-
-fn add_text(text: &str, reply: &mut Reply, delta: &mut Delta) {
-    reply.content.push_str(text);
-    delta.content.push_str(text);
-}
-
-fn add_thinking(text: &str, reply: &mut Reply, delta: &mut Delta) {
-    reply.thinking.push_str(text);
-    delta.thinking.push_str(text);
 }
 
 /// Whether a fragment begins another call although it is addressed like one that is complete.
@@ -428,18 +251,6 @@ fn added_arguments(arguments: Ref<'_>, so_far: &str) -> String {
     }
 }
 
-fn merge(delta: &mut Delta, piece: ToolCallDelta) {
-    let Some(same) = delta.tool_calls.iter_mut().find(|call| call.index == piece.index) else {
-        return delta.tool_calls.push(piece);
-    };
-    same.id = same.id.take().or(piece.id);
-    same.name = match (same.name.take(), piece.name) {
-        (Some(start), Some(rest)) => Some(start + &rest),
-        (start, rest) => start.or(rest),
-    };
-    same.arguments.push_str(&piece.arguments);
-}
-
 fn finish_of(native: &str) -> Finish {
     match native {
         "stop" => Finish::Stop,
@@ -465,9 +276,4 @@ fn usage_of(usage: Ref<'_>) -> Usage {
         other_tokens: tokens("total_tokens").saturating_sub(prompt_tokens + completion_tokens),
         estimated: false,
     }
-}
-
-fn number(value: Option<Ref<'_>>, key: &str) -> Option<u64> {
-    let number = value?.get(key)?.as_f64()?;
-    (number >= 0.0).then_some(number as u64)
 }

@@ -1,21 +1,24 @@
 //! The body of a request.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Server;
+use super::answer::NAME;
 use crate::chat::{
-    Content, Format, Message, Part, Request, Role, Settings, ToolCall, ToolChoice, ToolSpec,
+    Content, Format, Message, Part, Request, Role, Settings, Source, ToolCall, ToolChoice, ToolSpec,
 };
 use crate::error::{Error, Result};
+use crate::provider::fields::{
+    Object, answered, automatic_cache, each_message, kept, not_in, overlay, parameters, refuse,
+    schema_name, set, set_list,
+};
 use crate::schema::{dialect, tidy};
 
 /// The body that asks `server` for `request`.
-pub fn of(request: &Request, server: Server) -> Result<Value> {
+pub fn of(request: &Request, server: Server) -> Result<Object> {
     let mut body = Map::new();
     body.insert("model".into(), request.model.as_str().into());
-    body.insert("messages".into(), messages(&request.messages, server)?);
+    body.insert("messages".into(), each_message(&request.messages, |m| message(m, server))?.into());
     if !request.tools.is_empty() {
         tools(&mut body, request);
     }
@@ -30,13 +33,8 @@ pub fn of(request: &Request, server: Server) -> Result<Value> {
             body.insert("stream_options".into(), json!({ "include_usage": true }));
         }
     }
-    for (key, value) in &request.settings.extra {
-        match value {
-            Value::Null => body.shift_remove(key),
-            value => body.insert(key.clone(), value.clone()),
-        };
-    }
-    Ok(body.into())
+    overlay(&mut body, &request.settings.extra);
+    Ok(body)
 }
 
 fn sampling(body: &mut Map<String, Value>, settings: &Settings, server: Server) -> Result<()> {
@@ -45,10 +43,8 @@ fn sampling(body: &mut Map<String, Value>, settings: &Settings, server: Server) 
         _ => "max_tokens",
     };
     let seed = if server == Server::Mistral { "random_seed" } else { "seed" };
-    if server != Server::Compatible && settings.top_k.is_some() {
-        let reason = "top_k is not offered by this provider's chat interface; use top_p";
-        return Err(Error::unsupported(reason));
-    }
+    refuse(&[("top_k", server != Server::Compatible && settings.top_k.is_some())])?;
+    settings.prompt_cache.iter().try_for_each(automatic_cache)?;
     set(body, "temperature", settings.temperature);
     set(body, "top_p", settings.top_p);
     set(body, "top_k", settings.top_k);
@@ -57,16 +53,8 @@ fn sampling(body: &mut Map<String, Value>, settings: &Settings, server: Server) 
     set(body, "presence_penalty", settings.presence_penalty);
     set(body, "frequency_penalty", settings.frequency_penalty);
     set(body, "reasoning_effort", settings.reasoning.as_deref());
-    if !settings.stop.is_empty() {
-        body.insert("stop".into(), settings.stop.as_slice().into());
-    }
+    set_list(body, "stop", &settings.stop);
     Ok(())
-}
-
-fn set(body: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
-    if let Some(value) = value {
-        body.insert(key.into(), value.into());
-    }
 }
 
 /// `tool_choice` and `parallel_tool_calls` without tools are errors at OpenAI.
@@ -86,22 +74,6 @@ pub fn tool(tool: &ToolSpec) -> Value {
     }
     function.insert("parameters".into(), parameters(&tool.parameters));
     json!({ "type": "function", "function": function })
-}
-
-/// Servers want an object here, with its kind and its properties named.
-fn parameters(schema: &Value) -> Value {
-    let mut schema = schema.clone();
-    tidy(&mut schema);
-    if !schema.is_object() {
-        schema = json!({});
-    }
-    if let Some(members) = schema.as_object_mut()
-        && !["$ref", "anyOf", "oneOf", "allOf"].iter().any(|key| members.contains_key(*key))
-    {
-        members.entry("type").or_insert("object".into());
-        members.entry("properties").or_insert(json!({}));
-    }
-    schema
 }
 
 fn tool_choice(choice: &ToolChoice) -> Value {
@@ -127,35 +99,20 @@ fn response_format(format: &Format) -> Value {
     json!({ "type": "json_schema", "json_schema": inner })
 }
 
-/// The server accepts letters, digits, `_` and `-`, at most 64.
-fn schema_name(name: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let name: String = name.chars().take(64).map(fits).collect();
-    if name.is_empty() { "response".into() } else { name }
-}
-
-fn messages(messages: &[Message], server: Server) -> Result<Value> {
-    let numbered = messages.iter().enumerate();
-    numbered
-        .map(|(i, m)| message(m, server).map_err(|error| error.at(&format!("messages[{}]", i + 1))))
-        .collect()
-}
-
 fn message(message: &Message, server: Server) -> Result<Value> {
     let mut out = Map::new();
     out.insert("role".into(), message.role.name().into());
     out.insert("content".into(), content(message)?);
     set(&mut out, "name", message.name.as_deref());
     if message.role == Role::Tool {
-        let id = message.tool_call_id.as_deref();
-        let id = id.ok_or_else(|| Error::invalid("tool_call_id is missing"))?;
-        out.insert("tool_call_id".into(), id.into());
+        out.insert("tool_call_id".into(), answered(message)?.into());
     }
     if !message.tool_calls.is_empty() {
         let calls = message.tool_calls.iter().map(|call| tool_call(call, server)).collect();
         out.insert("tool_calls".into(), calls);
     }
-    if let Some(Value::Object(blocks)) = &message.blocks {
+    // Servers with rules of their own refuse members they do not know.
+    if let Some(Value::Object(blocks)) = kept(message, NAME).filter(|_| server.takes_back()) {
         give_back(&mut out, blocks);
     }
     Ok(out.into())
@@ -181,31 +138,37 @@ fn content(message: &Message) -> Result<Value> {
         Content::Text(text) if text.is_empty() && !message.tool_calls.is_empty() => Ok(Value::Null),
         Content::Text(text) => Ok(text.as_str().into()),
         Content::Parts(parts) => {
-            parts.iter().map(|p| part(p, message.role)).collect::<Result<Vec<_>>>().map(Value::from)
+            let parts = parts.iter().filter_map(|p| part(p, message.role).transpose());
+            parts.collect::<Result<Vec<_>>>().map(Value::from)
         }
     }
 }
 
-fn part(part: &Part, role: Role) -> Result<Value> {
-    let image = matches!(part, Part::Image { .. } | Part::ImageUrl { .. });
-    if image && role != Role::User {
-        let name = role.name();
-        return Err(Error::unsupported(format!("an image in a message of role {name:?}")));
+fn part(part: &Part, role: Role) -> Result<Option<Value>> {
+    let file = matches!(part, Part::Image { .. } | Part::Document { .. });
+    if file && role != Role::User {
+        return Err(not_in("an image or a document", role));
     }
-    Ok(match part {
+    Ok(Some(match part {
         Part::Text(text) => json!({ "type": "text", "text": text }),
-        Part::ImageUrl { url, detail } => {
+        Part::Image { source, detail } => {
             let mut image = Map::new();
-            image.insert("url".into(), url.as_str().into());
+            image.insert("url".into(), source.to_url().into());
             set(&mut image, "detail", detail.as_deref());
             json!({ "type": "image_url", "image_url": image })
         }
-        Part::Image { data, mime_type } => {
-            let url = format!("data:{mime_type};base64,{}", STANDARD.encode(data));
-            json!({ "type": "image_url", "image_url": { "url": url } })
-        }
+        Part::Document { source, name } => document(source, name.as_deref())?,
+        Part::Cache(cache) => return automatic_cache(cache).map(|()| None),
         Part::Other(value) => value.clone(),
-    })
+    }))
+}
+
+fn document(source: &Source, name: Option<&str>) -> Result<Value> {
+    if matches!(source, Source::Url(_)) {
+        return Err(Error::unsupported("a document by its URL: give its bytes (data or path)"));
+    }
+    let file = json!({ "filename": name.unwrap_or("document"), "file_data": source.to_url() });
+    Ok(json!({ "type": "file", "file": file }))
 }
 
 fn tool_call(call: &ToolCall, server: Server) -> Value {

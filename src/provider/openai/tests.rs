@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::{
-    Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, ToolCall, ToolChoice,
-    ToolSpec,
+    Cache, Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall,
+    ToolChoice, ToolSpec,
 };
 use crate::error::Code;
 
@@ -30,7 +30,7 @@ fn message_sent(message: Message) -> Value {
 /// The reply, and all deltas together.
 fn answered(parts: &[&str]) -> (Result<()>, Reply, Delta) {
     let (mut reply, mut delta) = (Reply::default(), Delta::default());
-    let mut decoder = OpenAi.decoder(true);
+    let mut decoder = OpenAi.decoder(&Request::default());
     let pushed = parts
         .iter()
         .try_for_each(|part| decoder.push(part.as_bytes(), &mut reply, &mut delta).map(|_| ()));
@@ -151,8 +151,10 @@ fn messages_of_every_role_have_their_form() {
     user.name = Some("bo".into());
     user.content = Content::Parts(vec![
         Part::Text("see".into()),
-        Part::Image { data: b"\x89PNG".to_vec(), mime_type: "image/png".into() },
-        Part::ImageUrl { url: "https://x/y.png".into(), detail: Some("low".into()) },
+        Part::Image { source: Source::bytes(b"\x89PNG".to_vec(), None), detail: None },
+        Part::Image { source: Source::url("https://x/y.png"), detail: Some("low".into()) },
+        Part::Document { source: Source::bytes(b"words".to_vec(), None), name: None },
+        Part::Cache(Cache::default()),
         Part::Other(json!({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}})),
     ]);
     assert_eq!(
@@ -161,6 +163,7 @@ fn messages_of_every_role_have_their_form() {
             {"type": "text", "text": "see"},
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
             {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}},
+            {"type": "file", "file": {"filename": "document", "file_data": "data:text/plain;base64,d29yZHM="}},
             {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
         ]})
     );
@@ -191,7 +194,7 @@ fn messages_of_every_role_have_their_form() {
 fn what_a_message_cannot_hold_is_named() {
     let mut message = Message::new(Role::Assistant, "");
     message.content =
-        Content::Parts(vec![Part::ImageUrl { url: "https://x".into(), detail: None }]);
+        Content::Parts(vec![Part::Image { source: Source::url("https://x"), detail: None }]);
     let error = try_sent(OPENAI, &asked(vec![message], Settings::default())).unwrap_err();
     assert_eq!(error.code(), Code::Unsupported);
     assert!(error.message().starts_with("messages[1]: an image"), "{error}");
@@ -341,7 +344,8 @@ fn what_must_come_back_comes_back() {
     ]);
     let mut message = Message::new(Role::Assistant, reply.content);
     (message.tool_calls, message.blocks) = (reply.tool_calls, reply.blocks);
-    let sent = message_sent(message);
+    assert_eq!(message_sent(message.clone()).get("reasoning_content"), None, "OpenAI refuses it");
+    let sent = sent(LOCAL, &asked(vec![message], Settings::default()))["messages"][0].clone();
     assert_eq!(sent["reasoning_content"], "think");
     assert_eq!(sent["tool_calls"][0]["extra_content"]["google"]["thought_signature"], "s");
 }

@@ -1,0 +1,64 @@
+//! Anthropic's Messages, and the servers that speak them.
+//!
+//! System messages stand apart, results of tools belong into one user message, and blocks of an
+//! answer (signed thinking, what the server's own tools did) come back as they were.
+
+mod answer;
+mod model;
+mod payload;
+
+use serde_json::Value;
+
+use super::failure;
+use super::fields::{accepted, outgoing, post, unix, without};
+use super::openai::list_of_models;
+use super::reading::Reading;
+use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
+use crate::chat::Request;
+use crate::error::{Error, Result};
+use crate::net::Head;
+
+/// The protocol. It has no state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Anthropic;
+
+impl Wire for Anthropic {
+    fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
+        let body = payload::of(request)?;
+        Ok(post(&without(endpoint, BASES), "/v1/messages", body, accepted(request)))
+    }
+
+    fn decoder(&self, _: &Request) -> Box<dyn Decoder> {
+        Box::<Reading<answer::State>>::default()
+    }
+
+    fn models(&self, endpoint: &Endpoint) -> Outgoing {
+        outgoing("GET", &without(endpoint, BASES), "/v1/models?limit=1000")
+    }
+
+    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
+        list_of_models(body, model_of)
+    }
+
+    fn error(&self, head: &Head, body: &[u8]) -> Error {
+        failure::from_answer(head, body)
+    }
+}
+
+/// Ends of a base that are part of the paths here.
+const BASES: &[&str] = &["/v1/messages", "/v1"];
+
+fn model_of(item: &Value) -> Option<Model> {
+    let id = item["id"].as_str()?;
+    Some(Model {
+        id: id.to_owned(),
+        name: item["display_name"].as_str().unwrap_or(id).to_owned(),
+        owned_by: None,
+        created: item["created_at"].as_str().and_then(unix),
+        context_length: item["max_input_tokens"].as_u64().filter(|n| *n > 0),
+        max_output_tokens: item["max_tokens"].as_u64().filter(|n| *n > 0),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! OpenAI's Responses.
+//!
+//! A conversation is a list of items: messages, calls, their outputs, and reasoning, which comes
+//! back as it was. The server keeps answers unless `extra = {store = false}`; then ask for
+//! `include = {"reasoning.encrypted_content"}`, so that reasoning can be brought back.
+
+mod answer;
+mod payload;
+
+use super::failure;
+use super::fields::{accepted, outgoing, post};
+use super::openai::OpenAi;
+use super::reading::Reading;
+use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
+use crate::chat::Request;
+use crate::error::{Error, Result};
+use crate::net::Head;
+
+/// The protocol. It has no state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Responses;
+
+impl Wire for Responses {
+    fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
+        Ok(post(endpoint, "/responses", payload::of(request)?, accepted(request)))
+    }
+
+    fn decoder(&self, _: &Request) -> Box<dyn Decoder> {
+        Box::<Reading<answer::State>>::default()
+    }
+
+    fn models(&self, endpoint: &Endpoint) -> Outgoing {
+        outgoing("GET", endpoint, "/models")
+    }
+
+    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
+        OpenAi.parse_models(body)
+    }
+
+    fn error(&self, head: &Head, body: &[u8]) -> Error {
+        failure::from_answer(head, body)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,12 +13,13 @@ use crate::registry::Registry;
 use crate::step::Token;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
-use crate::value::Slots;
+use crate::value::{Documents, Slots};
 
 pub struct Runtime {
     pub clock: Clock,
     pub config: Config,
     pub slots: Slots,
+    pub documents: Documents,
     pub tasks: Tasks,
     pub transport: Arc<dyn Transport>,
     pub agents: Registry<Agent>,
@@ -34,6 +35,7 @@ impl Default for Runtime {
             clock: Clock::default(),
             config: Config::default(),
             slots: Slots::default(),
+            documents: Documents::default(),
             tasks: Tasks::default(),
             transport: Arc::new(Http),
             agents: Registry::new("agent"),

@@ -159,11 +159,12 @@ impl Check {
 
     fn table(self, table: Ref<'_>, shape: &'static Shape, path: &str) -> Result<()> {
         for (key, value) in table.members() {
-            let name = key.to_text();
-            match shape.find(&name) {
+            let name = key.as_str().unwrap_or_default();
+            match shape.find(name) {
                 Some(_) if value.is_null() => {}
-                Some(field) => self.value(value, &field.kind, &join(path, &name))?,
-                None if self.strict => return Err(unknown_key(path, &name, shape)),
+                Some(field) if field.kind.takes(value) => {}
+                Some(field) => self.value(value, &field.kind, &join(path, name))?,
+                None if self.strict => return Err(unknown_key(path, name, shape)),
                 None => {}
             }
         }
@@ -204,6 +205,11 @@ impl Kind {
             Kind::Handle => value.kind() == Tag::Opaque,
             Kind::Table(_) | Kind::List(_) | Kind::OneOf(_) | Kind::Absent(_) => false,
         }
+    }
+
+    /// Whether a value is of this kind for certain, told without its path.
+    fn takes(&self, value: Ref<'_>) -> bool {
+        !matches!(self, Kind::Any | Kind::Map) && self.admits(value)
     }
 
     /// Whether this is the alternative that a value was meant as: decided by its type alone.
@@ -262,6 +268,7 @@ impl Kind {
 /// Data go where functions, threads and userdata cannot follow.
 fn plain_data(value: Ref<'_>, path: &str) -> Result<()> {
     match value.kind() {
+        _ if !value.tape().has_slots() => Ok(()),
         Tag::Function => Err(no_data(path, "function")),
         Tag::Opaque => Err(no_data(path, "userdata or thread")),
         Tag::Array => value

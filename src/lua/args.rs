@@ -5,12 +5,15 @@ use crate::shape::{Check, Kind, Options, Shape, id_of};
 use crate::value::{Ref, Slot, Tape};
 
 use super::bridge::{Function, Param};
+use super::stack::Borrowed;
 
 /// Where an argument stands: on the tape, by reference, or both.
 #[derive(Clone, Debug, Default)]
 pub struct Place {
     pub node: Option<usize>,
     pub slot: Option<Slot>,
+    /// A text that was not copied.
+    pub text: Option<Borrowed>,
     /// Why it is no plain data, where it may pass by reference all the same.
     pub problem: Option<Error>,
 }
@@ -36,6 +39,9 @@ impl<'t> Args<'t> {
     }
 
     fn check_one(&self, i: usize, param: &'static Param, check: Check) -> Result<()> {
+        if self.bytes(i).is_some() {
+            return Ok(());
+        }
         if let Some(value) = self.get(i) {
             let named = |e: Error| if nested(&e, param) { e } else { e.at(&argument(i)) };
             return check.value(value, &param.kind, param.name).map_err(named);
@@ -55,6 +61,11 @@ impl<'t> Args<'t> {
     pub fn get(&self, i: usize) -> Option<Ref<'t>> {
         let node = self.places.get(i)?.node?;
         self.tape.at(node).filter(|value| !value.is_null())
+    }
+
+    /// The text of an argument whose parameter is read as [`Read::Text`](super::bridge::Read).
+    pub fn bytes(&self, i: usize) -> Option<&'t [u8]> {
+        self.places.get(i)?.text.as_ref().map(Borrowed::bytes)
     }
 
     /// The argument's Lua value, where its parameter is read by reference.

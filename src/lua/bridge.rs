@@ -80,6 +80,8 @@ pub enum Read {
     Options,
     /// Plain data, and the value itself by reference.
     Both,
+    /// Text whose bytes the operation checks itself; what is no text as `Both`.
+    Text,
     /// Not looked into.
     Reference,
 }

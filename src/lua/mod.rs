@@ -11,6 +11,7 @@ mod drive;
 mod faces;
 mod filters;
 mod foreign;
+mod growing;
 mod help;
 mod instance;
 mod metrics;

@@ -9,8 +9,8 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::bridge::{ENTRIES, Run};
 use super::drive::NATIVES;
-use super::raw;
 use super::stack::{Meta, UPVALUES};
+use super::{growing, raw};
 
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[
@@ -22,6 +22,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
+    (c"=zigllms/stream.lua", include_str!("stream.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 
@@ -45,6 +46,20 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"mark", raw::mark),
     (c"handle", raw::handle),
     (c"task", raw::task),
+    (c"stream_new", growing::new),
+    (c"stream_state", growing::state),
+    (c"stream_feed", growing::feed),
+];
+
+/// Strings of the metas table.
+const STRINGS: &[(Meta, &CStr)] = &[
+    (Meta::JsonType, c"__jsontype"),
+    (Meta::Call, c"__call"),
+    (Meta::Json, c"json"),
+    (Meta::Format, c"format"),
+    (Meta::Recovered, c"recovered"),
+    (Meta::Start, c"start"),
+    (Meta::Stop, c"stop"),
 ];
 
 /// `require("zigllms")`.
@@ -158,15 +173,19 @@ unsafe fn metas(l: *mut lua_State) {
             return;
         }
         ffi::lua_pop(l, 1);
-        ffi::lua_createtable(l, 8, 0);
+        ffi::lua_createtable(l, 16, 0);
         for meta in [Meta::Error, Meta::Response, Meta::Array, Meta::Object, Meta::Handle] {
             ffi::lua_createtable(l, 0, 8);
             ffi::lua_rawseti(l, -2, meta as i64);
         }
-        for (meta, name) in [(Meta::JsonType, c"__jsontype"), (Meta::Call, c"__call")] {
+        for (meta, name) in STRINGS {
             ffi::lua_pushstring(l, name.as_ptr());
-            ffi::lua_rawseti(l, -2, meta as i64);
+            ffi::lua_rawseti(l, -2, *meta as i64);
         }
+        growing::metatable(l);
+        ffi::lua_rawseti(l, -2, Meta::Stream as i64);
+        super::push::info::metatable(l);
+        ffi::lua_rawseti(l, -2, Meta::Info as i64);
         ffi::lua_pushvalue(l, -1);
         ffi::lua_rawsetp(l, ffi::LUA_REGISTRYINDEX, key);
     }

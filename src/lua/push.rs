@@ -3,6 +3,10 @@
 //! Everything pushed is owned by the caller's frame, so a memory error raised in here leaves no
 //! Rust value behind on this stack.
 
+mod collector;
+mod document;
+pub mod info;
+
 use std::borrow::Cow;
 use std::ffi::c_int;
 
@@ -30,6 +34,11 @@ pub unsafe fn results(l: *mut lua_State, data: &Data) -> c_int {
                 values.iter().for_each(|value| push(l, value));
                 values.len() as c_int
             }
+            Data::Valid(_) => {
+                push(l, data);
+                info::valid(l, stack::bytes(l, 1).len());
+                2
+            }
             value => {
                 push(l, value);
                 1
@@ -48,6 +57,7 @@ fn slots_needed(data: &Data) -> usize {
         }
         Data::Many(values) => values.len() + values.iter().map(slots_needed).max().unwrap_or(0),
         Data::Json(value) => json_slots(value),
+        Data::Document(_) | Data::Valid(_) => document::SLOTS,
         Data::Patched(_, patches) => {
             8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0)
         }
@@ -73,6 +83,12 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             Data::Num(n) => ffi::lua_pushnumber(l, *n),
             Data::Text(text) => stack::push_bytes(l, text.as_bytes()),
             Data::Json(value) => json(l, value),
+            Data::Document(document) => {
+                document::push(l, document.tape.walk(document.root, &[]));
+            }
+            Data::Valid(document) => {
+                document::push(l, document.tape.walk(document.root, stack::bytes(l, 1)));
+            }
             Data::Slot(slot) => stack::push_slot(l, slot.id()),
             Data::List(items) | Data::Many(items) => list(l, items),
             Data::Record(fields) => record(l, fields),

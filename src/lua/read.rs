@@ -15,7 +15,7 @@ use super::args::Place;
 use super::bridge::{Function, Param, Read};
 use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
-use super::stack;
+use super::stack::{self, Borrowed};
 
 /// Stack slots one level of a table needs: key, value, metatable and its field, and what looking
 /// up foreign marks pushes.
@@ -86,15 +86,22 @@ unsafe fn argument(
         let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
         let mut reader = Reader { l, instance, frame, by_reference: read == Read::Options };
+        if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
+            last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
+            return Ok(());
+        }
         if read != Read::Reference {
             match reader.value(index) {
                 Ok(()) => last(frame).node = Some(node),
-                Err(problem) if read == Read::Both => not_data(frame, param.name, problem, node),
+                Err(problem) if matches!(read, Read::Both | Read::Text) => {
+                    not_data(frame, param.name, problem, node);
+                }
                 Err(problem) => return Err(problem),
             }
             ffi::lua_settop(l, top);
         }
-        if matches!(read, Read::Both | Read::Reference) && ffi::lua_type(l, index) != ffi::LUA_TNIL
+        if matches!(read, Read::Both | Read::Text | Read::Reference)
+            && ffi::lua_type(l, index) != ffi::LUA_TNIL
         {
             last(frame).slot = Some((*instance).runtime.slots.take());
             let id = last(frame).slot.as_ref().map_or(0, |slot| slot.id());
@@ -194,11 +201,17 @@ impl Reader {
     unsafe fn string(&mut self, index: c_int) -> Result<(), Problem> {
         unsafe {
             let bytes = stack::bytes(self.l, index);
+            if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
+                return Err(Problem::NotUtf8);
+            }
+            self.bytes(bytes)
+        }
+    }
+
+    unsafe fn bytes(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        unsafe {
             if u32::try_from(bytes.len()).is_err() {
                 return Err(Problem::TooLarge);
-            }
-            if std::str::from_utf8(bytes).is_err() {
-                return Err(Problem::NotUtf8);
             }
             self.tape().str(bytes);
             Ok(())
@@ -232,6 +245,9 @@ impl Reader {
                 return self.reference(index, Kind::Function);
             }
             let length = ffi::lua_rawlen(self.l, index);
+            if mark != Foreign::Object && length > 0 && self.list(index)? {
+                return Ok(());
+            }
             let sequence = mark != Foreign::Object && stack::is_sequence(self.l, index, length);
             match mark {
                 Foreign::Array if !sequence => return Err(Problem::NotSequence),
@@ -240,6 +256,32 @@ impl Reader {
                 _ => {}
             }
             self.object(index, mark == Foreign::Object)
+        }
+    }
+
+    /// Reads a table as an array while its keys come as 1, 2, 3: they do where no key lies in the
+    /// hash part. Leaves nothing behind, and is false, when another key comes; that proves nothing.
+    unsafe fn list(&mut self, index: c_int) -> Result<bool, Problem> {
+        unsafe {
+            let start = self.tape().len();
+            let mark = self.tape().open_array();
+            let mut last = 0i64;
+            ffi::lua_pushnil(self.l);
+            while ffi::lua_next(self.l, index) != 0 {
+                if !stack::is_integer(self.l, -2, last + 1) {
+                    ffi::lua_pop(self.l, 2);
+                    self.tape().truncate(start);
+                    return Ok(false);
+                }
+                last += 1;
+                if let Err(problem) = self.value(-1) {
+                    self.below(Segment::Index(last), problem)?;
+                }
+                ffi::lua_pop(self.l, 1);
+            }
+            let length = u32::try_from(last).map_err(|_| Problem::TooLarge)?;
+            self.tape().close(mark, length as usize);
+            Ok(true)
         }
     }
 

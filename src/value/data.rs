@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::Slot;
+use super::{Document, Slot};
 
 #[derive(Clone, Debug, Default)]
 pub enum Data {
@@ -19,6 +19,11 @@ pub enum Data {
     Text(String),
     /// A document: objects, arrays and nulls exactly as they are.
     Json(Value),
+    /// A document that was read: as `Json`, from its tape. As a whole, null is nil.
+    Document(Box<Document>),
+    /// The two results of reading a text that is valid JSON as a whole: the document, on a tape that
+    /// lies over the text, which is the call's first argument; and what there is to say of it.
+    Valid(Box<Document>),
     /// A Lua value, handed on uncopied.
     Slot(Slot),
     List(Vec<Data>),
@@ -143,6 +148,12 @@ impl From<String> for Data {
 impl From<Value> for Data {
     fn from(value: Value) -> Data {
         Data::Json(value)
+    }
+}
+
+impl From<Document> for Data {
+    fn from(document: Document) -> Data {
+        Data::Document(Box::new(document))
     }
 }
 

@@ -2,13 +2,20 @@
 //! [`Data`] on its way out, [`Slot`] for a Lua value that passes by reference.
 
 mod data;
+mod document;
+pub mod fence;
 pub mod glob;
 pub mod json;
 mod kept;
+pub mod place;
+pub mod repair;
 mod slot;
 pub mod tape;
+pub mod xml;
+pub mod yaml;
 
 pub use data::{Data, Key, Patch, Record};
+pub use document::{Document, Documents};
 pub use kept::Kept;
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};

@@ -39,20 +39,56 @@ pub enum Kind {
     Opaque,
 }
 
+/// 16 bytes: a large document is read and walked at the speed of memory.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     kind: Kind,
     /// Strings: bytes. Arrays: items. Objects: members.
     len: u32,
-    /// Nodes of the subtree, this one included.
-    size: u32,
-    /// Bool 0/1, integer, float bits, offset into the text, index into the slots.
+    /// Bool 0/1, integer, float bits, offset into the text, index into the slots. Containers: nodes
+    /// of the subtree, this one included; while open, the position of the container around it.
     bits: u64,
+}
+
+impl Node {
+    /// Nodes of the subtree, this one included.
+    fn size(&self) -> usize {
+        match self.kind {
+            Kind::Array | Kind::Object => self.bits as usize,
+            _ => 1,
+        }
+    }
 }
 
 /// Where a container was opened; hand it to [`Tape::close`].
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
+
+impl Mark {
+    /// The mark of a container that was closed, so that more can be written into it while it is the
+    /// last one on the tape.
+    pub(crate) fn at(position: usize) -> Mark {
+        Mark(position)
+    }
+
+    pub(crate) fn position(self) -> usize {
+        self.0
+    }
+}
+
+/// The container a reader is in. Those around it wait on the tape itself, so that no depth needs a
+/// stack or another allocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    at: usize,
+    /// Items or members so far.
+    pub len: u32,
+}
+
+impl Open {
+    /// In no container.
+    pub const NONE: Open = Open { at: usize::MAX, len: 0 };
+}
 
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
@@ -85,18 +121,22 @@ impl Tape {
         self.nodes.truncate(at);
     }
 
+    #[inline]
     pub fn null(&mut self) {
         self.push(Kind::Null, 0, 0);
     }
 
+    #[inline]
     pub fn bool(&mut self, value: bool) {
         self.push(Kind::Bool, 0, u64::from(value));
     }
 
+    #[inline]
     pub fn int(&mut self, value: i64) {
         self.push(Kind::Int, 0, value as u64);
     }
 
+    #[inline]
     pub fn float(&mut self, value: f64) {
         self.push(Kind::Float, 0, value.to_bits());
     }
@@ -120,12 +160,12 @@ impl Tape {
     }
 
     pub fn open_array(&mut self) -> Mark {
-        self.push(Kind::Array, 0, 0);
+        self.push(Kind::Array, 0, 1);
         Mark(self.nodes.len() - 1)
     }
 
     pub fn open_object(&mut self) -> Mark {
-        self.push(Kind::Object, 0, 0);
+        self.push(Kind::Object, 0, 1);
         Mark(self.nodes.len() - 1)
     }
 
@@ -134,12 +174,60 @@ impl Tape {
         let size = self.nodes.len() - mark.0;
         if let Some(node) = self.nodes.get_mut(mark.0) {
             node.len = len as u32;
-            node.size = size as u32;
+            node.bits = size as u64;
         }
     }
 
+    /// Opens a container inside of `outer`.
+    #[inline]
+    pub(crate) fn enter(&mut self, kind: Kind, outer: Open) -> Open {
+        if let Some(node) = self.nodes.get_mut(outer.at) {
+            node.len = outer.len;
+        }
+        self.push(kind, 0, outer.at as u64);
+        Open { at: self.nodes.len() - 1, len: 0 }
+    }
+
+    /// Ends the container; gives the one around it.
+    #[inline]
+    pub(crate) fn leave(&mut self, inner: Open) -> Open {
+        let size = self.nodes.len() - inner.at;
+        let Some(node) = self.nodes.get_mut(inner.at) else { return Open::NONE };
+        let at = node.bits as usize;
+        (node.len, node.bits) = (inner.len, size as u64);
+        Open { at, len: self.nodes.get(at).map_or(0, |node| node.len) }
+    }
+
+    /// Takes a copy of a whole text, parts of which become strings by [`Tape::part`]; gives where
+    /// it lies.
+    pub(crate) fn source(&mut self, text: &[u8]) -> usize {
+        let at = self.text.len();
+        self.text.extend_from_slice(text);
+        at
+    }
+
+    /// A string that is a part of a text given before.
+    #[inline]
+    pub(crate) fn part(&mut self, at: usize, len: usize) {
+        self.push(Kind::Str, len as u32, at as u64);
+    }
+
+    /// A string that `write` puts together at the end of what it is given. `before` bytes of a text
+    /// that stays outside count first.
+    pub(crate) fn written<E>(
+        &mut self,
+        before: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let at = self.text.len();
+        write(&mut self.text)?;
+        self.part(before + at, self.text.len() - at);
+        Ok(())
+    }
+
+    #[inline]
     fn push(&mut self, kind: Kind, len: u32, bits: u64) {
-        self.nodes.push(Node { kind, len, size: 1, bits });
+        self.nodes.push(Node { kind, len, bits });
     }
 
     /// The first value on the tape.
@@ -158,13 +246,97 @@ impl Tape {
             && node.len == 0
             && matches!(node.kind, Kind::Empty | Kind::Array | Kind::Object)
         {
-            node.kind = kind;
+            // An empty container is all of its subtree.
+            (node.kind, node.bits) = (kind, 1);
         }
+    }
+
+    /// The nodes of the value at a position. `source` is the text that the tape was written over
+    /// by `json::parse_over`, empty for any other tape.
+    pub fn walk<'t>(&'t self, at: usize, source: &'t [u8]) -> Walk<'t> {
+        let nodes = self.nodes.get(at..).unwrap_or_default();
+        let size = nodes.first().map_or(0, Node::size);
+        Walk { nodes: nodes.get(..size).unwrap_or_default(), text: &self.text, source }
+    }
+
+    /// Whether any value on the tape passes by reference.
+    pub fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
     }
 
     /// The value at a position that [`Tape::len`] gave before it was written.
     pub fn at(&self, at: usize) -> Option<Ref<'_>> {
         (at < self.nodes.len()).then_some(Ref { tape: self, at })
+    }
+}
+
+/// What a node says, for who goes through all of them in order.
+#[derive(Clone, Copy, Debug)]
+pub enum Token<'t> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(&'t [u8]),
+    /// So many items follow.
+    Array(usize),
+    /// So many pairs of a name and a value follow.
+    Object(usize),
+}
+
+/// The nodes of a value, one after another, without a look-up for each. It owns nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk<'t> {
+    nodes: &'t [Node],
+    text: &'t [u8],
+    source: &'t [u8],
+}
+
+impl<'t> Walk<'t> {
+    /// Whether the next node is null, or there is none.
+    pub fn is_null(&self) -> bool {
+        self.nodes.first().is_none_or(|node| node.kind == Kind::Null)
+    }
+
+    /// Nodes still to come.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The next node; null behind the last one.
+    #[inline]
+    pub fn next(&mut self) -> Token<'t> {
+        let Some((node, rest)) = self.nodes.split_first() else { return Token::Null };
+        self.nodes = rest;
+        match node.kind {
+            Kind::Null | Kind::Function | Kind::Opaque => Token::Null,
+            Kind::Bool => Token::Bool(node.bits == 1),
+            Kind::Int => Token::Int(node.bits as i64),
+            Kind::Float => Token::Float(f64::from_bits(node.bits)),
+            Kind::Str => Token::Str(self.string(node)),
+            Kind::Array => Token::Array(node.len as usize),
+            Kind::Object | Kind::Empty => Token::Object(node.len as usize),
+        }
+    }
+
+    /// The next node, where a name must stand.
+    #[inline]
+    pub fn name(&mut self) -> &'t [u8] {
+        match self.next() {
+            Token::Str(name) => name,
+            _ => &[],
+        }
+    }
+
+    #[inline]
+    fn string(&self, node: &Node) -> &'t [u8] {
+        let (at, len) = (node.bits as usize, node.len as usize);
+        let outside = at.checked_sub(self.source.len());
+        let bytes = match outside {
+            None => self.source.get(at..at + len),
+            Some(at) => self.text.get(at..at + len),
+        };
+        bytes.unwrap_or_default()
     }
 }
 
@@ -255,8 +427,19 @@ impl<'t> Ref<'t> {
         self.len() == 0
     }
 
+    /// The nodes of the value.
+    pub fn walk(self) -> Walk<'t> {
+        self.tape.walk(self.at, &[])
+    }
+
+    /// About how long the value is as text.
+    pub(crate) fn text_size(self) -> usize {
+        let nodes = self.node().size();
+        self.tape.text.len().min(nodes * 64) + nodes * 8
+    }
+
     fn skip(self) -> Ref<'t> {
-        Ref { tape: self.tape, at: self.at + self.node().size as usize }
+        Ref { tape: self.tape, at: self.at + self.node().size() }
     }
 
     /// The items of an array; nothing for other values.
@@ -309,7 +492,7 @@ impl<'t> Ref<'t> {
             if name.len as usize == key.len() && text[from..from + key.len()] == *key.as_bytes() {
                 found = Some(at + 1);
             }
-            at += 1 + nodes[at + 1].size as usize;
+            at += 1 + nodes[at + 1].size();
         }
         found.map(|at| Ref { tape: self.tape, at })
     }

@@ -4,8 +4,9 @@ use super::bridge::Bridge;
 
 mod agent;
 mod module;
+mod output;
 mod provider;
 mod tool;
 
 pub static BRIDGES: &[&Bridge] =
-    &[&module::BRIDGE, &agent::BRIDGE, &tool::BRIDGE, &provider::BRIDGE];
+    &[&module::BRIDGE, &agent::BRIDGE, &tool::BRIDGE, &provider::BRIDGE, &output::BRIDGE];

@@ -159,7 +159,7 @@ impl State {
         let mut tape = Tape::default();
         let root = match text::parse(body, &mut tape) {
             Ok(at) => tape.view(at),
-            Err(error) if error.message().contains("EOF") => return Err(failure::ended_early()),
+            Err(error) if text::ends_early(&error) => return Err(failure::ended_early()),
             Err(_) => return Err(failure::not_understood("the answer is no JSON", body)),
         };
         self.read(root, false, reply, delta)?;

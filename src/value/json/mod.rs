@@ -7,44 +7,90 @@
 //! assert_eq!(json::to_string(tape.at(root).unwrap()), r#"{"n":1.0}"#);
 //! ```
 
+//!
+//! `read.rs` walks the grammar, with `scan.rs`, `escape.rs` and `number.rs` for what takes the time;
+//! `fault.rs` says what was wrong. What is owned and kept is serde_json's.
+
+mod escape;
+mod fault;
+mod number;
+mod read;
+mod scan;
+mod write;
+
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::fault::{Fault, Wrong};
+use self::read::{OnTape, Reader};
 use super::MAX_DEPTH;
 use super::tape::{Kind, Ref, Tape};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
-/// Text around an error that goes into its details.
-const SNIPPET: usize = 40;
+pub use escape::{Escape, escape};
+pub use fault::ends_early;
+pub use number::Number;
+pub use write::Style;
 
 /// Reads one document, all of `text`, onto the end of the tape; gives the position of its root.
-/// Strict: no comments, no trailing commas, nothing behind the document.
+/// Strict: no comments, no trailing commas, nothing behind the document. A repeated name keeps all
+/// its values on the tape; who looks it up gets the last.
 pub fn parse(text: &[u8], tape: &mut Tape) -> Result<usize> {
+    parse_within(text, MAX_DEPTH, tape)
+}
+
+/// As [`parse`], with another limit of nesting.
+pub fn parse_within(text: &[u8], max_depth: usize, tape: &mut Tape) -> Result<usize> {
     let at = tape.len();
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let done = Onto { tape, depth: 0 }.deserialize(&mut reader).and_then(|()| reader.end());
-    done.map_err(|error| {
+    let done = fits(text)
+        .and_then(|()| Reader::new(text, max_depth, OnTape::with_copy(tape, text)).document());
+    done.map_err(|fault| {
         tape.truncate(at);
-        failure(text, &error)
+        fault.error(text)
     })?;
     Ok(at)
 }
 
-/// Compact text. Integers are exact, floats as short as they can be while reading back the same.
+/// As [`parse_within`] onto an empty tape that takes no copy of the text: whoever reads the tape
+/// needs both. False, without a reason, if the text is no document.
+pub fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
+    tape.clear();
+    fits(text).is_ok() && Reader::new(text, max_depth, OnTape::over(tape, text)).document().is_ok()
+}
+
+/// The number that is all of `text`.
+pub fn number(text: &[u8]) -> Option<Number> {
+    number::read(text, 0).ok().filter(|(_, end)| *end == text.len()).map(|(number, _)| number)
+}
+
+/// Where the plain bytes of a string that begin at `from` end: at a quote, a backslash, a control
+/// character or the end of the text.
+pub fn plain_end(text: &[u8], from: usize) -> usize {
+    scan::plain(text, from).end
+}
+
+/// Lengths on a tape have 32 bits.
+fn fits(text: &[u8]) -> std::result::Result<(), Fault> {
+    let fits = u32::try_from(text.len()).is_ok();
+    if fits { Ok(()) } else { Err(Fault { at: 0, wrong: Wrong::TooLong }) }
+}
+
+/// Compact text.
 pub fn to_string(value: Ref<'_>) -> String {
-    serde_json::to_string(&value).unwrap_or_default()
+    write::text(value, Style::default())
 }
 
 /// As [`to_string`], with sorted keys: Lua's tables have no order, and what a model is told should
 /// be the same text in every run.
 pub fn to_sorted(value: Ref<'_>) -> String {
-    let mut owned = value.to_json();
-    owned.sort_all_objects();
-    owned.to_string()
+    write::text(value, Style { sort_keys: true, ..Style::default() })
+}
+
+/// Text in a given style.
+pub fn to_styled(value: Ref<'_>, style: Style) -> String {
+    write::text(value, style)
 }
 
 /// Copies an owned document onto the end of the tape; gives the position of its root.
@@ -98,133 +144,6 @@ pub fn without_nulls(value: Value) -> Value {
     }
 }
 
-fn failure(text: &[u8], error: &serde_json::Error) -> Error {
-    let (line, column) = (error.line(), error.column());
-    let offset = offset_of(text, line, column);
-    let shown = error.to_string();
-    let reason = shown.split(" at line ").next().unwrap_or(&shown);
-    let message = format!("invalid JSON at line {line}, column {column}: {reason}");
-    let details = json!({
-        "line": line,
-        "column": column,
-        "offset": offset,
-        "snippet": snippet(text, offset),
-    });
-    Error::new(Code::ParseFailed, message).with(|f| f.details = Some(details))
-}
-
-/// Position of a byte, counted from 1 as Lua's `string.sub` does.
-fn offset_of(text: &[u8], line: usize, column: usize) -> usize {
-    let breaks = memchr::memchr_iter(b'\n', text);
-    let start = match line {
-        0 | 1 => 0,
-        _ => breaks.take(line - 1).last().map_or(0, |at| at + 1),
-    };
-    (start + column).clamp(1, text.len().max(1))
-}
-
-fn snippet(text: &[u8], offset: usize) -> String {
-    let from = offset.saturating_sub(SNIPPET / 2);
-    let to = (from + SNIPPET).min(text.len());
-    String::from_utf8_lossy(&text[from.min(to)..to]).into_owned()
-}
-
-/// Writes what a deserializer finds onto a tape.
-struct Onto<'t> {
-    tape: &'t mut Tape,
-    /// Containers around the value.
-    depth: usize,
-}
-
-impl Onto<'_> {
-    fn inner(&mut self) -> Onto<'_> {
-        Onto { tape: self.tape, depth: self.depth + 1 }
-    }
-
-    fn check_depth<E: serde::de::Error>(&self) -> std::result::Result<(), E> {
-        if self.depth < MAX_DEPTH {
-            return Ok(());
-        }
-        Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Onto<'_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        from: D,
-    ) -> std::result::Result<(), D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Onto<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> std::result::Result<(), E> {
-        self.tape.null();
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> std::result::Result<(), E> {
-        self.tape.bool(value);
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> std::result::Result<(), E> {
-        self.tape.int(value);
-        Ok(())
-    }
-
-    /// Integers that do not fit become floats, as the contract says.
-    fn visit_u64<E>(self, value: u64) -> std::result::Result<(), E> {
-        match i64::try_from(value) {
-            Ok(int) => self.tape.int(int),
-            Err(_) => self.tape.float(value as f64),
-        }
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> std::result::Result<(), E> {
-        self.tape.float(value);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> std::result::Result<(), E> {
-        self.tape.str(value.as_bytes());
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> std::result::Result<(), A::Error> {
-        self.check_depth::<A::Error>()?;
-        let mark = self.tape.open_array();
-        let mut len = 0;
-        while items.next_element_seed(self.inner())?.is_some() {
-            len += 1;
-        }
-        self.tape.close(mark, len);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> std::result::Result<(), A::Error> {
-        self.check_depth::<A::Error>()?;
-        let mark = self.tape.open_object();
-        let mut len = 0;
-        while members.next_key_seed(self.inner())?.is_some() {
-            members.next_value_seed(self.inner())?;
-            len += 1;
-        }
-        self.tape.close(mark, len);
-        Ok(())
-    }
-}
-
 impl Serialize for Ref<'_> {
     /// Values that are no data (functions, threads, userdata) become null; an empty table becomes
     /// an object. Producers of documents have refused or resolved both before.
@@ -254,6 +173,7 @@ fn text(value: Ref<'_>) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Code, Error};
 
     fn round(text: &str) -> String {
         let mut tape = Tape::default();

@@ -1,0 +1,117 @@
+-- JSONTestSuite through the public door: what strict JSON must take, and what it must refuse.
+local corpora = require("spec.support.corpora")
+local zigllms = require("zigllms")
+
+local strict = { format = "json", recovery = "strict" }
+
+-- Inputs that are no text are kept as base64.
+local function input_of(case)
+  if type(case.input_b64) ~= "string" then
+    return case.input
+  end
+  local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+  local bits, count, bytes = 0, 0, {}
+  for letter in case.input_b64:gmatch("[%w+/]") do
+    bits = bits * 64 + alphabet:find(letter, 1, true) - 1
+    count = count + 6
+    if count >= 8 then
+      count = count - 8
+      bytes[#bytes + 1] = string.char(math.floor(bits / 2 ^ count))
+      bits = bits % 2 ^ count
+    end
+  end
+  return table.concat(bytes)
+end
+
+describe("strict JSON", function()
+  local it_reads = corpora.it(it, pending)
+
+  it_reads("json_conformance.jsonl", "takes and refuses what JSONTestSuite says", function(cases)
+    local right = { accept = 0, reject = 0, either = 0 }
+    local wrong = {}
+    for _, case in ipairs(cases) do
+      local ok, err = pcall(zigllms.output.parse, input_of(case), strict)
+      if case.expect == "either" or ok == (case.expect == "accept") then
+        right[case.expect] = right[case.expect] + 1
+      else
+        wrong[#wrong + 1] = case.id
+      end
+      assert.is_true(ok or err.code == "parse_failed", case.id .. ": " .. tostring(err))
+    end
+    assert.are.same({}, wrong)
+    assert.is_true(right.accept >= 95 and right.reject >= 188 and right.either >= 35)
+  end)
+
+  it("keeps numbers as they are", function()
+    local values = zigllms.output.parse("[1,0.1,-7,1e3]", strict)
+    assert.are.same({ 1, 0.1, -7, 1000 }, values)
+    if math.type then
+      assert.are.equal("integer", math.type(values[1]))
+      assert.are.equal("float", math.type(values[4]))
+      assert.are.equal(math.maxinteger, (zigllms.output.parse("[9223372036854775807]", strict))[1])
+      assert.are.equal(
+        "float",
+        math.type((zigllms.output.parse("[9223372036854775808]", strict))[1])
+      )
+    end
+  end)
+
+  it("takes the last of a repeated name", function()
+    assert.are.same({ a = 3, b = 2 }, (zigllms.output.parse('{"a":1,"b":2,"a":3}', strict)))
+  end)
+
+  it("says where a text is wrong and what was expected", function()
+    local ok, err = pcall(zigllms.output.parse, '{\n  "a": tru,\n}', strict)
+    assert.is_false(ok)
+    assert.are.equal("parse_failed", err.code)
+    assert.are.same({ 2, 11, 13 }, { err.details.line, err.details.column, err.details.offset })
+    assert.truthy(err.message:find("expected true, false or null, got ','", 1, true))
+  end)
+
+  it("has no depth that crashes", function()
+    for _, open in ipairs({ "[", '{"a":' }) do
+      local ok, err = pcall(zigllms.output.parse, open:rep(1000000), strict)
+      assert.is_false(ok)
+      assert.truthy(err.message:find("nested deeper than 100", 1, true))
+    end
+    local deep = ("["):rep(1000) .. ("]"):rep(1000)
+    assert.is_table(
+      (zigllms.output.parse(deep, { format = "json", recovery = "strict", max_depth = 1000 }))
+    )
+  end)
+
+  it("keeps a large document whole, and the collector running", function()
+    local items = {}
+    for i = 1, 5000 do
+      items[i] = ('{"id":%d,"name":"n%d","tags":["a","b%d"],"x":{"y":%d.5}}'):format(i, i, i % 7, i)
+    end
+    local text = "[" .. table.concat(items, ",") .. "]"
+    for _ = 1, 5 do
+      local list = zigllms.output.parse(text, strict)
+      assert.are.equal(5000, #list)
+      assert.are.same(
+        { id = 4711, name = "n4711", tags = { "a", "b0" }, x = { y = 4711.5 } },
+        list[4711]
+      )
+    end
+    local weak = setmetatable({ {} }, { __mode = "v" })
+    local rounds, kept = 0, {}
+    while weak[1] and rounds < 1e6 do
+      kept[rounds % 10] = { {} }
+      rounds = rounds + 1
+    end
+    assert.is_nil(weak[1], "the collector did not come round")
+  end)
+
+  it("does not outgrow memory by decoding alone", function()
+    local item = '{"id":1,"name":"a name that is not too short","tags":["a","b","c"]}'
+    local text = "[" .. (item .. ","):rep(1500) .. item .. "]"
+    collectgarbage()
+    local before, most = collectgarbage("count"), 0
+    for _ = 1, 200 do
+      zigllms.output.parse(text, strict)
+      most = math.max(most, collectgarbage("count"))
+    end
+    assert.is_true(most - before < 64 * 1024, ("%.0f KB more"):format(most - before))
+  end)
+end)

@@ -1,0 +1,101 @@
+//! `output.parse`.
+
+use super::source::{Source, TEXT, source};
+use super::valid;
+use super::{FORMATS_OR_AUTO, RECOVERIES};
+use crate::error::{Code, Result};
+use crate::lua::args::Args;
+use crate::lua::bridge::{Effect, Function, Param, Run};
+use crate::output::{self, Format, Missing, Parsed, Prose, Reading};
+use crate::runtime::Runtime;
+use crate::shape::{Field, Kind, Options, Shape};
+use crate::value::{Data, Document, MAX_DEPTH, Record};
+
+/// Deepest nesting that can be asked for.
+const DEEPEST: i64 = 1000;
+
+pub static READING: Shape = Shape::new(
+    "ReadOptions",
+    &[
+        Field::new("format", Kind::Enum(FORMATS_OR_AUTO), "auto", "what the text is"),
+        Field::new("recovery", Kind::Enum(RECOVERIES), "lenient", "how much may be wrong with it"),
+        Field::new("schema", Kind::Absent("schema-guided reading"), "", ""),
+        Field::new("fields", Kind::Absent("reading of single fields"), "", ""),
+        Field::new(
+            "missing",
+            Kind::Enum(&["null", "empty"]),
+            "null",
+            "what stands for a value that was never written: null, or the empty string",
+        ),
+        Field::new(
+            "prose",
+            Kind::Enum(&["error", "string"]),
+            "string with best_effort, else error",
+            "what a text without a document is",
+        ),
+        Field::new("all", Kind::Bool, "false", "every document of the text, as an array"),
+        Field::new("max_depth", Kind::Int(1, DEEPEST), "100", "deepest nesting"),
+        Field::new("max_bytes", Kind::Int(1, i64::MAX), "", "longest text"),
+    ],
+    &[],
+);
+
+const FORMAT_OR_OPTIONS: &[Kind] = &[Kind::Enum(FORMATS_OR_AUTO), Kind::Table(&READING)];
+
+pub const PARSE: Function = Function {
+    name: "parse",
+    params: &[TEXT, Param::new("format_or_options", Kind::OneOf(FORMAT_OR_OPTIONS)).optional()],
+    returns: &[("value", "any"), ("info", "zigllms.ReadInfo")],
+    doc: "Reads a text into a Lua value.",
+    errors: &[Code::ParseFailed],
+    effect: Effect::Pure,
+    example: "local city = zigllms.output.parse('{\"city\":\"Oslo\"}', \"json\").city\nassert(city == \"Oslo\")",
+    run: Run::Now(parse),
+};
+
+fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    if let Some(data) = valid::read(runtime, args) {
+        return Ok(data);
+    }
+    let text = match source(args)? {
+        Source::Text(text) => text,
+        Source::Table(slot) => return Ok(slot.into()),
+    };
+    let reading = reading(args);
+    let mut document = Document::default();
+    let parsed = output::parse(text, &reading, &mut document.tape)?;
+    document.root = parsed.root;
+    Ok(Data::Many(vec![document.into(), info(&parsed).into()]))
+}
+
+/// The second argument: a format's name or options.
+pub fn reading(args: &Args<'_>) -> Reading {
+    match args.text(1) {
+        Some(name) => Reading { format: Format::named(name), ..Reading::default() },
+        None => from_options(&args.options(1, &READING)),
+    }
+}
+
+fn from_options(options: &Options<'_>) -> Reading {
+    let word = |name| options.word(name);
+    Reading {
+        format: word("format").and_then(Format::named),
+        recovery: word("recovery").and_then(output::level_named).unwrap_or_default(),
+        missing: if word("missing") == Some("empty") { Missing::Empty } else { Missing::Null },
+        prose: word("prose").map(|it| if it == "string" { Prose::String } else { Prose::Error }),
+        all: options.bool("all").unwrap_or_default(),
+        max_depth: options.int("max_depth").map_or(MAX_DEPTH, |n| n as usize),
+        max_bytes: options.int("max_bytes").map(|n| n as usize),
+    }
+}
+
+/// What was read and what it took; positions count from 1, as in `string.sub`.
+pub fn info(parsed: &Parsed) -> Record {
+    Record::new()
+        .set("format", parsed.format.name())
+        .set("recovered", !parsed.fixes.is_empty())
+        .set("fixes", parsed.fixes.clone())
+        .set("warnings", parsed.warnings.clone())
+        .set("start", parsed.start + 1)
+        .set("stop", parsed.stop)
+}

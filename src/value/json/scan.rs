@@ -1,0 +1,163 @@
+//! Where the plain part of a string ends: at a quote, a backslash or a control character.
+
+/// What a scan found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// Index of the first byte that is not plain; the length of the text if there is none.
+    pub end: usize,
+    /// Whether all bytes up to there are below 0x80, so that they need no check for UTF-8.
+    pub ascii: bool,
+}
+
+/// Scans `text` from `from` on, sixteen bytes at a time.
+#[inline]
+pub fn plain(text: &[u8], from: usize) -> Plain {
+    let (mut at, mut high) = (from, false);
+    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<WIDTH>()) {
+        let Found { stops, highs } = find(block);
+        if stops != 0 {
+            let end = stops.trailing_zeros();
+            high |= highs & ((1 << end) - 1) != 0;
+            return Plain { end: at + (end / STEP) as usize, ascii: !high };
+        }
+        high |= highs != 0;
+        at += WIDTH;
+    }
+    last(text, at, high)
+}
+
+/// The end of the text, which is no whole block. Two words that overlap tell most short strings to
+/// be plain; where they do not, it is read byte by byte.
+fn last(text: &[u8], from: usize, high: bool) -> Plain {
+    let rest = text.get(from..).unwrap_or_default();
+    if let (Some(first), Some(second)) = (rest.first_chunk(), rest.last_chunk()) {
+        let (first, second) = (words::find(first), words::find(second));
+        if rest.len() <= 2 * words::WIDTH && first.stops | second.stops == 0 {
+            let high = high || first.highs | second.highs != 0;
+            return Plain { end: text.len(), ascii: !high };
+        }
+    }
+    bytewise(text, from, high)
+}
+
+fn bytewise(text: &[u8], from: usize, mut high: bool) -> Plain {
+    let rest = text.get(from..).unwrap_or_default();
+    for (i, byte) in rest.iter().enumerate() {
+        if matches!(byte, b'"' | b'\\' | 0..=0x1f) {
+            return Plain { end: from + i, ascii: !high };
+        }
+        high |= *byte >= 0x80;
+    }
+    Plain { end: text.len(), ascii: !high }
+}
+
+/// One bit for each byte of a block, at [`STEP`] bits' distance: where to stop, where bytes are not ASCII.
+struct Found {
+    stops: u64,
+    highs: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+use sse2::{STEP, WIDTH, find};
+
+/// SSE2 is part of every x86-64, so these instructions need no check at run time.
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8,
+    };
+
+    use super::Found;
+
+    pub const WIDTH: usize = 16;
+    pub const STEP: u32 = 1;
+
+    #[inline]
+    pub fn find(block: &[u8; WIDTH]) -> Found {
+        let both = u128::from_le_bytes(*block);
+        #[allow(unused_unsafe)] // safe from Rust 1.87 on, where the target has the feature
+        unsafe {
+            // Arithmetic on values; nothing is read from memory.
+            let bytes = _mm_set_epi64x((both >> 64) as i64, both as i64);
+            let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
+            let escapes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
+            let bound = _mm_set1_epi8(0x1f);
+            let controls = _mm_cmpeq_epi8(_mm_max_epu8(bytes, bound), bound);
+            let stops = _mm_or_si128(_mm_or_si128(quotes, escapes), controls);
+            Found {
+                stops: u64::from(_mm_movemask_epi8(stops) as u16),
+                highs: u64::from(_mm_movemask_epi8(bytes) as u16),
+            }
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use words::{STEP, WIDTH, find};
+
+/// Eight bytes in a register.
+mod words {
+    use super::Found;
+
+    pub const WIDTH: usize = 8;
+    #[allow(dead_code)] // where blocks are words
+    pub const STEP: u32 = 8;
+
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+
+    /// Sets the top bit of each byte below `bound`; exact up to the lowest of them.
+    fn below(word: u64, bound: u64) -> u64 {
+        word.wrapping_sub(ONES * bound) & !word & TOPS
+    }
+
+    pub fn find(block: &[u8; WIDTH]) -> Found {
+        let word = u64::from_le_bytes(*block);
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        Found { stops: equal(b'"') | equal(b'\\') | below(word, 0x20), highs: word & TOPS }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a scan must find, told byte by byte.
+    fn plainly(text: &[u8], from: usize) -> Plain {
+        bytewise(text, from, false)
+    }
+
+    #[test]
+    fn every_byte_is_found_at_every_place() {
+        for byte in 0..=255u8 {
+            for at in 0..40 {
+                let mut text = vec![b'a'; 48];
+                text[at] = byte;
+                text[(at * 7 + 3) % 48] |= 0x80;
+                assert_eq!(plain(&text, 0), plainly(&text, 0), "{byte:#x} at {at}");
+                assert_eq!(plain(&text, 5), plainly(&text, 5), "{byte:#x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_find_what_bytes_find() {
+        for byte in 0..=255u8 {
+            for at in 0..8 {
+                let mut block = [b'~'; 8];
+                block[at] = byte;
+                let stops = words::find(&block).stops;
+                let stop = matches!(byte, b'"' | b'\\' | 0..=0x1f);
+                assert_eq!(stops != 0, stop, "{byte:#x}");
+                assert!(!stop || stops.trailing_zeros() as usize / 8 == at);
+            }
+        }
+    }
+
+    #[test]
+    fn a_scan_behind_the_end_is_at_the_end() {
+        assert_eq!(plain(b"ab", 2), Plain { end: 2, ascii: true });
+        assert_eq!(plain(b"ab", 9), Plain { end: 2, ascii: true });
+    }
+}

@@ -1,0 +1,166 @@
+//! A value on a tape as JSON text.
+
+use super::scan;
+use crate::value::tape::{Kind, Ref, Token, Walk};
+
+/// How a document is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Spaces for each level; `None`: all on one line, without any space.
+    pub indent: Option<usize>,
+    /// Members in the order of their names' bytes, else as they stand.
+    pub sort_keys: bool,
+}
+
+/// The text of a value. Integers are exact, floats as short as they can be while reading back the
+/// same. Values that are no data (functions, threads, userdata) become null and bytes that are not
+/// UTF-8 are replaced: producers of documents have refused both before.
+pub fn text(value: Ref<'_>, style: Style) -> String {
+    let mut writer = Writer { out: Vec::with_capacity(value.text_size()), style };
+    match style.sort_keys {
+        true => writer.sorted(value, 0),
+        false => writer.value(&mut value.walk(), 0),
+    }
+    // SAFETY: besides ASCII of its own, the writer copies runs of bytes that lie between ASCII
+    // bytes, and each of them is ASCII or has been checked (`run`).
+    unsafe { String::from_utf8_unchecked(writer.out) }
+}
+
+struct Writer {
+    out: Vec<u8>,
+    style: Style,
+}
+
+impl Writer {
+    /// No tape is nested so deeply that this recursion matters: its producers saw to that.
+    fn value(&mut self, walk: &mut Walk<'_>, level: usize) {
+        match walk.next() {
+            Token::Null => self.out.extend_from_slice(b"null"),
+            Token::Bool(value) => self.bool(value),
+            Token::Int(n) => self.number(&n),
+            Token::Float(n) => self.number(&n),
+            Token::Str(bytes) => self.string(bytes),
+            Token::Array(len) => self.array(walk, len, level),
+            Token::Object(len) => self.object(walk, len, level),
+        }
+    }
+
+    fn array(&mut self, walk: &mut Walk<'_>, len: usize, level: usize) {
+        self.out.push(b'[');
+        for i in 0..len {
+            self.next(i, level + 1);
+            self.value(walk, level + 1);
+        }
+        self.end(b']', len == 0, level);
+    }
+
+    fn object(&mut self, walk: &mut Walk<'_>, len: usize, level: usize) {
+        self.out.push(b'{');
+        for i in 0..len {
+            self.next(i, level + 1);
+            self.name(walk.name());
+            self.value(walk, level + 1);
+        }
+        self.end(b'}', len == 0, level);
+    }
+
+    /// As [`Writer::value`], where members are to be sorted.
+    fn sorted(&mut self, value: Ref<'_>, level: usize) {
+        match value.kind() {
+            Kind::Array => {
+                self.out.push(b'[');
+                for (i, item) in value.items().enumerate() {
+                    self.next(i, level + 1);
+                    self.sorted(item, level + 1);
+                }
+                self.end(b']', value.is_empty(), level);
+            }
+            Kind::Object => self.sorted_object(value, level),
+            _ => self.value(&mut value.walk(), level),
+        }
+    }
+
+    /// Of a repeated name only the last is written: side by side, the others would read as a mistake.
+    fn sorted_object(&mut self, value: Ref<'_>, level: usize) {
+        let mut members: Vec<_> = value.members().collect();
+        members.reverse();
+        members.sort_by_key(|(name, _)| name.as_bytes());
+        members.dedup_by_key(|(name, _)| name.as_bytes());
+        self.out.push(b'{');
+        for (i, (name, value)) in members.iter().enumerate() {
+            self.next(i, level + 1);
+            self.name(name.as_bytes().unwrap_or_default());
+            self.sorted(*value, level + 1);
+        }
+        self.end(b'}', members.is_empty(), level);
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        self.string(name);
+        self.out.extend_from_slice(if self.style.indent.is_some() { b": " } else { b":" });
+    }
+
+    fn bool(&mut self, value: bool) {
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// serde_json's formatting; what is not finite is null. Writing to memory does not fail.
+    fn number(&mut self, number: &impl serde::Serialize) {
+        let _ = serde_json::to_writer(&mut self.out, number);
+    }
+
+    fn next(&mut self, i: usize, level: usize) {
+        if i > 0 {
+            self.out.push(b',');
+        }
+        self.line(level);
+    }
+
+    fn end(&mut self, bracket: u8, empty: bool, level: usize) {
+        if !empty {
+            self.line(level);
+        }
+        self.out.push(bracket);
+    }
+
+    fn line(&mut self, level: usize) {
+        if let Some(indent) = self.style.indent {
+            self.out.push(b'\n');
+            self.out.resize(self.out.len() + indent * level, b' ');
+        }
+    }
+
+    fn string(&mut self, bytes: &[u8]) {
+        self.out.push(b'"');
+        let mut at = 0;
+        loop {
+            let run = scan::plain(bytes, at);
+            self.run(bytes.get(at..run.end).unwrap_or_default(), run.ascii);
+            let Some(byte) = bytes.get(run.end) else { break };
+            self.escape(*byte);
+            at = run.end + 1;
+        }
+        self.out.push(b'"');
+    }
+
+    fn run(&mut self, bytes: &[u8], ascii: bool) {
+        if ascii || std::str::from_utf8(bytes).is_ok() {
+            self.out.extend_from_slice(bytes);
+        } else {
+            self.out.extend_from_slice(String::from_utf8_lossy(bytes).as_bytes());
+        }
+    }
+
+    fn escape(&mut self, byte: u8) {
+        let letter = match byte {
+            b'"' | b'\\' => byte,
+            b'\n' => b'n',
+            b'\t' => b't',
+            b'\r' => b'r',
+            0x08 => b'b',
+            0x0c => b'f',
+            _ => return self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        };
+        self.out.extend_from_slice(&[b'\\', letter]);
+    }
+}

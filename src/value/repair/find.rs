@@ -5,7 +5,7 @@
 //! before others, those with something in them before `[1]` and `{}`.
 
 use super::fix::Fix;
-use super::reader::{Inside, Read, Reader, Stop, is_word};
+use super::reader::{Inside, Read, Reader, Stop, Wrong, is_word};
 use super::string::{Role, quote_at};
 use super::{Found, Options, Prose};
 use crate::value::tape::Mark;
@@ -228,7 +228,7 @@ impl Reader<'_> {
     /// No document: an error, or the text itself.
     fn nothing(&mut self, from: usize, failed: Option<Stop>) -> Read<Found> {
         if self.options.prose() == Prose::Error {
-            let none = Stop { at: from, reason: "no JSON document in the text".to_owned() };
+            let none = Stop { at: from, wrong: Wrong::Nothing };
             return Err(failed.unwrap_or(none));
         }
         let start = self.text.len() - self.text.trim_ascii_start().len();
@@ -428,12 +428,13 @@ impl Reader<'_> {
     }
 
     fn array_begins_deep(&mut self, at: usize) -> bool {
-        let deep = self.rest(at).iter().take_while(|b| b"[ \n\t\r".contains(b)).count();
-        self.spend(deep);
+        const FAR: usize = 256;
+        let opening = |b: &&u8| b"[ \n\t\r".contains(b);
+        let deep = self.rest(at).iter().take(FAR).take_while(opening).count();
         let next = at + deep;
         let byte = self.byte(next);
         next >= self.end
-            || b"{]-".contains(&byte)
+            || b"{[]-".contains(&byte)
             || byte.is_ascii_digit()
             || quote_at(self.rest(next)).is_some()
             || self.literal_at(next)
@@ -448,6 +449,7 @@ impl Reader<'_> {
         let fixes = std::mem::replace(&mut self.fixes, fixes);
         if let Err(stop) = done {
             self.tape.truncate(root);
+            self.stack.clear();
             self.at = self.behind_failure(at, stop.at);
             return Err(stop);
         }
@@ -549,11 +551,8 @@ impl Reader<'_> {
 
     /// Code of another language is passed up to the fence that ends it.
     fn behind_fence(&mut self, at: usize, ours: bool) -> usize {
-        let close = memchr::memmem::find(self.rest(at), b"\n```");
-        match close {
-            Some(n) if !ours => at + n + 4,
-            _ => at,
-        }
+        let close = if ours { None } else { self.closing_fence(at) };
+        close.map_or(at, |close| close + 3)
     }
 
     /// First without regard to the closing fence, which may stand in a string; if that runs past
@@ -561,8 +560,7 @@ impl Reader<'_> {
     fn in_fence(&mut self, at: usize) -> Read<Option<Doc>> {
         let root = self.tape.len();
         let doc = self.loose(at, at);
-        let close = memchr::memmem::find(self.rest(at), b"\n```").map(|n| at + n + 1);
-        let Some(close) = close.filter(|_| self.spend(1)) else { return doc };
+        let Some(close) = self.closing_fence(at) else { return doc };
         let past = match &doc {
             Ok(Some(doc)) => doc.stop > close && guessed(&doc.fixes),
             Ok(None) | Err(_) => true,

@@ -107,8 +107,8 @@ impl Reader<'_> {
 
     /// `"a" b`: a quoted word in front of a bare one.
     fn lone_word(&mut self, seen: &Seen, after: usize, next: usize) -> bool {
-        let words = self.text[seen.from..after].contains(&b' ');
-        next > after && seen.quotes == 0 && !words
+        let first = next > after && seen.quotes == 0;
+        first && !self.text[seen.from..after].contains(&b' ')
     }
 
     fn innermost(&self, inside: Inside) -> bool {

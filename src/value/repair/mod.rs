@@ -53,6 +53,16 @@ pub enum Level {
     BestEffort,
 }
 
+impl Level {
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Strict => "strict",
+            Level::Lenient => "lenient",
+            Level::BestEffort => "best_effort",
+        }
+    }
+}
+
 /// What stands for a value that was never written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Missing {
@@ -153,5 +163,5 @@ fn clean(root: usize, text: &[u8]) -> Found {
 }
 
 fn failure(text: &[u8], stop: &Stop) -> Error {
-    place::parse_failed("JSON", text, stop.at.min(text.len()), &stop.reason)
+    place::parse_failed("JSON", text, stop.at.min(text.len()), &stop.reason(text))
 }

@@ -5,10 +5,41 @@ use super::{Level, Options};
 use crate::value::Tape;
 
 /// Why reading ends without a value: the byte, and what is wrong there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stop {
     pub at: usize,
-    pub reason: String,
+    pub wrong: Wrong,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Wrong {
+    /// It takes a repair that the level does not allow.
+    Needs(Fix),
+    Expected(&'static str),
+    TooDeep(usize),
+    Nothing,
+}
+
+impl Stop {
+    /// The sentence for it.
+    pub fn reason(self, text: &[u8]) -> String {
+        match self.wrong {
+            Wrong::Needs(fix) => {
+                let doc = Fix::ALL.iter().find(|row| row.0 == fix).map_or("", |row| row.3);
+                format!("{doc}: that takes {}", fix.level().name())
+            }
+            Wrong::Expected(what) => format!("expected {what}, got {}", got(text, self.at)),
+            Wrong::TooDeep(limit) => format!("nested deeper than {limit}"),
+            Wrong::Nothing => "no document in the text".to_owned(),
+        }
+    }
+}
+
+/// The character at a place, as messages show it.
+fn got(text: &[u8], at: usize) -> String {
+    let rest = text.get(at..text.len().min(at + 4)).unwrap_or_default();
+    let character = rest.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+    character.map_or_else(|| "the end of the text".to_owned(), |c| format!("{c:?}"))
 }
 
 pub type Read<T> = std::result::Result<T, Stop>;
@@ -47,8 +78,12 @@ pub struct Reader<'r> {
     /// Steps that looking ahead and looking again may still take. They are a multiple of the
     /// text's length, so that reading stays linear; without them the simplest reading is taken.
     pub fuel: usize,
+    /// Inside of a document in quotes; these do not nest.
+    pub embedded: bool,
     /// The last line break of the text.
     last_line: Option<usize>,
+    /// The last line that begins with a fence.
+    last_fence: Option<usize>,
 }
 
 impl<'r> Reader<'r> {
@@ -63,7 +98,9 @@ impl<'r> Reader<'r> {
             stack: Vec::new(),
             word: Vec::new(),
             fuel: 4096 + 8 * text.len(),
+            embedded: false,
             last_line: memchr::memrchr(b'\n', text),
+            last_fence: memchr::memmem::rfind(text, b"\n```"),
         }
     }
 
@@ -74,11 +111,7 @@ impl<'r> Reader<'r> {
     /// Notes a repair, or fails if the level does not allow it.
     pub fn fix(&mut self, fix: Fix, at: usize) -> Read<()> {
         if self.options.level < fix.level() {
-            let doc = Fix::ALL.iter().find(|row| row.0 == fix).map_or("", |row| row.3);
-            return Err(Stop {
-                at,
-                reason: format!("{doc} (best_effort mends that: {})", fix.name()),
-            });
+            return Err(Stop { at, wrong: Wrong::Needs(fix) });
         }
         self.note(fix);
         Ok(())
@@ -228,15 +261,18 @@ impl<'r> Reader<'r> {
         memchr::memmem::rfind(&self.text[from..close], b"/*").map(|n| from + n)
     }
 
-    pub fn expected(&self, what: &str) -> Stop {
-        let got = match std::str::from_utf8(self.rest(self.at)) {
-            Ok(rest) => rest.chars().next(),
-            Err(e) => std::str::from_utf8(&self.rest(self.at)[..e.valid_up_to()])
-                .ok()
-                .and_then(|rest| rest.chars().next()),
-        };
-        let got = got.map_or("the end of the text".to_owned(), |c| format!("{c:?}"));
-        Stop { at: self.at, reason: format!("expected {what}, got {got}") }
+    pub fn expected(&self, what: &'static str) -> Stop {
+        Stop { at: self.at, wrong: Wrong::Expected(what) }
+    }
+
+    /// Where a fence that stands at the beginning of a line ends what is in it.
+    pub fn closing_fence(&mut self, at: usize) -> Option<usize> {
+        if self.last_fence.is_none_or(|last| last < at) || self.fuel == 0 {
+            return None;
+        }
+        let found = memchr::memmem::find(self.rest(at), b"\n```").map(|n| at + n + 1);
+        self.spend(found.unwrap_or(self.end).saturating_sub(at));
+        found
     }
 }
 

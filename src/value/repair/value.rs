@@ -1,7 +1,7 @@
 //! Values, objects and arrays.
 
 use super::fix::Fix;
-use super::reader::{Inside, Read, Reader, Stop, is_word, is_word_start};
+use super::reader::{Inside, Read, Reader, Stop, Wrong, is_word, is_word_start};
 use super::string::{Role, quote_at};
 use crate::value::tape::Mark;
 
@@ -33,7 +33,7 @@ impl Reader<'_> {
 
     /// A string, and those joined to it.
     pub fn quoted(&mut self, role: Role) -> Read<()> {
-        if role == Role::Value && self.best() && self.embedded()? {
+        if role == Role::Value && self.best() && !self.embedded && self.embedded()? {
             return Ok(());
         }
         self.string(role)?;
@@ -72,7 +72,9 @@ impl Reader<'_> {
         }
         let (nodes, fixes) = (self.tape.len(), self.fixes.clone());
         self.at = inner;
+        self.embedded = true;
         let read = self.value(Role::Value).is_ok();
+        self.embedded = false;
         let end = self.after_blank(self.at);
         let close = if self.starts(end, "```") { self.after_blank(end + 3) } else { 0 };
         if read && close > 0 && self.byte(close) == self.byte(from) {
@@ -92,8 +94,8 @@ impl Reader<'_> {
             return Ok(true);
         }
         if !self.best() {
-            let reason = format!("nested deeper than {}", self.options.max_depth);
-            return Err(Stop { at: self.at, reason });
+            let wrong = Wrong::TooDeep(self.options.max_depth);
+            return Err(Stop { at: self.at, wrong });
         }
         self.fix(Fix::Depth, self.at)?;
         self.skip_container();
@@ -585,7 +587,8 @@ impl Reader<'_> {
     fn row_begins(&mut self, state: &Between, inside: Inside) -> Read<bool> {
         let scalar = !matches!(self.peek(), b'[' | b'{' | b'(');
         let rows = state.last_array.is_some() && inside == Inside::Array && self.best();
-        if !rows || !scalar || !state.comma || !self.row_ends_here() {
+        let width = state.last_array.map_or(0, |last| last.len);
+        if !rows || !scalar || !state.comma || !self.row_ends_here(width) {
             return Ok(false);
         }
         self.fix(Fix::MissingOpening, self.at)?;
@@ -593,16 +596,18 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Scalars up to a bracket, and then the next row.
-    fn row_ends_here(&mut self) -> bool {
-        let mut at = self.at;
+    /// As many scalars as the row in front has, a bracket, and then the next row.
+    fn row_ends_here(&mut self, width: usize) -> bool {
+        let (mut at, mut commas) = (self.at, 0);
         while at < self.end && self.spend(1) {
             match self.text[at] {
                 b']' => {
                     let comma = self.after_blank(at + 1);
                     let next = self.after_blank(comma + 1);
-                    return self.byte(comma) == b',' && self.byte(next) == b'[';
+                    let follows = self.byte(comma) == b',' && self.byte(next) == b'[';
+                    return follows && commas + 1 == width;
                 }
+                b',' => (at, commas) = (at + 1, commas + 1),
                 b'[' | b'{' | b'}' | b':' => return false,
                 b'"' => match self.next_quote(super::string::Style::Double, at + 1) {
                     Some((to, len)) if self.spend(to - at) => at = to + len,

@@ -310,10 +310,10 @@ impl Reader<'_> {
     /// Text without quotes, as far as it goes.
     pub fn unquoted(&mut self, role: Role) -> Read<()> {
         let from = self.at;
-        self.fix(Fix::UnquotedString, from).map_err(|stop| super::reader::Stop {
-            reason: format!("{}; {}", self.expected("a value").reason, stop.reason),
-            ..stop
-        })?;
+        if !self.best() {
+            return Err(self.expected("a value"));
+        }
+        self.note(Fix::UnquotedString);
         let end = self.unquoted_end(role);
         self.at = end;
         let to = from + self.text[from..end].trim_ascii_end().len();

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::net::{Http, Transport};
 use crate::provider::Providers;
 use crate::registry::Registry;
+use crate::schema::Library;
 use crate::step::Token;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
@@ -25,6 +26,7 @@ pub struct Runtime {
     pub agents: Registry<Agent>,
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
+    pub schemas: Library,
     /// Tokens of all requests since the last reset.
     pub usage: Usage,
 }
@@ -41,6 +43,7 @@ impl Default for Runtime {
             agents: Registry::new("agent"),
             tools: Registry::new("tool"),
             providers: Providers::default(),
+            schemas: Library::default(),
             usage: Usage::default(),
         }
     }

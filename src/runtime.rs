@@ -11,6 +11,7 @@ use crate::net::{Http, Transport};
 use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
+use crate::schema::Library;
 use crate::step::Token;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
@@ -28,6 +29,7 @@ pub struct Runtime {
     pub agents: Registry<Agent>,
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
+    pub schemas: Library,
     /// Tokens of all requests since the last reset.
     pub usage: Usage,
 }
@@ -45,6 +47,7 @@ impl Default for Runtime {
             agents: Registry::new("agent"),
             tools: Registry::new("tool"),
             providers: Providers::default(),
+            schemas: Library::default(),
             usage: Usage::default(),
         }
     }

@@ -36,6 +36,8 @@ pub enum Kind {
     Choice(&'static [&'static str], &'static [&'static str]),
     /// An id, a unique name, or a table with an `id`. The word says of what.
     Id(&'static str),
+    /// A JSON Schema in any form, also by id or name.
+    Schema,
     /// A handle of a call that waits.
     Handle,
     OneOf(&'static [Kind]),
@@ -152,7 +154,7 @@ impl Check {
                 Err(absent(path, &quoted(&value.to_text())))
             }
             Kind::Any => plain_data(value, path),
-            Kind::Map if value.is_object() => plain_data(value, path),
+            Kind::Map | Kind::Schema if value.is_object() => plain_data(value, path),
             simple if simple.admits(value) => Ok(()),
             _ => Err(mismatch(path, kind, value)),
         }
@@ -199,6 +201,7 @@ impl Kind {
             Kind::Int(low, high) => integer(value).is_some_and(|n| n >= *low && n <= *high),
             Kind::Function => value.kind() == Tag::Function,
             Kind::Map | Kind::Open => value.is_object(),
+            Kind::Schema => value.is_object() || matches!(value.kind(), Tag::Str | Tag::Bool),
             Kind::Enum(names) | Kind::Choice(names, _) => {
                 value.as_str().is_some_and(|s| is_one(s, names))
             }
@@ -247,6 +250,7 @@ impl Kind {
             Kind::List(item) => format!("an array ({} each)", item.describe()),
             Kind::Enum(names) | Kind::Choice(names, _) => format!("one of {}", listed(names)),
             Kind::Id(what) => format!("the id or name of {what}"),
+            Kind::Schema => "a schema (table, JSON text, id or name)".into(),
             Kind::Handle => "a handle".into(),
             Kind::OneOf(kinds) => alternatives(kinds),
             Kind::Absent(_) => "nothing".into(),
@@ -268,6 +272,7 @@ impl Kind {
             Kind::Enum(names) | Kind::Choice(names, _) => {
                 names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|")
             }
+            Kind::Schema => "zigllms.Schema".into(),
             Kind::Handle => "zigllms.Handle".into(),
             Kind::OneOf(kinds) => kinds.iter().map(Kind::annotation).collect::<Vec<_>>().join("|"),
             Kind::Absent(_) => "nil".into(),

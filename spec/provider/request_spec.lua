@@ -229,7 +229,7 @@ describe("a request", function()
         { tool_choice = "maybe" },
         { tool_choice = { nmae = "x" } },
         { parallel_tool_calls = "yes" },
-        { response_format = "xml" },
+        { response_format = 5 },
         { extra = "x" },
         { headers = 5 },
         { tools = "f" },

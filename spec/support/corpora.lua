@@ -4,7 +4,7 @@ local zigllms = require("zigllms")
 
 local folder = os.getenv("ZIGLLMS_CORPORA") or "../shared/corpora"
 
-local corpora = {}
+local corpora = { folder = folder }
 
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 

@@ -7,6 +7,7 @@ mod args;
 mod bridge;
 mod bridges;
 mod call;
+mod compiled;
 mod drive;
 mod faces;
 mod filters;

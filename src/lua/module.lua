@@ -30,6 +30,8 @@ for _, entry in ipairs(core.entries) do
   end
 end
 
+core.finish_schema(module.schema)
+
 local function no_member(name)
   return function(_, key)
     core.raise("invalid_argument", "no member " .. tostring(key), name)

@@ -8,6 +8,7 @@ use mlua::Lua;
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::bridge::{ENTRIES, Run};
+use super::compiled;
 use super::drive::NATIVES;
 use super::stack::{Meta, UPVALUES};
 use super::{growing, raw};
@@ -22,6 +23,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
+    (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
@@ -46,6 +48,9 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"mark", raw::mark),
     (c"handle", raw::handle),
     (c"task", raw::task),
+    (c"schema_object", compiled::object),
+    (c"schema_check", compiled::check),
+    (c"schema_validate", compiled::validate),
     (c"stream_new", growing::new),
     (c"stream_state", growing::state),
     (c"stream_feed", growing::feed),

@@ -23,7 +23,10 @@ use super::stack::{self, DECLARATION, Meta, SLOTS, upvalue};
 
 /// Runs `body` with a frame of its own, and returns or raises what it leaves there. `body` may be
 /// left by a raise of Lua, so nothing in it that needs dropping may live across one.
-unsafe fn framed(l: *mut lua_State, body: impl FnOnce(*mut Instance, *mut Frame)) -> c_int {
+///
+/// # Safety
+/// Called from a C function of this module with the running state.
+pub unsafe fn framed(l: *mut lua_State, body: impl FnOnce(*mut Instance, *mut Frame)) -> c_int {
     unsafe {
         let instance = stack::instance(l);
         if instance.is_null() {

@@ -13,6 +13,7 @@ use crate::value::{Kind, MAX_DEPTH, Tape};
 
 use super::args::Place;
 use super::bridge::{Function, Param, Read};
+use super::compiled;
 use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
 use super::stack::{self, Borrowed};
@@ -360,8 +361,20 @@ impl Reader {
                     self.tape().close(mark, 0);
                 }
                 _ if !self.by_reference => return Err(Problem::NotData(stack::type_name(kind))),
+                _ if kind == ffi::LUA_TUSERDATA => return self.userdata(index),
                 _ if kind == ffi::LUA_TFUNCTION => return self.reference(index, Kind::Function),
                 _ => return self.reference(index, Kind::Opaque),
+            }
+            Ok(())
+        }
+    }
+
+    /// A compiled schema stands for itself by its name, anything else by reference.
+    unsafe fn userdata(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            match compiled::name(self.l, index, self.instance) {
+                Some(name) => self.tape().str(name.as_bytes()),
+                None => return self.reference(index, Kind::Opaque),
             }
             Ok(())
         }

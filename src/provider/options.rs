@@ -60,9 +60,9 @@ pub static GENERATION: Shape = Shape::new(
         ),
         Field::new(
             "response_format",
-            Kind::OneOf(&[Kind::Text, Kind::Map]),
+            Kind::Schema,
             "",
-            "\"json\" or a JSON Schema: structured output in `parsed`",
+            "\"json\" or a schema: structured output in `parsed`",
         )
         .or(&["schema"]),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request body"),

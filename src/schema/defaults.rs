@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::keywords::local;
+use super::keywords::{escaped, local};
 use crate::value::{Kind, MAX_DEPTH, Ref};
 
 /// Most defaults one value can get: documents of nested defaults grow faster than their schemas.
@@ -83,9 +83,12 @@ pub fn missing(schema: &Value, value: Ref<'_>) -> Vec<Missing> {
     collect(schema, value)
 }
 
-/// Sets what is missing in `value`.
-pub fn fill(schema: &Value, value: &mut Value) {
-    set(value, collect(schema, &*value));
+/// Sets what is missing in `value`; gives JSON pointers to it.
+pub fn fill(schema: &Value, value: &mut Value) -> Vec<String> {
+    let missing = collect(schema, &*value);
+    let places = missing.iter().map(|found| pointer(&found.path)).collect();
+    set(value, missing);
+    places
 }
 
 fn set(value: &mut Value, missing: Vec<Missing>) {
@@ -95,6 +98,15 @@ fn set(value: &mut Value, missing: Vec<Missing>) {
             parent.insert(name.clone(), found.value);
         }
     }
+}
+
+/// The JSON pointer that a path is.
+pub fn pointer(path: &[Step]) -> String {
+    let step = |step: &Step| match step {
+        Step::Member(name) => format!("/{}", escaped(name)),
+        Step::Item(index) => format!("/{index}"),
+    };
+    path.iter().map(step).collect()
 }
 
 /// The value at a path.

@@ -11,10 +11,18 @@
 //! assert_eq!(wrong[0].to_string(), r#"/age: expected integer, got string "ten""#);
 //! ```
 
+pub mod align;
+mod bundle;
 mod defaults;
 pub mod dialect;
 mod empty;
+mod formats;
+pub mod generate;
+pub mod info;
 mod keywords;
+mod library;
+mod memo;
+pub mod merge;
 mod node;
 mod order;
 mod places;
@@ -31,9 +39,10 @@ use serde_json::Value;
 pub use defaults::{Missing, Step};
 pub use jsonschema::Draft;
 pub use keywords::tidy;
+pub use library::{Created, Found, Library, OBJECT};
 pub use order::settle_order;
 pub use shorthand::from_shorthand;
-pub use violation::Violation;
+pub use violation::{Violation, summary};
 
 use crate::error::{Error, Result};
 use crate::value::{Ref, Tape, json};
@@ -46,13 +55,20 @@ pub struct Options {
     pub draft: Option<Draft>,
     /// `format` is checked; otherwise it is a remark.
     pub formats: bool,
-    /// What `$ref`s to other documents find, by URI. Nothing is ever fetched.
-    pub documents: BTreeMap<String, Value>,
+    /// What `$ref`s to other documents find, by URI or name. Nothing is ever fetched.
+    pub documents: Arc<BTreeMap<String, Value>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { draft: None, formats: true, documents: BTreeMap::new() }
+        Options { draft: None, formats: true, documents: Arc::default() }
+    }
+}
+
+impl Options {
+    /// Whether they ask for nothing in particular.
+    fn is_plain(&self) -> bool {
+        self.draft.is_none() && self.formats && self.documents.is_empty()
     }
 }
 
@@ -79,6 +95,9 @@ struct Inner {
     source: Value,
     validator: Validator<OnTape>,
     has_defaults: bool,
+    /// As it was compiled.
+    formats: bool,
+    documents: Arc<BTreeMap<String, Value>>,
 }
 
 impl Schema {
@@ -90,8 +109,9 @@ impl Schema {
         let mut source = schema.clone();
         tidy(&mut source);
         refuse::unknown_types(&source)?;
+        refuse::circles(&source)?;
         let mut builder = jsonschema::options_for::<OnTape>()
-            .with_retriever(Documents(options.documents))
+            .with_retriever(Documents(Arc::clone(&options.documents)))
             .with_pattern_options(PatternOptions::regex())
             .should_validate_formats(options.formats);
         if let Some(draft) = options.draft {
@@ -99,12 +119,18 @@ impl Schema {
         }
         let validator = builder.build(&source).map_err(|error| refuse::explain(&source, &error))?;
         let has_defaults = keywords::uses(&source, "default");
-        Ok(Schema(Arc::new(Inner { source, validator, has_defaults })))
+        let Options { formats, documents, .. } = options;
+        Ok(Schema(Arc::new(Inner { source, validator, has_defaults, formats, documents })))
     }
 
     /// The schema as it was given, empty tables resolved.
     pub fn source(&self) -> &Value {
         &self.0.source
+    }
+
+    /// Whether both are the very same compiled schema.
+    pub fn is_same(&self, other: &Schema) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub fn is_valid(&self, value: Ref<'_>) -> bool {
@@ -116,6 +142,11 @@ impl Schema {
     /// Everything that is wrong; nothing if the value fits.
     pub fn check(&self, value: Ref<'_>) -> Vec<Violation> {
         self.examine(value).violations
+    }
+
+    /// As [`Schema::check`], but looks for no more than `most`.
+    pub fn check_some(&self, value: Ref<'_>, most: usize) -> Vec<Violation> {
+        self.report(value, most).violations
     }
 
     /// As an error with everything that is wrong in `details.errors`.
@@ -135,16 +166,23 @@ impl Schema {
 
     /// As [`Schema::check`]; also tells which empty tables were taken for arrays.
     pub fn examine(&self, value: Ref<'_>) -> Report {
+        self.report(value, usize::MAX)
+    }
+
+    fn report(&self, value: Ref<'_>, most: usize) -> Report {
         let validator = &self.0.validator;
         if validator.is_valid(value) {
             return Report::default();
         }
         let Some(reading) = empty::settle(validator, value) else {
-            return Report { violations: violation::list(validator, value), arrays: Vec::new() };
+            return Report {
+                violations: violation::list(validator, value, most),
+                arrays: Vec::new(),
+            };
         };
         let violations = match reading.valid {
             true => Vec::new(),
-            false => violation::list(validator, reading.value()),
+            false => violation::list(validator, reading.value(), most),
         };
         Report { violations, arrays: reading.arrays }
     }
@@ -157,11 +195,26 @@ impl Schema {
         }
     }
 
-    /// Sets the members that are missing in `value` and have a default.
-    pub fn fill_defaults(&self, value: &mut Value) {
-        if self.0.has_defaults {
-            defaults::fill(&self.0.source, value);
+    /// Sets the members that are missing in `value` and have a default; gives JSON pointers to them.
+    pub fn fill_defaults(&self, value: &mut Value) -> Vec<String> {
+        match self.0.has_defaults {
+            true => defaults::fill(&self.0.source, value),
+            false => Vec::new(),
         }
+    }
+
+    /// As [`Schema::fit_document`], where the members at `filled` were set by the schema itself:
+    /// published schemas have defaults that they would not admit, and nobody else is to blame.
+    pub fn fit_filled(&self, value: &Value, filled: &[String]) -> Result<()> {
+        let mut tape = Tape::default();
+        let at = json::put(value, &mut tape);
+        let mut wrong = self.check(tape.view(at));
+        let own = |path: &str| {
+            let below = |filled: &String| path.strip_prefix(filled.as_str());
+            filled.iter().filter_map(below).any(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        wrong.retain(|violation| !own(&violation.path));
+        if wrong.is_empty() { Ok(()) } else { Err(violation::misfit(&wrong)) }
     }
 }
 
@@ -180,7 +233,10 @@ pub struct Report {
 }
 
 /// The documents a schema may refer to.
-struct Documents(BTreeMap<String, Value>);
+struct Documents(Arc<BTreeMap<String, Value>>);
+
+/// Where relative references lead in a schema that does not say where it is from.
+const NOWHERE: &str = "json-schema:///";
 
 impl Retrieve for Documents {
     fn retrieve(
@@ -188,8 +244,15 @@ impl Retrieve for Documents {
         uri: &Uri<String>,
     ) -> std::result::Result<Value, Box<dyn std::error::Error + Send + Sync>> {
         let uri = uri.as_str();
-        let found = self.0.get(uri).or_else(|| self.0.get(uri.trim_end_matches('#')));
-        found.cloned().ok_or_else(|| "it was not given".into())
+        let uri = uri.trim_end_matches('#');
+        let name = uri.strip_prefix(NOWHERE).unwrap_or(uri);
+        let with_mark = || self.0.get(&format!("{uri}#"));
+        self.0
+            .get(name)
+            .or_else(|| self.0.get(uri))
+            .or_else(with_mark)
+            .cloned()
+            .ok_or_else(|| "it was not given".into())
     }
 }
 
@@ -370,9 +433,9 @@ mod tests {
     fn bad_schemas_are_refused_with_place_and_reason() {
         for (bad, code, message) in [
             (
-                json!({"properties": {"a": {"type": "dict"}}}),
+                json!({"properties": {"a": {"type": "colour"}}}),
                 Code::ValidationFailed,
-                "invalid schema at /properties/a/type: type \"dict\" is not a JSON Schema type \
+                "invalid schema at /properties/a/type: type \"colour\" is not a JSON Schema type \
                  (object, array, string, number, integer, boolean, null)",
             ),
             (
@@ -419,7 +482,7 @@ mod tests {
     fn documents_are_found_by_their_uri() {
         let uri = "https://example.com/name.json";
         let options = Options {
-            documents: BTreeMap::from([(uri.to_owned(), json!({"type": "string"}))]),
+            documents: Arc::new(BTreeMap::from([(uri.to_owned(), json!({"type": "string"}))])),
             ..Options::default()
         };
         let schema = Schema::compile_with(&json!({"$ref": uri}), options).unwrap();

@@ -4,17 +4,18 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{ReferencingError, ValidationError};
 use serde_json::{Value, json};
 
-use super::keywords::children;
+use super::keywords::{TYPES, children, local};
 use super::violation;
 use crate::error::{Code, Error, Result, quoted};
 use crate::value::{Tape, json as text};
 
-const TYPES: &[&str] = &["object", "array", "string", "number", "integer", "boolean", "null"];
+/// References that are followed in search of a circle.
+const MOST_HOPS: usize = 32;
 
 const NOT_LINEAR: &str =
     "needs look-around or back references, which patterns in linear time do not have";
 
-/// Published tool schemas use `dict`, `float`, `tuple`, `any`: they are named, not guessed.
+/// A type that is neither JSON Schema's nor a known word for one is named, not guessed.
 pub fn unknown_types(schema: &Value) -> Result<()> {
     check_types(schema, "")
 }
@@ -35,6 +36,34 @@ fn check_types(schema: &Value, path: &str) -> Result<()> {
     children(members, |step, child| {
         if checked.is_ok() {
             checked = check_types(child, &format!("{path}{step}"));
+        }
+    });
+    checked
+}
+
+/// References that lead back to themselves and say nothing on the way.
+pub fn circles(schema: &Value) -> Result<()> {
+    look_for_circles(schema, schema, "")
+}
+
+fn look_for_circles(root: &Value, schema: &Value, path: &str) -> Result<()> {
+    let Value::Object(members) = schema else { return Ok(()) };
+    let mut passed: Vec<&Value> = Vec::new();
+    let mut here = Some(schema);
+    while let Some(next) = here.and_then(|schema| local(root, schema.get("$ref")?.as_str()?)) {
+        if std::ptr::eq(next, schema) {
+            return Err(invalid(&format!("{path}/$ref"), "$ref leads back to itself"));
+        }
+        if passed.len() > MOST_HOPS || passed.iter().any(|seen| std::ptr::eq(*seen, next)) {
+            break;
+        }
+        passed.push(next);
+        here = Some(next);
+    }
+    let mut checked = Ok(());
+    children(members, |step, child| {
+        if checked.is_ok() {
+            checked = look_for_circles(root, child, &format!("{path}{step}"));
         }
     });
     checked

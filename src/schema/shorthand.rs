@@ -9,13 +9,30 @@
 //! a JSON Schema, which these do: a name that begins with `$`; `type` that is a type name or an
 //! array of them; `enum` or `anyOf`, `oneOf`, `allOf` that are arrays of other things than one
 //! type name; `properties` that are all tables; `items`, `not`, `additionalProperties` that are a
-//! JSON Schema. So `{type = "string"}` is a JSON Schema, `{title = "string"}` shorthand for an
+//! JSON Schema; tables as `contains`, `prefixItems`, `if` and their like. So `{type = "string"}` is a JSON Schema, `{title = "string"}` shorthand for an
 //! object with a title, and an object that has a member named `type` needs the long form.
 
 use serde_json::{Map, Value, json};
 
 const NAMES: &[&str] =
     &["any", "array", "boolean", "integer", "null", "number", "object", "string"];
+
+/// Keywords that hold schemas and that nobody would call a member.
+const APPLIED: &[&str] = &[
+    "additionalItems",
+    "contains",
+    "definitions",
+    "dependencies",
+    "dependentSchemas",
+    "else",
+    "if",
+    "patternProperties",
+    "prefixItems",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
 
 /// The JSON Schema that a table in shorthand stands for; `None` if it is no shorthand.
 pub fn from_shorthand(value: &Value) -> Option<Value> {
@@ -73,8 +90,11 @@ fn is_schema(members: &Map<String, Value>) -> bool {
         "properties" => value.as_object().is_some_and(|named| named.values().all(Value::is_object)),
         "items" | "not" | "additionalProperties" => match value {
             Value::Object(members) => members.is_empty() || is_schema(members),
+            // In older drafts, a list of one.
+            Value::Array(items) => items.iter().all(|item| item.as_object().is_some_and(is_schema)),
             value => value.is_boolean(),
         },
+        key if APPLIED.contains(&key) => value.is_object() || value.is_array(),
         key => key.starts_with('$'),
     })
 }
@@ -133,9 +153,12 @@ mod tests {
             json!({"enum": ["a", "b"]}),
             json!({"anyOf": [{"type": "string"}]}),
             json!({"items": {"type": "string"}}),
+            json!({"items": [{"type": "string"}]}),
             json!({"$ref": "string"}),
             json!({"description": "a city"}),
             json!({"minimum": 1}),
+            json!({"contains": {"type": "number"}}),
+            json!({"prefixItems": [{"type": "number"}]}),
             json!(true),
             json!("string"),
         ] {

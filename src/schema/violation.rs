@@ -36,25 +36,36 @@ impl Display for Violation {
     }
 }
 
-/// `validation_failed` with every violation in `details.errors`.
-pub fn misfit(violations: &[Violation]) -> Error {
+/// The first of them in one line, and how many more there are.
+pub fn summary(violations: &[Violation]) -> String {
     let first = violations.first().map_or(String::new(), |v| v.to_string());
     let more = violations.len().saturating_sub(1);
     let rest = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    format!("{first}{rest}")
+}
+
+/// `validation_failed` with every violation in `details.errors`.
+pub fn misfit(violations: &[Violation]) -> Error {
     let errors: Vec<Value> = violations
         .iter()
         .map(|v| json!({ "path": v.path, "message": v.message, "keyword": v.keyword }))
         .collect();
-    Error::new(Code::ValidationFailed, format!("the value does not fit the schema: {first}{rest}"))
-        .with(|f| f.details = Some(json!({ "errors": errors })))
+    Error::new(
+        Code::ValidationFailed,
+        format!("the value does not fit the schema: {}", summary(violations)),
+    )
+    .with(|f| f.details = Some(json!({ "errors": errors })))
 }
 
-/// Everything that is wrong with `value`; what contains comes before what is inside.
-pub fn list(validator: &Validator<OnTape>, value: Ref<'_>) -> Vec<Violation> {
+/// What is wrong with `value`, no more than `most`; what contains comes before what is inside.
+pub fn list(validator: &Validator<OnTape>, value: Ref<'_>, most: usize) -> Vec<Violation> {
     let mut places = Places::of(value);
     let mut find = |error: &ValidationError<'_>| places.find(error.instance_path().as_str());
-    let mut found: Vec<_> =
-        validator.iter_errors(value).map(|error| of(&error, find(&error), value)).collect();
+    let mut found: Vec<_> = validator
+        .iter_errors(value)
+        .take(most)
+        .map(|error| of(&error, find(&error), value))
+        .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }

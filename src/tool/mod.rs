@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::chat::ToolSpec;
 use crate::error::{Code, Error, Result, quoted};
 use crate::registry::Named;
-use crate::schema::Schema;
+use crate::schema::{Library, Schema};
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::value::{Kept, Record, Slot};
 
@@ -20,8 +20,8 @@ pub static DEFINITION: Shape = Shape::new(
     &[
         Field::new("name", Kind::Text, "required", "letters, digits, `_` and `-`, at most 64"),
         Field::new("description", Kind::Text, "\"\"", "what it does; the model reads it"),
-        Field::new("parameters", Kind::OneOf(&[Kind::Map, Kind::Text]), "an object without properties", "JSON Schema of the input").or(&["schema", "input_schema"]),
-        Field::new("returns", Kind::OneOf(&[Kind::Map, Kind::Text]), "", "JSON Schema of the result, checked when given").or(&["output_schema"]),
+        Field::new("parameters", Kind::Schema, "an object without properties", "schema of the input").or(&["schema", "input_schema"]),
+        Field::new("returns", Kind::Schema, "", "schema of the result, checked when given").or(&["output_schema"]),
         Field::new("execute", Kind::Function, "", "`function(input, ctx)`; without it the tool is declared: calls come back to the client").or(&["handler"]),
         Field::new("category", Kind::Text, "\"custom\"", "a `tool.Category` or any other word"),
         Field::new("execution_mode", Kind::Choice(&["direct"], &["async", "sandboxed"]), "\"direct\"", "how it runs"),
@@ -90,12 +90,12 @@ impl Named for std::rc::Rc<Tool> {
 
 impl Tool {
     /// From a checked definition. A bad schema is `validation_failed`.
-    pub fn define(options: &Options<'_>, now: f64) -> Result<Tool> {
+    pub fn define(options: &Options<'_>, schemas: &Library, now: f64) -> Result<Tool> {
         let name = options.text("name").unwrap_or_default();
         check_name(&name)?;
         let mut rest = options.to_map();
-        let parameters = schema(rest.shift_remove("parameters"), "parameters")?;
-        if let Some(returns) = schema(rest.shift_remove("returns"), "returns")? {
+        let parameters = schema(schemas, rest.shift_remove("parameters"), "parameters")?;
+        if let Some(returns) = schema(schemas, rest.shift_remove("returns"), "returns")? {
             rest.insert("returns".into(), returns);
         }
         for known in ["name", "description", "replace", "id"] {
@@ -222,29 +222,16 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// A checked schema; one that says nothing is none.
-fn schema(value: Option<Value>, field: &str) -> Result<Option<Value>> {
-    let Some(value) = value.filter(|v| !v.is_null()) else { return Ok(None) };
-    let mut value = from_text(value, field)?;
-    crate::schema::tidy(&mut value);
+/// A checked schema in one piece; one that says nothing is none.
+fn schema(schemas: &Library, given: Option<Value>, field: &str) -> Result<Option<Value>> {
+    let Some(given) = given.filter(|v| !v.is_null()) else { return Ok(None) };
+    let place = format!("definition.{field}");
+    let known = [Code::ValidationFailed, Code::NotFound];
+    let placed = |e: Error| if known.contains(&e.code()) { e.at(&place) } else { e };
+    let value = schemas.whole(&given).map_err(placed)?;
     if value == json!({ "type": "object", "properties": {} }) {
         return Ok(None);
     }
-    let prefixed = |e: Error| {
-        if e.code() == Code::ValidationFailed { e.at(&format!("definition.{field}")) } else { e }
-    };
-    Schema::compile(&value).map_err(prefixed)?;
+    Schema::compile(&value).map_err(placed)?;
     Ok(Some(value))
-}
-
-fn in_order(mut schema: Value) -> Value {
-    crate::schema::settle_order(&mut schema);
-    schema
-}
-
-fn from_text(value: Value, field: &str) -> Result<Value> {
-    let Value::String(text) = &value else { return Ok(in_order(value)) };
-    serde_json::from_str(text).map_err(|e| {
-        Error::new(Code::ValidationFailed, format!("definition.{field}: not JSON: {e}"))
-    })
 }

@@ -34,6 +34,10 @@ impl Input {
             let parsed = serde_json::from_str(text).map_err(|e| not_json(&e.to_string()))?;
             return Input::checked(tool, checks, parsed);
         }
+        // Nulls stand for what is absent; only a copy can be without them.
+        if tool.parameters.is_some() && has_nulls(value) {
+            return Input::checked(tool, checks, value.to_json());
+        }
         let patches = patches(tool, checks, value)?;
         Ok(Input(if patches.is_empty() { Data::Slot(slot) } else { Data::Patched(slot, patches) }))
     }
@@ -47,9 +51,10 @@ impl Input {
         value = json::without_nulls(value);
         if tool.parameters.is_some() {
             let schema = tool.schema()?;
-            schema.fill_defaults(&mut value);
+            let filled = schema.fill_defaults(&mut value);
+            value = json::without_nulls(value);
             if checks {
-                schema.fit_document(&value)?;
+                schema.fit_filled(&value, &filled)?;
             }
         } else if checks && !value.is_object() {
             return Err(no_object(&value));
@@ -83,7 +88,8 @@ fn patches(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Vec<Patch>> {
         };
     }
     let schema = tool.schema()?;
-    let missing = schema.missing_defaults(value);
+    let mut missing = schema.missing_defaults(value);
+    missing.retain(|default| !default.value.is_null());
     if checks {
         check_with_defaults(schema, value, &missing)?;
     }
@@ -94,9 +100,14 @@ fn check_with_defaults(schema: &Schema, value: Ref<'_>, missing: &[Missing]) -> 
     if missing.is_empty() {
         return schema.fit(value);
     }
-    let mut filled = value.to_json();
-    schema.fill_defaults(&mut filled);
-    schema.fit_document(&filled)
+    let mut document = value.to_json();
+    let filled = schema.fill_defaults(&mut document);
+    schema.fit_filled(&json::without_nulls(document), &filled)
+}
+
+fn has_nulls(value: Ref<'_>) -> bool {
+    let inside = |value: Ref<'_>| value.is_null() || has_nulls(value);
+    value.items().any(has_nulls) || value.members().any(|(_, member)| inside(member))
 }
 
 fn patch(missing: Missing) -> Patch {

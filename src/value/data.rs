@@ -61,6 +61,11 @@ impl Record {
         Record::default()
     }
 
+    /// With room for so many fields.
+    pub fn sized(fields: usize) -> Record {
+        Record { fields: Vec::with_capacity(fields), is_response: false }
+    }
+
     /// Adds a field; [`Data::Nil`] adds nothing.
     #[must_use]
     pub fn set(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Data>) -> Record {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::agent::{
     Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool,
@@ -249,7 +249,7 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
 
 /// The agent with checked options merged in.
 fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> Result<Agent> {
-    let mut map = options.to_map();
+    let mut map = with_schema(runtime, options.to_map(), "config")?;
     if let Some(tools) = options.get("tools") {
         agent.tools = tools_of(runtime, tools, "config.tools")?;
     } else if map.get("tools").is_some_and(Value::is_null) {
@@ -274,6 +274,19 @@ fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> R
     Ok(agent)
 }
 
+/// Options whose schema is one, not the name of one.
+fn with_schema(
+    runtime: &Runtime,
+    mut options: Map<String, Value>,
+    path: &str,
+) -> Result<Map<String, Value>> {
+    if let Some(format) = options.get_mut("response_format") {
+        let place = |e: Error| e.at(&format!("{path}.response_format"));
+        runtime.schemas.resolve_format(format).map_err(place)?;
+    }
+    Ok(options)
+}
+
 /// Ids and names must exist; definitions become tools of this agent alone.
 fn tools_of(runtime: &Runtime, list: Ref<'_>, path: &str) -> Result<Vec<AgentTool>> {
     list.items()
@@ -289,7 +302,11 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
         find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
         return Ok(AgentTool::Named(key));
     }
-    let tool = Tool::define(&Options::new(Some(item), &DEFINITION), runtime.clock.unix());
+    let tool = Tool::define(
+        &Options::new(Some(item), &DEFINITION),
+        &runtime.schemas,
+        runtime.clock.unix(),
+    );
     Ok(AgentTool::Inline(Rc::new(tool.map_err(|e| e.at(path))?)))
 }
 
@@ -309,7 +326,8 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let (face, sink) = streamed(&options, None)?;
     let input = input_of(args.get(1))?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
-    let all = lay([&agent.config.to_map(), &options.to_map()]);
+    let own = with_schema(runtime, options.to_map(), "options")?;
+    let all = lay([&agent.config.to_map(), &own]);
     let tools = match options.get("tools") {
         Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),
         None => agent.usable(&runtime.tools),

@@ -6,7 +6,16 @@ mod agent;
 mod module;
 mod output;
 mod provider;
+mod schema;
 mod tool;
 
-pub static BRIDGES: &[&Bridge] =
-    &[&module::BRIDGE, &agent::BRIDGE, &tool::BRIDGE, &provider::BRIDGE, &output::BRIDGE];
+pub static BRIDGES: &[&Bridge] = &[
+    &module::BRIDGE,
+    &agent::BRIDGE,
+    &tool::BRIDGE,
+    &provider::BRIDGE,
+    &schema::BRIDGE,
+    &output::BRIDGE,
+];
+
+pub use schema::answers as schema_answers;

@@ -375,6 +375,7 @@ fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     runtime.agents.clear();
     runtime.tools.clear();
     runtime.providers.clear();
+    runtime.schemas.clear();
     runtime.usage = Default::default();
     Ok(Data::Bool(true))
 }

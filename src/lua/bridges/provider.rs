@@ -249,6 +249,10 @@ fn ask(
     };
     let mut map = options.to_map();
     map.retain(|key, _| key != "messages" && key != "provider");
+    if let Some(format) = map.get_mut("response_format") {
+        let place = |e: Error| e.at("options.response_format");
+        runtime.schemas.resolve_format(format).map_err(place)?;
+    }
     let total = whom.end(runtime, &map);
     let ask = Ask {
         whom,
@@ -297,7 +301,11 @@ fn tool(runtime: &Runtime, item: Ref<'_>, i: usize) -> Result<ToolSpec> {
     let check = crate::shape::Check { strict: false };
     static KIND: Kind = Kind::Table(&DEFINITION);
     check.value(inner, &KIND, &path)?;
-    let tool = Tool::define(&Options::new(Some(inner), &DEFINITION), runtime.clock.unix());
+    let tool = Tool::define(
+        &Options::new(Some(inner), &DEFINITION),
+        &runtime.schemas,
+        runtime.clock.unix(),
+    );
     Ok(Rc::new(tool.map_err(|e| e.at(&path))?).spec())
 }
 

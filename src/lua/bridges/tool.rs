@@ -142,7 +142,7 @@ pub static BRIDGE: Bridge = Bridge {
 
 fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &DEFINITION);
-    let tool = Rc::new(Tool::define(&options, runtime.clock.unix())?);
+    let tool = Rc::new(Tool::define(&options, &runtime.schemas, runtime.clock.unix())?);
     if let Some(old) = runtime
         .tools
         .find(&tool.name)?

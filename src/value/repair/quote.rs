@@ -9,6 +9,9 @@ use super::fix::Fix;
 use super::reader::{Inside, Read, Reader};
 use super::string::{Quote, Role, Span, Style};
 
+/// What judging a quote costs, in bytes looked at.
+const JUDGED: usize = 32;
+
 /// What a quote inside of a string may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
@@ -63,7 +66,7 @@ impl Reader<'_> {
             return self.missing(seen, end, to).map(Some);
         }
         self.passed(seen, to, len, follow);
-        self.spend(to + len - at);
+        self.spend(JUDGED + to + len - at);
         Ok(None)
     }
 

@@ -57,7 +57,8 @@ describe("output.extract_json", function()
 
   it("takes the first that a schema allows, or all of them", function()
     local text = 'a {"n": "x"} b {"n": 1} c [2] d {"n": 3}'
-    local schema = { type = "object", properties = { n = { type = "integer" } }, required = { "n" } }
+    local schema =
+      { type = "object", properties = { n = { type = "integer" } }, required = { "n" } }
     assert.are.same({ n = 1 }, (extract(text, { schema = schema })))
     local values, info = extract(text, { schema = schema, all = true })
     assert.are.same({ { n = 1 }, { n = 3 } }, values)

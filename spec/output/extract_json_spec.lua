@@ -55,6 +55,17 @@ describe("output.extract_json", function()
     assert.are.same({}, (extract("nothing", { all = true })))
   end)
 
+  it("takes the first that a schema allows, or all of them", function()
+    local text = 'a {"n": "x"} b {"n": 1} c [2] d {"n": 3}'
+    local schema =
+      { type = "object", properties = { n = { type = "integer" } }, required = { "n" } }
+    assert.are.same({ n = 1 }, (extract(text, { schema = schema })))
+    local values, info = extract(text, { schema = schema, all = true })
+    assert.are.same({ { n = 1 }, { n = 3 } }, values)
+    assert.are.equal(2, #info.positions)
+    assert.is_nil((extract(text, { schema = { type = "string" } })))
+  end)
+
   it("takes as much wrong with it as the level allows", function()
     local text = "x {a: 1,} y"
     assert.are.same({ a = 1 }, (extract(text)))

@@ -1,4 +1,5 @@
--- What lenient reading puts right, what it leaves to a best effort, and where it says a text is bad.
+-- What lenient reading puts right, what it leaves to a best effort, and where it says a text is
+-- bad.
 local raised = require("spec.support.raised")
 local zigllms = require("zigllms")
 

@@ -22,22 +22,26 @@ local FORMS = {
   ["Llama, function tag"] = "<function=weather>" .. ARGS .. "</function>",
   ["Qwen3-Coder"] = "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n"
     .. "<parameter=n>\n2\n</parameter>\n</function>\n</tool_call>",
-  ["Anthropic-like"] = '<function_calls>\n<invoke name="weather">\n<parameter name="city">Oslo</parameter>\n'
+  ["Anthropic-like"] = '<function_calls>\n<invoke name="weather">\n'
+    .. '<parameter name="city">Oslo</parameter>\n'
     .. '<parameter name="n">2</parameter>\n</invoke>\n</function_calls>',
   ["fenced"] = "```json\n[" .. CALL .. "]\n```",
   ["Python"] = '[weather(city="Oslo", n=2)]',
   ["Gemma"] = '```tool_code\nprint(weather(city="Oslo", n=2))\n```',
-  ["DeepSeek"] = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n"
+  ["DeepSeek"] = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function"
+    .. "<｜tool▁sep｜>weather\n```json\n"
     .. ARGS
     .. "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-  ["Kimi"] = "<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>"
+  ["Kimi"] = "<|tool_calls_section_begin|>"
+    .. "<|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>"
     .. ARGS
     .. "<|tool_call_end|><|tool_calls_section_end|>",
   ["functools"] = "functools[" .. CALL .. "]",
   ["Functionary"] = ">>>weather\n" .. ARGS,
   ["ReAct"] = "Action: weather\nAction Input: " .. ARGS,
   ["Cohere"] = 'Action: ```json\n[{"tool_name": "weather", "parameters": ' .. ARGS .. "}]\n```",
-  ["GPT-OSS"] = "<|channel|>commentary to=functions.weather <|constrain|>json<|message|>"
+  ["GPT-OSS"] = "<|channel|>commentary to=functions.weather "
+    .. "<|constrain|>json<|message|>"
     .. ARGS
     .. "<|call|>",
   ["OpenAI's shape"] = '{"tool_calls": [{"type": "function", "function": {"name": "weather", '

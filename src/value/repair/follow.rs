@@ -85,6 +85,7 @@ impl Reader<'_> {
             b'[' => !seen.open,
             b',' | b'`' => true,
             b'.' => self.starts(next, "..."),
+            _ if seen.quotes == 0 && quote_at(self.rest(next)).is_some() => true,
             _ => self.key_at(next) || self.key_after_words(next),
         }
     }

@@ -9,6 +9,9 @@ use super::fix::Fix;
 use super::reader::{Inside, Read, Reader};
 use super::string::{Quote, Role, Span, Style};
 
+/// What judging a quote costs, in bytes looked at.
+const JUDGED: usize = 32;
+
 /// What a quote inside of a string may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
@@ -63,7 +66,7 @@ impl Reader<'_> {
             return self.missing(seen, end, to).map(Some);
         }
         self.passed(seen, to, len, follow);
-        self.spend(to + len - at);
+        self.spend(JUDGED + to + len - at);
         Ok(None)
     }
 
@@ -123,11 +126,38 @@ impl Reader<'_> {
             (Role::Key, b':') => Some(before - 1),
             (Role::Key, b',') => self.colon_in_key(seen, to, after),
             (Role::Key, _) if line => self.colon_in_key(seen, to, after),
-            (Role::Value, b',') => self.key_in(seen.quote.style, after).then_some(before - 1),
-            (Role::Item, b',') => self.item_in(seen.quote.style, after).then_some(before - 1),
+            (Role::Value | Role::Item, b',') => {
+                let comma = before - 1;
+                let key = self.key_in(seen.quote.style, after);
+                let item = seen.role == Role::Item && self.item_in(seen.quote.style, after);
+                match () {
+                    () if key => self.closed_before(seen, comma),
+                    () if item => Some(comma),
+                    () => None,
+                }
+            }
             (Role::Value, _) if line => self.key_in(seen.quote.style, after).then_some(before),
             (Role::Item, _) if line => self.item_in(seen.quote.style, after).then_some(before),
             _ => None,
+        }
+    }
+
+    /// Where a value ended that a key follows: in front of the bracket that closes its container,
+    /// if there is one, else in front of the comma. An item is followed by a key in the first case
+    /// only.
+    fn closed_before(&mut self, seen: &Seen, comma: usize) -> Option<usize> {
+        let (end, _) = self.before_blank(comma, seen.from);
+        let text = self.part(seen.from, end);
+        self.spend(text.len());
+        let closes = match text.last() {
+            Some(b'}') => !text.contains(&b'{'),
+            Some(b']') => !text.contains(&b'['),
+            _ => false,
+        };
+        match seen.role {
+            _ if closes => Some(end - 1),
+            Role::Item => None,
+            _ => Some(comma),
         }
     }
 

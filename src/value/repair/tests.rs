@@ -93,11 +93,71 @@ fn scratch() {
 fn hostile_texts_are_read_in_linear_time() {
     let million: usize = std::env::var("BIG").map_or(1_000_000, |n| n.parse().unwrap());
     let units = [
-        "[", "{\"a\":", "\"", "\\", "/*", "'", "{", "{a", "{\"", "[\"", "(", "{\"a\": (", "a(", "```", "```json\n{",
-        "{'a", "{\u{201C}a", "[\"a,", "[\"a\"b,\"", "//}", "#", "/* */", "{\"a\":\"b,\"", "\"a\": ", ",", "[,", "...", "+\"", "-",
-        "{\"a\": \"x\" y ", "\\\"", "{\\\"", "[{\"a\":1", "{\"a\":\"```json {", "`", "a: b\n", "1,", "\u{a0}", "{\"a\":1},",
-        "}", "]", ")", "{\"a\":'b", "[\"a\" ", "/", "{a:/", "\n", " \t", "x ", "[1],\"a\",", "{\"k\":\"{\"", "\"a\"b", "{{",
-        "new ", "{\"a\":/*", "\"\"\"", "{\"\"a", "\u{2018}", "{\"a\" \"b\"", "[1 ", "[a: ", "{1,2", "{a=", "'a' + ", "tru",
+        "[",
+        "{\"a\":",
+        "\"",
+        "\\",
+        "/*",
+        "'",
+        "{",
+        "{a",
+        "{\"",
+        "[\"",
+        "(",
+        "{\"a\": (",
+        "a(",
+        "```",
+        "```json\n{",
+        "{'a",
+        "{\u{201C}a",
+        "[\"a,",
+        "[\"a\"b,\"",
+        "//}",
+        "#",
+        "/* */",
+        "{\"a\":\"b,\"",
+        "\"a\": ",
+        ",",
+        "[,",
+        "...",
+        "+\"",
+        "-",
+        "{\"a\": \"x\" y ",
+        "\\\"",
+        "{\\\"",
+        "[{\"a\":1",
+        "{\"a\":\"```json {",
+        "`",
+        "a: b\n",
+        "1,",
+        "\u{a0}",
+        "{\"a\":1},",
+        "}",
+        "]",
+        ")",
+        "{\"a\":'b",
+        "[\"a\" ",
+        "/",
+        "{a:/",
+        "\n",
+        " \t",
+        "x ",
+        "[1],\"a\",",
+        "{\"k\":\"{\"",
+        "\"a\"b",
+        "{{",
+        "new ",
+        "{\"a\":/*",
+        "\"\"\"",
+        "{\"\"a",
+        "\u{2018}",
+        "{\"a\" \"b\"",
+        "[1 ",
+        "[a: ",
+        "{1,2",
+        "{a=",
+        "'a' + ",
+        "tru",
     ];
     for level in [Level::Lenient, Level::BestEffort] {
         for unit in units {
@@ -105,11 +165,14 @@ fn hostile_texts_are_read_in_linear_time() {
             for end in ["", "\"}]"] {
                 text.push_str(end);
                 let mut tape = Tape::default();
-                eprintln!("{level:?} {unit:?} {end:?}"); let clock = std::time::Instant::now();
+                eprintln!("{level:?} {unit:?} {end:?}");
+                let clock = std::time::Instant::now();
                 let _ = read(text.as_bytes(), &Options::at(level), &mut tape);
                 let _ = candidates(text.as_bytes(), &Options::at(level), &mut tape);
                 let ms = clock.elapsed().as_millis();
-                if ms > 500 { println!("{level:?} {unit:?} {end:?} {ms} ms"); }
+                if ms > 500 {
+                    println!("{level:?} {unit:?} {end:?} {ms} ms");
+                }
             }
         }
     }

@@ -91,13 +91,16 @@ impl Strings {
         unsafe {
             let Some(key) = Key::of(bytes) else { return stack::push_bytes(l, bytes) };
             let place = key.place();
-            let seen = self.seen.get(place).copied().unwrap_or_default();
-            if seen.key == key && seen.kept {
+            let (known, kept) = self.seen.get(place).map_or((false, false), |seen| {
+                let known = seen.key == key;
+                (known, known && seen.kept)
+            });
+            if kept {
                 ffi::lua_rawgeti(l, table, place as i64 + 1);
                 return;
             }
             stack::push_bytes(l, bytes);
-            let kept = seen.key == key;
+            let kept = known;
             if kept {
                 ffi::lua_pushvalue(l, -1);
                 ffi::lua_rawseti(l, table, place as i64 + 1);

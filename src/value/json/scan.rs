@@ -157,6 +157,19 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_text_is_scanned_as_its_middle() {
+        for len in 0..40 {
+            for at in 0..len {
+                for byte in [b'"', b'\\', 0x1f, 0x80, b'z'] {
+                    let mut text = vec![b'a'; len];
+                    text[at] = byte;
+                    assert_eq!(plain(&text, 0), plainly(&text, 0), "{byte:#x} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_scan_behind_the_end_is_at_the_end() {
         assert_eq!(plain(b"ab", 2), Plain { end: 2, ascii: true });
         assert_eq!(plain(b"ab", 9), Plain { end: 2, ascii: true });

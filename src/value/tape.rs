@@ -310,7 +310,7 @@ impl<'t> Walk<'t> {
     }
 
     /// Nodes still to come.
-    pub fn len(&self) -> usize {
+    pub fn nodes_left(&self) -> usize {
         self.nodes.len()
     }
 

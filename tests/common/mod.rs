@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 /// A folder of the corpora, or `None` after saying that its tests are skipped.
+#[allow(dead_code)] // not every suite reads them
 pub fn corpus(name: &str) -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpora");
     let root = std::env::var("ZIGLLMS_CORPORA").unwrap_or_else(|_| beside.to_owned());

@@ -43,13 +43,13 @@ pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
         let mut work = Work { walk, strings };
         stack::push_meta(l, Meta::Array);
         stack::push_slot(l, strings::IN_SLOTS);
-        if walk.len() < LARGE {
+        if walk.nodes_left() < LARGE {
             let tables = ffi::lua_gettop(l) - 1;
             Builder { l, work: &mut work, tables }.value(0);
             ffi::lua_replace(l, tables);
             return ffi::lua_settop(l, tables);
         }
-        let rests = collector::rest(l, walk.len());
+        let rests = collector::rest(l, walk.nodes_left());
         ffi::lua_pushcfunction(l, large);
         ffi::lua_insert(l, -3);
         ffi::lua_pushlightuserdata(l, std::ptr::from_mut(&mut work).cast::<c_void>());
@@ -125,7 +125,7 @@ impl Builder<'_, '_> {
     }
 
     /// A string that may have come before.
-    #[inline]
+    #[inline(always)]
     unsafe fn string(&mut self, bytes: &[u8]) {
         unsafe { (*self.work.strings).push(self.l, self.tables + 1, bytes) }
     }

@@ -10,7 +10,7 @@ pub struct Plain {
 }
 
 /// Scans `text` from `from` on, sixteen bytes at a time.
-#[inline]
+#[inline(always)]
 pub fn plain(text: &[u8], from: usize) -> Plain {
     let (mut at, mut high) = (from, false);
     while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<WIDTH>()) {
@@ -28,6 +28,7 @@ pub fn plain(text: &[u8], from: usize) -> Plain {
 
 /// The end of the text, which is no whole block. Two words that overlap tell most short strings to
 /// be plain; where they do not, it is read byte by byte.
+#[inline(never)]
 fn last(text: &[u8], from: usize, high: bool) -> Plain {
     let rest = text.get(from..).unwrap_or_default();
     if let (Some(first), Some(second)) = (rest.first_chunk(), rest.last_chunk()) {
@@ -151,6 +152,19 @@ mod tests {
                 let stop = matches!(byte, b'"' | b'\\' | 0..=0x1f);
                 assert_eq!(stops != 0, stop, "{byte:#x}");
                 assert!(!stop || stops.trailing_zeros() as usize / 8 == at);
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_scanned_as_its_middle() {
+        for len in 0..40 {
+            for at in 0..len {
+                for byte in [b'"', b'\\', 0x1f, 0x80, b'z'] {
+                    let mut text = vec![b'a'; len];
+                    text[at] = byte;
+                    assert_eq!(plain(&text, 0), plainly(&text, 0), "{byte:#x} at {at} of {len}");
+                }
             }
         }
     }

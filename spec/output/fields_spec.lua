@@ -4,7 +4,8 @@ local zigllms = require("zigllms")
 
 local parse, null = zigllms.output.parse, zigllms.null
 
-local REPLY = '{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"Hi \\u00e4 \\"you\\"",'
+local REPLY = '{"id":"x","choices":[{"index":0,"message":{"role":"assistant",'
+  .. '"content":"Hi \\u00e4 \\"you\\"",'
   .. '"tool_calls":[]},"logprobs":null}],"usage":{"total":12.5,"by kind":{"a.b":[1,[2,3]]}}}'
 
 local function read(fields, text)

@@ -47,10 +47,10 @@ impl Growing {
         growing
     }
 
-    /// An open string is shown when it has grown enough, so only what is whole is compared.
-    fn state(&self) -> (bool, bool, Option<&Value>) {
-        let complete = self.machine.is_complete();
-        (complete, self.machine.is_broken(), complete.then_some(&self.root))
+    /// An open string is looked at and shown when it has grown enough, so only what is whole is
+    /// compared.
+    fn state(&self) -> Option<&Value> {
+        self.machine.is_complete().then_some(&self.root)
     }
 
     fn carry_out(&mut self, edit: Edit) {

@@ -17,7 +17,7 @@ coverage='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
   -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing'
 say "building the fuzz targets"
-RUSTFLAGS=$(echo $coverage) cargo build --quiet --release --locked \
+RUSTFLAGS=$(echo $coverage) cargo build --quiet --release \
   --manifest-path fuzz/Cargo.toml --target "$host"
 
 failed=

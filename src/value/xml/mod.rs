@@ -62,7 +62,12 @@ pub struct Read {
 /// Reads a text onto the end of the tape.
 pub fn read(text: &str, options: &Options, tape: &mut Tape) -> Result<Read> {
     let at = tape.len();
-    let tree = tree::build(text, options)?;
+    // What is valid is read as it is: nothing in it is prose, whatever it looks like.
+    let strict = Options { level: Level::Strict, ..*options };
+    let tree = tree::build(text, &strict).or_else(|error| match options.level {
+        Level::Strict => Err(error),
+        Level::Lenient | Level::BestEffort => tree::build(text, options),
+    })?;
     onto::roots(&tree, options, tape).inspect_err(|_| tape.truncate(at))?;
     Ok(Read { root: at, fixes: tree.fixes, start: tree.start, stop: tree.stop })
 }

@@ -93,6 +93,15 @@ fn lenient_reading_forgives() {
     assert!(lenient("<a>x</a").contains(r#"{"a":"x"}"#));
 }
 
+/// Found by fuzzing: the reader began in the middle of the instruction.
+#[test]
+fn what_is_valid_is_read_as_it_is_at_every_level() {
+    let text = "<?note <c>x</c> ?><a>y</a>";
+    for level in [Level::Strict, Level::Lenient, Level::BestEffort] {
+        assert_eq!(at_level(text, level), r#"{"a":"y"}"#);
+    }
+}
+
 #[test]
 fn best_effort_takes_what_ends_within_a_tag() {
     assert!(lenient("<a><b x='1").contains("invalid XML"));

@@ -8,6 +8,7 @@
 local zigllms = require("zigllms")
 
 local COUNT, TOKENS, SECONDS = tonumber(arg[1]) or 1000, 50, 5
+local ROUNDS = 5
 local KINDS = arg[2] and { arg[2] } or { "plain", "tls" }
 
 local here = arg[0]:match("^(.*)bench/[^/]*$") or ""
@@ -110,12 +111,14 @@ local function complete(kind, base)
   )
 end
 
-local function cancelled(kind, clock)
+-- Milliseconds that it took to cancel all of them, and until all had ended.
+local function cancel_all(clock)
   local handles = {}
   for i = 1, COUNT do
     handles[i] = zigllms.provider.chat("hi", { provider = "openai", async = true })
   end
   pass(2000)
+  collectgarbage()
   local began = clock()
   for i = 1, COUNT do
     handles[i]:cancel()
@@ -124,13 +127,26 @@ local function cancelled(kind, clock)
   for i = 1, COUNT do
     assert(handles[i]:wait(10000) and handles[i]:status() == "cancelled")
   end
-  local ended = clock()
+  return (ordered - began) * 1000, (clock() - began) * 1000
+end
+
+local function cancelled(kind, clock)
+  local ordered, ended = {}, {}
+  for i = 1, ROUNDS do
+    ordered[i], ended[i] = cancel_all(clock)
+  end
+  table.sort(ordered)
+  table.sort(ended)
+  local middle, line =
+    (ROUNDS + 1) / 2, "%-6s cancelled %d: %.1f ms to say, %.1f ms until all had ended"
   print(
-    ("%-6s cancelled %d: %.1f ms to say, %.1f ms until all had ended"):format(
+    (line .. " (medians of %d, at most %.1f)"):format(
       kind,
       COUNT,
-      (ordered - began) * 1000,
-      (ended - began) * 1000
+      ordered[middle],
+      ended[middle],
+      ROUNDS,
+      ended[ROUNDS]
     )
   )
 end

@@ -1,4 +1,5 @@
 -- A real model inside the module: needs the cargo feature `local` and a GGUF file.
+local loops = require("spec.support.loops")
 local zigllms = require("zigllms")
 
 local path = os.getenv("ZIGLLMS_TEST_GGUF")
@@ -93,6 +94,46 @@ describe("a model inside the module", function()
     assert.equal("enough", err.details.reason)
     assert.is_true(#err.partial.content > 0)
   end)
+
+  -- Both phases of the work: a prompt that takes long to read, and an answer that has begun.
+  local CANCELLED = [[
+    local model = zigllms.provider.create({ type = "local", model_path = %q })
+    zigllms.provider.chat("Hello", { provider = model, max_tokens = 1 })
+    for _, prompt in ipairs({ ("many words "):rep(800), "Tell a very long story." }) do
+      local options = { provider = model, async = true, max_tokens = 900 }
+      local handle = zigllms.provider.chat(prompt, options)
+      if #prompt < 100 then
+        repeat until handle().content ~= ""
+      else
+        zigllms.sleep(100)
+      end
+      local before, began = handle:status(), now()
+      handle:cancel("enough")
+      local _, err = pcall(handle.await, handle)
+      local ms = now() - began
+      -- The engine is free again when this one is answered.
+      zigllms.provider.chat("Hello", { provider = model, max_tokens = 1 })
+      say(("%%s|%%s|%%.1f|%%.1f"):format(before, err.code, ms, now() - began))
+    end
+  ]]
+
+  for _, loop in ipairs(loops) do
+    it("stops in " .. loop.name, function()
+      if loop.missing then
+        return print("\nSKIP cancelling a local model: " .. loop.missing)
+      end
+      local result = loop:run(CANCELLED:format(path))
+      assert.equal(0, result.rc, result.err)
+      local seen = 0
+      for ms, free in result.out:gmatch("running|cancelled|([%d.]+)|([%d.]+)") do
+        seen = seen + 1
+        print(("\n%s: cancelled in %s ms (limit 50), free in %s ms"):format(loop.name, ms, free))
+        assert.is_true(tonumber(ms) < 500)
+        assert.is_true(tonumber(free) < 5000)
+      end
+      assert.equal(2, seen, result.out)
+    end)
+  end
 
   it("answers two questions at once, one after the other", function()
     local options = { provider = model, async = true, temperature = 0, max_tokens = 8 }

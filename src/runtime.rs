@@ -8,6 +8,7 @@ use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::net::{Http, Transport};
+use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
 use crate::schema::Library;
@@ -21,6 +22,8 @@ pub struct Runtime {
     pub config: Config,
     pub slots: Slots,
     pub documents: Documents,
+    /// Fields of documents that were wanted last.
+    pub fields: Fields,
     pub tasks: Tasks,
     pub transport: Arc<dyn Transport>,
     pub agents: Registry<Agent>,
@@ -38,6 +41,7 @@ impl Default for Runtime {
             config: Config::default(),
             slots: Slots::default(),
             documents: Documents::default(),
+            fields: Fields::default(),
             tasks: Tasks::default(),
             transport: Arc::new(Http),
             agents: Registry::new("agent"),

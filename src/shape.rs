@@ -145,6 +145,7 @@ impl Check {
     /// Whether `value` is of that kind; `path` is how messages call it.
     pub fn value(self, value: Ref<'_>, kind: &'static Kind, path: &str) -> Result<()> {
         match kind {
+            kind if kind.takes(value) => Ok(()),
             Kind::Table(shape) if value.is_object() => self.table(value, shape, path),
             Kind::List(item) if value.is_array() => self.list(value, item, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
@@ -210,9 +211,18 @@ impl Kind {
         }
     }
 
-    /// Whether a value is of this kind for certain, told without its path.
+    /// Whether a value is of this kind for certain, told without its path: nearly every value is.
     fn takes(&self, value: Ref<'_>) -> bool {
-        !matches!(self, Kind::Any | Kind::Map) && self.admits(value)
+        match self {
+            Kind::Any => !value.tape().has_slots(),
+            Kind::Map => value.is_object() && !value.tape().has_slots(),
+            Kind::List(item) => value.is_array() && value.items().all(|value| item.takes(value)),
+            Kind::OneOf(kinds) => kinds
+                .iter()
+                .find(|kind| kind.looks_like(value))
+                .is_some_and(|kind| kind.takes(value)),
+            simple => simple.admits(value),
+        }
     }
 
     /// Whether this is the alternative that a value was meant as: decided by its type alone.

@@ -99,6 +99,36 @@ ToolContext: Second argument of a tool's function.
   agent_id  string?  inside an agent's run
   call_id  string?  inside an agent's run
 
+ReadInfo: How a text was read.
+  format  string  what it was read as
+  recovered  boolean  whether anything was repaired
+  fixes  string[]  names of the repairs made
+  warnings  string[]  what may have been meant differently
+  start  integer  where in the text the document begins, as in `string.sub`
+  stop  integer  where it ends
+
+FormatInfo: What a text may be.
+  confidence  number  from 0 to 1
+  candidates  table[]  `{format, confidence}`, the likeliest first
+  fenced  boolean  whether it has a code fence
+  language  string?  that the first fence names
+  inner  string?  format of what is in the first fence
+
+FormatResult: Whether a text is valid.
+  valid  boolean
+  format  string
+  errors  table[]  `{message, line, column, offset}`
+
+MarkdownParts: What a Markdown text holds.
+  sections  table[]?  `{level, heading, content}`
+  code_blocks  table[]?  `{language?, content, line}`
+  tables  table[]?  `{headers, rows}`
+  lists  table[]?  `{ordered, start?, level, items}`; nested ones with the `list` and `item`
+    they are in
+  links  table[]?  `{text, url, title?}`
+  front_matter  table?  the YAML mapping it begins with
+  text  string?  all there is to read, without markup
+
 Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
   code  zigllms.ErrorCode  one word to match on
   message  string  which argument or option, what was expected, what came

@@ -1,4 +1,5 @@
 -- Cancelling in every state of a request, in every host: at once, told once, nothing left open.
+local loops = require("spec.support.loops")
 local nginx = require("spec.support.nginx")
 local nvim = require("spec.support.nvim")
 local program = require("spec.support.program")
@@ -94,17 +95,42 @@ local function judge(host, text)
   assert.is_true(longest < LIMIT_MS)
 end
 
-local PLAIN = [[
-  local zigllms, system = require("zigllms"), require("system")
-  local function now() return system.monotime() * 1000 end
-  local function say(text) print(text) end
+-- The state that needs a name server of its own, which stays silent.
+local RESOLVING = [[
+  local provider = zigllms.provider.create({
+    type = "openai",
+    base_url = "http://nowhere.example.com/v1",
+    api_key = "test",
+    retry = false,
+  })
+  local handle = zigllms.provider.chat("hi", { provider = provider, async = true })
+  zigllms.sleep(300)
+  local before, told, began = handle:status(), 0, now()
+  handle:on(function() told = told + 1 end)
+  handle:cancel("resolving")
+  local _, err = pcall(handle.await, handle)
+  local ms = now() - began
+  zigllms.sleep(20)
+  say(("%s|%.1f|%s|%s|%s|%d"):format(
+    before, ms, handle:status(), err.code, err.details.reason, told))
 ]]
 
-local function run(host, chunk)
-  local result = program.run(PLAIN .. chunk)
+local UNSHARED = "unshare -rmn python3 " .. here .. "fixtures/mute_names.py"
+
+-- Why there can be no silent name server, or nil.
+local function no_names()
+  local result = program.shell(UNSHARED .. " true")
+  return result.rc ~= 0 and result.err:match("[^\n]+") or nil
+end
+
+local function judge_resolving(host, result)
   assert.equal("", result.err)
   assert.equal(0, result.rc)
-  judge(host, result.out)
+  local before, ms, ended = result.out:match("^(%a+)|([%d.]+)|([^\n]+)")
+  assert.equal("running", before, result.out)
+  assert.equal("cancelled|cancelled|resolving|1", ended, result.out)
+  print(("\n%s: resolving, cancelled in %s ms (limit 50)"):format(host, ms))
+  assert.is_true(tonumber(ms) < LIMIT_MS)
 end
 
 describe("cancelling in every state", function()
@@ -114,37 +140,25 @@ describe("cancelling in every state", function()
     server:stop()
   end)
 
-  it("on the main thread", function()
-    run("main thread", body())
-  end)
+  for _, loop in ipairs(loops) do
+    it("in " .. loop.name, function()
+      if loop.missing then
+        return print("\nSKIP cancelling: " .. loop.missing)
+      end
+      local result = loop:run(body())
+      assert.equal("", result.err)
+      assert.equal(0, result.rc)
+      judge(loop.name, result.out)
+    end)
 
-  it("in a spawned function", function()
-    run("run", "zigllms.run(function()\n" .. body() .. "\nend)")
-  end)
-
-  it("in luv", function()
-    if not package.searchpath("luv", package.cpath) then
-      return print("\nSKIP cancelling in luv: there is no luv for this engine")
-    end
-    run(
-      "luv",
-      'local uv = require("luv")\nlocal handle = zigllms.spawn(function()\n'
-        .. body()
-        .. "\nend)\nuv.run()\nhandle:await()"
-    )
-  end)
-
-  it("in cqueues", function()
-    if not package.searchpath("_cqueues", package.cpath) then
-      return print("\nSKIP cancelling in cqueues: there is no cqueues for this engine")
-    end
-    run(
-      "cqueues",
-      'local queue = require("cqueues").new()\nqueue:wrap(function()\n'
-        .. body()
-        .. "\nend)\nassert(queue:loop())"
-    )
-  end)
+    it("while a name is looked up, in " .. loop.name, function()
+      local why = loop.missing or no_names()
+      if why then
+        return print("\nSKIP cancelling a lookup: " .. why)
+      end
+      judge_resolving(loop.name, loop:run(RESOLVING, { under = UNSHARED }))
+    end)
+  end
 
   it("in nginx", function()
     local missing = nginx.missing()

@@ -20,13 +20,13 @@ describe("XML", function()
       {
         order = {
           ["@id"] = "7",
-          item = { "pen", { ["@n"] = "2", ["#text"] = "ink" } },
+          item = { "pen", { ["@n"] = "2", ["#text"] = "i" } },
           note = "to & fro",
-          empty = "",
+          a = "",
         },
       },
       strict(
-        '<order id="7"><item>pen</item><item n="2">ink</item>\n<note> to &amp; fro </note><empty/></order>'
+        '<order id="7"><item>pen</item><item n="2">i</item><note> to &amp; fro </note><a/></order>'
       )
     )
   end)

@@ -39,7 +39,7 @@ impl Answer {
     pub fn to_data(&self) -> Data {
         let reply = &self.reply;
         let calls: Vec<Record> = reply.tool_calls.iter().map(call_record).collect();
-        Record::new()
+        Record::sized(18)
             .set("id", reply.id.clone())
             .set("content", reply.content.clone())
             .set("role", "assistant")
@@ -92,7 +92,7 @@ fn message_record(reply: &Reply) -> Record {
 
 impl Usage {
     pub fn to_record(self) -> Record {
-        Record::new()
+        Record::sized(7)
             .set("prompt_tokens", self.prompt_tokens)
             .set("completion_tokens", self.completion_tokens)
             .set("total_tokens", self.total_tokens())

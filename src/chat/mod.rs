@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 mod answer;
 pub mod messages;
+pub mod printed;
 
 pub use answer::{Answer, non_empty};
 

@@ -8,6 +8,7 @@ use super::args::Place;
 use super::drive::Action;
 use super::metrics::Metrics;
 use super::push::Origin;
+use super::push::strings::Strings;
 use super::read::{Address, Segment};
 
 /// Frames kept for reuse; deeper nesting allocates.
@@ -17,6 +18,7 @@ const KEPT_FRAMES: usize = 8;
 pub struct Instance {
     pub runtime: Runtime,
     pub metrics: Metrics,
+    pub strings: Strings,
     #[allow(clippy::vec_box)] // they leave and come back as raw pointers, so they must not move
     frames: Vec<Box<Frame>>,
 }

@@ -156,6 +156,7 @@ unsafe fn module(l: *mut lua_State) {
         let base = ffi::lua_gettop(l);
         raw::new_instance(l);
         ffi::lua_createtable(l, 0, 0);
+        super::push::strings::prepare(l);
         metas(l);
         // core: at base + 4, over instance, slots and metas
         ffi::lua_createtable(l, 0, 32);

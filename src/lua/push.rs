@@ -6,6 +6,7 @@
 mod collector;
 mod document;
 pub mod info;
+pub mod strings;
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -87,7 +88,8 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
                 document::push(l, document.tape.walk(document.root, &[]));
             }
             Data::Valid(document) => {
-                document::push(l, document.tape.walk(document.root, stack::bytes(l, 1)));
+                let text = if document.over { stack::bytes(l, 1) } else { &[] };
+                document::push(l, document.tape.walk(document.root, text));
             }
             Data::Slot(slot) => stack::push_slot(l, slot.id()),
             Data::List(items) | Data::Many(items) => list(l, items),
@@ -248,7 +250,7 @@ pub unsafe fn error(l: *mut lua_State, error: &Error, origin: &Origin) {
             return stack::push_slot(l, slot.id());
         }
         ffi::luaL_checkstack(l, 16, c"zigllms error".as_ptr());
-        ffi::lua_createtable(l, 0, 8);
+        ffi::lua_createtable(l, 0, error_members(error.fields(), origin));
         text(l, c"code", error.code().name());
         text(l, c"message", error.message());
         optional_text(l, c"bridge", origin.bridge);
@@ -260,6 +262,24 @@ pub unsafe fn error(l: *mut lua_State, error: &Error, origin: &Origin) {
         stack::push_meta(l, Meta::Error);
         ffi::lua_setmetatable(l, -2);
     }
+}
+
+/// How many members the table of an error gets; `code`, `message` and `retryable` always.
+fn error_members(fields: &Fields, origin: &Origin) -> c_int {
+    let named = [origin.bridge, &origin.function, &origin.position];
+    let optional = [
+        fields.provider.is_some(),
+        fields.request_id.is_some(),
+        fields.phase.is_some(),
+        fields.status.is_some(),
+        fields.attempts.is_some(),
+        fields.retry_after_ms.is_some(),
+        fields.details.is_some(),
+        fields.partial.is_some(),
+        fields.cause.is_some(),
+    ];
+    let named = named.iter().filter(|text| !text.is_empty()).count();
+    3 + named as c_int + optional.iter().filter(|set| **set).count() as c_int
 }
 
 unsafe fn error_fields(l: *mut lua_State, fields: &Fields) {

@@ -19,15 +19,7 @@ use super::drive::{self, Action, Native, Verb};
 use super::instance::{Frame, Instance};
 use super::push::{self, Origin};
 use super::read;
-use super::stack::{self, DECLARATION, INSTANCE, Meta, SLOTS, upvalue};
-
-/// The instance behind this C function; null once its Lua state is closing.
-unsafe fn instance(l: *mut lua_State) -> *mut Instance {
-    unsafe {
-        let holder = ffi::lua_touserdata(l, upvalue(INSTANCE)).cast::<*mut Instance>();
-        if holder.is_null() { std::ptr::null_mut() } else { *holder }
-    }
-}
+use super::stack::{self, DECLARATION, Meta, SLOTS, upvalue};
 
 /// Runs `body` with a frame of its own, and returns or raises what it leaves there. `body` may be
 /// left by a raise of Lua, so nothing in it that needs dropping may live across one.
@@ -36,7 +28,7 @@ unsafe fn instance(l: *mut lua_State) -> *mut Instance {
 /// Called from a C function of this module with the running state.
 pub unsafe fn framed(l: *mut lua_State, body: impl FnOnce(*mut Instance, *mut Frame)) -> c_int {
     unsafe {
-        let instance = instance(l);
+        let instance = stack::instance(l);
         if instance.is_null() {
             return ffi::luaL_error(l, c"zigllms: its Lua state is closing".as_ptr());
         }

@@ -249,6 +249,9 @@ impl Reader {
             if mark != Foreign::Object && length > 0 && self.list(index)? {
                 return Ok(());
             }
+            if length == 0 && mark != Foreign::Array {
+                return self.object(index, mark == Foreign::Object);
+            }
             let sequence = mark != Foreign::Object && stack::is_sequence(self.l, index, length);
             match mark {
                 Foreign::Array if !sequence => return Err(Problem::NotSequence),

@@ -7,6 +7,8 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
+use super::instance::Instance;
+
 pub const INSTANCE: c_int = 1;
 pub const DECLARATION: c_int = 2;
 pub const SLOTS: c_int = 3;
@@ -25,8 +27,10 @@ pub enum Meta {
     JsonType = 6,
     /// The string `__call`.
     Call = 7,
-    /// Numbers of `push/collector.rs`.
+    /// Numbers of `push/collector.rs`, which rests on LuaJIT only.
+    #[cfg_attr(not(feature = "luajit"), allow(dead_code))]
     Owed = 8,
+    #[cfg_attr(not(feature = "luajit"), allow(dead_code))]
     Seen = 9,
     /// Of `push/info.rs`: its metatable, and strings.
     Info = 10,
@@ -65,6 +69,17 @@ pub enum Number {
 
 pub fn upvalue(which: c_int) -> c_int {
     ffi::lua_upvalueindex(which)
+}
+
+/// The instance behind the running C function; null once its Lua state is closing.
+///
+/// # Safety
+/// Called from a C function of this module. Needs no stack.
+pub unsafe fn instance(l: *mut lua_State) -> *mut Instance {
+    unsafe {
+        let holder = ffi::lua_touserdata(l, upvalue(INSTANCE)).cast::<*mut Instance>();
+        if holder.is_null() { std::ptr::null_mut() } else { *holder }
+    }
 }
 
 /// The number at `index`, with its subtype; on engines without one, integral numbers up to 2^53

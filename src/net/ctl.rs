@@ -95,6 +95,8 @@ pub(super) struct Ctl {
     answered: AtomicBool,
     /// `resume` was said since the last delivery.
     resumed: AtomicBool,
+    /// The reader has the body; it ends the call itself when it is nudged.
+    adopted: AtomicBool,
     /// How many connects are under way inside each other: to a proxy, within one through it.
     connects: AtomicU8,
     state: Mutex<State>,
@@ -127,6 +129,7 @@ impl Ctl {
             dialed: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
+            adopted: AtomicBool::new(false),
             connects: AtomicU8::new(0),
             state: Mutex::new(State { phase: Phase::Connect, deadline, socks: Vec::new() }),
             changed: Condvar::new(),
@@ -153,12 +156,18 @@ impl Ctl {
 
     // The end of the call.
 
-    /// Ends the call wherever it is. False if it had ended.
+    /// Ends the call wherever it is; a body in the reader's care once the reader is nudged.
+    /// False if it had ended.
     pub fn cancel(&self) -> bool {
         // A call inherited through a fork is the parent's: its socket must not be shut here, and
         // its locks may be held by threads that do not exist.
         if !self.home.is_here() || !self.settle(Verdict::Cancelled) {
             return false;
+        }
+        // Shutting a socket wakes whoever waits on it, each for itself; the reader is woken once
+        // for all that end together, and closes them.
+        if self.adopted.load(Ordering::Acquire) {
+            return true;
         }
         // The verdict first, the sockets after it: `hold` checks it under the same lock, so a
         // socket is either found here or not taken into use.
@@ -288,6 +297,11 @@ impl Ctl {
 
     pub fn resumed(&self) -> bool {
         self.resumed.load(Ordering::Acquire)
+    }
+
+    /// The reader takes the body over: what is cancelled from here on, it looks at by itself.
+    pub fn set_adopted(&self) {
+        self.adopted.store(true, Ordering::Release);
     }
 
     // Sockets.

@@ -43,6 +43,7 @@ struct Desk {
 impl Reader {
     /// Takes over a body. Without a thread to be had, the calling worker becomes the reader.
     pub fn adopt(&'static self, stream: Stream) {
+        stream.ctl.set_adopted();
         if self.order(Order::Adopt(Box::new(stream))) && self.start().is_err() {
             self.read();
         }

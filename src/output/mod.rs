@@ -16,6 +16,7 @@
 
 mod auto;
 mod detect;
+mod fields;
 pub mod markdown;
 mod parse;
 mod prose;
@@ -23,6 +24,7 @@ pub mod stream;
 mod write;
 
 pub use detect::{Detected, detect};
+pub use fields::Fields;
 pub use parse::{check_size, parse};
 pub use write::{Writing, write};
 

@@ -21,8 +21,8 @@ pub enum Data {
     Json(Value),
     /// A document that was read: as `Json`, from its tape. As a whole, null is nil.
     Document(Box<Document>),
-    /// The two results of reading a text that is valid JSON as a whole: the document, on a tape that
-    /// lies over the text, which is the call's first argument; and what there is to say of it.
+    /// The two results of reading a text that is valid JSON as a whole and the call's first
+    /// argument: the document, and what there is to say of it.
     Valid(Box<Document>),
     /// A Lua value, handed on uncopied.
     Slot(Slot),
@@ -59,6 +59,11 @@ pub struct Record {
 impl Record {
     pub fn new() -> Record {
         Record::default()
+    }
+
+    /// With room for so many fields.
+    pub fn sized(fields: usize) -> Record {
+        Record { fields: Vec::with_capacity(fields), is_response: false }
     }
 
     /// Adds a field; [`Data::Nil`] adds nothing.

@@ -7,6 +7,8 @@ pub struct Document {
     pub tape: Tape,
     /// Position of the value, as [`Tape::len`] gave it before it was written.
     pub root: usize,
+    /// The tape lies over the text that is the call's first argument: see `json::parse_over`.
+    pub over: bool,
 }
 
 impl Document {

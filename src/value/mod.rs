@@ -7,6 +7,7 @@ pub mod fence;
 pub mod glob;
 pub mod json;
 mod kept;
+pub mod path;
 pub mod place;
 pub mod repair;
 mod slot;

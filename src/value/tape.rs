@@ -259,6 +259,17 @@ impl Tape {
         Walk { nodes: nodes.get(..size).unwrap_or_default(), text: &self.text, source }
     }
 
+    /// Copies a value of another tape onto the end of this one.
+    pub fn copy(&mut self, value: Walk<'_>) {
+        for node in value.nodes {
+            match node.kind {
+                Kind::Str => self.str(value.string(node)),
+                Kind::Function | Kind::Opaque => self.null(),
+                _ => self.nodes.push(*node),
+            }
+        }
+    }
+
     /// Whether any value on the tape passes by reference.
     pub fn has_slots(&self) -> bool {
         !self.slots.is_empty()

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::value::MAX_DEPTH;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
 
 #[derive(Clone, Debug, Default)]
@@ -79,6 +80,8 @@ struct Collector<'t> {
     sections: Vec<Option<(usize, usize)>>,
     /// The lists around, as numbers.
     lists: Vec<usize>,
+    /// Lists around that are nested deeper than any value may be: their items are text.
+    too_deep: usize,
     links: Vec<usize>,
     /// Images around: their descriptions hold no links.
     images: usize,
@@ -96,6 +99,7 @@ impl<'t> Collector<'t> {
             gathered: Vec::new(),
             sections: vec![None],
             lists: Vec::new(),
+            too_deep: 0,
             links: Vec::new(),
             images: 0,
             row: Vec::new(),
@@ -132,11 +136,14 @@ impl<'t> Collector<'t> {
             }
             Tag::BlockQuote(_) => self.sections.push(None),
             Tag::CodeBlock(kind) => self.code_block(&kind, range),
+            Tag::List(_) if self.lists.len() >= MAX_DEPTH => self.too_deep += 1,
             Tag::List(start) => self.list(start),
             Tag::Item => {
                 self.sections.push(None);
                 self.line_break();
-                self.gather();
+                if self.too_deep == 0 {
+                    self.gather();
+                }
             }
             Tag::Table(_) => {
                 self.found.tables.push(Table::default());
@@ -159,12 +166,15 @@ impl<'t> Collector<'t> {
             TagEnd::Heading(_) => self.heading(range.end),
             TagEnd::BlockQuote(_) => self.close_container(range.end),
             TagEnd::CodeBlock => self.in_code = false,
+            TagEnd::List(_) if self.too_deep > 0 => self.too_deep -= 1,
             TagEnd::List(_) => {
                 self.lists.pop();
             }
             TagEnd::Item => {
                 self.close_container(range.end);
-                self.item();
+                if self.too_deep == 0 {
+                    self.item();
+                }
             }
             TagEnd::TableCell => {
                 let cell = self.taken().trim().to_owned();

@@ -70,3 +70,14 @@ fn text_is_what_there_is_to_read() {
     let expected = r#""A\n\nOne two three.\n\nx\ny\nz\n\ncode\n\nh\ti\n1\t2""#;
     assert_eq!(extracted(text, "text"), expected);
 }
+
+#[test]
+fn lists_are_told_as_deep_as_values_nest() {
+    let mut tape = Tape::default();
+    let root = extract(&"1. ".repeat(5000), &Wanted::default(), &mut tape).unwrap();
+    let lists = tape.at(root).unwrap().get("lists").unwrap();
+    assert_eq!(lists.len(), 100);
+    let one = format!("{}x\n- y", "- ".repeat(150));
+    let lists = extracted(&one, "lists");
+    assert!(lists.contains(r#""items":["x"],"list":99"#) && lists.contains(r#""items":["","y"]"#));
+}

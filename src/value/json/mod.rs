@@ -16,6 +16,7 @@ mod fault;
 mod number;
 mod read;
 mod scan;
+mod select;
 mod write;
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use self::fault::{Fault, Wrong};
 use self::read::{OnTape, Reader};
 use super::MAX_DEPTH;
+use super::path::Tree;
 use super::tape::{Kind, Ref, Tape};
 use crate::error::Result;
 
@@ -58,6 +60,18 @@ pub fn parse_within(text: &[u8], max_depth: usize, tape: &mut Tape) -> Result<us
 pub fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
     tape.clear();
     fits(text).is_ok() && Reader::new(text, max_depth, OnTape::over(tape, text)).document().is_ok()
+}
+
+/// Reads single values out of a document that is all of `text`, onto a tape: the value of path `n`
+/// of the tree to `found[n]`. False, without a reason, if the text is no document.
+pub fn select(
+    text: &[u8],
+    max_depth: usize,
+    tree: &Tree,
+    tape: &mut Tape,
+    found: &mut [Option<usize>],
+) -> bool {
+    fits(text).is_ok() && select::select(text, max_depth, tree, tape, found).is_ok()
 }
 
 /// The number that is all of `text`.

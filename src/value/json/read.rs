@@ -20,7 +20,7 @@ pub trait Sink {
     fn bool(&mut self, value: bool);
     fn number(&mut self, value: Number);
     /// A string or key without escapes: the bytes from `from` to `to`.
-    fn plain(&mut self, from: usize, to: usize);
+    fn plain(&mut self, text: &[u8], from: usize, to: usize);
     /// A string or key with escapes, whose bytes begin at `from`; gives the index of its closing quote.
     fn escaped(&mut self, text: &[u8], from: usize) -> Read<usize>;
     fn enter(&mut self, kind: Kind);
@@ -176,7 +176,7 @@ impl<'t, S: Sink> Reader<'t, S> {
         if !run.ascii {
             escape::check(self.text.get(from..run.end).unwrap_or_default(), from)?;
         }
-        self.sink.plain(from, run.end);
+        self.sink.plain(self.text, from, run.end);
         self.at = run.end + 1;
         Ok(())
     }
@@ -218,6 +218,11 @@ impl<'t, S: Sink> Reader<'t, S> {
         Ok(())
     }
 
+    /// How much deeper a value here may be nested.
+    pub fn levels_left(&self) -> usize {
+        self.limit - self.depth
+    }
+
     /// Leaves a container without telling the sink.
     pub fn higher(&mut self) {
         self.depth -= 1;
@@ -249,6 +254,8 @@ pub struct OnTape<'t> {
     base: usize,
     /// How much of the text is not on the tape.
     outside: usize,
+    /// Strings are copied one by one.
+    copies: bool,
     open: Open,
 }
 
@@ -256,12 +263,17 @@ impl<'t> OnTape<'t> {
     /// For a tape that stands alone.
     pub fn with_copy(tape: &'t mut Tape, text: &[u8]) -> OnTape<'t> {
         let base = tape.source(text);
-        OnTape { tape, base, outside: 0, open: Open::NONE }
+        OnTape { tape, base, outside: 0, copies: false, open: Open::NONE }
+    }
+
+    /// For a tape that gets a part of the text only: each string is copied by itself.
+    pub fn apart(tape: &'t mut Tape) -> OnTape<'t> {
+        OnTape { tape, base: 0, outside: 0, copies: true, open: Open::NONE }
     }
 
     /// For an empty tape that is read together with the text.
     pub fn over(tape: &'t mut Tape, text: &[u8]) -> OnTape<'t> {
-        OnTape { tape, base: 0, outside: text.len(), open: Open::NONE }
+        OnTape { tape, base: 0, outside: text.len(), copies: false, open: Open::NONE }
     }
 }
 
@@ -285,8 +297,12 @@ impl Sink for OnTape<'_> {
     }
 
     #[inline(always)]
-    fn plain(&mut self, from: usize, to: usize) {
-        self.tape.part(self.base + from, to - from);
+    fn plain(&mut self, text: &[u8], from: usize, to: usize) {
+        if self.copies {
+            self.tape.str(text.get(from..to).unwrap_or_default());
+        } else {
+            self.tape.part(self.base + from, to - from);
+        }
     }
 
     fn escaped(&mut self, text: &[u8], from: usize) -> Read<usize> {
@@ -321,7 +337,7 @@ impl Sink for Nowhere {
     fn null(&mut self) {}
     fn bool(&mut self, _: bool) {}
     fn number(&mut self, _: Number) {}
-    fn plain(&mut self, _: usize, _: usize) {}
+    fn plain(&mut self, _: &[u8], _: usize, _: usize) {}
 
     fn escaped(&mut self, text: &[u8], from: usize) -> Read<usize> {
         escape::unescape(text, from, |_| {})

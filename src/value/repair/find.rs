@@ -32,6 +32,35 @@ pub fn candidates(text: &[u8], options: &Options, tape: &mut Tape) -> Vec<Candid
     docs.into_iter().map(Candidate::from).collect()
 }
 
+/// The value that begins at the beginning of the text, blanks aside, with a best effort; gives
+/// where it stands on the tape and where it ends in the text.
+pub fn value_at_start(text: &[u8], options: &Options, tape: &mut Tape) -> Option<(usize, usize)> {
+    let mut reader = Reader::new(text, options, tape);
+    let root = reader.tape.len();
+    reader.blank().ok()?;
+    if reader.at >= reader.end {
+        return None;
+    }
+    let at = reader.at;
+    reader.loose(at, at).ok().flatten().map(|doc| (root, doc.stop))
+}
+
+/// All objects and arrays of a text, as an array.
+#[derive(Clone, Debug)]
+pub struct All {
+    /// Position of the array on the tape.
+    pub root: usize,
+    pub items: Vec<Candidate>,
+}
+
+/// As [`candidates`], in an array on the tape.
+pub fn all(text: &[u8], options: &Options, tape: &mut Tape) -> All {
+    let whole = tape.open_array();
+    let items = candidates(text, options, tape);
+    tape.close(whole, items.len());
+    All { root: whole.position(), items }
+}
+
 /// The object or array that is meant: one in a fence, else the first that is complete and holds
 /// more than a number or two, else the first.
 pub fn first(all: &[Candidate], tape: &Tape) -> Option<usize> {
@@ -46,15 +75,15 @@ pub fn first(all: &[Candidate], tape: &Tape) -> Option<usize> {
 
 impl From<Doc> for Candidate {
     fn from(doc: Doc) -> Candidate {
-        let complete = !doc.fixes.contains(&Fix::TruncatedString)
-            && !(doc.fixes.contains(&Fix::MissingBracket) && doc.to_end);
+        let has = |fix| doc.fixes.contains(&fix);
+        let cut_off = has(Fix::TruncatedString) || (has(Fix::MissingBracket) && doc.to_end);
         Candidate {
             root: doc.root,
             start: doc.start,
             stop: doc.stop,
             fixes: doc.fixes.iter().map(|fix| fix.name()).collect(),
             fenced: doc.fenced,
-            complete,
+            complete: !cut_off,
         }
     }
 }
@@ -93,6 +122,11 @@ impl Reader<'_> {
     pub fn document(&mut self) -> Read<Found> {
         self.byte_order_mark()?;
         let from = self.at;
+        if self.best()
+            && let Some(found) = self.call_first()?
+        {
+            return Ok(found);
+        }
         let whole = self.tape.open_array();
         let (docs, failed) = self.scan(self.best());
         let chosen = self.choose(&docs, from);
@@ -462,7 +496,7 @@ impl Reader<'_> {
     fn behind_failure(&mut self, at: usize, failed: usize) -> usize {
         let (mut here, mut depth, mut quote) = (at, 0usize, false);
         while here < self.end && self.spend(1) {
-            match self.text[here] {
+            match self.byte(here) {
                 b'\\' => here += 1,
                 b'"' => quote = !quote,
                 b'\n' => quote = false,
@@ -525,7 +559,7 @@ impl Reader<'_> {
         let info = at + ticks;
         let word = self.rest(info).iter().take(32).take_while(|b| is_word(**b)).count();
         let inner = self.after_blank(info + word);
-        let name = &self.text[info..info + word];
+        let name = self.part(info, info + word);
         let first = self.byte(inner);
         let ours = name.is_empty() || name.to_ascii_lowercase().starts_with(b"json");
         let opens = matches!(first, b'{' | b'[')

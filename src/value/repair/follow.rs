@@ -14,7 +14,7 @@ impl Reader<'_> {
         if next >= self.end || self.ends_with_fence(next) {
             return Follow::End;
         }
-        let line = self.text[after..next].contains(&b'\n');
+        let line = self.part(after, next).contains(&b'\n');
         let fits = match seen.role {
             Role::Key => self.after_key(seen, next),
             Role::Value => self.after_value(seen, next, line),
@@ -85,6 +85,7 @@ impl Reader<'_> {
             b'[' => !seen.open,
             b',' | b'`' => true,
             b'.' => self.starts(next, "..."),
+            _ if seen.quotes == 0 && quote_at(self.rest(next)).is_some() => true,
             _ => self.key_at(next) || self.key_after_words(next),
         }
     }
@@ -108,7 +109,7 @@ impl Reader<'_> {
     /// `"a" b`: a quoted word in front of a bare one.
     fn lone_word(&mut self, seen: &Seen, after: usize, next: usize) -> bool {
         let first = next > after && seen.quotes == 0;
-        first && !self.text[seen.from..after].contains(&b' ')
+        first && !self.part(seen.from, after).contains(&b' ')
     }
 
     fn innermost(&self, inside: Inside) -> bool {
@@ -167,11 +168,11 @@ impl Reader<'_> {
         let limit = (at + KEY).min(self.end);
         let mut here = at;
         let found = loop {
-            if here >= limit || self.text[here] == b'\n' {
+            if here >= limit || self.byte(here) == b'\n' {
                 break None;
             }
-            match style.closes(&self.text[here..limit]) {
-                0 => here += if self.text[here] == b'\\' { 2 } else { 1 },
+            match style.closes(self.part(here, limit)) {
+                0 => here += if self.byte(here) == b'\\' { 2 } else { 1 },
                 len => break Some(here + len),
             }
         };
@@ -185,11 +186,12 @@ impl Reader<'_> {
         if !rest.first().is_some_and(|b| is_word_start(*b) || b.is_ascii_digit()) {
             return false;
         }
-        let len = rest.iter().take_while(|b| is_word(**b)).count();
+        let len = rest.iter().take_while(|b| is_word(**b) || **b == b'.').count();
         self.spend(len);
         let stray = quote_at(self.rest(at + len)).map_or(0, |quote| quote.len);
         let next = self.after_blank(at + len + stray);
-        self.byte(next) == b':' && !self.starts(next, "://") && !self.starts(next, "::")
+        let named = self.innermost(Inside::Paren) && self.byte(next) == b'=';
+        (named || self.byte(next) == b':') && !self.starts(next, "://") && !self.starts(next, "::")
     }
 
     /// Words, and then a quoted key: `COMMENT "key":`.

@@ -36,7 +36,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-pub use find::{Candidate, candidates, first};
+pub use find::{All, Candidate, all, candidates, first, value_at_start};
 pub use fix::Fix;
 
 use self::reader::{Reader, Stop};
@@ -79,6 +79,10 @@ pub enum Prose {
     /// The text itself.
     String,
 }
+
+/// Deepest nesting of what has to be repaired. Valid text may be nested deeper, if `max_depth` says
+/// so: it is read without recursion.
+const DEEPEST: usize = 400;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

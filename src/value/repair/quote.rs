@@ -70,10 +70,10 @@ impl Reader<'_> {
     /// Brackets opened in front of a quote belong to a document inside of the string.
     fn count_braces(&self, seen: &mut Seen, at: usize, to: usize) {
         if seen.braces > 0 {
-            let closed = self.text[at..to].iter().filter(|b| matches!(b, b'}' | b']')).count();
+            let closed = self.part(at, to).iter().filter(|b| matches!(b, b'}' | b']')).count();
             seen.braces = seen.braces.saturating_sub(closed);
         }
-        let opens = self.text[seen.from..to].ends_with(b"{");
+        let opens = self.part(seen.from, to).ends_with(b"{");
         seen.braces += usize::from(opens);
     }
 
@@ -121,12 +121,48 @@ impl Reader<'_> {
         match (seen.role, last) {
             (_, b'+') => Some(before - 1),
             (Role::Key, b':') => Some(before - 1),
-            (Role::Value, b',') => self.key_in(seen.quote.style, after).then_some(before - 1),
-            (Role::Item, b',') => self.item_in(seen.quote.style, after).then_some(before - 1),
+            (Role::Key, b',') => self.colon_in_key(seen, to, after),
+            (Role::Key, _) if line => self.colon_in_key(seen, to, after),
+            (Role::Value | Role::Item, b',') => {
+                let comma = before - 1;
+                let key = self.key_in(seen.quote.style, after);
+                let item = seen.role == Role::Item && self.item_in(seen.quote.style, after);
+                match () {
+                    () if key => self.closed_before(seen, comma),
+                    () if item => Some(comma),
+                    () => None,
+                }
+            }
             (Role::Value, _) if line => self.key_in(seen.quote.style, after).then_some(before),
             (Role::Item, _) if line => self.item_in(seen.quote.style, after).then_some(before),
             _ => None,
         }
+    }
+
+    /// Where a value ended that a key follows: in front of the bracket that closes its container,
+    /// if there is one, else in front of the comma. An item is followed by a key in the first case
+    /// only.
+    fn closed_before(&mut self, seen: &Seen, comma: usize) -> Option<usize> {
+        let (end, _) = self.before_blank(comma, seen.from);
+        let text = self.part(seen.from, end);
+        self.spend(text.len());
+        let closes = match text.last() {
+            Some(b'}') => !text.contains(&b'{'),
+            Some(b']') => !text.contains(&b'['),
+            _ => false,
+        };
+        match seen.role {
+            _ if closes => Some(end - 1),
+            Role::Item => None,
+            _ => Some(comma),
+        }
+    }
+
+    /// `{"a: 1, "b": 2}`: a key that runs into the next member ended at its colon.
+    fn colon_in_key(&mut self, seen: &Seen, to: usize, after: usize) -> Option<usize> {
+        let colon = memchr::memchr(b':', self.part(seen.from, to))?;
+        self.spend(to - seen.from);
+        self.key_in(seen.quote.style, after).then_some(seen.from + colon)
     }
 
     /// No quote ends the string.
@@ -146,7 +182,7 @@ impl Reader<'_> {
             _ => self.cut_off_end(seen),
         };
         self.spend(self.end.saturating_sub(end));
-        let whole = self.text[end..self.end].trim_ascii().is_empty();
+        let whole = self.part(end, self.end).trim_ascii().is_empty();
         self.fix(if whole { Fix::TruncatedString } else { Fix::MissingQuote }, seen.from)?;
         if seen.quotes > 0 {
             self.note(Fix::UnescapedQuote);
@@ -166,14 +202,14 @@ impl Reader<'_> {
     /// an array that was closed, it stops at the first comma or line break.
     fn cut_off_end(&mut self, seen: &Seen) -> usize {
         let end = self.before_closers(seen.from);
-        let closed = self.text[end..self.end].contains(&b']') && seen.role == Role::Item;
+        let closed = self.part(end, self.end).contains(&b']') && seen.role == Role::Item;
         if closed
             && seen.quotes == 0
-            && let Some(n) = memchr::memchr2(b',', b'\n', &self.text[seen.from..end])
+            && let Some(n) = memchr::memchr2(b',', b'\n', self.part(seen.from, end))
         {
             return self.before_blank(seen.from + n, seen.from).0;
         }
-        let kept = &self.text[seen.from..end];
+        let kept = self.part(seen.from, end);
         match kept.strip_suffix(b"+") {
             Some(kept) if kept.ends_with(b" ") => seen.from + kept.trim_ascii_end().len(),
             _ => end,
@@ -182,7 +218,7 @@ impl Reader<'_> {
 
     /// The end of the text without a fence and the brackets that close what is open.
     fn before_closers(&self, least: usize) -> usize {
-        let mut text = self.text[least..self.end].trim_ascii_end();
+        let mut text = self.part(least, self.end).trim_ascii_end();
         let mut end = least + text.len();
         while let Some(shorter) = text.strip_suffix(b"```") {
             text = shorter.trim_ascii_end();

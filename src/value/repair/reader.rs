@@ -147,6 +147,10 @@ impl<'r> Reader<'r> {
         self.rest(at).starts_with(with.as_bytes())
     }
 
+    pub fn part(&self, from: usize, to: usize) -> &'r [u8] {
+        self.text.get(from..to).unwrap_or_default()
+    }
+
     /// The document is over: the end, or the closing fence.
     pub fn over(&self, at: usize) -> bool {
         at >= self.end || self.starts(at, "```")
@@ -237,10 +241,10 @@ impl<'r> Reader<'r> {
     pub fn before_blank(&mut self, at: usize, least: usize) -> (usize, bool) {
         let (mut here, mut line) = (at, false);
         loop {
-            while here > least && self.fuel > at - here && self.text[here - 1].is_ascii_whitespace()
+            while here > least && self.fuel > at - here && self.byte(here - 1).is_ascii_whitespace()
             {
                 here -= 1;
-                line |= self.text[here] == b'\n';
+                line |= self.byte(here) == b'\n';
             }
             let comment = here >= least + 4 && self.text[..here].ends_with(b"*/");
             let open = if comment { self.comment_start(here - 2, least) } else { None };
@@ -258,7 +262,7 @@ impl<'r> Reader<'r> {
     fn comment_start(&self, close: usize, least: usize) -> Option<usize> {
         const LONGEST: usize = 200;
         let from = close.saturating_sub(LONGEST).max(least);
-        memchr::memmem::rfind(&self.text[from..close], b"/*").map(|n| from + n)
+        memchr::memmem::rfind(self.part(from, close), b"/*").map(|n| from + n)
     }
 
     pub fn expected(&self, what: &'static str) -> Stop {

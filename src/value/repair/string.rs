@@ -51,8 +51,8 @@ pub fn quote_at(text: &[u8]) -> Option<Quote> {
         [b'"', ..] => (Style::Double, 1),
         [b'\'', ..] => (Style::Single, 1),
         [b'`', ..] => (Style::Backtick, 1),
-        [0xE2, 0x80, 0x9C | 0x9D | 0x9E | 0x9F, ..] => (Style::SmartDouble, 3),
-        [0xE2, 0x80, 0x98 | 0x99 | 0x9A | 0x9B, ..] => (Style::SmartSingle, 3),
+        [0xE2, 0x80, 0x9C..=0x9F, ..] => (Style::SmartDouble, 3),
+        [0xE2, 0x80, 0x98..=0x9B, ..] => (Style::SmartSingle, 3),
         [0xC2, 0xB4, ..] => (Style::SmartSingle, 2),
         _ => return None,
     };
@@ -134,9 +134,9 @@ impl Reader<'_> {
 
     fn decode_into(&mut self, span: Span, out: &mut Vec<u8>) -> Read<()> {
         let (mut at, mut raw_break) = (span.from, false);
-        let text = &self.text[..span.to];
+        let text = self.part(0, span.to);
         while at < span.to {
-            let plain = text[at..].iter().position(|b| *b == b'\\' || *b < 0x20);
+            let plain = self.part(at, span.to).iter().position(|b| *b == b'\\' || *b < 0x20);
             let stop = plain.map_or(span.to, |n| at + n);
             self.plain(at, stop, out)?;
             raw_break &= stop == at;
@@ -161,7 +161,7 @@ impl Reader<'_> {
     }
 
     fn plain(&mut self, from: usize, to: usize, out: &mut Vec<u8>) -> Read<()> {
-        let bytes = &self.text[from..to];
+        let bytes = self.part(from, to);
         if std::str::from_utf8(bytes).is_ok() {
             out.extend_from_slice(bytes);
             return Ok(());
@@ -173,7 +173,7 @@ impl Reader<'_> {
 
     /// The escape at `at`; gives where the text goes on.
     fn escape(&mut self, at: usize, span: Span, out: &mut Vec<u8>) -> Read<usize> {
-        let text = &self.text[..span.to];
+        let text = self.part(0, span.to);
         let byte = match text.get(at + 1) {
             Some(b'"') => b'"',
             Some(b'\\') => b'\\',
@@ -207,7 +207,7 @@ impl Reader<'_> {
     }
 
     fn unicode(&mut self, at: usize, span: Span, out: &mut Vec<u8>) -> Read<usize> {
-        let text = &self.text[..span.to];
+        let text = self.part(0, span.to);
         let Some(first) = hex4(text.get(at + 2..)) else {
             let cut_off = at + 6 > span.to && !span.closed;
             if cut_off && text[at + 2..].iter().all(u8::is_ascii_hexdigit) {

@@ -6,10 +6,13 @@ use super::string::{Role, quote_at};
 use super::word::{literal, number};
 use super::{Found, Prose};
 
-impl Reader<'_> {
+/// A way to read a whole text; `false` if it is no such text.
+type Way<'r> = fn(&mut Reader<'r>) -> Read<bool>;
+
+impl<'r> Reader<'r> {
     /// The whole text as a document of another kind, with a best effort.
     pub fn other(&mut self) -> Read<Option<Found>> {
-        let ways: [fn(&mut Self) -> Read<bool>; 7] = [
+        let ways: [Way<'r>; 7] = [
             Self::escaped_string,
             Self::open_members,
             Self::call,
@@ -18,6 +21,21 @@ impl Reader<'_> {
             Self::ended_string,
             Self::lines,
         ];
+        self.one_of(&ways)
+    }
+
+    /// A call that is all of the text, whatever is in it: `Point(x=1, tags=["a"])`.
+    pub fn call_first(&mut self) -> Read<Option<Found>> {
+        let name = self.after_blank(self.at);
+        let word = |b: &&u8| is_word(**b) || **b == b'.';
+        let len = self.rest(name).iter().take(128).take_while(word).count();
+        let text = self.text.trim_ascii_end();
+        let text = text.strip_suffix(b";").unwrap_or(text);
+        let whole = len > 0 && self.byte(name + len) == b'(' && text.ends_with(b")");
+        if whole { self.one_of(&[Self::call]) } else { Ok(None) }
+    }
+
+    fn one_of(&mut self, ways: &[Way<'r>]) -> Read<Option<Found>> {
         let (from, nodes) = (self.at, self.tape.len());
         let noted = self.fixes.clone();
         for way in ways {
@@ -145,7 +163,7 @@ impl Reader<'_> {
         }
         let inner = |b: &&u8| !b.is_ascii_whitespace() && !b",;\"'`".contains(b);
         let len = self.rest(from).iter().take_while(inner).count();
-        let token = &self.text[from..from + len];
+        let token = self.part(from, from + len);
         if number(token).is_some() || literal(token).is_some() {
             self.bare(Role::Top)?;
             return Ok((self.at == from + len).then_some(false));
@@ -164,7 +182,7 @@ impl Reader<'_> {
     fn list_separator(&mut self) -> Read<bool> {
         let from = self.at;
         self.blank()?;
-        let line = self.text[from..self.at].contains(&b'\n');
+        let line = self.part(from, self.at).contains(&b'\n');
         if self.peek() == b',' {
             self.at += 1;
             self.blank()?;
@@ -205,7 +223,7 @@ impl Reader<'_> {
         while self.at < end {
             let rest = self.rest(self.at);
             let stop = self.at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            if !self.text[self.at..stop].trim_ascii().is_empty() {
+            if !self.part(self.at, stop).trim_ascii().is_empty() {
                 if !self.line(stop)? {
                     self.end = end;
                     return Ok(false);
@@ -223,7 +241,7 @@ impl Reader<'_> {
     }
 
     fn line(&mut self, stop: usize) -> Read<bool> {
-        let line = &self.text[self.at..stop];
+        let line = self.part(self.at, stop);
         let Some(colon) = line.iter().position(|b| matches!(b, b':' | b'=')) else {
             return Ok(false);
         };
@@ -261,7 +279,7 @@ impl Reader<'_> {
             self.tape.truncate(nodes);
             self.stack.clear();
             self.fixes = fixes;
-            let text = self.text[from..stop].trim_ascii_end();
+            let text = self.part(from, stop).trim_ascii_end();
             return self.push_text(from, from + text.len());
         }
         Ok(())

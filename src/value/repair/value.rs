@@ -1,5 +1,6 @@
 //! Values, objects and arrays.
 
+use super::DEEPEST;
 use super::fix::Fix;
 use super::reader::{Inside, Read, Reader, Stop, Wrong, is_word, is_word_start};
 use super::string::{Role, quote_at};
@@ -90,11 +91,12 @@ impl Reader<'_> {
 
     /// Whether one more container may be opened. Beyond the limit a best effort leaves it out.
     pub fn deeper(&mut self) -> Read<bool> {
-        if self.stack.len() < self.options.max_depth {
+        let limit = self.options.max_depth.min(DEEPEST);
+        if self.stack.len() < limit {
             return Ok(true);
         }
         if !self.best() {
-            let wrong = Wrong::TooDeep(self.options.max_depth);
+            let wrong = Wrong::TooDeep(limit);
             return Err(Stop { at: self.at, wrong });
         }
         self.fix(Fix::Depth, self.at)?;
@@ -107,7 +109,7 @@ impl Reader<'_> {
     fn skip_container(&mut self) {
         let (mut depth, mut quote) = (0usize, false);
         while self.at < self.end {
-            match self.text[self.at] {
+            match self.peek() {
                 b'\\' => self.at += 1,
                 b'"' => quote = !quote,
                 _ if quote => {}
@@ -290,6 +292,9 @@ impl Reader<'_> {
     /// A key and its value; `false` if what stands here is no member.
     fn member(&mut self, state: &mut Between) -> Read<bool> {
         let at = self.at;
+        if !state.comma && !self.best() {
+            return Err(self.expected("a comma or a closing bracket"));
+        }
         if !self.key(state)? {
             return Ok(false);
         }
@@ -354,7 +359,7 @@ impl Reader<'_> {
     fn bare_key(&mut self, state: &Between) -> Read<bool> {
         let from = self.at;
         let len = self.key_length(from);
-        let text = self.text[from..from + len].trim_ascii_end();
+        let text = self.part(from, from + len).trim_ascii_end();
         let plain = !text.is_empty() && text.iter().all(|b| is_word(*b) || *b == b'.');
         if !plain && !self.best() {
             return Err(self.expected("a key"));
@@ -554,8 +559,11 @@ impl Reader<'_> {
     /// One item; `false` if it went into the item before.
     fn item(&mut self, state: &mut Between, inside: Inside) -> Read<bool> {
         let (at, node) = (self.at, self.tape.len());
+        if !state.comma && !self.best() {
+            return Err(self.expected("a comma or a closing bracket"));
+        }
         if !state.comma {
-            self.fix(Fix::MissingComma, at)?;
+            self.note(Fix::MissingComma);
         }
         state.comma = false;
         let role = if inside == Inside::Paren { Role::Arg } else { Role::Item };
@@ -600,7 +608,7 @@ impl Reader<'_> {
     fn row_ends_here(&mut self, width: usize) -> bool {
         let (mut at, mut commas) = (self.at, 0);
         while at < self.end && self.spend(1) {
-            match self.text[at] {
+            match self.byte(at) {
                 b']' => {
                     let comma = self.after_blank(at + 1);
                     let next = self.after_blank(comma + 1);
@@ -643,7 +651,7 @@ impl Reader<'_> {
     }
 
     fn loose_members(&mut self, mark: Mark, len: usize) -> Read<usize> {
-        if self.stack.len() >= self.options.max_depth {
+        if self.stack.len() >= self.options.max_depth.min(DEEPEST) {
             self.skip_to_end();
             return Ok(len);
         }

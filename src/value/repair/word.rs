@@ -113,19 +113,14 @@ impl Reader<'_> {
     /// A value without quotes.
     pub fn bare(&mut self, role: Role) -> Read<()> {
         let from = self.at;
-        match self.peek() {
+        let read = match self.peek() {
             b'/' if self.best() => return self.regex(),
-            b'-' | b'+' | b'.' | b'0'..=b'9' => {
-                if self.number_here(role)? {
-                    return Ok(());
-                }
-            }
-            byte if is_word_start(byte) => {
-                if self.word_here(role)? {
-                    return Ok(());
-                }
-            }
-            _ => {}
+            b'-' | b'+' | b'.' | b'0'..=b'9' => self.number_here(role)?,
+            byte if is_word_start(byte) => self.word_here(role)?,
+            _ => false,
+        };
+        if read {
+            return Ok(());
         }
         self.at = from;
         self.unquoted(role)
@@ -136,8 +131,8 @@ impl Reader<'_> {
         let from = self.at;
         let inner = |b: u8| b.is_ascii_alphanumeric() || b"_.+-/%".contains(&b) || b >= 0x80;
         let len = self.rest(from).iter().take_while(|b| inner(**b)).count();
-        let comment = memchr::memmem::find(&self.text[from..from + len], b"//");
-        let token = &self.text[from..from + comment.unwrap_or(len)];
+        let comment = memchr::memmem::find(self.part(from, from + len), b"//");
+        let token = self.part(from, from + comment.unwrap_or(len));
         let token =
             token.strip_suffix(b"/").filter(|_| self.byte(from + len) == b'*').unwrap_or(token);
         if literal(token) == Some(Literal::Null) {
@@ -203,7 +198,7 @@ impl Reader<'_> {
     fn word_here(&mut self, role: Role) -> Read<bool> {
         let from = self.at;
         let len = self.rest(from).iter().take_while(|b| is_word(**b) || **b == b'.').count();
-        let word = &self.text[from..from + len];
+        let word = self.part(from, from + len);
         let to = from + len;
         if let Some(found) = literal(word)
             && !(self.goes_on(to, role) && self.after_literal(to, role))
@@ -291,8 +286,14 @@ impl Reader<'_> {
             self.spend(at - from);
             return self.unquoted(Role::Value);
         }
-        self.fix(Fix::UnquotedString, from)?;
         let flags = self.rest(at + 1).iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let next = self.byte(at + 1 + flags);
+        if next != 0 && !next.is_ascii_whitespace() && !b",;}])".contains(&next) {
+            // A path.
+            self.spend(at - from);
+            return self.unquoted(Role::Value);
+        }
+        self.fix(Fix::UnquotedString, from)?;
         self.at = at + 1 + flags;
         self.push_text(from, self.at)
     }
@@ -316,7 +317,7 @@ impl Reader<'_> {
         self.note(Fix::UnquotedString);
         let end = self.unquoted_end(role);
         self.at = end;
-        let to = from + self.text[from..end].trim_ascii_end().len();
+        let to = from + self.part(from, end).trim_ascii_end().len();
         let had_quote = quote_at(self.rest(end)).is_some();
         self.stray_quote()?;
         if to == from && !had_quote {
@@ -324,7 +325,7 @@ impl Reader<'_> {
             self.at = end.max(from + 1).min(self.end);
             return self.missing_value(from);
         }
-        match number(&self.text[from..to]) {
+        match number(self.part(from, to)) {
             Some((Number::Int(int), _)) if had_quote => self.tape.int(int),
             _ => self.push_text(from, to)?,
         }
@@ -335,7 +336,7 @@ impl Reader<'_> {
         let (from, mut inner) = (self.at, Vec::new());
         let mut at = from;
         while at < self.end {
-            let byte = self.text[at];
+            let byte = self.byte(at);
             match byte {
                 b'\n' => break,
                 b'{' | b'[' | b'(' if at > from || byte == b'(' => inner.push(byte),
@@ -347,11 +348,7 @@ impl Reader<'_> {
                 b',' if inner.is_empty() && self.comma_ends(at, role) => break,
                 b'/' | b'#' if self.comment_begins(at, from) => break,
                 b'`' if self.starts(at, "```") => break,
-                _ if at > from && quote_at(self.rest(at)).is_some() => {
-                    if self.quote_ends(at) {
-                        break;
-                    }
-                }
+                _ if at > from && self.quote_ends(at) => break,
                 _ => {}
             }
             at += 1;
@@ -361,7 +358,7 @@ impl Reader<'_> {
 
     /// The end of text whose own brackets stay open.
     fn shallow_end(&mut self, role: Role, longest: usize) -> usize {
-        let text = &self.text[self.at..longest];
+        let text = self.part(self.at, longest);
         self.spend(text.len());
         let ends = |b: &u8| matches!(b, b'}' | b']') || (*b == b',' && role != Role::Value);
         text.iter().position(ends).map_or(longest, |n| self.at + n)
@@ -373,7 +370,7 @@ impl Reader<'_> {
         }
         let next = self.after_blank(at + 1);
         next >= self.end
-            || self.text[at..next].contains(&b'\n')
+            || self.part(at, next).contains(&b'\n')
             || b"}],{[.".contains(&self.byte(next))
             || self.key_at(next)
             || self.key_after_words(next)
@@ -462,7 +459,7 @@ impl Reader<'_> {
             if here >= self.end || !self.spend(1) {
                 break false;
             }
-            let byte = self.text[here];
+            let byte = self.byte(here);
             match byte {
                 b'\\' => here += 1,
                 _ if quote != 0 => quote = if byte == quote { 0 } else { quote },

@@ -27,7 +27,10 @@ pub const FORMAT: Function = Function {
         Param::new("options", Kind::Table(&WRITING)).optional(),
     ],
     returns: &[("text", "string")],
-    doc: "Writes a value as text.",
+    doc: "Writes a value as text. JSON and YAML read back as the same value; YAML, XML, Markdown and plain text have \
+          their members sorted, so the text is the same in every run. XML is written the way `parse` gives it: \"@name\" \
+          becomes an attribute, \"#text\" text, an array repeats its element. Markdown shows an array of objects as a table, \
+          members as a list, members that hold others as sections.",
     errors: &[Code::ConversionError],
     effect: Effect::Pure,
     example: "assert(zigllms.output.format({ city = \"Oslo\" }) == '{\"city\":\"Oslo\"}')",

@@ -35,7 +35,8 @@ pub const EXTRACT_MARKDOWN: Function = Function {
           somewhere; images are none. `text` is everything there is to read, without markup.",
     errors: &[],
     effect: Effect::Pure,
-    example: "local parts = zigllms.output.extract_markdown(\"Run this:\\n\\n```lua\\nprint(1)\\n```\", { language = \"lua\" })\n\
+    example: "local text = \"Run this:\\n\\n```lua\\nprint(1)\\n```\"\n\
+              local parts = zigllms.output.extract_markdown(text, { language = \"lua\" })\n\
               assert(parts.code_blocks[1].content == \"print(1)\\n\")",
     run: Run::Now(extract_markdown),
 };

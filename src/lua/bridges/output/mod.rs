@@ -8,10 +8,13 @@
 //! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`. `detect.rs`: what a text is.
 
 mod aligned;
+mod calls;
 mod detect;
+mod extract;
 mod format;
 mod markdown;
 mod parse;
+mod recover;
 mod source;
 mod stream;
 mod valid;
@@ -54,7 +57,10 @@ pub static BRIDGE: Bridge = Bridge {
         format::FORMAT,
         detect::DETECT_FORMAT,
         detect::VALIDATE_FORMAT,
+        extract::EXTRACT_JSON,
+        calls::EXTRACT_TOOL_CALLS,
         markdown::EXTRACT_MARKDOWN,
+        recover::RECOVER,
         detect::GET_SCHEMA,
     ],
 };

@@ -25,7 +25,12 @@ pub static READING: Shape = Shape::new(
             "",
             "what the value has to look like; the text is read as it asks",
         ),
-        Field::new("fields", Kind::Absent("reading of single fields"), "", ""),
+        Field::new(
+            "fields",
+            Kind::OneOf(&[Kind::List(&Kind::Name), Kind::Map]),
+            "",
+            "only these values: paths as `choices[1].message.content`, or a table of paths by the names they are to have",
+        ),
         Field::new(
             "missing",
             Kind::Enum(&["null", "empty"]),
@@ -45,13 +50,20 @@ pub static READING: Shape = Shape::new(
     &[],
 );
 
-const FORMAT_OR_OPTIONS: &[Kind] = &[Kind::Enum(FORMATS_OR_AUTO), Kind::Table(&READING)];
+pub const FORMAT_OR_OPTIONS: &[Kind] = &[Kind::Enum(FORMATS_OR_AUTO), Kind::Table(&READING)];
 
 pub const PARSE: Function = Function {
     name: "parse",
     params: &[TEXT, Param::new("format_or_options", Kind::OneOf(FORMAT_OR_OPTIONS)).optional()],
     returns: &[("value", "any"), ("info", "zigllms.ReadInfo")],
-    doc: "Reads a text into a Lua value.",
+    doc: "Reads a text into a Lua value, as strictly as `recovery` says: \"strict\" takes one valid document that \
+          is the whole text; \"lenient\" also what can be put right without losing anything, in a fence or between \
+          sentences; \"best_effort\" whatever there is. The second result tells what was repaired. JSON and YAML \
+          give their values, with nulls; XML gives `{root=…}`, attributes as \"@name\", text beside them as \"#text\", \
+          elements of one name as an array; Markdown what `extract_markdown` gives; plain text is trimmed. Without a \
+          format it is found out, and prose is no document. The response of an agent or provider is read for its \
+          content; any other table is returned as it is. With a schema, the text is read as it asks: the document that \
+          fits it best, aligned to it.",
     errors: &[Code::ParseFailed, Code::ValidationFailed, Code::NotFound, Code::Unsupported],
     effect: Effect::Pure,
     example: "local city = zigllms.output.parse('{\"city\":\"Oslo\"}', \"json\").city\nassert(city == \"Oslo\")",
@@ -62,7 +74,7 @@ fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     if let Some(data) = aligned::read(runtime, args)? {
         return Ok(data);
     }
-    if let Some(data) = valid::read(runtime, args) {
+    if let Some(data) = valid::read(runtime, args)? {
         return Ok(data);
     }
     let text = match source(args)? {
@@ -73,6 +85,13 @@ fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let mut document = Document::default();
     let parsed = output::parse(text, &reading, &mut document.tape)?;
     document.root = parsed.root;
+    if let Some(wanted) = args.options(1, &READING).get("fields") {
+        runtime.fields.want(wanted, "format_or_options.fields")?;
+        let whole = std::mem::take(&mut document);
+        if let Some(value) = whole.value() {
+            runtime.fields.pick(value, &mut document);
+        }
+    }
     Ok(Data::Many(vec![document.into(), info(&parsed).into()]))
 }
 

@@ -5,17 +5,22 @@
 -- never inside of what is timed, except where a round makes enough of it to call the collector.
 -- The ratio is the peer's time over ours: larger is better.
 --
--- `lua bench/json.lua short` runs few rounds and prints `name ratio limit` lines, for the specs.
+-- `loadfile("bench/json.lua")("short")` runs few rounds, prints nothing and returns a list of
+-- `{name, ratio, goal}`, for the specs; nil and the reason if there is no lua-cjson.
 local zigllms = require("zigllms")
 local found, cjson = pcall(require, "cjson")
 if not found then
-  print("SKIP: no lua-cjson (apt install lua-cjson)")
-  return
+  local reason = "no lua-cjson (apt install lua-cjson)"
+  if (...) ~= "short" then
+    print("SKIP: " .. reason)
+  end
+  return nil, reason
 end
 
 local short = (...) == "short"
 local ROUNDS = short and 5 or 30
 local SECONDS = short and 0.002 or 0.01
+local results = {}
 local is_jit = rawget(_G, "jit") ~= nil
 
 local function time(fn, times)
@@ -44,14 +49,14 @@ local function compare(name, limit, fn, peer)
     peer_best = math.min(peer_best, time(peer, peer_times))
   end
   local ratio = peer_best / best
-  if short then
-    print(("%s\t%.3f\t%.3f"):format(name, ratio, limit))
-  else
+  results[#results + 1] = { name = name, ratio = ratio, goal = limit }
+  if not short then
     local line = "%-34s %11.2f us %11.2f us %7.2f x  (goal %.1f)"
     print(line:format(name, best * 1e6, peer_best * 1e6, ratio, limit))
   end
 end
 
+-- luacheck: push no max line length
 -- A model's reply, as a server sends it: 1 KB.
 local function chat_reply()
   return '{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1741569952,'
@@ -113,6 +118,8 @@ local function records()
   return "[" .. table.concat(list, ",\n") .. "]"
 end
 
+-- luacheck: pop
+
 local output = zigllms.output
 local documents = {
   { "chat reply", chat_reply() },
@@ -153,10 +160,10 @@ end
 
 local reply = documents[1][2]
 local content = { fields = { "choices[1].message.content" } }
-if pcall(output.parse, reply, content) then
-  compare("content of the chat reply", 8, function()
-    return output.parse(reply, content)
-  end, function()
-    return cjson.decode(reply).choices[1].message.content
-  end)
-end
+compare("content of the chat reply", 8, function()
+  return output.parse(reply, content)
+end, function()
+  return cjson.decode(reply).choices[1].message.content
+end)
+
+return results

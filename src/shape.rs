@@ -325,7 +325,7 @@ fn range(what: &str, low: f64, high: f64) -> String {
 }
 
 fn is_one(word: &str, names: &[&str]) -> bool {
-    names.iter().any(|name| name.eq_ignore_ascii_case(word))
+    names.contains(&word) || names.iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
 fn is_id(value: Ref<'_>) -> bool {

@@ -107,6 +107,12 @@ ReadInfo: How a text was read.
   start  integer  where in the text the document begins, as in `string.sub`
   stop  integer  where it ends
 
+Stream: A document that is read while it arrives: what `output.stream` returns.
+  push  fun(self: zigllms.Stream, chunk: string): any, boolean  takes the next piece of the text;
+    gives the value so far, and whether the document is complete
+  finish  fun(self: zigllms.Stream): any, zigllms.ReadInfo  the value and how it was read; raises
+    what `output.parse` raises; nothing can be pushed any more
+
 FormatInfo: What a text may be.
   confidence  number  from 0 to 1
   candidates  table[]  `{format, confidence}`, the likeliest first

@@ -4,7 +4,8 @@ local zigllms = require("zigllms")
 
 local parse, null = zigllms.output.parse, zigllms.null
 
-local REPLY = '{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"Hi \\u00e4 \\"you\\"",'
+local REPLY = '{"id":"x","choices":[{"index":0,"message":{"role":"assistant",'
+  .. '"content":"Hi \\u00e4 \\"you\\"",'
   .. '"tool_calls":[]},"logprobs":null}],"usage":{"total":12.5,"by kind":{"a.b":[1,[2,3]]}}}'
 
 local function read(fields, text)
@@ -15,7 +16,10 @@ describe("fields of output.parse", function()
   it("come under their paths, or under the names given", function()
     local path = "choices[1].message.content"
     assert.are.same({ [path] = 'Hi ä "you"' }, read({ path }))
-    assert.are.same({ content = 'Hi ä "you"', total = 12.5 }, read({ content = path, total = "usage.total" }))
+    assert.are.same(
+      { content = 'Hi ä "you"', total = 12.5 },
+      read({ content = path, total = "usage.total" })
+    )
   end)
 
   it("may be of any kind, also quoted names and whole tables", function()
@@ -53,10 +57,21 @@ describe("fields of output.parse", function()
   end)
 
   it("need a valid document all the same, or a repaired one", function()
-    for _, bad in ipairs({ '{"id":"x","y":01}', '{"id":"x"} x', '{"id":"x","y":"\255"}', '{"id":"x"' }) do
-      raised("parse_failed", parse, bad, { fields = { "id" }, format = "json", recovery = "strict" })
+    for _, bad in ipairs({
+      '{"id":"x","y":01}',
+      '{"id":"x"} x',
+      '{"id":"x","y":"\255"}',
+      '{"id":"x"',
+    }) do
+      raised(
+        "parse_failed",
+        parse,
+        bad,
+        { fields = { "id" }, format = "json", recovery = "strict" }
+      )
     end
-    local value, info = parse("Sure:\n```json\n{'id': 'x', y: [1,2,]}\n```", { fields = { "id", "y[2]" } })
+    local value, info =
+      parse("Sure:\n```json\n{'id': 'x', y: [1,2,]}\n```", { fields = { "id", "y[2]" } })
     assert.are.same({ id = "x", ["y[2]"] = 2 }, value)
     assert.is_true(info.recovered)
   end)
@@ -68,7 +83,13 @@ describe("fields of output.parse", function()
 
   it("are paths, or the error says which is not", function()
     local err = raised("invalid_argument", read, { "id", "a..b" })
-    assert.truthy(err.message:find('fields[2]: expected a path as choices[1].message.content, got "a..b"', 1, true))
+    assert.truthy(
+      err.message:find(
+        'fields[2]: expected a path as choices[1].message.content, got "a..b"',
+        1,
+        true
+      )
+    )
     err = raised("invalid_argument", read, { name = "a[0]" })
     assert.truthy(err.message:find("fields.name: expected a path", 1, true))
     raised("invalid_argument", read, { name = 1 })

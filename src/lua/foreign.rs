@@ -40,6 +40,12 @@ pub unsafe fn mark(l: *mut lua_State, index: c_int) -> Foreign {
 /// Reads the metatable on top of the stack.
 unsafe fn own_mark(l: *mut lua_State) -> Foreign {
     unsafe {
+        stack::push_meta(l, Meta::Array);
+        let ours = ffi::lua_rawequal(l, -1, -2) != 0;
+        ffi::lua_pop(l, 1);
+        if ours {
+            return Foreign::Array;
+        }
         stack::push_meta(l, Meta::JsonType);
         ffi::lua_rawget(l, -2);
         let mark = match ffi::lua_type(l, -1) {

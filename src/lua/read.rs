@@ -221,7 +221,7 @@ impl Reader {
 
     unsafe fn table(&mut self, index: c_int) -> Result<(), Problem> {
         unsafe {
-            let index = ffi::lua_absindex(self.l, index);
+            let index = if index > 0 { index } else { ffi::lua_absindex(self.l, index) };
             let address = ffi::lua_topointer(self.l, index);
             if (*self.frame).visiting.contains(&address) {
                 return Err(Problem::Cycle);
@@ -271,6 +271,7 @@ impl Reader {
             let mark = self.tape().open_array();
             let mut last = 0i64;
             ffi::lua_pushnil(self.l);
+            let value = ffi::lua_gettop(self.l) + 1;
             while ffi::lua_next(self.l, index) != 0 {
                 if !stack::is_integer(self.l, -2, last + 1) {
                     ffi::lua_pop(self.l, 2);
@@ -278,7 +279,7 @@ impl Reader {
                     return Ok(false);
                 }
                 last += 1;
-                if let Err(problem) = self.value(-1) {
+                if let Err(problem) = self.value(value) {
                     self.below(Segment::Index(last), problem)?;
                 }
                 ffi::lua_pop(self.l, 1);
@@ -313,9 +314,9 @@ impl Reader {
             let mark = self.tape().open_object();
             let (mut members, mut integers) = (0usize, false);
             ffi::lua_pushnil(self.l);
+            // A failing value leaves its own rest on the stack: the key is found from below.
+            let key = ffi::lua_gettop(self.l);
             while ffi::lua_next(self.l, index) != 0 {
-                // A failing value leaves its own rest on the stack: the key is found from below.
-                let key = ffi::lua_gettop(self.l) - 1;
                 integers |= self.key(key)?;
                 if let Err(problem) = self.value(key + 1) {
                     let segment = segment(self.l, key);

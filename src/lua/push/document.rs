@@ -125,7 +125,7 @@ impl Builder<'_, '_> {
     }
 
     /// A string that may have come before.
-    #[inline]
+    #[inline(always)]
     unsafe fn string(&mut self, bytes: &[u8]) {
         unsafe { (*self.work.strings).push(self.l, self.tables + 1, bytes) }
     }

@@ -26,6 +26,7 @@ struct Key {
 }
 
 impl Key {
+    #[inline(always)]
     fn of(bytes: &[u8]) -> Option<Key> {
         let len = bytes.len();
         let (first, last) = match len {
@@ -51,6 +52,7 @@ impl Key {
     }
 
     /// Which place it goes to.
+    #[inline(always)]
     fn place(&self) -> usize {
         let mixed = (self.first as u64)
             ^ (self.last as u64).rotate_left(23)
@@ -84,7 +86,7 @@ impl Strings {
     /// # Safety
     /// The table of strings lies at `table`. Needs 2 stack slots. May raise a memory error, and may
     /// run finalisers that come here again: a place and its string are set together, behind that.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push(&mut self, l: *mut lua_State, table: std::ffi::c_int, bytes: &[u8]) {
         unsafe {
             let Some(key) = Key::of(bytes) else { return stack::push_bytes(l, bytes) };

@@ -10,7 +10,7 @@ pub struct Plain {
 }
 
 /// Scans `text` from `from` on, sixteen bytes at a time.
-#[inline]
+#[inline(always)]
 pub fn plain(text: &[u8], from: usize) -> Plain {
     let (mut at, mut high) = (from, false);
     while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<WIDTH>()) {
@@ -28,6 +28,7 @@ pub fn plain(text: &[u8], from: usize) -> Plain {
 
 /// The end of the text, which is no whole block. Two words that overlap tell most short strings to
 /// be plain; where they do not, it is read byte by byte.
+#[inline(never)]
 fn last(text: &[u8], from: usize, high: bool) -> Plain {
     let rest = text.get(from..).unwrap_or_default();
     if let (Some(first), Some(second)) = (rest.first_chunk(), rest.last_chunk()) {

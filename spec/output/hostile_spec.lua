@@ -44,6 +44,17 @@ for _, name in ipairs({ "recover", "extract_json", "extract_tool_calls" }) do
   end
 end
 
+if output.stream then
+  CALLS[#CALLS + 1] = {
+    "stream",
+    function(text)
+      local p = output.stream()
+      p:push(text)
+      return p:finish()
+    end,
+  }
+end
+
 local function status(name)
   local file = io.open("/proc/self/status")
   local text = file and file:read("*a") or ""
@@ -76,7 +87,7 @@ end
 local function try(call, text, what)
   local name, run = call[1], call[2]
   -- Looking at memory costs more than a short text can.
-  local counted = #text > 1000 and forget_peak()
+  local counted = #text > 100 and forget_peak()
   local before = counted and status("VmRSS")
   -- The time of the processor: what else runs on the machine does not count.
   local began = os.clock()

@@ -141,7 +141,7 @@ fn of_mapping(value: Ref<'_>) -> f64 {
     let keys: Vec<_> = value.members().map(|(key, _)| key.as_str().unwrap_or_default()).collect();
     let simple = keys.iter().all(|key| is_identifier(key));
     let short = keys.iter().all(|key| is_short(key));
-    let nested = value.members().any(|(_, member)| member.len() > 0);
+    let nested = value.members().any(|(_, member)| !member.is_empty());
     let prose = value.members().filter(|(_, member)| is_prose(*member)).count();
     match (keys.len(), nested) {
         (0, _) => 0.0,

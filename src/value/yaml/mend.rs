@@ -294,12 +294,12 @@ impl Mender {
                 value.to_owned()
             }
             '!' if value[1..].starts_with(['!', '<']) => value.to_owned(),
-            _ if is_odd(value, first, keyed) => self.into_quotes(value, column),
+            _ if is_odd(value, first, keyed) => self.in_quotes(value, column),
             _ => value.to_owned(),
         }
     }
 
-    fn into_quotes(&mut self, value: &str, column: usize) -> String {
+    fn in_quotes(&mut self, value: &str, column: usize) -> String {
         self.fix("quotes");
         self.inside = Inside::Quoted(column);
         quoted(value)
@@ -320,7 +320,7 @@ impl Mender {
                 value.to_owned()
             }
             Some(end) if is_end(&value[end..]) => value.to_owned(),
-            Some(_) => self.into_quotes(value, column),
+            Some(_) => self.in_quotes(value, column),
         }
     }
 
@@ -331,7 +331,7 @@ impl Mender {
                 value.to_owned()
             }
             Ok(end) if is_end(&value[end..]) => value.to_owned(),
-            Ok(_) => self.into_quotes(value, column),
+            Ok(_) => self.in_quotes(value, column),
         }
     }
 

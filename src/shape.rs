@@ -216,6 +216,7 @@ impl Kind {
         match self {
             Kind::Any => !value.tape().has_slots(),
             Kind::Map => value.is_object() && !value.tape().has_slots(),
+            Kind::Schema => self.admits(value) && !value.tape().has_slots(),
             Kind::List(item) => value.is_array() && value.items().all(|value| item.takes(value)),
             Kind::OneOf(kinds) => kinds
                 .iter()

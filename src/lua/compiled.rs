@@ -2,8 +2,8 @@
 //! called in loops.
 //!
 //! The userdata holds a number of the instance's library and the place of that instance; closures
-//! in its metatable keep the instance alive. It is known by a key in its metatable that no Lua
-//! code can make.
+//! in its metatable keep the instance alive. It is known by its seal, a word that Lua code cannot
+//! write and that is another one for each object.
 
 use std::ffi::{c_int, c_void};
 
@@ -26,12 +26,14 @@ static KEY: u8 = 0;
 /// What lies in the userdata.
 #[repr(C)]
 struct Held {
+    seal: usize,
     number: usize,
     instance: *mut *mut Instance,
 }
 
-fn key() -> *const c_void {
-    std::ptr::from_ref(&KEY).cast()
+/// What the object at an address has as its seal.
+fn seal(address: *const c_void) -> usize {
+    (address as usize) ^ (std::ptr::from_ref(&KEY) as usize).rotate_left(17)
 }
 
 /// schema_object(number, metatable) → the object
@@ -43,8 +45,6 @@ pub unsafe extern "C-unwind" fn object(l: *mut lua_State) -> c_int {
         let number = ffi::lua_tonumberx(l, 1, std::ptr::null_mut()) as usize;
         let place = ffi::lua_touserdata(l, upvalue(INSTANCE)).cast::<*mut Instance>();
         ffi::lua_settop(l, 2);
-        ffi::lua_pushboolean(l, 1);
-        ffi::lua_rawsetp(l, 2, key());
         // The finaliser needs the upvalues of this function.
         for which in 1..=stack::UPVALUES {
             ffi::lua_pushvalue(l, upvalue(which));
@@ -52,7 +52,7 @@ pub unsafe extern "C-unwind" fn object(l: *mut lua_State) -> c_int {
         ffi::lua_pushcclosure(l, release, stack::UPVALUES);
         ffi::lua_setfield(l, 2, c"__gc".as_ptr());
         let held = ffi::lua_newuserdata(l, std::mem::size_of::<Held>()).cast::<Held>();
-        held.write(Held { number, instance: place });
+        held.write(Held { seal: seal(held.cast()), number, instance: place });
         ffi::lua_pushvalue(l, 2);
         ffi::lua_setmetatable(l, -2);
         1
@@ -62,15 +62,16 @@ pub unsafe extern "C-unwind" fn object(l: *mut lua_State) -> c_int {
 /// What a compiled schema's userdata holds; `None` for any other value.
 ///
 /// # Safety
-/// Needs 2 stack slots.
+/// Needs no stack. A full userdata of that size is read as words, whosever it is.
 unsafe fn held<'l>(l: *mut lua_State, index: c_int) -> Option<&'l Held> {
     unsafe {
-        if ffi::lua_type(l, index) != ffi::LUA_TUSERDATA || ffi::lua_getmetatable(l, index) == 0 {
+        if ffi::lua_type(l, index) != ffi::LUA_TUSERDATA
+            || ffi::lua_rawlen(l, index) as usize != std::mem::size_of::<Held>()
+        {
             return None;
         }
-        let ours = ffi::lua_rawgetp(l, -1, key()) == ffi::LUA_TBOOLEAN;
-        ffi::lua_pop(l, 2);
-        ours.then(|| &*ffi::lua_touserdata(l, index).cast::<Held>())
+        let held = ffi::lua_touserdata(l, index).cast::<Held>();
+        ((*held).seal == seal(held.cast())).then(|| &*held)
     }
 }
 
@@ -78,7 +79,7 @@ unsafe fn held<'l>(l: *mut lua_State, index: c_int) -> Option<&'l Held> {
 /// another instance becomes known to this one.
 ///
 /// # Safety
-/// `instance` is alive and not borrowed. Needs 2 stack slots.
+/// `instance` is alive and not borrowed. Needs no stack.
 pub unsafe fn name(l: *mut lua_State, index: c_int, instance: *mut Instance) -> Option<String> {
     unsafe {
         let held = held(l, index)?;
@@ -149,7 +150,8 @@ unsafe fn surely_fits(l: *mut lua_State) -> bool {
             return false;
         }
         let schema = (&*instance).runtime.schemas.object(held.number);
-        let fits = schema.and_then(Schema::quick).is_some_and(|quick| quick::fits(l, 2, quick));
+        let fits =
+            schema.and_then(Schema::quick).is_some_and(|quick| quick::surely_fits(l, 2, quick));
         ffi::lua_settop(l, 2);
         fits
     }

@@ -7,18 +7,23 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use crate::schema::quick::{Quick, kinds};
+use crate::schema::quick::{DEEPEST, Quick, kinds};
 
 use super::stack;
 
-/// Stack slots of one level: key and value of the table being walked.
-const SLOTS_PER_LEVEL: c_int = 3;
+/// Stack slots of all levels: key and value of each table being walked, and a metatable.
+const SLOTS: c_int = 2 * (DEEPEST as c_int + 2) + 1;
 
-/// Whether the value at `index` surely fits. May leave values on the stack.
+/// Whether the value on top of the stack surely fits. May leave values there.
 ///
 /// # Safety
-/// `l` is the running state, `index` absolute.
-pub unsafe fn fits(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
+/// `l` is the running state; `index` is its top.
+pub unsafe fn surely_fits(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
+    unsafe { ffi::lua_checkstack(l, SLOTS) != 0 && fits(l, index, quick) }
+}
+
+/// As [`surely_fits`]; the stack has room.
+unsafe fn fits(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     unsafe {
         match ffi::lua_type(l, index) {
             ffi::LUA_TSTRING => {
@@ -35,12 +40,14 @@ pub unsafe fn fits(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     }
 }
 
+/// From here on all floats are whole.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 unsafe fn number(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     unsafe {
-        let (value, whole) = match stack::number(l, index) {
-            stack::Number::Int(n) => (n as f64, true),
-            stack::Number::Float(n) => (n, n.fract() == 0.0),
-        };
+        let value = ffi::lua_tonumberx(l, index, std::ptr::null_mut());
+        // Integers that a float cannot hold are whole as floats, too. No call of `trunc`.
+        let whole = (value as i64) as f64 == value || value.abs() >= EXACT;
         let wanted = if whole { kinds::INTEGER } else { kinds::NUMBER };
         quick.kinds & wanted != 0 && value.is_finite() && quick.admits_number(value)
     }
@@ -49,10 +56,7 @@ unsafe fn number(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
 unsafe fn table(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     unsafe {
         let wanted = quick.kinds & (kinds::OBJECT | kinds::ARRAY);
-        if wanted == 0 || ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
-            return false;
-        }
-        if ffi::lua_getmetatable(l, index) != 0 {
+        if wanted == 0 || ffi::lua_getmetatable(l, index) != 0 {
             return false;
         }
         if wanted == kinds::OBJECT { object(l, index, quick) } else { array(l, index, quick) }
@@ -61,10 +65,10 @@ unsafe fn table(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
 
 unsafe fn object(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     unsafe {
-        let mut required = 0;
+        // The table is on top, so its keys and values come right above it.
+        let (mut required, value) = (0, index + 2);
         ffi::lua_pushnil(l);
         while ffi::lua_next(l, index) != 0 {
-            let value = ffi::lua_gettop(l);
             if ffi::lua_type(l, value - 1) != ffi::LUA_TSTRING {
                 return false;
             }
@@ -98,10 +102,9 @@ unsafe fn is_plain(l: *mut lua_State, index: c_int) -> bool {
 
 unsafe fn array(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     unsafe {
-        let mut count = 0i64;
+        let (mut count, value) = (0i64, index + 2);
         ffi::lua_pushnil(l);
         while ffi::lua_next(l, index) != 0 {
-            let value = ffi::lua_gettop(l);
             // Keys 1, 2, 3 in their order, as those of a list come.
             count += 1;
             if !stack::is_integer(l, value - 1, count) {

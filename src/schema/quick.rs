@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::Draft;
 
 /// Levels of schemas inside each other.
-const DEEPEST: usize = 16;
+pub const DEEPEST: usize = 16;
 /// Properties of one object.
 const MOST: usize = 64;
 
@@ -38,6 +38,8 @@ pub struct Quick {
     pub items: Option<Box<Quick>>,
     pub count: (usize, usize),
     pub properties: Vec<Property>,
+    /// Length and first byte of each property's name, close together: they tell most names apart.
+    tags: Vec<u16>,
     /// How many properties are required: they stand first.
     pub required: usize,
     /// No other members.
@@ -47,8 +49,6 @@ pub struct Quick {
 #[derive(Debug)]
 pub struct Property {
     pub name: Box<str>,
-    /// Length and first byte: tells most names apart.
-    tag: u16,
     pub value: Quick,
 }
 
@@ -64,9 +64,15 @@ impl Quick {
     /// The property of that name, and its place.
     pub fn property(&self, name: &[u8]) -> Option<(usize, &Property)> {
         let tag = tag(name);
-        let same = |p: &Property| p.tag == tag && p.name.as_bytes() == name;
-        let at = self.properties.iter().position(same)?;
-        Some((at, self.properties.get(at)?))
+        for (at, known) in self.tags.iter().enumerate() {
+            if *known == tag
+                && let Some(property) = self.properties.get(at)
+                && property.name.as_bytes() == name
+            {
+                return Some((at, property));
+            }
+        }
+        None
     }
 
     pub fn admits_text(&self, text: &str) -> bool {
@@ -110,6 +116,7 @@ fn build(schema: &Value, formats: bool, depth: usize) -> Option<Quick> {
         items: None,
         count: range(members, "minItems", "maxItems")?,
         properties: Vec::new(),
+        tags: Vec::new(),
         required: 0,
         closed: members.get("additionalProperties").is_some_and(|more| *more == false),
     };
@@ -222,8 +229,8 @@ fn properties(
     }
     for name in names {
         let value = build(named.get(name)?, formats, depth + 1)?;
-        let property = Property { name: name.into(), tag: tag(name.as_bytes()), value };
-        quick.properties.push(property);
+        quick.tags.push(tag(name.as_bytes()));
+        quick.properties.push(Property { name: name.into(), value });
     }
     quick.required = required.len();
     // A name that is required twice would count twice.

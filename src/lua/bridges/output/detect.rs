@@ -193,7 +193,6 @@ fn of_kind(kind: &'static Kind) -> Value {
         Kind::Int(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         Kind::Table(shape) => of_shape(shape),
         Kind::Map | Kind::Open => json!({ "type": "object" }),
-        Kind::Schema => json!({ "type": ["object", "string", "boolean"] }),
         Kind::List(item) => json!({ "type": "array", "items": of_kind(item) }),
         Kind::Enum(names) | Kind::Choice(names, _) => json!({ "enum": names }),
         Kind::OneOf(kinds) => json!({ "anyOf": kinds.iter().map(of_kind).collect::<Vec<_>>() }),

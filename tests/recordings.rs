@@ -12,6 +12,7 @@ use zigllms::error::{Code, Error, Result};
 use zigllms::net::Head;
 use zigllms::provider::anthropic::Anthropic;
 use zigllms::provider::cohere::Cohere;
+use zigllms::provider::ollama::Ollama;
 use zigllms::provider::openai::OpenAi;
 use zigllms::provider::responses::Responses;
 use zigllms::provider::wire::Wire;
@@ -66,9 +67,8 @@ fn plainly(document: &Value) -> Value {
     let texts = texts.filter(|part| part["type"] == "output_text");
     let text: String = texts.filter_map(|part| part["text"].as_str()).collect();
     let calls = items().filter(|item| item["type"] == "function_call");
-    let calls: Vec<Value> = calls
-        .map(|item| json!({"name": item["name"], "arguments": item["arguments"]}))
-        .collect();
+    let calls: Vec<Value> =
+        calls.map(|item| json!({"name": item["name"], "arguments": item["arguments"]})).collect();
     json!({"text": text, "tool_calls": calls, "stop": document["status"], "usage": document["usage"]})
 }
 
@@ -365,7 +365,7 @@ fn nothing_panics() {
     let mut dice = Dice(11);
     let all = recordings();
     for recording in &all {
-        for wire in [&OpenAi as &dyn Wire, &Anthropic, &Cohere, &Responses] {
+        for wire in [&OpenAi as &dyn Wire, &Anthropic, &Cohere, &Responses, &Ollama] {
             decode(wire, [recording.body.as_slice()]).0.ok();
         }
         for _ in 0..sweep(20, 500) {

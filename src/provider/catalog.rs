@@ -3,6 +3,7 @@
 use super::anthropic::Anthropic;
 use super::cohere::Cohere;
 use super::instance::from_env;
+use super::ollama::Ollama;
 use super::openai::OpenAi;
 use super::responses::Responses;
 use super::wire::Wire;
@@ -86,6 +87,7 @@ pub const LOCAL: Row = Row {
     model_env: "",
     default_model: "",
     needs_key: false,
+    wires: &[("chat", &OpenAi), ("ollama", &Ollama)],
     ..OPENAI
 };
 

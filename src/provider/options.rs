@@ -182,9 +182,9 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
         Field::new(
             "api",
-            Kind::Choice(&["chat", "responses"], &["ollama"]),
+            Kind::Enum(&["chat", "responses", "ollama"]),
             "\"chat\"",
-            "the protocol spoken",
+            "the protocol spoken: `responses` with `openai`, `ollama` with `local`",
         ),
         Field::new("prices", Kind::Absent("price list"), "", ""),
         Field::new("fallback", Kind::Absent("fallback"), "", ""),

@@ -51,7 +51,11 @@ fn end(reason: &str) -> Value {
 fn planned() -> Vec<Value> {
     let call = |index, call| piece("tool-call-start", index, json!({"tool_calls": call}));
     let more = |index, arguments: &str| {
-        piece("tool-call-delta", index, json!({"tool_calls": {"function": {"arguments": arguments}}}))
+        piece(
+            "tool-call-delta",
+            index,
+            json!({"tool_calls": {"function": {"arguments": arguments}}}),
+        )
     };
     vec![
         json!({"type": "message-start", "id": "id1", "delta": {"message": {"role": "assistant"}}}),
@@ -145,11 +149,21 @@ fn plans_calls_and_usage_are_collected() {
     assert_eq!((reply.id.as_deref(), reply.content.as_str()), (Some("id1"), ""));
     assert_eq!(reply.thinking, "hm. I will look");
     assert_eq!(delta.thinking, reply.thinking);
-    let calls: Vec<_> = reply.tool_calls.iter().map(|c| (c.id.as_str(), c.name.as_str(), c.arguments().unwrap())).collect();
+    let calls: Vec<_> = reply
+        .tool_calls
+        .iter()
+        .map(|c| (c.id.as_str(), c.name.as_str(), c.arguments().unwrap()))
+        .collect();
     assert_eq!(calls, [("a", "f", json!({"x": 1})), ("b", "g", json!({}))]);
-    assert_eq!((reply.finish, reply.native_finish.as_deref()), (Some(Finish::ToolCalls), Some("TOOL_CALL")));
+    assert_eq!(
+        (reply.finish, reply.native_finish.as_deref()),
+        (Some(Finish::ToolCalls), Some("TOOL_CALL"))
+    );
     let usage = reply.usage.unwrap();
-    assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens), (10, 5, Some(4)));
+    assert_eq!(
+        (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens),
+        (10, 5, Some(4))
+    );
 }
 
 #[test]
@@ -159,7 +173,10 @@ fn a_document_is_read_like_a_stream() {
         "usage": {"billed_units": {"input_tokens": 3, "output_tokens": 4}}});
     let (result, reply, _) = answered(&document.to_string());
     result.unwrap();
-    assert_eq!((reply.content.as_str(), reply.thinking.as_str(), reply.finish), ("ab", "t", Some(Finish::Length)));
+    assert_eq!(
+        (reply.content.as_str(), reply.thinking.as_str(), reply.finish),
+        ("ab", "t", Some(Finish::Length))
+    );
     assert_eq!(reply.usage.unwrap().prompt_tokens, 3);
     assert_eq!(reply.blocks, None, "a plain answer has nothing to give back");
 }
@@ -170,8 +187,16 @@ fn errors_and_cuts_keep_what_came() {
     let failed = json!({"type": "message-end", "delta": {"finish_reason": "ERROR", "usage": {}, "error": "bad tool", "error_type": "INVALID_TOOL_GENERATION"}});
     for (event, code, words) in [
         (failed, Code::BadRequest, "bad tool"),
-        (json!({"type": "message-end", "delta": {"finish_reason": "ERROR"}}), Code::ServerError, "the provider reported an error"),
-        (json!({"type": "message-end", "delta": {"finish_reason": "TIMEOUT"}}), Code::ServerError, "the provider took too long"),
+        (
+            json!({"type": "message-end", "delta": {"finish_reason": "ERROR"}}),
+            Code::ServerError,
+            "the provider reported an error",
+        ),
+        (
+            json!({"type": "message-end", "delta": {"finish_reason": "TIMEOUT"}}),
+            Code::ServerError,
+            "the provider took too long",
+        ),
         (json!({"message": "too many tokens"}), Code::ServerError, "too many tokens"),
     ] {
         let (result, reply, _) = answered(&format!("{begun}{}", events(&[event])));

@@ -25,7 +25,10 @@ describe("ollama", function()
   before_each(function()
     zigllms.reset()
     zigllms.configure({ default_provider = "local" })
-    provider.configure("ollama", { api = "ollama", base_url = server.url, model = "m", retry = false })
+    provider.configure(
+      "ollama",
+      { api = "ollama", base_url = server.url, model = "m", retry = false }
+    )
   end)
   teardown(server:retired(zigllms))
 
@@ -84,7 +87,10 @@ describe("ollama", function()
 
   it("takes images", function()
     local message = ask({
-      { role = "user", content = { { type = "text", text = "see" }, { type = "image", data = "\137PNG" } } },
+      {
+        role = "user",
+        content = { { type = "text", text = "see" }, { type = "image", data = "\137PNG" } },
+      },
     }).messages[1]
     assert.same({ "see", { "iVBORw==" } }, { message.content, message.images })
   end)

@@ -179,7 +179,9 @@ function messages.told(body)
       for j, block in ipairs(content) do
         parts[j] = block.type
           .. (block.type == "tool_use" and " " .. block.id or "")
-          .. (block.type == "tool_result" and (" " .. block.tool_use_id .. "=" .. block.content) or "")
+          .. (
+            block.type == "tool_result" and (" " .. block.tool_use_id .. "=" .. block.content) or ""
+          )
       end
       told[i] = message.role .. ": " .. table.concat(parts, ", ")
     end
@@ -310,7 +312,9 @@ function responses.text(pieces, extra)
 end
 
 function responses.document(text)
-  return { json = response("completed", { usage = response_usage(), output = { message_item(text) } }) }
+  return {
+    json = response("completed", { usage = response_usage(), output = { message_item(text) } }),
+  }
 end
 
 function responses.calls(calls)
@@ -354,7 +358,8 @@ function responses.broken(piece, words)
   add_message(events, 0, piece)
   events[#events], events[#events - 1] = nil, nil
   local error = { code = "server_error", message = words }
-  events[#events + 1] = { type = "response.failed", response = response("failed", { error = error }) }
+  events[#events + 1] =
+    { type = "response.failed", response = response("failed", { error = error }) }
   return stream(events)
 end
 

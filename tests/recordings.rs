@@ -12,6 +12,7 @@ use zigllms::error::{Code, Error, Result};
 use zigllms::net::Head;
 use zigllms::provider::anthropic::Anthropic;
 use zigllms::provider::cohere::Cohere;
+use zigllms::provider::ollama::Ollama;
 use zigllms::provider::openai::OpenAi;
 use zigllms::provider::responses::Responses;
 use zigllms::provider::wire::Wire;
@@ -364,7 +365,7 @@ fn nothing_panics() {
     let mut dice = Dice(11);
     let all = recordings();
     for recording in &all {
-        for wire in [&OpenAi as &dyn Wire, &Anthropic, &Cohere, &Responses] {
+        for wire in [&OpenAi as &dyn Wire, &Anthropic, &Cohere, &Responses, &Ollama] {
             decode(wire, [recording.body.as_slice()]).0.ok();
         }
         for _ in 0..sweep(20, 500) {

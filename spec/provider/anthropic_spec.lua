@@ -86,13 +86,17 @@ describe("anthropic", function()
   it("marks what may be cached", function()
     local body = ask({
       { role = "system", content = "long", cache = true },
-      { role = "user", content = { { type = "text", text = "a", cache = "1h" }, { type = "text", text = "b" } } },
+      {
+        role = "user",
+        content = { { type = "text", text = "a", cache = "1h" }, { type = "text", text = "b" } },
+      },
     }, { prompt_cache = true }).json
     assert.same({ type = "ephemeral" }, body.system[1].cache_control)
     assert.same({ type = "ephemeral", ttl = "1h" }, body.messages[1].content[1].cache_control)
     assert.is_nil(body.messages[1].content[2].cache_control)
     assert.same({ type = "ephemeral" }, body.cache_control)
-    local err = raised("invalid_argument", provider.chat, { { role = "user", content = "x", cache = 5 } })
+    local err =
+      raised("invalid_argument", provider.chat, { { role = "user", content = "x", cache = 5 } })
     assert.truthy(err.message:find("messages[1].cache", 1, true), err.message)
   end)
 
@@ -120,7 +124,8 @@ describe("anthropic", function()
   end)
 
   it("goes on after a pause, with all blocks given back", function()
-    local block = { type = "server_tool_use", id = "s1", name = "web_search", input = { query = "x" } }
+    local block =
+      { type = "server_tool_use", id = "s1", name = "web_search", input = { query = "x" } }
     local paused = wire.document("looking")
     paused.json.stop_reason = "pause_turn"
     table.insert(paused.json.content, block)

@@ -83,7 +83,10 @@ describe("responses", function()
       },
     }).input[1].content
     assert.equal(4, #content)
-    assert.same({ "data:image/png;base64,iVBORw==", "low" }, { content[2].image_url, content[2].detail })
+    assert.same(
+      { "data:image/png;base64,iVBORw==", "low" },
+      { content[2].image_url, content[2].detail }
+    )
     assert.equal("https://example.com/a.pdf", content[3].file_url)
     assert.equal("data:text/plain;base64,d29yZHM=", content[4].file_data)
   end)

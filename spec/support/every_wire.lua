@@ -76,7 +76,10 @@ return function(wire, busted)
     end)
 
     it("gives the text, the reason and the tokens of an answer", function()
-      for _, reply in ipairs({ wire.text({ "hel", "lo ", "wörld" }), wire.document("hello wörld") }) do
+      for _, reply in ipairs({
+        wire.text({ "hel", "lo ", "wörld" }),
+        wire.document("hello wörld"),
+      }) do
         server:script(reply)
         local response = ask({ system = "be brief" })
         assert.equal("hello wörld", response.content)
@@ -177,13 +180,19 @@ return function(wire, busted)
         assert.equal("two and two", table.concat(thoughts))
         assert.equal("four", response.content)
 
-        server:script(wire.thought("let me add", { { "c1", "add", '{"a":1,"b":2}' } }), wire.text("3"))
+        server:script(
+          wire.thought("let me add", { { "c1", "add", '{"a":1,"b":2}' } }),
+          wire.text("3")
+        )
         local who = agent.create({ provider = id, tools = { tool.register(ADD) } })
         assert.equal("3", agent.run(who, "1 + 2?").content)
         assert.is_true(wire.thought_back(server:requests()[2], "let me add"))
 
         -- By hand, through Lua tables.
-        server:script(wire.thought("let me add", { { "c1", "add", '{"a":1,"b":2}' } }), wire.text("3"))
+        server:script(
+          wire.thought("let me add", { { "c1", "add", '{"a":1,"b":2}' } }),
+          wire.text("3")
+        )
         response = ask({ tools = { ADD } }, "1 + 2?")
         ask({ tools = { ADD } }, {
           { role = "user", content = "1 + 2?" },

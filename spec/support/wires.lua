@@ -179,7 +179,9 @@ function messages.told(body)
       for j, block in ipairs(content) do
         parts[j] = block.type
           .. (block.type == "tool_use" and " " .. block.id or "")
-          .. (block.type == "tool_result" and (" " .. block.tool_use_id .. "=" .. block.content) or "")
+          .. (
+            block.type == "tool_result" and (" " .. block.tool_use_id .. "=" .. block.content) or ""
+          )
       end
       told[i] = message.role .. ": " .. table.concat(parts, ", ")
     end
@@ -310,7 +312,9 @@ function responses.text(pieces, extra)
 end
 
 function responses.document(text)
-  return { json = response("completed", { usage = response_usage(), output = { message_item(text) } }) }
+  return {
+    json = response("completed", { usage = response_usage(), output = { message_item(text) } }),
+  }
 end
 
 function responses.calls(calls)
@@ -354,7 +358,8 @@ function responses.broken(piece, words)
   add_message(events, 0, piece)
   events[#events], events[#events - 1] = nil, nil
   local error = { code = "server_error", message = words }
-  events[#events + 1] = { type = "response.failed", response = response("failed", { error = error }) }
+  events[#events + 1] =
+    { type = "response.failed", response = response("failed", { error = error }) }
   return stream(events)
 end
 
@@ -396,5 +401,296 @@ function responses.schema_of(body)
 end
 
 responses.models = { data = { { id = "gpt-b" }, { id = "gpt-a" } } }
+
+-- Cohere's chat ------------------------------------------------------------------------------
+
+local cohere = { type = "cohere", model = "command-test", path = "/v2/chat" }
+wires.cohere = cohere
+
+function cohere.config(server)
+  return { type = "cohere", base_url = server.root, api_key = KEY, retry = false }
+end
+
+cohere.key_header = "authorization"
+
+local function cohere_usage()
+  return {
+    billed_units = { input_tokens = 3, output_tokens = 5 },
+    tokens = { input_tokens = 10, output_tokens = 5 },
+    cached_tokens = 4,
+  }
+end
+
+local function cohere_event(kind, index, message)
+  return { type = kind, index = index, delta = { message = message } }
+end
+
+local function cohere_head()
+  return { { type = "message-start", id = "id-1", delta = { message = { role = "assistant" } } } }
+end
+
+local function cohere_end(events, reason)
+  local delta = { finish_reason = reason, usage = cohere_usage() }
+  events[#events + 1] = { type = "message-end", delta = delta }
+  return events
+end
+
+local function cohere_pieces(events, key, pieces)
+  events[#events + 1] = cohere_event("content-start", 0, { content = { type = key, [key] = "" } })
+  for _, piece in ipairs(listed(pieces)) do
+    events[#events + 1] = cohere_event("content-delta", 0, { content = { [key] = piece } })
+  end
+  events[#events + 1] = { type = "content-end", index = 0 }
+end
+
+local function cohere_calls(events, calls)
+  for i, call in ipairs(calls) do
+    local first, second = halves(call[3])
+    local begun = { name = call[2], arguments = "" }
+    local begin = { id = call[1], type = "function", ["function"] = begun }
+    events[#events + 1] = cohere_event("tool-call-start", i - 1, { tool_calls = begin })
+    for _, piece in ipairs({ first, second }) do
+      local more = { tool_calls = { ["function"] = { arguments = piece } } }
+      events[#events + 1] = cohere_event("tool-call-delta", i - 1, more)
+    end
+    events[#events + 1] = { type = "tool-call-end", index = i - 1 }
+  end
+end
+
+function cohere.text(pieces, extra)
+  local events = cohere_head()
+  cohere_pieces(events, "text", pieces)
+  return stream(cohere_end(events, "COMPLETE"), extra)
+end
+
+function cohere.document(text)
+  local content = { { type = "text", text = text } }
+  return {
+    json = {
+      id = "id-1",
+      finish_reason = "COMPLETE",
+      message = { role = "assistant", content = content },
+      usage = cohere_usage(),
+    },
+  }
+end
+
+function cohere.calls(calls)
+  local events = cohere_head()
+  cohere_calls(events, calls)
+  return stream(cohere_end(events, "TOOL_CALL"))
+end
+
+function cohere.thought(thinking, rest)
+  local events = cohere_head()
+  cohere_pieces(events, "thinking", { halves(thinking) })
+  if type(rest) == "string" then
+    cohere_pieces(events, "text", rest)
+    return stream(cohere_end(events, "COMPLETE"))
+  end
+  cohere_calls(events, rest)
+  return stream(cohere_end(events, "TOOL_CALL"))
+end
+
+function cohere.thought_back(body, thinking)
+  local part = body.messages[2].content[1]
+  return part.type == "thinking" and part.thinking == thinking
+end
+
+function cohere.failure(status, words, extra)
+  return with({ status = status, json = { id = "x", message = words } }, extra)
+end
+
+function cohere.broken(piece, words)
+  local events = cohere_head()
+  cohere_pieces(events, "text", piece)
+  local delta = { finish_reason = "ERROR", error = words, usage = cjson.decode("{}") }
+  events[#events + 1] = { type = "message-end", delta = delta }
+  return stream(events)
+end
+
+cohere.broken_code = "server_error"
+
+function cohere.cut(piece)
+  local events = cohere_head()
+  cohere_pieces(events, "text", piece)
+  return stream(events)
+end
+
+function cohere.told(body)
+  local told = {}
+  for i, message in ipairs(body.messages) do
+    local calls = {}
+    for j, call in ipairs(message.tool_calls or {}) do
+      calls[j] = call.id .. " " .. call["function"].arguments
+    end
+    told[i] = message.role
+      .. ": "
+      .. (message.tool_call_id and message.tool_call_id .. "=" or "")
+      .. (message.content or "")
+      .. table.concat(calls, ", ")
+  end
+  return told
+end
+
+cohere.loop_told = {
+  { "user: 1 + 2?" },
+  {
+    "user: 1 + 2?",
+    'assistant: c1 {"a":1,"b":2}, c2 {"a":3,"b":4}',
+    "tool: c1=3",
+    "tool: c2=7",
+  },
+}
+
+function cohere.system_of(body)
+  return body.messages[1].role == "system" and body.messages[1].content
+end
+
+function cohere.schema_of(body)
+  return body.response_format.json_schema
+end
+
+cohere.models = {
+  models = {
+    { name = "command-b", endpoints = { "chat" }, context_length = 128000 },
+    { name = "command-a", endpoints = { "chat" } },
+  },
+}
+
+-- Ollama's own chat ----------------------------------------------------------------------------
+
+local ollama = { type = "local", model = "qwen-test", path = "/api/chat", cached = 0 }
+wires.ollama = ollama
+
+function ollama.config(server)
+  return { type = "local", api = "ollama", base_url = server.url, api_key = KEY, retry = false }
+end
+
+ollama.key_header = "authorization"
+
+local function line(fields)
+  local full = { model = "qwen-test", created_at = "2026-01-02T03:04:05.6Z", done = false }
+  return cjson.encode(with(full, fields)) .. "\n"
+end
+
+local function said(fields)
+  return line({ message = with({ role = "assistant", content = "" }, fields) })
+end
+
+local function ollama_end(reason, text)
+  return line({
+    message = { role = "assistant", content = text or "" },
+    done = true,
+    done_reason = reason or "stop",
+    prompt_eval_count = 10,
+    eval_count = 5,
+  })
+end
+
+local function lines(chunks, extra)
+  local headers = { ["Content-Type"] = "application/x-ndjson" }
+  return with({ chunks = chunks, headers = headers }, extra)
+end
+
+local function ollama_texts(key, pieces)
+  local chunks = {}
+  for i, piece in ipairs(listed(pieces)) do
+    chunks[i] = said({ [key] = piece })
+  end
+  return chunks
+end
+
+local function ollama_calls(chunks, calls)
+  for _, call in ipairs(calls) do
+    local called = { name = call[2], arguments = cjson.decode(call[3]) }
+    chunks[#chunks + 1] = said({ tool_calls = { { id = call[1], ["function"] = called } } })
+  end
+end
+
+function ollama.text(pieces, extra)
+  local chunks = ollama_texts("content", pieces)
+  chunks[#chunks + 1] = ollama_end()
+  return lines(chunks, extra)
+end
+
+function ollama.document(text)
+  return { body = ollama_end("stop", text) }
+end
+
+function ollama.calls(calls)
+  local chunks = {}
+  ollama_calls(chunks, calls)
+  chunks[#chunks + 1] = ollama_end()
+  return lines(chunks)
+end
+
+function ollama.thought(thinking, rest)
+  local chunks = ollama_texts("thinking", { halves(thinking) })
+  if type(rest) == "string" then
+    chunks[#chunks + 1] = said({ content = rest })
+  else
+    ollama_calls(chunks, rest)
+  end
+  chunks[#chunks + 1] = ollama_end()
+  return lines(chunks)
+end
+
+function ollama.thought_back(body, thinking)
+  return body.messages[2].thinking == thinking
+end
+
+function ollama.failure(status, words, extra)
+  return with({ status = status, json = { error = words } }, extra)
+end
+
+function ollama.broken(piece, words)
+  local chunks = ollama_texts("content", piece)
+  chunks[#chunks + 1] = cjson.encode({ error = words }) .. "\n"
+  return lines(chunks)
+end
+
+ollama.broken_code = "server_error"
+
+function ollama.cut(piece)
+  return lines(ollama_texts("content", piece))
+end
+
+function ollama.told(body)
+  local told = {}
+  for i, message in ipairs(body.messages) do
+    local calls = {}
+    for j, call in ipairs(message.tool_calls or {}) do
+      local arguments = call["function"].arguments
+      calls[j] = ("%s %d+%d"):format(call.id, arguments.a, arguments.b)
+    end
+    told[i] = message.role
+      .. ": "
+      .. (message.tool_name and message.tool_name .. "=" or "")
+      .. message.content
+      .. table.concat(calls, ", ")
+  end
+  return told
+end
+
+ollama.loop_told = {
+  { "user: 1 + 2?" },
+  { "user: 1 + 2?", "assistant: c1 1+2, c2 3+4", "tool: add=3", "tool: add=7" },
+}
+
+function ollama.system_of(body)
+  return body.messages[1].role == "system" and body.messages[1].content
+end
+
+function ollama.schema_of(body)
+  return body.format
+end
+
+ollama.models = {
+  models = {
+    { name = "b:latest", model = "b:latest", modified_at = "2026-01-02T03:04:05Z" },
+    { name = "a:latest", model = "a:latest" },
+  },
+}
 
 return wires

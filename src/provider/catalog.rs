@@ -3,6 +3,7 @@
 use super::anthropic::Anthropic;
 use super::cohere::Cohere;
 use super::instance::from_env;
+use super::ollama::Ollama;
 use super::openai::OpenAi;
 use super::responses::Responses;
 use super::wire::Wire;
@@ -18,6 +19,8 @@ pub struct Row {
     /// Environment variables with a key (the first that is set), a URL and a model.
     pub key_env: &'static [&'static str],
     pub base_env: &'static str,
+    /// Put behind a bare host from there.
+    pub base_path: &'static str,
     pub model_env: &'static str,
     /// Asked where no model is named; empty: the first one the server lists.
     pub default_model: &'static str,
@@ -70,6 +73,7 @@ pub const OPENAI: Row = Row {
     base_url: "https://api.openai.com/v1",
     key_env: &["OPENAI_API_KEY"],
     base_env: "OPENAI_BASE_URL",
+    base_path: "/v1",
     model_env: "OPENAI_MODEL",
     default_model: "gpt-4o-mini",
     needs_key: true,
@@ -86,6 +90,7 @@ pub const LOCAL: Row = Row {
     model_env: "",
     default_model: "",
     needs_key: false,
+    wires: &[("chat", &OpenAi), ("ollama", &Ollama)],
     ..OPENAI
 };
 
@@ -94,6 +99,7 @@ const ANTHROPIC: Row = Row {
     base_url: "https://api.anthropic.com",
     key_env: &["ANTHROPIC_API_KEY"],
     base_env: "ANTHROPIC_BASE_URL",
+    base_path: "",
     model_env: "",
     default_model: "claude-sonnet-4-5",
     auth: Auth::Header("x-api-key"),
@@ -113,19 +119,76 @@ const COHERE: Row = Row {
     ..OPENAI
 };
 
-/// All kinds, in the order they are listed.
+/// A service that speaks OpenAI's protocol; how it deviates stands in `openai/server.rs`.
+const fn service(
+    name: &'static str,
+    base_url: &'static str,
+    key_env: &'static [&'static str],
+    default_model: &'static str,
+) -> Row {
+    const WIRES: &[(&str, &dyn Wire)] = &[("chat", &OpenAi)];
+    let row = Row { base_env: "", model_env: "", wires: WIRES, ..OPENAI };
+    Row { name, base_url, key_env, default_model, ..row }
+}
+
+/// A server of one's own, which needs no key and lists what it has.
+const fn own(name: &'static str, base_url: &'static str) -> Row {
+    Row { needs_key: false, ..service(name, base_url, &[], "") }
+}
+
+const GROQ: Row =
+    service("groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"], "llama-3.3-70b-versatile");
+const OPENROUTER: Row = service(
+    "openrouter",
+    "https://openrouter.ai/api/v1",
+    &["OPENROUTER_API_KEY"],
+    "openrouter/auto",
+);
+const XAI: Row = service("xai", "https://api.x.ai/v1", &["XAI_API_KEY"], "grok-4");
+const GEMINI: Row = service(
+    "gemini",
+    "https://generativelanguage.googleapis.com/v1beta/openai",
+    &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    "gemini-2.5-flash",
+);
+const MISTRAL: Row =
+    service("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"], "mistral-small-latest");
+const DEEPSEEK: Row =
+    service("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"], "deepseek-chat");
+/// Each customer has a host of their own; older addresses name a deployment and a version.
+const AZURE: Row = Row {
+    base_env: "AZURE_OPENAI_ENDPOINT",
+    base_path: "/openai/v1",
+    auth: Auth::Header("api-key"),
+    version: Some(Version::Query("api-version", "2024-10-21")),
+    wires: OPENAI.wires,
+    ..service("azure", "", &["AZURE_OPENAI_API_KEY"], "gpt-4o-mini")
+};
+const LLAMACPP: Row = own("llamacpp", "http://localhost:8080/v1");
+const VLLM: Row = own("vllm", "http://localhost:8000/v1");
+const LMSTUDIO: Row = own("lmstudio", "http://localhost:1234/v1");
+
+/// The four kinds that are always listed, in this order.
 pub static ROWS: [&Row; 4] = [&OPENAI, &ANTHROPIC, &COHERE, &LOCAL];
+
+/// Services that are listed once they are used.
+pub static SERVICES: [&Row; 10] =
+    [&GROQ, &OPENROUTER, &XAI, &GEMINI, &MISTRAL, &DEEPSEEK, &AZURE, &LLAMACPP, &VLLM, &LMSTUDIO];
+
+fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.into_iter().chain(SERVICES)
+}
 
 /// The kind of that name, in any case; "ollama" is another word for "local".
 pub fn find(name: &str) -> Option<&'static Row> {
     let name = if name.eq_ignore_ascii_case("ollama") { "local" } else { name };
-    ROWS.into_iter().find(|row| row.name.eq_ignore_ascii_case(name))
+    all().find(|row| row.name.eq_ignore_ascii_case(name))
 }
 
 /// As [`find`], but this version must be able to speak with it.
 pub fn require(name: &str) -> Result<&'static Row> {
     let Some(row) = find(name) else {
-        let names = || ROWS.iter().map(|row| row.name);
+        let names = || all().map(|row| row.name);
         let known = names().collect::<Vec<_>>().join(", ");
         let hint =
             nearest(name, names()).map_or(String::new(), |n| format!(" (did you mean {n:?}?)"));

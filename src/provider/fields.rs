@@ -88,7 +88,7 @@ fn joined(base: &str, path: &str) -> String {
 pub fn without(endpoint: &Endpoint, last: &[&str]) -> Endpoint {
     let base = endpoint.base_url.trim_end_matches('/');
     let base = last.iter().find_map(|last| base.strip_suffix(last)).unwrap_or(base);
-    Endpoint { base_url: base.to_owned(), headers: endpoint.headers.clone() }
+    Endpoint { base_url: base.to_owned(), ..endpoint.clone() }
 }
 
 /// Servers want an object here, with its kind and its properties named.
@@ -176,7 +176,7 @@ mod tests {
     fn paths_stand_before_a_query() {
         assert_eq!(joined("http://h/v1/", "/models"), "http://h/v1/models");
         assert_eq!(joined("http://h?key=1", "/models?limit=2"), "http://h/models?limit=2&key=1");
-        let endpoint = Endpoint { base_url: "http://h/x/v1/".into(), headers: Vec::new() };
+        let endpoint = Endpoint { base_url: "http://h/x/v1/".into(), ..Endpoint::default() };
         assert_eq!(without(&endpoint, &["/v1"]).base_url, "http://h/x");
     }
 }

@@ -123,7 +123,8 @@ impl Provider {
     }
 
     pub fn base_url(&self) -> String {
-        let url = self.text("base_url").or_else(|| from_env(self.row.base_env).map(ollama_host));
+        let from_env = || from_env(self.row.base_env).map(|url| with_path(url, self.row.base_path));
+        let url = self.text("base_url").or_else(from_env);
         let url = url.unwrap_or_else(|| self.row.base_url.to_owned());
         url.trim_end_matches('/').to_owned()
     }
@@ -172,6 +173,9 @@ impl Provider {
         if key.is_none() && self.row.needs_key {
             return Err(self.no_key());
         }
+        if self.base_url().is_empty() {
+            return Err(self.no_address());
+        }
         let mut headers = Vec::new();
         headers.extend(key.as_ref().map(|key| shown_as(self.row.auth, key)));
         let mut base_url = self.base_url();
@@ -180,7 +184,7 @@ impl Provider {
         for (header, option) in named {
             headers.extend(self.text(option).map(|value| (header.to_owned(), value)));
         }
-        Ok((Endpoint { base_url, headers }, key))
+        Ok((Endpoint { base_url, headers, kind: self.row.name }, key))
     }
 
     /// The protocol it is spoken to in.
@@ -193,12 +197,21 @@ impl Provider {
         let said = |usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
         match self.row.version {
             Some(Version::Header(name, usual)) => headers.push((name.to_owned(), said(usual))),
-            Some(Version::Query(name, usual)) if !base_url.contains(name) => {
+            // A path of its own has its version in it, unless one is named.
+            Some(Version::Query(name, usual))
+                if !base_url.contains(name)
+                    && (given.is_some() || base_url.contains("/deployments/")) =>
+            {
                 let mark = if base_url.contains('?') { '&' } else { '?' };
                 base_url.push_str(&format!("{mark}{name}={}", said(usual)));
             }
             _ => {}
         }
+    }
+
+    fn no_address(&self) -> Error {
+        let (id, env) = (&self.id, self.row.base_env);
+        Error::invalid(format!("base_url: provider {id:?} has none; give it one, or set {env}"))
     }
 
     fn no_key(&self) -> Error {
@@ -293,13 +306,13 @@ fn shown_as(auth: Auth, key: &Secret) -> (String, String) {
     }
 }
 
-/// OLLAMA_HOST is often a bare `host:port`.
-fn ollama_host(value: String) -> String {
+/// Variables often hold a bare host: it gets a scheme and the usual path.
+fn with_path(value: String, usual: &str) -> String {
     let url = if value.contains("://") { value } else { format!("http://{value}") };
     let path =
         url.split_once("://").map_or("", |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
     if path.trim_end_matches('/').is_empty() {
-        format!("{}/v1", url.trim_end_matches('/'))
+        format!("{}{usual}", url.trim_end_matches('/'))
     } else {
         url
     }
@@ -326,9 +339,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bare_ollama_host_becomes_a_url() {
-        assert_eq!(ollama_host("box:11434".into()), "http://box:11434/v1");
-        assert_eq!(ollama_host("https://box/".into()), "https://box/v1");
-        assert_eq!(ollama_host("http://box/api".into()), "http://box/api");
+    fn a_bare_host_becomes_a_url() {
+        assert_eq!(with_path("box:11434".into(), "/v1"), "http://box:11434/v1");
+        assert_eq!(with_path("https://box/".into(), "/v1"), "https://box/v1");
+        assert_eq!(with_path("http://box/api".into(), "/v1"), "http://box/api");
     }
 }

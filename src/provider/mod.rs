@@ -12,6 +12,7 @@ mod instance;
 #[cfg(feature = "local")]
 pub mod local;
 mod models;
+pub mod ollama;
 pub mod openai;
 pub mod options;
 mod providers;

@@ -1,17 +1,17 @@
 //! OpenAI chat completions, and the many servers that speak it.
 //!
-//! Who is asked shows in the host of `base_url`: OpenAI itself and Azure want
-//! `max_completion_tokens`, know no `top_k`; Mistral has `random_seed` and refuses
-//! `stream_options`; everybody else knows `max_tokens` and may know `top_k`. Members of
-//! `extra` win over all of that; `null` in it takes a member out.
+//! Who is asked shows in the host of `base_url` or in the type of the provider; what that changes
+//! stands in `server.rs`. Members of `extra` win over all of it; `null` in it takes a member out.
 
 mod answer;
 mod payload;
+mod server;
 
 use serde_json::Value;
 
 pub use answer::Answer;
 pub use payload::tool;
+use server::Server;
 
 use super::failure;
 use super::fields::{accepted, outgoing, post};
@@ -26,7 +26,7 @@ pub struct OpenAi;
 
 impl Wire for OpenAi {
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
-        let body = payload::of(request, Server::at(&endpoint.base_url))?;
+        let body = payload::of(request, Server::at(&endpoint.base_url, endpoint.kind))?;
         Ok(post(endpoint, "/chat/completions", body, accepted(request)))
     }
 
@@ -45,38 +45,6 @@ impl Wire for OpenAi {
     fn error(&self, head: &Head, body: &[u8]) -> Error {
         failure::from_answer(head, body)
     }
-}
-
-/// Whose dialect is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Server {
-    /// OpenAI itself, also on Azure.
-    OpenAi,
-    Mistral,
-    Compatible,
-}
-
-impl Server {
-    fn at(base_url: &str) -> Server {
-        let host = host_of(base_url).to_ascii_lowercase();
-        let is = |name: &str| host == name || host.ends_with(&format!(".{name}"));
-        if is("openai.com") || is("openai.azure.com") || is("services.ai.azure.com") {
-            return Server::OpenAi;
-        }
-        if is("mistral.ai") { Server::Mistral } else { Server::Compatible }
-    }
-
-    /// Whether it knows the members it asked to have returned; others refuse what they do not know.
-    fn takes_back(self) -> bool {
-        self == Server::Compatible
-    }
-}
-
-fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    host.rsplit_once(':').map_or(host, |(host, _)| host)
 }
 
 /// The models in a list, wherever it lies, sorted by id; the protocols share it.

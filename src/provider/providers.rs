@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::catalog::{self, ROWS, Row};
+use super::catalog::{self, ROWS, Row, SERVICES};
 use super::instance::{Provider, from_env, row_of};
 use super::source::check_model_path;
 use super::whom::Whom;
@@ -124,7 +124,8 @@ impl Providers {
                 provider.summary(is_default(&provider))
             }
         });
-        let made = self.all.iter().filter(|p| p.id != p.row.name).map(|p| p.summary(is_default(p)));
+        let listed = |p: &&Provider| ROWS.iter().any(|row| row.name == p.id);
+        let made = self.all.iter().filter(|p| !listed(p)).map(|p| p.summary(is_default(p)));
         kinds.chain(made).collect()
     }
 
@@ -139,7 +140,11 @@ impl Providers {
 
     fn with_keys(&self) -> Vec<&'static str> {
         let has_key = |row: &&Row| row.key_from_env().is_some();
-        ROWS.into_iter().filter(has_key).map(|row| row.name).collect()
+        let names = |rows: &[&'static Row]| -> Vec<_> {
+            rows.iter().copied().filter(has_key).map(|row| row.name).collect()
+        };
+        // A key of a service is only looked for where no vendor has one.
+        Some(names(&ROWS)).filter(|names| !names.is_empty()).unwrap_or_else(|| names(&SERVICES))
     }
 
     /// As [`Providers::default_id`]; doubt is an error that lists the choices.

@@ -11,6 +11,8 @@ pub struct Endpoint {
     pub base_url: String,
     /// Complete, also the authorization header.
     pub headers: Vec<(String, String)>,
+    /// The type of the provider; empty where that is unknown.
+    pub kind: &'static str,
 }
 
 /// An HTTP request as a protocol builds it.

@@ -84,7 +84,8 @@ const ANSWERS: &[Code] = &[
 
 pub static BRIDGE: Bridge = Bridge {
     name: "provider",
-    doc: "Language models: servers that speak the OpenAI protocol, and GGUF files that the module runs itself.",
+    doc: "Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, \
+          and GGUF files that the module runs itself.",
     constants: &[
         Constants {
             name: "Type",
@@ -110,7 +111,9 @@ pub static BRIDGE: Bridge = Bridge {
             name: "chat",
             params: &[MESSAGES, Param::new("options", Kind::Table(&CHAT)).optional()],
             returns: &[("response", "zigllms.Response")],
-            doc: "Asks a model. `messages` is a string, a message, or an array of `{role, content}`; the options may also \
+            doc: "Asks a model. `messages` is a string, a message, or an array of `{role, content}`, where `content` is a text or \
+                  parts: `{type=\"text\", text=}`, `{type=\"image\"|\"document\", data=bytes | path= | url=}`; `cache=true` on a \
+                  part or message lets the provider keep the prompt up to there. The options may also \
                   stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, \
                   `message` (to be appended as it is), `parsed` for structured output; `tostring` gives the content. \
                   Transient failures are retried before anything was delivered. Waits.",

@@ -14,7 +14,7 @@ fn asked(messages: Vec<Message>, settings: Settings) -> Request {
 }
 
 fn try_sent(request: &Request) -> Result<Value> {
-    let endpoint = Endpoint { base_url: BASE.into(), headers: Vec::new() };
+    let endpoint = Endpoint { base_url: BASE.into(), ..Endpoint::default() };
     let outgoing = Anthropic.chat(&endpoint, request)?;
     assert_eq!(outgoing.url, "https://api.anthropic.com/v1/messages");
     Ok(serde_json::from_slice(&outgoing.body).unwrap())
@@ -120,7 +120,7 @@ fn a_plain_question_has_what_is_required_and_no_more() {
 #[test]
 fn a_base_may_end_with_the_version() {
     for base in ["https://h/x", "https://h/x/v1", "https://h/x/v1/messages/"] {
-        let endpoint = Endpoint { base_url: base.into(), headers: Vec::new() };
+        let endpoint = Endpoint { base_url: base.into(), ..Endpoint::default() };
         let outgoing = Anthropic.chat(&endpoint, &asked(Vec::new(), Settings::default())).unwrap();
         assert_eq!(outgoing.url, "https://h/x/v1/messages");
         assert_eq!(Anthropic.models(&endpoint).url, "https://h/x/v1/models?limit=1000");

@@ -12,7 +12,8 @@ fn asked(messages: Vec<Message>, settings: Settings) -> Request {
 }
 
 fn try_sent(request: &Request) -> Result<Value> {
-    let endpoint = Endpoint { base_url: "https://api.cohere.com/v2/".into(), headers: Vec::new() };
+    let endpoint =
+        Endpoint { base_url: "https://api.cohere.com/v2/".into(), ..Endpoint::default() };
     let outgoing = Cohere.chat(&endpoint, request)?;
     assert_eq!(outgoing.url, "https://api.cohere.com/v2/chat");
     Ok(serde_json::from_slice(&outgoing.body).unwrap())

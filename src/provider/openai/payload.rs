@@ -2,34 +2,37 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Server;
 use super::answer::NAME;
+use super::server::{Server, Structured};
 use crate::chat::{
-    Content, Format, Message, Part, Request, Role, Settings, Source, ToolCall, ToolChoice, ToolSpec,
+    Cache, Content, Format, Message, Part, Request, Role, Settings, Source, ToolCall, ToolChoice,
+    ToolSpec,
 };
 use crate::error::{Error, Result};
 use crate::provider::fields::{
     Object, answered, automatic_cache, each_message, kept, not_in, overlay, parameters, refuse,
     schema_name, set, set_list,
 };
+use crate::provider::structured;
 use crate::schema::{dialect, tidy};
 
 /// The body that asks `server` for `request`.
-pub fn of(request: &Request, server: Server) -> Result<Object> {
+pub fn of(request: &Request, server: &Server) -> Result<Object> {
     let mut body = Map::new();
     body.insert("model".into(), request.model.as_str().into());
-    body.insert("messages".into(), each_message(&request.messages, |m| message(m, server))?.into());
+    let mut messages = each_message(&request.messages, |m| message(m, server))?;
     if !request.tools.is_empty() {
-        tools(&mut body, request);
+        tools(&mut body, request, server)?;
     }
     sampling(&mut body, &request.settings, server)?;
     if let Some(format) = &request.settings.format {
-        body.insert("response_format".into(), response_format(format));
+        body.insert("response_format".into(), response_format(format, server));
+        messages.splice(0..0, told(format, server));
     }
+    body.insert("messages".into(), messages.into());
     if request.stream {
         body.insert("stream".into(), true.into());
-        // Mistral refuses the member, and reports usage without being asked.
-        if server != Server::Mistral {
+        if server.stream_options {
             body.insert("stream_options".into(), json!({ "include_usage": true }));
         }
     }
@@ -37,19 +40,14 @@ pub fn of(request: &Request, server: Server) -> Result<Object> {
     Ok(body)
 }
 
-fn sampling(body: &mut Map<String, Value>, settings: &Settings, server: Server) -> Result<()> {
-    let max_tokens = match server {
-        Server::OpenAi => "max_completion_tokens",
-        _ => "max_tokens",
-    };
-    let seed = if server == Server::Mistral { "random_seed" } else { "seed" };
-    refuse(&[("top_k", server != Server::Compatible && settings.top_k.is_some())])?;
+fn sampling(body: &mut Map<String, Value>, settings: &Settings, server: &Server) -> Result<()> {
+    refuse(&[("top_k", !server.top_k && settings.top_k.is_some())])?;
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
     set(body, "temperature", settings.temperature);
     set(body, "top_p", settings.top_p);
     set(body, "top_k", settings.top_k);
-    set(body, max_tokens, settings.max_tokens);
-    set(body, seed, settings.seed);
+    set(body, server.max_tokens, settings.max_tokens);
+    set(body, server.seed, settings.seed);
     set(body, "presence_penalty", settings.presence_penalty);
     set(body, "frequency_penalty", settings.frequency_penalty);
     set(body, "reasoning_effort", settings.reasoning.as_deref());
@@ -58,11 +56,15 @@ fn sampling(body: &mut Map<String, Value>, settings: &Settings, server: Server) 
 }
 
 /// `tool_choice` and `parallel_tool_calls` without tools are errors at OpenAI.
-fn tools(body: &mut Map<String, Value>, request: &Request) {
+fn tools(body: &mut Map<String, Value>, request: &Request, server: &Server) -> Result<()> {
     let settings = &request.settings;
+    let choice = &settings.tool_choice;
+    let must = matches!(choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    refuse(&[("tool_choice of a tool that must be called", must && !server.demands)])?;
     body.insert("tools".into(), request.tools.iter().map(tool).collect());
     set(body, "tool_choice", settings.tool_choice.as_ref().map(tool_choice));
     set(body, "parallel_tool_calls", settings.parallel_tool_calls);
+    Ok(())
 }
 
 /// A tool in this protocol's wrapper.
@@ -85,9 +87,21 @@ fn tool_choice(choice: &ToolChoice) -> Value {
     }
 }
 
+/// A schema that the server does not know is told to the model.
+fn told(format: &Format, server: &Server) -> Option<Value> {
+    let told = server.output == Structured::Json && matches!(format, Format::Schema { .. });
+    told.then(|| json!({ "role": "system", "content": structured::instruction(format) }))
+}
+
 /// A schema that can be sealed is, so that the server enforces it.
-fn response_format(format: &Format) -> Value {
-    let Format::Schema { name, schema } = format else { return json!({ "type": "json_object" }) };
+fn response_format(format: &Format, server: &Server) -> Value {
+    let (name, schema) = match (format, server.output) {
+        (Format::Json, Structured::Schema) => ("response", &json!({ "type": "object" })),
+        (Format::Schema { name, schema }, Structured::All | Structured::Schema) => {
+            (name.as_str(), schema)
+        }
+        _ => return json!({ "type": "json_object" }),
+    };
     let sealed = dialect::sealed(schema);
     let strict = sealed.is_some();
     let schema = sealed.unwrap_or_else(|| {
@@ -99,10 +113,10 @@ fn response_format(format: &Format) -> Value {
     json!({ "type": "json_schema", "json_schema": inner })
 }
 
-fn message(message: &Message, server: Server) -> Result<Value> {
+fn message(message: &Message, server: &Server) -> Result<Value> {
     let mut out = Map::new();
     out.insert("role".into(), message.role.name().into());
-    out.insert("content".into(), content(message)?);
+    out.insert("content".into(), content(message, server)?);
     set(&mut out, "name", message.name.as_deref());
     if message.role == Role::Tool {
         out.insert("tool_call_id".into(), answered(message)?.into());
@@ -112,7 +126,7 @@ fn message(message: &Message, server: Server) -> Result<Value> {
         out.insert("tool_calls".into(), calls);
     }
     // Servers with rules of their own refuse members they do not know.
-    if let Some(Value::Object(blocks)) = kept(message, NAME).filter(|_| server.takes_back()) {
+    if let Some(Value::Object(blocks)) = kept(message, NAME).filter(|_| server.takes_back) {
         give_back(&mut out, blocks);
     }
     Ok(out.into())
@@ -132,24 +146,36 @@ fn give_back(message: &mut Map<String, Value>, blocks: &Map<String, Value>) {
     }
 }
 
-fn content(message: &Message) -> Result<Value> {
+fn content(message: &Message, server: &Server) -> Result<Value> {
     match &message.content {
         // Some servers refuse an empty text beside tool calls.
         Content::Text(text) if text.is_empty() && !message.tool_calls.is_empty() => Ok(Value::Null),
         Content::Text(text) => Ok(text.as_str().into()),
-        Content::Parts(parts) => {
-            let parts = parts.iter().filter_map(|p| part(p, message.role).transpose());
-            parts.collect::<Result<Vec<_>>>().map(Value::from)
+        Content::Parts(given) => {
+            let mut parts = Vec::new();
+            for one in given {
+                match (one, parts.last_mut()) {
+                    (Part::Cache(cache), Some(last)) if server.marks => mark(last, cache),
+                    (Part::Cache(cache), _) => automatic_cache(cache)?,
+                    _ => parts.push(part(one, message.role)?),
+                }
+            }
+            Ok(parts.into())
         }
     }
 }
 
-fn part(part: &Part, role: Role) -> Result<Option<Value>> {
+fn mark(part: &mut Value, cache: &Cache) {
+    part["cache_control"] = json!({ "type": "ephemeral" });
+    cache.ttl.iter().for_each(|ttl| part["cache_control"]["ttl"] = ttl.as_str().into());
+}
+
+fn part(part: &Part, role: Role) -> Result<Value> {
     let file = matches!(part, Part::Image { .. } | Part::Document { .. });
     if file && role != Role::User {
         return Err(not_in("an image or a document", role));
     }
-    Ok(Some(match part {
+    Ok(match part {
         Part::Text(text) => json!({ "type": "text", "text": text }),
         Part::Image { source, detail } => {
             let mut image = Map::new();
@@ -158,9 +184,9 @@ fn part(part: &Part, role: Role) -> Result<Option<Value>> {
             json!({ "type": "image_url", "image_url": image })
         }
         Part::Document { source, name } => document(source, name.as_deref())?,
-        Part::Cache(cache) => return automatic_cache(cache).map(|()| None),
+        Part::Cache(_) => Value::Null,
         Part::Other(value) => value.clone(),
-    }))
+    })
 }
 
 fn document(source: &Source, name: Option<&str>) -> Result<Value> {
@@ -171,17 +197,17 @@ fn document(source: &Source, name: Option<&str>) -> Result<Value> {
     Ok(json!({ "type": "file", "file": file }))
 }
 
-fn tool_call(call: &ToolCall, server: Server) -> Value {
+fn tool_call(call: &ToolCall, server: &Server) -> Value {
     let function = json!({ "name": call.name, "arguments": arguments(call, server) });
     json!({ "id": call.id, "type": "function", "function": function })
 }
 
 /// OpenAI takes back whatever its model wrote. Other servers parse it and fail on what is no
 /// JSON, so they get the text inside a document.
-fn arguments(call: &ToolCall, server: Server) -> String {
-    match (call.arguments(), server) {
+fn arguments(call: &ToolCall, server: &Server) -> String {
+    match call.arguments() {
         _ if call.arguments_json.trim().is_empty() => "{}".into(),
-        (Some(_), _) | (None, Server::OpenAi) => call.arguments_json.clone(),
-        (None, _) => json!({ "invalid_json": call.arguments_json }).to_string(),
+        None if !server.any_arguments => json!({ "invalid_json": call.arguments_json }).to_string(),
+        _ => call.arguments_json.clone(),
     }
 }

@@ -20,7 +20,7 @@ fn sent(base_url: &str, request: &Request) -> Value {
 
 fn try_sent(base_url: &str, request: &Request) -> Result<Outgoing> {
     let headers = vec![("Authorization".to_owned(), "Bearer k".to_owned())];
-    OpenAi.chat(&Endpoint { base_url: base_url.into(), headers }, request)
+    OpenAi.chat(&Endpoint { base_url: base_url.into(), headers, kind: "" }, request)
 }
 
 fn message_sent(message: Message) -> Value {
@@ -452,14 +452,61 @@ fn models_are_listed_with_the_length_of_their_context() {
 
 #[test]
 fn hosts_are_told_apart() {
-    for (url, server) in [
-        (OPENAI, Server::OpenAi),
-        ("https://eu.api.openai.com/v1", Server::OpenAi),
-        ("https://r.openai.azure.com/openai/deployments/x?api-version=1", Server::OpenAi),
-        ("https://api.mistral.ai/v1", Server::Mistral),
-        ("https://openai.com.evil.example/v1", Server::Compatible),
-        ("http://user:pw@127.0.0.1:8080/v1", Server::Compatible),
+    for (url, kind, server) in [
+        (OPENAI, "openai", "openai"),
+        ("https://eu.api.openai.com/v1", "openai", "openai"),
+        ("https://r.openai.azure.com/openai/deployments/x?api-version=1", "openai", "azure"),
+        ("https://api.mistral.ai/v1", "openai", "mistral"),
+        ("https://openai.com.evil.example/v1", "openai", "compatible"),
+        ("http://user:pw@127.0.0.1:8080/v1", "local", "compatible"),
+        ("http://127.0.0.1:8080/v1", "mistral", "mistral"),
+        ("http://box:1234/v1", "local", "lmstudio"),
+        (LOCAL, "local", "ollama"),
+        ("https://api.x.ai/v1", "openai", "xai"),
     ] {
-        assert_eq!(Server::at(url), server, "{url}");
+        assert_eq!(Server::at(url, kind).name, server, "{url}");
     }
+}
+
+#[test]
+fn structured_output_is_asked_for_as_the_server_knows_it() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "null"}}});
+    let sent = |base: &str, format| {
+        let settings = Settings { format: Some(format), ..Settings::default() };
+        sent(base, &asked(vec![Message::new(Role::User, "q")], settings))
+    };
+    let format = Format::Schema { name: "n".into(), schema };
+    let deepseek = sent("https://api.deepseek.com/v1", format.clone());
+    assert_eq!(deepseek["response_format"], json!({"type": "json_object"}));
+    assert_eq!(deepseek["messages"][0]["role"], "system");
+    assert!(deepseek["messages"][0]["content"].as_str().unwrap().contains("JSON Schema"));
+    let studio = sent("http://localhost:1234/v1", Format::Json);
+    assert_eq!(studio["response_format"]["json_schema"]["schema"], json!({"type": "object"}));
+    assert_eq!(sent(OPENAI, format)["messages"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_server_would_drop_is_refused() {
+    let mut request = asked(Vec::new(), Settings::default());
+    let parameters = json!({});
+    request.tools = vec![ToolSpec { name: "f".into(), description: String::new(), parameters }];
+    request.settings.tool_choice = Some(ToolChoice::Required);
+    assert_eq!(try_sent(LOCAL, &request).unwrap_err().code(), Code::Unsupported);
+    assert!(try_sent("http://127.0.0.1:8080/v1", &request).is_ok());
+    request.settings.tool_choice = Some(ToolChoice::Auto);
+    assert!(try_sent(LOCAL, &request).is_ok());
+}
+
+#[test]
+fn cache_marks_are_passed_on_by_who_knows_them() {
+    let mut user = Message::new(Role::User, "");
+    let hour = Cache { ttl: Some("1h".into()) };
+    user.content = Content::Parts(vec![Part::Text("a".into()), Part::Cache(hour)]);
+    let request = asked(vec![user], Settings::default());
+    let marked = sent("https://openrouter.ai/api/v1", &request);
+    assert_eq!(
+        marked["messages"][0]["content"][0]["cache_control"],
+        json!({"type": "ephemeral", "ttl": "1h"})
+    );
+    assert_eq!(try_sent(OPENAI, &request).unwrap_err().code(), Code::Unsupported);
 }

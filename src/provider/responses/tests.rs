@@ -12,7 +12,7 @@ fn asked(messages: Vec<Message>, settings: Settings) -> Request {
 }
 
 fn try_sent(request: &Request) -> Result<Value> {
-    let endpoint = Endpoint { base_url: "https://h/v1".into(), headers: Vec::new() };
+    let endpoint = Endpoint { base_url: "https://h/v1".into(), ..Endpoint::default() };
     let outgoing = Responses.chat(&endpoint, request)?;
     assert_eq!(outgoing.url, "https://h/v1/responses");
     Ok(serde_json::from_slice(&outgoing.body).unwrap())

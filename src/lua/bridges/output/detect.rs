@@ -196,6 +196,7 @@ fn of_kind(kind: &'static Kind) -> Value {
         Kind::List(item) => json!({ "type": "array", "items": of_kind(item) }),
         Kind::Enum(names) | Kind::Choice(names, _) => json!({ "enum": names }),
         Kind::OneOf(kinds) => json!({ "anyOf": kinds.iter().map(of_kind).collect::<Vec<_>>() }),
+        Kind::Schema => json!({ "type": ["object", "string", "boolean"] }),
         Kind::Any | Kind::Function | Kind::Handle | Kind::Absent(_) => json!({}),
     }
 }

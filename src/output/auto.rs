@@ -1,6 +1,6 @@
 //! A text of unknown format: the first reader that finds a document in it.
 
-use super::detect::{LIKELY, named, of_yaml};
+use super::detect::{LIKELY, may_be_yaml, named, of_yaml};
 use super::parse::{or_prose, parse_json, parse_xml, parse_yaml};
 use super::{Format, Parsed, Prose, Reading, Recovery};
 use crate::error::{Error, Result};
@@ -38,6 +38,9 @@ fn valid(text: &str, strict: &Reading, tape: &mut Tape) -> Option<Parsed> {
 
 /// YAML that looks as if it was meant to be.
 fn likely_yaml(text: &str, reading: &Reading, tape: &mut Tape) -> Option<Parsed> {
+    if !may_be_yaml(text) {
+        return None;
+    }
     let at = tape.len();
     let parsed = parse_yaml(text, reading, tape).ok()?;
     let likeness = tape.at(parsed.root).map_or(0.0, |value| {

@@ -98,7 +98,16 @@ fn xml_likeness(text: &str) -> f64 {
     }
 }
 
+/// Whether a text can be a mapping or list in YAML at all: told without reading it as such.
+pub fn may_be_yaml(text: &str) -> bool {
+    text.contains(':')
+        || text.lines().any(|line| line.trim_start().starts_with(['-', '*', '•', '+']))
+}
+
 fn yaml_likeness(text: &str) -> f64 {
+    if !may_be_yaml(text) {
+        return 0.0;
+    }
     let mut tape = Tape::default();
     let options = yaml::Options {
         documents: Documents::Whole,

@@ -66,7 +66,7 @@ pub unsafe extern "C-unwind" fn object(l: *mut lua_State) -> c_int {
 unsafe fn held<'l>(l: *mut lua_State, index: c_int) -> Option<&'l Held> {
     unsafe {
         if ffi::lua_type(l, index) != ffi::LUA_TUSERDATA
-            || ffi::lua_rawlen(l, index) as usize != std::mem::size_of::<Held>()
+            || ffi::lua_rawlen(l, index) != std::mem::size_of::<Held>()
         {
             return None;
         }
@@ -150,10 +150,12 @@ unsafe fn surely_fits(l: *mut lua_State) -> bool {
             return false;
         }
         let schema = (&*instance).runtime.schemas.object(held.number);
-        let fits =
-            schema.and_then(Schema::quick).is_some_and(|quick| quick::surely_fits(l, 2, quick));
+        let Some(quick) = schema.and_then(Schema::quick) else { return false };
+        if quick::surely_fits(l, 2, quick) {
+            return true;
+        }
         ffi::lua_settop(l, 2);
-        fits
+        false
     }
 }
 

@@ -76,11 +76,13 @@ impl Quick {
     }
 
     pub fn admits_text(&self, text: &str) -> bool {
+        // A character takes one to four bytes: most lengths are known without counting.
         let (least, most) = self.length;
-        if least > 0 || most < usize::MAX {
-            let long_enough = text.len() >= least && (text.len() <= most || most < usize::MAX);
+        let long = least == 0 || text.len() > 4 * (least - 1).min(usize::MAX / 4);
+        let short = text.len() <= most;
+        if !(long && short) {
             let length = text.chars().count();
-            if !long_enough || length < least || length > most {
+            if length < least || length > most {
                 return false;
             }
         }

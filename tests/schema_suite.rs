@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 use zigllms::schema::{Draft, Options, Schema, draft};
@@ -28,7 +29,7 @@ struct Score {
 #[test]
 fn every_core_case_of_every_draft_passes() {
     let Some(suite) = common::corpus("json-schema-test-suite") else { return };
-    let documents = remotes(&suite.join("remotes"));
+    let documents = Arc::new(remotes(&suite.join("remotes")));
     let mut failed = Vec::new();
     for (folder, name) in DRAFTS {
         let mut score = Score::default();
@@ -41,7 +42,12 @@ fn every_core_case_of_every_draft_passes() {
     assert!(failed.is_empty(), "{} cases:\n{}", failed.len(), failed.join("\n"));
 }
 
-fn run_file(file: &Path, draft: Draft, documents: &BTreeMap<String, Value>, score: &mut Score) {
+fn run_file(
+    file: &Path,
+    draft: Draft,
+    documents: &Arc<BTreeMap<String, Value>>,
+    score: &mut Score,
+) {
     let name = format!("{}/{}", file.parent().unwrap().display(), file.display());
     let groups: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     for group in groups.as_array().unwrap() {

@@ -135,6 +135,22 @@ MarkdownParts: What a Markdown text holds.
   front_matter  table?  the YAML mapping it begins with
   text  string?  all there is to read, without markup
 
+ValidationResult: Whether a value fits a schema. It is a table, so test `.valid`.
+  valid  boolean
+  errors  table[]  `{path, message, keyword, schema_path, expected?, actual?}`; paths are JSON
+    pointers, "" is the value itself
+  error_count  integer  of `errors`
+
+CompiledSchema: A schema that is ready to be used: what `schema.compile` returns. It is taken
+    wherever a schema is.
+  schema  table  the JSON Schema it was made from
+  validate  fun(self: zigllms.CompiledSchema, data: any): zigllms.ValidationResult  as
+    `schema.validate`
+  check  fun(self: zigllms.CompiledSchema, data: any): boolean, string?  as `schema.check`; the
+    cheapest way to ask
+  coerce  fun(self: zigllms.CompiledSchema, data: any): any, string[]  as `schema.coerce`
+  extract  fun(self: zigllms.CompiledSchema, data: any): any  as `schema.extract`
+
 Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
   code  zigllms.ErrorCode  one word to match on
   message  string  which argument or option, what was expected, what came

@@ -11,7 +11,9 @@
 ---@field safe zigllms the same functions, returning nil and the error object
 ---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
----@field provider zigllms.provider Language models: servers that speak the OpenAI protocol, and GGUF files that the module runs itself.
+---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
+---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
+---@field output zigllms.output Reads what models write, as they write it, and writes what they read.
 local zigllms = {}
 
 ---@class zigllms.Config
@@ -65,8 +67,8 @@ local zigllms = {}
 ---@field memory_config? boolean|zigllms.AgentMemory the same as `memory`
 
 ---@class zigllms.ProviderConfig: zigllms.Limits
----@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama" a `provider.Type` [required]
----@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama" the same as `type`
+---@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" a `provider.Type` [required]
+---@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" the same as `type`
 ---@field name? string another name for it, unique
 ---@field enabled? boolean false: calls are refused [true]
 ---@field api_key? string never shown again [from the environment]
@@ -81,7 +83,8 @@ local zigllms = {}
 ---@field ca? string "platform", "webpki" or the path of a PEM file ["platform"]
 ---@field headers? table added to every request
 ---@field extra? table merged verbatim into every request body
----@field api? "chat" the protocol spoken ["chat"]
+---@field api? "chat"|"responses"|"ollama" the protocol spoken: `responses` with `openai`, `ollama` with `local` ["chat"]
+---@field api_version? string anthropic, azure: the version spoken [per type]
 
 ---@class zigllms.AgentMemory
 ---@field type? "short_term" kept in this process ["short_term"]
@@ -106,11 +109,11 @@ local zigllms = {}
 ---@class zigllms.ToolDefinition
 ---@field name string letters, digits, `_` and `-`, at most 64 [required]
 ---@field description? string what it does; the model reads it [""]
----@field parameters? table|string JSON Schema of the input [an object without properties]
----@field schema? table|string the same as `parameters`
----@field input_schema? table|string the same as `parameters`
----@field returns? table|string JSON Schema of the result, checked when given
----@field output_schema? table|string the same as `returns`
+---@field parameters? zigllms.Schema schema of the input [an object without properties]
+---@field schema? zigllms.Schema the same as `parameters`
+---@field input_schema? zigllms.Schema the same as `parameters`
+---@field returns? zigllms.Schema schema of the result, checked when given
+---@field output_schema? zigllms.Schema the same as `returns`
 ---@field execute? fun(input: any, ctx: zigllms.ToolContext): any, string? `function(input, ctx)`; without it the tool is declared: calls come back to the client
 ---@field handler? fun(input: any, ctx: zigllms.ToolContext): any, string? the same as `execute`
 ---@field category? string a `tool.Category` or any other word ["custom"]
@@ -138,8 +141,9 @@ local zigllms = {}
 ---@field reasoning? "none"|"low"|"medium"|"high" effort of thinking models
 ---@field tool_choice? "auto"|"none"|"required"|zigllms.NamedTool whether tools may, must not or must be called ["auto"]
 ---@field parallel_tool_calls? boolean several calls in one answer [the provider's]
----@field response_format? string|table "json" or a JSON Schema: structured output in `parsed`
----@field schema? string|table the same as `response_format`
+---@field prompt_cache? boolean|string the provider may keep the prompt, to read it faster next time; a text says how long: "1h" [false]
+---@field response_format? zigllms.Schema "json" or a schema: structured output in `parsed`
+---@field schema? zigllms.Schema the same as `response_format`
 ---@field extra? table merged verbatim into the request body
 ---@field headers? table added to the request
 
@@ -196,6 +200,54 @@ local zigllms = {}
 ---@field refresh? boolean ask again instead of answering from memory [false]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.ValidateOptions: zigllms.CompileOptions
+---@field max_errors? integer an integer of at least 1: most errors reported [all]
+
+---@class zigllms.CompileOptions
+---@field draft? string|integer a string or an integer from 4 to 7: "4", "6", "7", "2019-09" or "2020-12" [what `$schema` says, else "2020-12"]
+---@field formats? boolean check `format`; false: it is only a remark [true]
+---@field documents? table what a `$ref` to another document finds, by URI; nothing is ever fetched
+
+---@class zigllms.GenerateOptions
+---@field required? boolean members that every example has are required [true]
+---@field formats? boolean name the format that all texts of a place have [false]
+---@field examples? (any)[] further examples; a member that one of them lacks is optional
+
+---@class zigllms.ExtractOptions: zigllms.CompileOptions
+---@field partial? boolean what is missing may be missing, and what does not fit is left out [false]
+
+---@class zigllms.MergeOptions
+---@field strategy? "deep"|"all_of"|"override" "deep": keyword by keyword; "all_of": side by side; "override": later keywords replace earlier ones ["deep"]
+
+---@class zigllms.CreateOptions
+---@field name? string by which it is found, unique [the definition's `name`]
+---@field draft? string|integer a string or an integer from 4 to 7: "4", "6", "7", "2019-09" or "2020-12" [what `$schema` says, else "2020-12"]
+---@field replace? boolean overwrite a schema of that name [false]
+
+---@class zigllms.ReadOptions
+---@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto]
+---@field recovery? "strict"|"lenient"|"best_effort" how much may be wrong with it [lenient]
+---@field schema? zigllms.Schema what the value has to look like; the text is read as it asks
+---@field fields? (string)[]|table only these values: paths as `choices[1].message.content`, or a table of paths by the names they are to have
+---@field missing? "null"|"empty" what stands for a value that was never written: null, or the empty string [null]
+---@field prose? "error"|"string" what a text without a document is [string with best_effort, else error]
+---@field all? boolean every document of the text, as an array [false]
+---@field max_depth? integer an integer from 1 to 1000: deepest nesting [100]
+---@field max_bytes? integer an integer of at least 1: longest text
+
+---@class zigllms.WriteOptions
+---@field pretty? boolean JSON: on many lines [false]
+---@field indent? integer an integer from 0 to 16: JSON: spaces for each level [2 with pretty]
+---@field sort_keys? boolean JSON: members in the order of their names [false]
+---@field root? string XML: name of the outermost element [root]
+
+---@class zigllms.ToolCallOptions
+---@field tools? (string|table)[] names or definitions of the tools that may be called [any]
+
+---@class zigllms.MarkdownOptions
+---@field only? "sections"|"code_blocks"|"tables"|"lists"|"links"|"front_matter"|"text"|("sections"|"code_blocks"|"tables"|"lists"|"links"|"front_matter"|"text")[] the parts to give [all]
+---@field language? string give only code blocks of this language
 
 ---An answer of a model, or of an agent's run. `tostring(response)`, `print(response)` and `..` use its content.
 ---@class zigllms.Response
@@ -283,6 +335,44 @@ local zigllms = {}
 ---@field cancelled fun(): boolean whether the call around it was cancelled or has run out of time
 ---@field agent_id? string inside an agent's run
 ---@field call_id? string inside an agent's run
+
+---How a text was read.
+---@class zigllms.ReadInfo
+---@field format string what it was read as
+---@field recovered boolean whether anything was repaired
+---@field fixes string[] names of the repairs made
+---@field warnings string[] what may have been meant differently
+---@field start integer where in the text the document begins, as in `string.sub`
+---@field stop integer where it ends
+
+---A document that is read while it arrives: what `output.stream` returns.
+---@class zigllms.Stream
+---@field push fun(self: zigllms.Stream, chunk: string): any, boolean takes the next piece of the text; gives the value so far, and whether the document is complete
+---@field finish fun(self: zigllms.Stream): any, zigllms.ReadInfo the value and how it was read; raises what `output.parse` raises; nothing can be pushed any more
+
+---What a text may be.
+---@class zigllms.FormatInfo
+---@field confidence number from 0 to 1
+---@field candidates table[] `{format, confidence}`, the likeliest first
+---@field fenced boolean whether it has a code fence
+---@field language? string that the first fence names
+---@field inner? string format of what is in the first fence
+
+---Whether a text is valid.
+---@class zigllms.FormatResult
+---@field valid boolean
+---@field format string
+---@field errors table[] `{message, line, column, offset}`
+
+---What a Markdown text holds.
+---@class zigllms.MarkdownParts
+---@field sections? table[] `{level, heading, content}`
+---@field code_blocks? table[] `{language?, content, line}`
+---@field tables? table[] `{headers, rows}`
+---@field lists? table[] `{ordered, start?, level, items}`; nested ones with the `list` and `item` they are in
+---@field links? table[] `{text, url, title?}`
+---@field front_matter? table the YAML mapping it begins with
+---@field text? string all there is to read, without markup
 
 ---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
 ---@class zigllms.Error
@@ -722,7 +812,7 @@ function tool.get(tool_id) end
 ---@return boolean exists
 function tool.exists(tool_id) end
 
----Language models: servers that speak the OpenAI protocol, and GGUF files that the module runs itself.
+---Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@class zigllms.provider
 local provider = {}
 zigllms.provider = provider
@@ -753,7 +843,7 @@ provider.Status = {
   INITIALIZING = "initializing",
 }
 
----Asks a model. `messages` is a string, a message, or an array of `{role, content}`; the options may also stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, `message` (to be appended as it is), `parsed` for structured output; `tostring` gives the content. Transient failures are retried before anything was delivered. Waits.
+---Asks a model. `messages` is a string, a message, or an array of `{role, content}`, where `content` is a text or parts: `{type="text", text=}`, `{type="image"|"document", data=bytes | path= | url=}`; `cache=true` on a part or message lets the provider keep the prompt up to there. The options may also stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, `message` (to be appended as it is), `parsed` for structured output; `tostring` gives the content. Transient failures are retried before anything was delivered. Waits.
 ---
 ---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
 ---@param messages string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions a string or an array (a value each) or a table
@@ -810,5 +900,224 @@ function provider.destroy(provider_id) end
 ---@return table[] models
 ---@overload fun(provider_id?: string, options: { async: true }): zigllms.Handle
 function provider.get_models(provider_id, options) end
+
+---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
+---@class zigllms.schema
+local schema = {}
+zigllms.schema = schema
+
+---@alias zigllms.schema.Type
+---| "object"
+---| "array"
+---| "string"
+---| "number"
+---| "boolean"
+---| "null"
+---| "integer"
+
+schema.Type = {
+  OBJECT = "object",
+  ARRAY = "array",
+  STRING = "string",
+  NUMBER = "number",
+  BOOLEAN = "boolean",
+  NULL = "null",
+  INTEGER = "integer",
+}
+
+---@alias zigllms.schema.Format
+---| "email"
+---| "uri"
+---| "date"
+---| "uuid"
+
+schema.Format = {
+  EMAIL = "email",
+  URI = "uri",
+  DATE = "date",
+  UUID = "uuid",
+}
+
+---Says whether data fit a schema, and everything that is wrong: `{valid, errors, error_count}`, each error `{path, message, keyword, schema_path, expected, actual}` with JSON pointers. Data that do not fit are no error; the result is a table, so test `.valid`. An empty table is an array where one is wanted.
+---
+---Errors: invalid_argument, validation_failed, not_found, unsupported, conversion_error
+---@param data any a value
+---@param schema zigllms.Schema a schema (table, JSON text, id or name)
+---@param options? zigllms.ValidateOptions a table
+---@return zigllms.ValidationResult result
+function schema.validate(data, schema, options) end
+
+---The schema that an example follows: types, properties (all required), items merged over all elements, alternatives as `anyOf`.
+---
+---Errors: invalid_argument, conversion_error
+---@param example any a value
+---@param options? zigllms.GenerateOptions a table
+---@return table schema
+function schema.generate(example, options) end
+
+---A copy of the data with members turned into what the schema wants, and JSON pointers to what was changed: strings become numbers (`"12"`), numbers and booleans strings, `true/yes/on/1` and `false/no/off/0` booleans, null the default, a single value a list, JSON text an object or array; texts lose the space around them, and defaults are filled in.
+---
+---Errors: invalid_argument, validation_failed, not_found, unsupported, conversion_error
+---@param data any a value
+---@param schema zigllms.Schema a schema (table, JSON text, id or name)
+---@param options? zigllms.CompileOptions a table
+---@return any value
+---@return string[] changed
+function schema.coerce(data, schema, options) end
+
+---What the schema describes, and nothing else. Of a table: its described members, coerced, with defaults. Of a text, as models write them: the JSON in it that fits best, mended and aligned to the schema (keys and enum words in other spellings, numbers among words, a single value for a list, …). No model is asked.
+---
+---Errors: invalid_argument, validation_failed, not_found, unsupported, conversion_error
+---@param data any a value
+---@param schema zigllms.Schema a schema (table, JSON text, id or name)
+---@param options? zigllms.ExtractOptions a table
+---@return any value
+function schema.extract(data, schema, options) end
+
+---One schema out of any number: `merge(schema1, schema2, …, options?)`. Properties are merged recursively, required ones united, enums intersected, of two bounds the tighter one is taken, and where schemas contradict each other the later one wins. A last table that has nothing but `strategy` is the options.
+---
+---Errors: invalid_argument, validation_failed, not_found, conversion_error
+---@param schemas any a value
+---@param options? zigllms.MergeOptions a table
+---@return table schema
+function schema.merge(schemas, options) end
+
+---Makes a schema known by an id, by its `name` (the definition's member of that name, or the option) and by its `$id`. Other schemas refer to it by name or `$id`; a `$ref` to one that is not there yet is found when it is. The short form `{name="string", age="integer?", tags={"string"}}` is an object of those members.
+---
+---Errors: invalid_argument, validation_failed, already_exists, not_found
+---@param definition zigllms.Schema a schema (table, JSON text, id or name)
+---@param options? zigllms.CreateOptions a table
+---@return string schema_id
+function schema.create(definition, options) end
+
+---A schema compiled once, to be used many times: `:check(data)`, `:validate(data)`, `:coerce(data)`, `:extract(data)` and `.schema`. It is taken wherever a schema is.
+---
+---Errors: invalid_argument, validation_failed, not_found, unsupported
+---@param schema zigllms.Schema a schema (table, JSON text, id or name)
+---@param options? zigllms.CompileOptions a table
+---@return zigllms.CompiledSchema compiled
+function schema.compile(schema, options) end
+
+---What a schema says: `{id, name, type, title, description, properties, required, property_count, depth, keywords, refs, formats, compiled, dialect}`; lists are sorted, `depth` counts schemas inside each other, `compiled` says whether it was compiled already.
+---
+---Errors: invalid_argument, not_found, validation_failed
+---@param schema zigllms.Schema a schema (table, JSON text, id or name)
+---@return table info
+function schema.get_info(schema) end
+
+---Whether data fit a schema; if not, also one line that says what is wrong.
+---
+---Errors: invalid_argument, validation_failed, not_found, unsupported, conversion_error
+---@param data any a value
+---@param schema zigllms.Schema a schema (table, JSON text, id or name)
+---@param options? zigllms.CompileOptions a table
+---@return boolean valid
+---@return string? message
+function schema.check(data, schema, options) end
+
+---Reads what models write, as they write it, and writes what they read.
+---@class zigllms.output
+local output = {}
+zigllms.output = output
+
+---@alias zigllms.output.Format
+---| "json"
+---| "yaml"
+---| "xml"
+---| "markdown"
+---| "plain"
+
+output.Format = {
+  JSON = "json",
+  YAML = "yaml",
+  XML = "xml",
+  MARKDOWN = "markdown",
+  PLAIN = "plain",
+}
+
+---@alias zigllms.output.Recovery
+---| "strict"
+---| "lenient"
+---| "best_effort"
+
+output.Recovery = {
+  STRICT = "strict",
+  LENIENT = "lenient",
+  BEST_EFFORT = "best_effort",
+}
+
+---Reads a text into a Lua value, as strictly as `recovery` says: "strict" takes one valid document that is the whole text; "lenient" also what can be put right without losing anything, in a fence or between sentences; "best_effort" whatever there is. The second result tells what was repaired. JSON and YAML give their values, with nulls; XML gives `{root=…}`, attributes as "@name", text beside them as "#text", elements of one name as an array; Markdown what `extract_markdown` gives; plain text is trimmed. Without a format it is found out, and prose is no document. The response of an agent or provider is read for its content; any other table is returned as it is. With a schema, the text is read as it asks: the document that fits it best, aligned to it.
+---
+---Errors: invalid_argument, parse_failed, validation_failed, not_found, unsupported
+---@param text string|table a string or a table
+---@param format_or_options? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain"|zigllms.ReadOptions one of "auto", "json", "yaml", "xml", "markdown", "plain" or a table
+---@return any value
+---@return zigllms.ReadInfo info
+function output.parse(text, format_or_options) end
+
+---Reads a document while it arrives. `stream:push(chunk)` gives the value so far and whether it is complete; `stream:finish()` gives the value and the information that `parse` gives, and raises as it does. The value so far of JSON is one table that grows in place: members appear when they begin, strings grow, numbers and literals appear when they end. Text before the first bracket is skipped. Where the text turns out to be no valid JSON the value stays as it is, and `finish` repairs. Plain text grows; other formats have their value at the end.
+---
+---Errors: invalid_argument, parse_failed, validation_failed, invalid_state
+---@param format? "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
+---@param options? zigllms.ReadOptions a table
+---@return zigllms.Stream stream
+function output.stream(format, options) end
+
+---Writes a value as text. JSON and YAML read back as the same value; YAML, XML, Markdown and plain text have their members sorted, so the text is the same in every run. XML is written the way `parse` gives it: "@name" becomes an attribute, "#text" text, an array repeats its element. Markdown shows an array of objects as a table, members as a list, members that hold others as sections.
+---
+---Errors: invalid_argument, conversion_error
+---@param value any a value
+---@param format? "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
+---@param options? zigllms.WriteOptions a table
+---@return string text
+function output.format(value, format, options) end
+
+---What a text is: it is read as everything it could be. The info is `{confidence, candidates, fenced, language?, inner?}`: how sure that is, from 0 to 1; all it could be, the likeliest first, as `{format, confidence}`; whether it has a code fence, the language that names, and the format of what is in the first one. A sentence with a colon is plain text, JSON in a fence is Markdown.
+---@param text string|table a string or a table
+---@return string format
+---@return zigllms.FormatInfo info
+function output.detect_format(text) end
+
+---Whether a text is one valid document of a format, strictly. What is wrong with it is in `errors`, with line, column and offset; bad texts do not raise. Any text is valid Markdown and plain text. The result is a table, so test its `valid`.
+---@param text string|table a string or a table
+---@param format "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
+---@return zigllms.FormatResult result
+function output.validate_format(text, format) end
+
+---The object or array in a text: one in a code fence, else the first that is complete; one that holds more than bare numbers before `[1]` and `{}`. With a schema, the first that is valid by it. Strings are respected, scalars are not looked for. nil, and nothing more, if there is none. With `all=true` an array of all that stand in no other, in order; `info.positions` then says where each one stands.
+---
+---Errors: invalid_argument, validation_failed, not_found, unsupported
+---@param text string|table a string or a table
+---@param options? zigllms.ExtractOptions a table
+---@return any value
+---@return zigllms.ReadInfo? info
+function output.extract_json(text, options) end
+
+---The tool calls that a model printed as text: `{name, arguments, raw, start, stop}` for each, and the text without them. Known are the tags, marks and shapes of Hermes, Qwen, Llama, Mistral, DeepSeek, Kimi, GLM, Granite, Phi, Cohere, Gemma, GPT-OSS, Functionary, Anthropic's XML and ReAct, fences of JSON, lists of Python calls, and bare JSON with a name and arguments. Arguments are repaired like `recover` does, also where they are JSON text in a string; null members are left out. With `tools` only calls of these are taken, and in more shapes.
+---@param text string|table a string or a table
+---@param options? zigllms.ToolCallOptions a table
+---@return table[] calls
+---@return string rest
+function output.extract_tool_calls(text, options) end
+
+---What a Markdown text holds, by block structure as CommonMark has it, with GitHub's tables: `{sections, code_blocks, tables, lists, links, text, front_matter?}`. Sections are one for each heading, with the source up to the next heading beside it. Code blocks are fenced and indented ones; the content ends with a line feed, the line is that of the fence. Rows of a table are keyed by its headers. Each list stands for itself, nested ones too; items are text without markup. Links are those that lead somewhere; images are none. `text` is everything there is to read, without markup.
+---@param text string|table a string or a table
+---@param options? zigllms.MarkdownOptions a table
+---@return zigllms.MarkdownParts parts
+function output.extract_markdown(text, options) end
+
+---Reads the JSON in a text whatever is wrong with it: `parse` with `recovery="best_effort"`, which the options cannot lower. `info.text` is the document as it should have been written. Several documents become an array; a text without any is a string, or an error with `prose="error"`. Two libraries that people know are matched best by `{missing="null"}` (jsonrepair) and `{missing="empty", prose="error"}` (json_repair). Raises for an empty text.
+---
+---Errors: invalid_argument, parse_failed
+---@param text string|table a string or a table
+---@param format_or_options? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain"|zigllms.ReadOptions one of "auto", "json", "yaml", "xml", "markdown", "plain" or a table
+---@return any value
+---@return zigllms.ReadInfo info
+function output.recover(text, format_or_options) end
+
+---A format described: `{format, mime_type, extensions, schema, parse_options, format_options}`. The last three are JSON Schemas: of what `parse` gives, of its options, of those of `format`.
+---@param format "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
+---@return table description
+function output.get_schema(format) end
 
 return zigllms

@@ -316,7 +316,7 @@ impl<'t> Walk<'t> {
 
     /// The next node; null behind the last one.
     #[inline]
-    pub fn next(&mut self) -> Token<'t> {
+    pub fn take(&mut self) -> Token<'t> {
         let Some((node, rest)) = self.nodes.split_first() else { return Token::Null };
         self.nodes = rest;
         match node.kind {
@@ -333,7 +333,7 @@ impl<'t> Walk<'t> {
     /// The next node, where a name must stand.
     #[inline]
     pub fn name(&mut self) -> &'t [u8] {
-        match self.next() {
+        match self.take() {
             Token::Str(name) => name,
             _ => &[],
         }

@@ -85,7 +85,7 @@ impl Builder<'_, '_> {
     /// Pushes the next value. Readers of text bound the nesting, and with it this recursion.
     unsafe fn value(&mut self, level: c_int) {
         unsafe {
-            match self.work.walk.next() {
+            match self.work.walk.take() {
                 Token::Null => stack::push_null(self.l),
                 Token::Bool(value) => ffi::lua_pushboolean(self.l, c_int::from(value)),
                 Token::Int(n) => stack::push_int(self.l, n),

@@ -34,7 +34,7 @@ struct Writer {
 impl Writer {
     /// No tape is nested so deeply that this recursion matters: its producers saw to that.
     fn value(&mut self, walk: &mut Walk<'_>, level: usize) {
-        match walk.next() {
+        match walk.take() {
             Token::Null => self.out.extend_from_slice(b"null"),
             Token::Bool(value) => self.bool(value),
             Token::Int(n) => self.number(&n),

@@ -261,7 +261,7 @@ describe("a response", function()
 
   describe("of a stream", function()
     it("arrives in chunks", function()
-      local response, chunks = followed(text({ "one ", "two ", "three" }, { chunk_delay_ms = 4 }))
+      local response, chunks = followed(text({ "one ", "two ", "three" }, { chunk_delay_ms = 40 }))
       assert.equal("one two three", response.content)
       assert.equal("one two three", contents(chunks))
       assert.is_true(#chunks >= 3)

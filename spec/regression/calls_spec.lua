@@ -94,7 +94,7 @@ describe("once broken", function()
     local probe = tool.register({ name = "probe", execute = function() end })
     assert.is_true(#raised("validation_failed", tool.execute, probe, list).message < 1000)
     local long = { provider = "local", schema = ("x"):rep(100000) }
-    assert.is_true(#raised("invalid_argument", agent.create, long).message < 1000)
+    assert.is_true(#raised("not_found", agent.create, long).message < 1000)
   end)
 
   it("a value that is no data could not be given from one Lua function to another", function()

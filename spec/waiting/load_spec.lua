@@ -7,7 +7,7 @@ local COUNT = full and 1000 or 200
 
 -- Memory in KiB for each stream. Of 200 streams each carries a thread that connected it and has not
 -- ended yet; of 1,000 it is a quarter of one.
-local LIMITS = full and { plain = 48, tls = 96 } or { plain = 64, tls = 224 }
+local LIMITS = full and { plain = 48, tls = 96 } or { plain = 128, tls = 224 }
 
 local function run(kind)
   local line = ("%s bench/streams.lua %d %s"):format(program.interpreter(), COUNT, kind)

@@ -46,7 +46,7 @@ pub const EXTRACT: Function = Function {
           words in other spellings, numbers among words, a single value for a list, …). No model is asked.",
     errors: &[Code::ValidationFailed, Code::NotFound, Code::Unsupported, Code::ConversionError],
     effect: Effect::Pure,
-    example: "local text = \"Here you are: {'Name': 'Ada', age: '36',} - anything else?\"\n\
+    example: "local text = \"Here you are: {'Name': 'Ada', age: '36',}. Well?\"\n\
               local person = zigllms.schema.extract(text, { name = \"string\", age = \"integer\" })\n\
               assert(person.name == \"Ada\" and person.age == 36)",
     run: Run::Now(extract),

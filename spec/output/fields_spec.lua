@@ -81,6 +81,14 @@ describe("fields of output.parse", function()
     assert.are.same({ second = "b" }, (parse("list:\n- a\n- b\n", options)))
   end)
 
+  it("are read as JSON if no format is said, and with a schema after it", function()
+    local ok, err = pcall(parse, "a: 1", { fields = { "a" } })
+    assert.is_false(ok)
+    assert.equal("parse_failed", err.code)
+    local options = { schema = { a = "integer" }, fields = { n = "a" } }
+    assert.same({ n = 5 }, (parse('{"a": "5", "b": 1}', options)))
+  end)
+
   it("are paths, or the error says which is not", function()
     local err = raised("invalid_argument", read, { "id", "a..b" })
     assert.truthy(

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::parse::{READING, reading};
+use super::parse::{READING, picked, reading};
 use super::source::{Source, source};
 use crate::error::Result;
 use crate::lua::args::Args;
@@ -11,7 +11,7 @@ use crate::runtime::Runtime;
 use crate::schema::align::text::From;
 use crate::schema::align::{Fit, Rules, align, text};
 use crate::schema::{self, Schema};
-use crate::value::{Data, Record, Ref, Tape};
+use crate::value::{Data, Document, Record, Ref, Tape, json};
 
 /// Value and info, if the options have a schema.
 pub fn read(runtime: &mut Runtime, args: &Args<'_>) -> Result<Option<Data>> {
@@ -33,7 +33,8 @@ pub fn read(runtime: &mut Runtime, args: &Args<'_>) -> Result<Option<Data>> {
             (align(&schema, &value, Rules { trim: false, ..Rules::coerce() })?, From::default())
         }
     };
-    Ok(Some(Data::Many(vec![result(fit.value.clone()), info(format, &fit, from).into()])))
+    let info = info(format, &fit, from);
+    Ok(Some(Data::Many(vec![result(runtime, args, fit.value)?, info.into()])))
 }
 
 fn read_text(schema: &Schema, text: &str, reading: &Reading) -> Result<(Fit, From)> {
@@ -65,7 +66,12 @@ fn info(format: Format, fit: &Fit, from: From) -> Record {
         .set("stop", from.stop)
 }
 
-/// As a whole, null is nil.
-fn result(value: Value) -> Data {
-    if value.is_null() { Data::Nil } else { value.into() }
+/// All of the value, or what `fields` asks for. As a whole, null is nil.
+fn result(runtime: &mut Runtime, args: &Args<'_>, value: Value) -> Result<Data> {
+    if args.options(1, &READING).get("fields").is_some() {
+        let mut whole = Document::default();
+        whole.root = json::put(&value, &mut whole.tape);
+        return Ok(picked(runtime, args, whole)?.into());
+    }
+    Ok(if value.is_null() { Data::Nil } else { value.into() })
 }

@@ -17,7 +17,12 @@ const DEEPEST: i64 = 1000;
 pub static READING: Shape = Shape::new(
     "ReadOptions",
     &[
-        Field::new("format", Kind::Enum(FORMATS_OR_AUTO), "auto", "what the text is"),
+        Field::new(
+            "format",
+            Kind::Enum(FORMATS_OR_AUTO),
+            "auto; json with schema or fields",
+            "what the text is",
+        ),
         Field::new("recovery", Kind::Enum(RECOVERIES), "lenient", "how much may be wrong with it"),
         Field::new(
             "schema",
@@ -85,14 +90,20 @@ fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let mut document = Document::default();
     let parsed = output::parse(text, &reading, &mut document.tape)?;
     document.root = parsed.root;
-    if let Some(wanted) = args.options(1, &READING).get("fields") {
-        runtime.fields.want(wanted, "format_or_options.fields")?;
-        let whole = std::mem::take(&mut document);
-        if let Some(value) = whole.value() {
-            runtime.fields.pick(value, &mut document);
-        }
-    }
+    let document = picked(runtime, args, document)?;
     Ok(Data::Many(vec![document.into(), info(&parsed).into()]))
+}
+
+/// What `fields` asks for, or all of it.
+pub fn picked(runtime: &mut Runtime, args: &Args<'_>, whole: Document) -> Result<Document> {
+    let options = args.options(1, &READING);
+    let Some(wanted) = options.get("fields") else { return Ok(whole) };
+    runtime.fields.want(wanted, "format_or_options.fields")?;
+    let mut document = Document::default();
+    if let Some(value) = whole.value() {
+        runtime.fields.pick(value, &mut document);
+    }
+    Ok(document)
 }
 
 /// The second argument: a format's name or options.
@@ -105,8 +116,11 @@ pub fn reading(args: &Args<'_>) -> Reading {
 
 fn from_options(options: &Options<'_>) -> Reading {
     let word = |name| options.word(name);
+    // Who names members means JSON, the only format that is asked for in a prompt by its members.
+    let guided = options.get("schema").is_some() || options.get("fields").is_some();
+    let default = if guided { Some(Format::Json) } else { None };
     Reading {
-        format: word("format").and_then(Format::named),
+        format: word("format").map_or(default, Format::named),
         recovery: word("recovery").and_then(output::level_named).unwrap_or_default(),
         missing: if word("missing") == Some("empty") { Missing::Empty } else { Missing::Null },
         prose: word("prose").map(|it| if it == "string" { Prose::String } else { Prose::Error }),

@@ -92,7 +92,8 @@ describe("responses", function()
   end)
 
   it("says answers that were cut off or filtered as such", function()
-    for reason, finish in pairs({ max_output_tokens = "length", content_filter = "content_filter" }) do
+    local ends = { max_output_tokens = "length", content_filter = "content_filter" }
+    for reason, finish in pairs(ends) do
       local cut = wire.document("so f")
       cut.json.status = "incomplete"
       cut.json.incomplete_details = { reason = reason }

@@ -85,7 +85,9 @@ unsafe fn argument(
     unsafe {
         let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
-        let mut reader = Reader { l, instance, frame, by_reference: read == Read::Options };
+        let by_reference = read == Read::Options;
+        let files = by_reference || read == Read::Data;
+        let mut reader = Reader { l, instance, frame, by_reference, files };
         if read != Read::Reference {
             match reader.value(index) {
                 Ok(()) => last(frame).node = Some(node),
@@ -140,7 +142,7 @@ pub unsafe fn value(
         if ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
             return fail(frame, what, Problem::StackOverflow);
         }
-        let mut reader = Reader { l, instance, frame, by_reference: false };
+        let mut reader = Reader { l, instance, frame, by_reference: false, files: false };
         if let Err(problem) = reader.value(index) {
             fail(frame, what, problem);
         }
@@ -153,6 +155,8 @@ struct Reader {
     frame: *mut Frame,
     /// Functions and userdata become slots instead of errors.
     by_reference: bool,
+    /// Messages may hold bytes of files.
+    files: bool,
 }
 
 impl Reader {
@@ -297,7 +301,7 @@ impl Reader {
     unsafe fn is_file(&mut self, table: c_int, key: c_int) -> bool {
         unsafe {
             let text = |at| ffi::lua_type(self.l, at) == ffi::LUA_TSTRING;
-            if !(self.by_reference && text(key) && text(key + 1))
+            if !(self.files && text(key) && text(key + 1))
                 || stack::bytes(self.l, key) != b"data"
             {
                 return false;

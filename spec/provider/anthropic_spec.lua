@@ -83,6 +83,24 @@ describe("anthropic", function()
     assert.truthy(err.message:find("messages[1].content[1].path", 1, true), err.message)
   end)
 
+  it("lets an agent see what it is shown, in later turns too", function()
+    local bytes = "\137PNG\255\0\1"
+    local who = zigllms.agent.create({ provider = "anthropic" })
+    server:script(wire.text("a dot"), wire.text("still a dot"))
+    local shown = { { type = "text", text = "see" }, { type = "image", data = bytes } }
+    zigllms.agent.run(who, { role = "user", content = shown })
+    zigllms.agent.run(who, "and now?")
+    local message = server:requests()[2].messages[1]
+    assert.same(
+      { type = "base64", media_type = "image/png", data = "iVBOR/8AAQ==" },
+      message.content[2].source
+    )
+    -- Elsewhere a string has to be text.
+    raised("conversion_error", provider.chat, { { role = "user", content = bytes } })
+    local options = { metadata = { data = bytes } }
+    raised("conversion_error", provider.chat, "hi", options)
+  end)
+
   it("marks what may be cached", function()
     local body = ask({
       { role = "system", content = "long", cache = true },

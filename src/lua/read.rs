@@ -86,7 +86,9 @@ unsafe fn argument(
     unsafe {
         let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
-        let mut reader = Reader { l, instance, frame, by_reference: read == Read::Options };
+        let by_reference = read == Read::Options;
+        let files = by_reference || read == Read::Data;
+        let mut reader = Reader { l, instance, frame, by_reference, files };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
@@ -148,7 +150,7 @@ pub unsafe fn value(
         if ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
             return fail(frame, what, Problem::StackOverflow);
         }
-        let mut reader = Reader { l, instance, frame, by_reference: false };
+        let mut reader = Reader { l, instance, frame, by_reference: false, files: false };
         if let Err(problem) = reader.value(index) {
             fail(frame, what, problem);
         }
@@ -161,6 +163,8 @@ struct Reader {
     frame: *mut Frame,
     /// Functions and userdata become slots instead of errors.
     by_reference: bool,
+    /// Messages may hold bytes of files.
+    files: bool,
 }
 
 impl Reader {
@@ -346,9 +350,7 @@ impl Reader {
     unsafe fn is_file(&mut self, table: c_int, key: c_int) -> bool {
         unsafe {
             let text = |at| ffi::lua_type(self.l, at) == ffi::LUA_TSTRING;
-            if !(self.by_reference && text(key) && text(key + 1))
-                || stack::bytes(self.l, key) != b"data"
-            {
+            if !(self.files && text(key) && text(key + 1)) || stack::bytes(self.l, key) != b"data" {
                 return false;
             }
             stack::push_bytes(self.l, b"type");

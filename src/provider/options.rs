@@ -200,7 +200,8 @@ pub static CONFIG: Shape = Shape::new(
             "api",
             Kind::Enum(&["chat", "responses", "ollama"]),
             "\"chat\"",
-            "the protocol spoken: `responses` with `openai`, `ollama` with `local`",
+            "the protocol spoken: `responses` with `openai` (which keeps answers there, unless `extra={store=false}`), \
+             `ollama` with `local`",
         ),
         Field::new("prices", Kind::Absent("price list"), "", ""),
         Field::new("fallback", Kind::Absent("fallback"), "", ""),

@@ -83,7 +83,7 @@ local zigllms = {}
 ---@field ca? string "platform", "webpki" or the path of a PEM file ["platform"]
 ---@field headers? table added to every request
 ---@field extra? table merged verbatim into every request body
----@field api? "chat"|"responses"|"ollama" the protocol spoken: `responses` with `openai`, `ollama` with `local` ["chat"]
+---@field api? "chat"|"responses"|"ollama" the protocol spoken: `responses` with `openai` (which keeps answers there, unless `extra={store=false}`), `ollama` with `local` ["chat"]
 ---@field api_version? string anthropic, azure: the version spoken [per type]
 
 ---@class zigllms.AgentMemory
@@ -226,7 +226,7 @@ local zigllms = {}
 ---@field replace? boolean overwrite a schema of that name [false]
 
 ---@class zigllms.ReadOptions
----@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto]
+---@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto; json with schema or fields]
 ---@field recovery? "strict"|"lenient"|"best_effort" how much may be wrong with it [lenient]
 ---@field schema? zigllms.Schema what the value has to look like; the text is read as it asks
 ---@field fields? (string)[]|table only these values: paths as `choices[1].message.content`, or a table of paths by the names they are to have
@@ -373,6 +373,20 @@ local zigllms = {}
 ---@field links? table[] `{text, url, title?}`
 ---@field front_matter? table the YAML mapping it begins with
 ---@field text? string all there is to read, without markup
+
+---Whether a value fits a schema. It is a table, so test `.valid`.
+---@class zigllms.ValidationResult
+---@field valid boolean
+---@field errors table[] `{path, message, keyword, schema_path, expected?, actual?}`; paths are JSON pointers, "" is the value itself
+---@field error_count integer of `errors`
+
+---A schema that is ready to be used: what `schema.compile` returns. It is taken wherever a schema is.
+---@class zigllms.CompiledSchema
+---@field schema table the JSON Schema it was made from
+---@field validate fun(self: zigllms.CompiledSchema, data: any): zigllms.ValidationResult as `schema.validate`
+---@field check fun(self: zigllms.CompiledSchema, data: any): boolean, string? as `schema.check`; the cheapest way to ask
+---@field coerce fun(self: zigllms.CompiledSchema, data: any): any, string[] as `schema.coerce`
+---@field extract fun(self: zigllms.CompiledSchema, data: any): any as `schema.extract`
 
 ---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
 ---@class zigllms.Error

@@ -49,7 +49,7 @@ pub const GET_SCHEMA: Function = Function {
           The last three are JSON Schemas: of what `parse` gives, of its options, of those of `format`.",
     errors: &[],
     effect: Effect::Pure,
-    example: "assert(zigllms.output.get_schema(\"yaml\").mime_type == \"application/yaml\")",
+    example: "local yaml = zigllms.output.get_schema(\"yaml\")\nassert(yaml.mime_type == \"application/yaml\")",
     run: Run::Now(get_schema),
 };
 

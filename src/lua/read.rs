@@ -301,9 +301,7 @@ impl Reader {
     unsafe fn is_file(&mut self, table: c_int, key: c_int) -> bool {
         unsafe {
             let text = |at| ffi::lua_type(self.l, at) == ffi::LUA_TSTRING;
-            if !(self.files && text(key) && text(key + 1))
-                || stack::bytes(self.l, key) != b"data"
-            {
+            if !(self.files && text(key) && text(key + 1)) || stack::bytes(self.l, key) != b"data" {
                 return false;
             }
             stack::push_bytes(self.l, b"type");

@@ -276,7 +276,11 @@ impl Reader {
                 let key = ffi::lua_gettop(self.l) - 1;
                 integers |= self.key(key)?;
                 let read = match self.value(key + 1) {
-                    Err(Problem::NotUtf8) if self.is_file(index, key) => self.bytes(key + 1),
+                    Err(Problem::NotUtf8) if self.is_file(index, key) => {
+                        let bytes = stack::bytes(self.l, key + 1);
+                        self.tape().str(bytes);
+                        Ok(())
+                    }
                     read => read,
                 };
                 if let Err(problem) = read {
@@ -309,14 +313,6 @@ impl Reader {
             let file = text(-1) && matches!(stack::bytes(self.l, -1), b"image" | b"document");
             ffi::lua_pop(self.l, 1);
             file
-        }
-    }
-
-    unsafe fn bytes(&mut self, index: c_int) -> Result<(), Problem> {
-        unsafe {
-            let bytes = stack::bytes(self.l, index);
-            self.tape().str(bytes);
-            Ok(())
         }
     }
 

@@ -6,8 +6,7 @@ mod payload;
 use serde_json::Value;
 
 use super::failure;
-use super::fields::{accepted, outgoing, post, without};
-use super::openai::list_of_models;
+use super::fields::{accepted, list_of_models, outgoing, post, without};
 use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
 use crate::chat::Request;

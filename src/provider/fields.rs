@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::wire::{Endpoint, Outgoing};
+use super::failure;
+use super::wire::{Endpoint, Model, Outgoing};
 use crate::chat::{Cache, Content, Message, Part, Request, Role};
 use crate::error::{Error, Result};
 use crate::schema::tidy;
@@ -145,6 +146,19 @@ pub fn parts(content: &Content) -> Vec<Part> {
 /// What an earlier answer asked to have returned by this protocol.
 pub fn kept<'m>(message: &'m Message, wire: &str) -> Option<&'m Value> {
     message.blocks.as_ref()?.get(wire)
+}
+
+/// The models in a list, wherever it lies, sorted by id; the protocols share it.
+pub fn list_of_models(body: &[u8], model: impl Fn(&Value) -> Option<Model>) -> Result<Vec<Model>> {
+    let document: Value = serde_json::from_slice(body)
+        .map_err(|_| failure::not_understood("the list of models is no JSON", body))?;
+    let list = [&document["data"], &document["models"], &document]
+        .into_iter()
+        .find_map(Value::as_array)
+        .ok_or_else(|| failure::not_understood("the answer lists no models", body))?;
+    let mut models: Vec<Model> = list.iter().filter_map(model).collect();
+    models.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(models)
 }
 
 /// Unix seconds of a date as `2025-02-19T12:00:00Z`.

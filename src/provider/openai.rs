@@ -14,7 +14,7 @@ pub use payload::tool;
 use server::Server;
 
 use super::failure;
-use super::fields::{accepted, outgoing, post};
+use super::fields::{accepted, list_of_models, outgoing, post};
 use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
 use crate::chat::Request;
 use crate::error::{Error, Result};
@@ -45,19 +45,6 @@ impl Wire for OpenAi {
     fn error(&self, head: &Head, body: &[u8]) -> Error {
         failure::from_answer(head, body)
     }
-}
-
-/// The models in a list, wherever it lies, sorted by id; the protocols share it.
-pub fn list_of_models(body: &[u8], model: impl Fn(&Value) -> Option<Model>) -> Result<Vec<Model>> {
-    let document: Value = serde_json::from_slice(body)
-        .map_err(|_| failure::not_understood("the list of models is no JSON", body))?;
-    let list = [&document["data"], &document["models"], &document]
-        .into_iter()
-        .find_map(Value::as_array)
-        .ok_or_else(|| failure::not_understood("the answer lists no models", body))?;
-    let mut models: Vec<Model> = list.iter().filter_map(model).collect();
-    models.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(models)
 }
 
 /// Servers name the length of the context in many ways.

@@ -29,6 +29,20 @@ describe("structured output", function()
     assert.equal('{"name":"Ann","age":36,"tags":["a","b"]}', response.content)
   end)
 
+  it("follows a schema in every form that there is", function()
+    local compiled = zigllms.schema.compile(PERSON)
+    local id = zigllms.schema.create({ name = "person", type = "object" })
+    for _, form in ipairs({ compiled, id, "person", '{"type":"object"}', compiled.schema }) do
+      assert.equal("Ann", ask('{"name":"Ann","tags":[]}', { schema = form }).parsed.name)
+      server:script(text('{"name":"Bo","tags":[]}'))
+      local agent = zigllms.agent.create({ provider = "openai", response_format = form })
+      assert.equal("Bo", zigllms.agent.run(agent, "who?").parsed.name)
+    end
+    local ok, err = pcall(ask, "{}", { schema = compiled })
+    assert.is_false(ok)
+    assert.equal("validation_failed", err.code)
+  end)
+
   it("has no null members", function()
     local response = ask('{"name":"Ann","age":null,"tags":[]}')
     assert.is_nil(response.parsed.age)

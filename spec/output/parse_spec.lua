@@ -19,6 +19,14 @@ describe("output.parse", function()
     assert.is_nil((output.parse("null", "json")))
   end)
 
+  it("tells empty arrays from empty objects", function()
+    local value = output.parse('{"list":[],"map":{}}', "json")
+    assert.equal("[]", output.format(value.list))
+    assert.equal("{}", output.format(value.map))
+    assert.is_false(zigllms.schema.check(value.map, { type = "array" }))
+    assert.is_false(zigllms.schema.check(value.list, { type = "object" }))
+  end)
+
   it("reads the content of a response", function()
     local response = { content = '{"n":1}', finish_reason = "stop", role = "assistant" }
     assert.are.same({ n = 1 }, (output.parse(response)))

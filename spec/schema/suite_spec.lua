@@ -24,25 +24,11 @@ local OPTIONAL, FORMATS = 640, 2745
 -- The only one that fails: where numbers have no subtype, 1.0 is an integer in draft 4 too.
 local LOST = math.type and 0 or 1
 
--- Without a mark a table without members could be either.
-local function mark_objects(value)
-  if type(value) ~= "table" then
-    return value
-  end
-  for _, member in pairs(value) do
-    mark_objects(member)
-  end
-  if next(value) == nil and getmetatable(value) == nil then
-    zigllms.object(value)
-  end
-  return value
-end
-
 local function read(path)
   local file = assert(io.open(path, "rb"))
   local text = file:read("*a")
   file:close()
-  return mark_objects(parse(text, { format = "json", recovery = "strict", max_depth = 1000 }))
+  return parse(text, { format = "json", recovery = "strict", max_depth = 1000 })
 end
 
 local function files(folder)

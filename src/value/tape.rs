@@ -293,6 +293,8 @@ pub enum Token<'t> {
     Array(usize),
     /// So many pairs of a name and a value follow.
     Object(usize),
+    /// A table without members that may be either.
+    Empty,
 }
 
 /// The nodes of a value, one after another, without a look-up for each. It owns nothing.
@@ -326,7 +328,8 @@ impl<'t> Walk<'t> {
             Kind::Float => Token::Float(f64::from_bits(node.bits)),
             Kind::Str => Token::Str(self.string(node)),
             Kind::Array => Token::Array(node.len as usize),
-            Kind::Object | Kind::Empty => Token::Object(node.len as usize),
+            Kind::Object => Token::Object(node.len as usize),
+            Kind::Empty => Token::Empty,
         }
     }
 

@@ -43,18 +43,19 @@ pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
         let mut work = Work { walk, strings };
         stack::push_meta(l, Meta::Array);
         stack::push_slot(l, strings::IN_SLOTS);
+        stack::push_meta(l, Meta::Object);
         if walk.nodes_left() < LARGE {
-            let tables = ffi::lua_gettop(l) - 1;
+            let tables = ffi::lua_gettop(l) - 2;
             Builder { l, work: &mut work, tables }.value(0);
             ffi::lua_replace(l, tables);
             return ffi::lua_settop(l, tables);
         }
         let rests = collector::rest(l, walk.nodes_left());
         ffi::lua_pushcfunction(l, large);
-        ffi::lua_insert(l, -3);
+        ffi::lua_insert(l, -4);
         ffi::lua_pushlightuserdata(l, std::ptr::from_mut(&mut work).cast::<c_void>());
         // The collector goes on also when building raises.
-        let failed = ffi::lua_pcall(l, 3, 1, 0) != 0;
+        let failed = ffi::lua_pcall(l, 4, 1, 0) != 0;
         if rests {
             collector::go_on(l);
         }
@@ -64,11 +65,11 @@ pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
     }
 }
 
-/// large(mark of arrays, strings, work) → the value
+/// large(mark of arrays, strings, mark of objects, work) → the value. It has no upvalues.
 unsafe extern "C-unwind" fn large(l: *mut lua_State) -> c_int {
     unsafe {
         // The work lies on the stack of `push`, which waits for this call.
-        let work = &mut *ffi::lua_touserdata(l, 3).cast::<Work<'_>>();
+        let work = &mut *ffi::lua_touserdata(l, 4).cast::<Work<'_>>();
         Builder { l, work, tables: 1 }.value(0);
         1
     }
@@ -77,7 +78,7 @@ unsafe extern "C-unwind" fn large(l: *mut lua_State) -> c_int {
 struct Builder<'b, 't> {
     l: *mut lua_State,
     work: &'b mut Work<'t>,
-    /// Where the mark of arrays lies on the stack, and above it the strings.
+    /// Where the mark of arrays lies on the stack; above it the strings, then the mark of objects.
     tables: c_int,
 }
 
@@ -93,7 +94,9 @@ impl Builder<'_, '_> {
                 Token::Str(bytes) if bytes.len() > WORD => stack::push_bytes(self.l, bytes),
                 Token::Str(bytes) => self.string(bytes),
                 Token::Array(len) => self.array(len, level),
+                Token::Object(0) => self.nothing(),
                 Token::Object(len) => self.object(len, level),
+                Token::Empty => ffi::lua_createtable(self.l, 0, 0),
             }
         }
     }
@@ -107,6 +110,15 @@ impl Builder<'_, '_> {
                 ffi::lua_rawseti(self.l, -2, i);
             }
             ffi::lua_pushvalue(self.l, self.tables);
+            ffi::lua_setmetatable(self.l, -2);
+        }
+    }
+
+    /// An object without members says that it is one: as a table it could be an array.
+    unsafe fn nothing(&mut self) {
+        unsafe {
+            ffi::lua_createtable(self.l, 0, 0);
+            ffi::lua_pushvalue(self.l, self.tables + 2);
             ffi::lua_setmetatable(self.l, -2);
         }
     }

@@ -42,6 +42,7 @@ impl Writer {
             Token::Str(bytes) => self.string(bytes),
             Token::Array(len) => self.array(walk, len, level),
             Token::Object(len) => self.object(walk, len, level),
+            Token::Empty => self.out.extend_from_slice(b"{}"),
         }
     }
 

@@ -37,8 +37,10 @@ impl Writer {
         match walk.next() {
             Token::Null => self.out.extend_from_slice(b"null"),
             Token::Bool(value) => self.bool(value),
-            Token::Int(n) => self.number(&n),
-            Token::Float(n) => self.number(&n),
+            Token::Int(n) => put_int(&mut self.out, n),
+            Token::Float(n) => {
+                put_float(&mut self.out, n);
+            }
             Token::Str(bytes) => self.string(bytes),
             Token::Array(len) => self.array(walk, len, level),
             Token::Object(len) => self.object(walk, len, level),
@@ -104,11 +106,6 @@ impl Writer {
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    /// serde_json's formatting; what is not finite is null. Writing to memory does not fail.
-    fn number(&mut self, number: &impl serde::Serialize) {
-        let _ = serde_json::to_writer(&mut self.out, number);
-    }
-
     fn next(&mut self, i: usize, level: usize) {
         if i > 0 {
             self.out.push(b',');
@@ -137,7 +134,7 @@ impl Writer {
             let run = scan::plain(bytes, at);
             self.run(bytes.get(at..run.end).unwrap_or_default(), run.ascii);
             let Some(byte) = bytes.get(run.end) else { break };
-            self.escape(*byte);
+            escape(&mut self.out, *byte);
             at = run.end + 1;
         }
         self.out.push(b'"');
@@ -150,17 +147,57 @@ impl Writer {
             self.out.extend_from_slice(String::from_utf8_lossy(bytes).as_bytes());
         }
     }
+}
 
-    fn escape(&mut self, byte: u8) {
-        let letter = match byte {
-            b'"' | b'\\' => byte,
-            b'\n' => b'n',
-            b'\t' => b't',
-            b'\r' => b'r',
-            0x08 => b'b',
-            0x0c => b'f',
-            _ => return self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-        };
-        self.out.extend_from_slice(&[b'\\', letter]);
+/// A string, in quotes; false, with a part of it written, if it is not UTF-8.
+#[inline]
+pub fn put_text(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    let mut at = 0;
+    loop {
+        let run = scan::plain(bytes, at);
+        let plain = bytes.get(at..run.end).unwrap_or_default();
+        if !run.ascii && std::str::from_utf8(plain).is_err() {
+            return false;
+        }
+        out.extend_from_slice(plain);
+        let Some(byte) = bytes.get(run.end) else { break };
+        escape(out, *byte);
+        at = run.end + 1;
     }
+    out.push(b'"');
+    true
+}
+
+#[inline]
+pub fn put_int(out: &mut Vec<u8>, n: i64) {
+    match u8::try_from(n) {
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        _ => number(out, &n),
+    }
+}
+
+/// What is not finite is null.
+pub fn put_float(out: &mut Vec<u8>, n: f64) -> bool {
+    number(out, &n);
+    true
+}
+
+/// serde_json's formatting. Writing to memory does not fail.
+fn number(out: &mut Vec<u8>, number: &impl serde::Serialize) {
+    let _ = serde_json::to_writer(out, number);
+}
+
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\t' => b't',
+        b'\r' => b'r',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => return out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+    };
+    out.extend_from_slice(&[b'\\', letter]);
 }

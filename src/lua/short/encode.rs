@@ -29,6 +29,7 @@ pub unsafe fn format(l: *mut lua_State, scratch: *mut Scratch) -> Option<c_int> 
         ffi::lua_settop(l, 1);
         stack::push_meta(l, Meta::Array);
         let arrays = ffi::lua_topointer(l, -1);
+        ffi::lua_settop(l, 1);
         let out = &mut (*scratch).text;
         let mut writer = Writer { l, out, arrays, values: 0 };
         if !writer.value(1, 0) {
@@ -61,7 +62,7 @@ struct Writer<'s> {
 
 /// All of these are false when the long way must be taken, and leave on the stack what they have.
 impl Writer<'_> {
-    /// Writes the value at `index`, which is absolute.
+    /// Writes the value at `index`, which is absolute and the top.
     unsafe fn value(&mut self, index: c_int, level: c_int) -> bool {
         unsafe {
             self.values += 1;
@@ -82,6 +83,7 @@ impl Writer<'_> {
         }
     }
 
+    #[inline(always)]
     fn put(&mut self, word: &[u8]) -> bool {
         self.out.extend_from_slice(word);
         true
@@ -96,31 +98,24 @@ impl Writer<'_> {
         }
     }
 
-    /// A table that contains itself is nested too deeply.
+    /// A table that contains itself is nested too deeply. It is on top, so what is pushed comes
+    /// right above it; its first key tells what it is.
     unsafe fn table(&mut self, index: c_int, level: c_int) -> bool {
         unsafe {
             if level >= MAX_DEPTH as c_int || self.values >= MAX_VALUES || !self.has_room(level) {
                 return false;
             }
-            let mark = self.mark(index);
-            if mark == Foreign::Object {
-                return self.object(index, level);
+            let (mark, key) = (self.mark(index), index + 1);
+            ffi::lua_pushnil(self.l);
+            if ffi::lua_next(self.l, index) == 0 {
+                return self.put(if mark == Foreign::Array { b"[]" } else { b"{}" });
             }
-            if ffi::lua_rawlen(self.l, index) == 0 {
-                return match mark {
-                    Foreign::Array => self.empty_array(index),
-                    _ => self.object(index, level),
-                };
-            }
-            let (start, top) = (self.out.len(), ffi::lua_gettop(self.l));
-            match self.array(index, level) {
-                Array::Done => true,
-                Array::OtherKey if mark != Foreign::Array => {
-                    ffi::lua_settop(self.l, top);
-                    self.out.truncate(start);
-                    self.object(index, level)
-                }
-                _ => false,
+            let named = ffi::lua_type(self.l, key) == ffi::LUA_TSTRING;
+            match mark {
+                Foreign::Array => self.array(key, level),
+                Foreign::Object => self.object(key, level),
+                _ if named => self.object(key, level),
+                _ => self.array(key, level),
             }
         }
     }
@@ -141,54 +136,40 @@ impl Writer<'_> {
         }
     }
 
-    unsafe fn empty_array(&mut self, index: c_int) -> bool {
-        unsafe {
-            ffi::lua_pushnil(self.l);
-            ffi::lua_next(self.l, index) == 0 && self.put(b"[]")
-        }
-    }
-
-    /// Writes a table whose keys come as 1, 2, 3: they do where no key lies in the hash part.
-    unsafe fn array(&mut self, index: c_int, level: c_int) -> Array {
+    /// Writes a table whose keys come as 1, 2, 3: they do where no key lies in the hash part. The
+    /// first one is at `key`, with its value above it.
+    unsafe fn array(&mut self, key: c_int, level: c_int) -> bool {
         unsafe {
             self.out.push(b'[');
-            ffi::lua_pushnil(self.l);
-            let (key, mut last) = (ffi::lua_gettop(self.l), 0i64);
-            while ffi::lua_next(self.l, index) != 0 {
-                last += 1;
-                if !is_integer(self.l, key, last) {
-                    return Array::OtherKey;
-                }
-                if last > 1 {
-                    self.out.push(b',');
-                }
-                if !self.value(key + 1, level + 1) {
-                    return Array::Stuck;
+            let mut last = 1i64;
+            loop {
+                if !is_integer(self.l, key, last) || !self.value(key + 1, level + 1) {
+                    return false;
                 }
                 ffi::lua_settop(self.l, key);
+                if ffi::lua_next(self.l, key - 1) == 0 {
+                    return self.put(b"]");
+                }
+                self.out.push(b',');
+                last += 1;
             }
-            self.out.push(b']');
-            Array::Done
         }
     }
 
-    unsafe fn object(&mut self, index: c_int, level: c_int) -> bool {
+    /// As [`Writer::array`], for names.
+    unsafe fn object(&mut self, key: c_int, level: c_int) -> bool {
         unsafe {
             self.out.push(b'{');
-            ffi::lua_pushnil(self.l);
-            let (key, mut first) = (ffi::lua_gettop(self.l), true);
-            while ffi::lua_next(self.l, index) != 0 {
-                if !first {
-                    self.out.push(b',');
-                }
-                first = false;
+            loop {
                 if !self.name(key) || !self.value(key + 1, level + 1) {
                     return false;
                 }
                 ffi::lua_settop(self.l, key);
+                if ffi::lua_next(self.l, key - 1) == 0 {
+                    return self.put(b"}");
+                }
+                self.out.push(b',');
             }
-            self.out.push(b'}');
-            true
         }
     }
 
@@ -202,14 +183,6 @@ impl Writer<'_> {
             text
         }
     }
-}
-
-enum Array {
-    Done,
-    /// A key that is no next index: the table is an object, unless it is marked.
-    OtherKey,
-    /// An item needs the long way.
-    Stuck,
 }
 
 unsafe fn is_integer(l: *mut lua_State, index: c_int, n: i64) -> bool {

@@ -56,12 +56,21 @@ pub enum Effect {
 pub enum Run {
     /// Answers at once.
     Now(fn(&mut Runtime, &Args<'_>) -> Result<Data>),
+    /// As `Now`, with a short way past the dispatcher for ordinary calls.
+    Short(Short, fn(&mut Runtime, &Args<'_>) -> Result<Data>),
     /// As `Now`, for what reads the counters of the calls themselves.
     Instance(fn(&mut Instance, &Args<'_>) -> Result<Data>),
     /// Waits: the operation is driven by `drive.lua`, in the three faces of such a call.
     Waits(fn(&mut Runtime, &Args<'_>) -> Result<Start>),
     /// Implemented in `drive.lua` or `module.lua` under its full name; arguments are checked first.
     Lua,
+}
+
+/// Which short way of `short.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    Parse,
+    Format,
 }
 
 pub struct Param {

@@ -35,7 +35,7 @@ pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
 fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> Result<Data> {
     let args = checked(&instance.runtime, entry, frame)?;
     match entry.function.run {
-        Run::Now(run) => run(&mut instance.runtime, &args),
+        Run::Now(run) | Run::Short(_, run) => run(&mut instance.runtime, &args),
         Run::Instance(run) => run(instance, &args),
         Run::Waits(_) | Run::Lua => Err(Error::internal("called as if it answered at once")),
     }
@@ -69,7 +69,9 @@ fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Re
     let args = checked(runtime, entry, frame)?;
     match entry.function.run {
         Run::Waits(run) => run(runtime, &args),
-        Run::Now(_) | Run::Instance(_) | Run::Lua => Err(Error::internal("called as if it waited")),
+        Run::Now(_) | Run::Short(..) | Run::Instance(_) | Run::Lua => {
+            Err(Error::internal("called as if it waited"))
+        }
     }
 }
 

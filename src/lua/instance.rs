@@ -10,6 +10,7 @@ use super::metrics::Metrics;
 use super::push::Origin;
 use super::push::strings::Strings;
 use super::read::{Address, Segment};
+use super::short::Scratches;
 
 /// Frames kept for reuse; deeper nesting allocates.
 const KEPT_FRAMES: usize = 8;
@@ -19,6 +20,7 @@ pub struct Instance {
     pub runtime: Runtime,
     pub metrics: Metrics,
     pub strings: Strings,
+    pub scratches: Scratches,
     #[allow(clippy::vec_box)] // they leave and come back as raw pointers, so they must not move
     frames: Vec<Box<Frame>>,
 }

@@ -22,6 +22,7 @@ mod quick;
 mod raw;
 mod read;
 mod reference;
+mod short;
 mod stack;
 
 pub use open::luaopen_zigllms;

@@ -274,6 +274,7 @@ unsafe fn entries(l: *mut lua_State, base: c_int) {
         for (i, entry) in ENTRIES.iter().enumerate() {
             let (kind, function): (&str, lua_CFunction) = match entry.function.run {
                 Run::Now(_) | Run::Instance(_) => ("now", raw::now),
+                Run::Short(..) => ("now", raw::short),
                 Run::Waits(_) => ("waits", raw::start),
                 Run::Lua => ("lua", raw::check),
             };

@@ -4,7 +4,7 @@
 //! Rust value behind on this stack.
 
 mod collector;
-mod document;
+pub mod document;
 pub mod info;
 pub mod strings;
 

@@ -19,6 +19,7 @@ use super::drive::{self, Action, Native, Verb};
 use super::instance::{Frame, Instance};
 use super::push::{self, Origin};
 use super::read;
+use super::short;
 use super::stack::{self, DECLARATION, Meta, SLOTS, upvalue};
 
 /// Runs `body` with a frame of its own, and returns or raises what it leaves there. `body` may be
@@ -101,6 +102,15 @@ unsafe fn at_once(l: *mut lua_State, run: fn(&mut Instance, &'static Entry, &mut
 /// A public function that answers at once.
 pub unsafe extern "C-unwind" fn now(l: *mut lua_State) -> c_int {
     unsafe { at_once(l, call::now) }
+}
+
+/// As [`now`], the short way where it answers.
+pub unsafe extern "C-unwind" fn short(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = stack::instance(l);
+        let answered = if instance.is_null() { None } else { short::answer(l, instance, entry(l)) };
+        answered.unwrap_or_else(|| now(l))
+    }
 }
 
 /// Checks the arguments of a function written in Lua.

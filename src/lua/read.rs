@@ -24,7 +24,7 @@ const SLOTS_PER_LEVEL: c_int = 8;
 
 /// Values one call may bring. A table that is shared many times over unfolds at every use, so a
 /// small one can stand for more than there is memory.
-const MAX_VALUES: usize = 2_000_000;
+pub const MAX_VALUES: usize = 2_000_000;
 
 /// What may not cross, and why.
 #[derive(Clone, Copy, Debug)]

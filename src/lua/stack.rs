@@ -190,7 +190,7 @@ pub unsafe fn push_slot(l: *mut lua_State, id: i64) {
 /// Called from a C function of this module. Needs 1 stack slot.
 pub unsafe fn push_meta(l: *mut lua_State, meta: Meta) {
     unsafe {
-        ffi::lua_rawgeti(l, upvalue(METAS), meta as i64);
+        push_item(l, upvalue(METAS), meta as i64);
     }
 }
 
@@ -216,7 +216,38 @@ pub unsafe fn has_meta(l: *mut lua_State, index: c_int, meta: Meta) -> bool {
 /// Needs 1 stack slot. May raise a memory error.
 pub unsafe fn push_bytes(l: *mut lua_State, bytes: &[u8]) {
     unsafe {
+        #[cfg(any(feature = "luajit", feature = "lua51"))]
+        direct::lua_pushlstring(l, bytes.as_ptr().cast(), bytes.len());
+        #[cfg(not(any(feature = "luajit", feature = "lua51")))]
         ffi::lua_pushlstring(l, bytes.as_ptr().cast(), bytes.len());
+    }
+}
+
+/// Pushes an item of the table at `index`; `n` fits 32 bits.
+///
+/// # Safety
+/// Needs 1 stack slot.
+#[inline(always)]
+pub unsafe fn push_item(l: *mut lua_State, index: c_int, n: i64) {
+    unsafe {
+        #[cfg(any(feature = "luajit", feature = "lua51"))]
+        direct::lua_rawgeti(l, index, n as c_int);
+        #[cfg(not(any(feature = "luajit", feature = "lua51")))]
+        ffi::lua_rawgeti(l, index, n);
+    }
+}
+
+/// Functions of Lua 5.1 as they are. mlua dresses them as those of later versions: for what these
+/// return in addition, it calls Lua a second time.
+#[cfg(any(feature = "luajit", feature = "lua51"))]
+mod direct {
+    use std::ffi::{c_char, c_int};
+
+    use mlua::ffi::lua_State;
+
+    unsafe extern "C-unwind" {
+        pub fn lua_pushlstring(l: *mut lua_State, text: *const c_char, length: usize);
+        pub fn lua_rawgeti(l: *mut lua_State, index: c_int, n: c_int);
     }
 }
 

@@ -1,15 +1,25 @@
 //! Single values of a document, without tables for the rest.
 
+use std::rc::Rc;
+
 use crate::error::{Error, Result};
 use crate::value::path::{Path, Tree};
 use crate::value::{Document, Kind, Ref, Tape, json};
 
 /// What is wanted, and under which name each value comes.
 #[derive(Debug, Default)]
-pub struct Fields {
-    names: Vec<String>,
-    paths: Vec<String>,
+pub struct Wanted {
+    pub names: Vec<String>,
+    pub paths: Vec<String>,
+    /// It came as an array of paths, so each name is its path.
+    pub list: bool,
     tree: Tree,
+}
+
+/// What was wanted last, and room for reading it.
+#[derive(Debug, Default)]
+pub struct Fields {
+    pub wanted: Rc<Wanted>,
     found: Vec<Option<usize>>,
     /// What the values are read onto.
     tape: Tape,
@@ -22,39 +32,76 @@ impl Fields {
         if self.are(option) {
             return Ok(());
         }
-        *self = Fields::default();
-        let read = self.read(option, path);
-        if read.is_err() {
-            // What failed must not count as known.
-            *self = Fields::default();
-        }
-        read
-    }
-
-    fn read(&mut self, option: Ref<'_>, path: &str) -> Result<()> {
-        for (i, text) in option.items().enumerate() {
-            let wanted = text.to_text();
-            self.add(wanted.clone(), wanted, || format!("{path}[{}]", i + 1))?;
-        }
-        for (name, text) in option.members() {
-            let name = name.to_text();
-            if text.kind() != Kind::Str {
-                return Err(Error::invalid(format!("{path}.{name}: expected a path, a string")));
-            }
-            self.add(name.clone(), text.to_text(), || format!("{path}.{name}"))?;
-        }
+        // What fails must not count as known.
+        self.wanted = Rc::default();
+        self.wanted = Rc::new(Wanted::read(option, path)?);
         Ok(())
     }
 
     /// Whether the same was wanted last: most programs always want the same.
     fn are(&self, option: Ref<'_>) -> bool {
         let same = |known: &str, given: Ref<'_>| given.as_bytes() == Some(known.as_bytes());
-        option.len() == self.paths.len()
-            && option.items().zip(&self.paths).all(|(given, known)| same(known, given))
-            && option.items().zip(&self.names).all(|(given, known)| same(known, given))
-            && option.members().zip(self.names.iter().zip(&self.paths)).all(
+        option.len() == self.wanted.paths.len()
+            && option.items().zip(&self.wanted.paths).all(|(given, known)| same(known, given))
+            && option.items().zip(&self.wanted.names).all(|(given, known)| same(known, given))
+            && option.members().zip(self.wanted.names.iter().zip(&self.wanted.paths)).all(
                 |((name, path), (known, known_path))| same(known, name) && same(known_path, path),
             )
+    }
+
+    /// Reads them out of a text that is valid JSON; false if it is not.
+    pub fn select(&mut self, text: &[u8], max_depth: usize, into: &mut Document) -> bool {
+        let valid = self.wanted.select(text, max_depth, &mut self.tape, &mut self.found);
+        if valid {
+            self.write(into);
+        }
+        valid
+    }
+
+    /// Looks them up in a document that was read onto a tape.
+    pub fn pick(&mut self, value: Ref<'_>, into: &mut Document) {
+        let Fields { wanted, tape, found } = self;
+        wanted.begin(tape, found);
+        wanted.tree.find(value, &mut |number, at| {
+            if let (Some(place), Some(value)) = (found.get_mut(number), value.tape().at(at)) {
+                *place = Some(tape.len());
+                tape.copy(value.walk());
+            }
+        });
+        self.write(into);
+    }
+
+    fn write(&self, into: &mut Document) {
+        into.tape.clear();
+        let object = into.tape.open_object();
+        let mut count = 0;
+        for (name, at) in self.wanted.names.iter().zip(&self.found) {
+            if let Some(at) = at {
+                into.tape.str(name.as_bytes());
+                into.tape.copy(self.tape.walk(*at, &[]));
+                count += 1;
+            }
+        }
+        into.tape.close(object, count);
+        (into.root, into.over) = (0, false);
+    }
+}
+
+impl Wanted {
+    fn read(option: Ref<'_>, path: &str) -> Result<Wanted> {
+        let mut wanted = Wanted { list: option.is_array(), ..Wanted::default() };
+        for (i, text) in option.items().enumerate() {
+            let text = text.to_text();
+            wanted.add(text.clone(), text, || format!("{path}[{}]", i + 1))?;
+        }
+        for (name, text) in option.members() {
+            let name = name.to_text();
+            if text.kind() != Kind::Str {
+                return Err(Error::invalid(format!("{path}.{name}: expected a path, a string")));
+            }
+            wanted.add(name.clone(), text.to_text(), || format!("{path}.{name}"))?;
+        }
+        Ok(wanted)
     }
 
     fn add(&mut self, name: String, text: String, place: impl FnOnce() -> String) -> Result<()> {
@@ -68,48 +115,22 @@ impl Fields {
         Ok(())
     }
 
-    /// Reads them out of a text that is valid JSON; false if it is not.
-    pub fn select(&mut self, text: &[u8], max_depth: usize, into: &mut Document) -> bool {
-        self.begin();
-        let Fields { tree, tape, found, .. } = self;
-        let valid = json::select(text, max_depth, tree, tape, found);
-        if valid {
-            self.write(into);
-        }
-        valid
+    /// Reads the values out of a text that is valid JSON onto a tape: where the value of each path
+    /// stands goes to `found`. False if the text is not valid.
+    pub fn select(
+        &self,
+        text: &[u8],
+        max_depth: usize,
+        tape: &mut Tape,
+        found: &mut Vec<Option<usize>>,
+    ) -> bool {
+        self.begin(tape, found);
+        json::select(text, max_depth, &self.tree, tape, found)
     }
 
-    /// Looks them up in a document that was read onto a tape.
-    pub fn pick(&mut self, value: Ref<'_>, into: &mut Document) {
-        self.begin();
-        let Fields { tree, tape, found, .. } = self;
-        tree.find(value, &mut |number, at| {
-            if let (Some(place), Some(value)) = (found.get_mut(number), value.tape().at(at)) {
-                *place = Some(tape.len());
-                tape.copy(value.walk());
-            }
-        });
-        self.write(into);
-    }
-
-    fn begin(&mut self) {
-        self.tape.clear();
-        self.found.clear();
-        self.found.resize(self.names.len(), None);
-    }
-
-    fn write(&self, into: &mut Document) {
-        into.tape.clear();
-        let object = into.tape.open_object();
-        let mut count = 0;
-        for (name, at) in self.names.iter().zip(&self.found) {
-            if let Some(at) = at {
-                into.tape.str(name.as_bytes());
-                into.tape.copy(self.tape.walk(*at, &[]));
-                count += 1;
-            }
-        }
-        into.tape.close(object, count);
-        (into.root, into.over) = (0, false);
+    fn begin(&self, tape: &mut Tape, found: &mut Vec<Option<usize>>) {
+        tape.clear();
+        found.clear();
+        found.resize(self.names.len(), None);
     }
 }

@@ -24,7 +24,7 @@ pub mod stream;
 mod write;
 
 pub use detect::{Detected, detect};
-pub use fields::Fields;
+pub use fields::{Fields, Wanted};
 pub use parse::{check_size, parse};
 pub use write::{Writing, write};
 

@@ -96,7 +96,7 @@ impl Strings {
                 (known, known && seen.kept)
             });
             if kept {
-                ffi::lua_rawgeti(l, table, place as i64 + 1);
+                stack::push_item(l, table, place as i64 + 1);
                 return;
             }
             stack::push_bytes(l, bytes);

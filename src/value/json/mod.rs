@@ -107,6 +107,22 @@ pub fn to_styled(value: Ref<'_>, style: Style) -> String {
     write::text(value, style)
 }
 
+/// Writes a string, in quotes; false, with a part of it written, if it is not UTF-8.
+#[inline]
+pub fn put_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
+    write::put_text(out, text)
+}
+
+/// Writes a number; false if it is not finite.
+#[inline]
+pub fn put_number(out: &mut Vec<u8>, number: Number) -> bool {
+    match number {
+        Number::Int(n) => write::put_int(out, n),
+        Number::Float(n) => return n.is_finite() && write::put_float(out, n),
+    }
+    true
+}
+
 /// Copies an owned document onto the end of the tape; gives the position of its root.
 pub fn put(value: &Value, tape: &mut Tape) -> usize {
     let at = tape.len();

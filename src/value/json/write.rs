@@ -37,8 +37,10 @@ impl Writer {
         match walk.take() {
             Token::Null => self.out.extend_from_slice(b"null"),
             Token::Bool(value) => self.bool(value),
-            Token::Int(n) => self.number(&n),
-            Token::Float(n) => self.number(&n),
+            Token::Int(n) => put_int(&mut self.out, n),
+            Token::Float(n) => {
+                put_float(&mut self.out, n);
+            }
             Token::Str(bytes) => self.string(bytes),
             Token::Array(len) => self.array(walk, len, level),
             Token::Object(len) => self.object(walk, len, level),
@@ -105,11 +107,6 @@ impl Writer {
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    /// serde_json's formatting; what is not finite is null. Writing to memory does not fail.
-    fn number(&mut self, number: &impl serde::Serialize) {
-        let _ = serde_json::to_writer(&mut self.out, number);
-    }
-
     fn next(&mut self, i: usize, level: usize) {
         if i > 0 {
             self.out.push(b',');
@@ -138,7 +135,7 @@ impl Writer {
             let run = scan::plain(bytes, at);
             self.run(bytes.get(at..run.end).unwrap_or_default(), run.ascii);
             let Some(byte) = bytes.get(run.end) else { break };
-            self.escape(*byte);
+            escape(&mut self.out, *byte);
             at = run.end + 1;
         }
         self.out.push(b'"');
@@ -151,17 +148,139 @@ impl Writer {
             self.out.extend_from_slice(String::from_utf8_lossy(bytes).as_bytes());
         }
     }
+}
 
-    fn escape(&mut self, byte: u8) {
-        let letter = match byte {
-            b'"' | b'\\' => byte,
-            b'\n' => b'n',
-            b'\t' => b't',
-            b'\r' => b'r',
-            0x08 => b'b',
-            0x0c => b'f',
-            _ => return self.out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-        };
-        self.out.extend_from_slice(&[b'\\', letter]);
+/// A string, in quotes; false, with a part of it written, if it is not UTF-8.
+#[inline]
+pub fn put_text(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    let done = put_short(out, bytes) || put_runs(out, bytes);
+    out.push(b'"');
+    done
+}
+
+/// Writes a text of up to 32 bytes, if nothing in it needs a second look: as two halves that
+/// overlap, whose sizes are known where this is compiled.
+#[inline]
+fn put_short(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    match bytes.len() {
+        17..=32 => put_halves::<16>(out, bytes, scan::is_plain_block),
+        8..=16 => put_halves::<8>(out, bytes, scan::is_plain_word),
+        4..8 => put_halves::<4>(out, bytes, |half| {
+            scan::is_plain_word(
+                &u64::from(u32::from_le_bytes(*half)).wrapping_add(FILL).to_le_bytes(),
+            )
+        }),
+        0..4 => {
+            let plain = bytes.iter().all(|byte| scan::is_plain(*byte));
+            if plain {
+                bytes.iter().for_each(|byte| out.push(*byte));
+            }
+            plain
+        }
+        _ => false,
+    }
+}
+
+/// Spaces in the upper half of a word.
+const FILL: u64 = 0x2020_2020_0000_0000;
+
+#[inline(always)]
+fn put_halves<const SIZE: usize>(
+    out: &mut Vec<u8>,
+    bytes: &[u8],
+    is_plain: impl Fn(&[u8; SIZE]) -> bool,
+) -> bool {
+    let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else { return false };
+    if !is_plain(first) || !is_plain(last) {
+        return false;
+    }
+    let start = out.len();
+    out.extend_from_slice(first);
+    out.truncate(start + bytes.len() - SIZE);
+    out.extend_from_slice(last);
+    true
+}
+
+fn put_runs(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let mut at = 0;
+    loop {
+        let run = scan::plain(bytes, at);
+        let plain = bytes.get(at..run.end).unwrap_or_default();
+        if !run.ascii && std::str::from_utf8(plain).is_err() {
+            return false;
+        }
+        out.extend_from_slice(plain);
+        let Some(byte) = bytes.get(run.end) else { return true };
+        escape(out, *byte);
+        at = run.end + 1;
+    }
+}
+
+#[inline]
+pub fn put_int(out: &mut Vec<u8>, n: i64) {
+    match u8::try_from(n) {
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        _ => number(out, &n),
+    }
+}
+
+/// What is not finite is null.
+pub fn put_float(out: &mut Vec<u8>, n: f64) -> bool {
+    number(out, &n);
+    true
+}
+
+/// serde_json's formatting. Writing to memory does not fail.
+fn number(out: &mut Vec<u8>, number: &impl serde::Serialize) {
+    let _ = serde_json::to_writer(out, number);
+}
+
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\t' => b't',
+        b'\r' => b'r',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => return out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+    };
+    out.extend_from_slice(&[b'\\', letter]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_of_any_length_with_any_byte_is_written_as_serde_json_writes_it() {
+        for len in 0..40 {
+            for at in 0..len {
+                for character in ['"', '\\', '\u{1}', '\n', '\u{7f}', 'z', ' '] {
+                    let mut text = "abcdefghij".repeat(4)[..len].to_owned();
+                    text.replace_range(at..=at, &character.to_string());
+                    let mut out = b"before".to_vec();
+                    assert!(put_text(&mut out, text.as_bytes()));
+                    let expected = serde_json::to_string(&text).unwrap();
+                    assert_eq!(out[6..], *expected.as_bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_not_written() {
+        for len in 1..40 {
+            for at in 0..len {
+                let mut text = vec![b'a'; len];
+                text[at] = 0xff;
+                assert!(!put_text(&mut Vec::new(), &text), "{at} of {len}");
+            }
+        }
+        let mut out = Vec::new();
+        assert!(put_text(&mut out, "naïve – ä".as_bytes()));
+        assert_eq!(out, "\"naïve – ä\"".as_bytes());
     }
 }

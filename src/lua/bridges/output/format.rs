@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
-use crate::lua::bridge::{Effect, Function, Param, Read, Run};
+use crate::lua::bridge::{Effect, Function, Param, Read, Run, Short};
 use crate::output::{self, Format, Writing};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
@@ -34,7 +34,7 @@ pub const FORMAT: Function = Function {
     errors: &[Code::ConversionError],
     effect: Effect::Pure,
     example: "assert(zigllms.output.format({ city = \"Oslo\" }) == '{\"city\":\"Oslo\"}')",
-    run: Run::Now(format),
+    run: Run::Short(Short::Format, format),
 };
 
 fn format(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {

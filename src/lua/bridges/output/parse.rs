@@ -5,7 +5,7 @@ use super::{FORMATS_OR_AUTO, RECOVERIES};
 use super::{aligned, valid};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
-use crate::lua::bridge::{Effect, Function, Param, Run};
+use crate::lua::bridge::{Effect, Function, Param, Run, Short};
 use crate::output::{self, Format, Missing, Parsed, Prose, Reading};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
@@ -72,7 +72,7 @@ pub const PARSE: Function = Function {
     errors: &[Code::ParseFailed, Code::ValidationFailed, Code::NotFound, Code::Unsupported],
     effect: Effect::Pure,
     example: "local city = zigllms.output.parse('{\"city\":\"Oslo\"}', \"json\").city\nassert(city == \"Oslo\")",
-    run: Run::Now(parse),
+    run: Run::Short(Short::Parse, parse),
 };
 
 fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

@@ -1,0 +1,94 @@
+//! Short ways past the dispatcher, for the ordinary calls of functions that run all the time.
+//!
+//! A short way answers or it gives up, without a word: then the call goes through `call.rs` as any
+//! other, so that errors and whatever is unusual have one place. A call that is answered here is
+//! counted as any other.
+
+mod decode;
+mod encode;
+
+use std::ffi::c_int;
+use std::rc::Rc;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::output::Wanted;
+use crate::value::Tape;
+
+use super::bridge::{Entry, Run, Short};
+use super::instance::Instance;
+
+/// Text that stays allocated between calls.
+const KEPT_TEXT: usize = 1 << 20;
+
+/// Buffers of one call. As a frame it belongs to nobody but a raw pointer while the call lasts: Lua
+/// may raise, and finalisers may come here again.
+#[derive(Default)]
+pub struct Scratch {
+    tape: Tape,
+    text: Vec<u8>,
+    wanted: Option<Rc<Wanted>>,
+    found: Vec<Option<usize>>,
+}
+
+impl Scratch {
+    fn clear(&mut self) {
+        self.tape.clear();
+        self.text.clear();
+        self.text.shrink_to(KEPT_TEXT);
+        self.wanted = None;
+    }
+}
+
+/// Scratches kept for reuse.
+#[derive(Default)]
+pub struct Scratches {
+    #[allow(clippy::vec_box)] // they leave and come back as raw pointers, so they must not move
+    spare: Vec<Box<Scratch>>,
+}
+
+impl Scratches {
+    const KEPT: usize = 2;
+
+    fn take(&mut self) -> *mut Scratch {
+        Box::into_raw(self.spare.pop().unwrap_or_default())
+    }
+
+    fn give(&mut self, mut scratch: Box<Scratch>) {
+        if self.spare.len() < Scratches::KEPT {
+            scratch.clear();
+            self.spare.push(scratch);
+        }
+    }
+}
+
+/// The number of results, which lie on the stack; `None` and a stack as before if the long way must
+/// be taken.
+///
+/// # Safety
+/// Called from a C function of this module with the running state; `instance` is alive and not
+/// borrowed. Checks for the stack slots it needs beyond those that every C function has.
+pub unsafe fn answer(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    entry: &'static Entry,
+) -> Option<c_int> {
+    unsafe {
+        let Run::Short(short, _) = entry.function.run else { return None };
+        if (*instance).runtime.config.profiling {
+            return None;
+        }
+        let top = ffi::lua_gettop(l);
+        let scratch = (*instance).scratches.take();
+        let results = match short {
+            Short::Parse => decode::parse(l, instance, scratch),
+            Short::Format => encode::format(l, scratch),
+        };
+        (*instance).scratches.give(Box::from_raw(scratch));
+        match results {
+            Some(_) => (*instance).metrics.called(entry.number),
+            None => ffi::lua_settop(l, top),
+        }
+        results
+    }
+}

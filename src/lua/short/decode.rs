@@ -1,0 +1,159 @@
+//! `output.parse` of a text that is valid JSON, when its value or single values of it are asked for
+//! and the options are the ones that most calls have.
+
+use std::ffi::c_int;
+use std::rc::Rc;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::guard::guarded;
+use crate::lua::instance::Instance;
+use crate::lua::push::{document, info};
+use crate::lua::stack;
+use crate::output::Wanted;
+use crate::value::tape::Token;
+use crate::value::{MAX_DEPTH, json};
+
+use super::Scratch;
+
+/// # Safety
+/// As [`super::answer`]; `scratch` is alive and not borrowed.
+pub unsafe fn parse(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    scratch: *mut Scratch,
+) -> Option<c_int> {
+    unsafe {
+        if ffi::lua_type(l, 1) != ffi::LUA_TSTRING {
+            return None;
+        }
+        let text = stack::bytes(l, 1);
+        match ffi::lua_type(l, 2) {
+            ffi::LUA_TNIL | ffi::LUA_TNONE if is_container(text) => whole(l, text, scratch)?,
+            ffi::LUA_TSTRING if says_json(stack::bytes(l, 2), text) => whole(l, text, scratch)?,
+            ffi::LUA_TTABLE => {
+                (*scratch).wanted = options(l, instance, text)?;
+                match (*scratch).wanted {
+                    Some(_) => fields(l, text, scratch)?,
+                    None => whole(l, text, scratch)?,
+                }
+            }
+            _ => return None,
+        }
+        info::valid(l, text.len());
+        Some(2)
+    }
+}
+
+unsafe fn whole(l: *mut lua_State, text: &[u8], scratch: *mut Scratch) -> Option<()> {
+    unsafe {
+        let tape = &mut (*scratch).tape;
+        let valid = guarded(|| Ok(json::parse_over(text, MAX_DEPTH, tape)));
+        if !matches!(valid, Ok(true)) {
+            return None;
+        }
+        document::push(l, (*scratch).tape.walk(0, text));
+        Some(())
+    }
+}
+
+/// Pushes a table of the values wanted.
+unsafe fn fields(l: *mut lua_State, text: &[u8], scratch: *mut Scratch) -> Option<()> {
+    unsafe {
+        let valid = {
+            let Scratch { tape, wanted, found, .. } = &mut *scratch;
+            let wanted = wanted.as_deref()?;
+            guarded(|| Ok(wanted.select(text, MAX_DEPTH, tape, found)))
+        };
+        if !matches!(valid, Ok(true)) {
+            return None;
+        }
+        let Scratch { tape, wanted, found, .. } = &*scratch;
+        let names = wanted.as_deref()?.names.iter();
+        ffi::lua_createtable(l, 0, found.iter().flatten().count() as c_int);
+        for (name, at) in names.zip(found) {
+            let Some(at) = *at else { continue };
+            stack::push_bytes(l, name.as_bytes());
+            let walk = tape.walk(at, &[]);
+            match walk.clone().next() {
+                Token::Null => stack::push_null(l),
+                Token::Str(bytes) => stack::push_bytes(l, bytes),
+                _ => document::push(l, walk),
+            }
+            ffi::lua_rawset(l, -3);
+        }
+        Some(())
+    }
+}
+
+/// What a table of options wants; `None` if this is not the place to say.
+unsafe fn options(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    text: &[u8],
+) -> Option<Option<Rc<Wanted>>> {
+    unsafe {
+        if ffi::lua_getmetatable(l, 2) != 0 {
+            return None;
+        }
+        let (mut named, mut wanted) = (None, None);
+        let key = ffi::lua_gettop(l) + 1;
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, 2) != 0 {
+            let value = key + 1;
+            match (text_at(l, key)?, ffi::lua_type(l, value)) {
+                (b"fields", ffi::LUA_TTABLE) => wanted = Some(known(l, instance, value)?),
+                (b"format", ffi::LUA_TSTRING) => named = Some(says_json(text_at(l, value)?, text)),
+                (b"recovery", ffi::LUA_TSTRING) if is_recovery(text_at(l, value)?) => {}
+                _ => return None,
+            }
+            ffi::lua_settop(l, key);
+        }
+        let json = named.unwrap_or(wanted.is_some() || is_container(text));
+        json.then_some(wanted)
+    }
+}
+
+/// The fields that were wanted last, if the option at `index` says the same.
+unsafe fn known(l: *mut lua_State, instance: *mut Instance, index: c_int) -> Option<Rc<Wanted>> {
+    unsafe {
+        if ffi::lua_getmetatable(l, index) != 0 {
+            return None;
+        }
+        let wanted = &(*instance).runtime.fields.wanted;
+        let (key, mut count) = (ffi::lua_gettop(l) + 1, 0);
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, index) != 0 {
+            let (name, path) = (wanted.names.get(count)?, wanted.paths.get(count)?);
+            count += 1;
+            let named = if wanted.list {
+                stack::is_integer(l, key, count as i64)
+            } else {
+                text_at(l, key)? == name.as_bytes()
+            };
+            if !named || text_at(l, key + 1)? != path.as_bytes() {
+                return None;
+            }
+            ffi::lua_settop(l, key);
+        }
+        (count > 0 && count == wanted.names.len()).then(|| Rc::clone(wanted))
+    }
+}
+
+unsafe fn text_at<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
+    unsafe { (ffi::lua_type(l, index) == ffi::LUA_TSTRING).then(|| stack::bytes(l, index)) }
+}
+
+/// Other words, and these in other cases, are looked at by the long way.
+fn is_recovery(word: &[u8]) -> bool {
+    matches!(word, b"strict" | b"lenient" | b"best_effort")
+}
+
+fn says_json(format: &[u8], text: &[u8]) -> bool {
+    format.eq_ignore_ascii_case(b"json") || (format == b"auto" && is_container(text))
+}
+
+/// Scalars are left to the long way: `yes` or `1.5` may be meant otherwise.
+fn is_container(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
+}

@@ -122,12 +122,15 @@ function methods.refused(self)
   return "http://127.0.0.1:" .. self:ask("refused") .. "/v1"
 end
 
+-- A reply with more in it.
 local function with(reply, extra)
   for key, value in pairs(extra or {}) do
     reply[key] = value
   end
   return reply
 end
+
+server.with = with
 
 local function chunk(delta, finish, rest)
   local choice = { index = 0, delta = delta, finish_reason = finish or cjson.null }

@@ -4,39 +4,12 @@
 -- rounds' ratios: a busy machine slows both. Smaller is better; 1.00 is the peer's time.
 local zigllms = require("zigllms")
 
-local ROUNDS, MIN_SECONDS = 25, 0.004
-
-local function time(fn, times)
-  local started = os.clock()
-  for _ = 1, times do
-    fn()
-  end
-  return os.clock() - started
-end
-
--- As many repetitions as one round needs to be longer than the clock's grain.
-local function calibrate(fn)
-  local times = 1
-  while time(fn, times) < MIN_SECONDS do
-    times = times * 2
-  end
-  return times
-end
-
-local function median(list)
-  table.sort(list)
-  return list[math.floor(#list / 2) + 1]
-end
+package.path = arg[0]:gsub("[^/]*$", "") .. "lib/?.lua;" .. package.path
+local measured = require("measured")
 
 local function compare(name, fn, peer_name, peer)
-  local times, peer_times = calibrate(fn), calibrate(peer)
-  local ratios, costs = {}, {}
-  for round = 1, ROUNDS do
-    costs[round] = time(fn, times) / times * 1e6
-    local cost = time(peer, peer_times) / peer_times * 1e6
-    ratios[round] = costs[round] / cost
-  end
-  print(("%-44s %9.3f us %9.2f x %s"):format(name, median(costs), median(ratios), peer_name))
+  local cost, _, ratio = measured(fn, peer)
+  print(("%-44s %9.3f us %9.2f x %s"):format(name, cost, ratio, peer_name))
 end
 
 local function double(input)

@@ -8,7 +8,8 @@
 -- rounds' ratios: a busy machine slows both. The factor says how many times as fast it is.
 local zigllms = require("zigllms")
 
-local ROUNDS, MIN_SECONDS = 25, 0.004
+package.path = arg[0]:gsub("[^/]*$", "") .. "lib/?.lua;" .. package.path
+local measured = require("measured")
 
 -- Generated validators --------------------------------------------------------------------------
 
@@ -274,38 +275,9 @@ local CASES = {
 
 -- Measuring -------------------------------------------------------------------------------------
 
-local function time(fn, times)
-  local started = os.clock()
-  for _ = 1, times do
-    fn()
-  end
-  return os.clock() - started
-end
-
--- As many repetitions as one round needs to be longer than the clock's grain.
-local function calibrate(fn)
-  local times = 1
-  while time(fn, times) < MIN_SECONDS do
-    times = times * 2
-  end
-  return times
-end
-
-local function median(list)
-  table.sort(list)
-  return list[math.floor(#list / 2) + 1]
-end
-
 local function compare(name, fn, peer)
-  local times, peer_times = calibrate(fn), calibrate(peer)
-  local factors, costs, peer_costs = {}, {}, {}
-  for round = 1, ROUNDS do
-    costs[round] = time(fn, times) / times * 1e6
-    peer_costs[round] = time(peer, peer_times) / peer_times * 1e6
-    factors[round] = peer_costs[round] / costs[round]
-  end
-  local shown = "%-52s %9.3f us %9.3f us %8.2f x"
-  print(shown:format(name, median(costs), median(peer_costs), median(factors)))
+  local cost, peer_cost, ratio = measured(fn, peer)
+  print(("%-52s %9.3f us %9.3f us %8.2f x"):format(name, cost, peer_cost, 1 / ratio))
 end
 
 print(

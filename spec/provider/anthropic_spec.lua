@@ -14,31 +14,23 @@ require("spec.support.every_wire")(wires.messages, {
 local provider = zigllms.provider
 local wire = wires.messages
 local server = scripted.start()
-
-local function ask(messages, options)
-  server:script(wire.text("ok"))
-  provider.chat(messages, options)
-  return server:journal()[1]
-end
+local ask = server:asked_by(provider, wire)
 
 describe("anthropic", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "anthropic" })
-    provider.configure("anthropic", wire.config(server))
-  end)
+  before_each(server:as_default(zigllms, wire.config(server)))
   teardown(server:retired(zigllms))
 
   it("needs a key, and a version that it has", function()
-    local request = ask("hi")
-    assert.equal("2023-06-01", request.headers["anthropic-version"])
-    assert.is_nil(request.headers.authorization)
-    assert.equal("claude-sonnet-4-5", request.json.model)
-    assert.equal(64000, request.json.max_tokens)
-    request = ask("hi", { headers = { ["anthropic-version"] = "2099-01-01" } })
-    assert.equal("2099-01-01", request.headers["anthropic-version"])
+    local body, headers = ask("hi")
+    assert.equal("2023-06-01", headers["anthropic-version"])
+    assert.is_nil(headers.authorization)
+    assert.equal("claude-sonnet-4-5", body.model)
+    assert.equal(64000, body.max_tokens)
+    headers = select(2, ask("hi", { headers = { ["anthropic-version"] = "2099-01-01" } }))
+    assert.equal("2099-01-01", headers["anthropic-version"])
     provider.configure("anthropic", { api_version = "2024-01-01" })
-    assert.equal("2024-01-01", ask("hi").headers["anthropic-version"])
+    headers = select(2, ask("hi"))
+    assert.equal("2024-01-01", headers["anthropic-version"])
     if not os.getenv("ANTHROPIC_API_KEY") then
       provider.configure("anthropic", { api_key = zigllms.null })
       local err = raised("auth", provider.chat, "hi")
@@ -62,7 +54,7 @@ describe("anthropic", function()
           { type = "document", data = "just words" },
         },
       },
-    }).json.messages[1].content
+    }).messages[1].content
     os.remove(name)
     assert.same({
       { type = "base64", media_type = "image/png", data = "iVBORw0KGgr/" },
@@ -108,7 +100,7 @@ describe("anthropic", function()
         role = "user",
         content = { { type = "text", text = "a", cache = "1h" }, { type = "text", text = "b" } },
       },
-    }, { prompt_cache = true }).json
+    }, { prompt_cache = true })
     assert.same({ type = "ephemeral" }, body.system[1].cache_control)
     assert.same({ type = "ephemeral", ttl = "1h" }, body.messages[1].content[1].cache_control)
     assert.is_nil(body.messages[1].content[2].cache_control)
@@ -134,9 +126,9 @@ describe("anthropic", function()
   end)
 
   it("thinks as much as it is told", function()
-    assert.equal("enabled", ask("hi", { reasoning = "low" }).json.thinking.type)
-    assert.equal("disabled", ask("hi", { reasoning = "none" }).json.thinking.type)
-    local body = ask("hi", { reasoning = "high", model = "claude-opus-4-7" }).json
+    assert.equal("enabled", ask("hi", { reasoning = "low" }).thinking.type)
+    assert.equal("disabled", ask("hi", { reasoning = "none" }).thinking.type)
+    local body = ask("hi", { reasoning = "high", model = "claude-opus-4-7" })
     assert.equal("adaptive", body.thinking.type)
     assert.equal("high", body.output_config.effort)
   end)
@@ -169,7 +161,7 @@ describe("anthropic", function()
       { role = "user", content = "a" },
       { role = "assistant", content = "b", blocks = { chat = { reasoning_content = "hidden" } } },
       { role = "user", content = "c" },
-    }).json
+    })
     assert.equal("b", body.messages[2].content)
   end)
 end)

@@ -14,19 +14,10 @@ require("spec.support.every_wire")(wires.cohere, {
 local provider = zigllms.provider
 local wire = wires.cohere
 local server = scripted.start()
-
-local function ask(messages, options)
-  server:script(wire.text("ok"))
-  provider.chat(messages, options)
-  return server:requests()[1]
-end
+local ask = server:asked_by(provider, wire)
 
 describe("cohere", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "cohere" })
-    provider.configure("cohere", wire.config(server))
-  end)
+  before_each(server:as_default(zigllms, wire.config(server)))
   teardown(server:retired(zigllms))
 
   it("sends every option under its name", function()

@@ -14,22 +14,13 @@ require("spec.support.every_wire")(wires.ollama, {
 local provider = zigllms.provider
 local wire = wires.ollama
 local server = scripted.start()
+local ask = server:asked_by(provider, wire)
 
-local function ask(messages, options)
-  server:script(wire.text("ok"))
-  provider.chat(messages, options)
-  return server:requests()[1]
-end
+local CONFIG =
+  { type = "ollama", api = "ollama", base_url = server.url, model = "m", retry = false }
 
 describe("ollama", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.configure({ default_provider = "local" })
-    provider.configure(
-      "ollama",
-      { api = "ollama", base_url = server.url, model = "m", retry = false }
-    )
-  end)
+  before_each(server:as_default(zigllms, CONFIG))
   teardown(server:retired(zigllms))
 
   it("sends every option under its name, its own ones beside them", function()

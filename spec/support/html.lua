@@ -57,35 +57,34 @@ local function elements(text, source, pattern)
   return found
 end
 
-function html.code_blocks(text, source)
-  local found = {}
-  for _, pre in ipairs(elements(text, source, "^pre$")) do
-    local code, inner = pre.inner:match("^(<code[^>]*>)(.*)</code>$")
-    local language = code:match('class="language%-(.-)"')
-    found[#found + 1] = { language = language and unescape(language), content = unescape(inner) }
+-- A function that gives what `of` makes of each element of a kind.
+local function each(pattern, of)
+  return function(text, source)
+    local found = elements(text, source, pattern)
+    for i, element in ipairs(found) do
+      found[i] = of(element)
+    end
+    return found
   end
-  return found
 end
 
-function html.headings(text, source)
-  local found = {}
-  for _, heading in ipairs(elements(text, source, "^h[1-6]$")) do
-    found[#found + 1] = { level = tonumber(heading.name:sub(2)), heading = plain(heading.inner) }
-  end
-  return found
-end
+html.code_blocks = each("^pre$", function(pre)
+  local code, inner = pre.inner:match("^(<code[^>]*>)(.*)</code>$")
+  local language = code:match('class="language%-(.-)"')
+  return { language = language and unescape(language), content = unescape(inner) }
+end)
 
-function html.links(text, source)
-  local found = {}
-  for _, a in ipairs(elements(text, source, "^a$")) do
-    found[#found + 1] = {
-      text = plain(a.inner),
-      url = attribute(a.whole, "href"),
-      title = attribute(a.whole, "title"),
-    }
-  end
-  return found
-end
+html.headings = each("^h[1-6]$", function(heading)
+  return { level = tonumber(heading.name:sub(2)), heading = plain(heading.inner) }
+end)
+
+html.links = each("^a$", function(a)
+  return {
+    text = plain(a.inner),
+    url = attribute(a.whole, "href"),
+    title = attribute(a.whole, "title"),
+  }
+end)
 
 -- Lists in the order they begin, items without the lists in them.
 function html.lists(text, source)

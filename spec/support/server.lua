@@ -78,12 +78,24 @@ function methods.stop(self)
 end
 
 -- For `before_each`: a fresh module whose default provider is this server, without retries.
-function methods.as_default(self, zigllms)
+-- `config` says how it is configured, by its `type` which one it is; without it, as OpenAI's.
+function methods.as_default(self, zigllms, config)
+  config = config or { type = "openai", base_url = self.url, api_key = "test", retry = false }
   return function()
     zigllms.reset()
-    zigllms.configure({ default_provider = "openai" })
-    local config = { base_url = self.url, api_key = "test", retry = false }
-    zigllms.provider.configure("openai", config)
+    zigllms.configure({ default_provider = config.type })
+    zigllms.provider.configure(config.type, config)
+  end
+end
+
+-- A function that asks the default provider, which gets "ok" in the words of a wire for an answer;
+-- it gives the body of the request, and its headers.
+function methods.asked_by(self, provider, wire)
+  return function(messages, options)
+    self:script(wire.text("ok"))
+    provider.chat(messages, options)
+    local request = self:journal()[1]
+    return request.json or request.body, request.headers
   end
 end
 
@@ -110,12 +122,15 @@ function methods.refused(self)
   return "http://127.0.0.1:" .. self:ask("refused") .. "/v1"
 end
 
+-- A reply with more in it.
 local function with(reply, extra)
   for key, value in pairs(extra or {}) do
     reply[key] = value
   end
   return reply
 end
+
+server.with = with
 
 local function chunk(delta, finish, rest)
   local choice = { index = 0, delta = delta, finish_reason = finish or cjson.null }

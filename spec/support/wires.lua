@@ -9,6 +9,7 @@
 --   broken(piece, words)    a piece of an answer, and then an error inside the stream
 --   cut(piece)              a piece of an answer that ends there
 local cjson = require("cjson")
+local with = require("spec.support.server").with
 
 local wires = {}
 
@@ -16,13 +17,6 @@ local KEY = "sk-CANARY-0123456789"
 wires.KEY = KEY
 
 local array = cjson.empty_array
-
-local function with(reply, extra)
-  for key, value in pairs(extra or {}) do
-    reply[key] = value
-  end
-  return reply
-end
 
 local function listed(pieces)
   return type(pieces) == "string" and { pieces } or pieces

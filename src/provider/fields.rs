@@ -4,11 +4,16 @@ use serde_json::{Map, Value, json};
 
 use super::failure;
 use super::wire::{Endpoint, Model, Outgoing};
-use crate::chat::{Cache, Content, Message, Part, Request, Role};
+use crate::chat::{Cache, Content, Message, Part, Request, Role, Source};
 use crate::error::{Error, Result};
-use crate::schema::tidy;
+use crate::schema::{dialect, tidy};
 
 pub type Object = Map<String, Value>;
+
+/// The body of a request, with no more than the model.
+pub fn body_for(request: &Request) -> Object {
+    Object::from_iter([("model".to_owned(), request.model.as_str().into())])
+}
 
 /// A member, if there is a value.
 pub fn set(object: &mut Object, key: &str, value: Option<impl Into<Value>>) {
@@ -92,10 +97,24 @@ pub fn without(endpoint: &Endpoint, last: &[&str]) -> Endpoint {
     Endpoint { base_url: base.to_owned(), ..endpoint.clone() }
 }
 
-/// Servers want an object here, with its kind and its properties named.
-pub fn parameters(schema: &Value) -> Value {
+/// A schema as servers want it.
+pub fn tidied(schema: &Value) -> Value {
     let mut schema = schema.clone();
     tidy(&mut schema);
+    schema
+}
+
+/// A schema that can be sealed is, so that the server enforces it; and whether it is.
+pub fn sealed_or_tidied(schema: &Value) -> (Value, bool) {
+    match dialect::sealed(schema) {
+        Some(sealed) => (sealed, true),
+        None => (tidied(schema), false),
+    }
+}
+
+/// Servers want an object here, with its kind and its properties named.
+pub fn parameters(schema: &Value) -> Value {
+    let mut schema = tidied(schema);
     if !schema.is_object() {
         schema = json!({});
     }
@@ -128,6 +147,22 @@ pub fn each_message<T>(
 pub fn answered(message: &Message) -> Result<&str> {
     let id = message.tool_call_id.as_deref();
     id.ok_or_else(|| Error::invalid("tool_call_id is missing"))
+}
+
+/// Messages have no names in this protocol; that of a result of a tool is the name of the tool.
+pub fn nameless(message: &Message) -> Result<()> {
+    match message.name {
+        Some(_) if message.role != Role::Tool => Err(not_in("a name", message.role)),
+        _ => Ok(()),
+    }
+}
+
+/// An image as a part of a message, in the form OpenAI gave it.
+pub fn image_url(source: &Source, detail: Option<&str>) -> Value {
+    let mut image = Object::new();
+    image.insert("url".into(), source.to_url().into());
+    set(&mut image, "detail", detail);
+    json!({ "type": "image_url", "image_url": image })
 }
 
 pub fn not_in(what: &str, role: Role) -> Error {

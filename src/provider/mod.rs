@@ -23,6 +23,8 @@ pub mod secret;
 mod source;
 pub mod sse;
 pub mod structured;
+#[cfg(test)]
+mod testing;
 mod whom;
 pub mod wire;
 

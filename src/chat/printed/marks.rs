@@ -78,42 +78,48 @@ fn python_tag(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     scan.take(at, end, found).then_some(end)
 }
 
-/// `type<｜tool▁sep｜>name` and fenced JSON, or `name<｜tool▁sep｜>{…}`.
-fn deepseek(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
-    let (open, sep, close) = ("<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>");
+/// A call between marks of its own, parted by a third: what stands in front of that and behind it.
+struct Parted<'t> {
+    head: &'t str,
+    tail: &'t str,
+    tail_at: usize,
+    end: usize,
+    /// Behind the closing mark, or where the next call begins.
+    stop: usize,
+}
+
+fn parted<'t>(scan: &Scan<'t>, at: usize, [open, sep, close]: [&str; 3]) -> Option<Parted<'t>> {
     let from = at + open.len();
     let text = scan.from(from);
     let text = &text[..text.find(open).unwrap_or(text.len())];
     let closed = text.find(close);
     let end = from + closed.unwrap_or(text.len());
     let (head, tail) = scan.part(from, end).split_once(sep)?;
+    let stop = closed.map_or(end, |_| end + close.len());
+    Some(Parted { head, tail, tail_at: end - tail.len(), end, stop })
+}
+
+/// `type<｜tool▁sep｜>name` and fenced JSON, or `name<｜tool▁sep｜>{…}`.
+fn deepseek(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+    let marks = ["<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"];
+    let Parted { head, tail, tail_at, end, stop } = parted(scan, at, marks)?;
     let brace = tail.find('{');
     let before = tail[..brace.unwrap_or(tail.len())].replace("```json", "").replace('`', "");
     let name = if before.trim().is_empty() { head.trim() } else { before.trim() }.to_owned();
-    let tail_at = end - tail.len();
     let value = match brace {
         Some(n) => scan.value(tail_at + n, end)?.0,
         None => Value::Object(Map::new()),
     };
-    let stop = closed.map_or(end, |_| end + close.len());
     scan.take(at, stop, vec![(name, value)]).then_some(stop)
 }
 
 /// `functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|>`.
 fn kimi(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
-    let (open, sep, close) =
-        ("<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>");
-    let from = at + open.len();
-    let text = scan.from(from);
-    let text = &text[..text.find(open).unwrap_or(text.len())];
-    let closed = text.find(close);
-    let end = from + closed.unwrap_or(text.len());
-    let (head, tail) = scan.part(from, end).split_once(sep)?;
+    let marks = ["<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"];
+    let Parted { head, tail_at, end, stop, .. } = parted(scan, at, marks)?;
     let name = head.trim().rsplit_once(':').map_or(head.trim(), |(name, _)| name);
     let name = name.strip_prefix("functions.").unwrap_or(name).to_owned();
-    let tail_at = end - tail.len();
     let (value, _) = scan.value(tail_at, end)?;
-    let stop = closed.map_or(end, |_| end + close.len());
     scan.take(at, stop, vec![(name, value)]).then_some(stop)
 }
 

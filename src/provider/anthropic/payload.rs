@@ -10,7 +10,8 @@ use crate::chat::{
 };
 use crate::error::{Error, Result};
 use crate::provider::fields::{
-    Object, answered, each_message, kept, not_in, overlay, parameters, parts, refuse, set, set_list,
+    Object, answered, body_for, each_message, kept, nameless, not_in, overlay, parameters, parts,
+    refuse, set, set_list,
 };
 use crate::provider::structured;
 use crate::schema::dialect;
@@ -25,8 +26,7 @@ pub fn of(request: &Request) -> Result<Object> {
     refuse_what_it_lacks(settings)?;
     let max_tokens = settings.max_tokens.or(model.max_tokens()).unwrap_or(MAX_TOKENS);
     let output = Output::of(settings, model);
-    let mut body = Object::new();
-    body.insert("model".into(), request.model.as_str().into());
+    let mut body = body_for(request);
     body.insert("max_tokens".into(), max_tokens.into());
     let mut system = system(&request.messages)?;
     system.extend(output.instruction.map(|text| json!({ "type": "text", "text": text })));
@@ -191,9 +191,7 @@ fn messages(messages: &[Message]) -> Result<Value> {
             Role::Assistant => "assistant",
             Role::User | Role::Tool => "user",
         };
-        if message.name.is_some() && message.role != Role::Tool {
-            return Err(not_in("a name", message.role));
-        }
+        nameless(message)?;
         if all.last().is_none_or(|(last, _)| *last != role) {
             all.push((role, Vec::new()));
         }

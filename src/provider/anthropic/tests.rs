@@ -2,45 +2,24 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::{
-    Cache, Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall,
+    Cache, Content, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall,
     ToolChoice, ToolSpec,
 };
 use crate::error::Code;
+use crate::provider::testing::{self, Tested, named_events as events};
 
-const BASE: &str = "https://api.anthropic.com";
+const ANTHROPIC: Tested = Tested {
+    wire: &Anthropic,
+    base: "https://api.anthropic.com",
+    url: "https://api.anthropic.com/v1/messages",
+};
 
 fn asked(messages: Vec<Message>, settings: Settings) -> Request {
-    Request { model: "claude-sonnet-4-5".into(), messages, settings, ..Request::default() }
-}
-
-fn try_sent(request: &Request) -> Result<Value> {
-    let endpoint = Endpoint { base_url: BASE.into(), ..Endpoint::default() };
-    let outgoing = Anthropic.chat(&endpoint, request)?;
-    assert_eq!(outgoing.url, "https://api.anthropic.com/v1/messages");
-    Ok(serde_json::from_slice(&outgoing.body).unwrap())
-}
-
-fn sent(request: &Request) -> Value {
-    try_sent(request).unwrap()
+    Request { model: "claude-sonnet-4-5".into(), ..testing::asked(messages, settings) }
 }
 
 fn messages_sent(messages: Vec<Message>) -> Value {
-    sent(&asked(messages, Settings::default()))["messages"].clone()
-}
-
-fn answered(body: &str) -> (Result<()>, Reply, Delta) {
-    let (mut reply, mut delta) = (Reply::default(), Delta::default());
-    let mut decoder = Anthropic.decoder(&Request::default());
-    let pushed = decoder.push(body.as_bytes(), &mut reply, &mut delta);
-    let result = pushed.and_then(|_| decoder.end(&mut reply, &mut delta));
-    (result, reply, delta)
-}
-
-fn events(events: &[Value]) -> String {
-    let event = |event: &Value| {
-        format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
-    };
-    events.iter().map(event).collect()
+    ANTHROPIC.sent(&asked(messages, Settings::default()))["messages"].clone()
 }
 
 fn start(index: u32, block: Value) -> Value {
@@ -109,12 +88,12 @@ fn assistant(reply: &Reply) -> Message {
 fn a_plain_question_has_what_is_required_and_no_more() {
     let request = asked(vec![Message::new(Role::User, "hi")], Settings::default());
     assert_eq!(
-        sent(&request),
+        ANTHROPIC.sent(&request),
         json!({"model": "claude-sonnet-4-5", "max_tokens": 64000,
                "messages": [{"role": "user", "content": "hi"}]})
     );
     let other = Request { model: "glm-4.6".into(), ..request };
-    assert_eq!(sent(&other)["max_tokens"], 8192);
+    assert_eq!(ANTHROPIC.sent(&other)["max_tokens"], 8192);
 }
 
 #[test]
@@ -143,7 +122,7 @@ fn every_setting_is_sent_or_refused() {
     let mut request = asked(Vec::new(), settings);
     request.stream = true;
     assert_eq!(
-        sent(&request),
+        ANTHROPIC.sent(&request),
         json!({"model": "claude-sonnet-4-5", "max_tokens": 4000, "messages": [],
             "temperature": 0.5, "top_p": 0.9, "top_k": 5, "stop_sequences": ["a"],
             "thinking": {"type": "enabled", "budget_tokens": 2000},
@@ -156,7 +135,7 @@ fn every_setting_is_sent_or_refused() {
         ("frequency_penalty", Settings { frequency_penalty: Some(0.0), ..Settings::default() }),
         ("temperature", Settings { temperature: Some(1.5), ..Settings::default() }),
     ] {
-        let error = try_sent(&asked(Vec::new(), settings)).unwrap_err();
+        let error = ANTHROPIC.try_sent(&asked(Vec::new(), settings)).unwrap_err();
         assert_eq!(error.code(), Code::Unsupported);
         assert!(error.message().contains(name), "{error}");
     }
@@ -167,7 +146,7 @@ fn reasoning_is_said_as_the_model_knows_it() {
     let sent = |model: &str, effort: &str, max_tokens| {
         let settings =
             Settings { reasoning: Some(effort.into()), max_tokens, ..Settings::default() };
-        try_sent(&Request { model: model.into(), ..asked(Vec::new(), settings) })
+        ANTHROPIC.try_sent(&Request { model: model.into(), ..asked(Vec::new(), settings) })
     };
     let body = sent("claude-opus-4-7", "low", None).unwrap();
     assert_eq!(
@@ -191,7 +170,7 @@ fn system_messages_stand_apart_and_marks_sit_on_blocks() {
     let mut marked = Message::new(Role::System, "");
     marked.content = Content::Parts(vec![Part::Text("b".into()), Part::Cache(Cache::default())]);
     let user = Message::new(Role::User, "q");
-    let system = |messages| sent(&asked(messages, Settings::default()))["system"].clone();
+    let system = |messages| ANTHROPIC.sent(&asked(messages, Settings::default()))["system"].clone();
     assert_eq!(system(vec![Message::new(Role::System, "a"), user.clone()]), "a");
     assert_eq!(
         system(vec![Message::new(Role::System, "a"), user, marked]),
@@ -267,7 +246,7 @@ fn what_a_message_cannot_hold_is_named() {
     let image = Part::Image { source: Source::url("https://x"), detail: None };
     drawn.content = Content::Parts(vec![image]);
     for message in [named, drawn] {
-        let error = try_sent(&asked(vec![message], Settings::default())).unwrap_err();
+        let error = ANTHROPIC.try_sent(&asked(vec![message], Settings::default())).unwrap_err();
         assert_eq!(error.code(), Code::Unsupported);
         assert!(error.message().starts_with("messages[1]: "), "{error}");
     }
@@ -277,7 +256,7 @@ fn what_a_message_cannot_hold_is_named() {
 fn tools_and_their_choice_have_their_form() {
     let mut request = asked(Vec::new(), Settings::default());
     request.settings.parallel_tool_calls = Some(false);
-    assert_eq!(sent(&request).get("tool_choice"), None, "not without tools");
+    assert_eq!(ANTHROPIC.sent(&request).get("tool_choice"), None, "not without tools");
     let parameters = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     request.tools = vec![ToolSpec {
         name: "f".into(),
@@ -285,7 +264,7 @@ fn tools_and_their_choice_have_their_form() {
         parameters: parameters.clone(),
     }];
     assert_eq!(
-        sent(&request)["tools"],
+        ANTHROPIC.sent(&request)["tools"],
         json!([{"name": "f", "description": "d", "input_schema": parameters}])
     );
     for (choice, form) in [
@@ -298,7 +277,7 @@ fn tools_and_their_choice_have_their_form() {
         ),
     ] {
         request.settings.tool_choice = choice;
-        assert_eq!(sent(&request)["tool_choice"], form);
+        assert_eq!(ANTHROPIC.sent(&request)["tool_choice"], form);
     }
 }
 
@@ -307,7 +286,7 @@ fn a_schema_is_enforced_where_it_can_be_and_described_elsewhere() {
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]});
     let sent = |model: &str, format| {
         let settings = Settings { format: Some(format), ..Settings::default() };
-        sent(&Request { model: model.into(), ..asked(Vec::new(), settings) })
+        ANTHROPIC.sent(&Request { model: model.into(), ..asked(Vec::new(), settings) })
     };
     let format = |schema: &Value| Format::Schema { name: "x".into(), schema: schema.clone() };
     let enforced = sent("claude-sonnet-4-5", format(&schema));
@@ -330,7 +309,7 @@ fn a_schema_is_enforced_where_it_can_be_and_described_elsewhere() {
 
 #[test]
 fn thinking_text_and_calls_are_told_apart() {
-    let (result, reply, delta) = answered(&events(&thought_and_called()));
+    let (result, reply, delta) = ANTHROPIC.answered(&events(&thought_and_called()));
     result.unwrap();
     assert_eq!((reply.id.as_deref(), reply.model.as_deref()), (Some("msg_1"), Some("claude-x")));
     assert_eq!((reply.content.as_str(), reply.thinking.as_str()), ("Looking.", "let me see"));
@@ -350,7 +329,7 @@ fn thinking_text_and_calls_are_told_apart() {
 
 #[test]
 fn an_answer_goes_back_as_it_came() {
-    let (_, reply, _) = answered(&events(&thought_and_called()));
+    let (_, reply, _) = ANTHROPIC.answered(&events(&thought_and_called()));
     let back = messages_sent(vec![assistant(&reply)])[0]["content"].clone();
     let thought = json!([{"type": "thinking", "thinking": "let me see", "signature": "sig"},
                          {"type": "redacted_thinking", "data": "xx"}]);
@@ -385,7 +364,7 @@ fn a_plain_answer_keeps_nothing_and_special_blocks_stay() {
         stop(0),
     ];
     plain.extend(last("end_turn"));
-    let (_, reply, _) = answered(&events(&plain));
+    let (_, reply, _) = ANTHROPIC.answered(&events(&plain));
     assert_eq!((reply.content.as_str(), reply.blocks), ("ab", None));
     let mut cited = vec![
         head(),
@@ -401,7 +380,7 @@ fn a_plain_answer_keeps_nothing_and_special_blocks_stay() {
         stop(2),
     ];
     cited.extend(last("pause_turn"));
-    let (_, reply, _) = answered(&events(&cited));
+    let (_, reply, _) = ANTHROPIC.answered(&events(&cited));
     assert_eq!((reply.finish, reply.tool_calls.len()), (Some(Finish::Pause), 0));
     assert_eq!(
         reply.blocks.unwrap()["messages"],
@@ -413,7 +392,7 @@ fn a_plain_answer_keeps_nothing_and_special_blocks_stay() {
 
 #[test]
 fn a_document_is_read_like_a_stream() {
-    let (result, reply, delta) = answered(
+    let (result, reply, delta) = ANTHROPIC.answered(
         &json!({"type": "message", "id": "m", "stop_reason": "max_tokens", "content": [
             {"type": "thinking", "thinking": "t", "signature": "s"}, {"type": "text", "text": "a"},
             {"type": "tool_use", "id": "i", "name": "n", "input": {"b": 1}}, {"type": "tool_use", "id": "j", "name": "n", "input": {}}],
@@ -441,7 +420,7 @@ fn errors_and_cuts_keep_what_came() {
     ]);
     let failed = |kind: &str| {
         let error = json!({"type": "error", "error": {"type": kind, "message": "x"}, "request_id": "req_9"});
-        answered(&format!("{begun}{}", events(&[error])))
+        ANTHROPIC.answered(&format!("{begun}{}", events(&[error])))
     };
     for (kind, code) in [
         ("overloaded_error", Code::Overloaded),
@@ -455,7 +434,7 @@ fn errors_and_cuts_keep_what_came() {
         assert_eq!((error.code(), reply.content.as_str()), (code, "par"));
         assert_eq!(error.fields().request_id.as_deref(), Some("req_9"));
     }
-    let (result, reply, _) = answered(&begun);
+    let (result, reply, _) = ANTHROPIC.answered(&begun);
     assert_eq!((result.unwrap_err().code(), reply.content.as_str()), (Code::Network, "par"));
     for (body, code) in [
         ("{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}", Code::Overloaded),
@@ -463,7 +442,7 @@ fn errors_and_cuts_keep_what_came() {
         ("<html>", Code::BadResponse),
         ("{\"type\":", Code::Network),
     ] {
-        assert_eq!(answered(body).0.unwrap_err().code(), code, "{body}");
+        assert_eq!(ANTHROPIC.answered(body).0.unwrap_err().code(), code, "{body}");
     }
 }
 

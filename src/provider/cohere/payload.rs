@@ -6,17 +6,16 @@ use super::answer::NAME;
 use crate::chat::{Content, Format, Message, Part, Request, Role, Settings, ToolCall, ToolChoice};
 use crate::error::Result;
 use crate::provider::fields::{
-    Object, answered, automatic_cache, each_message, kept, not_in, overlay, refuse, set, set_list,
+    Object, answered, automatic_cache, body_for, each_message, image_url, kept, nameless, not_in,
+    overlay, refuse, set, set_list, tidied,
 };
 use crate::provider::openai::tool;
-use crate::schema::tidy;
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
     refuse_what_it_lacks(settings)?;
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
-    let mut body = Object::new();
-    body.insert("model".into(), request.model.as_str().into());
+    let mut body = body_for(request);
     body.insert("messages".into(), each_message(&request.messages, message)?.into());
     if !request.tools.is_empty() {
         body.insert("tools".into(), request.tools.iter().map(tool).collect());
@@ -65,15 +64,11 @@ fn thinking(effort: &str) -> Value {
 
 fn response_format(format: &Format) -> Value {
     let Format::Schema { schema, .. } = format else { return json!({ "type": "json_object" }) };
-    let mut schema = schema.clone();
-    tidy(&mut schema);
-    json!({ "type": "json_object", "json_schema": schema })
+    json!({ "type": "json_object", "json_schema": tidied(schema) })
 }
 
 fn message(message: &Message) -> Result<Value> {
-    if message.name.is_some() && message.role != Role::Tool {
-        return Err(not_in("a name", message.role));
-    }
+    nameless(message)?;
     let mut out = Object::new();
     out.insert("role".into(), message.role.name().into());
     if message.role == Role::Tool {
@@ -121,12 +116,7 @@ fn part(part: &Part, role: Role) -> Result<Option<Value>> {
     Ok(Some(match part {
         Part::Text(text) => json!({ "type": "text", "text": text }),
         Part::Image { .. } if role != Role::User => return Err(not_in("an image", role)),
-        Part::Image { source, detail } => {
-            let mut image = Object::new();
-            image.insert("url".into(), source.to_url().into());
-            set(&mut image, "detail", detail.as_deref());
-            json!({ "type": "image_url", "image_url": image })
-        }
+        Part::Image { source, detail } => image_url(source, detail.as_deref()),
         Part::Document { .. } => return Err(not_in("a document", role)),
         Part::Cache(cache) => return automatic_cache(cache).map(|()| None),
         Part::Other(value) => value.clone(),

@@ -2,42 +2,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::{
-    Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall,
-    ToolChoice, ToolSpec,
+    Content, Finish, Format, Message, Part, Role, Settings, Source, ToolCall, ToolChoice, ToolSpec,
 };
 use crate::error::Code;
+use crate::provider::testing::{Tested, asked, events};
 
-fn asked(messages: Vec<Message>, settings: Settings) -> Request {
-    Request { model: "m".into(), messages, settings, ..Request::default() }
-}
-
-fn try_sent(request: &Request) -> Result<Value> {
-    let endpoint =
-        Endpoint { base_url: "https://api.cohere.com/v2/".into(), ..Endpoint::default() };
-    let outgoing = Cohere.chat(&endpoint, request)?;
-    assert_eq!(outgoing.url, "https://api.cohere.com/v2/chat");
-    Ok(serde_json::from_slice(&outgoing.body).unwrap())
-}
-
-fn sent(request: &Request) -> Value {
-    try_sent(request).unwrap()
-}
-
-fn messages_sent(messages: Vec<Message>) -> Value {
-    sent(&asked(messages, Settings::default()))["messages"].clone()
-}
-
-fn answered(body: &str) -> (Result<()>, Reply, Delta) {
-    let (mut reply, mut delta) = (Reply::default(), Delta::default());
-    let mut decoder = Cohere.decoder(&Request::default());
-    let pushed = decoder.push(body.as_bytes(), &mut reply, &mut delta);
-    let result = pushed.and_then(|_| decoder.end(&mut reply, &mut delta));
-    (result, reply, delta)
-}
-
-fn events(events: &[Value]) -> String {
-    events.iter().map(|event| format!("data: {event}\n\n")).collect()
-}
+const COHERE: Tested = Tested {
+    wire: &Cohere,
+    base: "https://api.cohere.com/v2/",
+    url: "https://api.cohere.com/v2/chat",
+};
 
 fn piece(kind: &str, index: u32, message: Value) -> Value {
     json!({"type": kind, "index": index, "delta": {"message": message}})
@@ -93,7 +67,7 @@ fn every_setting_is_sent_or_refused() {
     let tool = ToolSpec { name: "f".into(), description: "d".into(), parameters: json!({}) };
     let request = Request { tools: vec![tool], stream: true, ..asked(Vec::new(), settings) };
     assert_eq!(
-        sent(&request),
+        COHERE.sent(&request),
         json!({"model": "m", "messages": [], "temperature": 0.5, "p": 0.9, "k": 3, "max_tokens": 9,
             "stop_sequences": ["x"], "seed": 7, "presence_penalty": 0.1, "frequency_penalty": 0.2,
             "thinking": {"type": "enabled", "token_budget": 1024}, "tool_choice": "REQUIRED", "stream": true,
@@ -104,13 +78,16 @@ fn every_setting_is_sent_or_refused() {
         Settings { tool_choice: Some(ToolChoice::Named("f".into())), ..Settings::default() },
         Settings { parallel_tool_calls: Some(false), ..Settings::default() },
     ] {
-        assert_eq!(try_sent(&asked(Vec::new(), settings)).unwrap_err().code(), Code::Unsupported);
+        assert_eq!(
+            COHERE.try_sent(&asked(Vec::new(), settings)).unwrap_err().code(),
+            Code::Unsupported
+        );
     }
 }
 
 #[test]
 fn messages_have_their_form_and_plans_go_back() {
-    let (result, reply, _) = answered(&events(&planned()));
+    let (result, reply, _) = COHERE.answered(&events(&planned()));
     result.unwrap();
     let mut message = Message::new(Role::Assistant, "");
     (message.tool_calls, message.blocks) = (reply.tool_calls, reply.blocks);
@@ -122,7 +99,7 @@ fn messages_have_their_form_and_plans_go_back() {
     ]);
     let call = |id: &str, name: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
     assert_eq!(
-        messages_sent(vec![user, message, Message::tool_result("a", "21")]),
+        COHERE.messages_sent(vec![user, message, Message::tool_result("a", "21")]),
         json!([
             {"role": "user", "content": [{"type": "text", "text": "see"},
                 {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}]},
@@ -134,18 +111,18 @@ fn messages_have_their_form_and_plans_go_back() {
     let broken = ToolCall { id: "c".into(), name: "f".into(), arguments_json: "{x".into() };
     let mut message = Message::new(Role::Assistant, "t");
     message.tool_calls = vec![broken];
-    let sent = messages_sent(vec![message]);
+    let sent = COHERE.messages_sent(vec![message]);
     assert_eq!(sent[0]["tool_calls"][0]["function"]["arguments"], "{\"invalid_json\":\"{x\"}");
     let mut filed = Message::new(Role::User, "");
     let source = Source::bytes(b"w".to_vec(), None);
     filed.content = Content::Parts(vec![Part::Document { source, name: None }]);
-    let error = try_sent(&asked(vec![filed], Settings::default())).unwrap_err();
+    let error = COHERE.try_sent(&asked(vec![filed], Settings::default())).unwrap_err();
     assert_eq!(error.code(), Code::Unsupported);
 }
 
 #[test]
 fn plans_calls_and_usage_are_collected() {
-    let (result, reply, delta) = answered(&events(&planned()));
+    let (result, reply, delta) = COHERE.answered(&events(&planned()));
     result.unwrap();
     assert_eq!((reply.id.as_deref(), reply.content.as_str()), (Some("id1"), ""));
     assert_eq!(reply.thinking, "hm. I will look");
@@ -172,7 +149,7 @@ fn a_document_is_read_like_a_stream() {
     let document = json!({"id": "i", "finish_reason": "MAX_TOKENS",
         "message": {"role": "assistant", "content": [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
         "usage": {"billed_units": {"input_tokens": 3, "output_tokens": 4}}});
-    let (result, reply, _) = answered(&document.to_string());
+    let (result, reply, _) = COHERE.answered(&document.to_string());
     result.unwrap();
     assert_eq!(
         (reply.content.as_str(), reply.thinking.as_str(), reply.finish),
@@ -200,13 +177,13 @@ fn errors_and_cuts_keep_what_came() {
         ),
         (json!({"message": "too many tokens"}), Code::ServerError, "too many tokens"),
     ] {
-        let (result, reply, _) = answered(&format!("{begun}{}", events(&[event])));
+        let (result, reply, _) = COHERE.answered(&format!("{begun}{}", events(&[event])));
         let error = result.unwrap_err();
         assert_eq!((error.code(), error.message(), reply.content.as_str()), (code, words, "par"));
     }
-    let (result, reply, _) = answered(&begun);
+    let (result, reply, _) = COHERE.answered(&begun);
     assert_eq!((result.unwrap_err().code(), reply.content.as_str()), (Code::Network, "par"));
-    assert_eq!(answered("{\"message\":\"no\"}").0.unwrap_err().code(), Code::BadResponse);
+    assert_eq!(COHERE.answered("{\"message\":\"no\"}").0.unwrap_err().code(), Code::BadResponse);
     let head = Head { status: 498, headers: Vec::new() };
     let error = Cohere.error(&head, b"{\"message\":\"invalid api token\"}");
     assert_eq!((error.code(), error.message()), (Code::Auth, "invalid api token (HTTP 498)"));

@@ -10,17 +10,16 @@ use crate::chat::{
 };
 use crate::error::{Error, Result};
 use crate::provider::fields::{
-    Object, answered, automatic_cache, kept, not_in, overlay, parts, refuse, set, set_list,
+    Object, answered, automatic_cache, body_for, kept, nameless, not_in, overlay, parts, refuse,
+    set, set_list, tidied,
 };
 use crate::provider::openai::tool;
-use crate::schema::tidy;
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
     refuse_what_it_lacks(settings)?;
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
-    let mut body = Object::new();
-    body.insert("model".into(), request.model.as_str().into());
+    let mut body = body_for(request);
     body.insert("messages".into(), messages(&request.messages)?.into());
     // Tools that must not be called are not offered.
     if !request.tools.is_empty() && settings.tool_choice != Some(ToolChoice::None) {
@@ -71,9 +70,7 @@ fn think(effort: &str) -> Value {
 
 fn format(format: &Format) -> Value {
     let Format::Schema { schema, .. } = format else { return "json".into() };
-    let mut schema = schema.clone();
-    tidy(&mut schema);
-    schema
+    tidied(schema)
 }
 
 /// A result of a tool goes by the name of the tool; ids may repeat in a later round.
@@ -87,9 +84,7 @@ fn messages(messages: &[Message]) -> Result<Vec<Value>> {
 }
 
 fn message(message: &Message, names: &HashMap<&str, &str>) -> Result<Value> {
-    if message.name.is_some() && message.role != Role::Tool {
-        return Err(not_in("a name", message.role));
-    }
+    nameless(message)?;
     let mut out = Object::new();
     out.insert("role".into(), message.role.name().into());
     out.insert("content".into(), message.content.text().into());

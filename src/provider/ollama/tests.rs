@@ -2,38 +2,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::{
-    Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall,
-    ToolChoice, ToolSpec,
+    Content, Finish, Format, Message, Part, Role, Settings, Source, ToolCall, ToolChoice, ToolSpec,
 };
 use crate::error::Code;
+use crate::provider::testing::{Tested, answered, asked};
 
-fn asked(messages: Vec<Message>, settings: Settings) -> Request {
-    Request { model: "m".into(), messages, settings, ..Request::default() }
-}
-
-fn try_sent(request: &Request) -> Result<Value> {
-    let endpoint = Endpoint { base_url: "http://localhost:11434/v1".into(), ..Endpoint::default() };
-    let outgoing = Ollama.chat(&endpoint, request)?;
-    assert_eq!(outgoing.url, "http://localhost:11434/api/chat");
-    Ok(serde_json::from_slice(&outgoing.body).unwrap())
-}
-
-fn sent(request: &Request) -> Value {
-    try_sent(request).unwrap()
-}
-
-fn messages_sent(messages: Vec<Message>) -> Value {
-    sent(&asked(messages, Settings::default()))["messages"].clone()
-}
-
-fn answered<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Result<()>, Reply, Delta) {
-    let (mut reply, mut delta) = (Reply::default(), Delta::default());
-    let mut decoder = Ollama.decoder(&Request::default());
-    let mut pieces = pieces.into_iter();
-    let pushed = pieces.try_for_each(|piece| decoder.push(piece, &mut reply, &mut delta).map(drop));
-    let result = pushed.and_then(|()| decoder.end(&mut reply, &mut delta));
-    (result, reply, delta)
-}
+const OLLAMA: Tested = Tested {
+    wire: &Ollama,
+    base: "http://localhost:11434/v1",
+    url: "http://localhost:11434/api/chat",
+};
 
 fn line(message: Value) -> String {
     json!({"model": "m1", "created_at": "1970-01-01T00:01:00.5Z", "message": message, "done": false}).to_string() + "\n"
@@ -81,7 +59,7 @@ fn every_setting_is_sent_or_refused() {
     let tool = ToolSpec { name: "f".into(), description: String::new(), parameters: json!({}) };
     let mut request = Request { tools: vec![tool], stream: true, ..asked(Vec::new(), settings) };
     assert_eq!(
-        sent(&request),
+        OLLAMA.sent(&request),
         json!({"model": "m", "messages": [], "think": "low", "stream": true, "keep_alive": "5m",
             "format": {"type": "object", "properties": {}, "required": []},
             "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}],
@@ -90,21 +68,24 @@ fn every_setting_is_sent_or_refused() {
     );
     request.settings.tool_choice = Some(ToolChoice::None);
     request.stream = false;
-    let body = sent(&request);
+    let body = OLLAMA.sent(&request);
     assert_eq!((body.get("tools"), &body["stream"]), (None, &json!(false)));
     let json = Settings {
         format: Some(Format::Json),
         reasoning: Some("none".into()),
         ..Settings::default()
     };
-    let body = sent(&asked(Vec::new(), json));
+    let body = OLLAMA.sent(&asked(Vec::new(), json));
     assert_eq!((&body["format"], &body["think"]), (&json!("json"), &json!(false)));
     for settings in [
         Settings { tool_choice: Some(ToolChoice::Required), ..Settings::default() },
         Settings { tool_choice: Some(ToolChoice::Named("f".into())), ..Settings::default() },
         Settings { parallel_tool_calls: Some(false), ..Settings::default() },
     ] {
-        assert_eq!(try_sent(&asked(Vec::new(), settings)).unwrap_err().code(), Code::Unsupported);
+        assert_eq!(
+            OLLAMA.try_sent(&asked(Vec::new(), settings)).unwrap_err().code(),
+            Code::Unsupported
+        );
     }
 }
 
@@ -127,7 +108,7 @@ fn messages_have_their_form() {
     let called =
         |arguments: Value| json!({"id": "c", "function": {"name": "f", "arguments": arguments}});
     assert_eq!(
-        messages_sent(vec![user, assistant, Message::tool_result("c", "21")]),
+        OLLAMA.messages_sent(vec![user, assistant, Message::tool_result("c", "21")]),
         json!([
             {"role": "user", "content": "see", "images": ["R0lGOA=="]},
             {"role": "assistant", "content": "", "tool_calls": [called(json!({"a": 1})), called(json!({"invalid_json": "{x"})), called(json!({}))]},
@@ -140,11 +121,11 @@ fn messages_have_their_form() {
         asks.tool_calls = vec![ToolCall { id: "call_1".into(), name: name.into(), arguments_json }];
         [asks, Message::tool_result("call_1", "x")]
     };
-    let sent = messages_sent([round("f"), round("g")].concat());
+    let sent = OLLAMA.messages_sent([round("f"), round("g")].concat());
     assert_eq!((&sent[1]["tool_name"], &sent[3]["tool_name"]), (&json!("f"), &json!("g")));
     let mut linked = Message::new(Role::User, "");
     linked.content = Content::Parts(vec![image(Source::url("https://x"))]);
-    let error = try_sent(&asked(vec![linked], Settings::default())).unwrap_err();
+    let error = OLLAMA.try_sent(&asked(vec![linked], Settings::default())).unwrap_err();
     assert_eq!(error.code(), Code::Unsupported);
     assert!(error.message().starts_with("messages[1]: an image"), "{error}");
 }
@@ -159,7 +140,7 @@ fn lines_are_read_wherever_they_are_split() {
         text.trim().to_owned(),
     ] {
         for size in [1, 2, 3, 7, 50, 9999] {
-            let (result, reply, delta) = answered(text.as_bytes().chunks(size));
+            let (result, reply, delta) = answered(&Ollama, text.as_bytes().chunks(size));
             result.unwrap();
             assert_eq!((reply.content.as_str(), reply.thinking.as_str()), ("Looking", "höm"));
             assert_eq!((&delta.content, &delta.thinking), (&reply.content, &reply.thinking));
@@ -182,17 +163,17 @@ fn lines_are_read_wherever_they_are_split() {
 
 #[test]
 fn thinking_goes_back_in_a_round_of_tools() {
-    let (_, reply, _) = answered([thought_and_called().as_bytes()]);
+    let (_, reply, _) = answered(&Ollama, [thought_and_called().as_bytes()]);
     let mut message = Message::new(Role::Assistant, reply.content.as_str());
     (message.tool_calls, message.blocks) = (reply.tool_calls, reply.blocks);
-    assert_eq!(messages_sent(vec![message])[0]["thinking"], "höm");
+    assert_eq!(OLLAMA.messages_sent(vec![message])[0]["thinking"], "höm");
 }
 
 #[test]
 fn a_document_is_read_on_one_line_or_many() {
     let document = json!({"model": "m1", "message": {"role": "assistant", "content": "a"}, "done": true, "done_reason": "length", "eval_count": 2});
     for text in [document.to_string(), serde_json::to_string_pretty(&document).unwrap()] {
-        let (result, reply, _) = answered(text.as_bytes().chunks(5));
+        let (result, reply, _) = answered(&Ollama, text.as_bytes().chunks(5));
         result.unwrap();
         assert_eq!((reply.content.as_str(), reply.finish), ("a", Some(Finish::Length)));
         assert_eq!(
@@ -211,10 +192,10 @@ fn errors_and_cuts_keep_what_came() {
         ("{\"model\":\"m1\",\"mess", Code::Network),
         ("<html>", Code::BadResponse),
     ] {
-        let (result, reply, _) = answered([begun.as_bytes(), rest.as_bytes()]);
+        let (result, reply, _) = answered(&Ollama, [begun.as_bytes(), rest.as_bytes()]);
         assert_eq!((result.unwrap_err().code(), reply.content.as_str()), (code, "par"), "{rest}");
     }
-    assert_eq!(answered([&b"{\"ok\":true}"[..]]).0.unwrap_err().code(), Code::Network);
+    assert_eq!(answered(&Ollama, [&b"{\"ok\":true}"[..]]).0.unwrap_err().code(), Code::Network);
     let head = Head { status: 404, headers: Vec::new() };
     let error =
         Ollama.error(&head, b"{\"error\":\"model \\\"x\\\" not found, try pulling it first\"}");

@@ -10,16 +10,14 @@ use crate::chat::{
 };
 use crate::error::{Error, Result};
 use crate::provider::fields::{
-    Object, answered, automatic_cache, each_message, kept, not_in, overlay, parameters, refuse,
-    schema_name, set, set_list,
+    Object, answered, automatic_cache, body_for, each_message, image_url, kept, not_in, overlay,
+    parameters, refuse, schema_name, sealed_or_tidied, set, set_list,
 };
 use crate::provider::structured;
-use crate::schema::{dialect, tidy};
 
 /// The body that asks `server` for `request`.
 pub fn of(request: &Request, server: &Server) -> Result<Object> {
-    let mut body = Map::new();
-    body.insert("model".into(), request.model.as_str().into());
+    let mut body = body_for(request);
     let mut messages = each_message(&request.messages, |m| message(m, server))?;
     if !request.tools.is_empty() {
         tools(&mut body, request, server)?;
@@ -102,13 +100,7 @@ fn response_format(format: &Format, server: &Server) -> Value {
         }
         _ => return json!({ "type": "json_object" }),
     };
-    let sealed = dialect::sealed(schema);
-    let strict = sealed.is_some();
-    let schema = sealed.unwrap_or_else(|| {
-        let mut schema = schema.clone();
-        tidy(&mut schema);
-        schema
-    });
+    let (schema, strict) = sealed_or_tidied(schema);
     let inner = json!({ "name": schema_name(name), "schema": schema, "strict": strict });
     json!({ "type": "json_schema", "json_schema": inner })
 }
@@ -177,12 +169,7 @@ fn part(part: &Part, role: Role) -> Result<Value> {
     }
     Ok(match part {
         Part::Text(text) => json!({ "type": "text", "text": text }),
-        Part::Image { source, detail } => {
-            let mut image = Map::new();
-            image.insert("url".into(), source.to_url().into());
-            set(&mut image, "detail", detail.as_deref());
-            json!({ "type": "image_url", "image_url": image })
-        }
+        Part::Image { source, detail } => image_url(source, detail.as_deref()),
         Part::Document { source, name } => document(source, name.as_deref())?,
         Part::Cache(_) => Value::Null,
         Part::Other(value) => value.clone(),

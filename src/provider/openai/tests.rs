@@ -6,13 +6,10 @@ use crate::chat::{
     ToolChoice, ToolSpec,
 };
 use crate::error::Code;
+use crate::provider::testing::{self, asked};
 
 const OPENAI: &str = "https://api.openai.com/v1";
 const LOCAL: &str = "http://localhost:11434/v1";
-
-fn asked(messages: Vec<Message>, settings: Settings) -> Request {
-    Request { model: "m".into(), messages, settings, ..Request::default() }
-}
 
 fn sent(base_url: &str, request: &Request) -> Value {
     serde_json::from_slice(&try_sent(base_url, request).unwrap().body).unwrap()
@@ -29,18 +26,11 @@ fn message_sent(message: Message) -> Value {
 
 /// The reply, and all deltas together.
 fn answered(parts: &[&str]) -> (Result<()>, Reply, Delta) {
-    let (mut reply, mut delta) = (Reply::default(), Delta::default());
-    let mut decoder = OpenAi.decoder(&Request::default());
-    let pushed = parts
-        .iter()
-        .try_for_each(|part| decoder.push(part.as_bytes(), &mut reply, &mut delta).map(|_| ()));
-    let result = pushed.and_then(|()| decoder.end(&mut reply, &mut delta));
-    (result, reply, delta)
+    testing::answered(&OpenAi, parts.iter().map(|part| part.as_bytes()))
 }
 
 fn streamed(chunks: &[Value]) -> Reply {
-    let text: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-    let (result, reply, _) = answered(&[&text]);
+    let (result, reply, _) = answered(&[&testing::events(chunks)]);
     result.unwrap();
     reply
 }

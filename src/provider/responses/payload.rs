@@ -8,17 +8,15 @@ use crate::chat::{
 };
 use crate::error::Result;
 use crate::provider::fields::{
-    Object, answered, automatic_cache, each_message, kept, not_in, overlay, parameters, parts,
-    refuse, schema_name, set,
+    Object, answered, automatic_cache, body_for, each_message, kept, nameless, not_in, overlay,
+    parameters, parts, refuse, schema_name, sealed_or_tidied, set,
 };
-use crate::schema::{dialect, tidy};
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
     refuse_what_it_lacks(settings)?;
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
-    let mut body = Object::new();
-    body.insert("model".into(), request.model.as_str().into());
+    let mut body = body_for(request);
     let items = each_message(&request.messages, items)?;
     body.insert("input".into(), items.into_iter().flatten().collect());
     if !request.tools.is_empty() {
@@ -73,21 +71,13 @@ fn tool_choice(choice: &ToolChoice) -> Value {
 /// A schema that can be sealed is, so that the server enforces it.
 fn format(format: &Format) -> Value {
     let Format::Schema { name, schema } = format else { return json!({ "type": "json_object" }) };
-    let sealed = dialect::sealed(schema);
-    let strict = sealed.is_some();
-    let schema = sealed.unwrap_or_else(|| {
-        let mut schema = schema.clone();
-        tidy(&mut schema);
-        schema
-    });
+    let (schema, strict) = sealed_or_tidied(schema);
     json!({ "type": "json_schema", "name": schema_name(name), "schema": schema, "strict": strict })
 }
 
 /// The items that a message consists of.
 fn items(message: &Message) -> Result<Vec<Value>> {
-    if message.name.is_some() && message.role != Role::Tool {
-        return Err(not_in("a name", message.role));
-    }
+    nameless(message)?;
     match message.role {
         Role::Tool => {
             let (id, output) = (answered(message)?, content(message)?);

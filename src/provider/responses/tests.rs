@@ -2,47 +2,21 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::{
-    Content, Delta, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall,
-    ToolChoice, ToolSpec,
+    Content, Finish, Format, Message, Part, Reply, Role, Settings, Source, ToolCall, ToolChoice,
+    ToolSpec,
 };
 use crate::error::Code;
+use crate::provider::testing::{Tested, asked, named_events as events};
 
-fn asked(messages: Vec<Message>, settings: Settings) -> Request {
-    Request { model: "m".into(), messages, settings, ..Request::default() }
-}
-
-fn try_sent(request: &Request) -> Result<Value> {
-    let endpoint = Endpoint { base_url: "https://h/v1".into(), ..Endpoint::default() };
-    let outgoing = Responses.chat(&endpoint, request)?;
-    assert_eq!(outgoing.url, "https://h/v1/responses");
-    Ok(serde_json::from_slice(&outgoing.body).unwrap())
-}
-
-fn sent(request: &Request) -> Value {
-    try_sent(request).unwrap()
-}
+const RESPONSES: Tested =
+    Tested { wire: &Responses, base: "https://h/v1", url: "https://h/v1/responses" };
 
 fn input_sent(messages: Vec<Message>) -> Value {
-    sent(&asked(messages, Settings::default()))["input"].clone()
-}
-
-fn answered(body: &str) -> (Result<()>, Reply, Delta) {
-    let (mut reply, mut delta) = (Reply::default(), Delta::default());
-    let mut decoder = Responses.decoder(&Request::default());
-    let pushed = decoder.push(body.as_bytes(), &mut reply, &mut delta);
-    let result = pushed.and_then(|_| decoder.end(&mut reply, &mut delta));
-    (result, reply, delta)
-}
-
-fn events(events: &[Value]) -> String {
-    let event = |event: &Value| {
-        format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
-    };
-    events.iter().map(event).collect()
+    RESPONSES.sent(&asked(messages, Settings::default()))["input"].clone()
 }
 
 fn read(all: &[Value]) -> Reply {
-    let (result, reply, delta) = answered(&events(all));
+    let (result, reply, delta) = RESPONSES.answered(&events(all));
     result.unwrap();
     assert_eq!((&delta.content, &delta.thinking), (&reply.content, &reply.thinking));
     reply
@@ -107,7 +81,7 @@ fn a_plain_question_has_no_superfluous_member() {
         Settings::default(),
     );
     assert_eq!(
-        sent(&request),
+        RESPONSES.sent(&request),
         json!({"model": "m", "input": [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}]})
     );
 }
@@ -129,7 +103,7 @@ fn every_setting_is_sent_or_refused() {
     let tool = ToolSpec { name: "f".into(), description: "d".into(), parameters: schema.clone() };
     let request = Request { tools: vec![tool], stream: true, ..asked(Vec::new(), settings) };
     assert_eq!(
-        sent(&request),
+        RESPONSES.sent(&request),
         json!({"model": "m", "input": [], "temperature": 0.5, "top_p": 0.9, "max_output_tokens": 100,
             "tools": [{"type": "function", "name": "f", "description": "d", "parameters": schema, "strict": false}],
             "tool_choice": {"type": "function", "name": "f"}, "parallel_tool_calls": false,
@@ -144,7 +118,7 @@ fn every_setting_is_sent_or_refused() {
         ("presence_penalty", Settings { presence_penalty: Some(0.0), ..Settings::default() }),
         ("frequency_penalty", Settings { frequency_penalty: Some(0.0), ..Settings::default() }),
     ] {
-        let error = try_sent(&asked(Vec::new(), settings)).unwrap_err();
+        let error = RESPONSES.try_sent(&asked(Vec::new(), settings)).unwrap_err();
         assert_eq!(error.code(), Code::Unsupported);
         assert!(error.message().contains(name), "{error}");
     }
@@ -178,7 +152,7 @@ fn messages_become_items() {
     );
     let mut named = Message::new(Role::User, "x");
     named.name = Some("bo".into());
-    let error = try_sent(&asked(vec![named], Settings::default())).unwrap_err();
+    let error = RESPONSES.try_sent(&asked(vec![named], Settings::default())).unwrap_err();
     assert!(error.message().starts_with("messages[1]: a name"), "{error}");
 }
 
@@ -305,17 +279,17 @@ fn errors_and_cuts_keep_what_came() {
             Code::BadRequest,
         ),
     ] {
-        let (result, reply, _) = answered(&format!("{begun}{}", events(&[event])));
+        let (result, reply, _) = RESPONSES.answered(&format!("{begun}{}", events(&[event])));
         let error = result.unwrap_err();
         assert_eq!((error.code(), error.message(), reply.content.as_str()), (code, "x", "par"));
     }
-    let (result, reply, _) = answered(&begun);
+    let (result, reply, _) = RESPONSES.answered(&begun);
     assert_eq!((result.unwrap_err().code(), reply.content.as_str()), (Code::Network, "par"));
     for (body, code) in [
         ("{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"x\"}}", Code::BadRequest),
         ("{\"id\":1}", Code::BadResponse),
         ("{\"output\":[", Code::Network),
     ] {
-        assert_eq!(answered(body).0.unwrap_err().code(), code, "{body}");
+        assert_eq!(RESPONSES.answered(body).0.unwrap_err().code(), code, "{body}");
     }
 }

@@ -159,15 +159,25 @@ impl Reader<'_> {
                 len += 1;
             }
             state.first = false;
-            if self.at == from {
-                // Whatever it is, it is no member.
-                self.fix(Fix::ExtraText, self.at)?;
-                self.at += 1;
-            }
+            self.pass_over(from)?;
         }
+        Ok(self.close(mark, len))
+    }
+
+    /// Whatever stands at `from`, if it was not read, is neither member nor item.
+    fn pass_over(&mut self, from: usize) -> Read<()> {
+        if self.at == from {
+            self.fix(Fix::ExtraText, from)?;
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends the innermost container; gives how many it has.
+    fn close(&mut self, mark: Mark, len: usize) -> usize {
         self.stack.pop();
         self.tape.close(mark, len);
-        Ok(len)
+        len
     }
 
     /// The closing bracket, the end of the text, or a bracket that closes something further out.
@@ -546,14 +556,9 @@ impl Reader<'_> {
             }
             len += usize::from(self.item(&mut state, inside)?);
             state.first = false;
-            if self.at == from {
-                self.fix(Fix::ExtraText, self.at)?;
-                self.at += 1;
-            }
+            self.pass_over(from)?;
         }
-        self.stack.pop();
-        self.tape.close(mark, len);
-        Ok(len)
+        Ok(self.close(mark, len))
     }
 
     /// One item; `false` if it went into the item before.

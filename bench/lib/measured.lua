@@ -1,0 +1,36 @@
+-- What a function costs, and its peer, in microseconds, and the former in times of the latter. Both
+-- alternate in short rounds, and all three are medians: a busy machine slows both.
+local ROUNDS, MIN_SECONDS = 25, 0.004
+
+local function time(fn, times)
+  local started = os.clock()
+  for _ = 1, times do
+    fn()
+  end
+  return os.clock() - started
+end
+
+-- As many repetitions as one round needs to be longer than the clock's grain.
+local function calibrate(fn)
+  local times = 1
+  while time(fn, times) < MIN_SECONDS do
+    times = times * 2
+  end
+  return times
+end
+
+local function median(list)
+  table.sort(list)
+  return list[math.floor(#list / 2) + 1]
+end
+
+return function(fn, peer)
+  local times, peer_times = calibrate(fn), calibrate(peer)
+  local costs, peer_costs, ratios = {}, {}, {}
+  for round = 1, ROUNDS do
+    costs[round] = time(fn, times) / times * 1e6
+    peer_costs[round] = time(peer, peer_times) / peer_times * 1e6
+    ratios[round] = costs[round] / peer_costs[round]
+  end
+  return median(costs), median(peer_costs), median(ratios)
+end

@@ -75,7 +75,7 @@ unsafe fn fields(l: *mut lua_State, text: &[u8], scratch: *mut Scratch) -> Optio
             let Some(at) = *at else { continue };
             stack::push_bytes(l, name.as_bytes());
             let walk = tape.walk(at, &[]);
-            match walk.clone().next() {
+            match walk.clone().take() {
                 Token::Null => stack::push_null(l),
                 Token::Str(bytes) => stack::push_bytes(l, bytes),
                 _ => document::push(l, walk),

@@ -1060,7 +1060,7 @@ output.Recovery = {
   BEST_EFFORT = "best_effort",
 }
 
----Reads a text into a Lua value, as strictly as `recovery` says: "strict" takes one valid document that is the whole text; "lenient" also what can be put right without losing anything, in a fence or between sentences; "best_effort" whatever there is. The second result tells what was repaired. JSON and YAML give their values, with nulls; XML gives `{root=…}`, attributes as "@name", text beside them as "#text", elements of one name as an array; Markdown what `extract_markdown` gives; plain text is trimmed. Without a format it is found out, and prose is no document. The response of an agent or provider is read for its content; any other table is returned as it is. With a schema, the text is read as it asks: the document that fits it best, aligned to it.
+---Reads a text into a Lua value, as strictly as `recovery` says: "strict" takes one valid document that is the whole text; "lenient" also what can be put right without losing anything, in a fence or between sentences; "best_effort" whatever there is. The second result tells what was repaired. JSON and YAML give their values, with nulls, and with marks on arrays and empty objects; XML gives `{root=…}`, attributes as "@name", text beside them as "#text", elements of one name as an array; Markdown what `extract_markdown` gives; plain text is trimmed. Without a format it is found out, and prose is no document. The response of an agent or provider is read for its content; any other table is returned as it is. With a schema, the text is read as it asks: the document that fits it best, aligned to it.
 ---
 ---Errors: invalid_argument, parse_failed, validation_failed, not_found, unsupported
 ---@param text string|table a string or a table

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::wire::{Endpoint, Wire};
 use crate::chat::{Delta, Message, Reply, Request, Settings};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 pub fn asked(messages: Vec<Message>, settings: Settings) -> Request {
     Request { model: "m".into(), messages, settings, ..Request::default() }
@@ -31,6 +31,13 @@ impl Tested {
 
     pub fn messages_sent(&self, messages: Vec<Message>) -> Value {
         self.sent(&asked(messages, Settings::default()))["messages"].clone()
+    }
+
+    /// That the request is not sent, and that the error tells of `option`.
+    pub fn refuses(&self, request: &Request, option: &str) {
+        let error = self.try_sent(request).unwrap_err();
+        assert_eq!(error.code(), Code::Unsupported);
+        assert!(error.message().contains(option), "{error}");
     }
 
     pub fn answered(&self, body: &str) -> (Result<()>, Reply, Delta) {

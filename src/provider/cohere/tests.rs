@@ -74,14 +74,17 @@ fn every_setting_is_sent_or_refused() {
             "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}}],
             "response_format": {"type": "json_object", "json_schema": {"type": "object", "properties": {"a": {"type": "null"}}, "required": []}}})
     );
-    for settings in [
-        Settings { tool_choice: Some(ToolChoice::Named("f".into())), ..Settings::default() },
-        Settings { parallel_tool_calls: Some(false), ..Settings::default() },
+    for (name, settings) in [
+        (
+            "tool_choice",
+            Settings { tool_choice: Some(ToolChoice::Named("f".into())), ..Settings::default() },
+        ),
+        (
+            "parallel_tool_calls",
+            Settings { parallel_tool_calls: Some(false), ..Settings::default() },
+        ),
     ] {
-        assert_eq!(
-            COHERE.try_sent(&asked(Vec::new(), settings)).unwrap_err().code(),
-            Code::Unsupported
-        );
+        COHERE.refuses(&asked(Vec::new(), settings), name);
     }
 }
 

@@ -77,15 +77,21 @@ fn every_setting_is_sent_or_refused() {
     };
     let body = OLLAMA.sent(&asked(Vec::new(), json));
     assert_eq!((&body["format"], &body["think"]), (&json!("json"), &json!(false)));
-    for settings in [
-        Settings { tool_choice: Some(ToolChoice::Required), ..Settings::default() },
-        Settings { tool_choice: Some(ToolChoice::Named("f".into())), ..Settings::default() },
-        Settings { parallel_tool_calls: Some(false), ..Settings::default() },
+    for (name, settings) in [
+        (
+            "tool_choice",
+            Settings { tool_choice: Some(ToolChoice::Required), ..Settings::default() },
+        ),
+        (
+            "tool_choice",
+            Settings { tool_choice: Some(ToolChoice::Named("f".into())), ..Settings::default() },
+        ),
+        (
+            "parallel_tool_calls",
+            Settings { parallel_tool_calls: Some(false), ..Settings::default() },
+        ),
     ] {
-        assert_eq!(
-            OLLAMA.try_sent(&asked(Vec::new(), settings)).unwrap_err().code(),
-            Code::Unsupported
-        );
+        OLLAMA.refuses(&asked(Vec::new(), settings), name);
     }
 }
 

@@ -15,13 +15,12 @@ use crate::schema::Library;
 use crate::step::Token;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
-use crate::value::{Documents, Slots};
+use crate::value::Slots;
 
 pub struct Runtime {
     pub clock: Clock,
     pub config: Config,
     pub slots: Slots,
-    pub documents: Documents,
     /// Fields of documents that were wanted last.
     pub fields: Fields,
     pub tasks: Tasks,
@@ -40,7 +39,6 @@ impl Default for Runtime {
             clock: Clock::default(),
             config: Config::default(),
             slots: Slots::default(),
-            documents: Documents::default(),
             fields: Fields::default(),
             tasks: Tasks::default(),
             transport: Arc::new(Http),

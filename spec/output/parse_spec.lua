@@ -14,6 +14,15 @@ describe("output.parse", function()
     assert.are.same({ 1, 32 }, { info.start, info.stop })
   end)
 
+  it("says the same of where a document is on every way of reading it", function()
+    for _, options in ipairs({ "json", {}, { max_depth = 50 }, { missing = "null" } }) do
+      local value, info = output.parse(' \n{"a":1}  ', options)
+      assert.are.same({ a = 1 }, value)
+      assert.are.same({ 3, 9, false }, { info.start, info.stop, info.recovered })
+      assert.are.same({ {}, {} }, { info.fixes, info.warnings })
+    end
+  end)
+
   it("keeps nulls inside, and gives nil for a text that is null", function()
     assert.are.equal(zigllms.null, output.parse("[null]", "json")[1])
     assert.is_nil((output.parse("null", "json")))

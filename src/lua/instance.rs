@@ -46,9 +46,6 @@ impl Instance {
     }
 
     pub fn keep_frame(&mut self, mut frame: Box<Frame>) {
-        if let Action::Return(data) = std::mem::take(&mut frame.action) {
-            self.runtime.documents.reclaim(data);
-        }
         frame.clear();
         if self.frames.len() < KEPT_FRAMES {
             self.frames.push(frame);

@@ -35,11 +35,6 @@ pub unsafe fn results(l: *mut lua_State, data: &Data) -> c_int {
                 values.iter().for_each(|value| push(l, value));
                 values.len() as c_int
             }
-            Data::Valid(_) => {
-                push(l, data);
-                info::valid(l, stack::bytes(l, 1).len());
-                2
-            }
             value => {
                 push(l, value);
                 1
@@ -58,7 +53,7 @@ fn slots_needed(data: &Data) -> usize {
         }
         Data::Many(values) => values.len() + values.iter().map(slots_needed).max().unwrap_or(0),
         Data::Json(value) => json_slots(value),
-        Data::Document(_) | Data::Valid(_) => document::SLOTS,
+        Data::Document(_) => document::SLOTS,
         Data::Patched(_, patches) => {
             8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0)
         }
@@ -86,10 +81,6 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             Data::Json(value) => json(l, value),
             Data::Document(document) => {
                 document::push(l, document.tape.walk(document.root, &[]));
-            }
-            Data::Valid(document) => {
-                let text = if document.over { stack::bytes(l, 1) } else { &[] };
-                document::push(l, document.tape.walk(document.root, text));
             }
             Data::Slot(slot) => stack::push_slot(l, slot.id()),
             Data::List(items) | Data::Many(items) => list(l, items),

@@ -111,10 +111,12 @@ pub unsafe fn number(l: *mut lua_State, index: c_int) -> Number {
 /// Needs no stack.
 pub unsafe fn is_integer(l: *mut lua_State, index: c_int, n: i64) -> bool {
     unsafe {
-        if ffi::lua_type(l, index) != ffi::LUA_TNUMBER {
-            return false;
-        }
-        matches!(number(l, index), Number::Int(found) if found == n)
+        #[cfg(any(feature = "lua54", feature = "lua53"))]
+        return ffi::lua_isinteger(l, index) != 0
+            && ffi::lua_tointegerx(l, index, std::ptr::null_mut()) == n;
+        #[cfg(not(any(feature = "lua54", feature = "lua53")))]
+        return ffi::lua_type(l, index) == ffi::LUA_TNUMBER
+            && ffi::lua_tonumberx(l, index, std::ptr::null_mut()) == n as f64;
     }
 }
 

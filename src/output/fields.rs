@@ -49,15 +49,6 @@ impl Fields {
             )
     }
 
-    /// Reads them out of a text that is valid JSON; false if it is not.
-    pub fn select(&mut self, text: &[u8], max_depth: usize, into: &mut Document) -> bool {
-        let valid = self.wanted.select(text, max_depth, &mut self.tape, &mut self.found);
-        if valid {
-            self.write(into);
-        }
-        valid
-    }
-
     /// Looks them up in a document that was read onto a tape.
     pub fn pick(&mut self, value: Ref<'_>, into: &mut Document) {
         let Fields { wanted, tape, found } = self;
@@ -83,7 +74,7 @@ impl Fields {
             }
         }
         into.tape.close(object, count);
-        (into.root, into.over) = (0, false);
+        into.root = 0;
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::defaults::{Step, address, follow};
-use super::keywords::{children_mut, local, tidy};
+use super::keywords::{children_mut, drop_remarks, local, tidy};
 use crate::value::MAX_DEPTH;
 
 /// Keywords that constrain, and that sealed schemas may use.
@@ -37,20 +37,6 @@ const KNOWN: &[&str] = &[
     "required",
     "title",
     "type",
-];
-
-/// Keywords that only remark something; they are dropped.
-const REMARKS: &[&str] = &[
-    "$comment",
-    "$id",
-    "$schema",
-    "default",
-    "deprecated",
-    "discriminator",
-    "example",
-    "examples",
-    "readOnly",
-    "writeOnly",
 ];
 
 /// Formats the grammar knows.
@@ -182,7 +168,7 @@ impl Seal<'_> {
             return None;
         }
         let members = schema.as_object_mut()?;
-        members.retain(|key, _| !REMARKS.contains(&key.as_str()) && !key.starts_with("x-"));
+        drop_remarks(members);
         unwrap_all_of(members);
         // Branches of `oneOf` that are meant to exclude each other do so as `anyOf` too.
         if let Some(branches) = members.shift_remove("oneOf")

@@ -18,6 +18,20 @@ const ONE: &[&str] = &[
     "unevaluatedProperties",
 ];
 
+/// Keywords that say nothing about values, as do all that begin with "x-".
+const REMARKS: &[&str] = &[
+    "$comment",
+    "$id",
+    "$schema",
+    "default",
+    "deprecated",
+    "discriminator",
+    "example",
+    "examples",
+    "readOnly",
+    "writeOnly",
+];
+
 /// Keywords whose value is an array of schemas.
 const LIST: &[&str] = &["allOf", "anyOf", "items", "oneOf", "prefixItems"];
 
@@ -189,6 +203,11 @@ pub fn local<'s>(root: &'s Value, reference: &str) -> Option<&'s Value> {
         pointer if pointer.starts_with('/') => root.pointer(pointer),
         _ => None,
     }
+}
+
+/// Takes remarks out of one schema: what servers neither need nor know.
+pub fn drop_remarks(members: &mut Map<String, Value>) {
+    members.retain(|key, _| !REMARKS.contains(&key.as_str()) && !key.starts_with("x-"));
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keywords::{children_mut, local, tidy};
+use super::keywords::{children_mut, drop_remarks, local, tidy};
 use crate::value::MAX_DEPTH;
 
 /// What the servers of one provider take.
@@ -56,19 +56,6 @@ const COMMON: &[&str] = &[
     "required",
     "title",
     "type",
-];
-
-/// Say nothing about values.
-const REMARKS: &[&str] = &[
-    "$comment",
-    "$id",
-    "$schema",
-    "default",
-    "deprecated",
-    "example",
-    "examples",
-    "readOnly",
-    "writeOnly",
 ];
 
 pub static ANTHROPIC: Vendor = Vendor {
@@ -187,7 +174,7 @@ fn rewrite(schema: &mut Value, vendor: &'static Vendor, depth: usize) -> Option<
         }
         _ => return None,
     };
-    members.retain(|key, _| !REMARKS.contains(&key.as_str()) && !key.starts_with("x-"));
+    drop_remarks(members);
     one_of(members)?;
     constant(members, vendor);
     let untold = drop_unknown(members, vendor);

@@ -21,9 +21,6 @@ pub enum Data {
     Json(Value),
     /// A document that was read: as `Json`, from its tape. As a whole, null is nil.
     Document(Box<Document>),
-    /// The two results of reading a text that is valid JSON as a whole and the call's first
-    /// argument: the document, and what there is to say of it.
-    Valid(Box<Document>),
     /// A Lua value, handed on uncopied.
     Slot(Slot),
     List(Vec<Data>),

@@ -16,7 +16,7 @@ pub mod xml;
 pub mod yaml;
 
 pub use data::{Data, Key, Patch, Record};
-pub use document::{Document, Documents};
+pub use document::Document;
 pub use kept::Kept;
 pub use slot::{Slot, Slots};
 pub use tape::{Kind, Ref, Tape};

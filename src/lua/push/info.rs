@@ -10,11 +10,11 @@ use mlua::ffi::{self, lua_State};
 
 use crate::lua::stack::{self, Meta};
 
-/// Pushes `{format="json", recovered=false, start=1, stop=length}`.
+/// Pushes `{format="json", recovered=false, start=…, stop=…}`.
 ///
 /// # Safety
 /// Called from a C function of this module. Needs 4 stack slots. May raise a memory error.
-pub unsafe fn valid(l: *mut lua_State, length: usize) {
+pub unsafe fn valid(l: *mut lua_State, start: usize, stop: usize) {
     unsafe {
         ffi::lua_createtable(l, 0, 4);
         stack::push_meta(l, Meta::Format);
@@ -24,10 +24,10 @@ pub unsafe fn valid(l: *mut lua_State, length: usize) {
         ffi::lua_pushboolean(l, 0);
         ffi::lua_rawset(l, -3);
         stack::push_meta(l, Meta::Start);
-        stack::push_int(l, 1);
+        stack::push_int(l, start as i64);
         ffi::lua_rawset(l, -3);
         stack::push_meta(l, Meta::Stop);
-        stack::push_int(l, length as i64);
+        stack::push_int(l, stop as i64);
         ffi::lua_rawset(l, -3);
         stack::push_meta(l, Meta::Info);
         ffi::lua_setmetatable(l, -2);

@@ -32,7 +32,7 @@ pub unsafe fn parse(
             ffi::LUA_TNIL | ffi::LUA_TNONE if is_container(text) => whole(l, text, scratch)?,
             ffi::LUA_TSTRING if says_json(stack::bytes(l, 2), text) => whole(l, text, scratch)?,
             ffi::LUA_TTABLE => {
-                (*scratch).wanted = options(l, instance, text)?;
+                options(l, instance, text, scratch)?;
                 match (*scratch).wanted {
                     Some(_) => fields(l, text, scratch)?,
                     None => whole(l, text, scratch)?,
@@ -40,7 +40,8 @@ pub unsafe fn parse(
             }
             _ => return None,
         }
-        info::valid(l, text.len());
+        let start = text.len() - text.trim_ascii_start().len();
+        info::valid(l, start + 1, text.trim_ascii_end().len());
         Some(2)
     }
 }
@@ -86,31 +87,35 @@ unsafe fn fields(l: *mut lua_State, text: &[u8], scratch: *mut Scratch) -> Optio
     }
 }
 
-/// What a table of options wants; `None` if this is not the place to say.
+/// Puts the fields that a table of options wants into the scratch, which keeps them while Lua is
+/// called; `None` if this is not the place to say.
 unsafe fn options(
     l: *mut lua_State,
     instance: *mut Instance,
     text: &[u8],
-) -> Option<Option<Rc<Wanted>>> {
+    scratch: *mut Scratch,
+) -> Option<()> {
     unsafe {
         if ffi::lua_getmetatable(l, 2) != 0 {
             return None;
         }
-        let (mut named, mut wanted) = (None, None);
+        let mut named = None;
         let key = ffi::lua_gettop(l) + 1;
         ffi::lua_pushnil(l);
         while ffi::lua_next(l, 2) != 0 {
             let value = key + 1;
             match (text_at(l, key)?, ffi::lua_type(l, value)) {
-                (b"fields", ffi::LUA_TTABLE) => wanted = Some(known(l, instance, value)?),
+                (b"fields", ffi::LUA_TTABLE) => {
+                    (*scratch).wanted = Some(known(l, instance, value)?);
+                }
                 (b"format", ffi::LUA_TSTRING) => named = Some(says_json(text_at(l, value)?, text)),
                 (b"recovery", ffi::LUA_TSTRING) if is_recovery(text_at(l, value)?) => {}
                 _ => return None,
             }
             ffi::lua_settop(l, key);
         }
-        let json = named.unwrap_or(wanted.is_some() || is_container(text));
-        json.then_some(wanted)
+        let fields = (*scratch).wanted.is_some();
+        named.unwrap_or(fields || is_container(text)).then_some(())
     }
 }
 

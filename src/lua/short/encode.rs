@@ -143,7 +143,7 @@ impl Writer<'_> {
             self.out.push(b'[');
             let mut last = 1i64;
             loop {
-                if !is_integer(self.l, key, last) || !self.value(key + 1, level + 1) {
+                if !stack::is_integer(self.l, key, last) || !self.value(key + 1, level + 1) {
                     return false;
                 }
                 ffi::lua_settop(self.l, key);
@@ -182,16 +182,5 @@ impl Writer<'_> {
             self.out.push(b':');
             text
         }
-    }
-}
-
-unsafe fn is_integer(l: *mut lua_State, index: c_int, n: i64) -> bool {
-    unsafe {
-        #[cfg(any(feature = "lua54", feature = "lua53"))]
-        return ffi::lua_isinteger(l, index) != 0
-            && ffi::lua_tointegerx(l, index, std::ptr::null_mut()) == n;
-        #[cfg(not(any(feature = "lua54", feature = "lua53")))]
-        return ffi::lua_type(l, index) == ffi::LUA_TNUMBER
-            && ffi::lua_tonumberx(l, index, std::ptr::null_mut()) == n as f64;
     }
 }

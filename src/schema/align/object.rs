@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Fit;
 use super::parts::Parts;
-use super::walk::Walk;
+use super::walk::{FORCED, LEFT_OUT, Walk};
 use super::words::fold;
 use crate::schema::keywords::escaped;
 
@@ -18,7 +18,6 @@ const FILLED: u32 = 1;
 const MISSING: u32 = 1;
 const ONE_OF_LIST: u32 = 3;
 const IMPLIED: u32 = 4;
-const LEFT_OUT: u32 = 5;
 
 impl<'s> Walk<'s> {
     pub(super) fn object(&mut self, parts: &Parts<'s>, value: &Value) -> Option<Fit> {
@@ -103,7 +102,7 @@ impl<'s> Walk<'s> {
         value: &Value,
     ) -> Option<()> {
         let fit = wanted.and_then(|wanted| self.fit(wanted, value));
-        let stays = fit.as_ref().is_some_and(|fit| fit.cost < 1000);
+        let stays = fit.as_ref().is_some_and(|fit| fit.cost < FORCED);
         // Models write null for what they do not tell.
         if value.is_null() && !stays && self.rules.free && !parts.requires(name) {
             object.fit.cost += FILLED;

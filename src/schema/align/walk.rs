@@ -20,8 +20,8 @@ const DEEPEST: usize = 220;
 /// Costs of turning one kind of value into another.
 const FROM_TEXT: u32 = 1;
 const WRAPPED: u32 = 2;
-const LEFT_OUT: u32 = 5;
-const FORCED: u32 = 1000;
+pub(super) const LEFT_OUT: u32 = 5;
+pub(super) const FORCED: u32 = 1000;
 
 type Pair = (Vec<(usize, u8)>, usize);
 

@@ -17,7 +17,6 @@ mod parse;
 mod recover;
 mod source;
 mod stream;
-mod valid;
 
 use crate::lua::bridge::{Bridge, Constants};
 use crate::shape::Kind;

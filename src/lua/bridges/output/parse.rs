@@ -1,8 +1,8 @@
 //! `output.parse`.
 
+use super::aligned;
 use super::source::{Source, TEXT, source};
 use super::{FORMATS_OR_AUTO, RECOVERIES};
-use super::{aligned, valid};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run, Short};
@@ -77,9 +77,6 @@ pub const PARSE: Function = Function {
 
 fn parse(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     if let Some(data) = aligned::read(runtime, args)? {
-        return Ok(data);
-    }
-    if let Some(data) = valid::read(runtime, args)? {
         return Ok(data);
     }
     let text = match source(args)? {

@@ -129,6 +129,7 @@ impl Tree {
         here.ends.push(number);
     }
 
+    #[inline]
     pub fn named(&self, name: &[u8]) -> Option<&Tree> {
         let is = |key: &Key| matches!(key, Key::Name(wanted) if wanted.as_bytes() == name);
         self.below.iter().find(|(key, _)| is(key)).map(|(_, tree)| tree)

@@ -21,6 +21,9 @@ use super::Slot;
 const KEPT_TEXT: usize = 1 << 20;
 /// Nodes that stay allocated in a tape between calls.
 const KEPT_NODES: usize = 1 << 15;
+/// Nodes that stay allocated as long as each value needs a good part of them: 16 MiB. To get memory
+/// anew takes a sixth of the time in which a large document becomes tables.
+const MOST_NODES: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -98,12 +101,16 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// Empties the tape and gives back memory an unusually large value needed.
+    /// Empties the tape and gives back memory an unusually large value needed: after the first that
+    /// did without most of it.
     pub fn clear(&mut self) {
+        let (needed, has) = (self.nodes.len(), self.nodes.capacity());
         self.nodes.clear();
         self.text.clear();
         self.slots.clear();
-        self.nodes.shrink_to(KEPT_NODES);
+        if needed > 0 && (needed < has / 4 || has > MOST_NODES) {
+            self.nodes.shrink_to(KEPT_NODES);
+        }
         self.text.shrink_to(KEPT_TEXT);
     }
 
@@ -188,14 +195,15 @@ impl Tape {
         Open { at: self.nodes.len() - 1, len: 0 }
     }
 
-    /// Ends the container; gives the one around it.
+    /// Ends the container; gives the one around it, and whether that is an object.
     #[inline]
-    pub(crate) fn leave(&mut self, inner: Open) -> Open {
+    pub(crate) fn leave(&mut self, inner: Open) -> (Open, bool) {
         let size = self.nodes.len() - inner.at;
-        let Some(node) = self.nodes.get_mut(inner.at) else { return Open::NONE };
+        let Some(node) = self.nodes.get_mut(inner.at) else { return (Open::NONE, false) };
         let at = node.bits as usize;
         (node.len, node.bits) = (inner.len, size as u64);
-        Open { at, len: self.nodes.get(at).map_or(0, |node| node.len) }
+        let Some(outer) = self.nodes.get(at) else { return (Open::NONE, false) };
+        (Open { at, len: outer.len }, outer.kind == Kind::Object)
     }
 
     /// Takes a copy of a whole text, parts of which become strings by [`Tape::part`]; gives where
@@ -623,5 +631,22 @@ mod tests {
         tape.clear();
         assert!(tape.is_empty());
         assert!(tape.text.capacity() <= KEPT_TEXT);
+    }
+
+    fn use_nodes(tape: &mut Tape, count: usize) -> usize {
+        (0..count).for_each(|_| tape.null());
+        tape.clear();
+        tape.nodes.capacity()
+    }
+
+    #[test]
+    fn nodes_are_kept_while_values_are_large() {
+        let mut tape = Tape::default();
+        let large = 10 * KEPT_NODES;
+        assert!(use_nodes(&mut tape, large) >= large);
+        tape.clear();
+        assert!(use_nodes(&mut tape, large) >= large);
+        assert!(use_nodes(&mut tape, 10) <= KEPT_NODES);
+        assert!(use_nodes(&mut tape, MOST_NODES + 1) <= KEPT_NODES);
     }
 }

@@ -17,6 +17,7 @@ mod number;
 mod read;
 mod scan;
 mod select;
+mod skip;
 mod write;
 
 use std::borrow::Cow;
@@ -25,7 +26,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use self::fault::{Fault, Wrong};
-use self::read::{OnTape, Reader};
+use self::read::Reader;
 use super::MAX_DEPTH;
 use super::path::Tree;
 use super::tape::{Kind, Ref, Tape};
@@ -46,8 +47,7 @@ pub fn parse(text: &[u8], tape: &mut Tape) -> Result<usize> {
 /// As [`parse`], with another limit of nesting.
 pub fn parse_within(text: &[u8], max_depth: usize, tape: &mut Tape) -> Result<usize> {
     let at = tape.len();
-    let done = fits(text)
-        .and_then(|()| Reader::new(text, max_depth, OnTape::with_copy(tape, text)).document());
+    let done = fits(text).and_then(|()| Reader::copying(tape, text).document(max_depth));
     done.map_err(|fault| {
         tape.truncate(at);
         fault.error(text)
@@ -59,7 +59,7 @@ pub fn parse_within(text: &[u8], max_depth: usize, tape: &mut Tape) -> Result<us
 /// needs both. False, without a reason, if the text is no document.
 pub fn parse_over(text: &[u8], max_depth: usize, tape: &mut Tape) -> bool {
     tape.clear();
-    fits(text).is_ok() && Reader::new(text, max_depth, OnTape::over(tape, text)).document().is_ok()
+    fits(text).is_ok() && Reader::over(tape, text).document(max_depth).is_ok()
 }
 
 /// Reads single values out of a document that is all of `text`, onto a tape: the value of path `n`
@@ -71,7 +71,7 @@ pub fn select(
     tape: &mut Tape,
     found: &mut [Option<usize>],
 ) -> bool {
-    fits(text).is_ok() && select::select(text, max_depth, tree, tape, found).is_ok()
+    fits(text).is_ok() && select::select(text, max_depth, tree, tape, found).is_some()
 }
 
 /// The number that is all of `text`.

@@ -89,6 +89,7 @@ impl Digits<'_> {
     }
 }
 
+#[inline(always)]
 fn float(mut digits: Digits<'_>, from: usize, negative: bool) -> Result<(Number, usize), Wrong> {
     let mut exponent = 0i64;
     if byte(digits.text, digits.at) == b'.' {
@@ -110,6 +111,7 @@ fn float(mut digits: Digits<'_>, from: usize, negative: bool) -> Result<(Number,
 }
 
 /// The exponent behind its letter. One that is out of all proportion stays so.
+#[inline(never)]
 fn power(text: &[u8], at: usize) -> Result<(i64, usize), Wrong> {
     let sign = byte(text, at);
     let start = at + usize::from(matches!(sign, b'+' | b'-'));
@@ -129,11 +131,13 @@ fn quick(digits: u64, count: usize, exponent: i64) -> Option<f64> {
 }
 
 /// An integer of nineteen digits or more: it fits, or it becomes a float.
+#[cold]
 fn long(text: &[u8], from: usize, to: usize) -> Result<(Number, usize), Wrong> {
     let int = str(text, from, to).parse::<i64>().ok().filter(|n| *n != 0);
     int.map_or_else(|| slow(text, from, to), |int| Ok((Number::Int(int), to)))
 }
 
+#[cold]
 fn slow(text: &[u8], from: usize, to: usize) -> Result<(Number, usize), Wrong> {
     let value: f64 = str(text, from, to).parse().map_err(|_| Wrong::Digit(from))?;
     if value.is_finite() { Ok((Number::Float(value), to)) } else { Err(Wrong::Range) }

@@ -1,12 +1,9 @@
-//! The strict reader: RFC 8259, in one pass, without recursion.
-//!
-//! It walks the grammar and tells a [`Sink`] what it finds. One sink writes a tape; another does
-//! nothing, which is how what nobody asked for is checked and skipped.
+//! The strict reader: RFC 8259, in one pass, without recursion, onto a tape.
 
 use super::escape;
 use super::fault::{Fault, Wrong};
 use super::number::{self, Number};
-use super::scan;
+use super::scan::{self, byte, space};
 use crate::value::tape::{Kind, Open, Tape};
 
 pub type Read<T> = std::result::Result<T, Fault>;
@@ -14,336 +11,203 @@ pub type Read<T> = std::result::Result<T, Fault>;
 /// Deepest nesting that any caller may ask for.
 pub const DEEPEST: usize = 1000;
 
-/// Who is told what a text says.
-pub trait Sink {
-    fn null(&mut self);
-    fn bool(&mut self, value: bool);
-    fn number(&mut self, value: Number);
-    /// A string or key without escapes: the bytes from `from` to `to`.
-    fn plain(&mut self, text: &[u8], from: usize, to: usize);
-    /// A string or key with escapes, whose bytes begin at `from`; gives the index of its closing quote.
-    fn escaped(&mut self, text: &[u8], from: usize) -> Read<usize>;
-    fn enter(&mut self, kind: Kind);
-    /// An item or a member begins.
-    fn item(&mut self);
-    fn leave(&mut self);
-}
-
-pub struct Reader<'t, S> {
-    pub text: &'t [u8],
-    pub at: usize,
-    pub sink: S,
-    depth: usize,
-    limit: usize,
-    /// A bit for each open container: whether it is an object.
-    objects: [u64; DEEPEST / 64 + 1],
-}
-
-impl<'t, S: Sink> Reader<'t, S> {
-    pub fn new(text: &'t [u8], limit: usize, sink: S) -> Reader<'t, S> {
-        let limit = limit.min(DEEPEST);
-        Reader { text, at: 0, sink, depth: 0, limit, objects: [0; DEEPEST / 64 + 1] }
-    }
-
-    /// Reads the whole text.
-    pub fn document(&mut self) -> Read<()> {
-        self.space();
-        self.value()?;
-        self.end()
-    }
-
-    /// Only space may follow.
-    pub fn end(&mut self) -> Read<()> {
-        self.space();
-        if self.at < self.text.len() { Err(self.expected("the end of the text")) } else { Ok(()) }
-    }
-
-    /// Reads one value, at whose first byte the reader stands.
-    pub fn value(&mut self) -> Read<()> {
-        let floor = self.depth;
-        loop {
-            if self.begin()? {
-                continue;
-            }
-            if self.close(floor)? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The byte here; 0, which stands nowhere in JSON, behind the end.
-    #[inline(always)]
-    pub fn peek(&self) -> u8 {
-        self.text.get(self.at).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
-    pub fn space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
-            self.at += 1;
-        }
-    }
-
-    /// Begins a value; true if it is a container that is not empty, and the reader stands at its
-    /// first value.
-    #[inline(always)]
-    fn begin(&mut self) -> Read<bool> {
-        match self.peek() {
-            b'"' => self.string()?,
-            b'{' => return self.open(Kind::Object, b'}'),
-            b'[' => return self.open(Kind::Array, b']'),
-            b'-' | b'0'..=b'9' => self.number()?,
-            b't' => self.literal(b"true", |sink| sink.bool(true))?,
-            b'f' => self.literal(b"false", |sink| sink.bool(false))?,
-            b'n' => self.literal(b"null", S::null)?,
-            _ => return Err(self.expected("a value")),
-        }
-        Ok(false)
-    }
-
-    #[inline(always)]
-    fn open(&mut self, kind: Kind, closing: u8) -> Read<bool> {
-        self.deeper(kind == Kind::Object)?;
-        self.sink.enter(kind);
-        self.space();
-        if self.peek() == closing {
-            self.shut();
-            return Ok(false);
-        }
-        self.item(kind == Kind::Object)?;
-        Ok(true)
-    }
-
-    /// After a value: closes what ends here. True when the container the reading began in is
-    /// reached; false at the next value of one that goes on.
-    #[inline(always)]
-    fn close(&mut self, floor: usize) -> Read<bool> {
-        while self.depth > floor {
-            self.space();
-            let object = self.in_object();
-            match (self.peek(), object) {
-                (b',', _) => {
-                    self.at += 1;
-                    self.space();
-                    return self.item(object).map(|()| false);
-                }
-                (b'}', true) | (b']', false) => self.shut(),
-                (_, true) => return Err(self.expected("\",\" or \"}\"")),
-                (_, false) => return Err(self.expected("\",\" or \"]\"")),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Up to the value of an item or member.
-    #[inline(always)]
-    fn item(&mut self, object: bool) -> Read<()> {
-        self.sink.item();
-        if object {
-            self.key()?;
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn key(&mut self) -> Read<()> {
-        if self.peek() != b'"' {
-            return Err(self.expected("a name in double quotes"));
-        }
-        self.string()?;
-        self.colon()
-    }
-
-    #[inline(always)]
-    pub fn colon(&mut self) -> Read<()> {
-        self.space();
-        if self.peek() != b':' {
-            return Err(self.expected("\":\""));
-        }
-        self.at += 1;
-        self.space();
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn string(&mut self) -> Read<()> {
-        let from = self.at + 1;
-        let run = scan::plain(self.text, from);
-        if self.text.get(run.end) != Some(&b'"') {
-            self.at = self.sink.escaped(self.text, from)? + 1;
-            return Ok(());
-        }
-        if !run.ascii {
-            escape::check(self.text.get(from..run.end).unwrap_or_default(), from)?;
-        }
-        self.sink.plain(self.text, from, run.end);
-        self.at = run.end + 1;
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn number(&mut self) -> Read<()> {
-        let (value, end) = number::read(self.text, self.at).map_err(|wrong| match wrong {
-            number::Wrong::Digit(at) => Fault::expected(at, "a digit"),
-            number::Wrong::Range => Fault { at: self.at, wrong: Wrong::Range },
-        })?;
-        self.sink.number(value);
-        self.at = end;
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn literal(&mut self, word: &'static [u8], tell: impl FnOnce(&mut S)) -> Read<()> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        if !rest.starts_with(word) {
-            let same = rest.iter().zip(word).take_while(|(a, b)| a == b).count();
-            return Err(Fault::expected(self.at + same, "true, false or null"));
-        }
-        tell(&mut self.sink);
-        self.at += word.len();
-        Ok(())
-    }
-
-    /// Enters a container, at whose bracket the reader stands.
-    pub fn deeper(&mut self, object: bool) -> Read<()> {
-        if self.depth >= self.limit {
-            return Err(Fault { at: self.at, wrong: Wrong::TooDeep(self.limit) });
-        }
-        if let Some(word) = self.objects.get_mut(self.depth / 64) {
-            let bit = 1 << (self.depth % 64);
-            *word = if object { *word | bit } else { *word & !bit };
-        }
-        self.depth += 1;
-        self.at += 1;
-        Ok(())
-    }
-
-    /// How much deeper a value here may be nested.
-    pub fn levels_left(&self) -> usize {
-        self.limit - self.depth
-    }
-
-    /// Leaves a container without telling the sink.
-    pub fn higher(&mut self) {
-        self.depth -= 1;
-        self.at += 1;
-    }
-
-    #[inline(always)]
-    fn shut(&mut self) {
-        self.sink.leave();
-        self.higher();
-    }
-
-    #[inline(always)]
-    fn in_object(&self) -> bool {
-        let top = self.depth.wrapping_sub(1);
-        self.objects.get(top / 64).is_some_and(|word| word >> (top % 64) & 1 == 1)
-    }
-
-    pub fn expected(&self, what: &'static str) -> Fault {
-        Fault::expected(self.at, what)
-    }
-}
-
-/// Writes a tape. Strings without escapes are parts of the text, which the tape has a copy of or
-/// lies over.
-pub struct OnTape<'t> {
-    tape: &'t mut Tape,
+/// A text on its way onto a tape. Strings without escapes are parts of the text, which the tape has
+/// a copy of or lies over.
+///
+/// Functions go from the index given to the one behind what they read, and have it in hand all the
+/// time: a reader that kept it would store and load it for every byte.
+pub struct Reader<'t, 's> {
+    text: &'t [u8],
+    tape: &'s mut Tape,
     /// Where the text lies on the tape.
     base: usize,
     /// How much of the text is not on the tape.
     outside: usize,
     /// Strings are copied one by one.
     copies: bool,
-    open: Open,
 }
 
-impl<'t> OnTape<'t> {
+impl<'t, 's> Reader<'t, 's> {
     /// For a tape that stands alone.
-    pub fn with_copy(tape: &'t mut Tape, text: &[u8]) -> OnTape<'t> {
+    pub fn copying(tape: &'s mut Tape, text: &'t [u8]) -> Reader<'t, 's> {
         let base = tape.source(text);
-        OnTape { tape, base, outside: 0, copies: false, open: Open::NONE }
+        Reader { text, tape, base, outside: 0, copies: false }
     }
 
     /// For a tape that gets a part of the text only: each string is copied by itself.
-    pub fn apart(tape: &'t mut Tape) -> OnTape<'t> {
-        OnTape { tape, base: 0, outside: 0, copies: true, open: Open::NONE }
+    pub fn apart(tape: &'s mut Tape, text: &'t [u8]) -> Reader<'t, 's> {
+        Reader { text, tape, base: 0, outside: 0, copies: true }
     }
 
     /// For an empty tape that is read together with the text.
-    pub fn over(tape: &'t mut Tape, text: &[u8]) -> OnTape<'t> {
-        OnTape { tape, base: 0, outside: text.len(), copies: false, open: Open::NONE }
-    }
-}
-
-impl Sink for OnTape<'_> {
-    #[inline(always)]
-    fn null(&mut self) {
-        self.tape.null();
+    pub fn over(tape: &'s mut Tape, text: &'t [u8]) -> Reader<'t, 's> {
+        Reader { text, tape, base: 0, outside: text.len(), copies: false }
     }
 
-    #[inline(always)]
-    fn bool(&mut self, value: bool) {
-        self.tape.bool(value);
-    }
-
-    #[inline(always)]
-    fn number(&mut self, value: Number) {
-        match value {
-            Number::Int(n) => self.tape.int(n),
-            Number::Float(n) => self.tape.float(n),
+    /// Reads the whole text, which is nested at most `limit` deep.
+    pub fn document(&mut self, limit: usize) -> Read<()> {
+        let end = self.value(space(self.text, 0), limit)?;
+        let end = space(self.text, end);
+        if end < self.text.len() {
+            Err(Fault::expected(end, "the end of the text"))
+        } else {
+            Ok(())
         }
     }
 
+    /// Reads one value, which begins at `at`.
+    pub fn value(&mut self, mut at: usize, limit: usize) -> Read<usize> {
+        let text = self.text;
+        let limit = limit.min(DEEPEST);
+        let (mut depth, mut open, mut object) = (0, Open::NONE, false);
+        loop {
+            let first = byte(text, at);
+            match first {
+                b'"' => at = self.string(at + 1)?,
+                b'{' | b'[' => {
+                    if depth == limit {
+                        return Err(Fault { at, wrong: Wrong::TooDeep(limit) });
+                    }
+                    depth += 1;
+                    object = first == b'{';
+                    open = self.tape.enter(if object { Kind::Object } else { Kind::Array }, open);
+                    at = space(text, at + 1);
+                    if byte(text, at) != closing(object) {
+                        open.len = 1;
+                        at = if object { self.name(at)? } else { at };
+                        continue;
+                    }
+                }
+                b'-' | b'0'..=b'9' => at = self.number(at)?,
+                _ => at = self.literal(at)?,
+            }
+            // Behind a value, or at the bracket that closes an empty container.
+            loop {
+                if depth == 0 {
+                    return Ok(at);
+                }
+                at = space(text, at);
+                let next = byte(text, at);
+                if next == b',' {
+                    open.len += 1;
+                    at = space(text, at + 1);
+                    at = if object { self.name(at)? } else { at };
+                    break;
+                }
+                if next != closing(object) {
+                    return Err(Fault::expected(at, separator(object)));
+                }
+                at += 1;
+                depth -= 1;
+                (open, object) = self.tape.leave(open);
+            }
+        }
+    }
+
+    /// From a name to the value that it names.
     #[inline(always)]
-    fn plain(&mut self, text: &[u8], from: usize, to: usize) {
+    fn name(&mut self, at: usize) -> Read<usize> {
+        if byte(self.text, at) != b'"' {
+            return Err(Fault::expected(at, "a name in double quotes"));
+        }
+        let end = self.string(at + 1)?;
+        let at = space(self.text, end);
+        if byte(self.text, at) != b':' {
+            return Err(Fault::expected(at, "\":\""));
+        }
+        Ok(space(self.text, at + 1))
+    }
+
+    /// A string whose bytes begin at `from`.
+    #[inline(always)]
+    fn string(&mut self, from: usize) -> Read<usize> {
+        match scan::short(self.text, from) {
+            Some(end) => {
+                self.plain(from, end);
+                Ok(end + 1)
+            }
+            None => self.long_string(from),
+        }
+    }
+
+    #[inline(never)]
+    fn long_string(&mut self, from: usize) -> Read<usize> {
+        let run = scan::plain(self.text, from);
+        if byte(self.text, run.end) != b'"' {
+            return self.escaped(from);
+        }
+        if !run.ascii {
+            escape::check(self.text.get(from..run.end).unwrap_or_default(), from)?;
+        }
+        self.plain(from, run.end);
+        Ok(run.end + 1)
+    }
+
+    #[inline(always)]
+    fn plain(&mut self, from: usize, to: usize) {
         if self.copies {
-            self.tape.str(text.get(from..to).unwrap_or_default());
+            self.tape.str(self.text.get(from..to).unwrap_or_default());
         } else {
             self.tape.part(self.base + from, to - from);
         }
     }
 
-    fn escaped(&mut self, text: &[u8], from: usize) -> Read<usize> {
-        let mut end = from;
+    fn escaped(&mut self, from: usize) -> Read<usize> {
+        let (text, mut end) = (self.text, from);
         self.tape.written(self.outside, |out| {
             end = escape::unescape(text, from, |bytes| out.extend_from_slice(bytes))?;
             Ok(())
         })?;
+        Ok(end + 1)
+    }
+
+    #[inline(always)]
+    fn number(&mut self, at: usize) -> Read<usize> {
+        let (value, end) = number::read(self.text, at).map_err(|wrong| match wrong {
+            number::Wrong::Digit(at) => Fault::expected(at, "a digit"),
+            number::Wrong::Range => Fault { at, wrong: Wrong::Range },
+        })?;
+        match value {
+            Number::Int(n) => self.tape.int(n),
+            Number::Float(n) => self.tape.float(n),
+        }
         Ok(end)
     }
 
-    #[inline(always)]
-    fn enter(&mut self, kind: Kind) {
-        self.open = self.tape.enter(kind, self.open);
-    }
-
-    #[inline(always)]
-    fn item(&mut self) {
-        self.open.len += 1;
-    }
-
-    #[inline(always)]
-    fn leave(&mut self) {
-        self.open = self.tape.leave(self.open);
+    fn literal(&mut self, at: usize) -> Read<usize> {
+        let rest = self.text.get(at..).unwrap_or_default();
+        if rest.starts_with(b"true") {
+            self.tape.bool(true);
+            return Ok(at + 4);
+        }
+        if rest.starts_with(b"false") {
+            self.tape.bool(false);
+            return Ok(at + 5);
+        }
+        if rest.starts_with(b"null") {
+            self.tape.null();
+            return Ok(at + 4);
+        }
+        Err(no_value(rest, at))
     }
 }
 
-/// Checks and forgets.
-pub struct Nowhere;
+#[inline(always)]
+fn closing(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
+}
 
-impl Sink for Nowhere {
-    fn null(&mut self) {}
-    fn bool(&mut self, _: bool) {}
-    fn number(&mut self, _: Number) {}
-    fn plain(&mut self, _: &[u8], _: usize, _: usize) {}
+fn separator(object: bool) -> &'static str {
+    if object { "\",\" or \"}\"" } else { "\",\" or \"]\"" }
+}
 
-    fn escaped(&mut self, text: &[u8], from: usize) -> Read<usize> {
-        escape::unescape(text, from, |_| {})
+/// What is wrong where a value should begin: a word is wrong where it ceases to be one of JSON's.
+#[cold]
+fn no_value(rest: &[u8], at: usize) -> Fault {
+    let words: [&[u8]; 3] = [b"true", b"false", b"null"];
+    let same = |word: &[u8]| rest.iter().zip(word).take_while(|(a, b)| a == b).count();
+    match words.into_iter().map(same).max() {
+        Some(same @ 1..) => Fault::expected(at + same, "true, false or null"),
+        _ => Fault::expected(at, "a value"),
     }
-
-    fn enter(&mut self, _: Kind) {}
-    fn item(&mut self) {}
-    fn leave(&mut self) {}
 }

@@ -1,4 +1,32 @@
-//! Where the plain part of a string ends: at a quote, a backslash or a control character.
+//! Where things end: spaces, and the plain part of a string, which ends at a quote, a backslash or a
+//! control character.
+
+/// The byte at `at`; 0, which stands nowhere in JSON, behind the end.
+#[inline(always)]
+pub fn byte(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or(0)
+}
+
+/// The index of the first byte from `at` on that is no space.
+#[inline(always)]
+pub fn space(text: &[u8], mut at: usize) -> usize {
+    while byte(text, at) <= b' ' && matches!(byte(text, at), b' ' | b'\n' | b'\r' | b'\t') {
+        at += 1;
+    }
+    at
+}
+
+/// The end of a string whose bytes begin at `from` and are plain, ASCII, and fewer than a block: most
+/// strings are, and this is all that they cost. For any other [`plain`] has to look.
+#[inline(always)]
+pub fn short(text: &[u8], from: usize) -> Option<usize> {
+    let block = text.get(from..)?.first_chunk::<WIDTH>()?;
+    let Found { stops, highs } = find(block);
+    let below_stop = stops.wrapping_sub(1) & !stops;
+    let index = (stops.trailing_zeros() / STEP) as usize % WIDTH;
+    let quoted = stops != 0 && block.get(index) == Some(&b'"');
+    (quoted && highs & below_stop == 0).then_some(from + index)
+}
 
 /// What a scan found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +224,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_short_string_ends_where_any_does() {
+        for end in 0..20 {
+            for byte in [b'"', b'\\', 0x1f, 0x80, b'z'] {
+                let mut text = vec![b'a'; 48];
+                text[end] = byte;
+                text[end + 7] = b'"';
+                let run = plainly(&text, 0);
+                let is_short = run.end < WIDTH && run.ascii && text[run.end] == b'"';
+                assert_eq!(short(&text, 0), is_short.then_some(run.end), "{byte:#x} at {end}");
+            }
+        }
+        assert_eq!(short(b"a\"", 0), None);
+        assert_eq!(short(b"a\"", 9), None);
     }
 
     #[test]

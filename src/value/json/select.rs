@@ -1,142 +1,132 @@
 //! Single values out of a text: what nobody asked for is checked and skipped, and only what was is
 //! written.
 
+use std::borrow::Cow;
+
 use super::escape;
-use super::read::{Nowhere, OnTape, Read, Reader};
-use super::scan;
+use super::read::Reader;
+use super::scan::{self, byte, space};
+use super::skip;
 use crate::value::path::Tree;
 use crate::value::tape::Tape;
 
 /// Reads the values that the tree wants out of a document that is all of `text`. `found[n]` is
-/// where on the tape the value of path `n` stands, if there is one.
+/// where on the tape the value of path `n` stands, if there is one. `None` if the text is no
+/// document, or is nested deeper than `levels`.
 pub fn select(
     text: &[u8],
-    limit: usize,
+    levels: usize,
     tree: &Tree,
     tape: &mut Tape,
     found: &mut [Option<usize>],
-) -> Read<()> {
-    let mut selection =
-        Selection { reader: Reader::new(text, limit, Nowhere), name: Vec::new(), tape, found };
-    selection.reader.space();
-    selection.value(tree)?;
-    selection.reader.end()
+) -> Option<()> {
+    let mut selection = Selection { text, tape, found };
+    let end = selection.value(tree, space(text, 0), levels)?;
+    (space(text, end) == text.len()).then_some(())
 }
 
 struct Selection<'t, 's> {
-    reader: Reader<'t, Nowhere>,
-    /// A name with escapes.
-    name: Vec<u8>,
+    text: &'t [u8],
     tape: &'s mut Tape,
     found: &'s mut [Option<usize>],
 }
 
-impl Selection<'_, '_> {
+/// Every function goes from the index given to the one behind what it reads.
+impl<'t> Selection<'t, '_> {
     /// A value in which something is wanted. Recursion is bounded by the length of paths.
-    fn value(&mut self, tree: &Tree) -> Read<()> {
+    fn value(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
         if !tree.ends.is_empty() {
-            return self.wanted(tree);
+            return self.wanted(tree, at, levels);
         }
-        match self.reader.peek() {
-            b'{' => self.object(tree),
-            b'[' => self.array(tree),
-            _ => self.reader.value(),
+        match byte(self.text, at) {
+            b'{' => self.object(tree, at + 1, levels.checked_sub(1)?),
+            b'[' => self.array(tree, at + 1, levels.checked_sub(1)?),
+            _ => skip::value(self.text, at, levels),
         }
     }
 
     /// A value that is itself wanted goes onto the tape, and what is wanted in it is found there.
-    fn wanted(&mut self, tree: &Tree) -> Read<()> {
-        let at = self.tape.len();
-        let Reader { text, at: from, .. } = self.reader;
-        let mut reader = Reader::new(text, self.reader.levels_left(), OnTape::apart(self.tape));
-        reader.at = from;
-        reader.value()?;
-        self.reader.at = reader.at;
-        if let Some(value) = self.tape.at(at) {
+    fn wanted(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
+        let root = self.tape.len();
+        let end = Reader::apart(self.tape, self.text).value(at, levels).ok()?;
+        if tree.below.is_empty() {
+            tree.ends.iter().for_each(|number| set(self.found, *number, Some(root)));
+        } else {
             let found = &mut *self.found;
-            tree.find(value, &mut |number, at| set(found, number, Some(at)));
+            tree.find(self.tape.at(root)?, &mut |number, at| set(found, number, Some(at)));
         }
-        Ok(())
+        Some(end)
     }
 
-    fn object(&mut self, tree: &Tree) -> Read<()> {
-        self.reader.deeper(true)?;
-        self.reader.space();
-        if self.reader.peek() != b'}' {
-            self.member(tree)?;
-            while self.goes_on(b'}', "\",\" or \"}\"")? {
-                self.member(tree)?;
+    fn object(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
+        let mut at = space(self.text, at);
+        if byte(self.text, at) == b'}' {
+            return Some(at + 1);
+        }
+        loop {
+            at = space(self.text, self.member(tree, at, levels)?);
+            match byte(self.text, at) {
+                b',' => at = space(self.text, at + 1),
+                b'}' => return Some(at + 1),
+                _ => return None,
             }
         }
-        self.reader.higher();
-        Ok(())
     }
 
-    fn array(&mut self, tree: &Tree) -> Read<()> {
-        self.reader.deeper(false)?;
-        self.reader.space();
-        let mut index = 0;
-        if self.reader.peek() != b']' {
-            self.below(tree.item(index))?;
-            while self.goes_on(b']', "\",\" or \"]\"")? {
-                index += 1;
-                self.below(tree.item(index))?;
+    fn array(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
+        let mut at = space(self.text, at);
+        if byte(self.text, at) == b']' {
+            return Some(at + 1);
+        }
+        for index in 0.. {
+            at = space(self.text, self.below(tree.item(index), at, levels)?);
+            match byte(self.text, at) {
+                b',' => at = space(self.text, at + 1),
+                b']' => return Some(at + 1),
+                _ => return None,
             }
         }
-        self.reader.higher();
-        Ok(())
+        None
     }
 
-    /// True behind a comma, false at the closing bracket.
-    fn goes_on(&mut self, closing: u8, expected: &'static str) -> Read<bool> {
-        self.reader.space();
-        match self.reader.peek() {
-            b',' => {
-                self.reader.at += 1;
-                self.reader.space();
-                Ok(true)
-            }
-            byte if byte == closing => Ok(false),
-            _ => Err(self.reader.expected(expected)),
-        }
+    fn member(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
+        let (name, at) = self.name(at)?;
+        let at = skip::colon(self.text, at)?;
+        let Some(next) = tree.named(&name) else { return skip::value(self.text, at, levels) };
+        // The last of a repeated name counts, also where it lacks what the first had.
+        next.all(&mut |number| set(self.found, number, None));
+        self.value(next, at, levels)
     }
 
-    fn member(&mut self, tree: &Tree) -> Read<()> {
-        let next = self.name(tree)?;
-        self.reader.colon()?;
-        if let Some(next) = next {
-            // The last of a repeated name counts, also where it lacks what the first had.
-            next.all(&mut |number| set(self.found, number, None));
-        }
-        self.below(next)
-    }
-
-    fn below(&mut self, tree: Option<&Tree>) -> Read<()> {
+    fn below(&mut self, tree: Option<&Tree>, at: usize, levels: usize) -> Option<usize> {
         match tree {
-            Some(tree) => self.value(tree),
-            None => self.reader.value(),
+            Some(tree) => self.value(tree, at, levels),
+            None => skip::value(self.text, at, levels),
         }
     }
 
-    /// Reads a name; gives what is wanted under it.
-    fn name<'w>(&mut self, tree: &'w Tree) -> Read<Option<&'w Tree>> {
-        if self.reader.peek() != b'"' {
-            return Err(self.reader.expected("a name in double quotes"));
+    /// A name, and the index behind its closing quote.
+    #[inline(always)]
+    fn name(&self, at: usize) -> Option<(Cow<'t, [u8]>, usize)> {
+        if byte(self.text, at) != b'"' {
+            return None;
         }
-        let (text, from) = (self.reader.text, self.reader.at + 1);
-        let run = scan::plain(text, from);
-        if text.get(run.end) != Some(&b'"') {
-            self.name.clear();
-            let end = escape::unescape(text, from, |bytes| self.name.extend_from_slice(bytes))?;
-            self.reader.at = end + 1;
-            return Ok(tree.named(&self.name));
+        let from = at + 1;
+        match scan::short(self.text, from) {
+            Some(end) => Some((Cow::Borrowed(self.text.get(from..end)?), end + 1)),
+            None => self.long_name(from),
         }
-        let name = text.get(from..run.end).unwrap_or_default();
-        if !run.ascii {
-            escape::check(name, from)?;
+    }
+
+    #[inline(never)]
+    fn long_name(&self, from: usize) -> Option<(Cow<'t, [u8]>, usize)> {
+        let run = scan::plain(self.text, from);
+        if run.ascii && byte(self.text, run.end) == b'"' {
+            return Some((Cow::Borrowed(self.text.get(from..run.end)?), run.end + 1));
         }
-        self.reader.at = run.end + 1;
-        Ok(tree.named(name))
+        let mut name = Vec::new();
+        let end = escape::unescape(self.text, from, |bytes| name.extend_from_slice(bytes)).ok()?;
+        Some((Cow::Owned(name), end + 1))
     }
 }
 

@@ -153,53 +153,66 @@ impl Writer {
 /// A string, in quotes; false, with a part of it written, if it is not UTF-8.
 #[inline]
 pub fn put_text(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    put_short(out, bytes) || put_long(out, bytes)
+}
+
+#[inline(never)]
+fn put_long(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let done = put_short(out, bytes) || put_runs(out, bytes);
+    let done = put_runs(out, bytes);
     out.push(b'"');
     done
 }
 
-/// Writes a text of up to 32 bytes, if nothing in it needs a second look: as two halves that
-/// overlap, whose sizes are known where this is compiled.
+/// Writes a text of up to 32 bytes, with its quotes, if nothing in it needs a second look. Nearly all
+/// names and many values are such texts.
 #[inline]
 fn put_short(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     match bytes.len() {
-        17..=32 => put_halves::<16>(out, bytes, scan::is_plain_block),
-        8..=16 => put_halves::<8>(out, bytes, scan::is_plain_word),
-        4..8 => put_halves::<4>(out, bytes, |half| {
-            scan::is_plain_word(
-                &u64::from(u32::from_le_bytes(*half)).wrapping_add(FILL).to_le_bytes(),
-            )
+        16..=32 => put_halves::<16>(out, bytes, |first, last| {
+            scan::is_plain_block(first) && scan::is_plain_block(last)
         }),
-        0..4 => {
-            let plain = bytes.iter().all(|byte| scan::is_plain(*byte));
-            if plain {
-                bytes.iter().for_each(|byte| out.push(*byte));
-            }
-            plain
-        }
+        8..16 => put_halves::<8>(out, bytes, |first, last| {
+            let both = u128::from(u64::from_le_bytes(*first)) << 64;
+            let both = both | u128::from(u64::from_le_bytes(*last));
+            scan::is_plain_block(&both.to_le_bytes())
+        }),
+        4..8 => put_halves::<4>(out, bytes, |first, last| {
+            let both = u64::from(u32::from_le_bytes(*first)) << 32;
+            let both = both | u64::from(u32::from_le_bytes(*last));
+            scan::is_plain_word(&both.to_le_bytes())
+        }),
+        2..4 => put_halves::<2>(out, bytes, |first, last| {
+            [first, last].iter().all(|half| half.iter().all(|byte| scan::is_plain(*byte)))
+        }),
         _ => false,
     }
 }
 
-/// Spaces in the upper half of a word.
-const FILL: u64 = 0x2020_2020_0000_0000;
-
+/// Two halves that overlap: to copy a size that is known where this is compiled takes one instruction.
 #[inline(always)]
 fn put_halves<const SIZE: usize>(
     out: &mut Vec<u8>,
     bytes: &[u8],
-    is_plain: impl Fn(&[u8; SIZE]) -> bool,
+    are_plain: impl Fn(&[u8; SIZE], &[u8; SIZE]) -> bool,
 ) -> bool {
     let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else { return false };
-    if !is_plain(first) || !is_plain(last) {
+    if !are_plain(first, last) {
         return false;
     }
-    let start = out.len();
-    out.extend_from_slice(first);
-    out.truncate(start + bytes.len() - SIZE);
-    out.extend_from_slice(last);
+    out.reserve(bytes.len() + 2);
+    // SAFETY: there is room for the text and two quotes, and behind it the length says what was
+    // written: the halves are no longer than the text, and together as long at least.
+    unsafe {
+        let quote = out.as_mut_ptr().add(out.len());
+        let text = quote.add(1);
+        quote.write(b'"');
+        text.cast::<[u8; SIZE]>().write(*first);
+        text.add(bytes.len() - SIZE).cast::<[u8; SIZE]>().write(*last);
+        text.add(bytes.len()).write(b'"');
+        out.set_len(out.len() + bytes.len() + 2);
+    }
     true
 }
 

@@ -293,6 +293,7 @@ mod tests {
             id: "call_1".into(),
             name: "add".into(),
             arguments_json: r#"{"a":1}"#.into(),
+            whole: true,
         });
         let source = "{% for m in messages %}{% if m.tool_calls %}{% for c in m.tool_calls %}\
             {{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}\

@@ -134,7 +134,7 @@ fn messages_become_items() {
     ]);
     let mut assistant = Message::new(Role::Assistant, "ok");
     assistant.tool_calls =
-        vec![ToolCall { id: "c".into(), name: "f".into(), arguments_json: "{\"a\":1}".into() }];
+        vec![ToolCall { id: "c".into(), name: "f".into(), arguments_json: "{\"a\":1}".into(), whole: true }];
     assert_eq!(
         input_sent(vec![user, assistant, Message::tool_result("c", "21")]),
         json!([

@@ -200,6 +200,8 @@ pub struct Settings {
     pub reasoning: Option<String>,
     pub tool_choice: Option<ToolChoice>,
     pub parallel_tool_calls: Option<bool>,
+    /// Read tool calls that the model printed as text. Unset: where models of all kinds are run.
+    pub printed_tool_calls: Option<bool>,
     /// Keep the whole prompt for the next request.
     pub prompt_cache: Option<Cache>,
     pub format: Option<Format>,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
+use super::printed;
 use super::secret::{Secret, of_request, redact_error};
 use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
 use crate::chat::{Delta, Reply, Request};
@@ -157,7 +158,11 @@ impl Server {
         waker: Waker,
     ) -> Result<Going> {
         let (outgoing, decoder) = match request {
-            Some(request) => (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request)),
+            Some(request) => {
+                let decoder = self.wire.decoder(request);
+                let decoder = printed::reading(decoder, request, self.endpoint.kind);
+                (self.wire.chat(&self.endpoint, request)?, decoder)
+            }
             None => {
                 (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
             }

@@ -149,10 +149,7 @@ describe("a model inside the module", function()
 
   it("refuses what it cannot do", function()
     local cases = {
-      {
-        { provider = model, tools = { { name = "t", parameters = { type = "object" } } } },
-        "unsupported",
-      },
+      { { provider = model, tool_choice = "required" }, "unsupported" },
       {
         { provider = ai.provider.create({ type = "local", model_path = "/nowhere.gguf" }) },
         "io_error",

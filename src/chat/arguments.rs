@@ -29,9 +29,9 @@ pub fn valid_json(text: &str, whole: bool) -> Option<Cow<'_, str>> {
     if text.trim().is_empty() {
         return Some("{}".into());
     }
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+    match serde_json::from_str(text) {
+        Ok(Value::String(_)) | Err(_) => read(text, whole).map(|value| value.to_string().into()),
         Ok(_) => Some(text.into()),
-        Err(_) => read(text, whole).map(|value| value.to_string().into()),
     }
 }
 
@@ -87,6 +87,7 @@ mod tests {
     fn valid_text_stays_as_it_is() {
         assert_eq!(valid_json("{ \"a\":1 }", false).unwrap(), "{ \"a\":1 }");
         assert_eq!(valid_json("{'a':1}", true).unwrap(), r#"{"a":1}"#);
+        assert_eq!(valid_json(r#""{\"a\":1}""#, true).unwrap(), r#"{"a":1}"#);
         assert_eq!(valid_json("", false).unwrap(), "{}");
         assert_eq!(valid_json("{'a'", false), None);
     }

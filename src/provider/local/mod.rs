@@ -31,6 +31,7 @@ mod process;
 mod sample;
 mod template;
 mod text;
+mod tools;
 
 use std::fs::File;
 use std::io::Read;

@@ -119,6 +119,7 @@ impl Source {
             #[cfg(feature = "local")]
             Source::Model(model, limits) => {
                 let request = request.cloned().unwrap_or_default();
+                super::local::check(&request)?;
                 let task =
                     super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
                 let clock = runtime.clock.clone();

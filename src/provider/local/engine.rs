@@ -421,7 +421,7 @@ fn template(model: &LlamaModel) -> Option<Template> {
 }
 
 /// The tools a request is about. What this engine cannot do with them is an error.
-fn tools(request: &Request) -> Result<&[ToolSpec]> {
+pub fn tools(request: &Request) -> Result<&[ToolSpec]> {
     let settings = &request.settings;
     if settings.reasoning.as_deref().is_some_and(|effort| effort != "none") {
         return Err(Error::unsupported("an embedded model has no setting `reasoning`"));

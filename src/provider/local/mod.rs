@@ -134,6 +134,15 @@ pub fn open(path: &Path, options: Options) -> Result<Arc<Model>> {
     Ok(process::here().model(Key { path, options }))
 }
 
+/// Refuses what no model can do here.
+pub fn check(request: &Request) -> Result<()> {
+    engine::tools(request)?;
+    template::check(&request.messages)?;
+    sample::check(&request.settings)?;
+    request.settings.format.as_ref().map(grammar::grammar).transpose()?;
+    Ok(())
+}
+
 /// The models a file offers: one.
 pub fn list_models(path: &Path) -> Result<Vec<wire::Model>> {
     check_file(path)?;

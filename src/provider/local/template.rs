@@ -71,7 +71,7 @@ impl Template {
     fn message(index: usize, message: &Message) -> Result<Value> {
         let mut value = json!({
             "role": message.role.name(),
-            "content": text(&message.content).map_err(|e| e.at(&format!("messages[{}]", index + 1)))?,
+            "content": text_at(index, message)?,
         });
         if let Some(name) = &message.name {
             value["name"] = json!(name);
@@ -84,6 +84,15 @@ impl Template {
         }
         Ok(value)
     }
+}
+
+/// Messages that no template can hold.
+pub fn check(messages: &[Message]) -> Result<()> {
+    messages.iter().enumerate().try_for_each(|(i, message)| text_at(i, message).map(drop))
+}
+
+fn text_at(index: usize, message: &Message) -> Result<String> {
+    text(&message.content).map_err(|e| e.at(&format!("messages[{}]", index + 1)))
 }
 
 fn text(content: &Content) -> Result<String> {

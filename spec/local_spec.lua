@@ -49,6 +49,7 @@ if not missing() then
     },
     create = function(config)
       config.type, config.model_path, config.context_length = "local", path, 2048
+      config.retry = false
       return zigllms.provider.create(config)
     end,
   }, { describe = describe, it = it, before_each = before_each, teardown = teardown })

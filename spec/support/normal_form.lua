@@ -248,9 +248,16 @@ return function(target, busted)
       assert.is_string(response.parsed.name)
       assert.equal(0, response.parsed.age % 1)
       script("text", '{"name": "Lena"}')
-      response = chat(input, { response_format = "json", max_tokens = 600 })
-      check_response(response, id)
-      assert.is_table(response.parsed)
+      local ok, got = pcall(chat, input, { response_format = "json", max_tokens = 100 })
+      if ok then
+        check_response(got, id)
+        assert.is_table(got.parsed)
+      else
+        -- Without a schema a small model finds no end.
+        assert.is_true(target.real and got:is("validation_failed"), tostring(got))
+        assert.equal("length", got.partial.finish_reason)
+        assert.equal("{", got.partial.content:match("^%s*(.)"))
+      end
       script("length", '{"na')
       local err = raised("validation_failed", chat, input, { schema = PERSON, max_tokens = 3 })
       assert.equal("length", err.partial.finish_reason)

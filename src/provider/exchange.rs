@@ -94,6 +94,7 @@ impl Exchange {
     fn send(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let request = (self.stage == Stage::Asking).then_some(&self.ask.request);
         let sent = self.attempts.send(runtime, me, request, self.keeps_raw());
+        self.attempts.inbox.lock().unheard = !self.ask.follow;
         sent.map_err(|error| self.complete(error, None))
     }
 

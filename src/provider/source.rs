@@ -226,8 +226,11 @@ impl super::local::Listener for Heard {
         inbox.delta.append(delta.clone());
         inbox.reply.content.push_str(&delta.content);
         inbox.first_at.get_or_insert_with(|| self.clock.now());
+        let heard = !inbox.unheard;
         drop(inbox);
-        self.waker.wake();
+        if heard {
+            self.waker.wake();
+        }
         true
     }
 

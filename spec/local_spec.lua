@@ -69,7 +69,8 @@ describe("the same model inside the module and behind a server", function()
     local ai = zigllms.new()
     local inside = ai.provider.create({ type = "local", model_path = path, context_length = 2048 })
     local behind = ai.provider.create({ type = "llamacpp", base_url = server.url })
-    for _, question in ipairs({ "Say hello.", "Name a color.", "Count to five.", "Who are you?" }) do
+    local questions = { "Say hello.", "Name a color.", "Count to five.", "Who are you?" }
+    for _, question in ipairs(questions) do
       local options = { temperature = 0, max_tokens = 8, provider = inside }
       local one = ai.provider.chat(question, options)
       options.provider = behind

@@ -1,7 +1,7 @@
 # `make run` to see it work, `make test` to test it, `make help` for the rest.
 
 .NOTPARALLEL:
-.PHONY: help deps model run test lint bench fuzz docs clean \
+.PHONY: help deps model llama-server run test lint bench fuzz docs clean \
   build build-local build-5.1 build-5.2 build-5.3 build-5.4 build-jit
 
 help: ## this list
@@ -12,6 +12,9 @@ deps: ## install what building and testing need (apt)
 
 model: ## get SmolLM2-135M-Instruct into the cache (93 MB)
 	@scripts/model.sh
+
+llama-server: ## build llama.cpp's server into the cache; specs compare with it (ten minutes)
+	@scripts/llama_server.sh
 
 run: deps model ## an agent on a local model, on Lua 5.4
 	@scripts/run.sh

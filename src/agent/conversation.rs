@@ -97,6 +97,7 @@ mod tests {
             id: id.into(),
             name: "t".into(),
             arguments_json: "{}".into(),
+            whole: true,
         });
         message
     }

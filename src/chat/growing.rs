@@ -79,6 +79,7 @@ impl<'a> Growing<'a> {
             if call.id.is_empty() {
                 call.id = format!("call_{}", i + 1);
             }
+            call.whole = reply.finish != Some(Finish::Length);
         }
         let called = !reply.tool_calls.is_empty();
         reply.finish = Some(match reply.finish.unwrap_or_default() {

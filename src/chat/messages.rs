@@ -238,7 +238,11 @@ fn tool_call(value: &Value, path: &str) -> Result<ToolCall> {
         .ok_or_else(|| expected(&format!("{path}.id"), "a string", &value["id"]))?;
     let arguments = [&value["arguments_json"], &function["arguments"], &value["arguments"]];
     let arguments = arguments.into_iter().find(|a| !a.is_null()).map_or(String::new(), json::plain);
-    Ok(ToolCall { id: id.to_owned(), name: name.to_owned(), arguments_json: arguments })
+    let (id, name) = (id.to_owned(), name.to_owned());
+    let mut call = ToolCall { id, name, arguments_json: arguments, whole: false };
+    // Arguments that stand beside a text that is broken: it was put right when it came.
+    call.whole = value["arguments"].is_object() || call.arguments().is_some();
+    Ok(call)
 }
 
 /// A message as users read it in `response.messages` and in memory.

@@ -1,9 +1,12 @@
 //! The neutral conversation: requests, replies and deltas, the same for every provider. What
 //! agents, tools, providers and streams tell each other is said in these words.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 mod answer;
+mod arguments;
 mod growing;
 pub mod media;
 pub mod messages;
@@ -139,17 +142,20 @@ pub struct ToolCall {
     pub name: String,
     /// Exactly as the model wrote them; may be no valid JSON.
     pub arguments_json: String,
+    /// The model wrote all it wanted to: what is broken was meant so, and may be put right. What
+    /// was cut off may not, for nobody knows what is missing.
+    pub whole: bool,
 }
 
 impl ToolCall {
-    /// The arguments as a document; `None` if they are no valid JSON. Models write "no arguments"
-    /// in several ways (nothing, `null`, `[]`): all of them are an empty object.
+    /// The arguments as a document; `None` if they are broken beyond what may be put right.
     pub fn arguments(&self) -> Option<Value> {
-        let text = self.arguments_json.trim();
-        if matches!(text, "" | "null" | "[]") {
-            return Some(Value::Object(Map::new()));
-        }
-        serde_json::from_str(text).ok()
+        arguments::read(&self.arguments_json, self.whole)
+    }
+
+    /// The arguments as JSON, for those who parse it: as written where that is valid.
+    pub fn valid_json(&self) -> Option<Cow<'_, str>> {
+        arguments::valid_json(&self.arguments_json, self.whole)
     }
 }
 
@@ -194,6 +200,8 @@ pub struct Settings {
     pub reasoning: Option<String>,
     pub tool_choice: Option<ToolChoice>,
     pub parallel_tool_calls: Option<bool>,
+    /// Read tool calls that the model printed as text. Unset: where models of all kinds are run.
+    pub printed_tool_calls: Option<bool>,
     /// Keep the whole prompt for the next request.
     pub prompt_cache: Option<Cache>,
     pub format: Option<Format>,

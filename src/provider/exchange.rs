@@ -93,7 +93,9 @@ impl Exchange {
     /// Sends the request that the stage calls for.
     fn send(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let request = (self.stage == Stage::Asking).then_some(&self.ask.request);
-        self.attempts.send(runtime, me, request, self.keeps_raw())
+        let sent = self.attempts.send(runtime, me, request, self.keeps_raw());
+        self.attempts.inbox.lock().unheard = !self.ask.follow;
+        sent.map_err(|error| self.complete(error, None))
     }
 
     fn keeps_raw(&self) -> bool {

@@ -190,6 +190,7 @@ impl Said {
             "context window",
             "context size",
             "maximum context",
+            "too many tokens",
             "prompt is too long",
             "input is too long",
             "reduce the length of the messages",

@@ -27,6 +27,20 @@ pub struct Inbox {
     /// When the first content arrived.
     pub first_at: Option<Moment>,
     pub end: Option<Result<()>>,
+    /// Nobody follows: only the end is told, and that more waits than should. Two threads that
+    /// wake each other for every piece are most of what a slow stream costs.
+    pub unheard: bool,
+}
+
+impl Inbox {
+    /// Whether the machine is to be woken for what has arrived.
+    fn tells(&self, flow: Flow) -> bool {
+        match flow {
+            Flow::Quiet => false,
+            Flow::Content => !self.unheard,
+            _ => true,
+        }
+    }
 }
 
 pub type Shared = Arc<Mutex<Inbox>>;
@@ -102,8 +116,9 @@ impl Sink for Body {
         if flow != Flow::Quiet {
             inbox.first_at.get_or_insert_with(|| self.clock.now());
         }
+        let tells = inbox.tells(flow);
         drop(inbox);
-        if flow != Flow::Quiet {
+        if tells {
             self.waker.wake();
         }
         flow

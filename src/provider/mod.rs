@@ -15,6 +15,7 @@ mod models;
 pub mod ollama;
 pub mod openai;
 pub mod options;
+mod printed;
 mod providers;
 mod reading;
 pub mod responses;

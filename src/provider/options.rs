@@ -59,6 +59,7 @@ pub static GENERATION: Shape = Shape::new(
             "the provider's",
             "several calls in one answer",
         ),
+        PRINTED,
         Field::new(
             "prompt_cache",
             Kind::OneOf(&[Kind::Bool, Kind::Text]),
@@ -78,6 +79,14 @@ pub static GENERATION: Shape = Shape::new(
         Field::new("cache", Kind::Absent("response cache"), "", ""),
     ],
     &[],
+);
+
+/// Of a provider and of a call.
+const PRINTED: Field = Field::new(
+    "printed_tool_calls",
+    Kind::Bool,
+    "true for `local`, `llamacpp`, `vllm`, `lmstudio`",
+    "read calls of the tools offered that the model printed as text",
 );
 
 static NAMED_TOOL: Shape =
@@ -194,6 +203,7 @@ pub static CONFIG: Shape = Shape::new(
             "\"platform\"",
             "\"platform\", \"webpki\" or the path of a PEM file",
         ),
+        PRINTED,
         Field::new("headers", Kind::Map, "", "added to every request"),
         Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
         Field::new(
@@ -266,6 +276,7 @@ pub fn settings(options: &Map<String, Value>) -> Result<Settings> {
         reasoning: options.get("reasoning").and_then(Value::as_str).map(str::to_owned),
         tool_choice: options.get("tool_choice").and_then(tool_choice),
         parallel_tool_calls: options.get("parallel_tool_calls").and_then(Value::as_bool),
+        printed_tool_calls: options.get("printed_tool_calls").and_then(Value::as_bool),
         prompt_cache: options.get("prompt_cache").and_then(cache_of).flatten(),
         format: options.get("response_format").map(format).transpose()?,
         extra: options.get("extra").and_then(Value::as_object).cloned().unwrap_or_default(),

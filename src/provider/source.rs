@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
+use super::printed;
 use super::secret::{Secret, of_request, redact_error};
 use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
 use crate::chat::{Delta, Reply, Request};
@@ -118,6 +119,7 @@ impl Source {
             #[cfg(feature = "local")]
             Source::Model(model, limits) => {
                 let request = request.cloned().unwrap_or_default();
+                super::local::check(&request)?;
                 let task =
                     super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
                 let clock = runtime.clock.clone();
@@ -157,7 +159,11 @@ impl Server {
         waker: Waker,
     ) -> Result<Going> {
         let (outgoing, decoder) = match request {
-            Some(request) => (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request)),
+            Some(request) => {
+                let decoder = self.wire.decoder(request);
+                let decoder = printed::reading(decoder, request, self.endpoint.kind);
+                (self.wire.chat(&self.endpoint, request)?, decoder)
+            }
             None => {
                 (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
             }
@@ -220,8 +226,11 @@ impl super::local::Listener for Heard {
         inbox.delta.append(delta.clone());
         inbox.reply.content.push_str(&delta.content);
         inbox.first_at.get_or_insert_with(|| self.clock.now());
+        let heard = !inbox.unheard;
         drop(inbox);
-        self.waker.wake();
+        if heard {
+            self.waker.wake();
+        }
         true
     }
 

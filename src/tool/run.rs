@@ -13,6 +13,7 @@ use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
     Call, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
+use crate::value::repair::{self, Level, Options, Prose};
 use crate::value::{Data, Key, Patch, Record, Ref, Slot, Tape, json};
 
 /// A tool's input that passed its schema.
@@ -31,8 +32,7 @@ impl Input {
         };
         let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
-            let parsed = serde_json::from_str(text).map_err(|e| not_json(&e.to_string()))?;
-            return Input::checked(tool, checks, parsed);
+            return Input::checked(tool, checks, document(text)?);
         }
         // Nulls stand for what is absent; only a copy can be without them.
         if tool.parameters.is_some() && has_nulls(value) {
@@ -61,6 +61,15 @@ impl Input {
         }
         Ok(Input(Data::Json(value)))
     }
+}
+
+/// Text that a model wrote, read with the repairs that neither lose nor invent anything.
+fn document(text: &str) -> Result<Value> {
+    let options = Options { prose: Some(Prose::Error), ..Options::at(Level::Lenient) };
+    let mut tape = Tape::default();
+    let found = repair::read(text.as_bytes(), &options, &mut tape);
+    let found = found.map_err(|e| not_json(e.message()))?;
+    Ok(tape.at(found.root).map(Ref::to_json).unwrap_or_default())
 }
 
 fn not_json(why: &str) -> Error {

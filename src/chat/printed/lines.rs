@@ -13,6 +13,7 @@ const HEAD: usize = 200;
 
 pub fn find(scan: &mut Scan<'_>) {
     each(scan, "Action:", action);
+    scan.loose = true;
     each(scan, "```", fence);
     python(scan);
     bare(scan);

@@ -35,16 +35,24 @@
 //! string is read too. Where tools are given, only calls of these are taken, and everything else
 //! stays in the rest. Where none are, a bare object must have a name and arguments and little else.
 
+mod answering;
+mod asked;
+mod hold;
 mod lines;
 mod marks;
 mod shape;
 mod tags;
 
 #[cfg(test)]
+mod arriving;
+#[cfg(test)]
 mod tests;
 
 use serde_json::Value;
 
+pub use answering::Answering;
+
+use super::ToolSpec;
 use crate::value::Tape;
 use crate::value::repair::{Level, Options, Prose, value_at_start};
 
@@ -85,6 +93,16 @@ impl Tools {
         Tools(Some(tools))
     }
 
+    /// Those that a model was offered.
+    pub fn offered(tools: &[ToolSpec]) -> Tools {
+        let keys = |schema: &Value| {
+            let properties = schema.get("properties").and_then(Value::as_object);
+            properties.map(|it| it.keys().cloned().collect()).unwrap_or_default()
+        };
+        let tool = |it: &ToolSpec| Tool { name: it.name.clone(), parameters: keys(&it.parameters) };
+        Tools::only(tools.iter().map(tool).collect())
+    }
+
     pub fn named(names: &[&str]) -> Tools {
         let tool = |name: &&str| Tool { name: (*name).to_owned(), parameters: Vec::new() };
         Tools::only(names.iter().map(tool).collect())
@@ -105,6 +123,13 @@ impl Tools {
         [name, short].into_iter().find(|name| known(name)).map(str::to_owned)
     }
 
+    /// Whether the name of a tool may begin so.
+    fn may_begin(&self, start: &str) -> bool {
+        let Some(tools) = &self.0 else { return true };
+        let short = start.strip_prefix("functions.").unwrap_or(start);
+        "functions.".starts_with(start) || tools.iter().any(|tool| tool.name.starts_with(short))
+    }
+
     fn parameters(&self, name: &str) -> &[String] {
         let tools = self.0.as_deref().unwrap_or_default();
         let tool = tools.iter().find(|tool| tool.name == name);
@@ -119,11 +144,8 @@ fn is_name(name: &str) -> bool {
 
 /// The calls in a text, in the order they were printed.
 pub fn extract(text: &str, tools: &Tools) -> Printed {
-    let mut scan =
-        Scan { text, tools, taken: Vec::new(), calls: Vec::new(), fuel: 16 * text.len() };
-    tags::find(&mut scan);
-    marks::find(&mut scan);
-    lines::find(&mut scan);
+    let mut scan = Scan::new(text, tools);
+    scan.find();
     scan.finish()
 }
 
@@ -134,11 +156,26 @@ struct Scan<'t> {
     /// Parts that are calls, in order.
     taken: Vec<(usize, usize)>,
     calls: Vec<Call>,
+    /// What is being looked for has no marks of its own.
+    loose: bool,
+    /// Where calls without marks begin.
+    unmarked: Vec<usize>,
     /// Bytes that may still be read, so that many beginnings without ends stay cheap.
     fuel: usize,
 }
 
 impl<'t> Scan<'t> {
+    fn new(text: &'t str, tools: &'t Tools) -> Scan<'t> {
+        let (taken, calls, unmarked) = (Vec::new(), Vec::new(), Vec::new());
+        Scan { text, tools, taken, calls, loose: false, unmarked, fuel: 16 * text.len() }
+    }
+
+    fn find(&mut self) {
+        tags::find(self);
+        marks::find(self);
+        lines::find(self);
+    }
+
     fn is_taken(&self, at: usize) -> bool {
         let n = self.taken.partition_point(|(start, _)| *start <= at);
         n > 0 && self.taken.get(n - 1).is_some_and(|(_, stop)| at < *stop)
@@ -174,6 +211,9 @@ impl<'t> Scan<'t> {
         }
         self.calls.extend(calls);
         self.claim(start, stop);
+        if self.loose {
+            self.unmarked.push(start);
+        }
         true
     }
 

@@ -11,6 +11,12 @@ const ARGUMENTS: &[&str] =
 /// What may stand beside name and arguments of a bare call.
 const BESIDE: &[&str] = &["id", "type", "tool_call_id", "call_id", "index", "thought", "thoughts"];
 
+/// Whether the first member of a call may be named so, or begin so.
+pub fn may_be_key(key: &str, complete: bool) -> bool {
+    let mut keys = NAMES.iter().chain(ARGUMENTS).chain(BESIDE).chain(&["tool_calls"]);
+    keys.any(|known| if complete { *known == key } else { known.starts_with(key) })
+}
+
 /// How surely something is a call before one looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sure {

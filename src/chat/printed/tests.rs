@@ -12,11 +12,11 @@ fn weather(arguments: Value) -> Vec<(String, Value)> {
     vec![("get_weather".to_owned(), arguments)]
 }
 
-#[test]
-fn every_form_gives_the_same_call() {
+/// One call in every form.
+pub fn forms() -> Vec<String> {
     let call = r#"{"name": "get_weather", "arguments": {"city": "Oslo", "n": 2}}"#;
     let args = r#"{"city": "Oslo", "n": 2}"#;
-    let forms = [
+    vec![
         format!("<tool_call>\n{call}\n</tool_call>"),
         format!("<tool_call>\n{call}"),
         format!("<tool_call>{call}<tool_call>"),
@@ -63,8 +63,12 @@ fn every_form_gives_the_same_call() {
         format!("{{\"type\": \"function\", \"function\": {call}}}"),
         format!("{{\"tool_calls\": [{{\"id\": \"1\", \"function\": {{\"name\": \"get_weather\", \"arguments\": {}}}}}]}}", json!(args)),
         "<start_function_call>call:get_weather{city: \"Oslo\", n: 2}<end_function_call>".to_owned(),
-    ];
-    for form in forms {
+    ]
+}
+
+#[test]
+fn every_form_gives_the_same_call() {
+    for form in forms() {
         for tools in [Tools::any(), Tools::named(&["get_weather"])] {
             let (calls, rest) = all(&form, &tools);
             assert_eq!(calls, weather(json!({"city": "Oslo", "n": 2})), "{form}");

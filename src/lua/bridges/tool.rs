@@ -92,8 +92,8 @@ pub static BRIDGE: Bridge = Bridge {
             ],
             returns: &[("result", "any")],
             doc: "Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, \
-                  calls the function, and returns its first value as it is. A JSON string is parsed if the tool takes \
-                  an object. Waits.",
+                  calls the function, and returns its first value as it is. A JSON string is read if the tool takes \
+                  an object, with repairs that lose nothing. Waits.",
             errors: &[
                 Code::NotFound,
                 Code::ValidationFailed,

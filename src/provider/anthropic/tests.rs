@@ -74,7 +74,7 @@ fn thought_and_called() -> Vec<Value> {
 }
 
 fn call(id: &str, arguments: &str) -> ToolCall {
-    ToolCall { id: id.into(), name: "f".into(), arguments_json: arguments.into() }
+    ToolCall { id: id.into(), name: "f".into(), arguments_json: arguments.into(), whole: false }
 }
 
 fn assistant(reply: &Reply) -> Message {

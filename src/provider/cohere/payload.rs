@@ -125,11 +125,8 @@ fn part(part: &Part, role: Role) -> Result<Option<Value>> {
 
 /// The server parses the arguments: what is no JSON stands inside a document.
 fn tool_call(call: &ToolCall) -> Value {
-    let arguments = match call.arguments() {
-        Some(_) if call.arguments_json.trim().is_empty() => "{}".to_owned(),
-        Some(_) => call.arguments_json.clone(),
-        None => json!({ "invalid_json": call.arguments_json }).to_string(),
-    };
+    let invalid = || json!({ "invalid_json": call.arguments_json }).to_string().into();
+    let arguments = call.valid_json().unwrap_or_else(invalid);
     let function = json!({ "name": call.name, "arguments": arguments });
     json!({ "id": call.id, "type": "function", "function": function })
 }

@@ -111,7 +111,8 @@ fn messages_have_their_form_and_plans_go_back() {
             {"role": "tool", "tool_call_id": "a", "content": "21"},
         ])
     );
-    let broken = ToolCall { id: "c".into(), name: "f".into(), arguments_json: "{x".into() };
+    let broken =
+        ToolCall { id: "c".into(), name: "f".into(), arguments_json: "{x".into(), whole: false };
     let mut message = Message::new(Role::Assistant, "t");
     message.tool_calls = vec![broken];
     let sent = COHERE.messages_sent(vec![message]);

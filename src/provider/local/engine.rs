@@ -16,21 +16,19 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use once_cell::sync::OnceCell;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::sample::Sampler;
 use super::template::Template;
 use super::text::Text;
 use super::{Countable, Options, Work, damaged, gate, name_of};
-use crate::chat::{
-    Delta, Finish, Message, Reply, Request, ToolCall, ToolCallDelta, ToolChoice, ToolSpec, Usage,
-};
+use crate::chat::printed::{Answering, Tools};
+use crate::chat::{Delta, Finish, Message, Reply, Request, ToolChoice, ToolSpec, Usage};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Phase, Result};
 
 /// What the default context is capped at.
 const CONTEXT: u32 = 4096;
-const TOOL_CALL: &str = "<tool_call>";
 
 pub enum Job {
     Generate(Box<Work>),
@@ -423,7 +421,7 @@ fn template(model: &LlamaModel) -> Option<Template> {
 }
 
 /// The tools a request is about. What this engine cannot do with them is an error.
-fn tools(request: &Request) -> Result<&[ToolSpec]> {
+pub fn tools(request: &Request) -> Result<&[ToolSpec]> {
     let settings = &request.settings;
     if settings.reasoning.as_deref().is_some_and(|effort| effort != "none") {
         return Err(Error::unsupported("an embedded model has no setting `reasoning`"));
@@ -447,8 +445,8 @@ struct Answer<'m> {
     text: Text,
     reply: Reply,
     tokens: u64,
-    /// Tool calls are looked for; their tags may be special tokens, otherwise without text.
-    tools: bool,
+    /// Looks for tool calls, whose tags may be special tokens, otherwise without text.
+    tools: Option<Answering>,
 }
 
 impl<'m> Answer<'m> {
@@ -459,19 +457,20 @@ impl<'m> Answer<'m> {
         clock: &Clock,
     ) -> Answer<'m> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let tagged = loaded.template.as_ref().is_some_and(Template::tags_tool_calls);
-        let tools = !tools.is_empty() && tagged;
-        let mut stops = request.settings.stop.clone();
-        if tools {
-            stops.push(TOOL_CALL.to_owned());
-        }
+        let wanted = !tools.is_empty() && request.settings.printed_tool_calls != Some(false);
         let reply = Reply {
             id: Some(format!("local-{}", NEXT.fetch_add(1, Ordering::Relaxed))),
             model: Some(loaded.name.clone()),
             created: Some(clock.unix()),
             ..Reply::default()
         };
-        Answer { model: loaded.model, text: Text::new(&stops), reply, tokens: 0, tools }
+        Answer {
+            model: loaded.model,
+            text: Text::new(&request.settings.stop),
+            reply,
+            tokens: 0,
+            tools: wanted.then(|| Answering::new(Tools::offered(tools))),
+        }
     }
 
     /// Adds a token. If the answer ends with it: how, and in which words.
@@ -479,90 +478,45 @@ impl<'m> Answer<'m> {
         self.tokens += 1;
         let bytes = {
             let _open = gate::enter();
-            self.model.vocab().token_to_piece(token, self.tools, None)
+            self.model.vocab().token_to_piece(token, self.tools.is_some(), None)
         };
         let piece = self.text.push(&bytes);
         if !self.deliver(piece, work) {
             return Some((Finish::Cancelled, "stopped"));
         }
-        let stopped = self.text.stopped().is_some() && !self.calls_tools();
-        stopped.then_some((Finish::Stop, "stop_string"))
-    }
-
-    fn calls_tools(&self) -> bool {
-        self.tools && self.text.stopped() == Some(TOOL_CALL)
+        self.text.stopped().map(|_| (Finish::Stop, "stop_string"))
     }
 
     /// `false` if nobody wants more.
     fn deliver(&mut self, content: String, work: &mut Work) -> bool {
-        if content.is_empty() {
-            return true;
-        }
         self.reply.content.push_str(&content);
-        work.listener.delta(&Delta { content, ..Delta::default() })
+        let piece = Delta { content, ..Delta::default() };
+        let mut out = Delta::default();
+        match &mut self.tools {
+            Some(tools) => tools.pass(&self.reply, piece, &mut out),
+            None => out = piece,
+        }
+        out.is_empty() || work.listener.delta(&out)
     }
 
     fn end(mut self, work: &mut Work, finish: Finish, native: &str) -> Reply {
         let last = self.text.finish();
-        let mut finish = finish;
-        if finish != Finish::Cancelled {
-            self.deliver(last, work);
-            if self.calls_tools() {
-                finish = self.end_with_tools(work, finish);
-            }
-        }
         self.reply.finish = Some(finish);
         self.reply.native_finish = Some(native.to_owned());
         self.reply.usage = Some(Usage { completion_tokens: self.tokens, ..Usage::default() });
+        if finish != Finish::Cancelled {
+            self.deliver(last, work);
+            self.end_with_tools(work);
+        }
         self.reply
     }
 
-    /// Text that only looked like tool calls is delivered after all.
-    fn end_with_tools(&mut self, work: &mut Work, finish: Finish) -> Finish {
-        let Some(calls) = parse_tool_calls(self.text.rest()) else {
-            let text = format!("{TOOL_CALL}{}", self.text.rest());
-            self.deliver(text, work);
-            return finish;
-        };
-        let delta = |(index, call): (usize, &ToolCall)| ToolCallDelta {
-            index,
-            id: Some(call.id.clone()),
-            name: Some(call.name.clone()),
-            arguments: call.arguments_json.clone(),
-        };
-        let tool_calls = calls.iter().enumerate().map(delta).collect();
-        work.listener.delta(&Delta { tool_calls, ..Delta::default() });
-        self.reply.tool_calls = calls;
-        Finish::ToolCalls
-    }
-}
-
-/// `{"name": …, "arguments": …}</tool_call><tool_call>{…}</tool_call>`: what follows the first tag.
-fn parse_tool_calls(text: &str) -> Option<Vec<ToolCall>> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let parse = |part: &str| {
-        let document = part.split("</tool_call>").next().unwrap_or_default();
-        let call: Value = serde_json::from_str(document.trim()).ok()?;
-        Some(ToolCall {
-            id: format!("call_{}", NEXT.fetch_add(1, Ordering::Relaxed)),
-            name: call.get("name")?.as_str()?.to_owned(),
-            arguments_json: call.get("arguments").map_or_else(|| "{}".to_owned(), Value::to_string),
-        })
-    };
-    text.split(TOOL_CALL).map(parse).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tool_calls_are_read_as_models_write_them() {
-        let text = "\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>\n<tool_call>\n\
-            {\"name\": \"now\"}\n</tool_call>";
-        let calls = parse_tool_calls(text).unwrap();
-        let seen: Vec<_> = calls.iter().map(|c| (&*c.name, &*c.arguments_json)).collect();
-        assert_eq!(seen, [("add", r#"{"a":1}"#), ("now", "{}")]);
-        assert!(parse_tool_calls("{\"name\": ").is_none());
+    fn end_with_tools(&mut self, work: &mut Work) {
+        let Some(tools) = &mut self.tools else { return };
+        let mut out = Delta::default();
+        tools.end(&mut self.reply, Delta::default(), &mut out);
+        if !out.is_empty() {
+            work.listener.delta(&out);
+        }
     }
 }

@@ -31,6 +31,7 @@ mod process;
 mod sample;
 mod template;
 mod text;
+mod tools;
 
 use std::fs::File;
 use std::io::Read;
@@ -131,6 +132,15 @@ pub fn open(path: &Path, options: Options) -> Result<Arc<Model>> {
     }
     let path = path.canonicalize().map_err(|e| unreadable(path, &e))?;
     Ok(process::here().model(Key { path, options }))
+}
+
+/// Refuses what no model can do here.
+pub fn check(request: &Request) -> Result<()> {
+    engine::tools(request)?;
+    template::check(&request.messages)?;
+    sample::check(&request.settings)?;
+    request.settings.format.as_ref().map(grammar::grammar).transpose()?;
+    Ok(())
 }
 
 /// The models a file offers: one.

@@ -27,6 +27,11 @@ pub struct Sampler {
     candidates: LlamaTokenDataArray,
 }
 
+/// Refuses settings of others.
+pub fn check(settings: &Settings) -> Result<()> {
+    Extra::read(settings).map(drop)
+}
+
 impl Sampler {
     /// `window`: of how many tokens penalties count repetitions.
     pub fn new(model: &LlamaModel, settings: &Settings, window: u32) -> Result<Sampler> {

@@ -5,7 +5,8 @@ use minijinja::value::{Kwargs, Serde};
 use minijinja::{Environment, Error as Failure, ErrorKind, Value as Jinja, context};
 use serde_json::{Value, json};
 
-use crate::chat::{Content, Message, Part, Role, ToolCall, ToolSpec};
+use super::tools;
+use crate::chat::{Content, Message, Part, ToolCall, ToolSpec};
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 
@@ -19,13 +20,25 @@ pub struct Template {
 
 impl Template {
     /// Whether the template tells the model about tools.
-    pub fn knows_tools(&self) -> bool {
+    fn knows_tools(&self) -> bool {
         self.source.contains("tools")
     }
 
-    /// Whether tool calls are written as `<tool_call>{"name":…,"arguments":…}</tool_call>`.
-    pub fn tags_tool_calls(&self) -> bool {
-        self.source.contains("<tool_call>")
+    /// Whether it writes down what a model has called.
+    fn knows_calls(&self) -> bool {
+        self.source.contains("tool_calls")
+    }
+
+    /// The conversation in words that the template knows.
+    fn told(&self, messages: &[Message], tools: &[ToolSpec]) -> Vec<Message> {
+        let mut messages = match self.knows_calls() {
+            true => messages.to_vec(),
+            false => tools::as_text(messages),
+        };
+        if !tools.is_empty() && !self.knows_tools() {
+            tools::tell(&mut messages, tools, self.source.contains("system"));
+        }
+        messages
     }
 
     pub fn render(
@@ -34,10 +47,8 @@ impl Template {
         tools: &[ToolSpec],
         clock: &Clock,
     ) -> Result<String> {
-        if !tools.is_empty() && !self.knows_tools() {
-            return Err(Error::unsupported("the chat template of this model has no tools"));
-        }
-        let messages = messages.iter().enumerate().map(|(i, m)| self.message(i, m));
+        let messages = self.told(messages, tools);
+        let messages = messages.iter().enumerate().map(|(i, m)| Template::message(i, m));
         let messages = messages.collect::<Result<Vec<Value>>>()?;
         let tools: Option<Vec<Value>> =
             (!tools.is_empty()).then(|| tools.iter().map(tool).collect());
@@ -57,10 +68,10 @@ impl Template {
         environment.get_template("chat").and_then(|t| t.render(values)).map_err(failed)
     }
 
-    fn message(&self, index: usize, message: &Message) -> Result<Value> {
+    fn message(index: usize, message: &Message) -> Result<Value> {
         let mut value = json!({
             "role": message.role.name(),
-            "content": text(&message.content).map_err(|e| e.at(&format!("messages[{}]", index + 1)))?,
+            "content": text_at(index, message)?,
         });
         if let Some(name) = &message.name {
             value["name"] = json!(name);
@@ -69,15 +80,19 @@ impl Template {
             value["tool_call_id"] = json!(id);
         }
         if !message.tool_calls.is_empty() {
-            if message.role == Role::Assistant && !self.source.contains("tool_calls") {
-                return Err(Error::unsupported(
-                    "the chat template of this model has no tool calls",
-                ));
-            }
             value["tool_calls"] = message.tool_calls.iter().map(tool_call).collect();
         }
         Ok(value)
     }
+}
+
+/// Messages that no template can hold.
+pub fn check(messages: &[Message]) -> Result<()> {
+    messages.iter().enumerate().try_for_each(|(i, message)| text_at(i, message).map(drop))
+}
+
+fn text_at(index: usize, message: &Message) -> Result<String> {
+    text(&message.content).map_err(|e| e.at(&format!("messages[{}]", index + 1)))
 }
 
 fn text(content: &Content) -> Result<String> {
@@ -240,6 +255,7 @@ fn civil(days: i64) -> (i64, usize, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Role;
 
     fn render(source: &str, messages: &[Message], tools: &[ToolSpec]) -> Result<String> {
         let template =
@@ -271,11 +287,25 @@ mod tests {
     }
 
     #[test]
-    fn tools_without_a_template_for_them_are_unsupported() {
-        let tools =
-            [ToolSpec { name: "add".into(), description: String::new(), parameters: json!({}) }];
-        let error = render("{{ messages }}", &[], &tools).unwrap_err();
-        assert_eq!(error.code(), Code::Unsupported);
+    fn a_template_without_tools_tells_of_them_in_words() {
+        let parameters = json!({"type": "object"});
+        let tools = [ToolSpec { name: "add".into(), description: "sums".into(), parameters }];
+        let plain = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+        let asked = [Message::new(Role::System, "Be kind."), Message::new(Role::User, "1 + 2?")];
+        for (source, place) in [
+            (format!("{plain}{{# system #}}"), "<system>Be kind.\n\nYou can call"),
+            (plain.to_owned(), "<user>You can call"),
+        ] {
+            let asked = if place.starts_with("<user>") { &asked[1..] } else { &asked[..] };
+            let text = render(&source, asked, &tools).unwrap();
+            assert!(text.starts_with(place), "{text}");
+            assert!(
+                text.contains(
+                    r#"{"name":"add","description":"sums","parameters":{"type":"object"}}"#
+                )
+            );
+            assert!(text.ends_with("1 + 2?"), "{text}");
+        }
     }
 
     #[test]
@@ -293,14 +323,18 @@ mod tests {
             id: "call_1".into(),
             name: "add".into(),
             arguments_json: r#"{"a":1}"#.into(),
+            whole: true,
         });
         let source = "{% for m in messages %}{% if m.tool_calls %}{% for c in m.tool_calls %}\
             {{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}\
             {% else %}{{ m.role }}:{{ m.content }}{% endif %}{% endfor %}";
-        let messages = [asked.clone(), Message::tool_result("call_1", "2")];
+        let messages = [asked, Message::tool_result("call_1", "2")];
         assert_eq!(render(source, &messages, &[]).unwrap(), r#"add{"a": 1}tool:2"#);
-        let error = render("{{ messages }}", &[asked], &[]).unwrap_err();
-        assert_eq!(error.code(), Code::Unsupported);
+        let plain = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+        let text = render(plain, &messages, &[]).unwrap();
+        let call =
+            "<assistant><tool_call>\n{\"name\":\"add\",\"arguments\":{\"a\":1}}\n</tool_call>";
+        assert_eq!(text, format!("{call}<user><tool_response>\n2\n</tool_response>"));
     }
 
     #[test]

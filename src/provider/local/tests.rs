@@ -266,8 +266,6 @@ fn what_the_model_cannot_do_is_unsupported() {
         let error = ask(&model, task).1.unwrap_err();
         assert_eq!(error.code(), Code::Unsupported, "{error}");
     };
-    let tool = ToolSpec { name: "add".into(), description: String::new(), parameters: json!({}) };
-    unsupported(&|r| r.tools = vec![tool.clone()]);
     unsupported(&|r| r.settings.reasoning = Some("high".into()));
     unsupported(&|r| r.settings.tool_choice = Some(ToolChoice::Required));
     unsupported(&|r| drop(r.settings.extra.insert("mirostat".into(), json!(2))));
@@ -287,6 +285,23 @@ fn what_the_model_cannot_do_is_unsupported() {
         ..Settings { max_tokens: Some(5), ..Settings::default() }
     };
     assert_eq!(reply(&model, task("Hi", penalties)).finish, Some(Finish::Length));
+}
+
+/// Its template has no tools: they are told in words.
+#[test]
+fn tools_become_a_part_of_the_prompt() {
+    let Some(path) = model_file() else { return };
+    let model = open(&path, Options::default()).unwrap();
+    let parameters = json!({"type": "object", "properties": {"a": {"type": "number"}}});
+    let add = ToolSpec { name: "add".into(), description: "sums".into(), parameters };
+    let messages = vec![Message::new(Role::User, "1 + 2?")];
+    let of = |tools| count(&model, Countable::Chat { messages: messages.clone(), tools });
+    let without = of(Vec::new());
+    assert!(of(vec![add.clone()]) > without + 80);
+    let mut asked = task("1 + 2?", greedy(5));
+    asked.request.tools = vec![add];
+    let usage = reply(&model, asked).usage.unwrap();
+    assert!(usage.prompt_tokens > without + 80, "{usage:?}");
 }
 
 #[test]

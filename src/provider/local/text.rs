@@ -10,8 +10,6 @@ pub struct Text {
     held: String,
     /// The stop string that was found.
     stopped: Option<String>,
-    /// What followed the stop string.
-    rest: String,
 }
 
 impl Text {
@@ -26,12 +24,10 @@ impl Text {
         self.bytes.extend_from_slice(bytes);
         let decoded = take_text(&mut self.bytes);
         if self.stopped.is_some() {
-            self.rest.push_str(&decoded);
             return String::new();
         }
         self.held.push_str(&decoded);
         if let Some((at, stop)) = self.find_stop() {
-            self.rest = self.held.split_off(at + stop.len());
             self.held.truncate(at);
             self.stopped = Some(stop);
             return std::mem::take(&mut self.held);
@@ -45,7 +41,6 @@ impl Text {
         let mut last = std::mem::take(&mut self.held);
         last.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.bytes)));
         if self.stopped.is_some() {
-            self.rest.push_str(&last);
             last.clear();
         }
         last
@@ -53,10 +48,6 @@ impl Text {
 
     pub fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
-    }
-
-    pub fn rest(&self) -> &str {
-        &self.rest
     }
 
     /// The stop string that comes first; of two at the same place, the one named first.
@@ -134,7 +125,6 @@ mod tests {
         let (out, text) = run(&["\n\nUser:"], &[b"yes\n", b"\nUs", b"er: next", b" more"]);
         assert_eq!(out.concat(), "yes");
         assert_eq!(text.stopped(), Some("\n\nUser:"));
-        assert_eq!(text.rest(), " next more");
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn messages_have_their_form() {
         id: "c".into(),
         name: "f".into(),
         arguments_json: arguments.into(),
+        whole: false,
     };
     assistant.tool_calls = vec![call("{\"a\":1}"), call("{x"), call("")];
     let called =
@@ -124,7 +125,8 @@ fn messages_have_their_form() {
     let round = |name: &str| {
         let mut asks = Message::new(Role::Assistant, "");
         let arguments_json = String::new();
-        asks.tool_calls = vec![ToolCall { id: "call_1".into(), name: name.into(), arguments_json }];
+        asks.tool_calls =
+            vec![ToolCall { id: "call_1".into(), name: name.into(), arguments_json, whole: true }];
         [asks, Message::tool_result("call_1", "x")]
     };
     let sent = OLLAMA.messages_sent([round("f"), round("g")].concat());

@@ -192,8 +192,8 @@ fn tool_call(call: &ToolCall, server: &Server) -> Value {
 /// OpenAI takes back whatever its model wrote. Other servers parse it and fail on what is no
 /// JSON, so they get the text inside a document.
 fn arguments(call: &ToolCall, server: &Server) -> String {
-    match call.arguments() {
-        _ if call.arguments_json.trim().is_empty() => "{}".into(),
+    match call.valid_json() {
+        Some(text) if !server.any_arguments || call.arguments_json.trim().is_empty() => text.into(),
         None if !server.any_arguments => json!({ "invalid_json": call.arguments_json }).to_string(),
         _ => call.arguments_json.clone(),
     }

@@ -162,6 +162,7 @@ fn messages_of_every_role_have_their_form() {
         id: "c1".into(),
         name: "f".into(),
         arguments_json: arguments.into(),
+        whole: false,
     };
     assistant.tool_calls = vec![call("{\"a\":1}"), call(" "), call("{broken")];
     let arguments = |value: &Value| -> Vec<String> {

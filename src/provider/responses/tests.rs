@@ -133,8 +133,12 @@ fn messages_become_items() {
         Part::Cache(Default::default()),
     ]);
     let mut assistant = Message::new(Role::Assistant, "ok");
-    assistant.tool_calls =
-        vec![ToolCall { id: "c".into(), name: "f".into(), arguments_json: "{\"a\":1}".into() }];
+    assistant.tool_calls = vec![ToolCall {
+        id: "c".into(),
+        name: "f".into(),
+        arguments_json: "{\"a\":1}".into(),
+        whole: true,
+    }];
     assert_eq!(
         input_sent(vec![user, assistant, Message::tool_result("c", "21")]),
         json!([

@@ -21,14 +21,14 @@ local function so_far(w)
   return STREAM .. chunks(w.part)
 end
 
-local function answer(w)
+local function whole_answer(w)
   return { w.answer }
 end
 
 -- The answer of a protocol as one text, changed.
 local function changed(change)
   return function(w)
-    return { STREAM .. chunk(change(table.concat(w.all), w)) .. LAST }
+    return { STREAM .. chunk(change(table.concat(w.all))) .. LAST }
   end
 end
 
@@ -63,9 +63,7 @@ local function document(status, ...)
 end
 
 local function error_of(code)
-  return function(w)
-    return { whole("200 OK", require("cjson").encode({ error = { message = "no", code = code } })) }
-  end
+  return says(whole("200 OK", require("cjson").encode({ error = { message = "no", code = code } })))
 end
 
 -- The event that carries the text, with another text.
@@ -130,7 +128,7 @@ for _, row in ipairs({
   if tries > 1 then
     local name = "status " .. status .. ", then an answer"
     local first = { refused(status .. " No") }
-    passing[#passing + 1] = { name, answer, { text = "so far", tries = 2 }, first = first }
+    passing[#passing + 1] = { name, whole_answer, { text = "so far", tries = 2 }, first = first }
   end
 end
 rows("an error status", statuses)
@@ -394,7 +392,7 @@ rows("a kept connection", {
   { "is used again", kept_open, { text = "so far", tries = 1 }, first = { kept_open } },
   {
     "that was closed between two calls",
-    answer,
+    whole_answer,
     { text = "so far", tries = 1 },
     before = function(w)
       return { whole("200 OK", w.document) }
@@ -403,7 +401,7 @@ rows("a kept connection", {
   },
   {
     "that closes when it is used again",
-    answer,
+    whole_answer,
     { text = "so far", tries = 1 },
     before = function(w)
       return { whole("200 OK", w.document), STAY }, {}
@@ -412,7 +410,7 @@ rows("a kept connection", {
   },
   {
     "with junk behind the answer",
-    answer,
+    whole_answer,
     { text = "so far", tries = 1 },
     before = function(w)
       return { whole("200 OK", w.document) .. "HTTP/1.1 500 No\r\n\r\njunk", STAY }
@@ -421,7 +419,7 @@ rows("a kept connection", {
   },
   {
     "that says it timed out",
-    answer,
+    whole_answer,
     { text = "so far", tries = 1 },
     before = function(w)
       return { whole("200 OK", w.document), { wait = 5 }, whole("408 Too late", ""), STAY }
@@ -436,12 +434,21 @@ rows("an unusual stream", {
   { "with CRLF", changed(function(text)
     return (text:gsub("\n", "\r\n"))
   end), FINE },
-  { "with CR", changed(function(text)
-    return (text:gsub("\n", "\r"))
-  end), FINE, events = true },
-  { "with a byte order mark", changed(function(text)
-    return "\239\187\191" .. text
-  end), FINE },
+  {
+    "with CR",
+    changed(function(text)
+      return (text:gsub("\n", "\r"))
+    end),
+    FINE,
+    events = true,
+  },
+  {
+    "with a byte order mark",
+    changed(function(text)
+      return "\239\187\191" .. text
+    end),
+    FINE,
+  },
   {
     "with comments between and in events",
     changed(function(text)
@@ -757,7 +764,7 @@ local function script_of(w, row, reply)
   return script
 end
 
-local function ask(w, row, id, streamed)
+local function ask(row, id, streamed)
   local options = scripted.with({ provider = id }, row[3].options)
   local input = row.input or "hi"
   if not streamed then
@@ -796,7 +803,7 @@ local function run(w, row, streamed)
     zigllms.sleep(20)
   end
   local began = clock()
-  local ok, result, said = ask(w, row, id, streamed)
+  local ok, result, said = ask(row, id, streamed)
   local ms = (clock() - began) * 1000
   assert.equal(expected.text ~= nil, ok, tostring(result))
   local tries = streamed and expected.streamed or expected.tries
@@ -843,6 +850,108 @@ for _, group in ipairs(ROWS) do
     end
   end)
 end
+
+-- Pauses that a server asks for ------------------------------------------------------------------
+--
+-- {name, headers, least}: the next request comes after `least` ms and little more than a second later at most, by the
+-- server's clock; false: it does not come.
+
+local function date(seconds)
+  return os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
+end
+
+local PAUSES = {
+  { "in milliseconds", { "Retry-After-Ms: 60" }, 60 },
+  { "in fractions of a millisecond", { "retry-after-ms: 60.5" }, 60 },
+  { "in seconds", { "Retry-After: 1" }, 1000 },
+  { "in fractions of a second", { "Retry-After: 0.07" }, 70 },
+  { "in both", { "Retry-After: 9", "retry-after-ms: 50" }, 50 },
+  {
+    "until a date of its own clock",
+    {
+      "Date: Wed, 21 Oct 2015 07:28:00 GMT",
+      "Retry-After: Wed, 21 Oct 2015 07:28:01 GMT",
+    },
+    1000,
+  },
+  {
+    "until a date, without saying what time it is",
+    function()
+      return { "Retry-After: " .. date(2) }
+    end,
+    950,
+  },
+  { "until a date that has passed", { "Retry-After: Wed, 21 Oct 2015 07:28:01 GMT" }, 0 },
+  { "with no time at all", { "Retry-After: 0" }, 0 },
+  { "with nothing", { "Retry-After:" }, 0 },
+  { "with a word", { "Retry-After: soon" }, 0 },
+  { "with a negative number", { "Retry-After: -5", "retry-after-ms: -1" }, 0 },
+  { "with no number", { "Retry-After: nan" }, 0 },
+  { "beyond two minutes", { "Retry-After: 121" }, false },
+  { "beyond two minutes in milliseconds", { "retry-after-ms: 120001" }, false },
+  { "beyond all measure", { "Retry-After: 99999999999999999999" }, false },
+  { "until another century", { "Retry-After: Thu, 31 Dec 2099 23:59:59 GMT" }, false },
+}
+
+-- Asks all protocols at once: an error with these headers, then an answer. A handle for each.
+local function ask_all(status, headers)
+  zigllms.reset()
+  local script, handles = {}, {}
+  for i, w in ipairs(faults.wires) do
+    local when = { when = w.wire.path .. " " }
+    script[2 * i - 1] = { when, w.refuse(status, "wait", unpack(headers)) }
+    script[2 * i] = { when, w.answer }
+  end
+  server:script(script)
+  for i, w in ipairs(faults.wires) do
+    local config = scripted.with({ model = w.wire.model, retry = QUICK }, w.wire.config(server))
+    config.retry = QUICK
+    local id = provider.create(config)
+    handles[i] = provider.chat("hi", { provider = id, async = true })
+  end
+  return handles
+end
+
+-- When the requests of a protocol came in.
+local function arrivals(w)
+  local all = {}
+  for _, entry in ipairs(server:journal()) do
+    if entry.head:find(w.wire.path .. " ", 1, true) then
+      all[#all + 1] = entry.at_ms
+    end
+  end
+  return all
+end
+
+local function check_pause(w, handle, least, status)
+  local ok, result = pcall(handle.await, handle)
+  local came = arrivals(w)
+  assert.equal(least ~= false, ok, tostring(result))
+  if not ok then
+    assert.equal(status == 429 and "rate_limited" or "overloaded", result.code)
+    assert.is_true(result.retry_after_ms > 120000)
+    assert.is_true(result.retryable)
+    return assert.equal(1, #came)
+  end
+  assert.equal("so far", result.content)
+  assert.equal(2, result.attempts)
+  assert.equal(2, #came)
+  local paused = came[2] - came[1]
+  assert.is_true(paused >= least and paused < least + 1200, w.name .. " paused " .. paused)
+end
+
+describe("in every protocol, a server asks for a pause", function()
+  for i, row in ipairs(PAUSES) do
+    it(row[1], function()
+      local status = i % 2 == 0 and 503 or 429
+      local headers = type(row[2]) == "function" and row[2]() or row[2]
+      local handles = ask_all(status, headers)
+      for k, w in ipairs(faults.wires) do
+        check_pause(w, handles[k], row[3], status)
+      end
+    end)
+  end
+end)
 
 describe("the servers of faults", function()
   teardown(function()

@@ -219,8 +219,8 @@ impl Exchange {
     /// The answer as far as it has come; `finish` overrides how it ended.
     fn answer(&self, runtime: &Runtime, finish: Option<Finish>) -> Answer {
         let request_id = self.attempts.request_id();
+        let reply = self.attempts.reply();
         let inbox = self.attempts.inbox.lock();
-        let reply = inbox.reply.clone();
         let finish = finish.or(reply.finish).unwrap_or_default();
         let now = runtime.clock.now();
         Answer {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::failure;
-use super::secret::{redact, redact_error};
+use super::secret::{Redactor, Secret};
 use super::wire::{Decoder, Wire};
 use crate::chat::{Delta, Reply};
 use crate::clock::{Clock, Moment};
@@ -39,7 +39,7 @@ pub struct Body {
     pub wire: &'static dyn Wire,
     pub decoder: Box<dyn Decoder>,
     /// Kept out of every message.
-    pub secrets: Vec<super::secret::Secret>,
+    pub secrets: Vec<Secret>,
     pub clock: Clock,
     /// The body of an error, up to a limit.
     pub refused: Vec<u8>,
@@ -78,16 +78,12 @@ impl Body {
 
     fn refusal(&self, head: &Head) -> Error {
         // Masked before anything is cut from it.
-        let body = redact(&String::from_utf8_lossy(&self.refused), &self.exposed());
+        let body = Redactor::new(&self.secrets).text(&String::from_utf8_lossy(&self.refused));
         self.wire.error(head, body.as_bytes())
     }
 
-    fn exposed(&self) -> Vec<&str> {
-        self.secrets.iter().map(|secret| secret.expose()).collect()
-    }
-
     fn clean(&self, error: Error) -> Error {
-        redact_error(error, &self.exposed())
+        Redactor::new(&self.secrets).error(error)
     }
 }
 

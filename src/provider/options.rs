@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::retry::Retry;
+use super::secret::{Secret, masked, of_members};
 use crate::chat::messages::cache_of;
 use crate::chat::{Format, Settings, ToolChoice};
 use crate::clock::Moment;
@@ -247,6 +248,9 @@ pub fn shown(options: &Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::String(proxy)) = shown.get_mut("proxy") {
         *proxy = super::without_userinfo(proxy);
     }
+    if let Some(extra) = shown.get_mut("extra") {
+        *extra = masked("extra", extra);
+    }
     shown
 }
 
@@ -347,6 +351,8 @@ pub struct Network {
     pub proxy: Proxy,
     pub roots: Roots,
     pub headers: Vec<(String, String)>,
+    /// Texts in `extra` that nobody may see.
+    pub secrets: Vec<Secret>,
 }
 
 /// From laid-over options; `total` is the end of the whole call.
@@ -368,6 +374,11 @@ pub fn network(options: &Map<String, Value>, total: Option<Moment>) -> Network {
         proxy: proxy(options.get("proxy")),
         roots: roots(options.get("ca")),
         headers: headers(options.get("headers")),
+        secrets: options
+            .get("extra")
+            .and_then(Value::as_object)
+            .map(of_members)
+            .unwrap_or_default(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
-use super::secret::{Secret, of_request, redact_error};
+use super::secret::{Redactor, Secret, masked_as_is, of_proxy, of_request};
 use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
 use crate::chat::{Delta, Reply, Request};
 use crate::error::{Error, Result};
@@ -62,6 +62,8 @@ impl Source {
         let endpoint = with_headers(endpoint, &network.headers);
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
+        secrets.extend(of_proxy(&network.proxy));
+        secrets.extend(network.secrets.iter().cloned());
         let network = network.clone();
         Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network })))
     }
@@ -89,6 +91,24 @@ impl Source {
             Source::Server(server) => server.clean(error),
             #[cfg(feature = "local")]
             Source::Model(..) => error,
+        }
+    }
+
+    /// A text of a server without it.
+    pub fn clean_text(&self, text: &str) -> String {
+        match self {
+            Source::Server(server) => masked_as_is(text, &server.secrets),
+            #[cfg(feature = "local")]
+            Source::Model(..) => text.to_owned(),
+        }
+    }
+
+    /// What a server says besides the model's own words, without it.
+    pub fn clean_reply(&self, reply: Reply) -> Reply {
+        match self {
+            Source::Server(server) => server.clean_reply(reply),
+            #[cfg(feature = "local")]
+            Source::Model(..) => reply,
         }
     }
 
@@ -145,8 +165,18 @@ fn with_headers(mut endpoint: Endpoint, given: &[(String, String)]) -> Endpoint 
 
 impl Server {
     fn clean(&self, error: Error) -> Error {
-        let secrets: Vec<&str> = self.secrets.iter().map(Secret::expose).collect();
-        redact_error(error, &secrets)
+        Redactor::new(&self.secrets).error(error)
+    }
+
+    fn clean_reply(&self, mut reply: Reply) -> Reply {
+        for text in [&mut reply.id, &mut reply.model, &mut reply.native_finish] {
+            *text = text.take().map(|text| masked_as_is(&text, &self.secrets));
+        }
+        if reply.keep_raw {
+            let redactor = Redactor::new(&self.secrets);
+            reply.raw = reply.raw.take().map(|raw| redactor.value(raw));
+        }
+        reply
     }
 
     fn start(

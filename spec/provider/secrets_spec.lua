@@ -6,6 +6,7 @@ local zigllms = require("zigllms")
 local faults = require("spec.support.faults")
 local program = require("spec.support.program")
 local scripted = require("spec.support.server")
+local size = require("spec.support.size")
 
 local provider, agent = zigllms.provider, zigllms.agent
 local head, chunk, chunks, whole = faults.head, faults.chunk, faults.chunks, faults.whole
@@ -266,17 +267,17 @@ local function check(w, config, echo, call)
     assert.is_false(ok, "no error")
     assert.is_string(err.code, tostring(err))
     assert_clean(w.name .. ": error", err)
-    assert_nothing_told(w.name, { id })
   end
   server:script({ echo })
   local who = agent.create({ provider = id })
   assert_clean(w.name .. ": agent", select(2, pcall(agent.run, who, "hi", call)))
-  assert_nothing_told(w.name, { id })
-  if call then
-    return
+  if not call then
+    server:script({ echo })
+    assert_clean(
+      w.name .. ": models",
+      select(2, pcall(provider.get_models, id, { refresh = true }))
+    )
   end
-  server:script({ echo })
-  assert_clean(w.name .. ": models", select(2, pcall(provider.get_models, id, { refresh = true })))
   assert_nothing_told(w.name, { id })
 end
 
@@ -321,7 +322,7 @@ describe("a secret that was given", function()
   for _, place in ipairs(PLACES) do
     it(place[1] .. " is not seen", function()
       local w = faults.wires[1]
-      for i = 1, #FORMS do
+      for i = 1, #FORMS, size(1, 4) do
         for _, row in ipairs({ ECHOES[1], ECHOES[5], ECHOES[17] }) do
           check(w, place[2], row[2](w, FORMS[i][2]), place[3])
         end
@@ -352,7 +353,6 @@ describe("a secret that was given", function()
       { type = "openai", proxy = { KEY } },
       { type = "openai", proxy = "socks5://user:" .. KEY .. "@127.0.0.1" },
       { type = "openai", base_url = "ftp://user:" .. KEY .. "@127.0.0.1" },
-      { type = "openai", base_url = "no url " .. KEY },
       { type = "openai", headers = { ["X-Secret"] = KEY .. "\n" } },
       { type = "openai", api_key = KEY .. "\n" },
     }

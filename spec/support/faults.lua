@@ -20,7 +20,7 @@ end
 
 function faults.start()
   local name = pipe_name()
-  local input = assert(io.popen("exec python3 " .. here .. "fixtures/faults.py > " .. name, "w"))
+  local input = assert(io.popen("exec python3 -W ignore " .. here .. "fixtures/faults.py > " .. name, "w"))
   local output = assert(io.open(name, "r"))
   os.remove(name)
   input:setvbuf("no")

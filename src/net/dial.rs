@@ -26,6 +26,10 @@ use crate::clock::Moment;
 /// TLS messages a reading stream may owe a peer that does not read.
 const MOST_UNSENT: usize = 64 * 1024;
 
+/// How a TLS server complains about a request that is none to it.
+const TLS_ALERT: &[u8] = &[21, 3];
+const SPEAKS_TLS: &str = "the server speaks TLS, should the URL begin with https://?";
+
 pub(super) fn connector() -> impl Connector {
     let chain = ().chain(ConnectProxyConnector::default()).chain(Dial);
     Gate(chain.chain(Tls(RustlsConnector::default())))
@@ -289,6 +293,9 @@ impl Transport for Talk {
         })?;
         if arrived && self.carries_request {
             Ctl::current()?.0.answered();
+            if !self.under.is_tls() && self.under.buffers().input().starts_with(TLS_ALERT) {
+                return Err(Failure::Malformed(SPEAKS_TLS.into()).into());
+            }
         }
         Ok(arrived)
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::broken::broken;
 use super::failure;
 use super::secret::{Redactor, Secret};
 use super::wire::{Decoder, Wire};
 use crate::chat::{Delta, Reply};
 use crate::clock::{Clock, Moment};
-use crate::error::{Code, Error, Phase, Result};
+use crate::error::{Error, Phase, Result};
 use crate::net::{Failure, Flow, Head, Sink, Waker};
 
 /// Text that waits for the owner before no more is read.
@@ -158,27 +159,4 @@ fn http_date(unix: f64) -> String {
 /// The caller's will and the caller's time; anything else is about the connection.
 fn is_ended_by_us(outcome: &std::result::Result<(), Failure>) -> bool {
     matches!(outcome, Err(Failure::Cancelled | Failure::Timeout(Phase::Total)))
-}
-
-/// A failed request as an error.
-pub fn broken(failure: Failure) -> Error {
-    match failure {
-        Failure::Cancelled => Error::new(Code::Cancelled, "the request was cancelled"),
-        Failure::Timeout(phase) => {
-            Error::timeout(phase, format!("no answer within the {} time limit", phase.name()))
-        }
-        Failure::Invalid(why) => Error::invalid(why),
-        Failure::Dns(why) => Error::new(Code::Network, format!("name lookup failed: {why}")),
-        Failure::Connect(why) => Error::new(Code::Network, format!("cannot connect: {why}")),
-        Failure::Tls(why) => Error::new(Code::Network, format!("TLS failed: {why}"))
-            .with(|f| f.retryable = Some(false)),
-        Failure::Broken(why) => Error::new(Code::Network, format!("the connection broke: {why}")),
-        Failure::TooLarge(limit) => Error::new(
-            Code::BadResponse,
-            format!("the answer is larger than max_response_bytes ({limit})"),
-        ),
-        Failure::Malformed(why) => {
-            Error::new(Code::BadResponse, format!("the answer is not HTTP: {why}"))
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 mod attempts;
+mod broken;
 pub mod catalog;
 pub mod cohere;
 mod exchange;

@@ -1,4 +1,4 @@
--- Whom TLS trusts, with an authority made for this spec: what is wrong is said, and never passed over.
+-- Whom TLS trusts, with an authority made for this spec: what is wrong is said, never passed over.
 local zigllms = require("zigllms")
 local faults = require("spec.support.faults")
 local program = require("spec.support.program")
@@ -88,6 +88,7 @@ describe("TLS", function()
     for _, row in ipairs(REFUSED) do
       answers(3)
       local id = provider_at(port_of(row[1]), { ca = file("authority") })
+      local said
       for _, ask in ipairs({
         function()
           return provider.chat("hi", { provider = id })
@@ -102,11 +103,10 @@ describe("TLS", function()
         assert.truthy(err.message:find(row[3], 1, true), err.message)
         assert.equal(1, err.attempts)
         assert.is_false(err.retryable)
-        assert.is_nil(
-          messages[err.message:sub(1, 60)] and messages[err.message:sub(1, 60)] ~= row[1]
-        )
-        messages[err.message:sub(1, 60)] = row[1]
+        said = err.message
       end
+      assert.is_nil(messages[said])
+      messages[said] = true
       assert.equal(0, #server:journal())
     end
   end)
@@ -134,7 +134,8 @@ describe("TLS", function()
       local port, ca = ...
       local provider = require("zigllms").provider
       local id = provider.create({
-        type = "openai", api_key = "sk-test-key", model = "m", retry = false, ca = ca ~= "" and ca or nil,
+        type = "openai", api_key = "sk-test-key", model = "m", retry = false,
+        ca = ca ~= "" and ca or nil,
         base_url = "https://127.0.0.1:" .. port .. "/v1",
       })
       print(provider.chat("hi", { provider = id }).content)

@@ -107,4 +107,5 @@ if [ -n "$missing" ]; then
 fi
 [ -n "$luajit" ] || private_luajit
 newer_neovim
+scripts/aimock.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

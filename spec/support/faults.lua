@@ -20,7 +20,8 @@ end
 
 function faults.start()
   local name = pipe_name()
-  local input = assert(io.popen("exec python3 -W ignore " .. here .. "fixtures/faults.py > " .. name, "w"))
+  local input =
+    assert(io.popen("exec python3 -W ignore " .. here .. "fixtures/faults.py > " .. name, "w"))
   local output = assert(io.open(name, "r"))
   os.remove(name)
   input:setvbuf("no")
@@ -43,6 +44,18 @@ end
 
 function methods.journal(self)
   return cjson.decode(self:ask("journal"))
+end
+
+-- Waits until it has seen so many requests; `poll` passes the time.
+function methods.wait_for(self, count, poll)
+  for _ = 1, 400 do
+    local journal = self:journal()
+    if #journal >= count then
+      return journal
+    end
+    poll(5)
+  end
+  return self:journal()
 end
 
 -- A port with TLS, for the same script.

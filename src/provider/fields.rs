@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::failure;
-use super::wire::{Endpoint, Model, Outgoing};
+use super::question::{Listing, Model};
+use super::wire::{Endpoint, Outgoing};
 use crate::chat::{Cache, Content, Message, Part, Request, Role, Source};
 use crate::error::{Error, Result};
 use crate::schema::{dialect, tidy};
@@ -183,17 +184,15 @@ pub fn kept<'m>(message: &'m Message, wire: &str) -> Option<&'m Value> {
     message.blocks.as_ref()?.get(wire)
 }
 
-/// The models in a list, wherever it lies, sorted by id; the protocols share it.
-pub fn list_of_models(body: &[u8], model: impl Fn(&Value) -> Option<Model>) -> Result<Vec<Model>> {
+/// The models in a list, wherever it lies; the protocols share it.
+pub fn list_of_models(body: &[u8], model: impl Fn(&Value) -> Option<Model>) -> Result<Listing> {
     let document: Value = serde_json::from_slice(body)
         .map_err(|_| failure::not_understood("the list of models is no JSON", body))?;
     let list = [&document["data"], &document["models"], &document]
         .into_iter()
         .find_map(Value::as_array)
         .ok_or_else(|| failure::not_understood("the answer lists no models", body))?;
-    let mut models: Vec<Model> = list.iter().filter_map(model).collect();
-    models.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(models)
+    Ok(Listing { models: list.iter().filter_map(model).collect(), next: None })
 }
 
 /// Unix seconds of a date as `2025-02-19T12:00:00Z`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::question::Found;
 use super::secret::{redact, redact_error};
 use super::wire::{Decoder, Wire};
 use crate::chat::{Delta, Reply};
@@ -26,6 +27,8 @@ pub struct Inbox {
     pub head: Head,
     /// When the first content arrived.
     pub first_at: Option<Moment>,
+    /// What an answer that is no reply has said.
+    pub found: Option<Found>,
     pub end: Option<Result<()>>,
 }
 
@@ -67,7 +70,9 @@ impl Body {
             return Err(self.wire.error(&inbox.head, body.as_bytes()));
         }
         let Inbox { reply, delta, .. } = &mut *inbox;
-        self.decoder.end(reply, delta)
+        self.decoder.end(reply, delta)?;
+        inbox.found = self.decoder.found();
+        Ok(())
     }
 
     fn exposed(&self) -> Vec<&str> {

@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::options::merge;
+use super::question::Model;
 use super::secret::Secret;
 use super::source::check_model_path;
-use super::wire::{Endpoint, Model, Wire};
+use super::wire::{Endpoint, Wire};
 use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};

@@ -8,6 +8,7 @@ mod exchange;
 pub mod failure;
 mod fields;
 mod inbox;
+mod inquiry;
 mod instance;
 #[cfg(feature = "local")]
 pub mod local;
@@ -16,6 +17,7 @@ pub mod ollama;
 pub mod openai;
 pub mod options;
 mod providers;
+pub mod question;
 mod reading;
 pub mod responses;
 pub mod retry;
@@ -29,6 +31,7 @@ mod whom;
 pub mod wire;
 
 pub use exchange::{Ask, Exchange};
+pub use inquiry::Inquiry;
 pub use instance::{Provider, without_userinfo};
 pub use models::ModelList;
 pub use options::CONFIG;

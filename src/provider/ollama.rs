@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::failure;
 use super::fields::{list_of_models, outgoing, post, unix, without};
+use super::question::{Listing, Model};
 use super::reading::Reading;
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
+use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::net::Head;
@@ -27,11 +28,11 @@ impl Wire for Ollama {
         Box::<Reading<answer::State>>::default()
     }
 
-    fn models(&self, endpoint: &Endpoint) -> Outgoing {
+    fn models(&self, endpoint: &Endpoint, _: Option<&str>) -> Outgoing {
         outgoing("GET", &without(endpoint, BASES), "/api/tags")
     }
 
-    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
+    fn read_models(&self, body: &[u8]) -> Result<Listing> {
         list_of_models(body, model_of)
     }
 

@@ -15,7 +15,8 @@ use server::Server;
 
 use super::failure;
 use super::fields::{accepted, list_of_models, outgoing, post};
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
+use super::question::{Listing, Model};
+use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::net::Head;
@@ -34,11 +35,11 @@ impl Wire for OpenAi {
         Box::new(Answer::default())
     }
 
-    fn models(&self, endpoint: &Endpoint) -> Outgoing {
+    fn models(&self, endpoint: &Endpoint, _: Option<&str>) -> Outgoing {
         outgoing("GET", endpoint, "/models")
     }
 
-    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
+    fn read_models(&self, body: &[u8]) -> Result<Listing> {
         list_of_models(body, model)
     }
 

@@ -10,8 +10,9 @@ mod payload;
 use super::failure;
 use super::fields::{accepted, outgoing, post};
 use super::openai::OpenAi;
+use super::question::Listing;
 use super::reading::Reading;
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
+use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::net::Head;
@@ -29,12 +30,12 @@ impl Wire for Responses {
         Box::<Reading<answer::State>>::default()
     }
 
-    fn models(&self, endpoint: &Endpoint) -> Outgoing {
+    fn models(&self, endpoint: &Endpoint, _: Option<&str>) -> Outgoing {
         outgoing("GET", endpoint, "/models")
     }
 
-    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
-        OpenAi.parse_models(body)
+    fn read_models(&self, body: &[u8]) -> Result<Listing> {
+        OpenAi.read_models(body)
     }
 
     fn error(&self, head: &Head, body: &[u8]) -> Error {

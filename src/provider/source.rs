@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
+use super::question::Question;
 use super::secret::{Secret, of_request, redact_error};
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
-use crate::chat::{Delta, Reply, Request};
+use super::wire::{Endpoint, Outgoing, Wire};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
@@ -92,32 +92,25 @@ impl Source {
         }
     }
 
-    /// The models that a server's answer lists.
-    pub fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
-        match self {
-            Source::Server(server) => server.wire.parse_models(body),
-            #[cfg(feature = "local")]
-            Source::Model(..) => Ok(Vec::new()),
-        }
-    }
-
     pub fn is_server(&self) -> bool {
         matches!(self, Source::Server(_))
     }
 
-    /// Sends a chat request, or without one asks for the list of models.
     pub fn start(
         &self,
         runtime: &Runtime,
-        request: Option<&Request>,
+        question: Question<'_>,
         inbox: Shared,
         waker: Waker,
     ) -> Result<Going> {
         match self {
-            Source::Server(server) => server.start(runtime, request, inbox, waker),
+            Source::Server(server) => server.start(runtime, question, inbox, waker),
             #[cfg(feature = "local")]
             Source::Model(model, limits) => {
-                let request = request.cloned().unwrap_or_default();
+                let Question::Chat(request) = question else {
+                    return Err(Error::unsupported("the embedded engine answers chats only"));
+                };
+                let request = request.clone();
                 let task =
                     super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
                 let clock = runtime.clock.clone();
@@ -152,21 +145,16 @@ impl Server {
     fn start(
         &self,
         runtime: &Runtime,
-        request: Option<&Request>,
+        question: Question<'_>,
         inbox: Shared,
         waker: Waker,
     ) -> Result<Going> {
-        let (outgoing, decoder) = match request {
-            Some(request) => (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request)),
-            None => {
-                (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
-            }
-        };
+        let outgoing = question.outgoing(self.wire, &self.endpoint)?;
         let body = Body {
             inbox,
             waker,
             wire: self.wire,
-            decoder,
+            decoder: question.decoder(self.wire),
             secrets: self.secrets.clone(),
             clock: runtime.clock.clone(),
             refused: Vec::new(),
@@ -189,22 +177,6 @@ impl Server {
     }
 }
 
-/// A body that is read as a whole: its text becomes the reply's content.
-#[derive(Default)]
-struct Document(Vec<u8>);
-
-impl Decoder for Document {
-    fn push(&mut self, bytes: &[u8], _: &mut Reply, _: &mut Delta) -> Result<bool> {
-        self.0.extend_from_slice(bytes);
-        Ok(true)
-    }
-
-    fn end(&mut self, reply: &mut Reply, _: &mut Delta) -> Result<()> {
-        reply.content = String::from_utf8_lossy(&self.0).into_owned();
-        Ok(())
-    }
-}
-
 /// Hears the engine and gathers what it says.
 #[cfg(feature = "local")]
 struct Heard {
@@ -215,7 +187,7 @@ struct Heard {
 
 #[cfg(feature = "local")]
 impl super::local::Listener for Heard {
-    fn delta(&mut self, delta: &Delta) -> bool {
+    fn delta(&mut self, delta: &crate::chat::Delta) -> bool {
         let mut inbox = self.inbox.lock();
         inbox.delta.append(delta.clone());
         inbox.reply.content.push_str(&delta.content);
@@ -225,7 +197,7 @@ impl super::local::Listener for Heard {
         true
     }
 
-    fn end(self: Box<Self>, outcome: Result<Reply>) {
+    fn end(self: Box<Self>, outcome: Result<crate::chat::Reply>) {
         let mut inbox = self.inbox.lock();
         inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
         drop(inbox);
@@ -235,12 +207,12 @@ impl super::local::Listener for Heard {
 
 /// The models of a file that the module runs itself.
 #[cfg(feature = "local")]
-pub fn models_of_file(path: &str) -> Result<Vec<super::wire::Model>> {
+pub fn models_of_file(path: &str) -> Result<Vec<super::question::Model>> {
     super::local::list_models(path.as_ref())
 }
 
 #[cfg(not(feature = "local"))]
-pub fn models_of_file(_: &str) -> Result<Vec<super::wire::Model>> {
+pub fn models_of_file(_: &str) -> Result<Vec<super::question::Model>> {
     Err(no_engine())
 }
 

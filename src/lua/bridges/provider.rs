@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Run};
 use crate::provider::options::{CONFIG, GENERATION, LIMITS};
-use crate::provider::{Ask, Exchange, ModelList, Whom};
+use crate::provider::{Ask, Exchange, Inquiry, ModelList, Whom};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::{Face, Start};
@@ -343,6 +343,7 @@ fn get_models(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     };
     let map = options.to_map();
     let total = whom.end(runtime, &map);
-    let list = ModelList::new(runtime, whom, &map, total)?;
+    let list = ModelList::of(runtime, &whom, options.bool("refresh") == Some(true))?;
+    let list = Inquiry::new(runtime, whom, list, &map, total)?;
     Ok(Start { operation: list.operation(total), face: face(&options), sink: None })
 }

@@ -11,6 +11,7 @@ use super::inbox::Shared;
 use super::question::{Found, Question};
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
+use crate::chat::{Answer, Request};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
@@ -58,6 +59,11 @@ impl Attempts {
     /// Whether there is a server, which can be asked for its models.
     pub fn has_server(&self) -> bool {
         self.source.is_server()
+    }
+
+    /// Adds to an answer what the one who gave it knows of it.
+    pub fn assess(&self, request: &Request, answer: &mut Answer) {
+        self.source.assess(request, answer);
     }
 
     /// What an answer that is no reply has said.

@@ -4,13 +4,14 @@
 use serde_json::{Map, Value};
 
 use super::attempts::{Attempts, Due};
-use super::instance::Provider;
+use super::instance::{Ended, Provider};
 use super::options;
 use super::question::{Found, Question};
 use super::source::Source;
 use super::whom::Whom;
+use crate::chat::Usage;
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::value::Data;
@@ -26,6 +27,16 @@ pub trait Subject {
     /// Takes the answer to it.
     fn learn(&mut self, found: Found) -> Result<()>;
 
+    /// Takes a failure for an answer, if it can do without one.
+    fn excuse(&mut self, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    /// What the answers cost.
+    fn used(&self) -> Usage {
+        Usage::default()
+    }
+
     /// Everything is known. `provider` is the one that was asked, if it still exists.
     fn result(&mut self, now: Moment, provider: Option<&mut Provider>) -> Data;
 }
@@ -36,6 +47,8 @@ pub struct Inquiry<S> {
     provider: String,
     /// None where nobody has to be asked.
     attempts: Option<Box<Attempts>>,
+    /// Something was sent, which counts once it has ended.
+    open: bool,
 }
 
 impl<S: Subject + 'static> Inquiry<S> {
@@ -54,7 +67,7 @@ impl<S: Subject + 'static> Inquiry<S> {
             let source = Source::of(provider, &network)?;
             attempts = Some(Box::new(Attempts::new(source, network.retry)));
         }
-        Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts })
+        Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts, open: false })
     }
 
     pub fn operation(self, deadline: Option<Moment>) -> Operation {
@@ -75,7 +88,10 @@ impl<S: Subject + 'static> Inquiry<S> {
     /// Asks what is still to be asked.
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         match (&mut self.attempts, self.subject.question()) {
-            (Some(attempts), Some(question)) => attempts.send(runtime, me, question, false),
+            (Some(attempts), Some(question)) => {
+                self.open = true;
+                attempts.send(runtime, me, question, false)
+            }
             _ => Ok(self.conclude(runtime)),
         }
     }
@@ -85,7 +101,13 @@ impl<S: Subject + 'static> Inquiry<S> {
         let end = attempts.inbox.lock().end.take();
         match end {
             None => Ok(Step::Wait(None)),
-            Some(Err(error)) => attempts.again(runtime, error),
+            Some(Err(error)) => match attempts.again(runtime, error) {
+                Err(error) => {
+                    self.subject.excuse(error)?;
+                    self.ask(runtime, me)
+                }
+                pause => pause,
+            },
             Some(Ok(())) => {
                 attempts.over();
                 self.subject.learn(attempts.found()?)?;
@@ -95,10 +117,32 @@ impl<S: Subject + 'static> Inquiry<S> {
         }
     }
 
+    /// Counts what was sent, once.
+    fn record(&mut self, runtime: &mut Runtime, ended: Ended<'_>) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        if let Ended::Answered(usage) = &ended {
+            runtime.usage.add(usage);
+        }
+        if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
+            provider.record(ended);
+        }
+    }
+
     fn conclude(&mut self, runtime: &mut Runtime) -> Step {
+        self.record(runtime, Ended::Answered(self.subject.used()));
         let now = runtime.clock.now();
         let provider = runtime.providers.asked(&self.whom, &self.provider);
         Step::Done(Output::Data(self.subject.result(now, provider)))
+    }
+
+    /// The caller ends it: that is no fault of the provider.
+    fn stop(&mut self, runtime: &mut Runtime, error: &Error) {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.hang_up();
+        }
+        self.record(runtime, Ended::Stopped(error));
     }
 
     fn complete(&self, error: Error) -> Error {
@@ -114,17 +158,20 @@ impl<S: Subject + 'static> Machine for Inquiry<S> {
         let result = match outcome {
             Outcome::Start | Outcome::Ready => self.go_on(runtime, me),
             Outcome::Stop(stop) => {
-                self.abandon(runtime, me);
-                Err(stopped(&stop, "the request"))
+                let error = stopped(&stop, "the request");
+                self.stop(runtime, &error);
+                Err(error)
             }
             _ => Err(Error::internal("nothing was called")),
         };
-        result.map_err(|error| self.complete(error))
+        result.map_err(|error| {
+            let error = self.complete(error);
+            self.record(runtime, Ended::Failed(&error));
+            error
+        })
     }
 
-    fn abandon(&mut self, _: &mut Runtime, _: Token) {
-        if let Some(attempts) = &mut self.attempts {
-            attempts.hang_up();
-        }
+    fn abandon(&mut self, runtime: &mut Runtime, _: Token) {
+        self.stop(runtime, &Error::new(Code::Cancelled, "the request was abandoned"));
     }
 }

@@ -1,9 +1,13 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
+pub mod abilities;
 pub mod anthropic;
 mod attempts;
 pub mod catalog;
 pub mod cohere;
+mod counting;
+mod documents;
+mod embedding;
 mod exchange;
 pub mod failure;
 mod fields;
@@ -16,6 +20,7 @@ mod models;
 pub mod ollama;
 pub mod openai;
 pub mod options;
+pub mod prices;
 mod providers;
 pub mod question;
 mod reading;
@@ -30,6 +35,8 @@ mod testing;
 mod whom;
 pub mod wire;
 
+pub use counting::Counting;
+pub use embedding::Embedding;
 pub use exchange::{Ask, Exchange};
 pub use inquiry::Inquiry;
 pub use instance::{Provider, without_userinfo};

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::options::merge;
-use super::prices;
+use super::prices::{self, Prices};
 use super::question::Model;
 use super::secret::Secret;
 use super::source::check_model_path;
@@ -145,6 +145,10 @@ impl Provider {
     /// The same for embeddings.
     pub fn embed_model(&self) -> String {
         self.text("embed_model").unwrap_or_else(|| self.row.embed_model.to_owned())
+    }
+
+    pub fn prices(&self) -> Prices {
+        Prices::of(&self.options)
     }
 
     fn key(&self) -> Option<Secret> {

@@ -949,8 +949,8 @@ end)
 
 -- Pauses that a server asks for ------------------------------------------------------------------
 --
--- {name, headers, least}: the next request comes after `least` ms by the clock of the server, not much
--- later; false: it does not come.
+-- {name, headers, least}: the next request comes after `least` ms by the server's clock, and not
+-- much later; false: it does not come.
 
 local function date(seconds)
   return os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::broken::broken;
 use super::failure;
+use super::question::Found;
 use super::secret::{Redactor, Secret};
 use super::wire::{Decoder, Wire};
 use crate::chat::{Delta, Reply};
@@ -28,6 +29,8 @@ pub struct Inbox {
     pub head: Head,
     /// When the first content arrived.
     pub first_at: Option<Moment>,
+    /// What an answer that is no reply has said.
+    pub found: Option<Found>,
     pub end: Option<Result<()>>,
 }
 
@@ -74,7 +77,9 @@ impl Body {
 
     fn end_of(&mut self, inbox: &mut Inbox) -> Result<()> {
         let Inbox { reply, delta, .. } = inbox;
-        self.decoder.end(reply, delta)
+        self.decoder.end(reply, delta)?;
+        inbox.found = self.decoder.found();
+        Ok(())
     }
 
     fn refusal(&self, head: &Head) -> Error {

@@ -5,9 +5,15 @@ use serde_json::{Map, Value};
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
+use super::prices::Prices;
+use super::question::Question;
+#[cfg(feature = "local")]
+use super::question::{Count, Found};
 use super::secret::{Redactor, Secret, masked_as_is, of_proxy, of_request};
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
-use crate::chat::{Delta, Reply, Request};
+use super::wire::{Endpoint, Outgoing, Wire};
+#[cfg(feature = "local")]
+use crate::chat::Rung;
+use crate::chat::{Answer, Format, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
@@ -15,7 +21,7 @@ use crate::runtime::Runtime;
 pub enum Source {
     Server(Box<Server>),
     #[cfg(feature = "local")]
-    Model(std::sync::Arc<super::local::Model>, net::Limits),
+    Model(std::sync::Arc<super::local::Model>, net::Limits, Prices),
 }
 
 pub struct Server {
@@ -24,6 +30,7 @@ pub struct Server {
     /// Kept out of every message.
     secrets: Vec<Secret>,
     network: Network,
+    prices: Prices,
 }
 
 /// A request that is under way.
@@ -31,6 +38,9 @@ pub enum Going {
     Call(Box<dyn Call>),
     #[cfg(feature = "local")]
     Generation(super::local::Generation),
+    /// Soon done, and not to be stopped.
+    #[cfg(feature = "local")]
+    Count,
 }
 
 impl Going {
@@ -39,6 +49,8 @@ impl Going {
             Going::Call(call) => call.cancel(),
             #[cfg(feature = "local")]
             Going::Generation(generation) => generation.cancel(),
+            #[cfg(feature = "local")]
+            Going::Count => {}
         }
     }
 
@@ -47,7 +59,7 @@ impl Going {
             Going::Call(call) => call.resume(),
             // The engine keeps what it generated, however slowly it is read: max_tokens bounds it.
             #[cfg(feature = "local")]
-            Going::Generation(_) => {}
+            Going::Generation(_) | Going::Count => {}
         }
     }
 }
@@ -64,8 +76,8 @@ impl Source {
         secrets.extend(key);
         secrets.extend(of_proxy(&network.proxy));
         secrets.extend(network.secrets.iter().cloned());
-        let network = network.clone();
-        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network })))
+        let (network, prices) = (network.clone(), provider.prices());
+        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices })))
     }
 
     #[cfg(feature = "local")]
@@ -77,7 +89,8 @@ impl Source {
             context: count("context_length"),
             threads: count("threads").unwrap_or(1),
         };
-        Ok(Source::Model(super::local::open(path.as_ref(), run)?, network.limits))
+        let model = super::local::open(path.as_ref(), run)?;
+        Ok(Source::Model(model, network.limits, Prices::of(options)))
     }
 
     #[cfg(not(feature = "local"))]
@@ -112,12 +125,28 @@ impl Source {
         }
     }
 
-    /// The models that a server's answer lists.
-    pub fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
-        match self {
-            Source::Server(server) => server.wire.parse_models(body),
+    /// Adds what this source knows of an answer: its cost, and how it was made to fit a format.
+    pub fn assess(&self, request: &Request, answer: &mut Answer) {
+        let format = request.settings.format.as_ref();
+        let rung = |format: &Format| match (self, format) {
+            (Source::Server(server), _) => {
+                server.wire.rung(&server.endpoint, &request.model, format)
+            }
             #[cfg(feature = "local")]
-            Source::Model(..) => Ok(Vec::new()),
+            (Source::Model(..), Format::Json) => Rung::Json,
+            #[cfg(feature = "local")]
+            (Source::Model(..), Format::Schema { .. }) => Rung::Strict,
+        };
+        answer.structured = format.map(rung);
+        let exact = answer.reply.model.clone().unwrap_or_default();
+        answer.usage.cost = self.prices().cost(&answer.usage, &[&request.model, &exact]);
+    }
+
+    fn prices(&self) -> &Prices {
+        match self {
+            Source::Server(server) => &server.prices,
+            #[cfg(feature = "local")]
+            Source::Model(_, _, prices) => prices,
         }
     }
 
@@ -125,24 +154,34 @@ impl Source {
         matches!(self, Source::Server(_))
     }
 
-    /// Sends a chat request, or without one asks for the list of models.
     pub fn start(
         &self,
         runtime: &Runtime,
-        request: Option<&Request>,
+        question: Question<'_>,
         inbox: Shared,
         waker: Waker,
     ) -> Result<Going> {
         match self {
-            Source::Server(server) => server.start(runtime, request, inbox, waker),
+            Source::Server(server) => server.start(runtime, question, inbox, waker),
             #[cfg(feature = "local")]
-            Source::Model(model, limits) => {
-                let request = request.cloned().unwrap_or_default();
-                let task =
-                    super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
-                let clock = runtime.clock.clone();
-                Ok(Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))))
-            }
+            Source::Model(model, limits, _) => match question {
+                Question::Chat(request) => {
+                    let (request, clock) = (request.clone(), runtime.clock.clone());
+                    let task =
+                        super::local::Task { request, limits: *limits, clock: clock.clone() };
+                    let heard = Box::new(Heard { inbox, waker, clock });
+                    Ok(Going::Generation(model.start(task, heard)))
+                }
+                Question::Count(count) => {
+                    let clock = runtime.clock.clone();
+                    model.count_tokens(countable(count), clock, move |tokens| {
+                        tell(&inbox, tokens.map(Found::Count));
+                        waker.wake();
+                    });
+                    Ok(Going::Count)
+                }
+                _ => Err(Error::unsupported("the embedded engine does not answer this question")),
+            },
         }
     }
 }
@@ -182,21 +221,16 @@ impl Server {
     fn start(
         &self,
         runtime: &Runtime,
-        request: Option<&Request>,
+        question: Question<'_>,
         inbox: Shared,
         waker: Waker,
     ) -> Result<Going> {
-        let (outgoing, decoder) = match request {
-            Some(request) => (self.wire.chat(&self.endpoint, request)?, self.wire.decoder(request)),
-            None => {
-                (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
-            }
-        };
+        let outgoing = question.outgoing(self.wire, &self.endpoint)?;
         let body = Body {
             inbox,
             waker,
             wire: self.wire,
-            decoder,
+            decoder: question.decoder(self.wire),
             secrets: self.secrets.clone(),
             clock: runtime.clock.clone(),
             refused: Vec::new(),
@@ -219,22 +253,6 @@ impl Server {
     }
 }
 
-/// A body that is read as a whole: its text becomes the reply's content.
-#[derive(Default)]
-struct Document(Vec<u8>);
-
-impl Decoder for Document {
-    fn push(&mut self, bytes: &[u8], _: &mut Reply, _: &mut Delta) -> Result<bool> {
-        self.0.extend_from_slice(bytes);
-        Ok(true)
-    }
-
-    fn end(&mut self, reply: &mut Reply, _: &mut Delta) -> Result<()> {
-        reply.content = String::from_utf8_lossy(&self.0).into_owned();
-        Ok(())
-    }
-}
-
 /// Hears the engine and gathers what it says.
 #[cfg(feature = "local")]
 struct Heard {
@@ -245,7 +263,7 @@ struct Heard {
 
 #[cfg(feature = "local")]
 impl super::local::Listener for Heard {
-    fn delta(&mut self, delta: &Delta) -> bool {
+    fn delta(&mut self, delta: &crate::chat::Delta) -> bool {
         let mut inbox = self.inbox.lock();
         inbox.delta.append(delta.clone());
         inbox.reply.content.push_str(&delta.content);
@@ -255,7 +273,7 @@ impl super::local::Listener for Heard {
         true
     }
 
-    fn end(self: Box<Self>, outcome: Result<Reply>) {
+    fn end(self: Box<Self>, outcome: Result<crate::chat::Reply>) {
         let mut inbox = self.inbox.lock();
         inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
         drop(inbox);
@@ -263,14 +281,32 @@ impl super::local::Listener for Heard {
     }
 }
 
+#[cfg(feature = "local")]
+fn tell(inbox: &Shared, found: Result<Found>) {
+    let mut inbox = inbox.lock();
+    inbox.end = Some(found.map(|found| inbox.found = Some(found)));
+}
+
+#[cfg(feature = "local")]
+fn countable(count: &Count) -> super::local::Countable {
+    let Count { request, text } = count;
+    match request.messages.first().filter(|_| *text) {
+        Some(message) => super::local::Countable::Text(message.content.text()),
+        None => super::local::Countable::Chat {
+            messages: request.messages.clone(),
+            tools: request.tools.clone(),
+        },
+    }
+}
+
 /// The models of a file that the module runs itself.
 #[cfg(feature = "local")]
-pub fn models_of_file(path: &str) -> Result<Vec<super::wire::Model>> {
+pub fn models_of_file(path: &str) -> Result<Vec<super::question::Model>> {
     super::local::list_models(path.as_ref())
 }
 
 #[cfg(not(feature = "local"))]
-pub fn models_of_file(_: &str) -> Result<Vec<super::wire::Model>> {
+pub fn models_of_file(_: &str) -> Result<Vec<super::question::Model>> {
     Err(no_engine())
 }
 

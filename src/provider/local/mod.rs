@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_2::gguf::GgufContext;
 
-use super::wire;
+use super::question;
 use crate::chat::{Delta, Message, Reply, Request, ToolSpec};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result, quoted};
@@ -134,7 +134,7 @@ pub fn open(path: &Path, options: Options) -> Result<Arc<Model>> {
 }
 
 /// The models a file offers: one.
-pub fn list_models(path: &Path) -> Result<Vec<wire::Model>> {
+pub fn list_models(path: &Path) -> Result<Vec<question::Model>> {
     check_file(path)?;
     engine::backend()?;
     let _open = gate::enter();
@@ -151,12 +151,12 @@ pub fn list_models(path: &Path) -> Result<Vec<wire::Model>> {
     };
     let architecture = text("general.architecture").unwrap_or_default();
     let id = name_of(path);
-    Ok(vec![wire::Model {
+    Ok(vec![question::Model {
         name: text("general.name").unwrap_or_else(|| id.clone()),
         id,
         owned_by: text("general.organization"),
         context_length: number(&format!("{architecture}.context_length")),
-        ..wire::Model::default()
+        ..question::Model::default()
     }])
 }
 

@@ -224,6 +224,22 @@ local ROWS = {
     end,
   },
   {
+    "makes embeddings",
+    function()
+      local result = provider.embed({ "a text", "another" }, { provider = id, model = "e-1" })
+      assert.equal(2, #result.embeddings)
+      assert.same({ 0.5, -0.25, 0.125 }, result.embeddings[1])
+      assert.equal(id, result.provider)
+      for _, row in ipairs({ { "Disconnect", "network" }, { "Malformed", "bad_response" } }) do
+        local headers = { ["X-AIMock-Chaos-" .. row[1]] = "1" }
+        local options = { provider = id, model = "e-1", headers = headers }
+        raised(row[2], provider.embed, "a text", options)
+      end
+    end,
+    -- Its /api/embed for Ollama answers in the words of /api/embeddings.
+    only = { chat = true, cohere = true, gemini = true, openrouter = true },
+  },
+  {
     "lists its models",
     function()
       local models = provider.get_models(id, { refresh = true })

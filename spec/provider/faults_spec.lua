@@ -947,6 +947,90 @@ describe("in every protocol, calls of tools", function()
   end)
 end)
 
+-- Other questions --------------------------------------------------------------------------------
+
+local VECTOR = { data = { { index = 0, embedding = { 0.5 } } }, model = "e", usage = {} }
+local TOKENS = cjson.encode({ input_tokens = 7 })
+
+-- What else is asked: the protocol, how, a good answer, and what that gives.
+local QUESTIONS = {
+  {
+    "for models",
+    faults.wires[1],
+    function(id, options)
+      return provider.get_models(id, scripted.with({ refresh = true }, options))[1].id
+    end,
+    cjson.encode({ data = { { id = "m-1" } } }),
+    "m-1",
+  },
+  {
+    "for embeddings",
+    faults.wires[1],
+    function(id, options)
+      local all = scripted.with({ provider = id, model = "e" }, options)
+      return provider.embed("hi", all).embeddings[1][1]
+    end,
+    cjson.encode(VECTOR),
+    0.5,
+  },
+  {
+    "for a count of tokens",
+    faults.wires[3],
+    function(id, options)
+      return (provider.count_tokens("hi", scripted.with({ provider = id }, options)))
+    end,
+    TOKENS,
+    7,
+  },
+}
+
+-- {name, steps(good), code or nil, tries, options}
+local OTHER_ROWS = {
+  { "an answer", says(""), nil, 1 },
+  { "status 401", refused("401 No"), "auth", 1 },
+  { "status 503", refused("503 No"), "overloaded", 3 },
+  { "status 401 and a body that is cut", says(head("401 No", "Content-Length: 9")), "auth", 1 },
+  { "a reset", says(RESET), "network", 3 },
+  { "half a head", says("HTTP/1.1 200 OK\r\nCon"), "network", 3 },
+  { "half an answer", says(head("200 OK", "Content-Length: 900") .. '{"da'), "network", 3 },
+  { "half an answer of unknown length", says(head("200 OK") .. '{"data":['), "network", 3 },
+  { "nothing", says(whole("200 OK", "")), "network", 3 },
+  { "no content", says(head("204 No Content")), "bad_response", 1 },
+  { "a page", says(whole("200 OK", "<html><title>Login</title>")), "bad_response", 1 },
+  { "other data", says(whole("200 OK", "{}")), "bad_response", 1 },
+  { "a redirect", says(whole("302 Found", "", "Location: /")), "bad_response", 1 },
+  { "an error with status 200", error_of(429), "rate_limited", 3 },
+  { "silence", says(HANG), "timeout", 3, NO_ANSWER },
+  { "packed", says(head("200 OK", "Content-Encoding: br") .. "x"), "bad_response", 1 },
+}
+
+describe("a question", function()
+  local function check(question, row)
+    local _, w, question_of, good, value = unpack(question)
+    local id = id_of(w, {})
+    local steps = row[3] and row[2](w) or { whole("200 OK", good) }
+    server:script({ steps, steps, steps })
+    local ok, result = pcall(question_of, id, row[5])
+    assert.equal(row[3] == nil, ok, tostring(result))
+    if ok then
+      assert.equal(value, result)
+    else
+      assert.equal(row[3], result.code, tostring(result))
+      assert.equal(row[4], result.attempts, tostring(result))
+      assert.is_nil(result.partial)
+    end
+    assert.equal(row[4], #server:wait_for(row[4], zigllms.sleep))
+  end
+
+  for _, question in ipairs(QUESTIONS) do
+    for _, row in ipairs(OTHER_ROWS) do
+      it(question[1] .. " that gets " .. row[1], function()
+        check(question, row)
+      end)
+    end
+  end
+end)
+
 -- Pauses that a server asks for ------------------------------------------------------------------
 --
 -- {name, headers, least}: the next request comes after `least` ms by the server's clock, and not

@@ -271,7 +271,12 @@ local function check(w, config, echo, call)
   server:script({ echo })
   local who = agent.create({ provider = id })
   assert_clean(w.name .. ": agent", select(2, pcall(agent.run, who, "hi", call)))
+  server:script({ echo })
+  local embed = scripted.with({ provider = id, model = "e" }, call)
+  assert_clean(w.name .. ": embeddings", select(2, pcall(provider.embed, "hi", embed)))
   if not call then
+    server:script({ echo })
+    assert_clean(w.name .. ": tokens", select(2, pcall(provider.count_tokens, "hi", embed)))
     server:script({ echo })
     assert_clean(
       w.name .. ": models",

@@ -78,6 +78,7 @@ pub fn ended_early() -> Error {
 
 impl Said {
     fn from_body(body: &[u8]) -> Said {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
         match serde_json::from_slice::<Value>(body) {
             Ok(document) if document.is_object() || document.is_array() => {
                 Said::from_json(&document)

@@ -101,12 +101,12 @@ impl<S: Subject + 'static> Inquiry<S> {
         let end = attempts.inbox.lock().end.take();
         match end {
             None => Ok(Step::Wait(None)),
-            Some(Err(error)) => match attempts.again(runtime, error) {
-                Err(error) => {
-                    self.subject.excuse(error)?;
+            Some(Err(error)) => match self.subject.excuse(error) {
+                Err(error) => attempts.again(runtime, error),
+                Ok(()) => {
+                    attempts.over();
                     self.ask(runtime, me)
                 }
-                pause => pause,
             },
             Some(Ok(())) => {
                 attempts.over();

@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "local")]
+use super::fields::refuse;
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
 use super::prices::Prices;
 use super::question::Question;
 #[cfg(feature = "local")]
-use super::question::{Count, Found};
+use super::question::{Count, Embeddings, Found};
 use super::secret::{Secret, of_request, redact_error};
 use super::wire::{Endpoint, Outgoing, Wire};
 #[cfg(feature = "local")]
@@ -160,7 +162,19 @@ impl Source {
                     });
                     Ok(Going::Count)
                 }
-                _ => Err(Error::unsupported("the embedded engine does not answer this question")),
+                Question::Embed(embed) => {
+                    refuse(&[
+                        ("input_type", embed.input_type.is_some()),
+                        ("dimensions", embed.dimensions.is_some()),
+                        ("extra", !embed.extra.is_empty()),
+                    ])?;
+                    let name = model.name();
+                    Ok(Going::Generation(model.embed(embed.texts.clone(), move |made| {
+                        tell(&inbox, made.map(|made| embeddings(made, name)));
+                        waker.wake();
+                    })))
+                }
+                Question::Models(_) => Err(Error::internal("a model file lists its model itself")),
             },
         }
     }
@@ -255,6 +269,12 @@ impl super::local::Listener for Heard {
 fn tell(inbox: &Shared, found: Result<Found>) {
     let mut inbox = inbox.lock();
     inbox.end = Some(found.map(|found| inbox.found = Some(found)));
+}
+
+#[cfg(feature = "local")]
+fn embeddings(made: super::local::Made, name: String) -> Found {
+    let super::local::Made { vectors, tokens } = made;
+    Found::Embeddings(Embeddings { vectors, model: Some(name), tokens: Some(tokens) })
 }
 
 #[cfg(feature = "local")]

@@ -172,7 +172,8 @@ pub static BRIDGE: Bridge = Bridge {
                   numbers for each of them, in their order, with `dimensions`, `model`, `provider`, `usage` and `cost`. Long arrays \
                   are sent in as many requests as the provider wants. Without `model` the provider's `embed_model` is asked, \
                   which `get` shows; llamacpp and vllm are asked for the first model they list. A provider without embeddings \
-                  (anthropic, groq, xai, deepseek, a model file) is `unsupported`. Waits.",
+                  (anthropic, groq, xai, deepseek) is `unsupported`. A model file gives vectors of length 1: as it was made for, \
+                  or the mean of its tokens. Waits.",
             errors: ANSWERS,
             effect: Effect::Outside,
             example: "local ok, err = pcall(zigllms.provider.embed, { \"a cat\", \"a dog\" }, { provider = \"openai\" })",

@@ -170,7 +170,7 @@ impl<D: Dialect> Reading<D> {
 }
 
 /// Whether a text stops before its document does.
-fn is_cut(text: &[u8]) -> bool {
+pub fn is_cut(text: &[u8]) -> bool {
     let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) else { return false };
     let last_line = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     // A number without its last digits counts as wrong, not as cut.

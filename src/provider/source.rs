@@ -3,14 +3,12 @@
 use serde_json::{Map, Value};
 
 #[cfg(feature = "local")]
-use super::fields::refuse;
+use super::embedded;
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
 use super::prices::Prices;
 use super::question::Question;
-#[cfg(feature = "local")]
-use super::question::{Count, Embeddings, Found};
 use super::secret::{Secret, of_request, redact_error};
 use super::wire::{Endpoint, Outgoing, Wire};
 #[cfg(feature = "local")]
@@ -146,36 +144,16 @@ impl Source {
         match self {
             Source::Server(server) => server.start(runtime, question, inbox, waker),
             #[cfg(feature = "local")]
-            Source::Model(model, limits, _) => match question {
-                Question::Chat(request) => {
-                    let (request, clock) = (request.clone(), runtime.clock.clone());
-                    let task =
-                        super::local::Task { request, limits: *limits, clock: clock.clone() };
-                    let heard = Box::new(Heard { inbox, waker, clock });
-                    Ok(Going::Generation(model.start(task, heard)))
-                }
-                Question::Count(count) => {
-                    let clock = runtime.clock.clone();
-                    model.count_tokens(countable(count), clock, move |tokens| {
-                        tell(&inbox, tokens.map(Found::Count));
-                        waker.wake();
-                    });
-                    Ok(Going::Count)
-                }
-                Question::Embed(embed) => {
-                    refuse(&[
-                        ("input_type", embed.input_type.is_some()),
-                        ("dimensions", embed.dimensions.is_some()),
-                        ("extra", !embed.extra.is_empty()),
-                    ])?;
-                    let name = model.name();
-                    Ok(Going::Generation(model.embed(embed.texts.clone(), move |made| {
-                        tell(&inbox, made.map(|made| embeddings(made, name)));
-                        waker.wake();
-                    })))
-                }
-                Question::Models(_) => Err(Error::internal("a model file lists its model itself")),
-            },
+            Source::Model(model, limits, _) => {
+                let Question::Chat(request) = question else {
+                    return embedded::start(model, runtime, question, inbox, waker);
+                };
+                let request = request.clone();
+                let task =
+                    super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
+                let clock = runtime.clock.clone();
+                Ok(Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))))
+            }
         }
     }
 }
@@ -262,30 +240,6 @@ impl super::local::Listener for Heard {
         inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
         drop(inbox);
         self.waker.wake();
-    }
-}
-
-#[cfg(feature = "local")]
-fn tell(inbox: &Shared, found: Result<Found>) {
-    let mut inbox = inbox.lock();
-    inbox.end = Some(found.map(|found| inbox.found = Some(found)));
-}
-
-#[cfg(feature = "local")]
-fn embeddings(made: super::local::Made, name: String) -> Found {
-    let super::local::Made { vectors, tokens } = made;
-    Found::Embeddings(Embeddings { vectors, model: Some(name), tokens: Some(tokens) })
-}
-
-#[cfg(feature = "local")]
-fn countable(count: &Count) -> super::local::Countable {
-    let Count { request, text } = count;
-    match request.messages.first().filter(|_| *text) {
-        Some(message) => super::local::Countable::Text(message.content.text()),
-        None => super::local::Countable::Chat {
-            messages: request.messages.clone(),
-            tools: request.tools.clone(),
-        },
     }
 }
 

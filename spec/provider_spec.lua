@@ -144,7 +144,6 @@ describe("provider", function()
       has(err.message, "ollama")
       raised("unsupported", provider.configure, "anthropic", { api = "ollama" })
       local absent = {
-        prices = {},
         fallback = { "local" },
         rate_limit = { requests_per_minute = 1 },
         transport = print,
@@ -496,10 +495,9 @@ describe("provider", function()
       assert.equal(0, info.errors)
       assert.is_nil(info.last_error)
       assert.is_nil(info.api_key)
-      for _, key in ipairs({ "streaming", "tools", "vision", "json_schema" }) do
+      for _, key in ipairs({ "streaming", "tools", "vision", "json_schema", "embeddings" }) do
         assert.is_true(info.capabilities[key])
       end
-      assert.is_false(info.capabilities.embeddings)
       assert.is_false(info.capabilities.count_tokens)
       assert.equal(id, provider.get(info).id)
       info.name = "changed"

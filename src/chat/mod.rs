@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 mod answer;
 mod arguments;
+pub mod estimate;
 mod growing;
 pub mod media;
 pub mod messages;
@@ -185,6 +186,27 @@ pub enum Format {
     Schema { name: String, schema: Value },
 }
 
+/// How far a server goes to make an answer fit the format that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// It lets the model say nothing that does not fit the schema.
+    Strict,
+    /// It lets the model say nothing but JSON.
+    Json,
+    /// The model is told in words.
+    Prompted,
+}
+
+impl Rung {
+    pub fn name(self) -> &'static str {
+        match self {
+            Rung::Strict => "strict",
+            Rung::Json => "json",
+            Rung::Prompted => "prompted",
+        }
+    }
+}
+
 /// How to generate; unset options are not sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
@@ -258,6 +280,8 @@ pub struct Usage {
     pub other_tokens: u64,
     /// The provider did not report them; counted here (bytes / 4).
     pub estimated: bool,
+    /// In the currency of the provider's prices, as far as they are known.
+    pub cost: Option<f64>,
 }
 
 impl Usage {
@@ -277,6 +301,9 @@ impl Usage {
         self.cache_write_tokens = sum(self.cache_write_tokens, other.cache_write_tokens);
         self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
         self.estimated |= other.estimated;
+        if let Some(cost) = other.cost {
+            self.cost = Some(self.cost.unwrap_or(0.0) + cost);
+        }
     }
 }
 

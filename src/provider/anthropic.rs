@@ -9,13 +9,16 @@ mod payload;
 
 use serde_json::Value;
 
-use super::failure;
-use super::fields::{accepted, list_of_models, outgoing, post, unix, without};
+use super::abilities::Abilities;
+use super::fields::{accepted, list_of_models, outgoing, page, post, unix, without};
+use super::question::{Count, Listing, Model};
 use super::reading::Reading;
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
-use crate::chat::Request;
+use super::wire::{Decoder, Endpoint, Outgoing, Wire};
+use super::{documents, failure};
+use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
+use crate::value::Ref;
 
 /// The protocol. It has no state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,12 +34,36 @@ impl Wire for Anthropic {
         Box::<Reading<answer::State>>::default()
     }
 
-    fn models(&self, endpoint: &Endpoint) -> Outgoing {
-        outgoing("GET", &without(endpoint, BASES), "/v1/models?limit=1000")
+    fn models(&self, endpoint: &Endpoint, after: Option<&str>) -> Outgoing {
+        let path = page("/v1/models?limit=1000", "after_id", after);
+        outgoing("GET", &without(endpoint, BASES), &path)
     }
 
-    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
-        list_of_models(body, model_of)
+    fn read_models(&self, body: &[u8]) -> Result<Listing> {
+        list_of_models(body, model_of, |list| {
+            list.get("last_id")
+                .filter(|_| list.get("has_more").and_then(Ref::as_bool) == Some(true))
+        })
+    }
+
+    fn count(&self, endpoint: &Endpoint, count: &Count) -> Result<Outgoing> {
+        let mut body = payload::of(&count.request)?;
+        body.retain(|key, _| payload::COUNTED.contains(&key.as_str()));
+        Ok(post(&without(endpoint, BASES), "/v1/messages/count_tokens", body, ""))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Result<u64> {
+        documents::read(body, "the number of tokens", |document| {
+            documents::count(document.get("input_tokens"))
+        })
+    }
+
+    fn abilities(&self, _: &Endpoint) -> Abilities {
+        Abilities { vision: true, embeddings: None, count_tokens: true }
+    }
+
+    fn rung(&self, _: &Endpoint, model: &str, format: &Format) -> Rung {
+        payload::rung(format, model)
     }
 
     fn error(&self, head: &Head, body: &[u8]) -> Error {

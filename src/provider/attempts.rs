@@ -8,10 +8,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::inbox::Shared;
+use super::question::{Found, Question};
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
-use super::wire::Model;
-use crate::chat::Request;
+use crate::chat::{Answer, Reply, Request};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
@@ -61,10 +61,15 @@ impl Attempts {
         self.source.is_server()
     }
 
-    /// The models that the answer lists, in the server's order.
-    pub fn models(&self) -> Result<Vec<Model>> {
-        let body = std::mem::take(&mut self.inbox.lock().reply.content);
-        self.source.parse_models(body.as_bytes())
+    /// Adds to an answer what the one who gave it knows of it.
+    pub fn assess(&self, request: &Request, answer: &mut Answer) {
+        self.source.assess(request, answer);
+    }
+
+    /// What an answer that is no reply has said.
+    pub fn found(&self) -> Result<Found> {
+        let found = self.inbox.lock().found.take();
+        found.ok_or_else(|| Error::internal("an answer without anything in it"))
     }
 
     /// To be called at each step, before anything is looked at: what arrives later wakes again.
@@ -83,19 +88,18 @@ impl Attempts {
         }
     }
 
-    /// Sends a question, or without one asks for the list of models.
     pub fn send(
         &mut self,
         runtime: &mut Runtime,
         me: Token,
-        request: Option<&Request>,
+        question: Question<'_>,
         keep_raw: bool,
     ) -> Result<Step> {
         self.inbox = Arc::new(Mutex::default());
         self.inbox.lock().reply.keep_raw = keep_raw;
         let waker = runtime.tasks.waker(me)?;
         self.waker = Some(waker.clone());
-        let going = self.source.start(runtime, request, self.inbox.clone(), waker)?;
+        let going = self.source.start(runtime, question, self.inbox.clone(), waker)?;
         self.phase = Phase::UnderWay(going);
         self.count += 1;
         Ok(Step::Wait(None))
@@ -135,7 +139,13 @@ impl Attempts {
 
     pub fn request_id(&self) -> Option<String> {
         let head = self.head();
-        head.header("x-request-id").or_else(|| head.header("request-id")).map(str::to_owned)
+        let id = head.header("x-request-id").or_else(|| head.header("request-id"));
+        id.map(|id| self.source.clean_text(id))
+    }
+
+    /// All that has come of the answer, fit to be shown.
+    pub fn reply(&self) -> Reply {
+        self.source.clean_reply(self.inbox.lock().reply.clone())
     }
 
     fn head(&self) -> Head {

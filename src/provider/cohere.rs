@@ -5,11 +5,13 @@ mod payload;
 
 use serde_json::Value;
 
-use super::failure;
-use super::fields::{accepted, list_of_models, outgoing, post, without};
+use super::abilities::Abilities;
+use super::fields::{accepted, list_of_models, outgoing, page, post, without};
+use super::question::{Embed, Embeddings, Listing, Model};
 use super::reading::Reading;
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
-use crate::chat::Request;
+use super::wire::{Decoder, Endpoint, Outgoing, Wire};
+use super::{documents, failure};
+use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -27,18 +29,46 @@ impl Wire for Cohere {
         Box::<Reading<answer::State>>::default()
     }
 
-    fn models(&self, endpoint: &Endpoint) -> Outgoing {
-        outgoing("GET", &without(endpoint, BASES), "/v1/models?page_size=1000")
+    fn models(&self, endpoint: &Endpoint, after: Option<&str>) -> Outgoing {
+        let path = page("/v1/models?page_size=1000", "page_token", after);
+        outgoing("GET", &without(endpoint, BASES), &path)
     }
 
-    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
-        list_of_models(body, model_of)
+    fn read_models(&self, body: &[u8]) -> Result<Listing> {
+        list_of_models(body, model_of, |list| list.get("next_page_token"))
+    }
+
+    fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {
+        Ok(post(&without(endpoint, BASES), "/v2/embed", payload::embed(embed), ""))
+    }
+
+    fn read_embeddings(&self, body: &[u8]) -> Result<Embeddings> {
+        documents::read(body, "embeddings", |document| {
+            let all = document.get("embeddings")?;
+            let tokens = documents::count(document.pointer("/meta/billed_units/input_tokens"));
+            let vectors = documents::vectors(all.get("float").unwrap_or(all))?;
+            Some(Embeddings { vectors, model: None, tokens })
+        })
+    }
+
+    fn abilities(&self, _: &Endpoint) -> Abilities {
+        Abilities { vision: true, embeddings: Some(MOST_TEXTS), count_tokens: false }
+    }
+
+    fn rung(&self, _: &Endpoint, _: &str, format: &Format) -> Rung {
+        match format {
+            Format::Json => Rung::Json,
+            Format::Schema { .. } => Rung::Strict,
+        }
     }
 
     fn error(&self, head: &Head, body: &[u8]) -> Error {
         failure::from_answer(head, body)
     }
 }
+
+/// Texts that are embedded at once.
+const MOST_TEXTS: usize = 96;
 
 /// Ends of a base that are part of the paths here.
 const BASES: &[&str] = &["/v2/chat", "/v2", "/v1"];

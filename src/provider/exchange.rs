@@ -8,6 +8,7 @@ use super::attempts::{Attempts, Due};
 use super::inbox::FULL;
 use super::instance::Ended;
 use super::options;
+use super::question::{Found, Question};
 use super::source::Source;
 use super::structured;
 use super::whom::Whom;
@@ -92,8 +93,11 @@ impl Exchange {
 
     /// Sends the request that the stage calls for.
     fn send(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let request = (self.stage == Stage::Asking).then_some(&self.ask.request);
-        let sent = self.attempts.send(runtime, me, request, self.keeps_raw());
+        let question = match self.stage {
+            Stage::Listing => Question::Models(None),
+            Stage::Asking | Stage::Ending => Question::Chat(&self.ask.request),
+        };
+        let sent = self.attempts.send(runtime, me, question, self.keeps_raw());
         self.attempts.inbox.lock().unheard = !self.ask.follow;
         sent.map_err(|error| self.complete(error, None))
     }
@@ -168,12 +172,11 @@ impl Exchange {
 
     /// The first model the server lists is the one asked.
     fn listed(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let models = self.attempts.models().map_err(|e| self.complete(e, None))?;
-        let Some(first) = models.into_iter().next() else {
-            let none = Error::invalid("model: none is named and the server lists none");
-            return Err(self.complete(none, None));
+        let found = self.attempts.found().map_err(|e| self.complete(e, None))?;
+        let Found::Models(listing) = found else {
+            return Err(Error::internal("no models were listed"));
         };
-        self.ask.request.model = first.id;
+        self.ask.request.model = listing.first().map_err(|e| self.complete(e, None))?;
         self.stage = Stage::Asking;
         self.attempts.count = 0;
         self.send(runtime, me)
@@ -221,11 +224,11 @@ impl Exchange {
     /// The answer as far as it has come; `finish` overrides how it ended.
     fn answer(&self, runtime: &Runtime, finish: Option<Finish>) -> Answer {
         let request_id = self.attempts.request_id();
+        let reply = self.attempts.reply();
         let inbox = self.attempts.inbox.lock();
-        let reply = inbox.reply.clone();
         let finish = finish.or(reply.finish).unwrap_or_default();
         let now = runtime.clock.now();
-        Answer {
+        let mut answer = Answer {
             usage: reply.usage.unwrap_or_else(|| estimate(&self.ask.request, &reply)),
             finish_reason: finish.name(),
             provider: self.provider.clone(),
@@ -238,7 +241,9 @@ impl Exchange {
             raw: self.keeps_raw(),
             reply,
             ..Answer::default()
-        }
+        };
+        self.attempts.assess(&self.ask.request, &mut answer);
+        answer
     }
 
     fn finish_error(&self, runtime: &Runtime, error: Error) -> Error {

@@ -64,6 +64,13 @@ pub fn not_understood(what: &str, body: &[u8]) -> Error {
     Error::new(Code::BadResponse, message).with(|f| f.details = Some(json!({ "body": shown })))
 }
 
+/// The answer is packed, and nobody asked for that.
+pub fn compressed(coding: &str) -> Error {
+    let coding = printable(coding);
+    let message = format!("the answer is compressed ({coding}), which was not asked for");
+    Error::new(Code::BadResponse, message)
+}
+
 /// The answer stopped before the provider had said that it is complete.
 pub fn ended_early() -> Error {
     Error::new(Code::Network, "the stream ended early: the answer is not complete")
@@ -71,6 +78,7 @@ pub fn ended_early() -> Error {
 
 impl Said {
     fn from_body(body: &[u8]) -> Said {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
         match serde_json::from_slice::<Value>(body) {
             Ok(document) if document.is_object() || document.is_array() => {
                 Said::from_json(&document)
@@ -144,7 +152,8 @@ impl Said {
             400..500 => Code::BadRequest,
             500..600 if self.has(&["overloaded"]) => Code::Overloaded,
             500..600 => Code::ServerError,
-            300..400 => Code::BadResponse,
+            // Neither an answer nor a word about why there is none.
+            100..200 | 204 | 205 | 300..400 => Code::BadResponse,
             _ => return None,
         })
     }
@@ -244,7 +253,11 @@ fn bounded(error: &Value) -> Value {
 
 /// The text of a body that is no JSON: of an HTML page its title.
 fn plain(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(16 << 10)]);
+    let body = body.get(..16 << 10).unwrap_or(body);
+    if body.contains(&0) {
+        return "binary data".into();
+    }
+    let text = printable(&String::from_utf8_lossy(body));
     let text = text.trim();
     if text.starts_with('<') {
         let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
@@ -254,13 +267,21 @@ fn plain(body: &[u8]) -> String {
     if short.len() < text.len() { short + "…" } else { short }
 }
 
+/// A terminal would obey control characters; of these, line ends and tabs do no harm.
+fn printable(text: &str) -> String {
+    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    text.replace(harmful, "\u{FFFD}")
+}
+
 fn cut(text: &str) -> String {
+    let text = &printable(text);
     let short: String = text.chars().take(LONGEST).collect();
     if short.len() < text.len() { short + "…" } else { short }
 }
 
 fn reason(status: u16) -> &'static str {
     match status {
+        204 => "No Content",
         301 | 302 | 303 | 307 | 308 => "redirect: check base_url, redirects are not followed",
         400 => "Bad Request",
         401 => "Unauthorized",
@@ -321,6 +342,8 @@ mod tests {
                 Code::Overloaded,
             ),
             (529, "", Code::Overloaded),
+            (101, "", Code::BadResponse),
+            (204, "", Code::BadResponse),
             (302, "", Code::BadResponse),
         ] {
             let error = answered(status, body);
@@ -359,6 +382,23 @@ mod tests {
             assert_eq!(answered(400, body).message(), message);
         }
         assert!(answered(400, &"x".repeat(9999)).message().len() < 250);
+    }
+
+    #[test]
+    fn nothing_in_a_message_commands_a_terminal() {
+        for (body, message) in [
+            ("\u{1b}[31mred", "\u{FFFD}[31mred (HTTP 400)"),
+            (r#"{"error":"\u001b]0;x\u0007"}"#, "\u{FFFD}]0;x\u{FFFD} (HTTP 400)"),
+            ("\u{9b}31m", "\u{FFFD}31m (HTTP 400)"),
+            ("a\0b", "binary data (HTTP 400)"),
+        ] {
+            assert_eq!(answered(400, body).message(), message);
+        }
+        let details = answered(400, r#"{"error":{"message":"x","a":["\u001b"]}}"#);
+        assert_eq!(
+            details.fields().details,
+            Some(json!({"error": {"message": "x", "a": ["\u{FFFD}"]}}))
+        );
     }
 
     #[test]

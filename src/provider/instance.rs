@@ -1,12 +1,16 @@
 //! One configured provider: where it is, as whom it is asked, and how its requests went.
 
-use serde_json::{Map, Value, json};
+use std::path::Path;
+
+use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::options::merge;
-use super::secret::Secret;
+use super::prices::{self, Prices};
+use super::question::Model;
+use super::secret::{Secret, masked};
 use super::source::check_model_path;
-use super::wire::{Endpoint, Model, Wire};
+use super::wire::{Endpoint, Wire};
 use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
@@ -140,6 +144,19 @@ impl Provider {
         configured.unwrap_or_else(|| self.row.default_model.to_owned())
     }
 
+    /// The same for embeddings.
+    pub fn embed_model(&self) -> String {
+        // A file holds one model.
+        let file = self.model_path();
+        let file = file.as_deref().and_then(|path| Path::new(path).file_stem()?.to_str());
+        let usual = || file.unwrap_or(self.row.embed_model).to_owned();
+        self.text("embed_model").unwrap_or_else(usual)
+    }
+
+    pub fn prices(&self) -> Prices {
+        Prices::of(&self.options)
+    }
+
     fn key(&self) -> Option<Secret> {
         self.key.clone().or_else(|| self.row.key_from_env().map(Secret::new))
     }
@@ -259,14 +276,12 @@ impl Provider {
 
 impl Provider {
     pub(super) fn info(&self, is_default: bool) -> Record {
-        let embedded = self.model_path().is_some();
-        let capabilities = json!({
-            "streaming": self.row.built(), "tools": self.row.built() && !embedded, "vision": self.row.built() && !embedded,
-            "json_schema": self.row.built(), "embeddings": false, "count_tokens": false,
-        });
+        let embeds = self.abilities().embeddings.is_some();
+        let embed_model = Some(self.embed_model()).filter(|model| embeds && !model.is_empty());
         let mut record = self
             .summary(is_default)
-            .set("capabilities", capabilities)
+            .set("capabilities", self.capabilities())
+            .set("embed_model", embed_model)
             .set("has_key", self.has_key())
             .set("requests", self.requests)
             .set("errors", self.errors)
@@ -277,7 +292,7 @@ impl Provider {
             if record.get(key).is_none()
                 && !matches!(key.as_str(), "headers" | "proxy" | "base_url")
             {
-                record.put(key.clone(), value.clone());
+                record.put(key.clone(), masked(key, value));
             }
         }
         record
@@ -296,6 +311,7 @@ pub(super) fn row_of(config: &Options<'_>, path: &str) -> Result<&'static Row> {
     if config.get("model_path").is_some() {
         check_model_path(row, path)?;
     }
+    prices::check(&config.to_map(), path)?;
     Ok(row)
 }
 
@@ -318,12 +334,12 @@ fn with_path(value: String, usual: &str) -> String {
     }
 }
 
-/// The URL without `user:password@` and without a query: both may hold secrets.
+/// The URL without `user:password@` and without a query: both may hold secrets. A password with a
+/// slash in it makes no URL, but is one all the same.
 pub fn without_userinfo(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or(url);
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, rest)| (s, rest));
-    let host = rest.split('/').next().unwrap_or_default();
-    let rest = host.rsplit_once('@').map_or(rest, |(user, _)| &rest[user.len() + 1..]);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
 }
 

@@ -1,13 +1,21 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
+pub mod abilities;
 pub mod anthropic;
 mod attempts;
+mod broken;
 pub mod catalog;
 pub mod cohere;
+mod counting;
+mod documents;
+#[cfg(feature = "local")]
+mod embedded;
+mod embedding;
 mod exchange;
 pub mod failure;
 mod fields;
 mod inbox;
+mod inquiry;
 mod instance;
 #[cfg(feature = "local")]
 pub mod local;
@@ -15,8 +23,10 @@ mod models;
 pub mod ollama;
 pub mod openai;
 pub mod options;
+pub mod prices;
 mod printed;
 mod providers;
+pub mod question;
 mod reading;
 pub mod responses;
 pub mod retry;
@@ -29,7 +39,10 @@ mod testing;
 mod whom;
 pub mod wire;
 
+pub use counting::Counting;
+pub use embedding::Embedding;
 pub use exchange::{Ask, Exchange};
+pub use inquiry::Inquiry;
 pub use instance::{Provider, without_userinfo};
 pub use models::ModelList;
 pub use options::CONFIG;

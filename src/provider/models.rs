@@ -1,106 +1,87 @@
 //! Which models a provider has: asked live, remembered for a while.
 
-use serde_json::{Map, Value};
-
-use super::attempts::{Attempts, Due};
+use super::inquiry::Subject;
+use super::instance::Provider;
 use super::models_of_file;
-use super::options;
-use super::source::Source;
+use super::question::{Found, Model, Question};
 use super::whom::Whom;
-use super::wire::Model;
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::value::{Data, Record};
 
 /// How long an answer is remembered.
 pub const REMEMBERED_MS: u64 = 300_000;
 
-/// The question, as a machine.
+/// Pages of a list that are asked for.
+const MOST_PAGES: usize = 100;
+
+/// The list, as far as it is known.
+#[derive(Default)]
 pub struct ModelList {
-    whom: Whom,
-    provider: String,
-    answer: Answer,
+    models: Vec<Model>,
+    known: Known,
+    pages: usize,
+    /// Where it continues.
+    next: Option<String>,
 }
 
-/// Where the list comes from.
-enum Answer {
-    Known(Vec<Model>),
-    Asked(Box<Attempts>),
+#[derive(Default)]
+enum Known {
+    #[default]
+    Nothing,
+    /// Asked just now.
+    Learned,
+    /// From a file, or from memory.
+    Before,
 }
 
 impl ModelList {
-    pub fn new(
-        runtime: &mut Runtime,
-        whom: Whom,
-        call: &Map<String, Value>,
-        total: Option<Moment>,
-    ) -> Result<ModelList> {
+    /// What is known of the models of a provider; with `refresh` only what a file holds.
+    pub fn of(runtime: &mut Runtime, whom: &Whom, refresh: bool) -> Result<ModelList> {
         let now = runtime.clock.now();
-        let provider = runtime.providers.ask(&whom)?;
-        let refresh = call.get("refresh") == Some(&Value::Bool(true));
-        let answer = match (provider.models(now), provider.model_path()) {
-            (Some(models), _) if !refresh => Answer::Known(models),
-            (_, Some(path)) => Answer::Known(models_of_file(&path)?),
-            _ => {
-                let all = options::lay([&runtime.config.http, &provider.options, call]);
-                let network = options::network(&all, total);
-                let source = Source::of(provider, &network)?;
-                Answer::Asked(Box::new(Attempts::new(source, network.retry)))
-            }
+        let provider = runtime.providers.ask(whom)?;
+        let models = match (provider.models(now), provider.model_path()) {
+            (Some(models), _) if !refresh => models,
+            (_, Some(path)) => models_of_file(&path)?,
+            _ => return Ok(ModelList::default()),
         };
-        Ok(ModelList { provider: provider.id.clone(), whom, answer })
-    }
-
-    pub fn operation(self, deadline: Option<Moment>) -> Operation {
-        let subject = self.provider.clone();
-        Operation { name: "provider_models", subject, machine: Box::new(self), deadline }
-    }
-
-    fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let attempts = match &mut self.answer {
-            Answer::Known(models) => return Ok(done(models)),
-            Answer::Asked(attempts) => attempts,
-        };
-        attempts.rearm();
-        match attempts.due(runtime) {
-            Due::Send => attempts.send(runtime, me, None, false),
-            Due::Wait(until) => Ok(Step::Wait(Some(until))),
-            Due::Look => {
-                let end = attempts.inbox.lock().end.take();
-                match end {
-                    None => Ok(Step::Wait(None)),
-                    Some(Ok(())) => {
-                        let models = attempts.models()?;
-                        Ok(self.arrived(runtime, models))
-                    }
-                    Some(Err(error)) => attempts.again(runtime, error),
-                }
-            }
-        }
-    }
-
-    fn arrived(&self, runtime: &mut Runtime, mut models: Vec<Model>) -> Step {
-        models.sort_by(|a, b| a.id.cmp(&b.id));
-        let step = done(&models);
-        let until = runtime.clock.now().after_ms(REMEMBERED_MS);
-        if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
-            provider.remember_models(models, until);
-        }
-        step
-    }
-
-    fn complete(&self, error: Error) -> Error {
-        match &self.answer {
-            Answer::Known(_) => error,
-            Answer::Asked(attempts) => attempts.complete(error, &self.provider),
-        }
+        Ok(ModelList { models, known: Known::Before, ..ModelList::default() })
     }
 }
 
-fn done(models: &[Model]) -> Step {
-    Step::Done(Output::Data(Data::from(models.iter().map(record).collect::<Vec<_>>())))
+impl Subject for ModelList {
+    const NAME: &'static str = "provider_models";
+
+    fn question(&self) -> Option<Question<'_>> {
+        matches!(self.known, Known::Nothing).then_some(Question::Models(self.next.as_deref()))
+    }
+
+    fn learn(&mut self, found: Found) -> Result<()> {
+        let Found::Models(listing) = found else {
+            return Err(Error::internal("no models were listed"));
+        };
+        self.models.extend(listing.models);
+        self.pages += 1;
+        match listing.next {
+            Some(next) if self.next.as_ref() == Some(&next) || self.pages == MOST_PAGES => {
+                return Err(Error::new(Code::BadResponse, "the list of models has no end"));
+            }
+            next => self.next = next,
+        }
+        if self.next.is_none() {
+            self.models.sort_by(|a, b| a.id.cmp(&b.id));
+            self.known = Known::Learned;
+        }
+        Ok(())
+    }
+
+    fn result(&mut self, now: Moment, provider: Option<&mut Provider>) -> Data {
+        if let (Known::Learned, Some(provider)) = (&self.known, provider) {
+            provider.remember_models(self.models.clone(), now.after_ms(REMEMBERED_MS));
+        }
+        Data::from(self.models.iter().map(record).collect::<Vec<_>>())
+    }
 }
 
 fn record(model: &Model) -> Record {
@@ -111,24 +92,4 @@ fn record(model: &Model) -> Record {
         .set("created", model.created)
         .set("context_length", model.context_length)
         .set("max_output_tokens", model.max_output_tokens)
-}
-
-impl Machine for ModelList {
-    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
-        let result = match outcome {
-            Outcome::Start | Outcome::Ready => self.go_on(runtime, me),
-            Outcome::Stop(stop) => {
-                self.abandon(runtime, me);
-                Err(stopped(&stop, "the request"))
-            }
-            _ => Err(Error::internal("nothing was called")),
-        };
-        result.map_err(|error| self.complete(error))
-    }
-
-    fn abandon(&mut self, _: &mut Runtime, _: Token) {
-        if let Answer::Asked(attempts) = &mut self.answer {
-            attempts.hang_up();
-        }
-    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::retry::Retry;
+use super::secret::{Secret, masked, of_members};
 use crate::chat::messages::cache_of;
 use crate::chat::{Format, Settings, ToolChoice};
 use crate::clock::Moment;
@@ -168,13 +169,24 @@ pub static CONFIG: Shape = Shape::new(
         .or(&["provider"]),
         Field::new("name", Kind::Name, "", "another name for it, unique"),
         Field::new("enabled", Kind::Bool, "true", "false: calls are refused"),
-        Field::new("api_key", Kind::Text, "from the environment", "never shown again"),
+        Field::new(
+            "api_key",
+            Kind::Text,
+            "from the environment",
+            "never shown again, however a server echoes it",
+        ),
         Field::new("base_url", Kind::Name, "the vendor's", "any compatible server"),
         Field::new(
             "model",
             Kind::Text,
             "per type; `local`: the first one the server lists",
             "asked where a call names none",
+        ),
+        Field::new(
+            "embed_model",
+            Kind::Name,
+            "per type; shown by `get`",
+            "asked where a call of `embed` names none",
         ),
         Field::new(
             "model_path",
@@ -201,11 +213,16 @@ pub static CONFIG: Shape = Shape::new(
             "ca",
             Kind::Text,
             "\"platform\"",
-            "\"platform\", \"webpki\" or the path of a PEM file",
+            "whom TLS trusts: \"platform\", \"webpki\" or the path of a PEM file",
+        ),
+        Field::new("headers", Kind::Map, "", "added to every request; their values are not shown"),
+        Field::new(
+            "extra",
+            Kind::Map,
+            "",
+            "merged verbatim into every request body; texts under names like `…key` and `…token` are not shown",
         ),
         PRINTED,
-        Field::new("headers", Kind::Map, "", "added to every request"),
-        Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
         Field::new(
             "api",
             Kind::Enum(&["chat", "responses", "ollama"]),
@@ -213,7 +230,13 @@ pub static CONFIG: Shape = Shape::new(
             "the protocol spoken: `responses` with `openai` (which keeps answers there, unless `extra={store=false}`), \
              `ollama` with `local`",
         ),
-        Field::new("prices", Kind::Absent("price list"), "", ""),
+        Field::new(
+            "prices",
+            Kind::Map,
+            "none",
+            "`{[model] = {input=, output=, cached=, cache_write=}}` for a million tokens: what `cost` is \
+             computed from; the last two cost as `input` unless they are given",
+        ),
         Field::new("fallback", Kind::Absent("fallback"), "", ""),
         Field::new("api_version", Kind::Name, "per type", "anthropic, azure: the version spoken"),
     ],
@@ -229,7 +252,7 @@ pub fn lay<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Map<
 
 /// Merges `over` into `base`.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
-    const DEEP: [&str; 4] = ["extra", "headers", "retry", "memory"];
+    const DEEP: [&str; 5] = ["extra", "headers", "retry", "memory", "prices"];
     // Two ways to say one thing: the nearer one wins. The delays of `retry` stay.
     if over.contains_key("retry") && !over.contains_key("max_retries") {
         base.shift_remove("max_retries");
@@ -256,6 +279,9 @@ pub fn shown(options: &Map<String, Value>) -> Map<String, Value> {
     }
     if let Some(Value::String(proxy)) = shown.get_mut("proxy") {
         *proxy = super::without_userinfo(proxy);
+    }
+    if let Some(extra) = shown.get_mut("extra") {
+        *extra = masked("extra", extra);
     }
     shown
 }
@@ -358,6 +384,8 @@ pub struct Network {
     pub proxy: Proxy,
     pub roots: Roots,
     pub headers: Vec<(String, String)>,
+    /// Texts in `extra` that nobody may see.
+    pub secrets: Vec<Secret>,
 }
 
 /// From laid-over options; `total` is the end of the whole call.
@@ -379,6 +407,11 @@ pub fn network(options: &Map<String, Value>, total: Option<Moment>) -> Network {
         proxy: proxy(options.get("proxy")),
         roots: roots(options.get("ca")),
         headers: headers(options.get("headers")),
+        secrets: options
+            .get("extra")
+            .and_then(Value::as_object)
+            .map(of_members)
+            .unwrap_or_default(),
     }
 }
 

@@ -2,13 +2,18 @@
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "local")]
+use super::embedded;
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
-use super::printed;
-use super::secret::{Secret, of_request, redact_error};
-use super::wire::{Decoder, Endpoint, Model, Outgoing, Wire};
-use crate::chat::{Delta, Reply, Request};
+use super::prices::Prices;
+use super::question::Question;
+use super::secret::{Redactor, Secret, masked_as_is, of_proxy, of_request};
+use super::wire::{Endpoint, Outgoing, Wire};
+#[cfg(feature = "local")]
+use crate::chat::Rung;
+use crate::chat::{Answer, Format, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
@@ -16,7 +21,7 @@ use crate::runtime::Runtime;
 pub enum Source {
     Server(Box<Server>),
     #[cfg(feature = "local")]
-    Model(std::sync::Arc<super::local::Model>, net::Limits),
+    Model(std::sync::Arc<super::local::Model>, net::Limits, Prices),
 }
 
 pub struct Server {
@@ -25,6 +30,7 @@ pub struct Server {
     /// Kept out of every message.
     secrets: Vec<Secret>,
     network: Network,
+    prices: Prices,
 }
 
 /// A request that is under way.
@@ -32,6 +38,9 @@ pub enum Going {
     Call(Box<dyn Call>),
     #[cfg(feature = "local")]
     Generation(super::local::Generation),
+    /// Soon done, and not to be stopped.
+    #[cfg(feature = "local")]
+    Count,
 }
 
 impl Going {
@@ -40,6 +49,8 @@ impl Going {
             Going::Call(call) => call.cancel(),
             #[cfg(feature = "local")]
             Going::Generation(generation) => generation.cancel(),
+            #[cfg(feature = "local")]
+            Going::Count => {}
         }
     }
 
@@ -48,7 +59,7 @@ impl Going {
             Going::Call(call) => call.resume(),
             // The engine keeps what it generated, however slowly it is read: max_tokens bounds it.
             #[cfg(feature = "local")]
-            Going::Generation(_) => {}
+            Going::Generation(_) | Going::Count => {}
         }
     }
 }
@@ -63,8 +74,10 @@ impl Source {
         let endpoint = with_headers(endpoint, &network.headers);
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
-        let network = network.clone();
-        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network })))
+        secrets.extend(of_proxy(&network.proxy));
+        secrets.extend(network.secrets.iter().cloned());
+        let (network, prices) = (network.clone(), provider.prices());
+        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices })))
     }
 
     #[cfg(feature = "local")]
@@ -76,7 +89,8 @@ impl Source {
             context: count("context_length"),
             threads: count("threads").unwrap_or(1),
         };
-        Ok(Source::Model(super::local::open(path.as_ref(), run)?, network.limits))
+        let model = super::local::open(path.as_ref(), run)?;
+        Ok(Source::Model(model, network.limits, Prices::of(options)))
     }
 
     #[cfg(not(feature = "local"))]
@@ -93,12 +107,46 @@ impl Source {
         }
     }
 
-    /// The models that a server's answer lists.
-    pub fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>> {
+    /// A text of a server without it.
+    pub fn clean_text(&self, text: &str) -> String {
         match self {
-            Source::Server(server) => server.wire.parse_models(body),
+            Source::Server(server) => masked_as_is(text, &server.secrets),
             #[cfg(feature = "local")]
-            Source::Model(..) => Ok(Vec::new()),
+            Source::Model(..) => text.to_owned(),
+        }
+    }
+
+    /// What a server says besides the model's own words, without it.
+    pub fn clean_reply(&self, reply: Reply) -> Reply {
+        match self {
+            Source::Server(server) => server.clean_reply(reply),
+            #[cfg(feature = "local")]
+            Source::Model(..) => reply,
+        }
+    }
+
+    /// Adds what this source knows of an answer: its cost, and how it was made to fit a format.
+    pub fn assess(&self, request: &Request, answer: &mut Answer) {
+        let format = request.settings.format.as_ref();
+        let rung = |format: &Format| match (self, format) {
+            (Source::Server(server), _) => {
+                server.wire.rung(&server.endpoint, &request.model, format)
+            }
+            #[cfg(feature = "local")]
+            (Source::Model(..), Format::Json) => Rung::Json,
+            #[cfg(feature = "local")]
+            (Source::Model(..), Format::Schema { .. }) => Rung::Strict,
+        };
+        answer.structured = format.map(rung);
+        let exact = answer.reply.model.clone().unwrap_or_default();
+        answer.usage.cost = self.prices().cost(&answer.usage, &[&request.model, &exact]);
+    }
+
+    fn prices(&self) -> &Prices {
+        match self {
+            Source::Server(server) => &server.prices,
+            #[cfg(feature = "local")]
+            Source::Model(_, _, prices) => prices,
         }
     }
 
@@ -106,19 +154,21 @@ impl Source {
         matches!(self, Source::Server(_))
     }
 
-    /// Sends a chat request, or without one asks for the list of models.
     pub fn start(
         &self,
         runtime: &Runtime,
-        request: Option<&Request>,
+        question: Question<'_>,
         inbox: Shared,
         waker: Waker,
     ) -> Result<Going> {
         match self {
-            Source::Server(server) => server.start(runtime, request, inbox, waker),
+            Source::Server(server) => server.start(runtime, question, inbox, waker),
             #[cfg(feature = "local")]
-            Source::Model(model, limits) => {
-                let request = request.cloned().unwrap_or_default();
+            Source::Model(model, limits, _) => {
+                let Question::Chat(request) = question else {
+                    return embedded::start(model, runtime, question, inbox, waker);
+                };
+                let request = request.clone();
                 super::local::check(&request)?;
                 let task =
                     super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
@@ -147,32 +197,33 @@ fn with_headers(mut endpoint: Endpoint, given: &[(String, String)]) -> Endpoint 
 
 impl Server {
     fn clean(&self, error: Error) -> Error {
-        let secrets: Vec<&str> = self.secrets.iter().map(Secret::expose).collect();
-        redact_error(error, &secrets)
+        Redactor::new(&self.secrets).error(error)
+    }
+
+    fn clean_reply(&self, mut reply: Reply) -> Reply {
+        for text in [&mut reply.id, &mut reply.model, &mut reply.native_finish] {
+            *text = text.take().map(|text| masked_as_is(&text, &self.secrets));
+        }
+        if reply.keep_raw {
+            let redactor = Redactor::new(&self.secrets);
+            reply.raw = reply.raw.take().map(|raw| redactor.value(raw));
+        }
+        reply
     }
 
     fn start(
         &self,
         runtime: &Runtime,
-        request: Option<&Request>,
+        question: Question<'_>,
         inbox: Shared,
         waker: Waker,
     ) -> Result<Going> {
-        let (outgoing, decoder) = match request {
-            Some(request) => {
-                let decoder = self.wire.decoder(request);
-                let decoder = printed::reading(decoder, request, self.endpoint.kind);
-                (self.wire.chat(&self.endpoint, request)?, decoder)
-            }
-            None => {
-                (self.wire.models(&self.endpoint), Box::<Document>::default() as Box<dyn Decoder>)
-            }
-        };
+        let outgoing = question.outgoing(self.wire, &self.endpoint)?;
         let body = Body {
             inbox,
             waker,
             wire: self.wire,
-            decoder,
+            decoder: question.decoder(self.wire, self.endpoint.kind),
             secrets: self.secrets.clone(),
             clock: runtime.clock.clone(),
             refused: Vec::new(),
@@ -195,22 +246,6 @@ impl Server {
     }
 }
 
-/// A body that is read as a whole: its text becomes the reply's content.
-#[derive(Default)]
-struct Document(Vec<u8>);
-
-impl Decoder for Document {
-    fn push(&mut self, bytes: &[u8], _: &mut Reply, _: &mut Delta) -> Result<bool> {
-        self.0.extend_from_slice(bytes);
-        Ok(true)
-    }
-
-    fn end(&mut self, reply: &mut Reply, _: &mut Delta) -> Result<()> {
-        reply.content = String::from_utf8_lossy(&self.0).into_owned();
-        Ok(())
-    }
-}
-
 /// Hears the engine and gathers what it says.
 #[cfg(feature = "local")]
 struct Heard {
@@ -221,7 +256,7 @@ struct Heard {
 
 #[cfg(feature = "local")]
 impl super::local::Listener for Heard {
-    fn delta(&mut self, delta: &Delta) -> bool {
+    fn delta(&mut self, delta: &crate::chat::Delta) -> bool {
         let mut inbox = self.inbox.lock();
         inbox.delta.append(delta.clone());
         inbox.reply.content.push_str(&delta.content);
@@ -234,7 +269,7 @@ impl super::local::Listener for Heard {
         true
     }
 
-    fn end(self: Box<Self>, outcome: Result<Reply>) {
+    fn end(self: Box<Self>, outcome: Result<crate::chat::Reply>) {
         let mut inbox = self.inbox.lock();
         inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
         drop(inbox);
@@ -244,12 +279,12 @@ impl super::local::Listener for Heard {
 
 /// The models of a file that the module runs itself.
 #[cfg(feature = "local")]
-pub fn models_of_file(path: &str) -> Result<Vec<super::wire::Model>> {
+pub fn models_of_file(path: &str) -> Result<Vec<super::question::Model>> {
     super::local::list_models(path.as_ref())
 }
 
 #[cfg(not(feature = "local"))]
-pub fn models_of_file(_: &str) -> Result<Vec<super::wire::Model>> {
+pub fn models_of_file(_: &str) -> Result<Vec<super::question::Model>> {
     Err(no_engine())
 }
 

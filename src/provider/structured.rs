@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::chat::{Answer, Format};
+use crate::chat::{Answer, Format, Request};
 use crate::error::{Code, Error};
 use crate::schema::{Schema, dialect};
 use crate::value::{Ref, Tape, json};
@@ -29,6 +29,15 @@ pub fn instruction(format: &Format) -> String {
             format!("Answer with JSON that fits this JSON Schema, and with nothing else: {schema}")
         }
     }
+}
+
+/// Where any JSON is wanted, the conversation must speak of it: OpenAI refuses the request
+/// otherwise, and other models find no end.
+pub fn reminder(request: &Request) -> Option<String> {
+    let format = request.settings.format.as_ref().filter(|format| **format == Format::Json)?;
+    let said = |text: String| text.to_ascii_lowercase().contains("json");
+    let spoken = request.messages.iter().any(|message| said(message.content.text()));
+    (!spoken).then(|| instruction(format))
 }
 
 fn read(content: &str, format: &Format) -> Result<Value, Error> {

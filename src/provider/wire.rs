@@ -1,6 +1,8 @@
 //! A provider's protocol as pure bytes and data: no socket, no clock, no Lua.
 
-use crate::chat::{Delta, Reply, Request};
+use super::abilities::Abilities;
+use super::question::{Count, Embed, Embeddings, Found, Listing};
+use crate::chat::{Delta, Format, Reply, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -24,17 +26,6 @@ pub struct Outgoing {
     pub body: Vec<u8>,
 }
 
-/// A model as a provider lists it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Model {
-    pub id: String,
-    pub name: String,
-    pub owned_by: Option<String>,
-    pub created: Option<f64>,
-    pub context_length: Option<u64>,
-    pub max_output_tokens: Option<u64>,
-}
-
 /// One protocol.
 pub trait Wire: std::fmt::Debug + Send + Sync {
     /// The request that asks for `request`. An option the protocol cannot express is
@@ -44,8 +35,31 @@ pub trait Wire: std::fmt::Debug + Send + Sync {
     /// Reads the answer to `request`.
     fn decoder(&self, request: &Request) -> Box<dyn Decoder>;
 
-    fn models(&self, endpoint: &Endpoint) -> Outgoing;
-    fn parse_models(&self, body: &[u8]) -> Result<Vec<Model>>;
+    /// The request for the list of models, or for its continuation.
+    fn models(&self, endpoint: &Endpoint, after: Option<&str>) -> Outgoing;
+    fn read_models(&self, body: &[u8]) -> Result<Listing>;
+
+    /// The request for embeddings, where the protocol has them.
+    fn embed(&self, _: &Endpoint, _: &Embed) -> Result<Outgoing> {
+        Err(Error::unsupported("this provider makes no embeddings"))
+    }
+    fn read_embeddings(&self, _: &[u8]) -> Result<Embeddings> {
+        Err(Error::internal("no embeddings were asked for"))
+    }
+
+    /// The request that asks how many tokens another holds, where the protocol has it.
+    fn count(&self, _: &Endpoint, _: &Count) -> Result<Outgoing> {
+        Err(Error::unsupported("this provider does not count tokens"))
+    }
+    fn read_count(&self, _: &[u8]) -> Result<u64> {
+        Err(Error::internal("no tokens were to be counted"))
+    }
+
+    /// What can be asked of the server there.
+    fn abilities(&self, endpoint: &Endpoint) -> Abilities;
+
+    /// How far the server there goes to make an answer of `model` fit.
+    fn rung(&self, endpoint: &Endpoint, model: &str, format: &Format) -> Rung;
 
     /// The error that an answer with a status of 400 or more stands for.
     fn error(&self, head: &Head, body: &[u8]) -> Error;
@@ -57,6 +71,16 @@ pub trait Decoder: Send {
     /// `Ok(true)` if there was content in them.
     fn push(&mut self, bytes: &[u8], reply: &mut Reply, delta: &mut Delta) -> Result<bool>;
 
+    /// Nothing that matters can follow what was pushed.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// The body has ended. An answer that was cut off is an error.
     fn end(&mut self, reply: &mut Reply, delta: &mut Delta) -> Result<()>;
+
+    /// After the end: what a document that is no reply has said.
+    fn found(&mut self) -> Option<Found> {
+        None
+    }
 }

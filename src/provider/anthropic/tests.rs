@@ -102,7 +102,7 @@ fn a_base_may_end_with_the_version() {
         let endpoint = Endpoint { base_url: base.into(), ..Endpoint::default() };
         let outgoing = Anthropic.chat(&endpoint, &asked(Vec::new(), Settings::default())).unwrap();
         assert_eq!(outgoing.url, "https://h/x/v1/messages");
-        assert_eq!(Anthropic.models(&endpoint).url, "https://h/x/v1/models?limit=1000");
+        assert_eq!(Anthropic.models(&endpoint, None).url, "https://h/x/v1/models?limit=1000");
     }
 }
 
@@ -448,10 +448,10 @@ fn errors_and_cuts_keep_what_came() {
 fn models_tell_their_size() {
     let body = json!({"data": [{"type": "model", "id": "claude-b", "display_name": "B", "created_at": "1970-01-02T00:00:00Z",
         "max_input_tokens": 200000, "max_tokens": 64000}, {"id": "claude-a"}], "has_more": false});
-    let models = Anthropic.parse_models(body.to_string().as_bytes()).unwrap();
-    assert_eq!(models[0].name, "claude-a");
+    let models = Anthropic.read_models(body.to_string().as_bytes()).unwrap().models;
+    assert_eq!(models[1].name, "claude-a");
     assert_eq!(
-        (models[1].name.as_str(), models[1].created, models[1].max_output_tokens),
+        (models[0].name.as_str(), models[0].created, models[0].max_output_tokens),
         ("B", Some(86400.0), Some(64000))
     );
 }

@@ -196,6 +196,6 @@ fn errors_and_cuts_keep_what_came() {
 #[test]
 fn models_are_listed() {
     let body = json!({"models": [{"name": "b", "context_length": 128000.0, "endpoints": ["chat"]}, {"name": "a"}]});
-    let models = Cohere.parse_models(body.to_string().as_bytes()).unwrap();
-    assert_eq!((models[0].id.as_str(), models[1].context_length), ("a", Some(128_000)));
+    let models = Cohere.read_models(body.to_string().as_bytes()).unwrap().models;
+    assert_eq!((models[1].id.as_str(), models[0].context_length), ("a", Some(128_000)));
 }

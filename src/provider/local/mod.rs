@@ -32,6 +32,7 @@ mod sample;
 mod template;
 mod text;
 mod tools;
+mod vectors;
 
 use std::fs::File;
 use std::io::Read;
@@ -40,8 +41,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_2::gguf::GgufContext;
+pub use vectors::Made;
 
-use super::wire;
+use super::question;
 use crate::chat::{Delta, Message, Reply, Request, ToolSpec};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result, quoted};
@@ -144,7 +146,7 @@ pub fn check(request: &Request) -> Result<()> {
 }
 
 /// The models a file offers: one.
-pub fn list_models(path: &Path) -> Result<Vec<wire::Model>> {
+pub fn list_models(path: &Path) -> Result<Vec<question::Model>> {
     check_file(path)?;
     engine::backend()?;
     let _open = gate::enter();
@@ -161,12 +163,12 @@ pub fn list_models(path: &Path) -> Result<Vec<wire::Model>> {
     };
     let architecture = text("general.architecture").unwrap_or_default();
     let id = name_of(path);
-    Ok(vec![wire::Model {
+    Ok(vec![question::Model {
         name: text("general.name").unwrap_or_else(|| id.clone()),
         id,
         owned_by: text("general.organization"),
         context_length: number(&format!("{architecture}.context_length")),
-        ..wire::Model::default()
+        ..question::Model::default()
     }])
 }
 
@@ -194,6 +196,19 @@ impl Model {
         done: impl FnOnce(Result<u64>) + Send + 'static,
     ) {
         self.send(engine::Job::Count { what, clock, done: Box::new(done) });
+    }
+
+    /// Makes a vector of each text, once the model's thread gets to it, and tells `done` there.
+    /// Cancelling takes effect between two texts.
+    pub fn embed(
+        &self,
+        texts: Vec<String>,
+        done: impl FnOnce(Result<Made>) + Send + 'static,
+    ) -> Generation {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let texts = vectors::Texts { texts, cancelled: cancelled.clone(), done: Box::new(done) };
+        self.send(engine::Job::Embed(texts));
+        Generation { cancelled }
     }
 
     /// The file's name without `.gguf`.

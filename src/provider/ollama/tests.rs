@@ -213,6 +213,6 @@ fn errors_and_cuts_keep_what_came() {
 #[test]
 fn models_are_listed() {
     let body = json!({"models": [{"name": "b:latest", "model": "b:latest", "modified_at": "1970-01-02T00:00:00+00:00"}, {"name": "a"}]});
-    let models = Ollama.parse_models(body.to_string().as_bytes()).unwrap();
-    assert_eq!((models[0].id.as_str(), models[1].created), ("a", Some(86400.0)));
+    let models = Ollama.read_models(body.to_string().as_bytes()).unwrap().models;
+    assert_eq!((models[1].id.as_str(), models[0].created), ("a", Some(86400.0)));
 }

@@ -425,7 +425,7 @@ fn models_are_listed_with_the_length_of_their_context() {
         {"id": "a", "meta": {"n_ctx_train": 4096}, "name": "A"},
         {"object": "model"},
     ]});
-    let models = OpenAi.parse_models(body.to_string().as_bytes()).unwrap();
+    let models = OpenAi.read_models(body.to_string().as_bytes()).unwrap().models;
     let a =
         Model { id: "a".into(), name: "A".into(), context_length: Some(4096), ..Model::default() };
     let b = Model {
@@ -436,9 +436,9 @@ fn models_are_listed_with_the_length_of_their_context() {
         context_length: Some(8000),
         max_output_tokens: Some(100),
     };
-    assert_eq!(models, [a, b]);
-    assert!(OpenAi.parse_models(b"<html>").is_err());
-    assert!(OpenAi.parse_models(b"{}").is_err());
+    assert_eq!(models, [b, a]);
+    assert!(OpenAi.read_models(b"<html>").is_err());
+    assert!(OpenAi.read_models(b"{}").is_err());
 }
 
 #[test]

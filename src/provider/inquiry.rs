@@ -1,0 +1,182 @@
+//! Questions whose answers are documents, as one machine: asked, repeated where that may help, and
+//! asked on until everything is known.
+
+use serde_json::{Map, Value};
+
+use super::attempts::{Attempts, Due};
+use super::instance::{Ended, Provider};
+use super::options;
+use super::question::{Found, Question};
+use super::source::Source;
+use super::whom::Whom;
+use crate::chat::Usage;
+use crate::clock::Moment;
+use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
+use crate::value::Data;
+
+/// What there is to find out.
+pub trait Subject {
+    /// How the operation is called.
+    const NAME: &'static str;
+
+    /// The next question; none: everything is known.
+    fn question(&self) -> Option<Question<'_>>;
+
+    /// Takes the answer to it.
+    fn learn(&mut self, found: Found) -> Result<()>;
+
+    /// Takes a failure for an answer, if it can do without one.
+    fn excuse(&mut self, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    /// What is known where the rest fails.
+    fn partial(&mut self) -> Option<Data> {
+        None
+    }
+
+    /// What the answers cost.
+    fn used(&self) -> Usage {
+        Usage::default()
+    }
+
+    /// Everything is known. `provider` is the one that was asked, if it still exists.
+    fn result(&mut self, now: Moment, provider: Option<&mut Provider>) -> Data;
+}
+
+pub struct Inquiry<S> {
+    subject: S,
+    whom: Whom,
+    provider: String,
+    /// None where nobody has to be asked.
+    attempts: Option<Box<Attempts>>,
+    /// Something was sent, which counts once it has ended.
+    open: bool,
+}
+
+impl<S: Subject + 'static> Inquiry<S> {
+    pub fn new(
+        runtime: &mut Runtime,
+        whom: Whom,
+        subject: S,
+        call: &Map<String, Value>,
+        total: Option<Moment>,
+    ) -> Result<Inquiry<S>> {
+        let provider = runtime.providers.ask(&whom)?;
+        let mut attempts = None;
+        if subject.question().is_some() {
+            let all = options::lay([&runtime.config.http, &provider.options, call]);
+            let network = options::network(&all, total);
+            let source = Source::of(provider, &network)?;
+            attempts = Some(Box::new(Attempts::new(source, network.retry)));
+        }
+        Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts, open: false })
+    }
+
+    pub fn operation(self, deadline: Option<Moment>) -> Operation {
+        let subject = self.provider.clone();
+        Operation { name: S::NAME, subject, machine: Box::new(self), deadline }
+    }
+
+    fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let Some(attempts) = &mut self.attempts else { return Ok(self.conclude(runtime)) };
+        attempts.rearm();
+        match attempts.due(runtime) {
+            Due::Send => self.ask(runtime, me),
+            Due::Wait(until) => Ok(Step::Wait(Some(until))),
+            Due::Look => self.look(runtime, me),
+        }
+    }
+
+    /// Asks what is still to be asked.
+    fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        match (&mut self.attempts, self.subject.question()) {
+            (Some(attempts), Some(question)) => {
+                let step = attempts.send(runtime, me, question, false)?;
+                self.open = true;
+                Ok(step)
+            }
+            _ => Ok(self.conclude(runtime)),
+        }
+    }
+
+    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let Some(attempts) = &mut self.attempts else { return Ok(Step::Wait(None)) };
+        let end = attempts.inbox.lock().end.take();
+        match end {
+            None => Ok(Step::Wait(None)),
+            Some(Err(error)) => match self.subject.excuse(error) {
+                Err(error) => attempts.again(runtime, error),
+                Ok(()) => {
+                    attempts.over();
+                    self.ask(runtime, me)
+                }
+            },
+            Some(Ok(())) => {
+                attempts.over();
+                self.subject.learn(attempts.found()?)?;
+                attempts.count = 0;
+                self.ask(runtime, me)
+            }
+        }
+    }
+
+    /// Counts what was sent, once.
+    fn record(&mut self, runtime: &mut Runtime, ended: Ended<'_>) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        if let Ended::Answered(usage) = &ended {
+            runtime.usage.add(usage);
+        }
+        if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
+            provider.record(ended);
+        }
+    }
+
+    fn conclude(&mut self, runtime: &mut Runtime) -> Step {
+        self.record(runtime, Ended::Answered(self.subject.used()));
+        let now = runtime.clock.now();
+        let provider = runtime.providers.asked(&self.whom, &self.provider);
+        Step::Done(Output::Data(self.subject.result(now, provider)))
+    }
+
+    /// The caller ends it: that is no fault of the provider.
+    fn stop(&mut self, runtime: &mut Runtime, error: &Error) {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.hang_up();
+        }
+        self.record(runtime, Ended::Stopped(error));
+    }
+
+    fn complete(&mut self, error: Error) -> Error {
+        let Some(attempts) = &self.attempts else { return error };
+        let partial = self.subject.partial();
+        attempts.complete(error, &self.provider).with(|f| f.partial = f.partial.take().or(partial))
+    }
+}
+
+impl<S: Subject + 'static> Machine for Inquiry<S> {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        let result = match outcome {
+            Outcome::Start | Outcome::Ready => self.go_on(runtime, me),
+            Outcome::Stop(stop) => {
+                let error = stopped(&stop, "the request");
+                self.stop(runtime, &error);
+                Err(error)
+            }
+            _ => Err(Error::internal("nothing was called")),
+        };
+        result.map_err(|error| {
+            let error = self.complete(error);
+            self.record(runtime, Ended::Failed(&error));
+            error
+        })
+    }
+
+    fn abandon(&mut self, runtime: &mut Runtime, _: Token) {
+        self.stop(runtime, &Error::new(Code::Cancelled, "the request was abandoned"));
+    }
+}

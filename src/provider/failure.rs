@@ -132,7 +132,8 @@ impl Said {
         if status == 413 && self.has(&["rate_limit", "tokens"]) {
             return (Code::RateLimited, Some(false));
         }
-        if !matches!(status, 401 | 403 | 429) && self.is_context() {
+        let limited = status == 429 || self.has(&["rate_limit", "too_many_requests"]);
+        if !limited && !matches!(status, 401 | 403) && self.is_context() {
             return (Code::ContextLength, None);
         }
         if self.has(&["content_filter", "content_policy", "responsibleaipolicy", "moderation"]) {
@@ -417,6 +418,9 @@ mod tests {
         assert_eq!(code(json!({"error": {"code": "429", "message": "x"}})), Code::RateLimited);
         assert_eq!(code(json!({"error": {"type": "invalid_request_error"}})), Code::BadRequest);
         assert_eq!(code(json!({"error": "broken"})), Code::ServerError);
+        assert_eq!(code(json!({"error": "too many tokens"})), Code::ContextLength);
+        let limited = json!({"type": "rate_limit_error", "message": "too many tokens per minute"});
+        assert_eq!(code(json!({"error": limited})), Code::RateLimited);
         assert_eq!(from_document(&json!({"error": "broken"})).message(), "broken");
     }
 }

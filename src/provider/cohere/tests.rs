@@ -179,7 +179,7 @@ fn errors_and_cuts_keep_what_came() {
             Code::ServerError,
             "the provider took too long",
         ),
-        (json!({"message": "too many tokens"}), Code::ServerError, "too many tokens"),
+        (json!({"message": "too many tokens"}), Code::ContextLength, "too many tokens"),
     ] {
         let (result, reply, _) = COHERE.answered(&format!("{begun}{}", events(&[event])));
         let error = result.unwrap_err();

@@ -143,12 +143,7 @@ describe("provider", function()
       local err = raised("unsupported", provider.create, { type = "openai", api = "ollama" })
       has(err.message, "ollama")
       raised("unsupported", provider.configure, "anthropic", { api = "ollama" })
-      local absent = {
-        prices = {},
-        fallback = { "local" },
-        rate_limit = { requests_per_minute = 1 },
-        transport = print,
-      }
+      local absent = { prices = {} }
       for key, value in pairs(absent) do
         err = raised("unsupported", provider.create, { type = "openai", [key] = value })
         has(err.message, "config." .. key)

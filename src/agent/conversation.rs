@@ -3,37 +3,7 @@
 
 use serde_json::Value;
 
-use crate::chat::{Content, Message, Part, Role, Source, ToolCall};
-
-/// Tokens a text of so many bytes is taken for.
-fn tokens(bytes: usize) -> u64 {
-    bytes.div_ceil(4) as u64
-}
-
-/// Tokens an image is taken for.
-const IMAGE: u64 = 85;
-/// Tokens a document elsewhere is taken for.
-const PAGE: u64 = 2000;
-
-pub fn estimate(message: &Message) -> u64 {
-    let content = match &message.content {
-        Content::Text(text) => tokens(text.len()),
-        Content::Parts(parts) => parts.iter().map(part).sum(),
-    };
-    let calls = message.tool_calls.iter().map(|c| tokens(c.name.len() + c.arguments_json.len()));
-    content + calls.sum::<u64>()
-}
-
-fn part(part: &Part) -> u64 {
-    match part {
-        Part::Text(text) => tokens(text.len()),
-        Part::Image { .. } => IMAGE,
-        Part::Document { source: Source::Bytes { data, .. }, .. } => tokens(data.len()),
-        Part::Document { .. } => PAGE,
-        Part::Cache(_) => 0,
-        Part::Other(value) => tokens(value.to_string().len()),
-    }
-}
+use crate::chat::{Message, Role, ToolCall, estimate};
 
 /// How much of a conversation is sent.
 #[derive(Clone, Copy, Debug)]

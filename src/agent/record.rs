@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::conversation::estimate;
 use super::run::Run;
 use super::{Agent, AgentTool};
 use crate::chat::messages::to_json;
-use crate::chat::{Message, ToolCall, non_empty};
+use crate::chat::{Message, ToolCall, estimate, non_empty};
 use crate::provider::Whom;
 use crate::provider::options::shown;
 use crate::registry::Registry;
@@ -119,6 +118,7 @@ pub fn info(
             record.put(key, value);
         }
     }
+    agent.reach().show(&mut record);
     record
 }
 

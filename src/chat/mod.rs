@@ -8,10 +8,12 @@ mod growing;
 pub mod media;
 pub mod messages;
 pub mod printed;
+mod tokens;
 
 pub use answer::{Answer, non_empty};
 pub use growing::{Fragment, Growing};
 pub use media::Source;
+pub use tokens::{estimate, estimate_request, tokens};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

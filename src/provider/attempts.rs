@@ -7,10 +7,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::inbox::Shared;
+use super::inbox::{Inbox, Shared};
+use super::instance::Provider;
+use super::limiter::{Gate, Pass};
+use super::options::Network;
 use super::question::{Found, Question};
+use super::reach::Reach;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
+use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
@@ -20,6 +25,7 @@ use crate::step::{Step, Token};
 pub struct Attempts {
     source: Source,
     retry: Retry,
+    gate: Option<Gate>,
     phase: Phase,
     waker: Option<Waker>,
     /// Of the latest request.
@@ -44,15 +50,21 @@ pub enum Due {
 }
 
 impl Attempts {
-    pub fn new(source: Source, retry: Retry) -> Attempts {
-        Attempts {
-            source,
-            retry,
+    pub fn of(
+        provider: &Provider,
+        network: &Network,
+        _reach: &Reach,
+        now: Moment,
+    ) -> Result<Attempts> {
+        Ok(Attempts {
+            source: Source::of(provider, network)?,
+            retry: network.retry,
+            gate: network.rate.as_ref().map(|rate| provider.limiters.gate(rate, now)),
             phase: Phase::Before,
             waker: None,
             inbox: Shared::default(),
             count: 0,
-        }
+        })
     }
 
     /// Whether there is a server, which can be asked for its models.
@@ -82,6 +94,7 @@ impl Attempts {
         }
     }
 
+    /// Sends the question, once the provider's rate limit lets it through.
     pub fn send(
         &mut self,
         runtime: &mut Runtime,
@@ -89,14 +102,26 @@ impl Attempts {
         question: Question<'_>,
         keep_raw: bool,
     ) -> Result<Step> {
+        let waker = self.waker(runtime, me)?;
+        if let Some(gate) = &mut self.gate
+            && let Pass::Wait(until) = gate.pass(runtime.clock.now(), &waker, question.tokens())?
+        {
+            return Ok(Step::Wait(until));
+        }
         self.inbox = Arc::new(Mutex::default());
         self.inbox.lock().reply.keep_raw = keep_raw;
-        let waker = runtime.tasks.waker(me)?;
-        self.waker = Some(waker.clone());
         let going = self.source.start(runtime, question, self.inbox.clone(), waker)?;
         self.phase = Phase::UnderWay(going);
         self.count += 1;
         Ok(Step::Wait(None))
+    }
+
+    /// One for all requests: only what is rearmed wakes again.
+    fn waker(&mut self, runtime: &mut Runtime, me: Token) -> Result<Waker> {
+        if self.waker.is_none() {
+            self.waker = Some(runtime.tasks.waker(me)?);
+        }
+        self.waker.clone().ok_or_else(|| Error::internal("nothing to be woken by"))
     }
 
     /// Lets more arrive, where the reader was behind.
@@ -109,11 +134,14 @@ impl Attempts {
     /// Nothing more will come of the request.
     pub fn over(&mut self) {
         self.phase = Phase::Over;
+        if let (Some(gate), Some(tokens)) = (&mut self.gate, taken(&self.inbox.lock())) {
+            gate.settle(tokens);
+        }
     }
 
     /// After a failure: the pause before the next request, or the error if there is to be none.
     pub fn again(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
-        self.phase = Phase::Over;
+        self.over();
         let head = self.head();
         match self.retry.decide(self.count, &error, Some(&head), random()) {
             Verdict::GiveUp => Err(error),
@@ -149,6 +177,16 @@ impl Attempts {
             f.request_id = f.request_id.take().or(request_id);
         })
     }
+}
+
+/// The tokens that a request has taken for certain: those that were reported, and none where
+/// nothing came.
+fn taken(inbox: &Inbox) -> Option<u64> {
+    let reported = match &inbox.found {
+        Some(Found::Embeddings(embeddings)) => embeddings.tokens,
+        _ => inbox.reply.usage.as_ref().map(Usage::total_tokens),
+    };
+    reported.or_else(|| inbox.first_at.is_none().then_some(0))
 }
 
 /// A number in 0..1 that differs between calls: jitter needs no more.

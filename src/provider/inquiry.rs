@@ -7,7 +7,7 @@ use super::attempts::{Attempts, Due};
 use super::instance::Provider;
 use super::options;
 use super::question::{Found, Question};
-use super::source::Source;
+use super::reach::Reach;
 use super::whom::Whom;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
@@ -51,8 +51,8 @@ impl<S: Subject + 'static> Inquiry<S> {
         if subject.question().is_some() {
             let all = options::lay([&runtime.config.http, &provider.options, call]);
             let network = options::network(&all, total);
-            let source = Source::of(provider, &network)?;
-            attempts = Some(Box::new(Attempts::new(source, network.retry)));
+            let now = runtime.clock.now();
+            attempts = Some(Box::new(Attempts::of(provider, &network, &Reach::default(), now)?));
         }
         Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts })
     }

@@ -3,8 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::catalog::{self, Auth, Row, Version};
+use super::limiter::Limiters;
 use super::options::merge;
+use super::providers::Providers;
 use super::question::Model;
+use super::reach::Reach;
 use super::secret::Secret;
 use super::source::check_model_path;
 use super::wire::{Endpoint, Wire};
@@ -24,6 +27,8 @@ pub struct Provider {
     pub name: Option<String>,
     /// Everything configured but the key.
     pub options: Map<String, Value>,
+    pub reach: Reach,
+    pub limiters: Limiters,
     key: Option<Secret>,
     pub outcome: Outcome,
     pub requests: u64,
@@ -60,6 +65,8 @@ impl Provider {
             own: false,
             name: None,
             options: Map::new(),
+            reach: Reach::default(),
+            limiters: Limiters::default(),
             key: None,
             outcome: Outcome::Unused,
             requests: 0,
@@ -71,11 +78,13 @@ impl Provider {
     }
 
     /// From a configuration that stands where it is used. Its type has to do as an id.
-    pub fn own(config: &Options<'_>, path: &str) -> Result<Provider> {
+    pub fn own(config: &Options<'_>, providers: &Providers, path: &str) -> Result<Provider> {
         let row = row_of(config, path)?;
+        let mut options = config.to_map();
+        let reach = Reach::take(config, &mut options, providers, path)?;
         let mut provider = Provider::new(row.name.to_owned(), row);
         provider.own = true;
-        provider.configure(config.to_map());
+        provider.configure(options, &reach);
         Ok(provider)
     }
 
@@ -105,7 +114,7 @@ impl Provider {
     }
 
     /// Merges options; null restores the default. The key never stays among the options.
-    pub(super) fn configure(&mut self, mut options: Map<String, Value>) {
+    pub(super) fn configure(&mut self, mut options: Map<String, Value>, reach: &Reach) {
         match options.shift_remove("api_key") {
             Some(Value::String(key)) => self.key = Some(Secret::new(key)),
             Some(Value::Null) => self.key = None,
@@ -116,6 +125,7 @@ impl Provider {
             self.name = name.as_str().map(str::to_owned);
         }
         merge(&mut self.options, &options);
+        self.reach.configure(reach);
         self.models = None;
     }
 
@@ -281,6 +291,7 @@ impl Provider {
                 record.put(key.clone(), value.clone());
             }
         }
+        self.reach.show(&mut record);
         record
     }
 }

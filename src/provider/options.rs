@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::limiter::{Allowance, Rate};
+use super::reach::REACH;
 use super::retry::Retry;
 use crate::chat::messages::cache_of;
 use crate::chat::{Format, Settings, ToolChoice};
@@ -74,7 +76,6 @@ pub static GENERATION: Shape = Shape::new(
         .or(&["schema"]),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request body"),
         Field::new("headers", Kind::Map, "", "added to the request"),
-        Field::new("fallback", Kind::Absent("fallback"), "", ""),
         Field::new("cache", Kind::Absent("response cache"), "", ""),
     ],
     &[],
@@ -109,8 +110,39 @@ pub static LIMITS: Shape = Shape::new(
         ),
         Field::new("max_retries", Kind::Int(0, 100), "2", "short for `retry.max_attempts - 1`"),
         Field::new("flush_ms", MILLIS, "0", "at most one chunk per interval"),
-        Field::new("rate_limit", Kind::Absent("client-side rate limit"), "", ""),
-        Field::new("transport", Kind::Absent("user transport"), "", ""),
+        Field::new(
+            "rate_limit",
+            Kind::Table(&RATE_LIMIT),
+            "none",
+            "what this provider gets in any minute; calls wait their turn, retries too",
+        ),
+    ],
+    &[],
+);
+
+static RATE_LIMIT: Shape = Shape::new(
+    "RateLimit",
+    &[
+        Field::new(
+            "requests_per_minute",
+            COUNT,
+            "no limit",
+            "requests, wherever the minute begins",
+        ),
+        Field::new(
+            "tokens_per_minute",
+            Kind::Int(1, i64::MAX),
+            "no limit",
+            "tokens: the prompt as estimated (bytes / 4) and `max_tokens`, until the answer tells its usage",
+        ),
+        Field::new("key", Kind::Text, "", "counted by itself: a user, a tenant"),
+        Field::new(
+            "on_limit",
+            Kind::Enum(&["wait", "raise"]),
+            "\"wait\"",
+            "\"raise\": `rate_limited` with `retry_after_ms`, nothing is sent",
+        ),
+        Field::new("shared", Kind::Off("store"), "false", "true: counted in the store"),
     ],
     &[],
 );
@@ -204,10 +236,9 @@ pub static CONFIG: Shape = Shape::new(
              `ollama` with `local`",
         ),
         Field::new("prices", Kind::Absent("price list"), "", ""),
-        Field::new("fallback", Kind::Absent("fallback"), "", ""),
         Field::new("api_version", Kind::Name, "per type", "anthropic, azure: the version spoken"),
     ],
-    &[&LIMITS],
+    &[&LIMITS, &REACH],
 );
 
 /// Lays option maps over each other, later ones on top. Tables merge deeply, null unsets.
@@ -219,7 +250,7 @@ pub fn lay<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Map<
 
 /// Merges `over` into `base`.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
-    const DEEP: [&str; 4] = ["extra", "headers", "retry", "memory"];
+    const DEEP: [&str; 5] = ["extra", "headers", "retry", "rate_limit", "memory"];
     // Two ways to say one thing: the nearer one wins. The delays of `retry` stay.
     if over.contains_key("retry") && !over.contains_key("max_retries") {
         base.shift_remove("max_retries");
@@ -343,6 +374,7 @@ pub struct Network {
     pub limits: Limits,
     pub max_response_bytes: u64,
     pub retry: Retry,
+    pub rate: Option<Rate>,
     pub flush: Duration,
     pub proxy: Proxy,
     pub roots: Roots,
@@ -364,6 +396,7 @@ pub fn network(options: &Map<String, Value>, total: Option<Moment>) -> Network {
             .and_then(Value::as_u64)
             .unwrap_or(64 << 20),
         retry: retry(options),
+        rate: options.get("rate_limit").and_then(rate),
         flush: limit("flush_ms", 0.0).unwrap_or_default(),
         proxy: proxy(options.get("proxy")),
         roots: roots(options.get("ca")),
@@ -400,6 +433,17 @@ fn retry(options: &Map<String, Value>) -> Retry {
         retry.max_attempts = n as u32 + 1;
     }
     retry
+}
+
+fn rate(given: &Value) -> Option<Rate> {
+    let count = |key: &str| given.get(key).and_then(Value::as_u64);
+    let allowed =
+        Allowance { requests: count("requests_per_minute"), tokens: count("tokens_per_minute") };
+    (allowed != Allowance::default()).then(|| Rate {
+        allowed,
+        key: given.get("key").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        raises: given.get("on_limit").and_then(Value::as_str) == Some("raise"),
+    })
 }
 
 fn proxy(value: Option<&Value>) -> Proxy {

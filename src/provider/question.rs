@@ -4,7 +4,7 @@
 //! it arrives, off the thread of Lua.
 
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::{Delta, Reply, Request};
+use crate::chat::{Delta, Reply, Request, estimate_request, tokens};
 use crate::error::Result;
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +71,18 @@ impl Question<'_> {
             Question::Models(after) => Ok(wire.models(endpoint, *after)),
             Question::Embed(embed) => wire.embed(endpoint, embed),
             Question::Count(request) => wire.count(endpoint, request),
+        }
+    }
+
+    /// What it takes of an allowance of tokens, as far as can be said before it is answered: texts,
+    /// pictures and tools as they are estimated, and the longest answer that is asked for.
+    pub fn tokens(&self) -> u64 {
+        match self {
+            Question::Chat(request) => {
+                estimate_request(request) + u64::from(request.settings.max_tokens.unwrap_or(0))
+            }
+            Question::Embed(embed) => embed.texts.iter().map(|text| tokens(text.len())).sum(),
+            Question::Models(_) | Question::Count(_) => 0,
         }
     }
 

@@ -8,7 +8,8 @@ use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Run};
 use crate::provider::options::{CONFIG, GENERATION, LIMITS};
-use crate::provider::{Ask, Exchange, Inquiry, ModelList, Whom};
+use crate::provider::reach::REACH;
+use crate::provider::{Ask, Exchange, Inquiry, ModelList, Reach, Whom};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::{Face, Start};
@@ -46,7 +47,7 @@ static CHAT: Shape = Shape::new(
         ASYNC,
         DETACH,
     ],
-    &[&GENERATION, &LIMITS],
+    &[&GENERATION, &LIMITS, &REACH],
 );
 
 const TOOL: Kind = Kind::OneOf(&[Kind::Text, Kind::Open]);
@@ -252,6 +253,7 @@ fn ask(
     };
     let mut map = options.to_map();
     map.retain(|key, _| key != "messages" && key != "provider");
+    let reach = Reach::take(options, &mut map, &runtime.providers, "options")?;
     if let Some(format) = map.get_mut("response_format") {
         let place = |e: Error| e.at("options.response_format");
         runtime.schemas.resolve_format(format).map_err(place)?;
@@ -261,6 +263,7 @@ fn ask(
         whom,
         request,
         options: map,
+        reach,
         follow: follows(face, sink.as_ref()),
         iteration: None,
         strict: true,
@@ -271,7 +274,7 @@ fn ask(
 
 /// The provider a call names, or the default one.
 fn whom(runtime: &Runtime, options: &Options<'_>) -> Result<Whom> {
-    Whom::given(options, "options")?.map_or_else(|| Whom::usual(runtime), Ok)
+    Whom::given(options, &runtime.providers, "options")?.map_or_else(|| Whom::usual(runtime), Ok)
 }
 
 fn messages_of(args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Message>> {
@@ -317,7 +320,10 @@ fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    runtime.providers.configure(&args.id(0), args.options(1, &CONFIG).to_map())?;
+    let options = args.options(1, &CONFIG);
+    let mut map = options.to_map();
+    let reach = Reach::take(&options, &mut map, &runtime.providers, "config")?;
+    runtime.providers.configure(&args.id(0), map, &reach)?;
     Ok(Data::Bool(true))
 }
 

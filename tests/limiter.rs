@@ -94,10 +94,8 @@ fn callers(count: u64, notifier: &Arc<Notifier>) -> Vec<Caller> {
     let limiters = Limiters::default();
     let allowed = Allowance { requests: Some(2), tokens: None };
     let rate = Rate { allowed, ..Rate::default() };
-    let caller = |token| Caller {
-        gate: limiters.gate(&rate, at(0)),
-        waker: Waker::new(notifier, token),
-    };
+    let caller =
+        |token| Caller { gate: limiters.gate(&rate, at(0)), waker: Waker::new(notifier, token) };
     (1..=count).map(caller).collect()
 }
 

@@ -328,7 +328,7 @@ impl Machine for Run {
                 let error = raised.into_error("the stream callback");
                 Err(self.with_partial(runtime, error))
             }
-            Outcome::Start | Outcome::Returned(_) => {
+            Outcome::Start | Outcome::Returned(_) | Outcome::Heard(_) => {
                 Err(Error::internal("a run calls nothing itself"))
             }
         };

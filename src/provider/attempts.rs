@@ -20,12 +20,14 @@ use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
 use crate::runtime::Runtime;
-use crate::step::{Step, Token};
+use crate::step::{Raised, Returned, Step, Token};
+use crate::value::Slot;
 
 pub struct Attempts {
     source: Source,
     retry: Retry,
     gate: Option<Gate>,
+    transport: Option<Slot>,
     phase: Phase,
     waker: Option<Waker>,
     /// Of the latest request.
@@ -53,13 +55,14 @@ impl Attempts {
     pub fn of(
         provider: &Provider,
         network: &Network,
-        _reach: &Reach,
+        reach: &Reach,
         now: Moment,
     ) -> Result<Attempts> {
         Ok(Attempts {
             source: Source::of(provider, network)?,
             retry: network.retry,
             gate: network.rate.as_ref().map(|rate| provider.limiters.gate(rate, now)),
+            transport: provider.reach.under(reach).transport(),
             phase: Phase::Before,
             waker: None,
             inbox: Shared::default(),
@@ -110,10 +113,44 @@ impl Attempts {
         }
         self.inbox = Arc::new(Mutex::default());
         self.inbox.lock().reply.keep_raw = keep_raw;
-        let going = self.source.start(runtime, question, self.inbox.clone(), waker)?;
+        let (inbox, transport) = (self.inbox.clone(), self.transport.clone());
+        let (going, step) = self.source.start(runtime, question, inbox, waker, transport)?;
         self.phase = Phase::UnderWay(going);
         self.count += 1;
-        Ok(Step::Wait(None))
+        Ok(step)
+    }
+
+    /// Whether a transport of the user's is making the request.
+    pub fn is_listening(&self) -> bool {
+        matches!(self.phase, Phase::UnderWay(Going::Heard(_)))
+    }
+
+    /// What the transport hands over while it runs.
+    pub fn hear(&mut self, runtime: &Runtime, bytes: &[u8]) {
+        if let Phase::UnderWay(Going::Heard(hearing)) = &mut self.phase {
+            hearing.hear(runtime.clock.now(), bytes);
+        }
+    }
+
+    /// What to tell it.
+    pub fn listen(&self) -> Step {
+        match &self.phase {
+            Phase::UnderWay(Going::Heard(hearing)) => {
+                Step::Listen { more: hearing.goes_on(), until: hearing.until() }
+            }
+            _ => Step::Listen { more: false, until: None },
+        }
+    }
+
+    /// The transport has come back: then the inbox has an end.
+    pub fn heard_all(&mut self, runtime: &Runtime, said: std::result::Result<Returned, Raised>) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::UnderWay(Going::Heard(hearing)) = phase else { return };
+        let now = runtime.clock.now();
+        match said {
+            Ok(returned) => hearing.returned(now, returned),
+            Err(raised) => hearing.raised(now, raised),
+        }
     }
 
     /// One for all requests: only what is rearmed wakes again.

@@ -17,7 +17,9 @@ use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
+use crate::step::{
+    Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+};
 
 /// What is asked, of whom and how.
 pub struct Ask {
@@ -70,9 +72,9 @@ impl Exchange {
     /// Checks everything that can be checked without asking anybody.
     pub fn new(runtime: &mut Runtime, mut ask: Ask, total: Option<Moment>) -> Result<Exchange> {
         options::settings(&ask.options)?;
-        ask.reach = runtime.providers.ask(&ask.whom)?.reach.under(&ask.reach);
         ask.request.stream = true;
-        let mut others = Others::new(ask.reach.fallback());
+        let reach = runtime.providers.ask(&ask.whom)?.reach.under(&ask.reach);
+        let mut others = Others::new(reach.fallback());
         let target = Target::first(runtime, &ask, &mut others, total);
         let target = target.map_err(|error| others.told(error))?;
         let mut exchange = Exchange {
@@ -161,7 +163,7 @@ impl Exchange {
         if let Some(step) = self.hold_back(runtime) {
             return Ok(step);
         }
-        let following = self.ask.follow && self.stage == Stage::Asking;
+        let following = self.follows();
         let (delta, end) = {
             let mut inbox = self.target.attempts.inbox.lock();
             let delta = std::mem::take(&mut inbox.delta);
@@ -182,6 +184,32 @@ impl Exchange {
         }
     }
 
+    fn follows(&self) -> bool {
+        self.ask.follow && self.stage == Stage::Asking
+    }
+
+    /// While a transport of the user's speaks: what came goes out, or more is wanted.
+    fn listen(&mut self, runtime: &Runtime) -> Step {
+        if self.hold_back(runtime).is_none() {
+            let delta = std::mem::take(&mut self.target.attempts.inbox.lock().delta);
+            if self.follows() && !delta.is_empty() {
+                return self.emit(runtime, delta);
+            }
+        }
+        self.target.attempts.listen()
+    }
+
+    /// The transport has returned, or raised an error.
+    fn heard_all(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        said: std::result::Result<Returned, Raised>,
+    ) -> Result<Step> {
+        self.target.attempts.heard_all(runtime, said);
+        self.go_on(runtime, me)
+    }
+
     /// With `flush_ms` chunks come at most once per interval, except for the last one.
     fn hold_back(&self, runtime: &Runtime) -> Option<Step> {
         let next = self.last_chunk?.after(self.target.flush);
@@ -190,7 +218,7 @@ impl Exchange {
     }
 
     fn emit(&mut self, runtime: &Runtime, delta: Delta) -> Step {
-        self.delivered = true;
+        (self.delivered, self.emitting) = (true, true);
         if !self.target.flush.is_zero() {
             self.last_chunk = Some(runtime.clock.now());
         }
@@ -237,6 +265,7 @@ impl Exchange {
         self.chunk = Some(Chunk { end: Some(end), ..Chunk::default() });
         self.answer = Some(Box::new(answer));
         self.stage = Stage::Ending;
+        self.emitting = true;
         Step::Emit
     }
 
@@ -329,18 +358,24 @@ impl Exchange {
 
 impl Exchange {
     fn advance(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        let emitting = std::mem::take(&mut self.emitting);
         match outcome {
+            Outcome::Heard(bytes) => {
+                self.target.attempts.hear(runtime, &bytes);
+                Ok(self.listen(runtime))
+            }
+            Outcome::Emitted if self.target.attempts.is_listening() => Ok(self.listen(runtime)),
             Outcome::Emitted if self.stage == Stage::Ending => self.ending(),
             Outcome::Start | Outcome::Ready | Outcome::Emitted => self.go_on(runtime, me),
             Outcome::Refused => Ok(self.refuse(runtime)),
             Outcome::Stop(Stop::Deadline) => Err(self.time_out(runtime)),
             Outcome::Stop(stop) => Err(self.stop(runtime, stopped(&stop, "the request"))),
-            Outcome::Raised(raised) => {
+            Outcome::Raised(raised) if emitting => {
                 Err(self.stop(runtime, raised.into_error("the stream callback")))
             }
-            Outcome::Returned(_) | Outcome::Finished(_) => {
-                Err(Error::internal("nothing was called"))
-            }
+            Outcome::Raised(raised) => self.heard_all(runtime, me, Err(raised)),
+            Outcome::Returned(returned) => self.heard_all(runtime, me, Ok(returned)),
+            Outcome::Finished(_) => Err(Error::internal("nothing was called")),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::whom::Whom;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
+use crate::step::{Machine, Operation, Outcome, Output, Raised, Returned, Step, Token, stopped};
 use crate::value::Data;
 
 /// What there is to find out.
@@ -44,6 +44,7 @@ impl<S: Subject + 'static> Inquiry<S> {
         whom: Whom,
         subject: S,
         call: &Map<String, Value>,
+        reach: &Reach,
         total: Option<Moment>,
     ) -> Result<Inquiry<S>> {
         let provider = runtime.providers.ask(&whom)?;
@@ -52,7 +53,7 @@ impl<S: Subject + 'static> Inquiry<S> {
             let all = options::lay([&runtime.config.http, &provider.options, call]);
             let network = options::network(&all, total);
             let now = runtime.clock.now();
-            attempts = Some(Box::new(Attempts::of(provider, &network, &Reach::default(), now)?));
+            attempts = Some(Box::new(Attempts::of(provider, &network, reach, now)?));
         }
         Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts })
     }
@@ -95,6 +96,25 @@ impl<S: Subject + 'static> Inquiry<S> {
         }
     }
 
+    /// A transport of the user's has said something.
+    fn heard(&mut self, runtime: &Runtime, bytes: &[u8]) -> Step {
+        let Some(attempts) = &mut self.attempts else { return Step::Wait(None) };
+        attempts.hear(runtime, bytes);
+        attempts.listen()
+    }
+
+    fn heard_all(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        said: std::result::Result<Returned, Raised>,
+    ) -> Result<Step> {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.heard_all(runtime, said);
+        }
+        self.go_on(runtime, me)
+    }
+
     fn conclude(&mut self, runtime: &mut Runtime) -> Step {
         let now = runtime.clock.now();
         let provider = runtime.providers.asked(&self.whom, &self.provider);
@@ -113,6 +133,9 @@ impl<S: Subject + 'static> Machine for Inquiry<S> {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
         let result = match outcome {
             Outcome::Start | Outcome::Ready => self.go_on(runtime, me),
+            Outcome::Heard(bytes) => Ok(self.heard(runtime, &bytes)),
+            Outcome::Returned(returned) => self.heard_all(runtime, me, Ok(returned)),
+            Outcome::Raised(raised) => self.heard_all(runtime, me, Err(raised)),
             Outcome::Stop(stop) => {
                 self.abandon(runtime, me);
                 Err(stopped(&stop, "the request"))

@@ -31,6 +31,7 @@ pub mod structured;
 mod target;
 #[cfg(test)]
 mod testing;
+mod transport;
 mod whom;
 pub mod wire;
 

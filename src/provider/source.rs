@@ -7,10 +7,13 @@ use super::instance::Provider;
 use super::options::Network;
 use super::question::Question;
 use super::secret::{Secret, of_request, redact_error};
+use super::transport::Hearing;
 use super::wire::{Endpoint, Outgoing, Wire};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
+use crate::step::Step;
+use crate::value::Slot;
 
 pub enum Source {
     Server(Box<Server>),
@@ -29,6 +32,8 @@ pub struct Server {
 /// A request that is under way.
 pub enum Going {
     Call(Box<dyn Call>),
+    /// A transport of the user's.
+    Heard(Box<Hearing>),
     #[cfg(feature = "local")]
     Generation(super::local::Generation),
 }
@@ -37,6 +42,8 @@ impl Going {
     pub fn cancel(&self) {
         match self {
             Going::Call(call) => call.cancel(),
+            // It is told when it speaks again.
+            Going::Heard(_) => {}
             #[cfg(feature = "local")]
             Going::Generation(generation) => generation.cancel(),
         }
@@ -45,6 +52,7 @@ impl Going {
     pub fn resume(&self) {
         match self {
             Going::Call(call) => call.resume(),
+            Going::Heard(_) => {}
             // The engine keeps what it generated, however slowly it is read: max_tokens bounds it.
             #[cfg(feature = "local")]
             Going::Generation(_) => {}
@@ -96,15 +104,25 @@ impl Source {
         matches!(self, Source::Server(_))
     }
 
+    /// Puts the question; through `transport`, if the user has one. Gives what to wait for.
     pub fn start(
         &self,
         runtime: &Runtime,
         question: Question<'_>,
         inbox: Shared,
         waker: Waker,
-    ) -> Result<Going> {
+        transport: Option<Slot>,
+    ) -> Result<(Going, Step)> {
         match self {
-            Source::Server(server) => server.start(runtime, question, inbox, waker),
+            Source::Server(server) => {
+                let (request, body) = server.ask(runtime, question, inbox, waker)?;
+                let Some(function) = transport else {
+                    let call = runtime.transport.start(request, Box::new(body));
+                    return Ok((Going::Call(call), Step::Wait(None)));
+                };
+                let (hearing, call) = Hearing::of(function, request, body);
+                Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))
+            }
             #[cfg(feature = "local")]
             Source::Model(model, limits) => {
                 let Question::Chat(request) = question else {
@@ -114,7 +132,8 @@ impl Source {
                 let task =
                     super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
                 let clock = runtime.clock.clone();
-                Ok(Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))))
+                let generation = model.start(task, Box::new(Heard { inbox, waker, clock }));
+                Ok((Going::Generation(generation), Step::Wait(None)))
             }
         }
     }
@@ -142,13 +161,14 @@ impl Server {
         redact_error(error, &secrets)
     }
 
-    fn start(
+    /// The request, and what reads the answer.
+    fn ask(
         &self,
         runtime: &Runtime,
         question: Question<'_>,
         inbox: Shared,
         waker: Waker,
-    ) -> Result<Going> {
+    ) -> Result<(net::Request, Body)> {
         let outgoing = question.outgoing(self.wire, &self.endpoint)?;
         let body = Body {
             inbox,
@@ -159,7 +179,7 @@ impl Server {
             clock: runtime.clock.clone(),
             refused: Vec::new(),
         };
-        Ok(Going::Call(runtime.transport.start(self.request(runtime, outgoing), Box::new(body))))
+        Ok((self.request(runtime, outgoing), body))
     }
 
     fn request(&self, runtime: &Runtime, outgoing: Outgoing) -> net::Request {

@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Run};
 use crate::provider::options::{CONFIG, GENERATION, LIMITS};
-use crate::provider::reach::REACH;
+use crate::provider::reach::{REACH, TRANSPORT};
 use crate::provider::{Ask, Exchange, Inquiry, ModelList, Reach, Whom};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape, id_of};
@@ -56,6 +56,7 @@ static MODELS: Shape = Shape::new(
     "ModelsOptions",
     &[
         Field::new("refresh", Kind::Bool, "false", "ask again instead of answering from memory"),
+        TRANSPORT,
         ASYNC,
         DETACH,
     ],
@@ -347,9 +348,10 @@ fn get_models(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         Some(_) => Whom::Known(args.id(0).into()),
         None => Whom::usual(runtime)?,
     };
-    let map = options.to_map();
+    let mut map = options.to_map();
+    let reach = Reach::take(&options, &mut map, &runtime.providers, "options")?;
     let total = whom.end(runtime, &map);
     let list = ModelList::of(runtime, &whom, options.bool("refresh") == Some(true))?;
-    let list = Inquiry::new(runtime, whom, list, &map, total)?;
+    let list = Inquiry::new(runtime, whom, list, &map, &reach, total)?;
     Ok(Start { operation: list.operation(total), face: face(&options), sink: None })
 }

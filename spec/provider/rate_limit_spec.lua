@@ -277,6 +277,34 @@ describe("a rate limit", function()
       assert.equal(2, server:count())
     end)
 
+    it("makes a question wait that comes after the list of models", function()
+      local own = { type = "local", base_url = server.url, name = "box" }
+      own.rate_limit = { tokens_per_minute = 1000 }
+      local id = provider.create(own)
+      server:script(
+        text("first", { delay_ms = 100, when = "question 1" }),
+        { json = { data = { { id = "only" } } } },
+        text("second")
+      )
+      local first = { provider = id, model = "m", max_tokens = 900, async = true }
+      local second = { provider = id, max_tokens = 900, async = true }
+      first, second = provider.chat("question 1", first), provider.chat("question 2", second)
+      assert.equal("second", second:await().content)
+      assert.equal("first", first:await().content)
+      assert.equal(3, server:count())
+    end)
+
+    it("holds for embeddings, each request of them", function()
+      server:script({
+        json = { data = { { index = 0, embedding = { 1, 2 } } }, usage = { prompt_tokens = 500 } },
+        ["repeat"] = true,
+      })
+      tokens(1000, "raise")
+      local texts = { "a", "b", "c" }
+      raised("rate_limited", provider.embed, texts, { model = "m", batch_size = 1 })
+      assert.equal(2, server:count())
+    end)
+
     it("takes nothing for a request that failed", function()
       server:script(failure(500, "x"), text("ok"))
       tokens(1000, "raise")

@@ -115,6 +115,24 @@ describe("a transport", function()
     assert.equal("c", models[1].id)
   end)
 
+  it("is called for embeddings and counts of tokens", function()
+    answers = { { status = 200, body = '{"data":[{"index":0,"embedding":[0.5,1]}]}' } }
+    local result = provider.embed("text", { model = "e" })
+    assert.same({ 0.5, 1 }, result.embeddings[1])
+    assert.equal("http://double.invalid/v1/embeddings", requests[1].url)
+    local own = { type = "anthropic", api_key = "k" }
+    local tokens, exact = provider.count_tokens("text", {
+      provider = own,
+      model = "m",
+      transport = function(request)
+        request.stream('{"input_tokens":7}')
+        return { status = 200 }
+      end,
+    })
+    assert.equal(7, tokens)
+    assert.is_true(exact)
+  end)
+
   it("speaks every protocol", function()
     local function asked(config, body, url)
       config.transport, config.api_key = double, "k"

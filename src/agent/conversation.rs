@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use crate::chat::{Message, Role, ToolCall, estimate};
+use crate::chat::estimate::of_message as estimate;
+use crate::chat::{Message, Role, ToolCall};
 
 /// How much of a conversation is sent.
 #[derive(Clone, Copy, Debug)]

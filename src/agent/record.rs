@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::run::Run;
 use super::{Agent, AgentTool};
+use crate::chat::estimate::of_message;
 use crate::chat::messages::to_json;
-use crate::chat::{Message, ToolCall, estimate, non_empty};
+use crate::chat::{Message, Rung, ToolCall, non_empty};
 use crate::provider::Whom;
 use crate::provider::options::shown;
 use crate::registry::Registry;
@@ -63,12 +64,14 @@ pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
         .set("id", last.and_then(|answer| answer.reply.id.clone()))
         .set("created", runtime.clock.unix())
         .set("usage", run.usage.to_record())
+        .set("cost", run.usage.cost)
         .set("thinking", last.and_then(|answer| non_empty(&answer.reply.thinking)))
         .set("tool_calls", executed)
         .set("pending_tool_calls", Some(open).filter(|calls| !calls.is_empty()))
         .set("iterations", run.iteration)
         .set("messages", messages(&run.turn))
         .set("parsed", last.and_then(|answer| answer.parsed.clone()))
+        .set("structured", last.and_then(|answer| answer.structured).map(Rung::name))
         .set("duration_ms", runtime.clock.now().ms_since(run.started))
         .set("ttft_ms", run.ttft_ms)
         .set("attempts", run.attempts)
@@ -146,7 +149,7 @@ fn memory(agent: &Agent) -> Data {
         .set("type", "short_term")
         .set("messages", own.map_or(0, |c| c.messages.len()))
         .set("max_messages", window.max_messages)
-        .set("tokens_estimate", own.map_or(0, |c| c.messages.iter().map(estimate).sum::<u64>()))
+        .set("tokens_estimate", own.map_or(0, |c| c.messages.iter().map(of_message).sum::<u64>()))
         .set("max_tokens", window.max_tokens)
         .into()
 }

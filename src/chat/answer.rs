@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Reply, ToolCall, Usage};
+use super::{Reply, Rung, ToolCall, Usage};
 use crate::error::Error;
 use crate::value::json::without_nulls;
 use crate::value::{Data, Record};
@@ -18,6 +18,8 @@ pub struct Answer {
     pub usage: Usage,
     /// The structured output, checked against its schema.
     pub parsed: Option<Value>,
+    /// How structured output was asked for.
+    pub structured: Option<Rung>,
     /// Why the structured output does not fit.
     pub flaw: Option<Error>,
     pub finish_reason: &'static str,
@@ -39,7 +41,7 @@ impl Answer {
     pub fn to_data(&self) -> Data {
         let reply = &self.reply;
         let calls: Vec<Record> = reply.tool_calls.iter().map(call_record).collect();
-        Record::sized(18)
+        Record::sized(20)
             .set("id", reply.id.clone())
             .set("content", reply.content.clone())
             .set("role", "assistant")
@@ -49,9 +51,11 @@ impl Answer {
             .set("finish_reason", self.finish_reason)
             .set("native_finish_reason", reply.native_finish.clone())
             .set("usage", self.usage.to_record())
+            .set("cost", self.usage.cost)
             .set("tool_calls", calls)
             .set("thinking", non_empty(&reply.thinking))
             .set("parsed", self.parsed.clone())
+            .set("structured", self.structured.map(Rung::name))
             .set("created", reply.created.unwrap_or(self.created))
             .set("latency_ms", self.latency_ms)
             .set("ttft_ms", self.ttft_ms)
@@ -92,7 +96,7 @@ fn message_record(reply: &Reply) -> Record {
 
 impl Usage {
     pub fn to_record(self) -> Record {
-        Record::sized(7)
+        Record::sized(8)
             .set("prompt_tokens", self.prompt_tokens)
             .set("completion_tokens", self.completion_tokens)
             .set("total_tokens", self.total_tokens())
@@ -100,5 +104,6 @@ impl Usage {
             .set("cache_write_tokens", self.cache_write_tokens)
             .set("reasoning_tokens", self.reasoning_tokens)
             .set("estimated", self.estimated.then_some(true))
+            .set("cost", self.cost)
     }
 }

@@ -4,16 +4,15 @@
 use serde_json::{Map, Value};
 
 mod answer;
+pub mod estimate;
 mod growing;
 pub mod media;
 pub mod messages;
 pub mod printed;
-mod tokens;
 
 pub use answer::{Answer, non_empty};
 pub use growing::{Fragment, Growing};
 pub use media::Source;
-pub use tokens::{estimate, estimate_request, tokens};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -181,6 +180,27 @@ pub enum Format {
     Schema { name: String, schema: Value },
 }
 
+/// How far a server goes to make an answer fit the format that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// It lets the model say nothing that does not fit the schema.
+    Strict,
+    /// It lets the model say nothing but JSON.
+    Json,
+    /// The model is told in words.
+    Prompted,
+}
+
+impl Rung {
+    pub fn name(self) -> &'static str {
+        match self {
+            Rung::Strict => "strict",
+            Rung::Json => "json",
+            Rung::Prompted => "prompted",
+        }
+    }
+}
+
 /// How to generate; unset options are not sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
@@ -252,6 +272,8 @@ pub struct Usage {
     pub other_tokens: u64,
     /// The provider did not report them; counted here (bytes / 4).
     pub estimated: bool,
+    /// In the currency of the provider's prices, as far as they are known.
+    pub cost: Option<f64>,
 }
 
 impl Usage {
@@ -271,6 +293,9 @@ impl Usage {
         self.cache_write_tokens = sum(self.cache_write_tokens, other.cache_write_tokens);
         self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
         self.estimated |= other.estimated;
+        if let Some(cost) = other.cost {
+            self.cost = Some(self.cost.unwrap_or(0.0) + cost);
+        }
     }
 }
 

@@ -84,6 +84,7 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             }
             Data::Slot(slot) => stack::push_slot(l, slot.id()),
             Data::List(items) | Data::Many(items) => list(l, items),
+            Data::Numbers(numbers) => floats(l, numbers),
             Data::Record(fields) => record(l, fields),
             Data::Patched(slot, patches) => patched(l, slot.id(), patches),
         }
@@ -95,6 +96,16 @@ unsafe fn list(l: *mut lua_State, items: &[Data]) {
         ffi::lua_createtable(l, items.len() as c_int, 0);
         for (i, item) in items.iter().enumerate() {
             push(l, item);
+            ffi::lua_rawseti(l, -2, i as i64 + 1);
+        }
+    }
+}
+
+unsafe fn floats(l: *mut lua_State, numbers: &[f64]) {
+    unsafe {
+        ffi::lua_createtable(l, numbers.len() as c_int, 0);
+        for (i, number) in numbers.iter().enumerate() {
+            ffi::lua_pushnumber(l, *number);
             ffi::lua_rawseti(l, -2, i as i64 + 1);
         }
     }

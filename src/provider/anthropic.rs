@@ -9,12 +9,13 @@ mod payload;
 
 use serde_json::Value;
 
-use super::failure;
+use super::abilities::Abilities;
 use super::fields::{accepted, list_of_models, outgoing, post, unix, without};
-use super::question::{Listing, Model};
+use super::question::{Count, Listing, Model};
 use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::Request;
+use super::{documents, failure};
+use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -38,6 +39,26 @@ impl Wire for Anthropic {
 
     fn read_models(&self, body: &[u8]) -> Result<Listing> {
         list_of_models(body, model_of)
+    }
+
+    fn count(&self, endpoint: &Endpoint, count: &Count) -> Result<Outgoing> {
+        let mut body = payload::of(&count.request)?;
+        body.retain(|key, _| payload::COUNTED.contains(&key.as_str()));
+        Ok(post(&without(endpoint, BASES), "/v1/messages/count_tokens", body, ""))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Result<u64> {
+        documents::read(body, "the number of tokens", |document| {
+            documents::count(document.get("input_tokens"))
+        })
+    }
+
+    fn abilities(&self, _: &Endpoint) -> Abilities {
+        Abilities { vision: true, embeddings: None, count_tokens: true }
+    }
+
+    fn rung(&self, _: &Endpoint, model: &str, format: &Format) -> Rung {
+        payload::rung(format, model)
     }
 
     fn error(&self, head: &Head, body: &[u8]) -> Error {

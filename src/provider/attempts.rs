@@ -15,7 +15,7 @@ use super::question::{Found, Question};
 use super::reach::Reach;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
-use crate::chat::Usage;
+use crate::chat::{Answer, Request, Usage};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
@@ -75,6 +75,11 @@ impl Attempts {
         self.source.is_server()
     }
 
+    /// Adds to an answer what the one who gave it knows of it.
+    pub fn assess(&self, request: &Request, answer: &mut Answer) {
+        self.source.assess(request, answer);
+    }
+
     /// What an answer that is no reply has said.
     pub fn found(&self) -> Result<Found> {
         let found = self.inbox.lock().found.take();
@@ -109,6 +114,7 @@ impl Attempts {
         if let Some(gate) = &mut self.gate
             && let Pass::Wait(until) = gate.pass(runtime.clock.now(), &waker, question.tokens())?
         {
+            self.phase = Phase::Before;
             return Ok(Step::Wait(until));
         }
         self.inbox = Arc::new(Mutex::default());

@@ -24,6 +24,8 @@ pub struct Row {
     pub model_env: &'static str,
     /// Asked where no model is named; empty: the first one the server lists.
     pub default_model: &'static str,
+    /// As `default_model`, for embeddings.
+    pub embed_model: &'static str,
     pub needs_key: bool,
     pub auth: Auth,
     /// Where `api_version` is said, and which one is spoken.
@@ -76,6 +78,7 @@ pub const OPENAI: Row = Row {
     base_path: "/v1",
     model_env: "OPENAI_MODEL",
     default_model: "gpt-4o-mini",
+    embed_model: "text-embedding-3-small",
     needs_key: true,
     auth: Auth::Bearer,
     version: None,
@@ -89,6 +92,7 @@ pub const LOCAL: Row = Row {
     base_env: "OLLAMA_HOST",
     model_env: "",
     default_model: "",
+    embed_model: "nomic-embed-text",
     needs_key: false,
     wires: &[("chat", &OpenAi), ("ollama", &Ollama)],
     ..OPENAI
@@ -102,6 +106,7 @@ const ANTHROPIC: Row = Row {
     base_path: "",
     model_env: "",
     default_model: "claude-sonnet-4-5",
+    embed_model: "",
     auth: Auth::Header("x-api-key"),
     version: Some(Version::Header("anthropic-version", "2023-06-01")),
     wires: &[("chat", &Anthropic)],
@@ -115,6 +120,7 @@ const COHERE: Row = Row {
     base_env: "",
     model_env: "",
     default_model: "command-a-03-2025",
+    embed_model: "embed-v4.0",
     wires: &[("chat", &Cohere)],
     ..OPENAI
 };
@@ -127,7 +133,7 @@ const fn service(
     default_model: &'static str,
 ) -> Row {
     const WIRES: &[(&str, &dyn Wire)] = &[("chat", &OpenAi)];
-    let row = Row { base_env: "", model_env: "", wires: WIRES, ..OPENAI };
+    let row = Row { base_env: "", model_env: "", embed_model: "", wires: WIRES, ..OPENAI };
     Row { name, base_url, key_env, default_model, ..row }
 }
 
@@ -138,27 +144,36 @@ const fn own(name: &'static str, base_url: &'static str) -> Row {
 
 const GROQ: Row =
     service("groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"], "llama-3.3-70b-versatile");
-const OPENROUTER: Row = service(
-    "openrouter",
-    "https://openrouter.ai/api/v1",
-    &["OPENROUTER_API_KEY"],
-    "openrouter/auto",
-);
+const OPENROUTER: Row = Row {
+    embed_model: "openai/text-embedding-3-small",
+    ..service(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        &["OPENROUTER_API_KEY"],
+        "openrouter/auto",
+    )
+};
 const XAI: Row = service("xai", "https://api.x.ai/v1", &["XAI_API_KEY"], "grok-4");
-const GEMINI: Row = service(
-    "gemini",
-    "https://generativelanguage.googleapis.com/v1beta/openai",
-    &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-    "gemini-2.5-flash",
-);
-const MISTRAL: Row =
-    service("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"], "mistral-small-latest");
+const GEMINI: Row = Row {
+    embed_model: "gemini-embedding-001",
+    ..service(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        "gemini-2.5-flash",
+    )
+};
+const MISTRAL: Row = Row {
+    embed_model: "mistral-embed",
+    ..service("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"], "mistral-small-latest")
+};
 const DEEPSEEK: Row =
     service("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"], "deepseek-chat");
 /// Each customer has a host of their own; older addresses name a deployment and a version.
 const AZURE: Row = Row {
     base_env: "AZURE_OPENAI_ENDPOINT",
     base_path: "/openai/v1",
+    embed_model: OPENAI.embed_model,
     auth: Auth::Header("api-key"),
     version: Some(Version::Query("api-version", "2024-10-21")),
     wires: OPENAI.wires,
@@ -166,7 +181,10 @@ const AZURE: Row = Row {
 };
 const LLAMACPP: Row = own("llamacpp", "http://localhost:8080/v1");
 const VLLM: Row = own("vllm", "http://localhost:8000/v1");
-const LMSTUDIO: Row = own("lmstudio", "http://localhost:1234/v1");
+const LMSTUDIO: Row = Row {
+    embed_model: "text-embedding-nomic-embed-text-v1.5",
+    ..own("lmstudio", "http://localhost:1234/v1")
+};
 
 /// The four kinds that are always listed, in this order.
 pub static ROWS: [&Row; 4] = [&OPENAI, &ANTHROPIC, &COHERE, &LOCAL];

@@ -5,12 +5,13 @@ mod payload;
 
 use serde_json::Value;
 
-use super::failure;
+use super::abilities::Abilities;
 use super::fields::{accepted, list_of_models, outgoing, post, without};
-use super::question::{Listing, Model};
+use super::question::{Embed, Embeddings, Listing, Model};
 use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::Request;
+use super::{documents, failure};
+use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -36,10 +37,37 @@ impl Wire for Cohere {
         list_of_models(body, model_of)
     }
 
+    fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {
+        Ok(post(&without(endpoint, BASES), "/v2/embed", payload::embed(embed), ""))
+    }
+
+    fn read_embeddings(&self, body: &[u8]) -> Result<Embeddings> {
+        documents::read(body, "embeddings", |document| {
+            let all = document.get("embeddings")?;
+            let tokens = documents::count(document.pointer("/meta/billed_units/input_tokens"));
+            let vectors = documents::vectors(all.get("float").unwrap_or(all))?;
+            Some(Embeddings { vectors, model: None, tokens })
+        })
+    }
+
+    fn abilities(&self, _: &Endpoint) -> Abilities {
+        Abilities { vision: true, embeddings: Some(MOST_TEXTS), count_tokens: false }
+    }
+
+    fn rung(&self, _: &Endpoint, _: &str, format: &Format) -> Rung {
+        match format {
+            Format::Json => Rung::Json,
+            Format::Schema { .. } => Rung::Strict,
+        }
+    }
+
     fn error(&self, head: &Head, body: &[u8]) -> Error {
         failure::from_answer(head, body)
     }
 }
+
+/// Texts that are embedded at once.
+const MOST_TEXTS: usize = 96;
 
 /// Ends of a base that are part of the paths here.
 const BASES: &[&str] = &["/v2/chat", "/v2", "/v1"];

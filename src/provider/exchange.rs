@@ -7,7 +7,7 @@ use super::fallback::Others;
 use super::inbox::FULL;
 use super::instance::Ended;
 use super::options;
-use super::question::{Found, Listing, Question};
+use super::question::{Found, Question};
 use super::reach::Reach;
 use super::structured;
 use super::target::Target;
@@ -243,14 +243,10 @@ impl Exchange {
     /// The first model the server lists is the one asked.
     fn listed(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let found = self.target.attempts.found().map_err(|e| self.complete(e, None))?;
-        let Found::Models(Listing { models, .. }) = found else {
+        let Found::Models(listing) = found else {
             return Err(Error::internal("no models were listed"));
         };
-        let Some(first) = models.into_iter().next() else {
-            let none = Error::invalid("model: none is named and the server lists none");
-            return Err(self.complete(none, None));
-        };
-        self.ask.request.model = first.id;
+        self.ask.request.model = listing.first().map_err(|e| self.complete(e, None))?;
         self.stage = Stage::Asking;
         self.target.attempts.count = 0;
         self.send(runtime, me)
@@ -303,7 +299,7 @@ impl Exchange {
         let reply = inbox.reply.clone();
         let finish = finish.or(reply.finish).unwrap_or_default();
         let now = runtime.clock.now();
-        Answer {
+        let mut answer = Answer {
             usage: reply.usage.unwrap_or_else(|| estimate(&self.ask.request, &reply)),
             finish_reason: finish.name(),
             provider: self.target.id.clone(),
@@ -316,7 +312,9 @@ impl Exchange {
             raw: self.keeps_raw(),
             reply,
             ..Answer::default()
-        }
+        };
+        self.target.attempts.assess(&self.ask.request, &mut answer);
+        answer
     }
 
     fn finish_error(&self, runtime: &Runtime, error: Error) -> Error {

@@ -4,13 +4,14 @@
 use serde_json::{Map, Value};
 
 use super::attempts::{Attempts, Due};
-use super::instance::Provider;
+use super::instance::{Ended, Provider};
 use super::options;
 use super::question::{Found, Question};
 use super::reach::Reach;
 use super::whom::Whom;
+use crate::chat::Usage;
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Raised, Returned, Step, Token, stopped};
 use crate::value::Data;
@@ -26,6 +27,16 @@ pub trait Subject {
     /// Takes the answer to it.
     fn learn(&mut self, found: Found) -> Result<()>;
 
+    /// Takes a failure for an answer, if it can do without one.
+    fn excuse(&mut self, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    /// What the answers cost.
+    fn used(&self) -> Usage {
+        Usage::default()
+    }
+
     /// Everything is known. `provider` is the one that was asked, if it still exists.
     fn result(&mut self, now: Moment, provider: Option<&mut Provider>) -> Data;
 }
@@ -36,6 +47,8 @@ pub struct Inquiry<S> {
     provider: String,
     /// None where nobody has to be asked.
     attempts: Option<Box<Attempts>>,
+    /// Something was sent, which counts once it has ended.
+    open: bool,
 }
 
 impl<S: Subject + 'static> Inquiry<S> {
@@ -55,7 +68,7 @@ impl<S: Subject + 'static> Inquiry<S> {
             let now = runtime.clock.now();
             attempts = Some(Box::new(Attempts::of(provider, &network, reach, now)?));
         }
-        Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts })
+        Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts, open: false })
     }
 
     pub fn operation(self, deadline: Option<Moment>) -> Operation {
@@ -76,7 +89,10 @@ impl<S: Subject + 'static> Inquiry<S> {
     /// Asks what is still to be asked.
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         match (&mut self.attempts, self.subject.question()) {
-            (Some(attempts), Some(question)) => attempts.send(runtime, me, question, false),
+            (Some(attempts), Some(question)) => {
+                self.open = true;
+                attempts.send(runtime, me, question, false)
+            }
             _ => Ok(self.conclude(runtime)),
         }
     }
@@ -86,7 +102,13 @@ impl<S: Subject + 'static> Inquiry<S> {
         let end = attempts.inbox.lock().end.take();
         match end {
             None => Ok(Step::Wait(None)),
-            Some(Err(error)) => attempts.again(runtime, error),
+            Some(Err(error)) => match attempts.again(runtime, error) {
+                Err(error) => {
+                    self.subject.excuse(error)?;
+                    self.ask(runtime, me)
+                }
+                pause => pause,
+            },
             Some(Ok(())) => {
                 attempts.over();
                 self.subject.learn(attempts.found()?)?;
@@ -115,10 +137,32 @@ impl<S: Subject + 'static> Inquiry<S> {
         self.go_on(runtime, me)
     }
 
+    /// Counts what was sent, once.
+    fn record(&mut self, runtime: &mut Runtime, ended: Ended<'_>) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        if let Ended::Answered(usage) = &ended {
+            runtime.usage.add(usage);
+        }
+        if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
+            provider.record(ended);
+        }
+    }
+
     fn conclude(&mut self, runtime: &mut Runtime) -> Step {
+        self.record(runtime, Ended::Answered(self.subject.used()));
         let now = runtime.clock.now();
         let provider = runtime.providers.asked(&self.whom, &self.provider);
         Step::Done(Output::Data(self.subject.result(now, provider)))
+    }
+
+    /// The caller ends it: that is no fault of the provider.
+    fn stop(&mut self, runtime: &mut Runtime, error: &Error) {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.hang_up();
+        }
+        self.record(runtime, Ended::Stopped(error));
     }
 
     fn complete(&self, error: Error) -> Error {
@@ -137,17 +181,20 @@ impl<S: Subject + 'static> Machine for Inquiry<S> {
             Outcome::Returned(returned) => self.heard_all(runtime, me, Ok(returned)),
             Outcome::Raised(raised) => self.heard_all(runtime, me, Err(raised)),
             Outcome::Stop(stop) => {
-                self.abandon(runtime, me);
-                Err(stopped(&stop, "the request"))
+                let error = stopped(&stop, "the request");
+                self.stop(runtime, &error);
+                Err(error)
             }
             _ => Err(Error::internal("nothing was called")),
         };
-        result.map_err(|error| self.complete(error))
+        result.map_err(|error| {
+            let error = self.complete(error);
+            self.record(runtime, Ended::Failed(&error));
+            error
+        })
     }
 
-    fn abandon(&mut self, _: &mut Runtime, _: Token) {
-        if let Some(attempts) = &mut self.attempts {
-            attempts.hang_up();
-        }
+    fn abandon(&mut self, runtime: &mut Runtime, _: Token) {
+        self.stop(runtime, &Error::new(Code::Cancelled, "the request was abandoned"));
     }
 }

@@ -1,10 +1,11 @@
 //! One configured provider: where it is, as whom it is asked, and how its requests went.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::limiter::Limiters;
 use super::options::merge;
+use super::prices;
 use super::providers::Providers;
 use super::question::Model;
 use super::reach::Reach;
@@ -151,6 +152,11 @@ impl Provider {
         configured.unwrap_or_else(|| self.row.default_model.to_owned())
     }
 
+    /// The same for embeddings.
+    pub fn embed_model(&self) -> String {
+        self.text("embed_model").unwrap_or_else(|| self.row.embed_model.to_owned())
+    }
+
     fn key(&self) -> Option<Secret> {
         self.key.clone().or_else(|| self.row.key_from_env().map(Secret::new))
     }
@@ -270,14 +276,12 @@ impl Provider {
 
 impl Provider {
     pub(super) fn info(&self, is_default: bool) -> Record {
-        let embedded = self.model_path().is_some();
-        let capabilities = json!({
-            "streaming": self.row.built(), "tools": self.row.built() && !embedded, "vision": self.row.built() && !embedded,
-            "json_schema": self.row.built(), "embeddings": false, "count_tokens": false,
-        });
+        let embeds = self.abilities().embeddings.is_some();
+        let embed_model = Some(self.embed_model()).filter(|model| embeds && !model.is_empty());
         let mut record = self
             .summary(is_default)
-            .set("capabilities", capabilities)
+            .set("capabilities", self.capabilities())
+            .set("embed_model", embed_model)
             .set("has_key", self.has_key())
             .set("requests", self.requests)
             .set("errors", self.errors)
@@ -308,6 +312,7 @@ pub(super) fn row_of(config: &Options<'_>, path: &str) -> Result<&'static Row> {
     if config.get("model_path").is_some() {
         check_model_path(row, path)?;
     }
+    prices::check(&config.to_map(), path)?;
     Ok(row)
 }
 

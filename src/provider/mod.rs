@@ -1,9 +1,13 @@
 //! Language models: what they are asked and what they answer, whoever serves them.
 
+pub mod abilities;
 pub mod anthropic;
 mod attempts;
 pub mod catalog;
 pub mod cohere;
+mod counting;
+mod documents;
+mod embedding;
 mod exchange;
 pub mod failure;
 pub mod fallback;
@@ -18,6 +22,7 @@ mod models;
 pub mod ollama;
 pub mod openai;
 pub mod options;
+pub mod prices;
 mod providers;
 pub mod question;
 pub mod reach;
@@ -35,6 +40,8 @@ mod transport;
 mod whom;
 pub mod wire;
 
+pub use counting::Counting;
+pub use embedding::Embedding;
 pub use exchange::{Ask, Exchange};
 pub use inquiry::Inquiry;
 pub use instance::{Provider, without_userinfo};

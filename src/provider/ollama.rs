@@ -6,14 +6,16 @@ mod payload;
 
 use serde_json::Value;
 
-use super::failure;
+use super::abilities::Abilities;
 use super::fields::{list_of_models, outgoing, post, unix, without};
-use super::question::{Listing, Model};
+use super::question::{Embed, Embeddings, Listing, Model};
 use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::Request;
+use super::{documents, failure};
+use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
+use crate::value::Ref;
 
 /// The protocol. It has no state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,10 +38,37 @@ impl Wire for Ollama {
         list_of_models(body, model_of)
     }
 
+    fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {
+        Ok(post(&without(endpoint, BASES), "/api/embed", payload::embed(embed)?, ""))
+    }
+
+    fn read_embeddings(&self, body: &[u8]) -> Result<Embeddings> {
+        documents::read(body, "embeddings", |document| {
+            let model = document.get("model").and_then(Ref::as_str).map(str::to_owned);
+            let tokens = documents::count(document.get("prompt_eval_count"));
+            let vectors = documents::vectors(document.get("embeddings")?)?;
+            Some(Embeddings { vectors, model, tokens })
+        })
+    }
+
+    fn abilities(&self, _: &Endpoint) -> Abilities {
+        Abilities { vision: true, embeddings: Some(MOST_TEXTS), count_tokens: false }
+    }
+
+    fn rung(&self, _: &Endpoint, _: &str, format: &Format) -> Rung {
+        match format {
+            Format::Json => Rung::Json,
+            Format::Schema { .. } => Rung::Strict,
+        }
+    }
+
     fn error(&self, head: &Head, body: &[u8]) -> Error {
         failure::from_answer(head, body)
     }
 }
+
+/// Texts that are embedded at once: it has no limit, but takes long.
+const MOST_TEXTS: usize = 128;
 
 /// The usual base is that of its OpenAI face.
 const BASES: &[&str] = &["/v1", "/api"];

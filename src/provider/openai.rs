@@ -4,6 +4,7 @@
 //! stands in `server.rs`. Members of `extra` win over all of it; `null` in it takes a member out.
 
 mod answer;
+mod ask;
 mod payload;
 mod server;
 
@@ -13,11 +14,12 @@ pub use answer::Answer;
 pub use payload::tool;
 use server::Server;
 
-use super::failure;
+use super::abilities::Abilities;
 use super::fields::{accepted, list_of_models, outgoing, post};
-use super::question::{Listing, Model};
+use super::question::{Count, Embed, Embeddings, Listing, Model};
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::Request;
+use super::{documents, failure};
+use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -27,7 +29,7 @@ pub struct OpenAi;
 
 impl Wire for OpenAi {
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
-        let body = payload::of(request, Server::at(&endpoint.base_url, endpoint.kind))?;
+        let body = payload::of(request, server(endpoint))?;
         Ok(post(endpoint, "/chat/completions", body, accepted(request)))
     }
 
@@ -43,9 +45,42 @@ impl Wire for OpenAi {
         list_of_models(body, model)
     }
 
+    fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {
+        ask::embeddings(endpoint, embed, server(endpoint).embeddings)
+    }
+
+    fn read_embeddings(&self, body: &[u8]) -> Result<Embeddings> {
+        documents::read(body, "embeddings", documents::embeddings)
+    }
+
+    fn count(&self, endpoint: &Endpoint, count: &Count) -> Result<Outgoing> {
+        ask::count(endpoint, count, server(endpoint))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Result<u64> {
+        ask::read_count(body)
+    }
+
+    fn abilities(&self, endpoint: &Endpoint) -> Abilities {
+        let server = server(endpoint);
+        Abilities {
+            vision: server.vision,
+            embeddings: server.embeddings.map(|how| how.most),
+            count_tokens: server.counts.is_some(),
+        }
+    }
+
+    fn rung(&self, endpoint: &Endpoint, _: &str, format: &Format) -> Rung {
+        payload::rung(format, server(endpoint))
+    }
+
     fn error(&self, head: &Head, body: &[u8]) -> Error {
         failure::from_answer(head, body)
     }
+}
+
+fn server(endpoint: &Endpoint) -> &'static Server {
+    Server::at(&endpoint.base_url, endpoint.kind)
 }
 
 /// Servers name the length of the context in many ways.

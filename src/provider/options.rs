@@ -200,6 +200,12 @@ pub static CONFIG: Shape = Shape::new(
             "asked where a call names none",
         ),
         Field::new(
+            "embed_model",
+            Kind::Name,
+            "per type; shown by `get`",
+            "asked where a call of `embed` names none",
+        ),
+        Field::new(
             "model_path",
             Kind::Name,
             "",
@@ -235,7 +241,13 @@ pub static CONFIG: Shape = Shape::new(
             "the protocol spoken: `responses` with `openai` (which keeps answers there, unless `extra={store=false}`), \
              `ollama` with `local`",
         ),
-        Field::new("prices", Kind::Absent("price list"), "", ""),
+        Field::new(
+            "prices",
+            Kind::Map,
+            "none",
+            "`{[model] = {input=, output=, cached=, cache_write=}}` for a million tokens: what `cost` is \
+             computed from; the last two cost as `input` unless they are given",
+        ),
         Field::new("api_version", Kind::Name, "per type", "anthropic, azure: the version spoken"),
     ],
     &[&LIMITS, &REACH],
@@ -250,7 +262,7 @@ pub fn lay<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Map<
 
 /// Merges `over` into `base`.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
-    const DEEP: [&str; 5] = ["extra", "headers", "retry", "rate_limit", "memory"];
+    const DEEP: [&str; 6] = ["extra", "headers", "retry", "rate_limit", "memory", "prices"];
     // Two ways to say one thing: the nearer one wins. The delays of `retry` stay.
     if over.contains_key("retry") && !over.contains_key("max_retries") {
         base.shift_remove("max_retries");

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, ROWS, Row, SERVICES};
 use super::instance::{Provider, from_env, row_of};
+use super::prices;
 use super::reach::Reach;
 use super::source::check_model_path;
 use super::whom::Whom;
@@ -65,6 +66,7 @@ impl Providers {
         if options.get("model_path").is_some_and(|path| !path.is_null()) {
             check_model_path(provider.row, "config")?;
         }
+        prices::check(&options, "config")?;
         let id = provider.id.clone();
         self.check_name(&options, Some(&id))?;
         self.resolve(&id)?.configure(options, reach);

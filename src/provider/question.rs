@@ -3,9 +3,11 @@
 //! Chats are answered in pieces. Everything else is answered by one document, which is read where
 //! it arrives, off the thread of Lua.
 
+use serde_json::{Map, Value};
+
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::{Delta, Reply, Request, estimate_request, tokens};
-use crate::error::Result;
+use crate::chat::{Delta, Reply, Request, estimate};
+use crate::error::{Error, Result};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Question<'q> {
@@ -14,7 +16,7 @@ pub enum Question<'q> {
     Models(Option<&'q str>),
     Embed(&'q Embed),
     /// How many tokens a request holds.
-    Count(&'q Request),
+    Count(&'q Count),
 }
 
 /// Texts to be turned into vectors.
@@ -25,6 +27,16 @@ pub struct Embed {
     pub dimensions: Option<u32>,
     /// What the vectors are for, in the word of the provider.
     pub input_type: Option<String>,
+    /// Merged verbatim into the body, last.
+    pub extra: Map<String, Value>,
+}
+
+/// What is to be counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Count {
+    pub request: Request,
+    /// A mere text, which stands in the only message.
+    pub text: bool,
 }
 
 /// A model as a provider lists it.
@@ -54,6 +66,14 @@ pub struct Listing {
     pub next: Option<String>,
 }
 
+impl Listing {
+    /// The model asked where none is named.
+    pub fn first(self) -> Result<String> {
+        let none = || Error::invalid("model: none is named and the server lists none");
+        Ok(self.models.into_iter().next().ok_or_else(none)?.id)
+    }
+}
+
 /// A vector for each text, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embeddings {
@@ -70,7 +90,7 @@ impl Question<'_> {
             Question::Chat(request) => wire.chat(endpoint, request),
             Question::Models(after) => Ok(wire.models(endpoint, *after)),
             Question::Embed(embed) => wire.embed(endpoint, embed),
-            Question::Count(request) => wire.count(endpoint, request),
+            Question::Count(count) => wire.count(endpoint, count),
         }
     }
 
@@ -79,9 +99,12 @@ impl Question<'_> {
     pub fn tokens(&self) -> u64 {
         match self {
             Question::Chat(request) => {
-                estimate_request(request) + u64::from(request.settings.max_tokens.unwrap_or(0))
+                estimate::of_all(&request.messages, &request.tools)
+                    + u64::from(request.settings.max_tokens.unwrap_or(0))
             }
-            Question::Embed(embed) => embed.texts.iter().map(|text| tokens(text.len())).sum(),
+            Question::Embed(embed) => {
+                embed.texts.iter().map(|text| estimate::of_bytes(text.len())).sum()
+            }
             Question::Models(_) | Question::Count(_) => 0,
         }
     }

@@ -7,13 +7,14 @@
 mod answer;
 mod payload;
 
+use super::abilities::Abilities;
 use super::failure;
 use super::fields::{accepted, outgoing, post};
 use super::openai::OpenAi;
-use super::question::Listing;
+use super::question::{Count, Embed, Embeddings, Listing};
 use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::Request;
+use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -36,6 +37,32 @@ impl Wire for Responses {
 
     fn read_models(&self, body: &[u8]) -> Result<Listing> {
         OpenAi.read_models(body)
+    }
+
+    fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {
+        OpenAi.embed(endpoint, embed)
+    }
+
+    fn read_embeddings(&self, body: &[u8]) -> Result<Embeddings> {
+        OpenAi.read_embeddings(body)
+    }
+
+    fn count(&self, endpoint: &Endpoint, count: &Count) -> Result<Outgoing> {
+        let mut body = payload::of(&count.request)?;
+        body.retain(|key, _| payload::COUNTED.contains(&key.as_str()));
+        Ok(post(endpoint, "/responses/input_tokens", body, ""))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Result<u64> {
+        OpenAi.read_count(body)
+    }
+
+    fn abilities(&self, endpoint: &Endpoint) -> Abilities {
+        Abilities { vision: true, count_tokens: true, ..OpenAi.abilities(endpoint) }
+    }
+
+    fn rung(&self, _: &Endpoint, _: &str, format: &Format) -> Rung {
+        payload::rung(format)
     }
 
     fn error(&self, head: &Head, body: &[u8]) -> Error {

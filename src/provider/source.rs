@@ -5,10 +5,16 @@ use serde_json::{Map, Value};
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
+use super::prices::Prices;
 use super::question::Question;
+#[cfg(feature = "local")]
+use super::question::{Count, Found};
 use super::secret::{Secret, of_request, redact_error};
 use super::transport::Hearing;
 use super::wire::{Endpoint, Outgoing, Wire};
+#[cfg(feature = "local")]
+use crate::chat::Rung;
+use crate::chat::{Answer, Format, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
@@ -18,7 +24,7 @@ use crate::value::Slot;
 pub enum Source {
     Server(Box<Server>),
     #[cfg(feature = "local")]
-    Model(std::sync::Arc<super::local::Model>, net::Limits),
+    Model(std::sync::Arc<super::local::Model>, net::Limits, Prices),
 }
 
 pub struct Server {
@@ -27,6 +33,7 @@ pub struct Server {
     /// Kept out of every message.
     secrets: Vec<Secret>,
     network: Network,
+    prices: Prices,
 }
 
 /// A request that is under way.
@@ -36,6 +43,9 @@ pub enum Going {
     Heard(Box<Hearing>),
     #[cfg(feature = "local")]
     Generation(super::local::Generation),
+    /// Soon done, and not to be stopped.
+    #[cfg(feature = "local")]
+    Count,
 }
 
 impl Going {
@@ -46,6 +56,8 @@ impl Going {
             Going::Heard(_) => {}
             #[cfg(feature = "local")]
             Going::Generation(generation) => generation.cancel(),
+            #[cfg(feature = "local")]
+            Going::Count => {}
         }
     }
 
@@ -55,7 +67,7 @@ impl Going {
             Going::Heard(_) => {}
             // The engine keeps what it generated, however slowly it is read: max_tokens bounds it.
             #[cfg(feature = "local")]
-            Going::Generation(_) => {}
+            Going::Generation(_) | Going::Count => {}
         }
     }
 }
@@ -70,8 +82,8 @@ impl Source {
         let endpoint = with_headers(endpoint, &network.headers);
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
-        let network = network.clone();
-        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network })))
+        let (network, prices) = (network.clone(), Prices::of(&provider.options));
+        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices })))
     }
 
     #[cfg(feature = "local")]
@@ -83,7 +95,8 @@ impl Source {
             context: count("context_length"),
             threads: count("threads").unwrap_or(1),
         };
-        Ok(Source::Model(super::local::open(path.as_ref(), run)?, network.limits))
+        let model = super::local::open(path.as_ref(), run)?;
+        Ok(Source::Model(model, network.limits, Prices::of(options)))
     }
 
     #[cfg(not(feature = "local"))]
@@ -97,6 +110,31 @@ impl Source {
             Source::Server(server) => server.clean(error),
             #[cfg(feature = "local")]
             Source::Model(..) => error,
+        }
+    }
+
+    /// Adds what this source knows of an answer: its cost, and how it was made to fit a format.
+    pub fn assess(&self, request: &Request, answer: &mut Answer) {
+        let format = request.settings.format.as_ref();
+        let rung = |format: &Format| match (self, format) {
+            (Source::Server(server), _) => {
+                server.wire.rung(&server.endpoint, &request.model, format)
+            }
+            #[cfg(feature = "local")]
+            (Source::Model(..), Format::Json) => Rung::Json,
+            #[cfg(feature = "local")]
+            (Source::Model(..), Format::Schema { .. }) => Rung::Strict,
+        };
+        answer.structured = format.map(rung);
+        let exact = answer.reply.model.clone().unwrap_or_default();
+        answer.usage.cost = self.prices().cost(&answer.usage, &[&request.model, &exact]);
+    }
+
+    fn prices(&self) -> &Prices {
+        match self {
+            Source::Server(server) => &server.prices,
+            #[cfg(feature = "local")]
+            Source::Model(_, _, prices) => prices,
         }
     }
 
@@ -124,17 +162,24 @@ impl Source {
                 Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))
             }
             #[cfg(feature = "local")]
-            Source::Model(model, limits) => {
-                let Question::Chat(request) = question else {
-                    return Err(Error::unsupported("the embedded engine answers chats only"));
-                };
-                let request = request.clone();
-                let task =
-                    super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
-                let clock = runtime.clock.clone();
-                let generation = model.start(task, Box::new(Heard { inbox, waker, clock }));
-                Ok((Going::Generation(generation), Step::Wait(None)))
-            }
+            Source::Model(model, limits, _) => match question {
+                Question::Chat(request) => {
+                    let (request, clock) = (request.clone(), runtime.clock.clone());
+                    let task =
+                        super::local::Task { request, limits: *limits, clock: clock.clone() };
+                    let heard = Box::new(Heard { inbox, waker, clock });
+                    Ok((Going::Generation(model.start(task, heard)), Step::Wait(None)))
+                }
+                Question::Count(count) => {
+                    let clock = runtime.clock.clone();
+                    model.count_tokens(countable(count), clock, move |tokens| {
+                        tell(&inbox, tokens.map(Found::Count));
+                        waker.wake();
+                    });
+                    Ok((Going::Count, Step::Wait(None)))
+                }
+                _ => Err(Error::unsupported("the embedded engine does not answer this question")),
+            },
         }
     }
 }
@@ -222,6 +267,24 @@ impl super::local::Listener for Heard {
         inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
         drop(inbox);
         self.waker.wake();
+    }
+}
+
+#[cfg(feature = "local")]
+fn tell(inbox: &Shared, found: Result<Found>) {
+    let mut inbox = inbox.lock();
+    inbox.end = Some(found.map(|found| inbox.found = Some(found)));
+}
+
+#[cfg(feature = "local")]
+fn countable(count: &Count) -> super::local::Countable {
+    let Count { request, text } = count;
+    match request.messages.first().filter(|_| *text) {
+        Some(message) => super::local::Countable::Text(message.content.text()),
+        None => super::local::Countable::Chat {
+            messages: request.messages.clone(),
+            tools: request.tools.clone(),
+        },
     }
 }
 

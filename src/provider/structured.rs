@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::chat::{Answer, Format};
+use crate::chat::{Answer, Format, Request};
 use crate::error::{Code, Error};
 use crate::schema::{Schema, dialect};
 use crate::value::{Ref, Tape, json};
@@ -29,6 +29,11 @@ pub fn instruction(format: &Format) -> String {
             format!("Answer with JSON that fits this JSON Schema, and with nothing else: {schema}")
         }
     }
+}
+
+/// Whether a conversation says that JSON is wanted.
+pub fn speaks_of_json(request: &Request) -> bool {
+    request.messages.iter().any(|m| m.content.text().to_ascii_lowercase().contains("json"))
 }
 
 fn read(content: &str, format: &Format) -> Result<Value, Error> {

@@ -1,7 +1,8 @@
 //! A provider's protocol as pure bytes and data: no socket, no clock, no Lua.
 
-use super::question::{Embed, Embeddings, Found, Listing};
-use crate::chat::{Delta, Reply, Request};
+use super::abilities::Abilities;
+use super::question::{Count, Embed, Embeddings, Found, Listing};
+use crate::chat::{Delta, Format, Reply, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
 
@@ -46,13 +47,19 @@ pub trait Wire: std::fmt::Debug + Send + Sync {
         Err(Error::internal("no embeddings were asked for"))
     }
 
-    /// The request that asks for the number of tokens in another, where the protocol has it.
-    fn count(&self, _: &Endpoint, _: &Request) -> Result<Outgoing> {
+    /// The request that asks how many tokens another holds, where the protocol has it.
+    fn count(&self, _: &Endpoint, _: &Count) -> Result<Outgoing> {
         Err(Error::unsupported("this provider does not count tokens"))
     }
     fn read_count(&self, _: &[u8]) -> Result<u64> {
         Err(Error::internal("no tokens were to be counted"))
     }
+
+    /// What can be asked of the server there.
+    fn abilities(&self, endpoint: &Endpoint) -> Abilities;
+
+    /// How far the server there goes to make an answer of `model` fit.
+    fn rung(&self, endpoint: &Endpoint, model: &str, format: &Format) -> Rung;
 
     /// The error that an answer with a status of 400 or more stands for.
     fn error(&self, head: &Head, body: &[u8]) -> Error;

@@ -24,6 +24,8 @@ pub enum Data {
     /// A Lua value, handed on uncopied.
     Slot(Slot),
     List(Vec<Data>),
+    /// A list of floats.
+    Numbers(Vec<f64>),
     Record(Record),
     /// A Lua table with members added; the table itself is not written.
     Patched(Slot, Vec<Patch>),

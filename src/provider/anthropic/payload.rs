@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::answer::NAME;
 use super::model::{Model, Thinking};
 use crate::chat::{
-    Cache, Format, Message, Part, Request, Role, Settings, Source, ToolCall, ToolChoice, ToolSpec,
-    media,
+    Cache, Format, Message, Part, Request, Role, Rung, Settings, Source, ToolCall, ToolChoice,
+    ToolSpec, media,
 };
 use crate::error::{Error, Result};
 use crate::provider::fields::{
@@ -81,6 +81,19 @@ impl Output {
         Output { format: None, instruction: Some(structured::instruction(format)) }
     }
 }
+
+/// How far the server goes to make an answer fit.
+pub fn rung(format: &Format, model: &str) -> Rung {
+    let settings = Settings { format: Some(format.clone()), ..Settings::default() };
+    match Output::of(&settings, Model::named(model)).format {
+        Some(_) => Rung::Strict,
+        None => Rung::Prompted,
+    }
+}
+
+/// Members that count as input.
+pub const COUNTED: &[&str] =
+    &["model", "system", "messages", "tools", "tool_choice", "thinking", "output_config"];
 
 /// More effort or a larger budget, whichever the model knows; "none" turns thinking off.
 fn think(

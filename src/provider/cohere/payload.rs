@@ -10,6 +10,7 @@ use crate::provider::fields::{
     overlay, refuse, set, set_list, tidied,
 };
 use crate::provider::openai::tool;
+use crate::provider::question::Embed;
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
@@ -34,6 +35,19 @@ pub fn of(request: &Request) -> Result<Object> {
     set(&mut body, "stream", request.stream.then_some(true));
     overlay(&mut body, &settings.extra);
     Ok(body)
+}
+
+/// What the vectors are for must be said: texts that are stored, unless told otherwise.
+pub fn embed(embed: &Embed) -> Object {
+    let mut body = Object::new();
+    body.insert("model".into(), embed.model.as_str().into());
+    body.insert("texts".into(), embed.texts.as_slice().into());
+    let purpose = embed.input_type.as_deref().unwrap_or("search_document");
+    body.insert("input_type".into(), purpose.into());
+    body.insert("embedding_types".into(), json!(["float"]));
+    set(&mut body, "output_dimension", embed.dimensions);
+    overlay(&mut body, &embed.extra);
+    body
 }
 
 fn refuse_what_it_lacks(settings: &Settings) -> Result<()> {

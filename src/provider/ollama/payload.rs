@@ -14,6 +14,7 @@ use crate::provider::fields::{
     set, set_list, tidied,
 };
 use crate::provider::openai::tool;
+use crate::provider::question::Embed;
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
@@ -35,6 +36,16 @@ pub fn of(request: &Request) -> Result<Object> {
         body.insert("options".into(), options.into());
     }
     overlay(&mut body, &extra);
+    Ok(body)
+}
+
+pub fn embed(embed: &Embed) -> Result<Object> {
+    refuse(&[("input_type", embed.input_type.is_some())])?;
+    let mut body = Object::new();
+    body.insert("model".into(), embed.model.as_str().into());
+    body.insert("input".into(), embed.texts.as_slice().into());
+    set(&mut body, "dimensions", embed.dimensions);
+    overlay(&mut body, &embed.extra);
     Ok(body)
 }
 

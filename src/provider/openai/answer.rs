@@ -275,5 +275,6 @@ fn usage_of(usage: Ref<'_>) -> Usage {
         reasoning_tokens: number(completion, "reasoning_tokens"),
         other_tokens: tokens("total_tokens").saturating_sub(prompt_tokens + completion_tokens),
         estimated: false,
+        cost: None,
     }
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::answer::NAME;
 use super::server::{Server, Structured};
 use crate::chat::{
-    Cache, Content, Format, Message, Part, Request, Role, Settings, Source, ToolCall, ToolChoice,
-    ToolSpec,
+    Cache, Content, Format, Message, Part, Request, Role, Rung, Settings, Source, ToolCall,
+    ToolChoice, ToolSpec,
 };
 use crate::error::{Error, Result};
 use crate::provider::fields::{
@@ -25,7 +25,7 @@ pub fn of(request: &Request, server: &Server) -> Result<Object> {
     sampling(&mut body, &request.settings, server)?;
     if let Some(format) = &request.settings.format {
         body.insert("response_format".into(), response_format(format, server));
-        messages.splice(0..0, told(format, server));
+        messages.splice(0..0, told(request, format, server));
     }
     body.insert("messages".into(), messages.into());
     if request.stream {
@@ -85,10 +85,25 @@ fn tool_choice(choice: &ToolChoice) -> Value {
     }
 }
 
-/// A schema that the server does not know is told to the model.
-fn told(format: &Format, server: &Server) -> Option<Value> {
-    let told = server.output == Structured::Json && matches!(format, Format::Schema { .. });
+/// A schema that the server does not know is told to the model. Where any JSON is wanted, the
+/// conversation must speak of it: OpenAI refuses the request otherwise.
+fn told(request: &Request, format: &Format, server: &Server) -> Option<Value> {
+    let told = match (format, server.output) {
+        (Format::Schema { .. }, Structured::Json) => true,
+        (Format::Json, Structured::All | Structured::Json) => !structured::speaks_of_json(request),
+        _ => false,
+    };
     told.then(|| json!({ "role": "system", "content": structured::instruction(format) }))
+}
+
+/// How far the server goes to make an answer fit.
+pub fn rung(format: &Format, server: &Server) -> Rung {
+    match (format, server.output) {
+        (Format::Schema { schema, .. }, Structured::All | Structured::Schema) => {
+            sealed_or_tidied(schema).1.then_some(Rung::Strict).unwrap_or(Rung::Json)
+        }
+        _ => Rung::Json,
+    }
 }
 
 /// A schema that can be sealed is, so that the server enforces it.
@@ -149,7 +164,7 @@ fn content(message: &Message, server: &Server) -> Result<Value> {
                 match (one, parts.last_mut()) {
                     (Part::Cache(cache), Some(last)) if server.marks => mark(last, cache),
                     (Part::Cache(cache), _) => automatic_cache(cache)?,
-                    _ => parts.push(part(one, message.role)?),
+                    _ => parts.push(part(one, message.role, server)?),
                 }
             }
             Ok(parts.into())
@@ -162,7 +177,10 @@ fn mark(part: &mut Value, cache: &Cache) {
     cache.ttl.iter().for_each(|ttl| part["cache_control"]["ttl"] = ttl.as_str().into());
 }
 
-fn part(part: &Part, role: Role) -> Result<Value> {
+fn part(part: &Part, role: Role, server: &Server) -> Result<Value> {
+    if matches!(part, Part::Image { .. }) && !server.vision {
+        return Err(Error::unsupported("an image: the models of this provider see none"));
+    }
     let file = matches!(part, Part::Image { .. } | Part::Document { .. });
     if file && role != Role::User {
         return Err(not_in("an image or a document", role));

@@ -24,6 +24,29 @@ pub struct Server {
     pub marks: bool,
     /// It heeds a `tool_choice` that demands a call; others drop it without a word.
     pub demands: bool,
+    /// There are models that see images.
+    pub vision: bool,
+    pub embeddings: Option<Embeds>,
+    pub counts: Option<Counts>,
+}
+
+/// How it makes embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Embeds {
+    pub dimensions: &'static str,
+    /// It knows `input_type`.
+    pub input_type: bool,
+    /// Texts at once.
+    pub most: usize,
+    /// It sends vectors as bytes in base64, which are a third of the digits.
+    pub base64: bool,
+}
+
+/// Where it tells how many tokens a request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    LlamaCpp,
+    Vllm,
 }
 
 /// What it can make an answer fit.
@@ -51,7 +74,13 @@ const COMPATIBLE: Server = Server {
     output: Structured::All,
     marks: false,
     demands: true,
+    vision: true,
+    embeddings: Some(EMBEDS),
+    counts: None,
 };
+
+const EMBEDS: Embeds =
+    Embeds { dimensions: "dimensions", input_type: false, most: 128, base64: false };
 
 const OPENAI: Server = Server {
     name: "openai",
@@ -60,10 +89,11 @@ const OPENAI: Server = Server {
     top_k: false,
     takes_back: false,
     any_arguments: true,
+    embeddings: Some(Embeds { most: 2048, base64: true, ..EMBEDS }),
     ..COMPATIBLE
 };
 
-static SERVERS: [Server; 10] = [
+static SERVERS: [Server; 12] = [
     OPENAI,
     Server {
         name: "azure",
@@ -77,15 +107,30 @@ static SERVERS: [Server; 10] = [
         top_k: false,
         stream_options: false,
         takes_back: false,
+        embeddings: Some(Embeds { dimensions: "output_dimension", ..EMBEDS }),
         ..COMPATIBLE
     },
-    Server { name: "groq", hosts: &["groq.com"], top_k: false, takes_back: false, ..COMPATIBLE },
-    Server { name: "openrouter", hosts: &["openrouter.ai"], marks: true, ..COMPATIBLE },
-    Server { name: "xai", hosts: &["x.ai"], top_k: false, ..COMPATIBLE },
+    Server {
+        name: "groq",
+        hosts: &["groq.com"],
+        top_k: false,
+        takes_back: false,
+        embeddings: None,
+        ..COMPATIBLE
+    },
+    Server {
+        name: "openrouter",
+        hosts: &["openrouter.ai"],
+        marks: true,
+        embeddings: Some(Embeds { input_type: true, ..EMBEDS }),
+        ..COMPATIBLE
+    },
+    Server { name: "xai", hosts: &["x.ai"], top_k: false, embeddings: None, ..COMPATIBLE },
     Server {
         name: "gemini",
         hosts: &["generativelanguage.googleapis.com"],
         top_k: false,
+        embeddings: Some(Embeds { most: 100, ..EMBEDS }),
         ..COMPATIBLE
     },
     Server {
@@ -93,10 +138,14 @@ static SERVERS: [Server; 10] = [
         hosts: &["deepseek.com"],
         top_k: false,
         output: Structured::Json,
+        vision: false,
+        embeddings: None,
         ..COMPATIBLE
     },
     Server { name: "lmstudio", port: "1234", output: Structured::Schema, ..COMPATIBLE },
     Server { name: "ollama", port: "11434", demands: false, ..COMPATIBLE },
+    Server { name: "llamacpp", counts: Some(Counts::LlamaCpp), ..COMPATIBLE },
+    Server { name: "vllm", counts: Some(Counts::Vllm), ..COMPATIBLE },
 ];
 
 static OTHER: Server = COMPATIBLE;

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use super::answer::NAME;
 use crate::chat::{
-    Format, Message, Part, Request, Role, Settings, Source, ToolCall, ToolChoice, ToolSpec,
+    Format, Message, Part, Request, Role, Rung, Settings, Source, ToolCall, ToolChoice, ToolSpec,
 };
 use crate::error::Result;
 use crate::provider::fields::{
     Object, answered, automatic_cache, body_for, each_message, kept, nameless, not_in, overlay,
     parameters, parts, refuse, schema_name, sealed_or_tidied, set,
 };
+use crate::provider::structured;
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
@@ -18,7 +19,8 @@ pub fn of(request: &Request) -> Result<Object> {
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
     let mut body = body_for(request);
     let items = each_message(&request.messages, items)?;
-    body.insert("input".into(), items.into_iter().flatten().collect());
+    let told = told(request).into_iter();
+    body.insert("input".into(), told.chain(items.into_iter().flatten()).collect());
     if !request.tools.is_empty() {
         body.insert("tools".into(), request.tools.iter().map(tool).collect());
         set(&mut body, "tool_choice", settings.tool_choice.as_ref().map(tool_choice));
@@ -65,6 +67,24 @@ fn tool_choice(choice: &ToolChoice) -> Value {
         ToolChoice::None => "none".into(),
         ToolChoice::Required => "required".into(),
         ToolChoice::Named(name) => json!({ "type": "function", "name": name }),
+    }
+}
+
+/// Members that count as input.
+pub const COUNTED: &[&str] = &["model", "input", "tools", "tool_choice", "text", "reasoning"];
+
+/// Where any JSON is wanted, the conversation must speak of it.
+fn told(request: &Request) -> Option<Value> {
+    let format = request.settings.format.as_ref().filter(|format| **format == Format::Json)?;
+    let told = !structured::speaks_of_json(request);
+    told.then(|| json!({ "role": "system", "content": structured::instruction(format) }))
+}
+
+/// How far the server goes to make an answer fit.
+pub fn rung(format: &Format) -> Rung {
+    match format {
+        Format::Schema { schema, .. } if sealed_or_tidied(schema).1 => Rung::Strict,
+        _ => Rung::Json,
     }
 }
 

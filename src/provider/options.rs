@@ -255,14 +255,33 @@ pub static CONFIG: Shape = Shape::new(
 
 /// Lays option maps over each other, later ones on top. Tables merge deeply, null unsets.
 pub fn lay<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Map<String, Value> {
-    let mut all = Map::new();
-    layers.into_iter().for_each(|layer| merge(&mut all, layer));
+    let (mut all, mut headers) = (Map::new(), Map::new());
+    for layer in layers {
+        merge(&mut all, layer);
+        lay_headers(&mut headers, layer.get("headers"));
+    }
+    if !headers.is_empty() {
+        all.insert("headers".into(), headers.into());
+    }
     all
+}
+
+/// The names of headers are the same in any case. A null stays: it also takes out a header that
+/// this module would send.
+fn lay_headers(all: &mut Map<String, Value>, over: Option<&Value>) {
+    match over {
+        Some(Value::Null) => all.clear(),
+        Some(Value::Object(over)) => over.iter().for_each(|(name, value)| {
+            all.retain(|known, _| !known.eq_ignore_ascii_case(name));
+            all.insert(name.clone(), value.clone());
+        }),
+        _ => {}
+    }
 }
 
 /// Merges `over` into `base`.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
-    const DEEP: [&str; 6] = ["extra", "headers", "retry", "rate_limit", "memory", "prices"];
+    const DEEP: [&str; 5] = ["extra", "retry", "rate_limit", "memory", "prices"];
     // Two ways to say one thing: the nearer one wins. The delays of `retry` stay.
     if over.contains_key("retry") && !over.contains_key("max_retries") {
         base.shift_remove("max_retries");
@@ -272,6 +291,9 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
     for (key, value) in over {
         match (base.get_mut(key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) if key == "headers" => {
+                merge_headers(old, new)
+            }
             (_, Value::Null) => drop(base.shift_remove(key)),
             (Some(Value::Object(old)), Value::Object(new)) if DEEP.contains(&key.as_str()) => {
                 merge(old, new)
@@ -281,10 +303,22 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
+/// As a configuration is changed: null takes a header out of it.
+fn merge_headers(base: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (name, value) in over {
+        let known = base.len();
+        base.retain(|old, _| !old.eq_ignore_ascii_case(name));
+        if !value.is_null() || base.len() == known {
+            base.insert(name.clone(), value.clone());
+        }
+    }
+}
+
 /// Options as infos show them: headers and the user part of a proxy may be secrets.
 pub fn shown(options: &Map<String, Value>) -> Map<String, Value> {
     let mut shown = options.clone();
     if let Some(Value::Object(headers)) = shown.get_mut("headers") {
+        headers.retain(|_, value| !value.is_null());
         headers.values_mut().for_each(|value| *value = Value::from("***"));
     }
     if let Some(Value::String(proxy)) = shown.get_mut("proxy") {
@@ -390,7 +424,8 @@ pub struct Network {
     pub flush: Duration,
     pub proxy: Proxy,
     pub roots: Roots,
-    pub headers: Vec<(String, String)>,
+    /// `None` takes out what would be sent otherwise.
+    pub headers: Vec<(String, Option<String>)>,
 }
 
 /// From laid-over options; `total` is the end of the whole call.
@@ -475,9 +510,10 @@ fn roots(value: Option<&Value>) -> Roots {
     }
 }
 
-fn headers(value: Option<&Value>) -> Vec<(String, String)> {
+fn headers(value: Option<&Value>) -> Vec<(String, Option<String>)> {
     let map = value.and_then(Value::as_object);
-    map.into_iter().flatten().map(|(key, value)| (key.clone(), json::plain(value))).collect()
+    let text = |value: &Value| (!value.is_null()).then(|| json::plain(value));
+    map.into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 #[cfg(test)]
@@ -495,6 +531,20 @@ mod tests {
         let call = map(json!({"temperature": 0, "headers": {"b": "2"}, "timeout_ms": null}));
         let all = lay([&provider, &call]);
         assert_eq!(Value::Object(all), json!({"temperature": 0, "headers": {"a": "1", "b": "2"}}));
+    }
+
+    #[test]
+    fn headers_are_the_same_in_any_case_and_null_is_remembered() {
+        let far = map(json!({"headers": {"X-A": "1", "X-B": "1"}}));
+        let near = map(json!({"headers": {"x-a": "2", "X-b": null}}));
+        let all = lay([&far, &near]);
+        assert_eq!(all["headers"], json!({"x-a": "2", "X-b": null}));
+        assert_eq!(lay([&all, &map(json!({"headers": null}))]).get("headers"), None);
+        let mut configured = far;
+        merge(&mut configured, &near);
+        assert_eq!(configured["headers"], json!({"x-a": "2"}));
+        merge(&mut configured, &map(json!({"headers": {"Authorization": null}})));
+        assert_eq!(configured["headers"], json!({"x-a": "2", "Authorization": null}));
     }
 
     #[test]

@@ -74,12 +74,12 @@ impl Going {
 
 impl Source {
     pub fn of(provider: &Provider, network: &Network) -> Result<Source> {
-        let (endpoint, key) = provider.endpoint()?;
+        let (mut endpoint, key) = provider.endpoint()?;
         let wire = provider.wire()?;
         if let Some(path) = provider.model_path() {
             return Source::model(&path, &provider.options, network);
         }
-        let endpoint = with_headers(endpoint, &network.headers);
+        set_headers(&mut endpoint.headers, &network.headers);
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
         let (network, prices) = (network.clone(), Prices::of(&provider.options));
@@ -192,12 +192,12 @@ pub fn no_engine() -> Error {
     )
 }
 
-/// A header the user sets replaces ours of that name.
-fn with_headers(mut endpoint: Endpoint, given: &[(String, String)]) -> Endpoint {
+/// A header the user sets replaces ours of that name, or takes it out.
+fn set_headers(headers: &mut Vec<(String, String)>, given: &[(String, Option<String>)]) {
     let replaced = |name: &str| given.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-    endpoint.headers.retain(|(name, _)| !replaced(name));
-    endpoint.headers.extend(given.iter().cloned());
-    endpoint
+    headers.retain(|(name, _)| !replaced(name));
+    let set = given.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+    headers.extend(set);
 }
 
 impl Server {
@@ -214,7 +214,9 @@ impl Server {
         inbox: Shared,
         waker: Waker,
     ) -> Result<(net::Request, Body)> {
-        let outgoing = question.outgoing(self.wire, &self.endpoint)?;
+        let mut outgoing = question.outgoing(self.wire, &self.endpoint)?;
+        // What the protocol adds gives way as well.
+        set_headers(&mut outgoing.headers, &self.network.headers);
         let body = Body {
             inbox,
             waker,

@@ -33,6 +33,9 @@ Response: An answer of a model, or of an agent's run. `tostring(response)`, `pri
   ttft_ms  number?  time to the first content
   thinking  string?  of models that show it
   parsed  any  structured output: the value, checked against its schema
+  structured  string?  structured output, who saw to it: strict (the server, to the schema), json
+    (the server, to JSON) or prompted (the model was asked to)
+  cost  number?  by the `prices` of the provider, in their currency
   raw  table?  the provider's own document, with `raw=true`
   message  zigllms.Message?  `provider`: to be appended to the messages as it is
   latency_ms  number?  `provider`: time of the call
@@ -64,6 +67,15 @@ Usage: Tokens of one or more requests.
   cache_write_tokens  integer?  written to it
   reasoning_tokens  integer?  spent on thinking
   estimated  true?  counted here (bytes / 4): the provider did not tell
+  cost  number?  as far as there are prices
+
+Embeddings: Vectors of texts.
+  embeddings  number[][]  one for each text, in their order
+  dimensions  integer  numbers in each of them
+  model  string  as the provider names it
+  provider  string  id of the provider that answered
+  usage  zigllms.Usage  of all requests of the call
+  cost  number?  by the `prices` of the provider
 
 ToolCall: A model's wish to have a tool called and, in agent runs, what came of it.
   id  string  names the call in the conversation

@@ -8,6 +8,8 @@ output any more. What it answers:
   a JSON Schema                               the smallest document that fits
   "busy" in the message, first time           429 with a delay; then a sentence
   anything else                               a sentence, slowly if the message has "slow" in it
+
+Asked for embeddings, it counts letters: texts with the same letters have the same vector.
 """
 
 import json
@@ -52,6 +54,16 @@ def answer(request):
     return words(f"You said: {last['content']}"), "stop"
 
 
+def embeddings(request):
+    texts = request["input"]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    data = [{"index": i, "embedding": [text.lower().count(letter) / 10 for letter in letters]}
+            for i, text in enumerate(texts)]
+    count = sum(len(text.split()) for text in texts)
+    return {"model": request["model"], "data": data,
+            "usage": {"prompt_tokens": count, "total_tokens": count}}
+
+
 def words(text):
     return [{"content": word + " "} for word in text.split(" ")]
 
@@ -65,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         request = json.loads(body)
+        if self.path.endswith("/embeddings"):
+            return self.whole(embeddings(request))
         text = str(request["messages"][-1]["content"])
         if "busy" in text and text not in refused:
             refused.add(text)
@@ -84,6 +98,13 @@ class Handler(BaseHTTPRequestHandler):
         self.event({"choices": [], "model": "pretend", "usage": usage})
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
+
+    def whole(self, document):
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def busy(self):
         body = b'{"error": {"message": "too many requests", "type": "requests"}}'

@@ -121,7 +121,8 @@ for name, row in pairs(ASKED) do
         assert.same({ 5, false }, { tokens, exact })
       end
       -- But not where something else is wrong.
-      for status, code in pairs({ [400] = "bad_request", [401] = "auth", [500] = "server_error" }) do
+      local others = { [400] = "bad_request", [401] = "auth", [500] = "server_error" }
+      for status, code in pairs(others) do
         server:script({ status = status, json = { error = { message = "no" } } })
         raised(code, provider.count_tokens, MESSAGES, { provider = id })
       end
@@ -163,7 +164,7 @@ describe("tokens", function()
     assert.equal(2, tokens)
   end)
 
-  it("are estimated by what there is: a quarter of the bytes of a text, 85 for an image", function()
+  it("are estimated: a quarter of the bytes of a text, 85 for an image", function()
     local id = created({ type = "openai", base_url = server.url })
     local function count(messages, options)
       options = options or {}

@@ -174,7 +174,10 @@ for name, wire in pairs(WIRES) do
         { { status = 400, json = { error = { message = "no" } } }, "bad_request" },
         { { status = 502, body = "<html><title>Bad gateway</title>" }, "server_error" },
         { { body = "<html><title>Log in</title>" }, "bad_response" },
-        { { json = { error = { type = "invalid_request_error", message = "no" } } }, "bad_request" },
+        {
+          { json = { error = { type = "invalid_request_error", message = "no" } } },
+          "bad_request",
+        },
         { { json = { hello = "world" } }, "bad_response" },
         { { body = "" }, "bad_response" },
         { { body = '{"data":[{"embedding":[1,' }, "bad_response" },
@@ -194,12 +197,12 @@ for name, wire in pairs(WIRES) do
     end)
 
     it("of many texts are asked for in parts", function()
-      local texts, first, rest = {}, {}, {}
+      local texts = {}
       for i = 1, 5 do
         texts[i] = "text " .. i
       end
-      first = { { 1 }, { 2 }, { 3 } }
-      rest = { { 4 }, { 5 } }
+      local first = { { 1 }, { 2 }, { 3 } }
+      local rest = { { 4 }, { 5 } }
       server:script(wire.reply(first, 30), wire.reply(rest, 20))
       local result = provider.embed(texts, { provider = id, batch_size = 3 })
       assert.same({ { 1 }, { 2 }, { 3 }, { 4 }, { 5 } }, result.embeddings)
@@ -330,7 +333,12 @@ describe("embeddings", function()
   end)
 
   it("need a key before any network use", function()
-    local err = raised("auth", provider.embed, "a", { provider = { type = "mistral", base_url = server.url } })
+    local err = raised(
+      "auth",
+      provider.embed,
+      "a",
+      { provider = { type = "mistral", base_url = server.url } }
+    )
     assert.truthy(err.message:find("MISTRAL_API_KEY", 1, true))
   end)
 end)

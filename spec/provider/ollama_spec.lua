@@ -56,7 +56,7 @@ describe("ollama", function()
     assert.equal("ok", provider.chat("hi").content)
     local journal = server:journal()
     assert.equal("/api/tags", journal[1].path)
-    assert.equal("a:latest", journal[2].json.model)
+    assert.equal("b:latest", journal[2].json.model)
     assert.is_nil(journal[2].headers.authorization)
   end)
 

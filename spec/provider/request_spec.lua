@@ -304,8 +304,6 @@ describe("a request", function()
           "options." .. key
         )
       end
-      assert.is_nil(provider.embed)
-      assert.is_nil(provider.count_tokens)
       assert.equal(0, server:count())
     end)
   end)

@@ -2,6 +2,7 @@
 local zigllms = require("zigllms")
 local raised = require("spec.support.raised")
 local scripted = require("spec.support.server")
+local wires = require("spec.support.wires")
 
 local provider = zigllms.provider
 local text = scripted.text
@@ -19,7 +20,6 @@ end
 
 describe("structured output", function()
   before_each(server:as_default(zigllms))
-  teardown(server:retired(zigllms))
 
   it("is in parsed", function()
     local response = ask('{"name":"Ann","age":36,"tags":["a","b"]}')
@@ -162,5 +162,115 @@ describe("structured output", function()
     assert.equal("/size", err.details.errors[1].path)
     err = raised("validation_failed", ask, '{"kind":"a","items":[{"n":"x"}]}', { schema = schema })
     assert.equal("/items/0/n", err.details.errors[1].path)
+  end)
+end)
+
+-- Who sees to it that an answer fits, on every protocol: of a schema that can be sealed, of one
+-- that cannot (any key is allowed), and of any JSON.
+local SEALED = { type = "object", properties = { a = { type = "integer" } }, required = { "a" } }
+local OPEN = { type = "object", additionalProperties = { type = "integer" } }
+
+local RUNGS = {
+  { { type = "openai" }, { text = text }, "strict", "json", "json" },
+  { { type = "openai", api = "responses" }, wires.responses, "strict", "json", "json" },
+  { { type = "deepseek" }, { text = text }, "json", "json", "json" },
+  { { type = "lmstudio" }, { text = text }, "strict", "json", "json" },
+  {
+    { type = "anthropic", model = "claude-sonnet-4-5" },
+    wires.messages,
+    "strict",
+    "prompted",
+    "prompted",
+  },
+  {
+    { type = "anthropic", model = "claude-3-haiku" },
+    wires.messages,
+    "prompted",
+    "prompted",
+    "prompted",
+  },
+  { { type = "cohere" }, wires.cohere, "strict", "strict", "json" },
+  { { type = "local", api = "ollama" }, wires.ollama, "strict", "strict", "json" },
+}
+
+for _, row in ipairs(RUNGS) do
+  local config, wire = row[1], row[2]
+  local title = table.concat({ config.type, config.api or "chat", config.model or "m" }, " ")
+
+  describe("structured output of " .. title, function()
+    local id
+
+    before_each(function()
+      zigllms.reset()
+      local all = { model = "m", api_key = "sk-test", retry = false, base_url = server.url }
+      for key, value in pairs(config) do
+        all[key] = value
+      end
+      id = provider.create(all)
+    end)
+
+    it("tells who saw to it, however it is asked for", function()
+      for i, format in ipairs({ SEALED, OPEN, "json" }) do
+        local expected = row[2 + i]
+        local function script()
+          server:script(wire.text('{"a":1}'))
+        end
+        local options = { provider = id, response_format = format }
+        script()
+        assert.equal(expected, provider.chat("give me JSON", options).structured)
+        script()
+        local response = provider.stream("give me JSON", function() end, options)
+        assert.equal(expected, response.structured)
+        script()
+        response = provider.stream("give me JSON", options):await()
+        assert.equal(expected, response.structured)
+        script()
+        local who = zigllms.agent.create({ provider = id, response_format = format })
+        response = zigllms.agent.run(who, "give me JSON")
+        assert.same({ expected, 1 }, { response.structured, response.parsed.a })
+        script()
+        assert.is_nil(provider.chat("hi", { provider = id }).structured)
+        -- Also of an answer that does not fit.
+        server:script(wire.text("I am sorry"))
+        local err = raised("validation_failed", provider.chat, "give me JSON", options)
+        assert.equal(expected, err.partial.structured)
+      end
+    end)
+
+    it("has told the model what the server does not see to", function()
+      for i, format in ipairs({ SEALED, OPEN, "json" }) do
+        server:script(wire.text('{"a":1}'))
+        provider.chat("hi", { provider = id, response_format = format })
+        local body = server:journal()[1].body
+        local rung = row[2 + i]
+        if rung == "prompted" then
+          assert.truthy(body:find(i == 3 and "one JSON object" or "JSON Schema", 1, true), body)
+        end
+        if i < 3 then
+          -- The schema stands in it, in one way or the other.
+          assert.truthy(body:find("integer", 1, true), body)
+        end
+      end
+    end)
+  end)
+end
+
+describe("any JSON", function()
+  before_each(server:as_default(zigllms))
+  teardown(server:retired(zigllms))
+
+  it("is spoken of, since OpenAI refuses the question otherwise", function()
+    for _, api in ipairs({ "chat", "responses" }) do
+      provider.configure("openai", { api = api })
+      local wire = api == "chat" and { text = text } or wires.responses
+      server:script(wire.text("{}"), wire.text("{}"))
+      provider.chat("hi", { response_format = "json", model = "m" })
+      provider.chat("give me json", { response_format = "json", model = "m" })
+      local requests = server:requests()
+      local first = requests[1].messages or requests[1].input
+      assert.equal("system", first[1].role)
+      assert.truthy(first[1].content:find("JSON", 1, true))
+      assert.equal(1, #(requests[2].messages or requests[2].input))
+    end
   end)
 end)

@@ -38,7 +38,12 @@ static BUDGET: Shape = Shape::new(
         ),
         Field::new("max_steps", Kind::Int(1, 1_000_000), "", "model requests"),
         Field::new("max_ms", Kind::Number(1.0, 1e12), "", "time"),
-        Field::new("max_cost", Kind::Absent("price list"), "", ""),
+        Field::new(
+            "max_cost",
+            Kind::Number(0.0, 1e12),
+            "",
+            "what the run may cost, by the provider's `prices`; without a price for its model: invalid_argument",
+        ),
     ],
     &[],
 );

@@ -117,6 +117,7 @@ impl Run {
             return Ok(Step::Wait(None));
         }
         self.enter(runtime, me)?;
+        self.check_prices(runtime)?;
         self.ask(runtime)
     }
 

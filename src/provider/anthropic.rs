@@ -10,7 +10,7 @@ mod payload;
 use serde_json::Value;
 
 use super::abilities::Abilities;
-use super::fields::{accepted, list_of_models, outgoing, post, unix, without};
+use super::fields::{accepted, list_of_models, outgoing, page, post, unix, without};
 use super::question::{Count, Listing, Model};
 use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
@@ -18,6 +18,7 @@ use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
 use crate::net::Head;
+use crate::value::Ref;
 
 /// The protocol. It has no state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,12 +34,16 @@ impl Wire for Anthropic {
         Box::<Reading<answer::State>>::default()
     }
 
-    fn models(&self, endpoint: &Endpoint, _: Option<&str>) -> Outgoing {
-        outgoing("GET", &without(endpoint, BASES), "/v1/models?limit=1000")
+    fn models(&self, endpoint: &Endpoint, after: Option<&str>) -> Outgoing {
+        let path = page("/v1/models?limit=1000", "after_id", after);
+        outgoing("GET", &without(endpoint, BASES), &path)
     }
 
     fn read_models(&self, body: &[u8]) -> Result<Listing> {
-        list_of_models(body, model_of)
+        list_of_models(body, model_of, |list| {
+            list.get("last_id")
+                .filter(|_| list.get("has_more").and_then(Ref::as_bool) == Some(true))
+        })
     }
 
     fn count(&self, endpoint: &Endpoint, count: &Count) -> Result<Outgoing> {

@@ -6,7 +6,7 @@ mod payload;
 use serde_json::Value;
 
 use super::abilities::Abilities;
-use super::fields::{accepted, list_of_models, outgoing, post, without};
+use super::fields::{accepted, list_of_models, outgoing, page, post, without};
 use super::question::{Embed, Embeddings, Listing, Model};
 use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
@@ -29,12 +29,13 @@ impl Wire for Cohere {
         Box::<Reading<answer::State>>::default()
     }
 
-    fn models(&self, endpoint: &Endpoint, _: Option<&str>) -> Outgoing {
-        outgoing("GET", &without(endpoint, BASES), "/v1/models?page_size=1000")
+    fn models(&self, endpoint: &Endpoint, after: Option<&str>) -> Outgoing {
+        let path = page("/v1/models?page_size=1000", "page_token", after);
+        outgoing("GET", &without(endpoint, BASES), &path)
     }
 
     fn read_models(&self, body: &[u8]) -> Result<Listing> {
-        list_of_models(body, model_of)
+        list_of_models(body, model_of, |list| list.get("next_page_token"))
     }
 
     fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {

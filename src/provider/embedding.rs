@@ -35,7 +35,7 @@ impl Embedding {
         }
         let mut left = batches(std::mem::take(&mut ask.texts), batch.max(1));
         ask.texts = left.pop_front().unwrap_or_default();
-        let prices = Prices::of(&provider.options);
+        let prices = provider.prices();
         let provider = provider.id.clone();
         let (vectors, usage) = (Vec::new(), Usage::default());
         Ok(Embedding { now: ask, left, vectors, usage, model: None, provider, prices })

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::failure;
+use super::documents;
 use super::question::{Listing, Model};
 use super::wire::{Endpoint, Outgoing};
 use crate::chat::{Cache, Content, Message, Part, Request, Role, Source};
 use crate::error::{Error, Result};
 use crate::schema::{dialect, tidy};
+use crate::value::Ref;
 
 pub type Object = Map<String, Value>;
 
@@ -184,15 +185,32 @@ pub fn kept<'m>(message: &'m Message, wire: &str) -> Option<&'m Value> {
     message.blocks.as_ref()?.get(wire)
 }
 
-/// The models in a list, wherever it lies; the protocols share it.
-pub fn list_of_models(body: &[u8], model: impl Fn(&Value) -> Option<Model>) -> Result<Listing> {
-    let document: Value = serde_json::from_slice(body)
-        .map_err(|_| failure::not_understood("the list of models is no JSON", body))?;
-    let list = [&document["data"], &document["models"], &document]
-        .into_iter()
-        .find_map(Value::as_array)
-        .ok_or_else(|| failure::not_understood("the answer lists no models", body))?;
-    Ok(Listing { models: list.iter().filter_map(model).collect(), next: None })
+/// The models in a list, wherever it lies, and the mark after which it continues.
+pub fn list_of_models(
+    body: &[u8],
+    model: impl Fn(&Value) -> Option<Model>,
+    next: impl for<'t> Fn(Ref<'t>) -> Option<Ref<'t>>,
+) -> Result<Listing> {
+    documents::read(body, "the list of models", |document| {
+        let places = [document.get("data"), document.get("models"), Some(document)];
+        let list = places.into_iter().flatten().find(|place| place.is_array())?;
+        let next = next(document).and_then(Ref::as_str).filter(|mark| !mark.is_empty());
+        Some(Listing {
+            models: list.items().filter_map(|item| model(&item.to_json())).collect(),
+            next: next.map(str::to_owned),
+        })
+    })
+}
+
+/// A path with a query, and in it the mark after which a list continues.
+pub fn page(path: &str, key: &str, after: Option<&str>) -> String {
+    let Some(mark) = after else { return path.to_owned() };
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let escaped: String = mark
+        .bytes()
+        .map(|byte| if plain(&byte) { char::from(byte).into() } else { format!("%{byte:02X}") })
+        .collect();
+    format!("{path}&{key}={escaped}")
 }
 
 /// Unix seconds of a date as `2025-02-19T12:00:00Z`.
@@ -218,6 +236,12 @@ mod tests {
         assert_eq!(unix("1970-01-01T00:00:00Z"), Some(0.0));
         assert_eq!(unix("2024-02-29T12:00:01.5Z"), Some(1_709_208_001.0));
         assert_eq!(unix("soon"), None);
+    }
+
+    #[test]
+    fn marks_of_pages_are_escaped() {
+        assert_eq!(page("/m?n=1", "after", None), "/m?n=1");
+        assert_eq!(page("/m?n=1", "after", Some("a/b =ü")), "/m?n=1&after=a%2Fb%20%3D%C3%BC");
     }
 
     #[test]

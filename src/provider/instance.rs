@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::catalog::{self, Auth, Row, Version};
 use super::limiter::Limiters;
 use super::options::merge;
-use super::prices;
+use super::prices::{self, Prices};
 use super::providers::Providers;
 use super::question::Model;
 use super::reach::Reach;
@@ -155,6 +155,10 @@ impl Provider {
     /// The same for embeddings.
     pub fn embed_model(&self) -> String {
         self.text("embed_model").unwrap_or_else(|| self.row.embed_model.to_owned())
+    }
+
+    pub fn prices(&self) -> Prices {
+        Prices::of(&self.options)
     }
 
     fn key(&self) -> Option<Secret> {

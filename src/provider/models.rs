@@ -6,18 +6,24 @@ use super::models_of_file;
 use super::question::{Found, Model, Question};
 use super::whom::Whom;
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::value::{Data, Record};
 
 /// How long an answer is remembered.
 pub const REMEMBERED_MS: u64 = 300_000;
 
+/// Pages of a list that are asked for.
+const MOST_PAGES: usize = 100;
+
 /// The list, as far as it is known.
 #[derive(Default)]
 pub struct ModelList {
     models: Vec<Model>,
     known: Known,
+    pages: usize,
+    /// Where it continues.
+    next: Option<String>,
 }
 
 #[derive(Default)]
@@ -40,7 +46,7 @@ impl ModelList {
             (_, Some(path)) => models_of_file(&path)?,
             _ => return Ok(ModelList::default()),
         };
-        Ok(ModelList { models, known: Known::Before })
+        Ok(ModelList { models, known: Known::Before, ..ModelList::default() })
     }
 }
 
@@ -48,16 +54,25 @@ impl Subject for ModelList {
     const NAME: &'static str = "provider_models";
 
     fn question(&self) -> Option<Question<'_>> {
-        matches!(self.known, Known::Nothing).then_some(Question::Models(None))
+        matches!(self.known, Known::Nothing).then_some(Question::Models(self.next.as_deref()))
     }
 
     fn learn(&mut self, found: Found) -> Result<()> {
         let Found::Models(listing) = found else {
             return Err(Error::internal("no models were listed"));
         };
-        self.models = listing.models;
-        self.models.sort_by(|a, b| a.id.cmp(&b.id));
-        self.known = Known::Learned;
+        self.models.extend(listing.models);
+        self.pages += 1;
+        match listing.next {
+            Some(next) if self.next.as_ref() == Some(&next) || self.pages == MOST_PAGES => {
+                return Err(Error::new(Code::BadResponse, "the list of models has no end"));
+            }
+            next => self.next = next,
+        }
+        if self.next.is_none() {
+            self.models.sort_by(|a, b| a.id.cmp(&b.id));
+            self.known = Known::Learned;
+        }
         Ok(())
     }
 

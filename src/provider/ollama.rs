@@ -35,7 +35,7 @@ impl Wire for Ollama {
     }
 
     fn read_models(&self, body: &[u8]) -> Result<Listing> {
-        list_of_models(body, model_of)
+        list_of_models(body, model_of, |_| None)
     }
 
     fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {

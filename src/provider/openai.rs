@@ -42,7 +42,7 @@ impl Wire for OpenAi {
     }
 
     fn read_models(&self, body: &[u8]) -> Result<Listing> {
-        list_of_models(body, model)
+        list_of_models(body, model, |_| None)
     }
 
     fn embed(&self, endpoint: &Endpoint, embed: &Embed) -> Result<Outgoing> {

@@ -19,9 +19,10 @@ impl Prices {
         Prices(given.cloned().unwrap_or_default())
     }
 
-    /// Whether the model has a price at all.
+    /// Whether every token of that model has a price.
     pub fn know(&self, model: &str) -> bool {
-        self.0.contains_key(model)
+        let price = |key: &str| self.0.get(model).and_then(|price| price.get(key)?.as_f64());
+        price("input").is_some() && price("output").is_some()
     }
 
     /// What was used, for the first of these names of one model that has a price; none where the

@@ -82,7 +82,7 @@ impl Source {
         set_headers(&mut endpoint.headers, &network.headers);
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
-        let (network, prices) = (network.clone(), Prices::of(&provider.options));
+        let (network, prices) = (network.clone(), provider.prices());
         Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices })))
     }
 

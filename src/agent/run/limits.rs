@@ -22,12 +22,36 @@ impl Run {
             ("max_total_tokens", self.usage.total_tokens() as f64),
             ("max_steps", f64::from(self.iteration)),
             ("max_ms", spent_ms),
+            ("max_cost", self.usage.cost.unwrap_or(0.0)),
         ];
         let over =
             spent.into_iter().find(|(key, spent)| limit(key).is_some_and(|limit| *spent >= limit));
         over.map(|(key, spent)| {
-            format!("budget.{key} is used up ({spent:.0} of {})", limit(key).unwrap_or_default())
+            let spent = if key == "max_cost" { spent.to_string() } else { format!("{spent:.0}") };
+            format!("budget.{key} is used up ({spent} of {})", limit(key).unwrap_or_default())
         })
+    }
+
+    /// A limit of costs needs a price: without one nothing would ever be used up.
+    pub(super) fn check_prices(&self, runtime: &mut Runtime) -> Result<()> {
+        let budget = self.plan.options.get("budget");
+        if budget.and_then(|budget| budget.get("max_cost")).is_none_or(Value::is_null) {
+            return Ok(());
+        }
+        let provider = runtime.providers.ask(&self.plan.whom)?;
+        let named = self.plan.options.get("model").and_then(Value::as_str).map(str::to_owned);
+        let model = named.unwrap_or_else(|| provider.model());
+        if provider.prices().know(&model) {
+            return Ok(());
+        }
+        if model.is_empty() {
+            return Err(Error::invalid("budget.max_cost: name the model, it has to have a price"));
+        }
+        let id = &provider.id;
+        Err(Error::invalid(format!(
+            "budget.max_cost: provider {id:?} has no price for model {model:?}: \
+             provider.configure({id:?}, {{prices={{[{model:?}]={{input=…, output=…}}}}}})"
+        )))
     }
 
     /// A limit was reached: raise or return, as `on_limit` or else the limit itself says.

@@ -100,7 +100,11 @@ fn told(request: &Request, format: &Format, server: &Server) -> Option<Value> {
 pub fn rung(format: &Format, server: &Server) -> Rung {
     match (format, server.output) {
         (Format::Schema { schema, .. }, Structured::All | Structured::Schema) => {
-            sealed_or_tidied(schema).1.then_some(Rung::Strict).unwrap_or(Rung::Json)
+            if sealed_or_tidied(schema).1 {
+                Rung::Strict
+            } else {
+                Rung::Json
+            }
         }
         _ => Rung::Json,
     }

@@ -468,6 +468,20 @@ describe("a fallback", function()
       assert.equal(second, asked())
     end)
 
+    it("needs a price where costs are bounded", function()
+      local prices = { m = { input = 1, output = 1 } }
+      provider.configure("openai", { model = "m", prices = prices })
+      local budget = { max_cost = 5 }
+      local id = agent.create({ provider = "openai", budget = budget, fallback = { second } })
+      local err = raised("invalid_argument", agent.run, id, "go")
+      assert.truthy(err.message:find("second-model", 1, true))
+      assert.equal(0, main:count())
+      provider.configure(second, { prices = { ["second-model"] = prices.m } })
+      main:script(lost(500))
+      other:script(text("ok"))
+      assert.is_true(agent.run(id, "go").cost > 0)
+    end)
+
     it("fails with the error of the last, the others beside it", function()
       local id = agent.create({ provider = "openai", fallback = { second } })
       main:script(lost(503))

@@ -142,12 +142,14 @@ describe("a transport", function()
     end
     asked(
       { type = "anthropic" },
-      '{"type":"message","role":"assistant","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}',
+      '{"type":"message","role":"assistant","content":[{"type":"text","text":"hi"}],'
+        .. '"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}',
       "https://api.anthropic.com/v1/messages"
     )
     asked(
       { type = "ollama", api = "ollama", base_url = "http://double.invalid" },
-      '{"model":"m","message":{"role":"assistant","content":"hi"},"done":true,"done_reason":"stop"}',
+      '{"model":"m","message":{"role":"assistant","content":"hi"},"done":true,'
+        .. '"done_reason":"stop"}',
       "http://double.invalid"
     )
   end)

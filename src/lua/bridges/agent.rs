@@ -100,7 +100,8 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[Param::new("config", Kind::Table(&CONFIG))],
             returns: &[("agent_id", "string")],
             doc: "Makes an agent. No network is used and no key is needed yet. A provider configured here belongs to \
-                  the agent and its clones: it has no id, and infos show its type.",
+                  the agent and its clones: it has no id, and infos show its type. Each round of a run asks the provider \
+                  first, and those in `fallback` where it fails.",
             errors: &[Code::NotFound, Code::ValidationFailed, Code::Unsupported],
             effect: Effect::Writes("agents"),
             example: "local id = zigllms.agent.create{ name = \"my_agent\", provider = \"openai\", temperature = 0.7 }",

@@ -1,4 +1,4 @@
-//! The rate limiter and the order of fallbacks, over random loads, with time as a plain number.
+//! The rate limiter over random loads, with time as a plain number.
 
 mod common;
 

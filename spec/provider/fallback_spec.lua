@@ -108,7 +108,7 @@ describe("a fallback", function()
       assert.equal(ok and 1 or 0, other:count())
       return ok or err.code
     end
-    for _, status in ipairs({ 401, 402, 403, 408, 409, 429, 500, 502, 503, 529, 302 }) do
+    for _, status in ipairs({ 401, 402, 403, 404, 405, 408, 409, 429, 500, 502, 503, 529, 302 }) do
       assert.is_true(tried(lost(status)), status)
     end
     assert.is_true(tried(lost(429, { code = "insufficient_quota" })))

@@ -144,10 +144,11 @@ impl Others {
 }
 
 /// Whether another provider may do better. A request that is wrong is wrong everywhere, and what is
-/// refused for its content is not to be asked for elsewhere; a 408 or 409 says neither.
+/// refused for its content is not to be asked for elsewhere; a wrong address (404, 405) and bad luck
+/// (408, 409) are neither.
 fn is_the_providers(error: &Error) -> bool {
     match error.code() {
-        Code::BadRequest => matches!(error.fields().status, Some(408 | 409)),
+        Code::BadRequest => matches!(error.fields().status, Some(404 | 405 | 408 | 409)),
         Code::Timeout => error.fields().phase != Some(Phase::Total),
         code => matches!(
             code,

@@ -63,6 +63,11 @@ impl Reach {
         Ok(Reach { fallback, transport })
     }
 
+    /// Nothing but whom to ask besides.
+    pub fn of_fallback(list: Vec<Fallback>) -> Reach {
+        Reach { fallback: Some(list.into()), transport: None }
+    }
+
     /// With what `nearer` says instead.
     #[must_use]
     pub fn under(&self, nearer: &Reach) -> Reach {

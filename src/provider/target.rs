@@ -11,7 +11,7 @@ use super::options;
 use super::whom::Whom;
 use crate::chat::Settings;
 use crate::clock::Moment;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 
 pub struct Target {
@@ -63,7 +63,9 @@ impl Target {
         let whom = whom.unwrap_or_else(|| ask.whom.clone());
         let options = said_to(&whom, ask);
         let now = runtime.clock.now();
-        let provider = runtime.providers.ask(&whom)?;
+        let label = whom.label().to_owned();
+        let gone = |error: Error| error.with(|f| f.provider = Some(label));
+        let provider = runtime.providers.ask(&whom).map_err(gone)?;
         let all = options::lay([&runtime.config.http, &provider.options, &options]);
         let network = options::network(&all, total);
         let id = provider.id.clone();

@@ -71,7 +71,7 @@ pub static BRIDGE: Bridge = Bridge {
                   that does not fit the schema, \"json\" nothing that is no JSON, \"prompted\" the model was asked to; \
                   `parsed` is checked in any case. \
                   Transient failures are retried before anything was delivered; then those in `fallback` are asked, after any \
-                  failure but `bad_request` and `content_filter`. They get the call's settings of generation, tools and time \
+                  failure but a refused request (`bad_request`) or content (`content_filter`). They get the call's settings of generation, tools and time \
                   limits, not its model, `headers`, `extra` and `rate_limit`, and their own fallbacks are not asked. `provider`, \
                   `model` and `attempts` of the response tell who answered and how many requests that took; if all fail, \
                   the last error has what the others said in `details.fallbacks`. Waits.",

@@ -264,6 +264,20 @@ describe("a rate limit", function()
       end
     end)
 
+    it("lets nobody overtake, however small", function()
+      always(text("ok", { delay_ms = 100 }))
+      tokens(1000)
+      local handles = {}
+      for i, most in ipairs({ 900, 900, 5 }) do
+        local options = { max_tokens = most, async = true }
+        handles[i] = provider.chat("question " .. i, options)
+      end
+      zigllms.sleep(30)
+      assert.equal(1, server:count())
+      zigllms.all(handles)
+      assert.equal("question 2", server:requests()[2].messages[1].content)
+    end)
+
     it("goes on with the next one when the first of those who wait is cancelled", function()
       server:script(text("ok", { delay_ms = 150 }), text("ok"))
       tokens(1000)

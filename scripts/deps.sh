@@ -4,7 +4,7 @@ set -eu
 . scripts/lib.sh
 
 needed='lua5.1 lua5.2 lua5.3 lua5.4 lua-busted lua-check lua-cjson luarocks
-  build-essential cmake clang libclang-dev valgrind python3 python3-pip git
+  build-essential cmake clang libclang-dev valgrind python3 python3-pip git openssl
   neovim lua-luv lua-cqueues lua-socket lua-copas lua-posix'
 
 check_rust() {
@@ -107,4 +107,5 @@ if [ -n "$missing" ]; then
 fi
 [ -n "$luajit" ] || private_luajit
 newer_neovim
+scripts/aimock.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

@@ -365,7 +365,7 @@ fn mismatch(path: &str, kind: &Kind, value: Ref<'_>) -> Error {
 
 /// What is put in the wrong place by mistake may be the very thing that must not be shown.
 fn holds_secrets(path: &str) -> bool {
-    ["headers", "api_key", "proxy"].iter().any(|name| path.ends_with(name))
+    path.split('.').any(|name| ["headers", "api_key", "proxy"].contains(&name))
 }
 
 fn expected(path: &str, what: &str, value: Ref<'_>) -> Error {

@@ -71,21 +71,30 @@ impl<'a> Growing<'a> {
         self.reply.finish = Some(finish);
     }
 
-    /// The answer is complete: calls get the ids they lack, and an answer that asks for tools ended
+    /// The answer is complete: calls get ids of their own, and an answer that asks for tools ended
     /// because of that, whatever the server says.
     pub fn complete(&mut self, refused: bool) {
+        self.identify();
         let reply = &mut *self.reply;
-        for (i, call) in reply.tool_calls.iter_mut().enumerate() {
-            if call.id.is_empty() {
-                call.id = format!("call_{}", i + 1);
-            }
-        }
         let called = !reply.tool_calls.is_empty();
         reply.finish = Some(match reply.finish.unwrap_or_default() {
             _ if refused => Finish::ContentFilter,
             Finish::Stop | Finish::Unknown if called => Finish::ToolCalls,
             finish => finish,
         });
+    }
+
+    /// A result goes back to the call of its id: no call is without one, no two have the same.
+    fn identify(&mut self) {
+        let mut taken: Vec<String> = Vec::new();
+        for call in &mut self.reply.tool_calls {
+            let mut number = taken.len();
+            while call.id.is_empty() || taken.contains(&call.id) {
+                number += 1;
+                call.id = format!("call_{number}");
+            }
+            taken.push(call.id.clone());
+        }
     }
 }
 

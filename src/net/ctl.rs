@@ -15,6 +15,9 @@ use super::{Failure, Limits, lock};
 use crate::clock::{Clock, Moment};
 use crate::error::Phase;
 
+/// A complete answer whose end has not come by then is taken as it is.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
 /// How a call ended. Set once, from `Open`; whoever comes second finds it taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -97,6 +100,8 @@ pub(super) struct Ctl {
     resumed: AtomicBool,
     /// The reader has the body; it ends the call itself when it is nudged.
     adopted: AtomicBool,
+    /// The answer is complete but for its end.
+    over: AtomicBool,
     /// How many connects are under way inside each other: to a proxy, within one through it.
     connects: AtomicU8,
     state: Mutex<State>,
@@ -130,6 +135,7 @@ impl Ctl {
             answered: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
             adopted: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             connects: AtomicU8::new(0),
             state: Mutex::new(State { phase: Phase::Connect, deadline, socks: Vec::new() }),
             changed: Condvar::new(),
@@ -253,6 +259,15 @@ impl Ctl {
     /// The consumer is full: only the total limit runs on, the peer is not to blame.
     pub fn pause(&self) {
         self.enter(&mut lock(&self.state), Phase::Idle, None);
+    }
+
+    /// The answer is complete but for its end. Said again, it changes nothing: a peer that goes on
+    /// gets no more time.
+    pub fn over(&self) {
+        let mut state = lock(&self.state);
+        if !self.over.swap(true, Ordering::Relaxed) {
+            self.enter(&mut state, Phase::Idle, Some(LAST_WORD));
+        }
     }
 
     // What happened so far.

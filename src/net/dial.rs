@@ -26,6 +26,10 @@ use crate::clock::Moment;
 /// TLS messages a reading stream may owe a peer that does not read.
 const MOST_UNSENT: usize = 64 * 1024;
 
+/// How a TLS server complains about a request that is none to it.
+const TLS_ALERT: &[u8] = &[21, 3];
+const SPEAKS_TLS: &str = "the server speaks TLS, should the URL begin with https://?";
+
 pub(super) fn connector() -> impl Connector {
     let chain = ().chain(ConnectProxyConnector::default()).chain(Dial);
     Gate(chain.chain(Tls(RustlsConnector::default())))
@@ -54,7 +58,7 @@ impl<In: Transport> Connector<In> for Dial {
         let (input, output) =
             (details.config.input_buffer_size(), details.config.output_buffer_size());
         let buffers = Lean::new(input, output);
-        Ok(Some(Either::B(Wire { sock, buffers, unsent: Vec::new() })))
+        Ok(Some(Either::B(Wire { sock, buffers, unsent: Vec::new(), deaf: false })))
     }
 }
 
@@ -65,6 +69,8 @@ struct Wire {
     /// What TLS wrote while the thread could not wait for room. TLS takes a partial write for
     /// none and would write again, so a write is taken whole.
     unsent: Vec<u8>,
+    /// The peer takes no more. It may have said why, so the rest counts as sent and reading tells.
+    deaf: bool,
 }
 
 impl Wire {
@@ -73,6 +79,18 @@ impl Wire {
         ctl.hold(&self.sock)?;
         let until = limit.not_zero().map(|left| ctl.now().after(*left));
         Ok(Turn { ctl, mode, sock: self.sock.clone(), until, reason: limit.reason })
+    }
+
+    /// Sends what was left over, as far as it goes.
+    fn flush(&mut self, turn: &Turn) -> Result<(), Error> {
+        match turn.send(&self.unsent)? {
+            Some(sent) => drop(self.unsent.drain(..sent)),
+            None => {
+                self.deaf = true;
+                self.unsent.clear();
+            }
+        }
+        Ok(())
     }
 }
 
@@ -83,11 +101,14 @@ impl Transport for Wire {
 
     fn transmit_output(&mut self, amount: usize, limit: NextTimeout) -> Result<(), Error> {
         let turn = self.begin(limit.for_write())?;
-        let sent = turn.send(&self.unsent)?;
-        self.unsent.drain(..sent);
+        self.flush(&turn)?;
+        if self.deaf {
+            return Ok(());
+        }
         let output = &self.buffers.output()[..amount];
-        let sent = if self.unsent.is_empty() { turn.send(output)? } else { 0 };
-        self.unsent.extend_from_slice(&output[sent..]);
+        let sent = if self.unsent.is_empty() { turn.send(output)? } else { Some(0) };
+        self.deaf = sent.is_none();
+        self.unsent.extend_from_slice(&output[sent.unwrap_or(amount)..]);
         if self.unsent.len() > MOST_UNSENT {
             return Err(broken("the peer does not read"));
         }
@@ -96,8 +117,7 @@ impl Transport for Wire {
 
     fn await_input(&mut self, limit: NextTimeout) -> Result<bool, Error> {
         let turn = self.begin(limit.for_read())?;
-        let sent = turn.send(&self.unsent)?;
-        self.unsent.drain(..sent);
+        self.flush(&turn)?;
         self.buffers.end_output();
         let input = self.buffers.input_append_buf();
         let Some(amount) = turn.perform(PollFlags::IN, |mut stream| stream.read(input))? else {
@@ -114,7 +134,7 @@ impl Transport for Wire {
             Ok((ctl, _)) => ctl.release(&self.sock),
             Err(_) => self.sock.free(),
         }
-        self.unsent.is_empty() && self.sock.is_quiet()
+        self.unsent.is_empty() && !self.deaf && self.sock.is_quiet()
     }
 }
 
@@ -160,16 +180,21 @@ impl Turn {
         }
     }
 
-    /// Sends all of it, or as much as goes without waiting.
-    fn send(&self, bytes: &[u8]) -> Result<usize, Error> {
+    /// Sends all of it, or as much as goes without waiting; `None` if the peer closed.
+    fn send(&self, bytes: &[u8]) -> Result<Option<usize>, Error> {
         let mut sent = 0;
         while sent < bytes.len() {
-            match self.perform(PollFlags::OUT, |mut stream| stream.write(&bytes[sent..]))? {
-                Some(amount) => sent += amount,
+            let write = |mut stream: &std::net::TcpStream| match stream.write(&bytes[sent..]) {
+                Err(e) if is_closed(&e) => Ok(None),
+                done => done.map(Some),
+            };
+            match self.perform(PollFlags::OUT, write)? {
+                Some(Some(amount)) => sent += amount,
+                Some(None) => return Ok(None),
                 None => break,
             }
         }
-        Ok(sent)
+        Ok(Some(sent))
     }
 
     fn left(&self) -> Result<Option<Duration>, Error> {
@@ -181,6 +206,11 @@ impl Turn {
         }
         Ok(Some(left.map_or(own, |left| left.min(own))))
     }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 /// A broken connection. Never of the kinds reset, abort or EOF, which ureq takes for the proper
@@ -263,6 +293,9 @@ impl Transport for Talk {
         })?;
         if arrived && self.carries_request {
             Ctl::current()?.0.answered();
+            if !self.under.is_tls() && self.under.buffers().input().starts_with(TLS_ALERT) {
+                return Err(Failure::Malformed(SPEAKS_TLS.into()).into());
+            }
         }
         Ok(arrived)
     }

@@ -124,6 +124,9 @@ pub enum Flow {
     Content,
     /// Content arrived and the consumer's buffer is full: read no more until [`Call::resume`].
     Full,
+    /// Nothing more is missing: the peer gets a moment to end the answer, so that the connection can
+    /// be used again, and no more than that.
+    Over,
     /// Enough: close the connection. [`Sink::end`] is called with `Ok`.
     Stop,
 }

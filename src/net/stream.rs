@@ -100,6 +100,10 @@ impl Stream {
                 self.ctl.content();
                 None
             }
+            Flow::Over => {
+                self.ctl.over();
+                None
+            }
             Flow::Stop => Some(Turn::Ended(Ok(()))),
             Flow::Full => {
                 self.ctl.pause();

@@ -15,7 +15,7 @@ use super::question::{Found, Question};
 use super::reach::Reach;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
-use crate::chat::{Answer, Request, Usage};
+use crate::chat::{Answer, Reply, Request, Usage};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
@@ -204,7 +204,13 @@ impl Attempts {
 
     pub fn request_id(&self) -> Option<String> {
         let head = self.head();
-        head.header("x-request-id").or_else(|| head.header("request-id")).map(str::to_owned)
+        let id = head.header("x-request-id").or_else(|| head.header("request-id"));
+        id.map(|id| self.source.clean_text(id))
+    }
+
+    /// All that has come of the answer, fit to be shown.
+    pub fn reply(&self) -> Reply {
+        self.source.clean_reply(self.inbox.lock().reply.clone())
     }
 
     fn head(&self) -> Head {

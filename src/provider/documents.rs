@@ -2,6 +2,7 @@
 
 use super::failure;
 use super::question::Embeddings;
+use super::reading::is_cut;
 use crate::chat::media::decoded;
 use crate::error::Result;
 use crate::value::{Ref, Tape, json};
@@ -12,7 +13,10 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 pub fn read<T>(body: &[u8], what: &str, find: impl FnOnce(Ref<'_>) -> Option<T>) -> Result<T> {
     let body = body.strip_prefix(BOM).unwrap_or(body);
     let mut tape = Tape::default();
-    let no_json = |_| failure::not_understood(&format!("{what}: the answer is no JSON"), body);
+    let no_json = |_| match is_cut(body.trim_ascii()) {
+        true => failure::ended_early(),
+        false => failure::not_understood(&format!("{what}: the answer is no JSON"), body),
+    };
     let at = json::parse(body, &mut tape).map_err(no_json)?;
     let document = tape.at(at);
     let error = document

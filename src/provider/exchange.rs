@@ -295,8 +295,8 @@ impl Exchange {
     /// The answer as far as it has come; `finish` overrides how it ended.
     fn answer(&self, runtime: &Runtime, finish: Option<Finish>) -> Answer {
         let request_id = self.target.attempts.request_id();
+        let reply = self.target.attempts.reply();
         let inbox = self.target.attempts.inbox.lock();
-        let reply = inbox.reply.clone();
         let finish = finish.or(reply.finish).unwrap_or_default();
         let now = runtime.clock.now();
         let mut answer = Answer {

@@ -64,6 +64,13 @@ pub fn not_understood(what: &str, body: &[u8]) -> Error {
     Error::new(Code::BadResponse, message).with(|f| f.details = Some(json!({ "body": shown })))
 }
 
+/// The answer is packed, and nobody asked for that.
+pub fn compressed(coding: &str) -> Error {
+    let coding = printable(coding);
+    let message = format!("the answer is compressed ({coding}), which was not asked for");
+    Error::new(Code::BadResponse, message)
+}
+
 /// The answer stopped before the provider had said that it is complete.
 pub fn ended_early() -> Error {
     Error::new(Code::Network, "the stream ended early: the answer is not complete")
@@ -144,7 +151,8 @@ impl Said {
             400..500 => Code::BadRequest,
             500..600 if self.has(&["overloaded"]) => Code::Overloaded,
             500..600 => Code::ServerError,
-            300..400 => Code::BadResponse,
+            // Neither an answer nor a word about why there is none.
+            100..200 | 204 | 205 | 300..400 => Code::BadResponse,
             _ => return None,
         })
     }
@@ -243,7 +251,11 @@ fn bounded(error: &Value) -> Value {
 
 /// The text of a body that is no JSON: of an HTML page its title.
 fn plain(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(16 << 10)]);
+    let body = body.get(..16 << 10).unwrap_or(body);
+    if body.contains(&0) {
+        return "binary data".into();
+    }
+    let text = printable(&String::from_utf8_lossy(body));
     let text = text.trim();
     if text.starts_with('<') {
         let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
@@ -253,13 +265,21 @@ fn plain(body: &[u8]) -> String {
     if short.len() < text.len() { short + "…" } else { short }
 }
 
+/// A terminal would obey control characters; of these, line ends and tabs do no harm.
+fn printable(text: &str) -> String {
+    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    text.replace(harmful, "\u{FFFD}")
+}
+
 fn cut(text: &str) -> String {
+    let text = &printable(text);
     let short: String = text.chars().take(LONGEST).collect();
     if short.len() < text.len() { short + "…" } else { short }
 }
 
 fn reason(status: u16) -> &'static str {
     match status {
+        204 => "No Content",
         301 | 302 | 303 | 307 | 308 => "redirect: check base_url, redirects are not followed",
         400 => "Bad Request",
         401 => "Unauthorized",

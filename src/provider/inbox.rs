@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::broken::broken;
+use super::failure;
 use super::question::Found;
-use super::secret::{redact, redact_error};
+use super::secret::{Redactor, Secret};
 use super::wire::{Decoder, Wire};
 use crate::chat::{Delta, Reply};
 use crate::clock::{Clock, Moment};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Phase, Result};
 use crate::net::{Failure, Flow, Head, Sink, Waker};
 
 /// Text that waits for the owner before no more is read.
@@ -41,61 +43,82 @@ pub struct Body {
     pub wire: &'static dyn Wire,
     pub decoder: Box<dyn Decoder>,
     /// Kept out of every message.
-    pub secrets: Vec<super::secret::Secret>,
+    pub secrets: Vec<Secret>,
     pub clock: Clock,
     /// The body of an error, up to a limit.
     pub refused: Vec<u8>,
 }
 
 impl Body {
-    fn is_error(&self) -> bool {
-        self.inbox.lock().head.status >= 300
-    }
-
+    /// What an error says, as far as anybody will read it.
     fn keep(&mut self, bytes: &[u8]) -> Flow {
         let room = ERROR_BODY.saturating_sub(self.refused.len());
-        self.refused.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        Flow::Quiet
+        self.refused.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        if room > bytes.len() { Flow::Quiet } else { Flow::Stop }
     }
 
     fn settle(&mut self, outcome: std::result::Result<(), Failure>) -> Result<()> {
-        let mut inbox = self.inbox.lock();
+        let shared = self.inbox.clone();
+        let mut inbox = shared.lock();
         if let Some(Err(error)) = inbox.end.take() {
             return Err(error);
         }
-        outcome.map_err(failure)?;
-        if inbox.head.status >= 300 {
-            // Masked before anything is cut from it.
-            let body = redact(&String::from_utf8_lossy(&self.refused), &self.exposed());
-            return Err(self.wire.error(&inbox.head, body.as_bytes()));
+        // The status counts, whatever became of the body behind it.
+        if is_refusal(&inbox.head) && !is_ended_by_us(&outcome) {
+            return Err(self.refusal(&inbox.head));
         }
-        let Inbox { reply, delta, .. } = &mut *inbox;
+        let Err(why) = outcome else { return self.end_of(&mut inbox) };
+        // What broke after the last word has not harmed the answer.
+        match is_ended_by_us(&Err(why.clone())) || self.end_of(&mut inbox).is_err() {
+            true => Err(broken(why)),
+            false => Ok(()),
+        }
+    }
+
+    fn end_of(&mut self, inbox: &mut Inbox) -> Result<()> {
+        let Inbox { reply, delta, .. } = inbox;
         self.decoder.end(reply, delta)?;
         inbox.found = self.decoder.found();
         Ok(())
     }
 
-    fn exposed(&self) -> Vec<&str> {
-        self.secrets.iter().map(|secret| secret.expose()).collect()
+    fn refusal(&self, head: &Head) -> Error {
+        // Masked before anything is cut from it.
+        let body = Redactor::new(&self.secrets).text(&String::from_utf8_lossy(&self.refused));
+        self.wire.error(head, body.as_bytes())
     }
 
     fn clean(&self, error: Error) -> Error {
-        redact_error(error, &self.exposed())
+        Redactor::new(&self.secrets).error(error)
     }
 }
 
 impl Sink for Body {
-    fn head(&mut self, head: Head) {
-        self.inbox.lock().head = head;
+    fn head(&mut self, mut head: Head) {
+        let mut inbox = self.inbox.lock();
+        if head.header("date").is_none() {
+            head.headers.push(("date".into(), http_date(self.clock.unix())));
+        }
+        if let Some(coding) = coding(&head).filter(|_| !is_refusal(&head)) {
+            inbox.end = Some(Err(failure::compressed(coding)));
+        }
+        inbox.head = head;
     }
 
     fn data(&mut self, bytes: &[u8]) -> Flow {
-        if self.is_error() {
+        let shared = self.inbox.clone();
+        let mut inbox = shared.lock();
+        if coding(&inbox.head).is_some() {
+            return Flow::Stop;
+        }
+        if is_refusal(&inbox.head) {
             return self.keep(bytes);
         }
-        let mut inbox = self.inbox.lock();
         let Inbox { reply, delta, .. } = &mut *inbox;
-        let flow = match self.decoder.push(bytes, reply, delta) {
+        let pushed = self.decoder.push(bytes, reply, delta);
+        let news = !matches!(pushed, Ok(false));
+        let flow = match pushed {
+            Ok(_) if self.decoder.is_over() => Flow::Over,
             Ok(true) if delta.bytes() >= FULL => Flow::Full,
             Ok(true) => Flow::Content,
             Ok(false) => Flow::Quiet,
@@ -104,11 +127,11 @@ impl Sink for Body {
                 Flow::Stop
             }
         };
-        if flow != Flow::Quiet {
+        if news {
             inbox.first_at.get_or_insert_with(|| self.clock.now());
         }
         drop(inbox);
-        if flow != Flow::Quiet {
+        if news {
             self.waker.wake();
         }
         flow
@@ -121,25 +144,24 @@ impl Sink for Body {
     }
 }
 
-/// A failed request as an error.
-pub fn failure(failure: Failure) -> Error {
-    match failure {
-        Failure::Cancelled => Error::new(Code::Cancelled, "the request was cancelled"),
-        Failure::Timeout(phase) => {
-            Error::timeout(phase, format!("no answer within the {} time limit", phase.name()))
-        }
-        Failure::Invalid(why) => Error::invalid(why),
-        Failure::Dns(why) => Error::new(Code::Network, format!("name lookup failed: {why}")),
-        Failure::Connect(why) => Error::new(Code::Network, format!("cannot connect: {why}")),
-        Failure::Tls(why) => Error::new(Code::Network, format!("TLS failed: {why}"))
-            .with(|f| f.retryable = Some(false)),
-        Failure::Broken(why) => Error::new(Code::Network, format!("the connection broke: {why}")),
-        Failure::TooLarge(limit) => Error::new(
-            Code::BadResponse,
-            format!("the answer is larger than max_response_bytes ({limit})"),
-        ),
-        Failure::Malformed(why) => {
-            Error::new(Code::BadResponse, format!("the answer is not HTTP: {why}"))
-        }
-    }
+/// Whether an answer is none, by its status alone. Without a head there is none.
+fn is_refusal(head: &Head) -> bool {
+    matches!(head.status, 100..200 | 204 | 205 | 300..)
+}
+
+/// How the body is packed. It was not asked for, and a few bytes may stand for gigabytes.
+fn coding(head: &Head) -> Option<&str> {
+    let coding = head.header("content-encoding")?.trim();
+    (!coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).then_some(coding)
+}
+
+/// A server without a clock is taken to have ours: it may name a date to come back at.
+fn http_date(unix: f64) -> String {
+    let since = std::time::Duration::try_from_secs_f64(unix).unwrap_or_default();
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
+}
+
+/// The caller's will and the caller's time; anything else is about the connection.
+fn is_ended_by_us(outcome: &std::result::Result<(), Failure>) -> bool {
+    matches!(outcome, Err(Failure::Cancelled | Failure::Timeout(Phase::Total)))
 }

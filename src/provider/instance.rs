@@ -9,7 +9,7 @@ use super::prices::{self, Prices};
 use super::providers::Providers;
 use super::question::Model;
 use super::reach::Reach;
-use super::secret::Secret;
+use super::secret::{Secret, masked};
 use super::source::check_model_path;
 use super::wire::{Endpoint, Wire};
 use crate::chat::Usage;
@@ -296,7 +296,7 @@ impl Provider {
             if record.get(key).is_none()
                 && !matches!(key.as_str(), "headers" | "proxy" | "base_url")
             {
-                record.put(key.clone(), value.clone());
+                record.put(key.clone(), masked(key, value));
             }
         }
         self.reach.show(&mut record);
@@ -339,12 +339,12 @@ fn with_path(value: String, usual: &str) -> String {
     }
 }
 
-/// The URL without `user:password@` and without a query: both may hold secrets.
+/// The URL without `user:password@` and without a query: both may hold secrets. A password with a
+/// slash in it makes no URL, but is one all the same.
 pub fn without_userinfo(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or(url);
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, rest)| (s, rest));
-    let host = rest.split('/').next().unwrap_or_default();
-    let rest = host.rsplit_once('@').map_or(rest, |(user, _)| &rest[user.len() + 1..]);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
 }
 

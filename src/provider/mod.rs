@@ -3,6 +3,7 @@
 pub mod abilities;
 pub mod anthropic;
 mod attempts;
+mod broken;
 pub mod catalog;
 pub mod cohere;
 mod counting;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::limiter::{Allowance, Rate};
 use super::reach::REACH;
 use super::retry::Retry;
+use super::secret::{Secret, masked, of_members};
 use crate::chat::messages::cache_of;
 use crate::chat::{Format, Settings, ToolChoice};
 use crate::clock::Moment;
@@ -324,6 +325,9 @@ pub fn shown(options: &Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::String(proxy)) = shown.get_mut("proxy") {
         *proxy = super::without_userinfo(proxy);
     }
+    if let Some(extra) = shown.get_mut("extra") {
+        *extra = masked("extra", extra);
+    }
     shown
 }
 
@@ -426,6 +430,8 @@ pub struct Network {
     pub roots: Roots,
     /// `None` takes out what would be sent otherwise.
     pub headers: Vec<(String, Option<String>)>,
+    /// Texts in `extra` that nobody may see.
+    pub secrets: Vec<Secret>,
 }
 
 /// From laid-over options; `total` is the end of the whole call.
@@ -448,6 +454,11 @@ pub fn network(options: &Map<String, Value>, total: Option<Moment>) -> Network {
         proxy: proxy(options.get("proxy")),
         roots: roots(options.get("ca")),
         headers: headers(options.get("headers")),
+        secrets: options
+            .get("extra")
+            .and_then(Value::as_object)
+            .map(of_members)
+            .unwrap_or_default(),
     }
 }
 

@@ -20,6 +20,8 @@ pub trait Dialect: Default + Send {
     const NAME: &'static str;
     /// A streamed answer is a document on each line.
     const LINES: bool = false;
+    /// Nothing follows what makes it complete.
+    const ENDS: bool = true;
     /// What is said of a document that is no answer.
     const MISSING: &'static str;
 
@@ -76,6 +78,10 @@ impl<D: Dialect> Decoder for Reading<D> {
         Ok(growing.moved)
     }
 
+    fn is_over(&self) -> bool {
+        self.pieces.done || (D::ENDS && self.pieces.dialect.is_complete())
+    }
+
     fn end(&mut self, reply: &mut Reply, delta: &mut Delta) -> Result<()> {
         let mut growing = Growing::new(reply, delta);
         self.close(&mut growing)?;
@@ -93,7 +99,9 @@ impl<D: Dialect> Reading<D> {
             Body::Events(sse) => return sse.push(bytes, |event| pieces.event(event, growing)),
             Body::Lines(rest, _) => {
                 rest.extend_from_slice(bytes);
-                return self.lines(growing);
+                // What was looked through before holds no line end.
+                let ended = memchr::memchr(b'\n', bytes).is_some();
+                return if ended || rest.len() > LIMIT { self.lines(growing) } else { Ok(()) };
             }
             Body::Unknown(start) => {
                 start.extend_from_slice(bytes);
@@ -170,7 +178,7 @@ impl<D: Dialect> Reading<D> {
 }
 
 /// Whether a text stops before its document does.
-fn is_cut(text: &[u8]) -> bool {
+pub fn is_cut(text: &[u8]) -> bool {
     let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) else { return false };
     let last_line = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     // A number without its last digits counts as wrong, not as cut.

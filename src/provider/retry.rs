@@ -14,6 +14,9 @@ use crate::net::Head;
 /// A server that asks for a longer pause is not waited for.
 pub const LONGEST_WAIT_MS: u64 = 120_000;
 
+/// A server may ask for any number; thirty thousand years are told as what they are.
+const MOST_MS: f64 = 1e15;
+
 /// The contract's table of options.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
@@ -89,7 +92,7 @@ pub fn server_delay(head: &Head) -> Option<u64> {
     let ms = number("retry-after-ms")
         .or_else(|| number("retry-after").map(|seconds| seconds * 1e3))
         .or_else(|| until(head));
-    ms.filter(|ms| ms.is_finite() && *ms > 0.0).map(|ms| ms.ceil() as u64)
+    ms.filter(|ms| ms.is_finite() && *ms > 0.0).map(|ms| ms.ceil().min(MOST_MS) as u64)
 }
 
 fn until(head: &Head) -> Option<f64> {
@@ -165,6 +168,7 @@ mod tests {
         assert_eq!(decide(&both), Verdict::After(21));
         assert_eq!(decide(&[("retry-after", "1.5")]), Verdict::After(1500));
         assert_eq!(decide(&[("retry-after", "121")]), Verdict::GiveUp);
+        assert_eq!(server_delay(&head(&[("retry-after", "1e99")])), Some(MOST_MS as u64));
         assert_eq!(decide(&[("retry-after", "0")]), Verdict::After(500));
         assert_eq!(decide(&[("retry-after", "soon")]), Verdict::After(500));
         let dates = [

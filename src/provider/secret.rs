@@ -4,10 +4,11 @@
 use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::net::Proxy;
 
 /// Shown in place of a secret.
 const MASK: &str = "***";
@@ -41,16 +42,112 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// `text` with every secret in it masked.
-pub fn redact(text: &str, secrets: &[&str]) -> String {
-    let mut clean = text.to_owned();
-    for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
-        if clean.contains(secret) {
-            clean = clean.replace(secret, MASK);
-        }
-        clean = redact_cut(clean, secret);
+/// Takes secrets out of texts, in every form in which servers and proxies write a text.
+pub struct Redactor(Vec<Zeroizing<String>>);
+
+impl Redactor {
+    pub fn new(secrets: &[Secret]) -> Redactor {
+        let long = |secret: &&Secret| secret.expose().len() >= SHORTEST;
+        let all: Vec<&str> = secrets.iter().filter(long).map(Secret::expose).collect();
+        // `Bearer sk-…` is masked where `sk-…` is.
+        let has_inner = |text: &str| all.iter().any(|one| *one != text && text.contains(one));
+        let least: Vec<&str> = all.iter().copied().filter(|text| !has_inner(text)).collect();
+        let mut forms: Vec<_> = least.into_iter().flat_map(forms).collect();
+        // The longer first: a form may be the start of another.
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        Redactor(forms)
     }
-    clean
+
+    pub fn text(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for form in &self.0 {
+            if clean.contains(form.as_str()) {
+                clean = clean.replace(form.as_str(), MASK);
+            }
+            clean = redact_cut(clean, form);
+        }
+        clean
+    }
+
+    pub fn value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
+            Value::Object(members) => members
+                .into_iter()
+                .map(|(key, value)| (self.text(&key), self.value(value)))
+                .collect(),
+            other => other,
+        }
+    }
+
+    /// An error whose message and details hold no secret.
+    pub fn error(&self, error: Error) -> Error {
+        let mut fields = error.fields().clone();
+        fields.details = fields.details.map(|details| self.value(details));
+        fields.request_id = fields.request_id.map(|id| self.text(&id));
+        Error::new(error.code(), self.text(error.message())).with(|f| *f = fields)
+    }
+}
+
+/// The text without the secrets that stand in it as they are: where an answer is good, a server has
+/// no reason to write them otherwise, and every answer comes this way.
+pub fn masked_as_is(text: &str, secrets: &[Secret]) -> String {
+    let secrets = secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST);
+    secrets.fold(text.to_owned(), |text, secret| match text.contains(secret) {
+        true => text.replace(secret, MASK),
+        false => text,
+    })
+}
+
+/// A text as it is, escaped for HTML, for a URL and inside of base64, and each of these escaped for
+/// JSON once more, as in a body that is shown as it came.
+fn forms(text: &str) -> Vec<Zeroizing<String>> {
+    let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let upper = percent_encoded(text, |byte| format!("%{byte:02X}"));
+    let lower = percent_encoded(text, |byte| format!("%{byte:02x}"));
+    let mut all = vec![
+        text.to_owned(),
+        escaped(text),
+        escaped(text).replace('/', "\\/"),
+        html.replace('"', "&quot;").replace('\'', "&#39;"),
+        html.replace('"', "&#34;").replace('\'', "&#x27;"),
+        upper.replace("%20", "+"),
+        lower.replace("%20", "+"),
+        upper,
+        lower,
+    ];
+    for encoded in (0..3).filter_map(|before| inside_base64(text, before)) {
+        all.push(encoded.replace('+', "-").replace('/', "_"));
+        all.push(encoded);
+    }
+    let again = all.iter().flat_map(|form| [escaped(form), escaped(form).replace('/', "\\/")]);
+    let again: Vec<String> = again.collect();
+    all.into_iter().chain(again).map(Zeroizing::new).collect()
+}
+
+/// As JSON writes it between quotes.
+fn escaped(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&json).to_owned()
+}
+
+/// Everything but the characters that never need it; servers disagree about the case of digits.
+fn percent_encoded(text: &str, escape: impl Fn(u8) -> String) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).into() } else { escape(byte) })
+        .collect()
+}
+
+/// What base64 makes of a text behind so many other bytes, without the letters at both ends that
+/// depend on what stands beside it.
+fn inside_base64(text: &str, before: usize) -> Option<String> {
+    let bytes = [&[0; 3][..before], text.as_bytes()].concat();
+    let encoded = BASE64_STANDARD.encode(&bytes);
+    let inside = encoded.get((before * 8).div_ceil(6)..bytes.len() * 8 / 6)?;
+    (inside.len() >= SHORTEST).then(|| inside.to_owned())
 }
 
 /// Masks the rest of a secret where a text was cut in the middle of it.
@@ -71,12 +168,8 @@ pub fn of_request(url: &str, headers: &[(String, String)]) -> Vec<Secret> {
     let mut all: Vec<Secret> = values.map(Secret::new).collect();
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let values = query.split('&').filter_map(|pair| pair.split_once('='));
-    all.extend(values.map(|(_, value)| Secret::new(value)));
-    if let Some(user) = userinfo(url) {
-        all.push(Secret::new(BASE64_STANDARD.encode(user)));
-        all.push(Secret::new(user));
-        all.extend(user.split_once(':').map(|(_, password)| Secret::new(password)));
-    }
+    all.extend(values.flat_map(|(_, value)| as_sent(value)));
+    all.extend(of_userinfo(url));
     all
 }
 
@@ -102,32 +195,97 @@ fn last_word(value: &str) -> &str {
 
 fn userinfo(url: &str) -> Option<&str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split(['/', '?', '#']).next()?;
-    host.rsplit_once('@').map(|(user, _)| user)
+    rest.rsplit_once('@').map(|(user, _)| user)
 }
 
-/// An error whose message and details hold no secret.
-pub fn redact_error(error: Error, secrets: &[&str]) -> Error {
-    let mut fields = error.fields().clone();
-    fields.details = fields.details.map(|details| redact_value(details, secrets));
-    fields.request_id = fields.request_id.map(|id| redact(&id, secrets));
-    Error::new(error.code(), redact(error.message(), secrets)).with(|f| *f = fields)
+/// What stands before the host, and the password in it.
+fn of_userinfo(url: &str) -> Vec<Secret> {
+    let Some(user) = userinfo(url) else { return Vec::new() };
+    let password = user.split_once(':').map_or("", |(_, password)| password);
+    [user, password].into_iter().flat_map(as_sent).collect()
 }
 
-fn redact_value(value: Value, secrets: &[&str]) -> Value {
-    match value {
-        Value::String(text) => Value::String(redact(&text, secrets)),
-        Value::Array(items) => items.into_iter().map(|item| redact_value(item, secrets)).collect(),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(key, value)| (redact(&key, secrets), redact_value(value, secrets)))
-            .collect(),
-        other => other,
+/// A part of a URL as it stands there, and as it is meant.
+fn as_sent(part: &str) -> [Secret; 2] {
+    [Secret::new(part), Secret::new(decoded(part))]
+}
+
+/// Without percent signs.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let hex = behind
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|two| std::str::from_utf8(two).ok());
+        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
     }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What a proxy asks for before it lets anybody through. Read where the request starts: the
+/// environment is the host's.
+pub fn of_proxy(proxy: &Proxy) -> Vec<Secret> {
+    let set = |name: &str| [name.to_owned(), name.to_ascii_uppercase()];
+    match proxy {
+        Proxy::None => Vec::new(),
+        Proxy::Url(url) => of_userinfo(url),
+        Proxy::Environment => ["https_proxy", "http_proxy", "all_proxy"]
+            .into_iter()
+            .flat_map(set)
+            .filter_map(|name| std::env::var(name).ok())
+            .flat_map(|url| of_userinfo(&url))
+            .collect(),
+    }
+}
+
+/// Texts in a document whose names say that they are secrets.
+pub fn of_members(members: &Map<String, Value>) -> Vec<Secret> {
+    members.iter().flat_map(|(name, value)| of_member(name, value)).collect()
+}
+
+fn of_member(name: &str, value: &Value) -> Vec<Secret> {
+    match value {
+        Value::String(text) if is_telling(name) => vec![Secret::new(text.as_str())],
+        Value::Array(items) => items.iter().flat_map(|item| of_member(name, item)).collect(),
+        Value::Object(members) => of_members(members),
+        _ => Vec::new(),
+    }
+}
+
+/// The document with such texts masked.
+pub fn masked(name: &str, value: &Value) -> Value {
+    match value {
+        Value::String(_) if is_telling(name) => Value::from(MASK),
+        Value::Array(items) => items.iter().map(|item| masked(name, item)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), masked(name, value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// A name that stands before a secret: `api_key`, `accessToken`, but not `prompt_cache_key`.
+fn is_telling(name: &str) -> bool {
+    const TELLING: [&str; 7] =
+        ["key", "token", "secret", "password", "auth", "authorization", "credentials"];
+    let name = name.to_ascii_lowercase();
+    TELLING.iter().any(|word| name.ends_with(word)) && !name.ends_with("cache_key")
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::BASE64_URL_SAFE;
     use serde_json::json;
 
     use super::*;
@@ -140,41 +298,84 @@ mod tests {
         assert_eq!(secret.expose(), "sk-CANARY-1");
     }
 
+    fn redactor(secret: &str) -> Redactor {
+        Redactor::new(&[Secret::new(secret)])
+    }
+
     #[test]
     fn echoed_secrets_are_masked_wherever_an_error_holds_them() {
         let error = Error::new(Code::Auth, "bad key sk-CANARY-1").with(|f| {
             f.details =
                 Some(json!({"error": {"message": "key: sk-CANARY-1", "list": ["sk-CANARY-1"]}}));
         });
-        let clean = redact_error(error, &["sk-CANARY-1"]);
+        let clean = redactor("sk-CANARY-1").error(error);
         assert_eq!(clean.message(), "bad key ***");
         assert!(!format!("{clean:?}").contains("CANARY"));
     }
 
     #[test]
     fn short_texts_are_left_alone() {
-        assert_eq!(redact("to be or not", &["to", ""]), "to be or not");
+        assert_eq!(redactor("to").text("to be or not"), "to be or not");
+        assert_eq!(redactor("").text("to be or not"), "to be or not");
     }
 
     #[test]
     fn a_secret_that_was_cut_is_masked_too() {
-        let secret = "sk-CANARY-123456";
-        assert_eq!(redact("bad key sk-CANARY-12…", &[secret]), "bad key ***…");
-        assert_eq!(redact("short sk-C… stays", &[secret]), "short sk-C… stays");
+        let redactor = redactor("sk-CANARY-123456");
+        assert_eq!(redactor.text("bad key sk-CANARY-12…"), "bad key ***…");
+        assert_eq!(redactor.text("short sk-C… stays"), "short sk-C… stays");
     }
 
     #[test]
-    fn headers_and_userinfo_are_secrets() {
+    fn every_way_to_write_a_secret_is_masked() {
+        let secret = "sk/CAN\"AR'Y <1>&+ü";
+        let redactor = redactor(secret);
+        for echo in [
+            json!(secret).to_string(),
+            json!(secret).to_string().replace('/', "\\/"),
+            "sk%2FCAN%22AR%27Y%20%3C1%3E%26%2B%C3%BC".into(),
+            "sk%2fCAN%22AR%27Y+%3c1%3e%26%2b%c3%bc".into(),
+            "sk/CAN&quot;AR&#39;Y &lt;1&gt;&amp;+ü".into(),
+        ] {
+            assert!(redactor.text(&format!("<{echo}>")).contains(MASK), "{echo}");
+        }
+        for before in ["", "x", "ab", "user:", "Bearer "] {
+            let whole = format!("{before}{secret} and more");
+            for encoded in [
+                BASE64_STANDARD.encode(&whole),
+                BASE64_URL_SAFE.encode(&whole),
+                BASE64_STANDARD.encode(format!("{before}{secret}")),
+            ] {
+                let clean = redactor.text(&encoded);
+                assert!(clean.contains(MASK), "{before}: {encoded}");
+                assert!(clean.len() < encoded.len() - secret.len(), "{clean}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_request_must_not_reveal() {
         let headers = [
             ("Authorization".to_owned(), "Bearer sk-CANARY".to_owned()),
             ("Accept".to_owned(), "text/event-stream".to_owned()),
         ];
-        let all = of_request("http://user:pw-CANARY@host/v1", &headers);
-        let texts: Vec<&str> = all.iter().map(Secret::expose).collect();
+        let mut all = of_request("http://user:pw-CAN%41RY@host/v1?k=qu-CANARY", &headers);
+        all.extend(of_proxy(&Proxy::Url("http://me:px-CANARY@proxy:3128".into())));
+        let extra =
+            json!({"deep": [{"accessToken": "ex-CANARY"}], "max_tokens": 5, "user": "Ann Bee"});
+        all.extend(of_members(extra.as_object().unwrap()));
+        let redactor = Redactor::new(&all);
         let encoded = BASE64_STANDARD.encode("user:pw-CANARY");
-        for secret in ["sk-CANARY", "Bearer sk-CANARY", "pw-CANARY", encoded.as_str()] {
-            assert!(texts.contains(&secret), "{secret}");
+        for secret in ["sk-CANARY", "Bearer sk-CANARY", "pw-CANARY", "pw-CAN%41RY", "qu-CANARY"] {
+            assert!(!redactor.text(secret).contains("CAN"), "{secret}");
         }
-        assert!(!texts.contains(&"text/event-stream"));
+        for secret in ["px-CANARY", "ex-CANARY", encoded.as_str()] {
+            assert!(redactor.text(secret).contains(MASK), "{secret}");
+        }
+        for harmless in ["text/event-stream", "Ann Bee"] {
+            assert_eq!(redactor.text(harmless), harmless);
+        }
+        assert_eq!(masked("", &extra)["deep"][0]["accessToken"], MASK);
+        assert_eq!(masked("", &extra)["user"], "Ann Bee");
     }
 }

@@ -9,12 +9,12 @@ use super::prices::Prices;
 use super::question::Question;
 #[cfg(feature = "local")]
 use super::question::{Count, Found};
-use super::secret::{Secret, of_request, redact_error};
+use super::secret::{Redactor, Secret, masked_as_is, of_proxy, of_request};
 use super::transport::Hearing;
 use super::wire::{Endpoint, Outgoing, Wire};
 #[cfg(feature = "local")]
 use crate::chat::Rung;
-use crate::chat::{Answer, Format, Request};
+use crate::chat::{Answer, Format, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
@@ -82,6 +82,8 @@ impl Source {
         set_headers(&mut endpoint.headers, &network.headers);
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
+        secrets.extend(of_proxy(&network.proxy));
+        secrets.extend(network.secrets.iter().cloned());
         let (network, prices) = (network.clone(), provider.prices());
         Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices })))
     }
@@ -110,6 +112,24 @@ impl Source {
             Source::Server(server) => server.clean(error),
             #[cfg(feature = "local")]
             Source::Model(..) => error,
+        }
+    }
+
+    /// A text of a server without it.
+    pub fn clean_text(&self, text: &str) -> String {
+        match self {
+            Source::Server(server) => masked_as_is(text, &server.secrets),
+            #[cfg(feature = "local")]
+            Source::Model(..) => text.to_owned(),
+        }
+    }
+
+    /// What a server says besides the model's own words, without it.
+    pub fn clean_reply(&self, reply: Reply) -> Reply {
+        match self {
+            Source::Server(server) => server.clean_reply(reply),
+            #[cfg(feature = "local")]
+            Source::Model(..) => reply,
         }
     }
 
@@ -202,8 +222,18 @@ fn set_headers(headers: &mut Vec<(String, String)>, given: &[(String, Option<Str
 
 impl Server {
     fn clean(&self, error: Error) -> Error {
-        let secrets: Vec<&str> = self.secrets.iter().map(Secret::expose).collect();
-        redact_error(error, &secrets)
+        Redactor::new(&self.secrets).error(error)
+    }
+
+    fn clean_reply(&self, mut reply: Reply) -> Reply {
+        for text in [&mut reply.id, &mut reply.model, &mut reply.native_finish] {
+            *text = text.take().map(|text| masked_as_is(&text, &self.secrets));
+        }
+        if reply.keep_raw {
+            let redactor = Redactor::new(&self.secrets);
+            reply.raw = reply.raw.take().map(|raw| redactor.value(raw));
+        }
+        reply
     }
 
     /// The request, and what reads the answer.

@@ -98,6 +98,7 @@ impl Hearing {
         self.left = left;
         match self.body.data(bytes) {
             Flow::Content | Flow::Full => self.content_at = Some(now),
+            Flow::Over => (self.content_at, self.enough) = (Some(now), true),
             Flow::Stop => self.enough = true,
             Flow::Quiet => {}
         }
@@ -110,7 +111,7 @@ impl Hearing {
             return self.body.end(Err(failure));
         }
         match answer(returned) {
-            Err(error) => self.fail(error),
+            Err(error) => self.broke_off(error),
             Ok((head, body)) if head.status >= 300 => self.refused(head, body),
             Ok((head, body)) => self.answered(now, head, body),
         }
@@ -126,6 +127,16 @@ impl Hearing {
 
     fn fail(self, error: Error) {
         self.inbox.lock().end = Some(Err(error));
+    }
+
+    /// What breaks after the last word does not harm the answer.
+    fn broke_off(self, error: Error) {
+        let inbox = self.inbox.clone();
+        self.body.end(Err(Failure::Broken(String::new())));
+        let mut inbox = inbox.lock();
+        if matches!(inbox.end, Some(Err(_))) {
+            inbox.end = Some(Err(error));
+        }
     }
 
     fn answered(mut self, now: Moment, head: Head, body: Vec<u8>) {
@@ -188,12 +199,14 @@ fn read(document: &Document) -> Option<Result<(Head, Vec<u8>)>> {
     Some(Ok((Head { status: status as u16, headers: headers(answer.get("headers")?) }, body)))
 }
 
-/// Names and values follow each other.
+/// Names and values follow each other. How the body was packed is the function's own affair: what
+/// it gives is unpacked.
 fn headers(list: Ref<'_>) -> Vec<(String, String)> {
     let text =
         |item: Ref<'_>| String::from_utf8_lossy(item.as_bytes().unwrap_or_default()).into_owned();
     let mut all = list.items().map(text);
-    std::iter::from_fn(|| all.next().zip(all.next())).collect()
+    let pairs = std::iter::from_fn(|| all.next().zip(all.next()));
+    pairs.filter(|(name, _)| !name.eq_ignore_ascii_case("content-encoding")).collect()
 }
 
 fn failed(why: &str) -> Error {

@@ -71,6 +71,11 @@ pub trait Decoder: Send {
     /// `Ok(true)` if there was content in them.
     fn push(&mut self, bytes: &[u8], reply: &mut Reply, delta: &mut Delta) -> Result<bool>;
 
+    /// Nothing that matters can follow what was pushed.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// The body has ended. An answer that was cut off is an error.
     fn end(&mut self, reply: &mut Reply, delta: &mut Delta) -> Result<()>;
 

@@ -37,6 +37,8 @@ struct Call {
 
 impl Dialect for State {
     const NAME: &'static str = NAME;
+    /// Tokens are counted behind the reason.
+    const ENDS: bool = false;
     const MISSING: &'static str = "the answer has no choices";
 
     fn event(&mut self, name: &str, event: Ref<'_>, growing: &mut Growing<'_>) -> Result<()> {

@@ -169,7 +169,7 @@ describe("a transport", function()
         function(request)
           for i, piece in ipairs(pieces) do
             order[#order + 1] = "piece " .. i
-            assert(request.stream(piece))
+            assert.equal(i < #pieces, request.stream(piece))
           end
           order[#order + 1] = "end"
           return { status = 200 }
@@ -308,6 +308,43 @@ describe("a transport", function()
       assert.equal(1, err.attempts)
       answers = { broken, ok("whole") }
       assert.equal("whole", provider.chat("hi").content)
+    end)
+
+    it("need not wait for what follows the last word, whatever becomes of it", function()
+      local function spoken(last)
+        return function(request)
+          for _, piece in ipairs(events({ "all ", "of it" })) do
+            request.stream(piece)
+          end
+          return last()
+        end
+      end
+      answers = {
+        spoken(function()
+          zigllms.sleep(5000)
+        end),
+        spoken(function()
+          return nil, "connection reset"
+        end),
+        spoken(function()
+          return { status = 200, headers = { ["x-request-id"] = "req-1" } }
+        end),
+      }
+      local ms = timed(function()
+        for i = 1, 3 do
+          local response = provider.chat("hi")
+          assert.equal("all of it", response.content)
+          assert.equal(i == 3 and "req-1" or nil, response.request_id)
+        end
+      end)
+      assert.is_true(ms < 1500, ms)
+      assert.equal(3, #requests)
+    end)
+
+    it("is taken to have unpacked what it gives", function()
+      answers = { ok("plain") }
+      answers[1].headers = { ["Content-Encoding"] = "gzip" }
+      assert.equal("plain", provider.chat("hi").content)
     end)
 
     it("that ends too early is an error", function()
@@ -502,8 +539,8 @@ describe("a transport", function()
     it("between contents", function()
       answers = {
         function(request)
-          for _, piece in ipairs(events({ "so ", "far" })) do
-            request.stream(piece)
+          for i = 1, 3 do
+            request.stream(events({ "so ", "far" })[i])
             zigllms.sleep(10)
           end
           zigllms.sleep(5000)

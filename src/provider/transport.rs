@@ -54,8 +54,11 @@ impl Hearing {
         (hearing, Call { function, argument, info: None, limit, text: false, listens: true })
     }
 
-    /// Until when content must come.
+    /// Until when content must come; once nothing more is read there is nothing to wait for.
     pub fn until(&self) -> Option<Moment> {
+        if self.enough {
+            return Some(self.began);
+        }
         let next = match self.content_at {
             None => self.limits.first_token.map(|span| self.began.after(span)),
             Some(at) => self.limits.idle.map(|span| at.after(span)),
@@ -65,7 +68,7 @@ impl Hearing {
 
     /// The limit that has been reached.
     fn late(&self, now: Moment) -> Option<Failure> {
-        self.until().filter(|until| now >= *until)?;
+        self.until().filter(|until| !self.enough && now >= *until)?;
         let phase = match self.content_at {
             _ if self.limits.total.is_some_and(|total| now >= total) => Phase::Total,
             None => Phase::FirstToken,
@@ -117,8 +120,11 @@ impl Hearing {
         }
     }
 
-    /// The function has raised an error: perhaps because its time was over.
+    /// The function has raised an error: perhaps because its time was over, or it need not wait.
     pub fn raised(mut self, now: Moment, raised: Raised) {
+        if self.enough && raised.code == Some(Code::Timeout) {
+            return self.body.end(Ok(()));
+        }
         match self.failure.take().or_else(|| self.late(now)) {
             Some(failure) => self.body.end(Err(failure)),
             None => self.fail(raised.into_error("the transport")),

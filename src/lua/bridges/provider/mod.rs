@@ -105,8 +105,8 @@ pub static BRIDGE: Bridge = Bridge {
                   provider (and `key`), by every call that asks it: requests, retries and lists of models too. With `transport` a \
                   function of yours makes the HTTP requests. It returns `{status=, headers=, body=}`, or `nil, message` for \
                   a network error, which is retried; what it raises is raised. While it runs, `request.stream(bytes)` takes \
-                  pieces of the body of a good answer and delivers them; it returns false where no more is wanted: \
-                  the call was cancelled, or is late. `request.timeout_ms` is how long it may take to the first piece. `proxy` and \
+                  pieces of the body and delivers them; it returns false where no more is wanted: the answer is \
+                  complete, or the call was cancelled, or is late. `request.timeout_ms` is how long it may take to the first piece. `proxy` and \
                   `ca` are then for your function to see to; redirects are not to be followed.",
             errors: &[Code::AlreadyExists, Code::Unsupported],
             effect: Effect::Writes("providers"),

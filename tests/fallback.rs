@@ -166,6 +166,7 @@ fn what_is_wrong_everywhere_is_asked_nowhere_else() {
             "hook_error",
             "callback_error",
             "already_exists",
+            "invalid_argument",
             "assertion_failed",
             "internal",
         ];

@@ -6,7 +6,6 @@ use super::attempts::Due;
 use super::fallback::Others;
 use super::inbox::FULL;
 use super::instance::Ended;
-use super::options;
 use super::question::{Found, Question};
 use super::reach::Reach;
 use super::structured;
@@ -71,7 +70,6 @@ enum Stage {
 impl Exchange {
     /// Checks everything that can be checked without asking anybody.
     pub fn new(runtime: &mut Runtime, mut ask: Ask, total: Option<Moment>) -> Result<Exchange> {
-        options::settings(&ask.options)?;
         ask.request.stream = true;
         let reach = runtime.providers.ask(&ask.whom)?.reach.under(&ask.reach);
         let mut others = Others::new(reach.fallback());
@@ -99,7 +97,7 @@ impl Exchange {
     /// What the request says depends on who is asked.
     fn begin(&mut self) {
         let target = &mut self.target;
-        self.ask.request.settings = target.settings.clone();
+        self.ask.request.settings = std::mem::take(&mut target.settings);
         self.ask.request.model = target.model.clone();
         let listing = target.model.is_empty() && target.attempts.has_server();
         self.stage = if listing { Stage::Listing } else { Stage::Asking };

@@ -150,6 +150,8 @@ fn is_the_providers(error: &Error) -> bool {
     match error.code() {
         Code::BadRequest => matches!(error.fields().status, Some(404 | 405 | 408 | 409)),
         Code::Timeout => error.fields().phase != Some(Phase::Total),
+        // Of its configuration; what is wrong with the call itself is said by nobody.
+        Code::InvalidArgument => error.fields().provider.is_some(),
         code => matches!(
             code,
             Code::Auth
@@ -161,7 +163,6 @@ fn is_the_providers(error: &Error) -> bool {
                 | Code::BadResponse
                 | Code::NotFound
                 | Code::Unsupported
-                | Code::InvalidArgument
                 | Code::InvalidState
                 | Code::IoError
         ),

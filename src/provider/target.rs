@@ -1,5 +1,6 @@
 //! A provider that is ready to be asked, with everything said to it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -66,7 +67,9 @@ impl Target {
         let label = whom.label().to_owned();
         let gone = |error: Error| error.with(|f| f.provider = Some(label));
         let provider = runtime.providers.ask(&whom).map_err(gone)?;
-        let all = options::lay([&runtime.config.http, &provider.options, &options]);
+        let all = options::lay([&runtime.config.http, &provider.options, options.as_ref()]);
+        // What is wrong with these is wrong for everybody.
+        let settings = options::settings(&all)?;
         let network = options::network(&all, total);
         let id = provider.id.clone();
         let attempts = Attempts::of(provider, &network, &ask.reach, now)
@@ -75,7 +78,7 @@ impl Target {
             attempts,
             flush: network.flush,
             model: model.unwrap_or_else(|| provider.model()),
-            settings: options::settings(&all)?,
+            settings,
             id,
             whom,
         })
@@ -84,10 +87,11 @@ impl Target {
 
 /// The options of a call as they go to one provider. What a call says to its own provider is not
 /// for others: their headers, what is extra in their requests and their rate limits are their own.
-fn said_to(whom: &Whom, ask: &Ask) -> Map<String, Value> {
-    let mut options = ask.options.clone();
+fn said_to<'a>(whom: &Whom, ask: &'a Ask) -> Cow<'a, Map<String, Value>> {
+    let mut options = Cow::Borrowed(&ask.options);
     if !whom.is_same(&ask.whom) {
-        options.retain(|key, _| !matches!(key.as_str(), "headers" | "extra" | "rate_limit"));
+        let own = |key: &str| matches!(key, "headers" | "extra" | "rate_limit");
+        options.to_mut().retain(|key, _| !own(key));
     }
     options
 }

@@ -230,7 +230,7 @@ ErrorCode: One word to match on.
   content_filter  refused by the provider
   bad_request  any other HTTP 4xx
   server_error  any other HTTP 5xx
-  network  DNS, TLS, connection; a stream that was cut
+  network  DNS, TLS (`details.reason`), connection; a stream that was cut
   bad_response  a reply that cannot be understood or is too large
   tool_error  a tool's function failed; `cause` is what it raised
   hook_error  not raised by this version

@@ -116,11 +116,14 @@ for name, row in pairs(ASKED) do
 
     it("are estimated where the server turns out not to know them", function()
       for _, status in ipairs({ 404, 405, 501 }) do
+        -- At once, not after some repetitions.
+        provider.configure(id, { retry = { max_attempts = 3, initial_delay_ms = 1 } })
         server:script({ status = status, body = "no such place" })
         local tokens, exact = provider.count_tokens(MESSAGES, { provider = id })
         assert.same({ 5, false }, { tokens, exact })
       end
       -- But not where something else is wrong.
+      provider.configure(id, { retry = false })
       local others = { [400] = "bad_request", [401] = "auth", [500] = "server_error" }
       for status, code in pairs(others) do
         server:script({ status = status, json = { error = { message = "no" } } })

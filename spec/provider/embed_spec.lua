@@ -144,6 +144,8 @@ for name, wire in pairs(WIRES) do
       local err = raised("unsupported", provider.embed, "a", { provider = id, input_type = "x" })
       assert.truthy(err.message:find("input_type", 1, true))
       assert.equal(0, server:count())
+      local info = provider.get(id)
+      assert.same({ 0, "initializing" }, { info.requests, info.status })
     end)
 
     it("come as the faces say", function()
@@ -181,6 +183,7 @@ for name, wire in pairs(WIRES) do
         { { json = { hello = "world" } }, "bad_response" },
         { { body = "" }, "network" },
         { { body = '{"data":[{"embedding":[1,' }, "network" },
+        { { body = "[]" }, "bad_response" },
         { wire.reply({ { 1 }, { 2 } }, 1), "bad_response" },
         { wire.reply({}, 1), "bad_response" },
         { wire.reply({ { 1, "x" } }, 1), "bad_response" },
@@ -212,7 +215,9 @@ for name, wire in pairs(WIRES) do
       assert.same({ "text 4", "text 5" }, requests[2][wire.texts])
       -- A part that fails is the failure of the whole.
       server:script(wire.reply(first, 1), { status = 400, json = { message = "no" } })
-      raised("bad_request", provider.embed, texts, { provider = id, batch_size = 3 })
+      local err = raised("bad_request", provider.embed, texts, { provider = id, batch_size = 3 })
+      assert.same(first, err.partial.embeddings)
+      assert.equal(1, err.partial.usage.prompt_tokens)
     end)
 
     it("count among the requests of the provider", function()

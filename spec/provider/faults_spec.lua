@@ -173,6 +173,18 @@ rows("an error status with a bad body", {
     { code = "bad_request", tries = 1, status = 400 },
   },
   {
+    "that comes before the question",
+    function(w)
+      return { { early = true }, w.refuse("403 No", "the words", "Connection: close") }
+    end,
+    { code = "auth", tries = 1, status = 403, says = "the words" },
+  },
+  {
+    "with a byte order mark",
+    says(whole("400 No", '\239\187\191{"error":{"message":"the words"}}')),
+    { code = "bad_request", tries = 1, status = 400, says = "the words (HTTP 400)" },
+  },
+  {
     "with control characters",
     says(whole("400 No", "no\27[31m\r\nway")),
     { code = "bad_request", tries = 1, status = 400, says = "no" },
@@ -550,6 +562,13 @@ rows("an unusual stream", {
 })
 
 rows("an unusual document", {
+  {
+    "that comes before the question",
+    function(w)
+      return { { early = true }, whole("200 OK", w.document, "Connection: close") }
+    end,
+    FINE,
+  },
   { "in one piece", document("200 OK"), FINE },
   { "as text/plain", document("200 OK", "Content-Type: text/plain"), FINE },
   {
@@ -639,6 +658,19 @@ rows("what is no answer", {
   { "null", says(whole("200 OK", "null")), BAD },
   { "UTF-16", says(whole("200 OK", '\255\254{\0"\0a\0"\0:\0001\0}\0')), BAD },
   { "NUL bytes", says(whole("200 OK", ("\0"):rep(500))), BAD },
+  {
+    "a hundred thousand brackets",
+    says(whole("200 OK", ("["):rep(100000) .. ("]"):rep(100000))),
+    BAD,
+  },
+  {
+    "an event of a hundred thousand brackets",
+    function(w)
+      local deep = '{"x":' .. ("["):rep(100000) .. ("]"):rep(100000) .. "}"
+      return { so_far(w) .. chunk((w.lines and "" or "data: ") .. deep .. "\n\n") .. LAST }
+    end,
+    BAD_PART,
+  },
   {
     "compressed text",
     says(head("200 OK", "Content-Encoding: gzip"), { zip = "hello" }),

@@ -259,13 +259,19 @@ describe("any JSON", function()
   before_each(server:as_default(zigllms))
   teardown(server:retired(zigllms))
 
-  it("is spoken of, since OpenAI refuses the question otherwise", function()
-    for _, api in ipairs({ "chat", "responses" }) do
-      provider.configure("openai", { api = api })
-      local wire = api == "chat" and { text = text } or wires.responses
+  it("is spoken of: OpenAI refuses the question otherwise, and other models find no end", function()
+    for _, row in ipairs({
+      { { type = "openai", api = "chat" }, { text = text } },
+      { { type = "openai", api = "responses" }, wires.responses },
+      { { type = "cohere" }, wires.cohere },
+      { { type = "local", api = "ollama" }, wires.ollama },
+    }) do
+      local config, wire = row[1], row[2]
+      config.base_url, config.api_key = server.url, "sk-test"
+      local options = { response_format = "json", model = "m", provider = config }
       server:script(wire.text("{}"), wire.text("{}"))
-      provider.chat("hi", { response_format = "json", model = "m" })
-      provider.chat("give me json", { response_format = "json", model = "m" })
+      provider.chat("hi", options)
+      provider.chat("give me json", options)
       local requests = server:requests()
       local first = requests[1].messages or requests[1].input
       assert.equal("system", first[1].role)

@@ -18,7 +18,7 @@ pub struct Abilities {
 }
 
 /// What the engine inside the module can do.
-const EMBEDDED: Abilities = Abilities { vision: false, embeddings: None, count_tokens: true };
+const EMBEDDED: Abilities = Abilities { vision: false, embeddings: Some(64), count_tokens: true };
 
 impl Provider {
     pub fn abilities(&self) -> Abilities {
@@ -65,12 +65,9 @@ impl Provider {
 }
 
 fn no_embeddings(provider: &Provider) -> Error {
-    let who = match provider.model_path() {
-        Some(_) => "the embedded engine".to_owned(),
-        None => format!("provider {:?} (type {:?})", provider.id, provider.row.name),
-    };
+    let (id, kind) = (&provider.id, provider.row.name);
     Error::unsupported(format!(
-        "{who} makes no embeddings: name a provider that does, such as openai, cohere, mistral, \
-         gemini or an Ollama server"
+        "provider {id:?} (type {kind:?}) makes no embeddings: name a provider that does, such as \
+         openai, cohere, mistral, gemini, or local with an embedding model"
     ))
 }

@@ -56,3 +56,28 @@ fn tls(why: &str) -> Error {
         f.details = Some(json!({ "reason": reason }));
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_tells_why() {
+        for (why, reason) in [
+            ("invalid peer certificate: certificate expired: verification time 2", "expired"),
+            ("invalid peer certificate: certificate not valid yet: verification", "not_yet_valid"),
+            ("invalid peer certificate: certificate not valid for name \"x\"", "wrong_host"),
+            ("invalid peer certificate: UnknownIssuer", "unknown_issuer"),
+            ("invalid peer certificate: Revoked", "revoked"),
+            ("invalid peer certificate: BadSignature", "bad_certificate"),
+            ("received fatal alert: ProtocolVersion", "version"),
+            ("received corrupt message of type InvalidContentType", "not_tls"),
+            ("received fatal alert: HandshakeFailure", "handshake"),
+        ] {
+            let error = broken(Failure::Tls(why.into()));
+            assert_eq!((error.code(), error.retryable()), (Code::Network, false));
+            assert_eq!(error.fields().details, Some(json!({ "reason": reason })), "{why}");
+            assert!(error.message().contains(why));
+        }
+    }
+}

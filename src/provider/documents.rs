@@ -4,29 +4,31 @@ use super::failure;
 use super::question::Embeddings;
 use super::reading::is_cut;
 use crate::chat::media::decoded;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::value::{Ref, Tape, json};
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Reads a document. `what` names it in errors; an answer may report an error with status 200.
 pub fn read<T>(body: &[u8], what: &str, find: impl FnOnce(Ref<'_>) -> Option<T>) -> Result<T> {
-    let body = body.strip_prefix(BOM).unwrap_or(body);
+    let body = body.strip_prefix(BOM).unwrap_or(body).trim_ascii();
     let mut tape = Tape::default();
-    let no_json = |_| match is_cut(body.trim_ascii()) {
-        true => failure::ended_early(),
-        false => failure::not_understood(&format!("{what}: the answer is no JSON"), body),
+    let at = match json::parse(body, &mut tape) {
+        Ok(at) => at,
+        Err(_) if body.is_empty() || is_cut(body) => return Err(failure::ended_early()),
+        Err(_) => return Err(no(what, "is no JSON", body)),
     };
-    let at = json::parse(body, &mut tape).map_err(no_json)?;
-    let document = tape.at(at);
-    let error = document
-        .and_then(|d| d.get("error"))
-        .filter(|error| !error.is_null() && error.as_bool() != Some(false));
-    if let (Some(document), Some(_)) = (document, error) {
-        return Err(failure::from_document(&document.to_json()));
+    let document = tape.at(at).ok_or_else(|| no(what, "is empty", body))?;
+    match document.get("error") {
+        Some(error) if !error.is_null() && error.as_bool() != Some(false) => {
+            Err(failure::from_document(&document.to_json()))
+        }
+        _ => find(document).ok_or_else(|| no(what, "has none", body)),
     }
-    let none = || failure::not_understood(&format!("{what}: the answer has none"), body);
-    document.and_then(find).ok_or_else(none)
+}
+
+fn no(what: &str, why: &str, body: &[u8]) -> Error {
+    failure::not_understood(&format!("{what}: the answer {why}"), body)
 }
 
 /// A list of vectors.

@@ -65,6 +65,22 @@ impl Embedding {
         Err(Error::new(Code::BadResponse, "embeddings: the vectors are not of one length"))
     }
 
+    /// The result, as far as it has come.
+    fn known(&mut self) -> Data {
+        let vectors = std::mem::take(&mut self.vectors);
+        let dimensions = vectors.first().map_or(0, Vec::len);
+        let vectors = vectors.into_iter().map(Data::Numbers).collect();
+        let model = self.model.take().unwrap_or_else(|| self.now.model.clone());
+        Record::new()
+            .set("embeddings", Data::List(vectors))
+            .set("dimensions", dimensions)
+            .set("model", model)
+            .set("provider", self.provider.as_str())
+            .set("usage", self.usage.to_record())
+            .set("cost", self.usage.cost)
+            .into()
+    }
+
     fn cost(&self, tokens: Option<u64>) -> Usage {
         let texts = self.now.texts.iter();
         let guess = || texts.map(|text| estimate::of_bytes(text.len())).sum();
@@ -115,18 +131,11 @@ impl Subject for Embedding {
     }
 
     fn result(&mut self, _: Moment, _: Option<&mut Provider>) -> Data {
-        let vectors = std::mem::take(&mut self.vectors);
-        let dimensions = vectors.first().map_or(0, Vec::len);
-        let vectors = vectors.into_iter().map(Data::Numbers).collect();
-        let model = self.model.take().unwrap_or_else(|| self.now.model.clone());
-        Record::new()
-            .set("embeddings", Data::List(vectors))
-            .set("dimensions", dimensions)
-            .set("model", model)
-            .set("provider", self.provider.as_str())
-            .set("usage", self.usage.to_record())
-            .set("cost", self.usage.cost)
-            .into()
+        self.known()
+    }
+
+    fn partial(&mut self) -> Option<Data> {
+        (!self.vectors.is_empty()).then(|| self.known())
     }
 
     fn used(&self) -> Usage {

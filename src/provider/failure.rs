@@ -78,6 +78,7 @@ pub fn ended_early() -> Error {
 
 impl Said {
     fn from_body(body: &[u8]) -> Said {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
         match serde_json::from_slice::<Value>(body) {
             Ok(document) if document.is_object() || document.is_array() => {
                 Said::from_json(&document)
@@ -340,6 +341,8 @@ mod tests {
                 Code::Overloaded,
             ),
             (529, "", Code::Overloaded),
+            (101, "", Code::BadResponse),
+            (204, "", Code::BadResponse),
             (302, "", Code::BadResponse),
         ] {
             let error = answered(status, body);
@@ -378,6 +381,23 @@ mod tests {
             assert_eq!(answered(400, body).message(), message);
         }
         assert!(answered(400, &"x".repeat(9999)).message().len() < 250);
+    }
+
+    #[test]
+    fn nothing_in_a_message_commands_a_terminal() {
+        for (body, message) in [
+            ("\u{1b}[31mred", "\u{FFFD}[31mred (HTTP 400)"),
+            (r#"{"error":"\u001b]0;x\u0007"}"#, "\u{FFFD}]0;x\u{FFFD} (HTTP 400)"),
+            ("\u{9b}31m", "\u{FFFD}31m (HTTP 400)"),
+            ("a\0b", "binary data (HTTP 400)"),
+        ] {
+            assert_eq!(answered(400, body).message(), message);
+        }
+        let details = answered(400, r#"{"error":{"message":"x","a":["\u001b"]}}"#);
+        assert_eq!(
+            details.fields().details,
+            Some(json!({"error": {"message": "x", "a": ["\u{FFFD}"]}}))
+        );
     }
 
     #[test]

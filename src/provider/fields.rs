@@ -136,6 +136,11 @@ pub fn schema_name(name: &str) -> String {
     if name.is_empty() { "response".into() } else { name }
 }
 
+/// A message of the system, as most protocols have it.
+pub fn system(text: String) -> Value {
+    json!({ "role": "system", "content": text })
+}
+
 /// Each message in the form of a protocol; what cannot be said names the message.
 pub fn each_message<T>(
     messages: &[Message],

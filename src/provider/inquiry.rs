@@ -32,6 +32,11 @@ pub trait Subject {
         Err(error)
     }
 
+    /// What is known where the rest fails.
+    fn partial(&mut self) -> Option<Data> {
+        None
+    }
+
     /// What the answers cost.
     fn used(&self) -> Usage {
         Usage::default()
@@ -90,8 +95,9 @@ impl<S: Subject + 'static> Inquiry<S> {
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         match (&mut self.attempts, self.subject.question()) {
             (Some(attempts), Some(question)) => {
+                let step = attempts.send(runtime, me, question, false)?;
                 self.open = true;
-                attempts.send(runtime, me, question, false)
+                Ok(step)
             }
             _ => Ok(self.conclude(runtime)),
         }
@@ -102,12 +108,12 @@ impl<S: Subject + 'static> Inquiry<S> {
         let end = attempts.inbox.lock().end.take();
         match end {
             None => Ok(Step::Wait(None)),
-            Some(Err(error)) => match attempts.again(runtime, error) {
-                Err(error) => {
-                    self.subject.excuse(error)?;
+            Some(Err(error)) => match self.subject.excuse(error) {
+                Err(error) => attempts.again(runtime, error),
+                Ok(()) => {
+                    attempts.over();
                     self.ask(runtime, me)
                 }
-                pause => pause,
             },
             Some(Ok(())) => {
                 attempts.over();
@@ -165,11 +171,10 @@ impl<S: Subject + 'static> Inquiry<S> {
         self.record(runtime, Ended::Stopped(error));
     }
 
-    fn complete(&self, error: Error) -> Error {
-        match &self.attempts {
-            None => error,
-            Some(attempts) => attempts.complete(error, &self.provider),
-        }
+    fn complete(&mut self, error: Error) -> Error {
+        let Some(attempts) = &self.attempts else { return error };
+        let partial = self.subject.partial();
+        attempts.complete(error, &self.provider).with(|f| f.partial = f.partial.take().or(partial))
     }
 }
 

@@ -1,5 +1,7 @@
 //! One configured provider: where it is, as whom it is asked, and how its requests went.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
@@ -154,7 +156,11 @@ impl Provider {
 
     /// The same for embeddings.
     pub fn embed_model(&self) -> String {
-        self.text("embed_model").unwrap_or_else(|| self.row.embed_model.to_owned())
+        // A file holds one model.
+        let file = self.model_path();
+        let file = file.as_deref().and_then(|path| Path::new(path).file_stem()?.to_str());
+        let usual = || file.unwrap_or(self.row.embed_model).to_owned();
+        self.text("embed_model").unwrap_or_else(usual)
     }
 
     pub fn prices(&self) -> Prices {

@@ -8,6 +8,8 @@ pub mod catalog;
 pub mod cohere;
 mod counting;
 mod documents;
+#[cfg(feature = "local")]
+mod embedded;
 mod embedding;
 mod exchange;
 pub mod failure;

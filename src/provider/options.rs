@@ -192,7 +192,12 @@ pub static CONFIG: Shape = Shape::new(
         .or(&["provider"]),
         Field::new("name", Kind::Name, "", "another name for it, unique"),
         Field::new("enabled", Kind::Bool, "true", "false: calls are refused"),
-        Field::new("api_key", Kind::Text, "from the environment", "never shown again"),
+        Field::new(
+            "api_key",
+            Kind::Text,
+            "from the environment",
+            "never shown again, however a server echoes it",
+        ),
         Field::new("base_url", Kind::Name, "the vendor's", "any compatible server"),
         Field::new(
             "model",
@@ -231,10 +236,15 @@ pub static CONFIG: Shape = Shape::new(
             "ca",
             Kind::Text,
             "\"platform\"",
-            "\"platform\", \"webpki\" or the path of a PEM file",
+            "whom TLS trusts: \"platform\", \"webpki\" or the path of a PEM file",
         ),
-        Field::new("headers", Kind::Map, "", "added to every request"),
-        Field::new("extra", Kind::Map, "", "merged verbatim into every request body"),
+        Field::new("headers", Kind::Map, "", "added to every request; their values are not shown"),
+        Field::new(
+            "extra",
+            Kind::Map,
+            "",
+            "merged verbatim into every request body; texts under names like `…key` and `…token` are not shown",
+        ),
         Field::new(
             "api",
             Kind::Enum(&["chat", "responses", "ollama"]),

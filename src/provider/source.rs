@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "local")]
+use super::embedded;
 use super::inbox::{Body, Shared};
 use super::instance::Provider;
 use super::options::Network;
 use super::prices::Prices;
 use super::question::Question;
-#[cfg(feature = "local")]
-use super::question::{Count, Found};
 use super::secret::{Redactor, Secret, masked_as_is, of_proxy, of_request};
 use super::transport::Hearing;
 use super::wire::{Endpoint, Outgoing, Wire};
@@ -182,24 +182,20 @@ impl Source {
                 Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))
             }
             #[cfg(feature = "local")]
-            Source::Model(model, limits, _) => match question {
-                Question::Chat(request) => {
-                    let (request, clock) = (request.clone(), runtime.clock.clone());
-                    let task =
-                        super::local::Task { request, limits: *limits, clock: clock.clone() };
-                    let heard = Box::new(Heard { inbox, waker, clock });
-                    Ok((Going::Generation(model.start(task, heard)), Step::Wait(None)))
-                }
-                Question::Count(count) => {
-                    let clock = runtime.clock.clone();
-                    model.count_tokens(countable(count), clock, move |tokens| {
-                        tell(&inbox, tokens.map(Found::Count));
-                        waker.wake();
-                    });
-                    Ok((Going::Count, Step::Wait(None)))
-                }
-                _ => Err(Error::unsupported("the embedded engine does not answer this question")),
-            },
+            Source::Model(model, limits, _) => {
+                let Question::Chat(request) = question else {
+                    let going = embedded::start(model, runtime, question, inbox, waker)?;
+                    return Ok((going, Step::Wait(None)));
+                };
+                let request = request.clone();
+                let task =
+                    super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
+                let clock = runtime.clock.clone();
+                Ok((
+                    Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))),
+                    Step::Wait(None),
+                ))
+            }
         }
     }
 }
@@ -299,24 +295,6 @@ impl super::local::Listener for Heard {
         inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
         drop(inbox);
         self.waker.wake();
-    }
-}
-
-#[cfg(feature = "local")]
-fn tell(inbox: &Shared, found: Result<Found>) {
-    let mut inbox = inbox.lock();
-    inbox.end = Some(found.map(|found| inbox.found = Some(found)));
-}
-
-#[cfg(feature = "local")]
-fn countable(count: &Count) -> super::local::Countable {
-    let Count { request, text } = count;
-    match request.messages.first().filter(|_| *text) {
-        Some(message) => super::local::Countable::Text(message.content.text()),
-        None => super::local::Countable::Chat {
-            messages: request.messages.clone(),
-            tools: request.tools.clone(),
-        },
     }
 }
 

@@ -31,9 +31,13 @@ pub fn instruction(format: &Format) -> String {
     }
 }
 
-/// Whether a conversation says that JSON is wanted.
-pub fn speaks_of_json(request: &Request) -> bool {
-    request.messages.iter().any(|m| m.content.text().to_ascii_lowercase().contains("json"))
+/// Where any JSON is wanted, the conversation must speak of it: OpenAI refuses the request
+/// otherwise, and other models find no end.
+pub fn reminder(request: &Request) -> Option<String> {
+    let format = request.settings.format.as_ref().filter(|format| **format == Format::Json)?;
+    let said = |text: String| text.to_ascii_lowercase().contains("json");
+    let spoken = request.messages.iter().any(|message| said(message.content.text()));
+    (!spoken).then(|| instruction(format))
 }
 
 fn read(content: &str, format: &Format) -> Result<Value, Error> {

@@ -1,5 +1,6 @@
 //! Answers of every shape arrive whole, and what is not whole is an error.
 
+use crate::error::Phase;
 use crate::net::testing::*;
 use crate::net::{Failure, Flow, Notifier, Proxy, Waker, Woke};
 
@@ -184,6 +185,53 @@ fn a_reset_is_not_the_end_of_a_body() {
     let (got, outcome) = fetch(get(&server.url()));
     assert!(matches!(outcome, Err(Failure::Broken(_))), "{outcome:?}");
     assert_eq!(got.text(), "half");
+}
+
+#[test]
+fn who_closes_while_we_send_is_heard() {
+    let server = Server::start(|peer| {
+        let mut start = [0; 1024];
+        std::io::Read::read(&mut peer.stream, &mut start)?;
+        peer.write("HTTP/1.1 413 Too large\r\ncontent-length: 2\r\n\r\nno")
+    });
+    for _ in 0..20 {
+        let mut request = post(&server.url(), "");
+        request.body = vec![b'x'; 8 << 20];
+        let (got, outcome) = fetch(request);
+        assert_eq!((outcome, got.status(), got.text().as_str()), (Ok(()), Some(413), "no"));
+    }
+    assert_eq!(server.connections(), 20);
+}
+
+#[test]
+fn an_answer_that_is_over_gets_a_moment_to_end() {
+    let server = Server::start(|peer| {
+        for last in ["0\r\n\r\n", ""] {
+            peer.request()?;
+            peer.write(SSE_HEAD)?;
+            peer.chunk("data: [DONE]\n\n")?;
+            sleep_ms(30);
+            peer.write(last)?;
+        }
+        // Pings do not make it longer.
+        loop {
+            peer.chunk(": ping\n\n")?;
+            sleep_ms(30);
+        }
+    });
+    for outcome in [Ok(()), Err(Failure::Timeout(Phase::Idle))] {
+        let (got, _call) = start_with(get(&server.url()), |_| Flow::Over);
+        assert_eq!(got.outcome(), outcome);
+        assert!(got.text().starts_with("data: [DONE]"));
+    }
+    assert_eq!((server.connections(), server.requests()), (1, 2));
+}
+
+#[test]
+fn a_server_that_speaks_tls_is_recognised() {
+    let server = Server::replying("\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{16}");
+    let Err(Failure::Malformed(why)) = fetch(get(&server.url())).1 else { panic!() };
+    assert!(why.contains("https://"), "{why}");
 }
 
 #[test]

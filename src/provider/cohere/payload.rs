@@ -7,17 +7,20 @@ use crate::chat::{Content, Format, Message, Part, Request, Role, Settings, ToolC
 use crate::error::Result;
 use crate::provider::fields::{
     Object, answered, automatic_cache, body_for, each_message, image_url, kept, nameless, not_in,
-    overlay, refuse, set, set_list, tidied,
+    overlay, refuse, set, set_list, system, tidied,
 };
 use crate::provider::openai::tool;
 use crate::provider::question::Embed;
+use crate::provider::structured;
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
     refuse_what_it_lacks(settings)?;
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
     let mut body = body_for(request);
-    body.insert("messages".into(), each_message(&request.messages, message)?.into());
+    let mut messages = each_message(&request.messages, message)?;
+    messages.splice(0..0, structured::reminder(request).map(system));
+    body.insert("messages".into(), messages.into());
     if !request.tools.is_empty() {
         body.insert("tools".into(), request.tools.iter().map(tool).collect());
         set(&mut body, "tool_choice", settings.tool_choice.as_ref().and_then(tool_choice));

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::sample::Sampler;
 use super::template::Template;
 use super::text::Text;
+use super::vectors::Texts;
 use super::{Countable, Options, Work, damaged, gate, name_of};
 use crate::chat::{
     Delta, Finish, Message, Reply, Request, ToolCall, ToolCallDelta, ToolChoice, ToolSpec, Usage,
@@ -35,6 +36,7 @@ const TOOL_CALL: &str = "<tool_call>";
 pub enum Job {
     Generate(Box<Work>),
     Count { what: Countable, clock: Clock, done: Box<dyn FnOnce(Result<u64>) + Send> },
+    Embed(Texts),
 }
 
 impl Job {
@@ -42,6 +44,7 @@ impl Job {
         match self {
             Job::Generate(work) => work.listener.end(Err(error)),
             Job::Count { done, .. } => done(Err(error)),
+            Job::Embed(texts) => (texts.done)(Err(error)),
         }
     }
 }
@@ -103,7 +106,7 @@ impl Queue {
                     Ok(()) => self.waiting.push_back(Job::Generate(work)),
                     Err(error) => work.listener.end(Err(error)),
                 },
-                count => self.waiting.push_back(count),
+                other => self.waiting.push_back(other),
             }
         }
     }
@@ -148,6 +151,7 @@ fn load(path: &Path, job: &Job) -> Result<LlamaModel> {
             work.cancelled.clone()
         }
         Job::Count { .. } => Arc::new(AtomicBool::new(false)),
+        Job::Embed(texts) => texts.cancelled.clone(),
     };
     let go_on = move |_| !cancelled.load(Ordering::Relaxed) && !gate::ending();
     let params = LlamaModelParams::default().with_progress_callback(go_on);
@@ -156,7 +160,7 @@ fn load(path: &Path, job: &Job) -> Result<LlamaModel> {
     gate::guard_exit();
     model.map_err(|_| match job {
         Job::Generate(work) => work.check().err().unwrap_or_else(|| damaged(path)),
-        Job::Count { .. } => damaged(path),
+        Job::Count { .. } | Job::Embed(_) => damaged(path),
     })
 }
 
@@ -197,6 +201,10 @@ impl<'m> Loaded<'m> {
                     work.listener.end(outcome);
                 }
                 Job::Count { what, clock, done } => done(self.count(&what, &clock)),
+                Job::Embed(texts) => {
+                    let made = texts.make(self.model, &self.name, self.options.threads);
+                    (texts.done)(made);
+                }
             }
             next = queue.next();
         }

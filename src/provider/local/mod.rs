@@ -31,6 +31,7 @@ mod process;
 mod sample;
 mod template;
 mod text;
+mod vectors;
 
 use std::fs::File;
 use std::io::Read;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_2::gguf::GgufContext;
+pub use vectors::Made;
 
 use super::question;
 use crate::chat::{Delta, Message, Reply, Request, ToolSpec};
@@ -184,6 +186,19 @@ impl Model {
         done: impl FnOnce(Result<u64>) + Send + 'static,
     ) {
         self.send(engine::Job::Count { what, clock, done: Box::new(done) });
+    }
+
+    /// Makes a vector of each text, once the model's thread gets to it, and tells `done` there.
+    /// Cancelling takes effect between two texts.
+    pub fn embed(
+        &self,
+        texts: Vec<String>,
+        done: impl FnOnce(Result<Made>) + Send + 'static,
+    ) -> Generation {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let texts = vectors::Texts { texts, cancelled: cancelled.clone(), done: Box::new(done) };
+        self.send(engine::Job::Embed(texts));
+        Generation { cancelled }
     }
 
     /// The file's name without `.gguf`.

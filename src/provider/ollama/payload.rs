@@ -11,17 +11,20 @@ use crate::chat::{
 use crate::error::{Error, Result};
 use crate::provider::fields::{
     Object, answered, automatic_cache, body_for, kept, nameless, not_in, overlay, parts, refuse,
-    set, set_list, tidied,
+    set, set_list, system, tidied,
 };
 use crate::provider::openai::tool;
 use crate::provider::question::Embed;
+use crate::provider::structured;
 
 pub fn of(request: &Request) -> Result<Object> {
     let settings = &request.settings;
     refuse_what_it_lacks(settings)?;
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
     let mut body = body_for(request);
-    body.insert("messages".into(), messages(&request.messages)?.into());
+    let mut messages = messages(&request.messages)?;
+    messages.splice(0..0, structured::reminder(request).map(system));
+    body.insert("messages".into(), messages.into());
     // Tools that must not be called are not offered.
     if !request.tools.is_empty() && settings.tool_choice != Some(ToolChoice::None) {
         body.insert("tools".into(), request.tools.iter().map(tool).collect());

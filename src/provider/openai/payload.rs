@@ -11,7 +11,7 @@ use crate::chat::{
 use crate::error::{Error, Result};
 use crate::provider::fields::{
     Object, answered, automatic_cache, body_for, each_message, image_url, kept, not_in, overlay,
-    parameters, refuse, schema_name, sealed_or_tidied, set, set_list,
+    parameters, refuse, schema_name, sealed_or_tidied, set, set_list, system,
 };
 use crate::provider::structured;
 
@@ -85,15 +85,14 @@ fn tool_choice(choice: &ToolChoice) -> Value {
     }
 }
 
-/// A schema that the server does not know is told to the model. Where any JSON is wanted, the
-/// conversation must speak of it: OpenAI refuses the request otherwise.
+/// A schema that the server does not know is told to the model.
 fn told(request: &Request, format: &Format, server: &Server) -> Option<Value> {
-    let told = match (format, server.output) {
-        (Format::Schema { .. }, Structured::Json) => true,
-        (Format::Json, Structured::All | Structured::Json) => !structured::speaks_of_json(request),
-        _ => false,
+    let text = match (format, server.output) {
+        (Format::Schema { .. }, Structured::Json) => Some(structured::instruction(format)),
+        (Format::Json, Structured::All | Structured::Json) => structured::reminder(request),
+        _ => None,
     };
-    told.then(|| json!({ "role": "system", "content": structured::instruction(format) }))
+    text.map(system)
 }
 
 /// How far the server goes to make an answer fit.

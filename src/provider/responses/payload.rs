@@ -9,7 +9,7 @@ use crate::chat::{
 use crate::error::Result;
 use crate::provider::fields::{
     Object, answered, automatic_cache, body_for, each_message, kept, nameless, not_in, overlay,
-    parameters, parts, refuse, schema_name, sealed_or_tidied, set,
+    parameters, parts, refuse, schema_name, sealed_or_tidied, set, system,
 };
 use crate::provider::structured;
 
@@ -19,7 +19,7 @@ pub fn of(request: &Request) -> Result<Object> {
     settings.prompt_cache.iter().try_for_each(automatic_cache)?;
     let mut body = body_for(request);
     let items = each_message(&request.messages, items)?;
-    let told = told(request).into_iter();
+    let told = structured::reminder(request).map(system).into_iter();
     body.insert("input".into(), told.chain(items.into_iter().flatten()).collect());
     if !request.tools.is_empty() {
         body.insert("tools".into(), request.tools.iter().map(tool).collect());
@@ -72,13 +72,6 @@ fn tool_choice(choice: &ToolChoice) -> Value {
 
 /// Members that count as input.
 pub const COUNTED: &[&str] = &["model", "input", "tools", "tool_choice", "text", "reasoning"];
-
-/// Where any JSON is wanted, the conversation must speak of it.
-fn told(request: &Request) -> Option<Value> {
-    let format = request.settings.format.as_ref().filter(|format| **format == Format::Json)?;
-    let told = !structured::speaks_of_json(request);
-    told.then(|| json!({ "role": "system", "content": structured::instruction(format) }))
-}
 
 /// How far the server goes to make an answer fit.
 pub fn rung(format: &Format) -> Rung {

@@ -48,8 +48,8 @@ pub static EMBED: Shape = Shape::new(
         Field::new(
             "batch_size",
             Kind::Int(1, 1 << 20),
-            "the provider's limit",
-            "texts in a request",
+            "what the provider takes",
+            "fewer texts in a request",
         ),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request bodies"),
         Field::new("headers", Kind::Map, "", "added to the requests"),

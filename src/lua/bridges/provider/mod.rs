@@ -164,7 +164,7 @@ pub static BRIDGE: Bridge = Bridge {
                 Param::new("options", Kind::Table(&MODELS)).optional(),
             ],
             returns: &[("models", "table[]")],
-            doc: "Which models there are, asked live and remembered for five minutes: `{id, name, owned_by, created, \
+            doc: "Which models there are, all pages of the list, asked live and remembered for five minutes: `{id, name, owned_by, created, \
                   context_length, max_output_tokens}`, sorted by id. Waits.",
             errors: ANSWERS,
             effect: Effect::Outside,
@@ -180,9 +180,10 @@ pub static BRIDGE: Bridge = Bridge {
             returns: &[("result", "zigllms.Embeddings")],
             doc: "Turns texts into vectors. `input` is a text or an array of texts; the result has `embeddings`, an array of \
                   numbers for each of them, in their order, with `dimensions`, `model`, `provider`, `usage` and `cost`. Long arrays \
-                  are sent in as many requests as the provider wants. Without `model` the provider's `embed_model` is asked, \
+                  are sent in as many requests as the provider wants; where one fails, `err.partial` has what came before. Without `model` the provider's `embed_model` is asked, \
                   which `get` shows; llamacpp and vllm are asked for the first model they list. A provider without embeddings \
-                  (anthropic, groq, xai, deepseek, a model file) is `unsupported`. Waits.",
+                  (anthropic, groq, xai, deepseek) is `unsupported`. A model file gives vectors of length 1: as it was made for, \
+                  or the mean of its tokens. Waits.",
             errors: ANSWERS,
             effect: Effect::Outside,
             example: "local ok, err = pcall(zigllms.provider.embed, { \"a cat\", \"a dog\" }, { provider = \"openai\" })",

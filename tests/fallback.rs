@@ -98,7 +98,7 @@ fn expected(script: &[u16], attempts: &[usize]) -> (Vec<usize>, u16) {
 fn providers_are_asked_in_their_order_each_as_often_as_it_may() {
     let mut random = Random::new(3);
     let (mut answered, mut failed) = (0, 0);
-    for _ in 0..2000 {
+    for _ in 0..500 {
         let mut runtime = Runtime::default();
         let scripted = Arc::new(Scripted::default());
         runtime.transport = scripted.clone();
@@ -142,7 +142,7 @@ fn providers_are_asked_in_their_order_each_as_often_as_it_may() {
             }
         }
     }
-    assert!(answered > 200 && failed > 200, "{answered} {failed}");
+    assert!(answered > 50 && failed > 50, "{answered} {failed}");
 }
 
 #[test]

@@ -300,6 +300,13 @@ describe("embeddings", function()
     assert.equal(2, server:count())
   end)
 
+  it("of one text may be one vector, as older versions of Ollama have it", function()
+    local id = created(WIRES.ollama.config)
+    server:script({ json = { embedding = { 1, 2 } } }, { json = { embedding = { 1, 2 } } })
+    assert.same({ { 1, 2 } }, provider.embed("a", { provider = id }).embeddings)
+    raised("bad_response", provider.embed, { "a", "b" }, { provider = id })
+  end)
+
   it("of a server without a model of its own are those of the first it lists", function()
     local id = created({ type = "llamacpp", base_url = server.url })
     assert.is_nil(provider.get(id).embed_model)

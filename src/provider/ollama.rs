@@ -46,7 +46,11 @@ impl Wire for Ollama {
         documents::read(body, "embeddings", |document| {
             let model = document.get("model").and_then(Ref::as_str).map(str::to_owned);
             let tokens = documents::count(document.get("prompt_eval_count"));
-            let vectors = documents::vectors(document.get("embeddings")?)?;
+            // Servers that speak an older version of this answer one text with one vector.
+            let vectors = match document.get("embeddings") {
+                Some(all) => documents::vectors(all)?,
+                None => vec![documents::vector(document.get("embedding")?)?],
+            };
             Some(Embeddings { vectors, model, tokens })
         })
     }

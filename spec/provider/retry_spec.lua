@@ -156,7 +156,8 @@ describe("a failed request", function()
 
   it("waits as long as is left by the server's own clock", function()
     local head = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 2\r\n"
-      .. "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\nRetry-After: Wed, 21 Oct 2015 07:28:01 GMT\r\n\r\n{}"
+      .. "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\n"
+      .. "Retry-After: Wed, 21 Oct 2015 07:28:01 GMT\r\n\r\n{}"
     server:script({ raw = head }, text("ok"))
     local ms = timed(provider.chat, "hi")
     assert.is_true(ms >= 1000 and ms < 2500, ms)

@@ -143,17 +143,6 @@ describe("provider", function()
       local err = raised("unsupported", provider.create, { type = "openai", api = "ollama" })
       has(err.message, "ollama")
       raised("unsupported", provider.configure, "anthropic", { api = "ollama" })
-      local absent = {
-        fallback = { "local" },
-        rate_limit = { requests_per_minute = 1 },
-        transport = print,
-      }
-      for key, value in pairs(absent) do
-        err = raised("unsupported", provider.create, { type = "openai", [key] = value })
-        has(err.message, "config." .. key)
-        err = raised("unsupported", provider.configure, "openai", { [key] = value })
-        has(err.message, "config." .. key)
-      end
     end)
 
     it("wants a model file with the type local only", function()

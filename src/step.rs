@@ -9,7 +9,7 @@ use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::value::{Data, Record, Slot};
+use crate::value::{Data, Document, Record, Slot};
 
 /// Names a machine to those who wake it.
 pub type Token = u64;
@@ -42,6 +42,11 @@ pub enum Step {
     Fork(Vec<Operation>, usize),
     /// A chunk is there for whoever follows the stream.
     Emit,
+    /// To the function that is being called and listened to: whether more is wanted, and until when.
+    Listen {
+        more: bool,
+        until: Option<Moment>,
+    },
     Done(Output),
 }
 
@@ -55,6 +60,9 @@ pub struct Call {
     pub limit: Option<Moment>,
     /// Whether [`Returned::text`] is wanted: rendering a large result costs more than the call.
     pub text: bool,
+    /// What the function says with `argument.stream(bytes)` is heard while it runs, and its result
+    /// is an HTTP answer: [`Returned::document`].
+    pub listens: bool,
 }
 
 /// A machine with the name under which hooks and events know it.
@@ -125,6 +133,8 @@ pub enum Outcome {
     Emitted,
     /// The stream callback returned `false`.
     Refused,
+    /// The function that is being called has said something.
+    Heard(Vec<u8>),
     Stop(Stop),
 }
 
@@ -147,6 +157,8 @@ pub struct Returned {
     pub is_text: bool,
     /// The second value if the first is nil: a reason, by Lua's custom.
     pub refusal: Option<Raised>,
+    /// The value, where the function was listened to; its texts may be any bytes.
+    pub document: Option<Box<Document>>,
 }
 
 /// What a user function raised.

@@ -23,6 +23,8 @@ pub struct Running {
     pub output: Option<Result<Output>>,
     /// The function it calls returns something that is wanted as text.
     pub wants_text: bool,
+    /// The function it calls is listened to, and returns an HTTP answer.
+    pub listens: bool,
     /// Whether a parent machine reads the output.
     pub inner: bool,
 }
@@ -78,6 +80,7 @@ impl Tasks {
                 children: Vec::new(),
                 output: None,
                 wants_text: false,
+                listens: false,
                 inner,
             },
         );

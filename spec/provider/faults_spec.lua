@@ -267,6 +267,14 @@ rows("silence", {
     { text = "so far", tries = 1 },
   },
   {
+    "behind the reason, without [DONE]",
+    function(w)
+      return { STREAM .. chunks({ w.all[1], w.all[2], w.all[3] }), HANG }
+    end,
+    { text = "so far", tries = 1, options = NO_MORE },
+    wire = "chat",
+  },
+  {
     "behind a whole document of unknown length",
     function(w)
       return { head("200 OK") .. w.document, HANG }
@@ -287,6 +295,13 @@ rows("silence", {
 }, 1)
 
 rows("a slow answer", {
+  {
+    "that is a refusal without words",
+    says(head("401 No", "Content-Length: 100") .. '{"err', HANG),
+    { code = "auth", tries = 1, status = 401, most = 15000, options = { timeout_ms = 20000 } },
+    -- Five seconds for each face.
+    wire = size("chat", "none"),
+  },
   {
     "byte by byte",
     function(w)

@@ -206,6 +206,46 @@ describe("a request", function()
       assert.is_nil(headers["x-number"])
     end)
 
+    it("headers whose names are the same in any case", function()
+      zigllms.configure({ http = { headers = { ["X-Far"] = "far", ["X-Near"] = "far" } } })
+      provider.configure("openai", { headers = { ["x-near"] = "provider" } })
+      assert.equal("provider", header()["x-near"])
+      local headers = header({ headers = { ["X-NEAR"] = "call", AUTHORIZATION = "Mine 1" } })
+      assert.equal("call", headers["x-near"])
+      assert.equal("far", headers["x-far"])
+      assert.equal("Mine 1", headers.authorization)
+      zigllms.configure({ http = { headers = zigllms.null } })
+    end)
+
+    it("headers that are unset with null, also those of this module", function()
+      zigllms.configure({ http = { headers = { ["X-Far"] = "far" } } })
+      provider.configure("openai", { headers = { ["X-Near"] = "provider" } })
+      local headers = header({
+        headers = {
+          ["x-far"] = zigllms.null,
+          ["X-NEAR"] = zigllms.null,
+          authorization = zigllms.null,
+        },
+      })
+      assert.is_nil(headers["x-far"])
+      assert.is_nil(headers["x-near"])
+      assert.is_nil(headers.authorization)
+      headers = header({ headers = { ["X-More"] = "1" } })
+      assert.equal("far", headers["x-far"])
+      assert.equal("provider", headers["x-near"])
+      assert.equal("Bearer test", headers.authorization)
+      assert.is_nil(header({ headers = zigllms.null })["x-near"])
+      provider.configure("openai", { headers = { ["x-near"] = zigllms.null } })
+      assert.is_nil(header()["x-near"])
+      zigllms.configure({ http = { headers = zigllms.null } })
+    end)
+
+    it("headers of the protocol once, as the user has them", function()
+      local headers = header({ headers = { Accept = "text/plain", ["content-type"] = "a/b" } })
+      assert.equal("text/plain", headers.accept)
+      assert.equal("a/b", headers["content-type"])
+    end)
+
     it("null is as if not given", function()
       local request = body("hi", { temperature = zigllms.null, stop = zigllms.null, model = nil })
       assert.is_nil(request.temperature)
@@ -257,7 +297,7 @@ describe("a request", function()
 
     it("those this version does not have are said to be", function()
       server:script(text("never"))
-      local absent = { cache = true, fallback = { "local" }, rate_limit = {}, transport = print }
+      local absent = { cache = true }
       for key, value in pairs(absent) do
         has(
           raised("unsupported", provider.chat, "hi", { [key] = value }).message,

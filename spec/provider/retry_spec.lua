@@ -154,6 +154,48 @@ describe("a failed request", function()
     assert.equal(1, err.attempts)
   end)
 
+  it("waits as long as is left by the server's own clock", function()
+    local head = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 2\r\n"
+      .. "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\n"
+      .. "Retry-After: Wed, 21 Oct 2015 07:28:01 GMT\r\n\r\n{}"
+    server:script({ raw = head }, text("ok"))
+    local ms = timed(provider.chat, "hi")
+    assert.is_true(ms >= 1000 and ms < 2500, ms)
+    assert.equal(2, server:count())
+  end)
+
+  it("is made at once where the server names no time or one that has passed", function()
+    for _, value in ipairs({ "0", "-5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT" }) do
+      server:script(lost(503, { ["Retry-After"] = value }), text("ok"))
+      local ms = timed(provider.chat, "hi")
+      assert.is_true(ms < 1000, ms)
+    end
+  end)
+
+  it("has options that are checked", function()
+    local function refused(retry, what)
+      local path = "options.retry" .. what
+      local err = raised("invalid_argument", provider.chat, "hi", { retry = retry })
+      assert.truthy(err.message:find(path, 1, true), err.message)
+      err = raised("invalid_argument", provider.configure, "openai", { retry = retry })
+      assert.truthy(err.message:find("config.retry" .. what, 1, true), err.message)
+    end
+    server:script(text("never"))
+    refused("often", "")
+    refused(3, "")
+    refused({ max_attempts = 0 }, ".max_attempts")
+    refused({ max_attempts = 1.5 }, ".max_attempts")
+    refused({ max_attempts = 101 }, ".max_attempts")
+    refused({ initial_delay_ms = -1 }, ".initial_delay_ms")
+    refused({ max_delay_ms = "long" }, ".max_delay_ms")
+    refused({ multiplier = 0.5 }, ".multiplier")
+    refused({ jitter = 1 }, ".jitter")
+    refused({ max_atempts = 2 }, ".max_atempts")
+    raised("invalid_argument", provider.chat, "hi", { max_retries = 1.5 })
+    raised("invalid_argument", provider.chat, "hi", { max_retries = 101 })
+    assert.equal(0, server:count())
+  end)
+
   it("is not made again if the server asks for more than two minutes", function()
     for _, headers in ipairs({ { ["Retry-After"] = "121" }, { ["retry-after-ms"] = "120001" } }) do
       server:script(lost(429, headers), text("never"))

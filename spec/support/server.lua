@@ -17,9 +17,10 @@ local methods = {}
 methods.__index = methods
 
 -- Starts a server. Commands go to its standard input, answers come back through a pipe.
-function server.start()
+function server.start(fixture)
   local name = pipe_name()
-  local input = assert(io.popen("exec python3 " .. here .. "fixtures/server.py > " .. name, "w"))
+  local path = here .. "fixtures/" .. (fixture or "server.py")
+  local input = assert(io.popen("exec python3 " .. path .. " > " .. name, "w"))
   local output = assert(io.open(name, "r"))
   os.remove(name)
   input:setvbuf("no")

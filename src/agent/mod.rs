@@ -6,8 +6,10 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::chat::{Message, ToolCall, Usage};
+use crate::provider::Reach;
 use crate::provider::Whom;
 use crate::provider::options::{GENERATION, LIMITS};
+use crate::provider::reach::REACH;
 use crate::registry::Named;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Token;
@@ -110,7 +112,7 @@ pub static CONFIG: Shape = Shape::new(
         )
         .or(&["memory_config"]),
     ],
-    &[&BEHAVIOUR, &GENERATION, &LIMITS],
+    &[&BEHAVIOUR, &GENERATION, &LIMITS, &REACH],
 );
 
 /// A tool an agent may use.
@@ -159,6 +161,7 @@ pub struct Agent {
     pub provider: Option<Whom>,
     /// As given, by canonical option name, without provider and tools.
     pub config: Kept,
+    pub reach: Option<Box<Reach>>,
     pub tools: Vec<AgentTool>,
     /// By session; "" is the agent's own.
     pub conversations: HashMap<String, Conversation>,
@@ -207,6 +210,10 @@ impl Agent {
             self.state = state;
             self.since = now;
         }
+    }
+
+    pub fn reach(&self) -> Reach {
+        self.reach.as_deref().cloned().unwrap_or_default()
     }
 
     /// Whether runs read and write the conversation.

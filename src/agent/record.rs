@@ -121,6 +121,7 @@ pub fn info(
             record.put(key, value);
         }
     }
+    agent.reach().show(&mut record);
     record
 }
 

@@ -14,7 +14,7 @@ use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
-use crate::provider::{Ask, Exchange, Whom};
+use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
 use crate::value::Data;
@@ -35,6 +35,7 @@ pub struct Plan {
     pub input: Vec<Message>,
     /// The agent's options with those of the run on top.
     pub options: Map<String, Value>,
+    pub reach: Reach,
     pub tools: Vec<Usable>,
     /// Somebody reads chunks.
     pub follow: bool,
@@ -168,6 +169,7 @@ impl Run {
                 ..chat::Request::default()
             },
             options: self.plan.options.clone(),
+            reach: self.plan.reach.clone(),
             follow: self.plan.follow,
             iteration: Some(self.iteration),
             strict: false,
@@ -327,7 +329,7 @@ impl Machine for Run {
                 let error = raised.into_error("the stream callback");
                 Err(self.with_partial(runtime, error))
             }
-            Outcome::Start | Outcome::Returned(_) => {
+            Outcome::Start | Outcome::Returned(_) | Outcome::Heard(_) => {
                 Err(Error::internal("a run calls nothing itself"))
             }
         };

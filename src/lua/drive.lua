@@ -78,12 +78,16 @@ local function called(context, machine, ok, ...)
   return proceed(context, machine, RETURNED, false, (...), core.describe((...)))
 end
 
-perform[CALL] = function(context, machine, limit, info, fn, argument)
+perform[CALL] = function(context, machine, limit, info, fn, argument, listens)
   local inner = context
-  if info then
+  if info or listens then
     inner = derive(context, machine, limit)
     operations[machine] = context
     inner.sink = nil
+  end
+  if listens then
+    return core.listen(context, inner, machine, fn, argument)
+  elseif info then
     function info.cancelled()
       return stopped(inner) ~= nil or overdue(inner) or false
     end
@@ -332,5 +336,6 @@ function core.abandon_task(task)
 end
 
 core.results, core.operation = results, operation
+core.perform, core.proceed, core.called = perform, proceed, called
 
 return core

@@ -35,6 +35,7 @@ pub enum Verb {
     Run = 5,
     Fork = 6,
     Emit = 7,
+    Listen = 8,
 }
 
 /// Registers a call that waits; answers token, face, sink, deadline, name, subject.
@@ -86,13 +87,17 @@ pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
         Ok(Step::Wait(until)) => wait(token, until),
         Ok(Step::Call(call)) => {
             if let Some(running) = runtime.tasks.get_mut(token) {
-                running.wants_text = call.text;
+                (running.wants_text, running.listens) = (call.text, call.listens);
             }
             Action::Verb(Verb::Call, calling(call))
         }
         Ok(Step::Run(operation)) => Action::Verb(Verb::Run, child(runtime, token, operation)),
         Ok(Step::Fork(operations, limit)) => fork(runtime, token, operations, limit),
         Ok(Step::Emit) => Action::Verb(Verb::Emit, Data::Many(Vec::new())),
+        Ok(Step::Listen { more, until }) => {
+            let until = Data::from(until.map(ms));
+            Action::Verb(Verb::Listen, Data::Many(vec![Data::Bool(more), until]))
+        }
         Err(error) => ended(instance, token, Err(error)),
     }
 }
@@ -115,13 +120,14 @@ fn wait(token: Token, until: Option<Moment>) -> Action {
     Action::Verb(Verb::Wait, Data::Many(vec![Data::from(token), Data::from(until.map(ms))]))
 }
 
-/// Operands: limit, info, function, argument.
+/// Operands: limit, info, function, argument, whether it is listened to.
 fn calling(call: Call) -> Data {
     Data::Many(vec![
         Data::from(call.limit.map(ms)),
         call.info.map_or(Data::Nil, Data::Record),
         Data::Slot(call.function),
         call.argument,
+        Data::Bool(call.listens),
     ])
 }
 

@@ -21,6 +21,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/tasks.lua", include_str!("tasks.lua")),
     (c"=zigllms/hosts.lua", include_str!("hosts.lua")),
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
+    (c"=zigllms/listen.lua", include_str!("listen.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),

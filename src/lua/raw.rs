@@ -11,7 +11,7 @@ use mlua::ffi::{self, lua_State};
 use crate::error::{Code, Error, Phase};
 use crate::guard::guarded;
 use crate::step::{Outcome, Raised, Returned, Stop, Token};
-use crate::value::{Data, Slot, json};
+use crate::value::{Data, Document, Slot, json};
 
 use super::bridge::Entry;
 use super::call;
@@ -188,6 +188,7 @@ unsafe fn outcome(
             4 => Outcome::Emitted,
             5 => Outcome::Refused,
             6 => Outcome::Stop(stop(l)),
+            7 => Outcome::Heard(heard(l)),
             _ => Outcome::Start,
         }
     }
@@ -207,7 +208,12 @@ unsafe fn returned(
         if ffi::lua_type(l, 4) <= ffi::LUA_TNIL {
             let refusal = (ffi::lua_type(l, 5) == ffi::LUA_TSTRING).then(|| refusal(l, instance));
             let text = Ok("null".into());
-            return Outcome::Returned(Returned { value: None, text, is_text: false, refusal });
+            let (value, document) = (None, None);
+            return Outcome::Returned(Returned { value, text, is_text: false, refusal, document });
+        }
+        if (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.listens) {
+            read::bytes(l, instance, 4, "result", frame);
+            return Outcome::Returned(spoken(&mut *frame));
         }
         let is_text = ffi::lua_type(l, 4) == ffi::LUA_TSTRING;
         let wanted = (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.wants_text);
@@ -217,7 +223,25 @@ unsafe fn returned(
         let value = keep(l, instance, 4);
         // Nothing below raises.
         let text = if wanted { text(&mut *frame) } else { Ok(String::new()) };
-        Outcome::Returned(Returned { value: Some(value), text, is_text, refusal: None })
+        let (value, refusal, document) = (Some(value), None, None);
+        Outcome::Returned(Returned { value, text, is_text, refusal, document })
+    }
+}
+
+/// What a function that was listened to returned.
+fn spoken(frame: &mut Frame) -> Returned {
+    let problem = frame.error.take();
+    let tape = std::mem::take(&mut frame.tape);
+    let document = problem.is_none().then(|| Box::new(Document { tape, root: 0 }));
+    let text = problem.map_or(Ok(String::new()), Err);
+    Returned { value: None, text, is_text: false, refusal: None, document }
+}
+
+/// step(token, 7, bytes)
+unsafe fn heard(l: *mut lua_State) -> Vec<u8> {
+    unsafe {
+        let text = ffi::lua_type(l, 3) == ffi::LUA_TSTRING;
+        if text { stack::bytes(l, 3).to_vec() } else { Vec::new() }
     }
 }
 

@@ -88,7 +88,8 @@ unsafe fn argument(
         (*frame).places.push(Place::default());
         let by_reference = read == Read::Options;
         let files = by_reference || read == Read::Data;
-        let mut reader = Reader { l, instance, frame, by_reference, files };
+        let any_bytes = false;
+        let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
@@ -146,11 +147,37 @@ pub unsafe fn value(
     what: &str,
     frame: *mut Frame,
 ) {
+    unsafe { one(l, instance, index, what, frame, false) }
+}
+
+/// As [`value`], but its strings may be any bytes.
+///
+/// # Safety
+/// As [`arguments`].
+pub unsafe fn bytes(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    index: c_int,
+    what: &str,
+    frame: *mut Frame,
+) {
+    unsafe { one(l, instance, index, what, frame, true) }
+}
+
+unsafe fn one(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    index: c_int,
+    what: &str,
+    frame: *mut Frame,
+    any_bytes: bool,
+) {
     unsafe {
         if ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
             return fail(frame, what, Problem::StackOverflow);
         }
-        let mut reader = Reader { l, instance, frame, by_reference: false, files: false };
+        let mut reader =
+            Reader { l, instance, frame, by_reference: false, files: false, any_bytes };
         if let Err(problem) = reader.value(index) {
             fail(frame, what, problem);
         }
@@ -165,6 +192,8 @@ struct Reader {
     by_reference: bool,
     /// Messages may hold bytes of files.
     files: bool,
+    /// Strings need not be text.
+    any_bytes: bool,
 }
 
 impl Reader {
@@ -206,7 +235,7 @@ impl Reader {
     unsafe fn string(&mut self, index: c_int) -> Result<(), Problem> {
         unsafe {
             let bytes = stack::bytes(self.l, index);
-            if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
+            if !self.any_bytes && !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
                 return Err(Problem::NotUtf8);
             }
             self.bytes(bytes)

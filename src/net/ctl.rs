@@ -18,6 +18,9 @@ use crate::error::Phase;
 /// A complete answer whose end has not come by then is taken as it is.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
+/// A refusal has been said with its status: its words are waited for no longer than that.
+const WORDS: Duration = Duration::from_secs(5);
+
 /// How a call ended. Set once, from `Open`; whoever comes second finds it taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -268,6 +271,13 @@ impl Ctl {
         if !self.over.swap(true, Ordering::Relaxed) {
             self.enter(&mut state, Phase::Idle, Some(LAST_WORD));
         }
+    }
+
+    /// The head of the answer says that there will be none.
+    pub fn refused(&self) {
+        let mut state = lock(&self.state);
+        let soon = self.now().after(WORDS);
+        state.deadline = Some(state.deadline.map_or(soon, |at| at.min(soon)));
     }
 
     // What happened so far.

@@ -43,9 +43,13 @@ pub(super) enum Turn {
 impl Stream {
     /// Tells the sink the head and what came with it; the reader gets the rest.
     pub fn begin(ctl: Arc<Ctl>, mut sink: Box<dyn Sink>, head: Head, body: Body, most: u64) {
+        let refused = head.status >= 400;
         if !ctl.is_open() || catch_unwind(AssertUnwindSafe(|| sink.head(head))).is_err() {
             drop(body);
             return end(&ctl, sink, Err(panicked()));
+        }
+        if refused {
+            ctl.refused();
         }
         if body.content_length().is_some_and(|length| length > most) {
             drop(body);

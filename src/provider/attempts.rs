@@ -7,20 +7,27 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::inbox::Shared;
+use super::inbox::{Inbox, Shared};
+use super::instance::Provider;
+use super::limiter::{Gate, Pass};
+use super::options::Network;
 use super::question::{Found, Question};
+use super::reach::Reach;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
-use crate::chat::{Answer, Reply, Request};
+use crate::chat::{Answer, Reply, Request, Usage};
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
 use crate::runtime::Runtime;
-use crate::step::{Step, Token};
+use crate::step::{Raised, Returned, Step, Token};
+use crate::value::Slot;
 
 pub struct Attempts {
     source: Source,
     retry: Retry,
+    gate: Option<Gate>,
+    transport: Option<Slot>,
     phase: Phase,
     waker: Option<Waker>,
     /// Of the latest request.
@@ -45,15 +52,22 @@ pub enum Due {
 }
 
 impl Attempts {
-    pub fn new(source: Source, retry: Retry) -> Attempts {
-        Attempts {
-            source,
-            retry,
+    pub fn of(
+        provider: &Provider,
+        network: &Network,
+        reach: &Reach,
+        now: Moment,
+    ) -> Result<Attempts> {
+        Ok(Attempts {
+            source: Source::of(provider, network)?,
+            retry: network.retry,
+            gate: network.rate.as_ref().map(|rate| provider.limiters.gate(rate, now)),
+            transport: provider.reach.under(reach).transport(),
             phase: Phase::Before,
             waker: None,
             inbox: Shared::default(),
             count: 0,
-        }
+        })
     }
 
     /// Whether there is a server, which can be asked for its models.
@@ -88,6 +102,7 @@ impl Attempts {
         }
     }
 
+    /// Sends the question, once the provider's rate limit lets it through.
     pub fn send(
         &mut self,
         runtime: &mut Runtime,
@@ -95,14 +110,61 @@ impl Attempts {
         question: Question<'_>,
         keep_raw: bool,
     ) -> Result<Step> {
+        let waker = self.waker(runtime, me)?;
+        if let Some(gate) = &mut self.gate
+            && let Pass::Wait(until) = gate.pass(runtime.clock.now(), &waker, question.tokens())?
+        {
+            self.phase = Phase::Before;
+            return Ok(Step::Wait(until));
+        }
         self.inbox = Arc::new(Mutex::default());
         self.inbox.lock().reply.keep_raw = keep_raw;
-        let waker = runtime.tasks.waker(me)?;
-        self.waker = Some(waker.clone());
-        let going = self.source.start(runtime, question, self.inbox.clone(), waker)?;
+        let (inbox, transport) = (self.inbox.clone(), self.transport.clone());
+        let (going, step) = self.source.start(runtime, question, inbox, waker, transport)?;
         self.phase = Phase::UnderWay(going);
         self.count += 1;
-        Ok(Step::Wait(None))
+        Ok(step)
+    }
+
+    /// Whether a transport of the user's is making the request.
+    pub fn is_listening(&self) -> bool {
+        matches!(self.phase, Phase::UnderWay(Going::Heard(_)))
+    }
+
+    /// What the transport hands over while it runs.
+    pub fn hear(&mut self, runtime: &Runtime, bytes: &[u8]) {
+        if let Phase::UnderWay(Going::Heard(hearing)) = &mut self.phase {
+            hearing.hear(runtime.clock.now(), bytes);
+        }
+    }
+
+    /// What to tell it.
+    pub fn listen(&self) -> Step {
+        match &self.phase {
+            Phase::UnderWay(Going::Heard(hearing)) => {
+                Step::Listen { more: hearing.goes_on(), until: hearing.until() }
+            }
+            _ => Step::Listen { more: false, until: None },
+        }
+    }
+
+    /// The transport has come back: then the inbox has an end.
+    pub fn heard_all(&mut self, runtime: &Runtime, said: std::result::Result<Returned, Raised>) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::UnderWay(Going::Heard(hearing)) = phase else { return };
+        let now = runtime.clock.now();
+        match said {
+            Ok(returned) => hearing.returned(now, returned),
+            Err(raised) => hearing.raised(now, raised),
+        }
+    }
+
+    /// One for all requests: only what is rearmed wakes again.
+    fn waker(&mut self, runtime: &mut Runtime, me: Token) -> Result<Waker> {
+        if self.waker.is_none() {
+            self.waker = Some(runtime.tasks.waker(me)?);
+        }
+        self.waker.clone().ok_or_else(|| Error::internal("nothing to be woken by"))
     }
 
     /// Lets more arrive, where the reader was behind.
@@ -115,11 +177,14 @@ impl Attempts {
     /// Nothing more will come of the request.
     pub fn over(&mut self) {
         self.phase = Phase::Over;
+        if let (Some(gate), Some(tokens)) = (&mut self.gate, taken(&self.inbox.lock())) {
+            gate.settle(tokens);
+        }
     }
 
     /// After a failure: the pause before the next request, or the error if there is to be none.
     pub fn again(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
-        self.phase = Phase::Over;
+        self.over();
         let head = self.head();
         match self.retry.decide(self.count, &error, Some(&head), random()) {
             Verdict::GiveUp => Err(error),
@@ -161,6 +226,16 @@ impl Attempts {
             f.request_id = f.request_id.take().or(request_id);
         })
     }
+}
+
+/// The tokens that a request has taken for certain: those that were reported, and none where
+/// nothing came.
+fn taken(inbox: &Inbox) -> Option<u64> {
+    let reported = match &inbox.found {
+        Some(Found::Embeddings(embeddings)) => embeddings.tokens,
+        _ => inbox.reply.usage.as_ref().map(Usage::total_tokens),
+    };
+    reported.or_else(|| inbox.first_at.is_none().then_some(0))
 }
 
 /// A number in 0..1 that differs between calls: jitter needs no more.

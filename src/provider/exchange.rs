@@ -1,23 +1,24 @@
 //! One question to a provider, from the first request through retries to the answer.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
-use super::attempts::{Attempts, Due};
+use super::attempts::Due;
+use super::fallback::Others;
 use super::inbox::FULL;
 use super::instance::Ended;
-use super::options;
 use super::question::{Found, Question};
-use super::source::Source;
+use super::reach::Reach;
 use super::structured;
+use super::target::Target;
 use super::whom::Whom;
 use crate::chat::{Answer, Delta, Finish, Reply, Request, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
+use crate::step::{
+    Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+};
 
 /// What is asked, of whom and how.
 pub struct Ask {
@@ -25,6 +26,8 @@ pub struct Ask {
     pub request: Request,
     /// Laid over each other, the provider's own not included.
     pub options: Map<String, Value>,
+    /// The same of those that are no plain data.
+    pub reach: Reach,
     /// Somebody reads chunks.
     pub follow: bool,
     /// Agent runs: the round. Their streams end with the run, not with the answer.
@@ -35,14 +38,20 @@ pub struct Ask {
 
 pub struct Exchange {
     ask: Ask,
-    provider: String,
-    attempts: Attempts,
-    /// Between two chunks.
-    flush: Duration,
+    /// Id of the provider that the call names.
+    main: String,
+    /// The one that is asked now.
+    target: Target,
+    others: Others,
+    /// End of the whole call.
+    total: Option<Moment>,
     stage: Stage,
     chunk: Option<Chunk>,
     answer: Option<Box<Answer>>,
+    /// A chunk has gone out.
     delivered: bool,
+    /// A chunk is on its way.
+    emitting: bool,
     /// In the provider's counts.
     recorded: bool,
     started: Moment,
@@ -61,33 +70,42 @@ enum Stage {
 impl Exchange {
     /// Checks everything that can be checked without asking anybody.
     pub fn new(runtime: &mut Runtime, mut ask: Ask, total: Option<Moment>) -> Result<Exchange> {
-        let provider = runtime.providers.ask(&ask.whom)?;
-        let all = options::lay([&runtime.config.http, &provider.options, &ask.options]);
-        ask.request.settings = options::settings(&all)?;
-        if ask.request.model.is_empty() {
-            ask.request.model = provider.model();
-        }
         ask.request.stream = true;
-        let network = options::network(&all, total);
-        let attempts = Attempts::new(Source::of(provider, &network)?, network.retry);
-        let listing = ask.request.model.is_empty() && attempts.has_server();
-        Ok(Exchange {
-            provider: provider.id.clone(),
-            attempts,
-            flush: network.flush,
-            stage: if listing { Stage::Listing } else { Stage::Asking },
+        let reach = runtime.providers.ask(&ask.whom)?.reach.under(&ask.reach);
+        let mut others = Others::new(reach.fallback());
+        let target = Target::first(runtime, &ask, &mut others, total);
+        let target = target.map_err(|error| others.told(error))?;
+        let mut exchange = Exchange {
+            main: runtime.providers.ask(&ask.whom)?.id.clone(),
+            target,
+            others,
+            total,
+            stage: Stage::Asking,
             started: runtime.clock.now(),
             ask,
             chunk: None,
             answer: None,
             delivered: false,
+            emitting: false,
             recorded: false,
             last_chunk: None,
-        })
+        };
+        exchange.begin();
+        Ok(exchange)
+    }
+
+    /// What the request says depends on who is asked.
+    fn begin(&mut self) {
+        let target = &mut self.target;
+        self.ask.request.settings = std::mem::take(&mut target.settings);
+        self.ask.request.model = target.model.clone();
+        let listing = target.model.is_empty() && target.attempts.has_server();
+        self.stage = if listing { Stage::Listing } else { Stage::Asking };
+        self.recorded = false;
     }
 
     pub fn operation(self, deadline: Option<Moment>) -> Operation {
-        let subject = self.provider.clone();
+        let subject = self.main.clone();
         Operation { name: "provider_request", subject, machine: Box::new(self), deadline }
     }
 
@@ -97,21 +115,44 @@ impl Exchange {
             Stage::Listing => Question::Models(None),
             Stage::Asking | Stage::Ending => Question::Chat(&self.ask.request),
         };
-        let sent = self.attempts.send(runtime, me, question, self.keeps_raw());
-        self.attempts.inbox.lock().unheard = !self.ask.follow;
-        sent.map_err(|error| self.complete(error, None))
+        let sent = self.target.attempts.send(runtime, me, question, self.keeps_raw());
+        self.target.attempts.inbox.lock().unheard = !self.ask.follow;
+        sent.map_err(|error| self.finish_error(runtime, error))
     }
 
     fn keeps_raw(&self) -> bool {
         self.ask.options.get("raw") == Some(&json!(true))
     }
 
+    /// Goes on with the provider that is asked now, or else with the next one.
     fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        match self.attempts.due(runtime) {
+        loop {
+            match self.proceed(runtime, me) {
+                Err(error) => self.pass_on(runtime, error)?,
+                step => return step,
+            }
+        }
+    }
+
+    fn proceed(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        match self.target.attempts.due(runtime) {
             Due::Send => self.send(runtime, me),
             Due::Wait(until) => Ok(Step::Wait(Some(until))),
             Due::Look => self.look(runtime, me),
         }
+    }
+
+    /// Turns to the next provider; the error if there is none that might do better. A piece that is
+    /// out cannot be taken back.
+    fn pass_on(&mut self, runtime: &mut Runtime, error: Error) -> Result<()> {
+        if self.delivered || !self.others.help(&error) {
+            return Err(error);
+        }
+        self.record(runtime, Ended::Failed(&error));
+        let next = self.others.after(error, Some(&self.target.model))?;
+        self.target = Target::next(runtime, &self.ask, &mut self.others, next, self.total)?;
+        self.begin();
+        Ok(())
     }
 
     /// Looks at what has arrived. A piece goes out before the end is looked at.
@@ -119,16 +160,16 @@ impl Exchange {
         if let Some(step) = self.hold_back(runtime) {
             return Ok(step);
         }
-        let following = self.ask.follow && self.stage == Stage::Asking;
+        let following = self.follows();
         let (delta, end) = {
-            let mut inbox = self.attempts.inbox.lock();
+            let mut inbox = self.target.attempts.inbox.lock();
             let delta = std::mem::take(&mut inbox.delta);
             let emit = following && !delta.is_empty();
             (delta, if emit { None } else { inbox.end.take() })
         };
         // Only a sink that was full has stopped its producer.
         if delta.bytes() >= FULL {
-            self.attempts.resume();
+            self.target.attempts.resume();
         }
         if following && !delta.is_empty() {
             return Ok(self.emit(runtime, delta));
@@ -140,16 +181,42 @@ impl Exchange {
         }
     }
 
+    fn follows(&self) -> bool {
+        self.ask.follow && self.stage == Stage::Asking
+    }
+
+    /// While a transport of the user's speaks: what came goes out, or more is wanted.
+    fn listen(&mut self, runtime: &Runtime) -> Step {
+        if self.hold_back(runtime).is_none() {
+            let delta = std::mem::take(&mut self.target.attempts.inbox.lock().delta);
+            if self.follows() && !delta.is_empty() {
+                return self.emit(runtime, delta);
+            }
+        }
+        self.target.attempts.listen()
+    }
+
+    /// The transport has returned, or raised an error.
+    fn heard_all(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        said: std::result::Result<Returned, Raised>,
+    ) -> Result<Step> {
+        self.target.attempts.heard_all(runtime, said);
+        self.go_on(runtime, me)
+    }
+
     /// With `flush_ms` chunks come at most once per interval, except for the last one.
     fn hold_back(&self, runtime: &Runtime) -> Option<Step> {
-        let next = self.last_chunk?.after(self.flush);
-        let early = runtime.clock.now() < next && self.attempts.inbox.lock().end.is_none();
+        let next = self.last_chunk?.after(self.target.flush);
+        let early = runtime.clock.now() < next && self.target.attempts.inbox.lock().end.is_none();
         early.then_some(Step::Wait(Some(next)))
     }
 
     fn emit(&mut self, runtime: &Runtime, delta: Delta) -> Step {
-        self.delivered = true;
-        if !self.flush.is_zero() {
+        (self.delivered, self.emitting) = (true, true);
+        if !self.target.flush.is_zero() {
             self.last_chunk = Some(runtime.clock.now());
         }
         self.chunk = Some(Chunk { delta, iteration: self.ask.iteration, ..Chunk::default() });
@@ -157,7 +224,7 @@ impl Exchange {
     }
 
     fn arrived(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        self.attempts.over();
+        self.target.attempts.over();
         if self.stage == Stage::Listing {
             return self.listed(runtime, me);
         }
@@ -172,13 +239,13 @@ impl Exchange {
 
     /// The first model the server lists is the one asked.
     fn listed(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let found = self.attempts.found().map_err(|e| self.complete(e, None))?;
+        let found = self.target.attempts.found().map_err(|e| self.complete(e, None))?;
         let Found::Models(listing) = found else {
             return Err(Error::internal("no models were listed"));
         };
         self.ask.request.model = listing.first().map_err(|e| self.complete(e, None))?;
         self.stage = Stage::Asking;
-        self.attempts.count = 0;
+        self.target.attempts.count = 0;
         self.send(runtime, me)
     }
 
@@ -191,6 +258,7 @@ impl Exchange {
         self.chunk = Some(Chunk { end: Some(end), ..Chunk::default() });
         self.answer = Some(Box::new(answer));
         self.stage = Stage::Ending;
+        self.emitting = true;
         Step::Emit
     }
 
@@ -199,50 +267,50 @@ impl Exchange {
         Ok(Step::Done(Output::Answer(answer)))
     }
 
-    /// Asks again if that may help, or fails. A piece that is out cannot be taken back.
+    /// Asks again if that may help, or fails.
     fn failed(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
         let retried = match self.delivered {
             true => Err(error),
-            false => self.attempts.again(runtime, error),
+            false => self.target.attempts.again(runtime, error),
         };
         retried.map_err(|error| self.finish_error(runtime, error))
     }
 
     /// Counts this exchange, once, if anything was sent at all.
     fn record(&mut self, runtime: &mut Runtime, ended: Ended<'_>) {
-        if self.attempts.count == 0 || std::mem::replace(&mut self.recorded, true) {
+        if self.target.attempts.count == 0 || std::mem::replace(&mut self.recorded, true) {
             return;
         }
         if let Ended::Answered(usage) = &ended {
             runtime.usage.add(usage);
         }
-        if let Some(provider) = runtime.providers.asked(&self.ask.whom, &self.provider) {
+        if let Some(provider) = runtime.providers.asked(&self.target.whom, &self.target.id) {
             provider.record(ended);
         }
     }
 
     /// The answer as far as it has come; `finish` overrides how it ended.
     fn answer(&self, runtime: &Runtime, finish: Option<Finish>) -> Answer {
-        let request_id = self.attempts.request_id();
-        let reply = self.attempts.reply();
-        let inbox = self.attempts.inbox.lock();
+        let request_id = self.target.attempts.request_id();
+        let reply = self.target.attempts.reply();
+        let inbox = self.target.attempts.inbox.lock();
         let finish = finish.or(reply.finish).unwrap_or_default();
         let now = runtime.clock.now();
         let mut answer = Answer {
             usage: reply.usage.unwrap_or_else(|| estimate(&self.ask.request, &reply)),
             finish_reason: finish.name(),
-            provider: self.provider.clone(),
+            provider: self.target.id.clone(),
             model: self.ask.request.model.clone(),
             latency_ms: now.ms_since(self.started),
             ttft_ms: inbox.first_at.map(|at| at.ms_since(self.started)),
-            attempts: self.attempts.count,
+            attempts: self.others.requests(self.target.attempts.count),
             request_id,
             created: runtime.clock.unix(),
             raw: self.keeps_raw(),
             reply,
             ..Answer::default()
         };
-        self.attempts.assess(&self.ask.request, &mut answer);
+        self.target.attempts.assess(&self.ask.request, &mut answer);
         answer
     }
 
@@ -255,27 +323,28 @@ impl Exchange {
 
     /// Adds what this call knows to an error.
     fn complete(&self, error: Error, partial: Option<&Answer>) -> Error {
-        self.attempts
-            .complete(error, &self.provider)
+        self.target
+            .attempts
+            .complete(error, &self.target.id)
             .with(|f| f.partial = f.partial.take().or_else(|| partial.map(Answer::to_data)))
     }
 
     /// The caller ends it: that is no fault of the provider.
     fn stop(&mut self, runtime: &mut Runtime, error: Error) -> Error {
-        self.attempts.hang_up();
+        self.target.attempts.hang_up();
         let error = self.finish_error(runtime, error);
         self.record(runtime, Ended::Stopped(&error));
         error
     }
 
     fn time_out(&mut self, runtime: &Runtime) -> Error {
-        self.attempts.hang_up();
+        self.target.attempts.hang_up();
         self.finish_error(runtime, stopped(&Stop::Deadline, "the request"))
     }
 
     /// The stream callback wants no more: what arrived so far is the answer.
     fn refuse(&mut self, runtime: &mut Runtime) -> Step {
-        self.attempts.hang_up();
+        self.target.attempts.hang_up();
         let answer = self.answer(runtime, Some(Finish::Cancelled));
         self.record(runtime, Ended::Answered(answer.usage));
         Step::Done(Output::Answer(Box::new(answer)))
@@ -284,27 +353,34 @@ impl Exchange {
 
 impl Exchange {
     fn advance(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        let emitting = std::mem::take(&mut self.emitting);
         match outcome {
+            Outcome::Heard(bytes) => {
+                self.target.attempts.hear(runtime, &bytes);
+                Ok(self.listen(runtime))
+            }
+            Outcome::Emitted if self.target.attempts.is_listening() => Ok(self.listen(runtime)),
             Outcome::Emitted if self.stage == Stage::Ending => self.ending(),
             Outcome::Start | Outcome::Ready | Outcome::Emitted => self.go_on(runtime, me),
             Outcome::Refused => Ok(self.refuse(runtime)),
             Outcome::Stop(Stop::Deadline) => Err(self.time_out(runtime)),
             Outcome::Stop(stop) => Err(self.stop(runtime, stopped(&stop, "the request"))),
-            Outcome::Raised(raised) => {
+            Outcome::Raised(raised) if emitting => {
                 Err(self.stop(runtime, raised.into_error("the stream callback")))
             }
-            Outcome::Returned(_) | Outcome::Finished(_) => {
-                Err(Error::internal("nothing was called"))
-            }
+            Outcome::Raised(raised) => self.heard_all(runtime, me, Err(raised)),
+            Outcome::Returned(returned) => self.heard_all(runtime, me, Ok(returned)),
+            Outcome::Finished(_) => Err(Error::internal("nothing was called")),
         }
     }
 }
 
 impl Machine for Exchange {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
-        self.attempts.rearm();
+        self.target.attempts.rearm();
         let result = self.advance(runtime, me, outcome);
-        result.inspect_err(|error| self.record(runtime, Ended::Failed(error)))
+        let result = result.inspect_err(|error| self.record(runtime, Ended::Failed(error)));
+        result.map_err(|error| self.others.told(error))
     }
 
     fn chunk(&mut self) -> Option<Chunk> {
@@ -312,7 +388,7 @@ impl Machine for Exchange {
     }
 
     fn abandon(&mut self, runtime: &mut Runtime, _: Token) {
-        self.attempts.hang_up();
+        self.target.attempts.hang_up();
         let error = Error::new(Code::Cancelled, "the request was abandoned");
         self.record(runtime, Ended::Stopped(&error));
     }

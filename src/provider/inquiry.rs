@@ -7,13 +7,13 @@ use super::attempts::{Attempts, Due};
 use super::instance::{Ended, Provider};
 use super::options;
 use super::question::{Found, Question};
-use super::source::Source;
+use super::reach::Reach;
 use super::whom::Whom;
 use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
+use crate::step::{Machine, Operation, Outcome, Output, Raised, Returned, Step, Token, stopped};
 use crate::value::Data;
 
 /// What there is to find out.
@@ -62,6 +62,7 @@ impl<S: Subject + 'static> Inquiry<S> {
         whom: Whom,
         subject: S,
         call: &Map<String, Value>,
+        reach: &Reach,
         total: Option<Moment>,
     ) -> Result<Inquiry<S>> {
         let provider = runtime.providers.ask(&whom)?;
@@ -69,8 +70,8 @@ impl<S: Subject + 'static> Inquiry<S> {
         if subject.question().is_some() {
             let all = options::lay([&runtime.config.http, &provider.options, call]);
             let network = options::network(&all, total);
-            let source = Source::of(provider, &network)?;
-            attempts = Some(Box::new(Attempts::new(source, network.retry)));
+            let now = runtime.clock.now();
+            attempts = Some(Box::new(Attempts::of(provider, &network, reach, now)?));
         }
         Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts, open: false })
     }
@@ -123,6 +124,25 @@ impl<S: Subject + 'static> Inquiry<S> {
         }
     }
 
+    /// A transport of the user's has said something.
+    fn heard(&mut self, runtime: &Runtime, bytes: &[u8]) -> Step {
+        let Some(attempts) = &mut self.attempts else { return Step::Wait(None) };
+        attempts.hear(runtime, bytes);
+        attempts.listen()
+    }
+
+    fn heard_all(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        said: std::result::Result<Returned, Raised>,
+    ) -> Result<Step> {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.heard_all(runtime, said);
+        }
+        self.go_on(runtime, me)
+    }
+
     /// Counts what was sent, once.
     fn record(&mut self, runtime: &mut Runtime, ended: Ended<'_>) {
         if !std::mem::take(&mut self.open) {
@@ -162,6 +182,9 @@ impl<S: Subject + 'static> Machine for Inquiry<S> {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
         let result = match outcome {
             Outcome::Start | Outcome::Ready => self.go_on(runtime, me),
+            Outcome::Heard(bytes) => Ok(self.heard(runtime, &bytes)),
+            Outcome::Returned(returned) => self.heard_all(runtime, me, Ok(returned)),
+            Outcome::Raised(raised) => self.heard_all(runtime, me, Err(raised)),
             Outcome::Stop(stop) => {
                 let error = stopped(&stop, "the request");
                 self.stop(runtime, &error);

@@ -5,9 +5,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
+use super::limiter::Limiters;
 use super::options::merge;
 use super::prices::{self, Prices};
+use super::providers::Providers;
 use super::question::Model;
+use super::reach::Reach;
 use super::secret::{Secret, masked};
 use super::source::check_model_path;
 use super::wire::{Endpoint, Wire};
@@ -27,6 +30,8 @@ pub struct Provider {
     pub name: Option<String>,
     /// Everything configured but the key.
     pub options: Map<String, Value>,
+    pub reach: Reach,
+    pub limiters: Limiters,
     key: Option<Secret>,
     pub outcome: Outcome,
     pub requests: u64,
@@ -63,6 +68,8 @@ impl Provider {
             own: false,
             name: None,
             options: Map::new(),
+            reach: Reach::default(),
+            limiters: Limiters::default(),
             key: None,
             outcome: Outcome::Unused,
             requests: 0,
@@ -74,11 +81,13 @@ impl Provider {
     }
 
     /// From a configuration that stands where it is used. Its type has to do as an id.
-    pub fn own(config: &Options<'_>, path: &str) -> Result<Provider> {
+    pub fn own(config: &Options<'_>, providers: &Providers, path: &str) -> Result<Provider> {
         let row = row_of(config, path)?;
+        let mut options = config.to_map();
+        let reach = Reach::take(config, &mut options, providers, path)?;
         let mut provider = Provider::new(row.name.to_owned(), row);
         provider.own = true;
-        provider.configure(config.to_map());
+        provider.configure(options, &reach);
         Ok(provider)
     }
 
@@ -108,7 +117,7 @@ impl Provider {
     }
 
     /// Merges options; null restores the default. The key never stays among the options.
-    pub(super) fn configure(&mut self, mut options: Map<String, Value>) {
+    pub(super) fn configure(&mut self, mut options: Map<String, Value>, reach: &Reach) {
         match options.shift_remove("api_key") {
             Some(Value::String(key)) => self.key = Some(Secret::new(key)),
             Some(Value::Null) => self.key = None,
@@ -119,6 +128,7 @@ impl Provider {
             self.name = name.as_str().map(str::to_owned);
         }
         merge(&mut self.options, &options);
+        self.reach.configure(reach);
         self.models = None;
     }
 
@@ -295,6 +305,7 @@ impl Provider {
                 record.put(key.clone(), masked(key, value));
             }
         }
+        self.reach.show(&mut record);
         record
     }
 }

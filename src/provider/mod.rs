@@ -13,10 +13,12 @@ mod embedded;
 mod embedding;
 mod exchange;
 pub mod failure;
+pub mod fallback;
 mod fields;
 mod inbox;
 mod inquiry;
 mod instance;
+pub mod limiter;
 #[cfg(feature = "local")]
 pub mod local;
 mod models;
@@ -27,6 +29,7 @@ pub mod prices;
 mod printed;
 mod providers;
 pub mod question;
+pub mod reach;
 mod reading;
 pub mod responses;
 pub mod retry;
@@ -34,8 +37,10 @@ pub mod secret;
 mod source;
 pub mod sse;
 pub mod structured;
+mod target;
 #[cfg(test)]
 mod testing;
+mod transport;
 mod whom;
 pub mod wire;
 
@@ -47,5 +52,6 @@ pub use instance::{Provider, without_userinfo};
 pub use models::ModelList;
 pub use options::CONFIG;
 pub use providers::Providers;
+pub use reach::Reach;
 pub use source::models_of_file;
 pub use whom::Whom;

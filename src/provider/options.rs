@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::limiter::{Allowance, Rate};
+use super::reach::REACH;
 use super::retry::Retry;
 use super::secret::{Secret, masked, of_members};
 use crate::chat::messages::cache_of;
@@ -76,7 +78,6 @@ pub static GENERATION: Shape = Shape::new(
         .or(&["schema"]),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request body"),
         Field::new("headers", Kind::Map, "", "added to the request"),
-        Field::new("fallback", Kind::Absent("fallback"), "", ""),
         Field::new("cache", Kind::Absent("response cache"), "", ""),
     ],
     &[],
@@ -119,8 +120,39 @@ pub static LIMITS: Shape = Shape::new(
         ),
         Field::new("max_retries", Kind::Int(0, 100), "2", "short for `retry.max_attempts - 1`"),
         Field::new("flush_ms", MILLIS, "0", "at most one chunk per interval"),
-        Field::new("rate_limit", Kind::Absent("client-side rate limit"), "", ""),
-        Field::new("transport", Kind::Absent("user transport"), "", ""),
+        Field::new(
+            "rate_limit",
+            Kind::Table(&RATE_LIMIT),
+            "none",
+            "what this provider gets in any minute; calls wait their turn, retries too",
+        ),
+    ],
+    &[],
+);
+
+static RATE_LIMIT: Shape = Shape::new(
+    "RateLimit",
+    &[
+        Field::new(
+            "requests_per_minute",
+            COUNT,
+            "no limit",
+            "requests, wherever the minute begins",
+        ),
+        Field::new(
+            "tokens_per_minute",
+            Kind::Int(1, i64::MAX),
+            "no limit",
+            "tokens: the prompt as estimated (bytes / 4) and `max_tokens`, until the answer tells its usage",
+        ),
+        Field::new("key", Kind::Text, "", "counted by itself: a user, a tenant"),
+        Field::new(
+            "on_limit",
+            Kind::Enum(&["wait", "raise"]),
+            "\"wait\"",
+            "\"raise\": `rate_limited` with `retry_after_ms`, nothing is sent",
+        ),
+        Field::new("shared", Kind::Off("store"), "false", "true: counted in the store"),
     ],
     &[],
 );
@@ -237,22 +269,40 @@ pub static CONFIG: Shape = Shape::new(
             "`{[model] = {input=, output=, cached=, cache_write=}}` for a million tokens: what `cost` is \
              computed from; the last two cost as `input` unless they are given",
         ),
-        Field::new("fallback", Kind::Absent("fallback"), "", ""),
         Field::new("api_version", Kind::Name, "per type", "anthropic, azure: the version spoken"),
     ],
-    &[&LIMITS],
+    &[&LIMITS, &REACH],
 );
 
 /// Lays option maps over each other, later ones on top. Tables merge deeply, null unsets.
 pub fn lay<'a>(layers: impl IntoIterator<Item = &'a Map<String, Value>>) -> Map<String, Value> {
-    let mut all = Map::new();
-    layers.into_iter().for_each(|layer| merge(&mut all, layer));
+    let (mut all, mut headers) = (Map::new(), Map::new());
+    for layer in layers {
+        merge(&mut all, layer);
+        lay_headers(&mut headers, layer.get("headers"));
+    }
+    if !headers.is_empty() {
+        all.insert("headers".into(), headers.into());
+    }
     all
+}
+
+/// The names of headers are the same in any case. A null stays: it also takes out a header that
+/// this module would send.
+fn lay_headers(all: &mut Map<String, Value>, over: Option<&Value>) {
+    match over {
+        Some(Value::Null) => all.clear(),
+        Some(Value::Object(over)) => over.iter().for_each(|(name, value)| {
+            all.retain(|known, _| !known.eq_ignore_ascii_case(name));
+            all.insert(name.clone(), value.clone());
+        }),
+        _ => {}
+    }
 }
 
 /// Merges `over` into `base`.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
-    const DEEP: [&str; 5] = ["extra", "headers", "retry", "memory", "prices"];
+    const DEEP: [&str; 5] = ["extra", "retry", "rate_limit", "memory", "prices"];
     // Two ways to say one thing: the nearer one wins. The delays of `retry` stay.
     if over.contains_key("retry") && !over.contains_key("max_retries") {
         base.shift_remove("max_retries");
@@ -262,6 +312,9 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
     for (key, value) in over {
         match (base.get_mut(key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) if key == "headers" => {
+                merge_headers(old, new)
+            }
             (_, Value::Null) => drop(base.shift_remove(key)),
             (Some(Value::Object(old)), Value::Object(new)) if DEEP.contains(&key.as_str()) => {
                 merge(old, new)
@@ -271,10 +324,22 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
+/// As a configuration is changed: null takes a header out of it.
+fn merge_headers(base: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (name, value) in over {
+        let known = base.len();
+        base.retain(|old, _| !old.eq_ignore_ascii_case(name));
+        if !value.is_null() || base.len() == known {
+            base.insert(name.clone(), value.clone());
+        }
+    }
+}
+
 /// Options as infos show them: headers and the user part of a proxy may be secrets.
 pub fn shown(options: &Map<String, Value>) -> Map<String, Value> {
     let mut shown = options.clone();
     if let Some(Value::Object(headers)) = shown.get_mut("headers") {
+        headers.retain(|_, value| !value.is_null());
         headers.values_mut().for_each(|value| *value = Value::from("***"));
     }
     if let Some(Value::String(proxy)) = shown.get_mut("proxy") {
@@ -380,10 +445,12 @@ pub struct Network {
     pub limits: Limits,
     pub max_response_bytes: u64,
     pub retry: Retry,
+    pub rate: Option<Rate>,
     pub flush: Duration,
     pub proxy: Proxy,
     pub roots: Roots,
-    pub headers: Vec<(String, String)>,
+    /// `None` takes out what would be sent otherwise.
+    pub headers: Vec<(String, Option<String>)>,
     /// Texts in `extra` that nobody may see.
     pub secrets: Vec<Secret>,
 }
@@ -403,6 +470,7 @@ pub fn network(options: &Map<String, Value>, total: Option<Moment>) -> Network {
             .and_then(Value::as_u64)
             .unwrap_or(64 << 20),
         retry: retry(options),
+        rate: options.get("rate_limit").and_then(rate),
         flush: limit("flush_ms", 0.0).unwrap_or_default(),
         proxy: proxy(options.get("proxy")),
         roots: roots(options.get("ca")),
@@ -446,6 +514,17 @@ fn retry(options: &Map<String, Value>) -> Retry {
     retry
 }
 
+fn rate(given: &Value) -> Option<Rate> {
+    let count = |key: &str| given.get(key).and_then(Value::as_u64);
+    let allowed =
+        Allowance { requests: count("requests_per_minute"), tokens: count("tokens_per_minute") };
+    (allowed != Allowance::default()).then(|| Rate {
+        allowed,
+        key: given.get("key").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        raises: given.get("on_limit").and_then(Value::as_str) == Some("raise"),
+    })
+}
+
 fn proxy(value: Option<&Value>) -> Proxy {
     match value {
         Some(Value::String(url)) if url.is_empty() => Proxy::None,
@@ -463,9 +542,10 @@ fn roots(value: Option<&Value>) -> Roots {
     }
 }
 
-fn headers(value: Option<&Value>) -> Vec<(String, String)> {
+fn headers(value: Option<&Value>) -> Vec<(String, Option<String>)> {
     let map = value.and_then(Value::as_object);
-    map.into_iter().flatten().map(|(key, value)| (key.clone(), json::plain(value))).collect()
+    let text = |value: &Value| (!value.is_null()).then(|| json::plain(value));
+    map.into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 #[cfg(test)]
@@ -483,6 +563,20 @@ mod tests {
         let call = map(json!({"temperature": 0, "headers": {"b": "2"}, "timeout_ms": null}));
         let all = lay([&provider, &call]);
         assert_eq!(Value::Object(all), json!({"temperature": 0, "headers": {"a": "1", "b": "2"}}));
+    }
+
+    #[test]
+    fn headers_are_the_same_in_any_case_and_null_is_remembered() {
+        let far = map(json!({"headers": {"X-A": "1", "X-B": "1"}}));
+        let near = map(json!({"headers": {"x-a": "2", "X-b": null}}));
+        let all = lay([&far, &near]);
+        assert_eq!(all["headers"], json!({"x-a": "2", "X-b": null}));
+        assert_eq!(lay([&all, &map(json!({"headers": null}))]).get("headers"), None);
+        let mut configured = far;
+        merge(&mut configured, &near);
+        assert_eq!(configured["headers"], json!({"x-a": "2"}));
+        merge(&mut configured, &map(json!({"headers": {"Authorization": null}})));
+        assert_eq!(configured["headers"], json!({"x-a": "2", "Authorization": null}));
     }
 
     #[test]

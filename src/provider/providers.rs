@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::catalog::{self, ROWS, Row, SERVICES};
 use super::instance::{Provider, from_env, row_of};
 use super::prices;
+use super::reach::Reach;
 use super::source::check_model_path;
 use super::whom::Whom;
 use crate::error::{Code, Error, Result, quoted};
@@ -21,11 +22,12 @@ pub struct Providers {
 impl Providers {
     pub fn create(&mut self, config: &Options<'_>) -> Result<String> {
         let row = row_of(config, "config")?;
-        let options = config.to_map();
+        let mut options = config.to_map();
+        let reach = Reach::take(config, &mut options, self, "config")?;
         self.check_name(&options, None)?;
         self.last += 1;
         let mut provider = Provider::new(format!("provider_{}", self.last), row);
-        provider.configure(options);
+        provider.configure(options, &reach);
         self.all.push(provider);
         Ok(format!("provider_{}", self.last))
     }
@@ -50,7 +52,12 @@ impl Providers {
         Ok(&mut self.all[at])
     }
 
-    pub fn configure(&mut self, key: &str, options: Map<String, Value>) -> Result<()> {
+    pub fn configure(
+        &mut self,
+        key: &str,
+        options: Map<String, Value>,
+        reach: &Reach,
+    ) -> Result<()> {
         let provider = self.resolve(key)?;
         provider.check_type(&options)?;
         if let Some(api) = options.get("api").and_then(Value::as_str) {
@@ -62,7 +69,7 @@ impl Providers {
         prices::check(&options, "config")?;
         let id = provider.id.clone();
         self.check_name(&options, Some(&id))?;
-        self.resolve(&id)?.configure(options);
+        self.resolve(&id)?.configure(options, reach);
         Ok(())
     }
 
@@ -178,7 +185,9 @@ mod tests {
     fn the_key_is_kept_apart_and_a_missing_one_says_what_to_do() {
         let mut providers = Providers::default();
         let options = json!({"api_key": "sk-CANARY", "base_url": "http://user:pw@127.0.0.1:1/v1/"});
-        providers.configure("openai", options.as_object().unwrap().clone()).unwrap();
+        providers
+            .configure("openai", options.as_object().unwrap().clone(), &Reach::default())
+            .unwrap();
         let provider = providers.find("OpenAI").unwrap();
         assert!(!format!("{provider:?}").contains("CANARY"));
         assert_eq!(provider.base_url(), "http://user:pw@127.0.0.1:1/v1");
@@ -199,10 +208,13 @@ mod tests {
         let mut providers = Providers::default();
         assert_eq!(providers.resolve("nope").unwrap_err().code(), Code::NotFound);
         let api = json!({"api": "ollama"}).as_object().unwrap().clone();
-        assert_eq!(providers.configure("openai", api).unwrap_err().code(), Code::Unsupported);
-        providers.configure("openai", named("mine")).unwrap();
+        assert_eq!(
+            providers.configure("openai", api, &Reach::default()).unwrap_err().code(),
+            Code::Unsupported
+        );
+        providers.configure("openai", named("mine"), &Reach::default()).unwrap();
         assert_eq!(providers.find("mine").unwrap().id, "openai");
-        let taken = providers.configure("local", named("mine")).unwrap_err();
+        let taken = providers.configure("local", named("mine"), &Reach::default()).unwrap_err();
         assert_eq!(taken.code(), Code::AlreadyExists);
         assert!(providers.destroy("mine"));
         assert!(!providers.destroy("openai"));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::printed;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
-use crate::chat::{Delta, Reply, Request};
+use crate::chat::{Delta, Reply, Request, estimate};
 use crate::error::{Error, Result};
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +92,21 @@ impl Question<'_> {
             Question::Models(after) => Ok(wire.models(endpoint, *after)),
             Question::Embed(embed) => wire.embed(endpoint, embed),
             Question::Count(count) => wire.count(endpoint, count),
+        }
+    }
+
+    /// What it takes of an allowance of tokens, as far as can be said before it is answered: texts,
+    /// pictures and tools as they are estimated, and the longest answer that is asked for.
+    pub fn tokens(&self) -> u64 {
+        match self {
+            Question::Chat(request) => {
+                estimate::of_all(&request.messages, &request.tools)
+                    + u64::from(request.settings.max_tokens.unwrap_or(0))
+            }
+            Question::Embed(embed) => {
+                embed.texts.iter().map(|text| estimate::of_bytes(text.len())).sum()
+            }
+            Question::Models(_) | Question::Count(_) => 0,
         }
     }
 

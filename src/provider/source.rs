@@ -10,6 +10,7 @@ use super::options::Network;
 use super::prices::Prices;
 use super::question::Question;
 use super::secret::{Redactor, Secret, masked_as_is, of_proxy, of_request};
+use super::transport::Hearing;
 use super::wire::{Endpoint, Outgoing, Wire};
 #[cfg(feature = "local")]
 use crate::chat::Rung;
@@ -17,6 +18,8 @@ use crate::chat::{Answer, Format, Reply, Request};
 use crate::error::{Error, Result};
 use crate::net::{self, Call, Waker};
 use crate::runtime::Runtime;
+use crate::step::Step;
+use crate::value::Slot;
 
 pub enum Source {
     Server(Box<Server>),
@@ -36,6 +39,8 @@ pub struct Server {
 /// A request that is under way.
 pub enum Going {
     Call(Box<dyn Call>),
+    /// A transport of the user's.
+    Heard(Box<Hearing>),
     #[cfg(feature = "local")]
     Generation(super::local::Generation),
     /// Soon done, and not to be stopped.
@@ -47,6 +52,8 @@ impl Going {
     pub fn cancel(&self) {
         match self {
             Going::Call(call) => call.cancel(),
+            // It is told when it speaks again.
+            Going::Heard(_) => {}
             #[cfg(feature = "local")]
             Going::Generation(generation) => generation.cancel(),
             #[cfg(feature = "local")]
@@ -57,6 +64,7 @@ impl Going {
     pub fn resume(&self) {
         match self {
             Going::Call(call) => call.resume(),
+            Going::Heard(_) => {}
             // The engine keeps what it generated, however slowly it is read: max_tokens bounds it.
             #[cfg(feature = "local")]
             Going::Generation(_) | Going::Count => {}
@@ -66,12 +74,12 @@ impl Going {
 
 impl Source {
     pub fn of(provider: &Provider, network: &Network) -> Result<Source> {
-        let (endpoint, key) = provider.endpoint()?;
+        let (mut endpoint, key) = provider.endpoint()?;
         let wire = provider.wire()?;
         if let Some(path) = provider.model_path() {
             return Source::model(&path, &provider.options, network);
         }
-        let endpoint = with_headers(endpoint, &network.headers);
+        set_headers(&mut endpoint.headers, &network.headers);
         let mut secrets = of_request(&endpoint.base_url, &endpoint.headers);
         secrets.extend(key);
         secrets.extend(of_proxy(&network.proxy));
@@ -154,26 +162,40 @@ impl Source {
         matches!(self, Source::Server(_))
     }
 
+    /// Puts the question; through `transport`, if the user has one. Gives what to wait for.
     pub fn start(
         &self,
         runtime: &Runtime,
         question: Question<'_>,
         inbox: Shared,
         waker: Waker,
-    ) -> Result<Going> {
+        transport: Option<Slot>,
+    ) -> Result<(Going, Step)> {
         match self {
-            Source::Server(server) => server.start(runtime, question, inbox, waker),
+            Source::Server(server) => {
+                let (request, body) = server.ask(runtime, question, inbox, waker)?;
+                let Some(function) = transport else {
+                    let call = runtime.transport.start(request, Box::new(body));
+                    return Ok((Going::Call(call), Step::Wait(None)));
+                };
+                let (hearing, call) = Hearing::of(function, request, body);
+                Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))
+            }
             #[cfg(feature = "local")]
             Source::Model(model, limits, _) => {
                 let Question::Chat(request) = question else {
-                    return embedded::start(model, runtime, question, inbox, waker);
+                    let going = embedded::start(model, runtime, question, inbox, waker)?;
+                    return Ok((going, Step::Wait(None)));
                 };
                 let request = request.clone();
                 super::local::check(&request)?;
                 let task =
                     super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
                 let clock = runtime.clock.clone();
-                Ok(Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))))
+                Ok((
+                    Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))),
+                    Step::Wait(None),
+                ))
             }
         }
     }
@@ -187,12 +209,12 @@ pub fn no_engine() -> Error {
     )
 }
 
-/// A header the user sets replaces ours of that name.
-fn with_headers(mut endpoint: Endpoint, given: &[(String, String)]) -> Endpoint {
+/// A header the user sets replaces ours of that name, or takes it out.
+fn set_headers(headers: &mut Vec<(String, String)>, given: &[(String, Option<String>)]) {
     let replaced = |name: &str| given.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-    endpoint.headers.retain(|(name, _)| !replaced(name));
-    endpoint.headers.extend(given.iter().cloned());
-    endpoint
+    headers.retain(|(name, _)| !replaced(name));
+    let set = given.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+    headers.extend(set);
 }
 
 impl Server {
@@ -211,14 +233,17 @@ impl Server {
         reply
     }
 
-    fn start(
+    /// The request, and what reads the answer.
+    fn ask(
         &self,
         runtime: &Runtime,
         question: Question<'_>,
         inbox: Shared,
         waker: Waker,
-    ) -> Result<Going> {
-        let outgoing = question.outgoing(self.wire, &self.endpoint)?;
+    ) -> Result<(net::Request, Body)> {
+        let mut outgoing = question.outgoing(self.wire, &self.endpoint)?;
+        // What the protocol adds gives way as well.
+        set_headers(&mut outgoing.headers, &self.network.headers);
         let body = Body {
             inbox,
             waker,
@@ -228,7 +253,7 @@ impl Server {
             clock: runtime.clock.clone(),
             refused: Vec::new(),
         };
-        Ok(Going::Call(runtime.transport.start(self.request(runtime, outgoing), Box::new(body))))
+        Ok((self.request(runtime, outgoing), body))
     }
 
     fn request(&self, runtime: &Runtime, outgoing: Outgoing) -> net::Request {

@@ -24,13 +24,13 @@ pub enum Whom {
 
 impl Whom {
     /// What the option `provider` says; `path` is how messages call the options.
-    pub fn given(options: &Options<'_>, path: &str) -> Result<Option<Whom>> {
+    pub fn given(options: &Options<'_>, providers: &Providers, path: &str) -> Result<Option<Whom>> {
         let Some(value) = options.get("provider") else { return Ok(None) };
         if let Some(key) = id_of(value) {
             return Ok(Some(Whom::Known(key.into())));
         }
         let config = Options::new(Some(value), &CONFIG);
-        let provider = Provider::own(&config, &format!("{path}.provider"))?;
+        let provider = Provider::own(&config, providers, &format!("{path}.provider"))?;
         Ok(Some(Whom::Own(Rc::new(provider))))
     }
 
@@ -57,6 +57,15 @@ impl Whom {
         match self {
             Whom::Known(key) => key,
             Whom::Own(provider) => &provider.id,
+        }
+    }
+
+    /// Whether both are one provider, as far as their names tell.
+    pub fn is_same(&self, other: &Whom) -> bool {
+        match (self, other) {
+            (Whom::Known(a), Whom::Known(b)) => a == b,
+            (Whom::Own(a), Whom::Own(b)) => Rc::ptr_eq(a, b),
+            _ => false,
         }
     }
 

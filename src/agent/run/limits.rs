@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Run;
 use crate::agent::record;
 use crate::error::{Code, Error, Result};
+use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::step::Step;
 
@@ -38,20 +39,18 @@ impl Run {
         if budget.and_then(|budget| budget.get("max_cost")).is_none_or(Value::is_null) {
             return Ok(());
         }
-        let provider = runtime.providers.ask(&self.plan.whom)?;
-        let named = self.plan.options.get("model").and_then(Value::as_str).map(str::to_owned);
-        let model = named.unwrap_or_else(|| provider.model());
-        if provider.prices().know(&model) {
-            return Ok(());
+        let whom = &self.plan.whom;
+        let named = self.plan.options.get("model").and_then(Value::as_str);
+        let provider = runtime.providers.ask(whom)?;
+        check_price(provider, named)?;
+        for other in provider.reach.under(&self.plan.reach).fallback() {
+            // One that is gone by now will not be asked.
+            let Ok(provider) = runtime.providers.ask(other.whom.as_ref().unwrap_or(whom)) else {
+                continue;
+            };
+            check_price(provider, other.model.as_deref())?;
         }
-        if model.is_empty() {
-            return Err(Error::invalid("budget.max_cost: name the model, it has to have a price"));
-        }
-        let id = &provider.id;
-        Err(Error::invalid(format!(
-            "budget.max_cost: provider {id:?} has no price for model {model:?}: \
-             provider.configure({id:?}, {{prices={{[{model:?}]={{input=…, output=…}}}}}})"
-        )))
+        Ok(())
     }
 
     /// A limit was reached: raise or return, as `on_limit` or else the limit itself says.
@@ -70,4 +69,19 @@ impl Run {
         }
         self.finish(runtime, reason)
     }
+}
+
+fn check_price(provider: &Provider, model: Option<&str>) -> Result<()> {
+    let model = model.map_or_else(|| provider.model(), str::to_owned);
+    if provider.prices().know(&model) {
+        return Ok(());
+    }
+    if model.is_empty() {
+        return Err(Error::invalid("budget.max_cost: name the model, it has to have a price"));
+    }
+    let id = &provider.id;
+    Err(Error::invalid(format!(
+        "budget.max_cost: provider {id:?} has no price for model {model:?}: \
+         provider.configure({id:?}, {{prices={{[{model:?}]={{input=…, output=…}}}}}})"
+    )))
 }

@@ -12,8 +12,9 @@ use crate::chat::{Message, Role, messages};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
-use crate::provider::Whom;
 use crate::provider::options::{GENERATION, LIMITS, lay, merge};
+use crate::provider::reach::REACH;
+use crate::provider::{Reach, Whom};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::Start;
@@ -43,7 +44,7 @@ static RUN: Shape = Shape::new(
         ASYNC,
         DETACH,
     ],
-    &[&BEHAVIOUR, &GENERATION, &LIMITS],
+    &[&BEHAVIOUR, &GENERATION, &LIMITS, &REACH],
 );
 
 static DESTROY: Shape = Shape::new(
@@ -99,7 +100,8 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[Param::new("config", Kind::Table(&CONFIG))],
             returns: &[("agent_id", "string")],
             doc: "Makes an agent. No network is used and no key is needed yet. A provider configured here belongs to \
-                  the agent and its clones: it has no id, and infos show its type.",
+                  the agent and its clones: it has no id, and infos show its type. Each round of a run asks the provider \
+                  first, and those in `fallback` where it fails.",
             errors: &[Code::NotFound, Code::ValidationFailed, Code::Unsupported],
             effect: Effect::Writes("agents"),
             example: "local id = zigllms.agent.create{ name = \"my_agent\", provider = \"openai\", temperature = 0.7 }",
@@ -250,12 +252,16 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
 /// The agent with checked options merged in.
 fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> Result<Agent> {
     let mut map = with_schema(runtime, options.to_map(), "config")?;
+    let given = Reach::take(options, &mut map, &runtime.providers, "config")?;
+    let mut reach = agent.reach();
+    reach.configure(&given);
+    agent.reach = reach.is_said().then(|| Box::new(reach));
     if let Some(tools) = options.get("tools") {
         agent.tools = tools_of(runtime, tools, "config.tools")?;
     } else if map.get("tools").is_some_and(Value::is_null) {
         agent.tools.clear();
     }
-    if let Some(whom) = Whom::given(options, "config")? {
+    if let Some(whom) = Whom::given(options, &runtime.providers, "config")? {
         whom.check(&runtime.providers)?;
         agent.provider = Some(whom);
     } else if map.get("provider").is_some_and(Value::is_null) {
@@ -326,7 +332,8 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let (face, sink) = streamed(&options, None)?;
     let input = input_of(args.get(1))?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
-    let own = with_schema(runtime, options.to_map(), "options")?;
+    let mut own = with_schema(runtime, options.to_map(), "options")?;
+    let nearer = Reach::take(&options, &mut own, &runtime.providers, "options")?;
     let all = lay([&agent.config.to_map(), &own]);
     let tools = match options.get("tools") {
         Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),
@@ -343,6 +350,7 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         remember,
         input,
         options: all,
+        reach: agent.reach().under(&nearer),
         tools,
         follow: follows(face, sink.as_ref()),
     };
@@ -378,6 +386,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let old = std::mem::replace(&mut agent.name, blank.name);
     agent.provider = blank.provider;
     agent.config = blank.config;
+    agent.reach = blank.reach;
     agent.tools = blank.tools;
     if matches!(agent.state, State::Completed | State::Error) {
         agent.enter(State::Ready, now);
@@ -392,6 +401,7 @@ fn copy(runtime: &Runtime, number: u64) -> Agent {
         name: agent.name.clone(),
         provider: agent.provider.clone(),
         config: agent.config.clone(),
+        reach: agent.reach.clone(),
         tools: agent.tools.clone(),
         ..Agent::default()
     })

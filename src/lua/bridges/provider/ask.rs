@@ -1,14 +1,17 @@
 //! What else a provider can be asked: embeddings, numbers of tokens, its models.
 
+use serde_json::{Map, Value};
+
 use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::faces::{ASYNC, DETACH, face};
 use crate::provider::options::LIMITS;
 use crate::provider::question::{Count, Embed};
-use crate::provider::{Counting, Embedding, Inquiry, ModelList, Whom};
+use crate::provider::reach::TRANSPORT;
+use crate::provider::{Counting, Embedding, Inquiry, ModelList, Reach, Whom};
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Shape};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
 use crate::value::Ref;
 
@@ -18,6 +21,7 @@ pub static MODELS: Shape = Shape::new(
     "ModelsOptions",
     &[
         Field::new("refresh", Kind::Bool, "false", "ask again instead of answering from memory"),
+        TRANSPORT,
         ASYNC,
         DETACH,
     ],
@@ -49,6 +53,7 @@ pub static EMBED: Shape = Shape::new(
         ),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request bodies"),
         Field::new("headers", Kind::Map, "", "added to the requests"),
+        TRANSPORT,
         ASYNC,
         DETACH,
     ],
@@ -69,6 +74,7 @@ pub static COUNT: Shape = Shape::new(
             "as for `chat`: they are part of the prompt",
         ),
         Field::new("headers", Kind::Map, "", "added to the request"),
+        TRANSPORT,
         ASYNC,
         DETACH,
     ],
@@ -80,7 +86,7 @@ pub fn embed(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let texts = texts(args.get(0))?;
     let whom = whom(runtime, &options)?;
     let count = |key: &str| options.get(key).and_then(Ref::as_f64);
-    let map = options.to_map();
+    let (map, reach) = split(runtime, &options)?;
     let extra = map.get("extra").and_then(|extra| extra.as_object()).cloned();
     let ask = Embed {
         model: options.text("model").unwrap_or_default(),
@@ -92,8 +98,15 @@ pub fn embed(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let most = count("batch_size").map(|n| n as usize);
     let embedding = Embedding::new(runtime.providers.ask(&whom)?, ask, most)?;
     let total = whom.end(runtime, &map);
-    let inquiry = Inquiry::new(runtime, whom, embedding, &map, total)?;
+    let inquiry = Inquiry::new(runtime, whom, embedding, &map, &reach, total)?;
     Ok(Start { operation: inquiry.operation(total), face: face(&options), sink: None })
+}
+
+/// The options that are plain data, and the others.
+fn split(runtime: &Runtime, options: &Options<'_>) -> Result<(Map<String, Value>, Reach)> {
+    let mut map = options.to_map();
+    let reach = Reach::take(options, &mut map, &runtime.providers, "options")?;
+    Ok((map, reach))
 }
 
 /// One text, or a list of them.
@@ -125,9 +138,9 @@ pub fn count_tokens(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         && request.tools.is_empty()
         && request.messages.len() == 1;
     let counting = Counting::new(runtime.providers.ask(&whom)?, Count { request, text });
-    let map = options.to_map();
+    let (map, reach) = split(runtime, &options)?;
     let total = whom.end(runtime, &map);
-    let inquiry = Inquiry::new(runtime, whom, counting, &map, total)?;
+    let inquiry = Inquiry::new(runtime, whom, counting, &map, &reach, total)?;
     Ok(Start { operation: inquiry.operation(total), face: face(&options), sink: None })
 }
 
@@ -137,9 +150,9 @@ pub fn get_models(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         Some(_) => Whom::Known(args.id(0).into()),
         None => Whom::usual(runtime)?,
     };
-    let map = options.to_map();
+    let (map, reach) = split(runtime, &options)?;
     let total = whom.end(runtime, &map);
     let list = ModelList::of(runtime, &whom, options.bool("refresh") == Some(true))?;
-    let list = Inquiry::new(runtime, whom, list, &map, total)?;
+    let list = Inquiry::new(runtime, whom, list, &map, &reach, total)?;
     Ok(Start { operation: list.operation(total), face: face(&options), sink: None })
 }

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 use crate::provider::options::{CONFIG, GENERATION, LIMITS};
-use crate::provider::{Ask, Exchange, Whom};
+use crate::provider::reach::REACH;
+use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::{Face, Start};
@@ -39,7 +40,7 @@ pub static CHAT: Shape = Shape::new(
         ASYNC,
         DETACH,
     ],
-    &[&GENERATION, &LIMITS],
+    &[&GENERATION, &LIMITS, &REACH],
 );
 
 static WHOM: [Kind; 2] = [Kind::Id("a provider"), Kind::Table(&CONFIG)];
@@ -101,6 +102,7 @@ fn ask(
     };
     let mut map = options.to_map();
     map.retain(|key, _| key != "messages" && key != "provider");
+    let reach = Reach::take(options, &mut map, &runtime.providers, "options")?;
     if let Some(format) = map.get_mut("response_format") {
         let place = |e: Error| e.at("options.response_format");
         runtime.schemas.resolve_format(format).map_err(place)?;
@@ -110,6 +112,7 @@ fn ask(
         whom,
         request,
         options: map,
+        reach,
         follow: follows(face, sink.as_ref()),
         iteration: None,
         strict: true,
@@ -120,7 +123,7 @@ fn ask(
 
 /// The provider a call names, or the default one.
 pub fn whom(runtime: &Runtime, options: &Options<'_>) -> Result<Whom> {
-    Whom::given(options, "options")?.map_or_else(|| Whom::usual(runtime), Ok)
+    Whom::given(options, &runtime.providers, "options")?.map_or_else(|| Whom::usual(runtime), Ok)
 }
 
 pub fn messages_of(args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Message>> {

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::lua::args::Args;
+use crate::provider::Reach;
 use crate::provider::options::CONFIG;
 use crate::runtime::Runtime;
 use crate::value::Data;
@@ -11,7 +12,10 @@ pub fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 pub fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    runtime.providers.configure(&args.id(0), args.options(1, &CONFIG).to_map())?;
+    let options = args.options(1, &CONFIG);
+    let mut map = options.to_map();
+    let reach = Reach::take(&options, &mut map, &runtime.providers, "config")?;
+    runtime.providers.configure(&args.id(0), map, &reach)?;
     Ok(Data::Bool(true))
 }
 

@@ -70,7 +70,11 @@ pub static BRIDGE: Bridge = Bridge {
                   `response_format` it has `parsed`, and `structured` tells who saw to it: \"strict\" the server let nothing pass \
                   that does not fit the schema, \"json\" nothing that is no JSON, \"prompted\" the model was asked to; \
                   `parsed` is checked in any case. \
-                  Transient failures are retried before anything was delivered. Waits.",
+                  Transient failures are retried before anything was delivered; then those in `fallback` are asked, after any \
+                  failure but a refused request (`bad_request`) or content (`content_filter`). They get the call's settings of generation, tools and time \
+                  limits, not its model, `headers`, `extra` and `rate_limit`, and their own fallbacks are not asked. `provider`, \
+                  `model` and `attempts` of the response tell who answered and how many requests that took; if all fail, \
+                  the last error has what the others said in `details.fallbacks`. Waits.",
             errors: ANSWERS,
             effect: Effect::Outside,
             example: "local ok, err = pcall(zigllms.provider.chat, \"hello\", { provider = \"openai\", base_url = nil })",
@@ -97,7 +101,13 @@ pub static BRIDGE: Bridge = Bridge {
             name: "create",
             params: &[Param::new("config", Kind::Table(&CONFIG))],
             returns: &[("provider_id", "string")],
-            doc: "Makes a provider of its own. No network is used, and no key is needed yet.",
+            doc: "Makes a provider of its own. No network is used, and no key is needed yet. `rate_limit` is counted for each \
+                  provider (and `key`), by every call that asks it: requests, retries and lists of models too. With `transport` a \
+                  function of yours makes the HTTP requests. It returns `{status=, headers=, body=}`, or `nil, message` for \
+                  a network error, which is retried; what it raises is raised. While it runs, `request.stream(bytes)` takes \
+                  pieces of the body and delivers them; it returns false where no more is wanted: the answer is \
+                  complete, or the call was cancelled, or is late. `request.timeout_ms` is how long it may take to the first piece. `proxy` and \
+                  `ca` are then for your function to see to; redirects are not to be followed.",
             errors: &[Code::AlreadyExists, Code::Unsupported],
             effect: Effect::Writes("providers"),
             example: "local id = zigllms.provider.create{ type = \"openai\", name = \"box\", base_url = \"http://127.0.0.1:8080/v1\", api_key = \"none\" }",

@@ -37,6 +37,7 @@ local zigllms = {}
 ---@field retry? boolean|zigllms.Retry when a request that failed is made again; `false` = one attempt [three attempts]
 ---@field max_retries? integer an integer from 0 to 100: short for `retry.max_attempts - 1` [2]
 ---@field flush_ms? number a number of at least 0: at most one chunk per interval [0]
+---@field rate_limit? zigllms.RateLimit what this provider gets in any minute; calls wait their turn, retries too [none]
 
 ---@class zigllms.Retry
 ---@field max_attempts? integer an integer from 1 to 100: requests at most [3]
@@ -44,6 +45,13 @@ local zigllms = {}
 ---@field max_delay_ms? number a number of at least 0: longest pause [8000]
 ---@field multiplier? number a number from 1 to 100: growth of the pause [2]
 ---@field jitter? boolean shorten pauses by up to a quarter [true]
+
+---@class zigllms.RateLimit
+---@field requests_per_minute? integer an integer of at least 1: requests, wherever the minute begins [no limit]
+---@field tokens_per_minute? integer an integer of at least 1: tokens: the prompt as estimated (bytes / 4) and `max_tokens`, until the answer tells its usage [no limit]
+---@field key? string counted by itself: a user, a tenant
+---@field on_limit? "wait"|"raise" "raise": `rate_limited` with `retry_after_ms`, nothing is sent ["wait"]
+---@field shared? boolean true: counted in the store [false]
 
 ---@class zigllms.Loop
 ---@field wait function `function(fd, timeout_ms)`: returns when the descriptor is readable or the time is over (nil: no limit); may yield [required]
@@ -58,7 +66,7 @@ local zigllms = {}
 ---@field keep? boolean an error does not cancel the other calls [false]
 ---@field async? boolean true = a handle at once [false]
 
----@class zigllms.AgentConfig: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits
+---@class zigllms.AgentConfig: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field name? string need not be unique [the id]
 ---@field description? string for people
 ---@field provider? string|zigllms.ProviderConfig id, name or type of a provider, or a configuration of its own [`default_provider`]
@@ -66,25 +74,36 @@ local zigllms = {}
 ---@field memory? boolean|zigllms.AgentMemory `false` = every run starts anew [{type="short_term"}]
 ---@field memory_config? boolean|zigllms.AgentMemory the same as `memory`
 
----@class zigllms.ProviderConfig: zigllms.Limits
+---@class zigllms.ProviderConfig: zigllms.Limits, zigllms.Reach
 ---@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" a `provider.Type` [required]
 ---@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" the same as `type`
 ---@field name? string another name for it, unique
 ---@field enabled? boolean false: calls are refused [true]
----@field api_key? string never shown again [from the environment]
+---@field api_key? string never shown again, however a server echoes it [from the environment]
 ---@field base_url? string any compatible server [the vendor's]
 ---@field model? string asked where a call names none [per type; `local`: the first one the server lists]
+---@field embed_model? string asked where a call of `embed` names none [per type; shown by `get`]
 ---@field model_path? string `local`: a GGUF file that the module runs itself
 ---@field context_length? integer an integer of at least 16: `model_path`: tokens of prompt and answer [the model's, at most 4096]
 ---@field threads? integer an integer from 1 to 256: `model_path`: more pay only on idle cores [1]
 ---@field organization? string sent as OpenAI-Organization
 ---@field project? string sent as OpenAI-Project
 ---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
----@field ca? string "platform", "webpki" or the path of a PEM file ["platform"]
----@field headers? table added to every request
----@field extra? table merged verbatim into every request body
+---@field ca? string whom TLS trusts: "platform", "webpki" or the path of a PEM file ["platform"]
+---@field headers? table added to every request; their values are not shown
+---@field extra? table merged verbatim into every request body; texts under names like `…key` and `…token` are not shown
+---@field printed_tool_calls? boolean read calls of the tools offered that the model printed as text [true for `local`, `llamacpp`, `vllm`, `lmstudio`]
 ---@field api? "chat"|"responses"|"ollama" the protocol spoken: `responses` with `openai` (which keeps answers there, unless `extra={store=false}`), `ollama` with `local` ["chat"]
+---@field prices? table `{[model] = {input=, output=, cached=, cache_write=}}` for a million tokens: what `cost` is computed from; the last two cost as `input` unless they are given [none]
 ---@field api_version? string anthropic, azure: the version spoken [per type]
+
+---@class zigllms.Reach
+---@field fallback? (string|zigllms.Fallback)[] asked in this order where a provider fails before the first chunk: ids, names, types, configurations, or `{provider=, model=}` [none]
+---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
+
+---@class zigllms.Fallback: zigllms.ProviderConfig, zigllms.Limits
+---@field provider? string|zigllms.ProviderConfig id, name or type; or a configuration [the one that failed]
+---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
 
 ---@class zigllms.AgentMemory
 ---@field type? "short_term" kept in this process ["short_term"]
@@ -105,6 +124,7 @@ local zigllms = {}
 ---@field max_total_tokens? number a number of at least 1: prompt and completion tokens of the run
 ---@field max_steps? integer an integer from 1 to 1000000: model requests
 ---@field max_ms? number a number of at least 1: time
+---@field max_cost? number a number of at least 0: what the run may cost, by the provider's `prices`; without a price for its model: invalid_argument
 
 ---@class zigllms.ToolDefinition
 ---@field name string letters, digits, `_` and `-`, at most 64 [required]
@@ -141,6 +161,7 @@ local zigllms = {}
 ---@field reasoning? "none"|"low"|"medium"|"high" effort of thinking models
 ---@field tool_choice? "auto"|"none"|"required"|zigllms.NamedTool whether tools may, must not or must be called ["auto"]
 ---@field parallel_tool_calls? boolean several calls in one answer [the provider's]
+---@field printed_tool_calls? boolean read calls of the tools offered that the model printed as text [true for `local`, `llamacpp`, `vllm`, `lmstudio`]
 ---@field prompt_cache? boolean|string the provider may keep the prompt, to read it faster next time; a text says how long: "1h" [false]
 ---@field response_format? zigllms.Schema "json" or a schema: structured output in `parsed`
 ---@field schema? zigllms.Schema the same as `response_format`
@@ -152,7 +173,7 @@ local zigllms = {}
 
 ---@class zigllms.AgentDestroy
 
----@class zigllms.RunOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits
+---@class zigllms.RunOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field remember? boolean false: neither read nor write the conversation [true]
 ---@field session? string a conversation of its own, by name
 ---@field model? string the model asked [the agent's]
@@ -184,7 +205,7 @@ local zigllms = {}
 ---@field ids? boolean an array of ids instead of tables [false]
 ---@field name? string a name; `*` stands for any text, `?` for any character
 
----@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits
+---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
 ---@field provider? string|zigllms.ProviderConfig id, name or type; or a configuration, for this call only [`default_provider`]
 ---@field model? string the model asked [the provider's]
@@ -198,6 +219,30 @@ local zigllms = {}
 
 ---@class zigllms.ModelsOptions: zigllms.Limits
 ---@field refresh? boolean ask again instead of answering from memory [false]
+---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.EmbedOptions: zigllms.Limits
+---@field provider? string|zigllms.ProviderConfig id, name or type; or a configuration, for this call only [`default_provider`]
+---@field model? string the model asked [the provider's `embed_model`]
+---@field dimensions? integer an integer from 1 to 1048576: length of the vectors, for models that can make them shorter [the model's]
+---@field input_type? string what the vectors are for, in the provider's word: cohere, openrouter [cohere: "search_document"]
+---@field batch_size? integer an integer from 1 to 1048576: fewer texts in a request [what the provider takes]
+---@field extra? table merged verbatim into the request bodies
+---@field headers? table added to the requests
+---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.CountOptions: zigllms.Limits
+---@field messages? any with one table as the only argument: the messages
+---@field provider? string|zigllms.ProviderConfig id, name or type; or a configuration, for this call only [`default_provider`]
+---@field model? string whose tokens are counted [the provider's]
+---@field system? string a system message put first
+---@field tools? (string|table)[] as for `chat`: they are part of the prompt [none]
+---@field headers? table added to the request
+---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
@@ -266,6 +311,8 @@ local zigllms = {}
 ---@field ttft_ms? number time to the first content
 ---@field thinking? string of models that show it
 ---@field parsed any structured output: the value, checked against its schema
+---@field structured? string structured output, who saw to it: strict (the server, to the schema), json (the server, to JSON) or prompted (the model was asked to)
+---@field cost? number by the `prices` of the provider, in their currency
 ---@field raw? table the provider's own document, with `raw=true`
 ---@field message? zigllms.Message `provider`: to be appended to the messages as it is
 ---@field latency_ms? number `provider`: time of the call
@@ -298,6 +345,16 @@ local zigllms = {}
 ---@field cache_write_tokens? integer written to it
 ---@field reasoning_tokens? integer spent on thinking
 ---@field estimated? true counted here (bytes / 4): the provider did not tell
+---@field cost? number as far as there are prices
+
+---Vectors of texts.
+---@class zigllms.Embeddings
+---@field embeddings number[][] one for each text, in their order
+---@field dimensions integer numbers in each of them
+---@field model string as the provider names it
+---@field provider string id of the provider that answered
+---@field usage zigllms.Usage of all requests of the call
+---@field cost? number by the `prices` of the provider
 
 ---A model's wish to have a tool called and, in agent runs, what came of it.
 ---@class zigllms.ToolCall
@@ -688,7 +745,7 @@ agent.State = {
   ERROR = "error",
 }
 
----Makes an agent. No network is used and no key is needed yet. A provider configured here belongs to the agent and its clones: it has no id, and infos show its type.
+---Makes an agent. No network is used and no key is needed yet. A provider configured here belongs to the agent and its clones: it has no id, and infos show its type. Each round of a run asks the provider first, and those in `fallback` where it fails.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, unsupported
 ---@param config zigllms.AgentConfig a table
@@ -801,7 +858,7 @@ function tool.register(definition) end
 ---@return boolean existed
 function tool.unregister(tool_id) end
 
----Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, calls the function, and returns its first value as it is. A JSON string is parsed if the tool takes an object. Waits.
+---Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, calls the function, and returns its first value as it is. A JSON string is read if the tool takes an object, with repairs that lose nothing. Waits.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, tool_error, timeout, cancelled, unsupported
 ---@param tool_id string the id or name of a tool
@@ -857,7 +914,7 @@ provider.Status = {
   INITIALIZING = "initializing",
 }
 
----Asks a model. `messages` is a string, a message, or an array of `{role, content}`, where `content` is a text or parts: `{type="text", text=}`, `{type="image"|"document", data=bytes | path= | url=}`; `cache=true` on a part or message lets the provider keep the prompt up to there. The options may also stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, `message` (to be appended as it is), `parsed` for structured output; `tostring` gives the content. Transient failures are retried before anything was delivered. Waits.
+---Asks a model. `messages` is a string, a message, or an array of `{role, content}`, where `content` is a text or parts: `{type="text", text=}`, `{type="image"|"document", data=bytes | path= | url=}`; `cache=true` on a part or message lets the provider keep the prompt up to there. The options may also stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, `message` (to be appended as it is), `cost` where the provider has `prices`; `tostring` gives the content. With `response_format` it has `parsed`, and `structured` tells who saw to it: "strict" the server let nothing pass that does not fit the schema, "json" nothing that is no JSON, "prompted" the model was asked to; `parsed` is checked in any case. Transient failures are retried before anything was delivered; then those in `fallback` are asked, after any failure but a refused request (`bad_request`) or content (`content_filter`). They get the call's settings of generation, tools and time limits, not its model, `headers`, `extra` and `rate_limit`, and their own fallbacks are not asked. `provider`, `model` and `attempts` of the response tell who answered and how many requests that took; if all fail, the last error has what the others said in `details.fallbacks`. Waits.
 ---
 ---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
 ---@param messages string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions a string or an array (a value each) or a table
@@ -877,7 +934,7 @@ function provider.chat(messages, options) end
 ---@overload fun(messages: string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions, options?: zigllms.ChatOptions): zigllms.Handle
 function provider.stream(messages, callback, options) end
 
----Makes a provider of its own. No network is used, and no key is needed yet.
+---Makes a provider of its own. No network is used, and no key is needed yet. `rate_limit` is counted for each provider (and `key`), by every call that asks it: requests, retries and lists of models too. With `transport` a function of yours makes the HTTP requests. It returns `{status=, headers=, body=}`, or `nil, message` for a network error, which is retried; what it raises is raised. While it runs, `request.stream(bytes)` takes pieces of the body and delivers them; it returns false where no more is wanted: the answer is complete, or the call was cancelled, or is late. `request.timeout_ms` is how long it may take to the first piece. `proxy` and `ca` are then for your function to see to; redirects are not to be followed.
 ---
 ---Errors: invalid_argument, already_exists, unsupported
 ---@param config zigllms.ProviderConfig a table
@@ -896,7 +953,7 @@ function provider.configure(provider_id, config) end
 ---@return table[] providers
 function provider.list() end
 
----What `list` tells, with capabilities, options, request counts, usage and `has_key`; nil if there is none.
+---What `list` tells, with `embed_model`, options, request counts, usage, `has_key` and `capabilities`: `{streaming, tools, vision, json_schema, embeddings, count_tokens}`; nil if there is none. What it lacks is `unsupported`, but for two: without `json_schema` a schema is told to its usual model in words, and without `count_tokens` tokens are estimated.
 ---@param provider_id string the id or name of a provider
 ---@return table? info
 function provider.get(provider_id) end
@@ -906,7 +963,7 @@ function provider.get(provider_id) end
 ---@return boolean existed
 function provider.destroy(provider_id) end
 
----Which models there are, asked live and remembered for five minutes: `{id, name, owned_by, created, context_length, max_output_tokens}`, sorted by id. Waits.
+---Which models there are, all pages of the list, asked live and remembered for five minutes: `{id, name, owned_by, created, context_length, max_output_tokens}`, sorted by id. Waits.
 ---
 ---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
 ---@param provider_id? string the id or name of a provider
@@ -914,6 +971,25 @@ function provider.destroy(provider_id) end
 ---@return table[] models
 ---@overload fun(provider_id?: string, options: { async: true }): zigllms.Handle
 function provider.get_models(provider_id, options) end
+
+---Turns texts into vectors. `input` is a text or an array of texts; the result has `embeddings`, an array of numbers for each of them, in their order, with `dimensions`, `model`, `provider`, `usage` and `cost`. Long arrays are sent in as many requests as the provider wants; where one fails, `err.partial` has what came before. Without `model` the provider's `embed_model` is asked, which `get` shows; llamacpp and vllm are asked for the first model they list. A provider without embeddings (anthropic, groq, xai, deepseek) is `unsupported`. A model file gives vectors of length 1: as it was made for, or the mean of its tokens. Waits.
+---
+---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
+---@param input string|(string)[] a string or an array (a non-empty string each)
+---@param options? zigllms.EmbedOptions a table
+---@return zigllms.Embeddings result
+---@overload fun(input: string|(string)[], options: { async: true }): zigllms.Handle
+function provider.embed(input, options) end
+
+---How many tokens messages, or a text, hold. Providers with `capabilities.count_tokens` are asked (anthropic, llamacpp, vllm, openai with `api="responses"`), and the engine inside the module counts with the model's own template: then `exact` is true. Others are not asked: a quarter of the bytes of each text, 85 for an image, and `exact` is false; also where a server turns out to know no such question. A text is counted as it stands where that can be asked, else as a user message. Waits where somebody is asked.
+---
+---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
+---@param messages string|(any)[]|table a string or an array (a value each) or a table
+---@param options? zigllms.CountOptions a table
+---@return integer tokens
+---@return boolean exact
+---@overload fun(messages: string|(any)[]|table, options: { async: true }): zigllms.Handle
+function provider.count_tokens(messages, options) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

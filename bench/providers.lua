@@ -55,7 +55,7 @@ end
 local function optional(name)
   local found, module = pcall(require, name)
   if not found then
-    print("SKIP " .. name .. " is not installed (make deps)")
+    print(("SKIP %s: it is not installed for %s"):format(name, jit and jit.version or _VERSION))
     return nil
   end
   return module

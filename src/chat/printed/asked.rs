@@ -4,7 +4,7 @@
 //! JSON, a list of Python calls), and one that stands inside of a fence, is meant where nothing but
 //! calls follows: models stop there, and who goes on writing was giving an example.
 
-use super::hold::{self, Start};
+use super::hold;
 use super::{Call, Scan, Tools, join};
 
 /// The calls of an answer, and what it says beside them; `None` where it asks for nothing. `cut`
@@ -69,10 +69,4 @@ fn beside(text: &str, taken: &[(usize, usize)]) -> String {
         rest = rest.trim_start().to_owned();
     }
     rest
-}
-
-impl Start {
-    pub fn is_possible(self) -> bool {
-        !matches!(self, Start::No)
-    }
 }

@@ -144,7 +144,7 @@ fn begins_line(before: &str, ornaments: &[char]) -> bool {
 pub fn starts_like_a_call(text: &str, tools: &Tools) -> bool {
     let fenced = text.strip_prefix("```").map(|rest| rest.trim_start_matches(language(rest)));
     match fenced.unwrap_or(text).trim_start() {
-        inner if inner.starts_with(['{', '[']) => head(inner, tools).is_possible(),
+        inner if inner.starts_with(['{', '[']) => head(inner, tools) != Start::No,
         _ => fenced.is_some(),
     }
 }

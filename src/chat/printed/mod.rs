@@ -31,6 +31,9 @@
 //! | `[f(x=1), g()]`, alone on its lines | Llama 3.2, 4; Gorilla | `lines.rs` |
 //! | bare `{"name": …, "parameters" or "arguments": …}`, or an array of them | Llama 3 | `lines.rs` |
 //!
+//! In answers that still arrive `hold.rs` says what can be delivered, `asked.rs` which calls are
+//! meant and which an example, and `answering.rs` puts both together.
+//!
 //! Arguments are read by the recovering reader of [`crate::value::repair`]; JSON text inside of a
 //! string is read too. Where tools are given, only calls of these are taken, and everything else
 //! stays in the rest. Where none are, a bare object must have a name and arguments and little else.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::provider::options::{LIMITS, merge, shown};
+use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
 
 pub static HTTP: Shape = Shape::new(
@@ -20,7 +20,7 @@ pub static HTTP: Shape = Shape::new(
             "\"platform\"",
             "\"platform\", \"webpki\" or the path of a PEM file",
         ),
-        Field::new("headers", Kind::Map, "", "added to every request"),
+        Field::new("headers", HEADERS, "", "added to every request"),
     ],
     &[&LIMITS],
 );

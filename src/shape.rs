@@ -27,6 +27,8 @@ pub enum Kind {
     Table(&'static Shape),
     /// A table of plain data with any keys.
     Map,
+    /// A table with any keys whose values are of one kind; null takes a key out.
+    MapOf(&'static Kind),
     /// A table that is looked into later; it may hold functions.
     Open,
     List(&'static Kind),
@@ -150,6 +152,7 @@ impl Check {
             kind if kind.takes(value) => Ok(()),
             Kind::Table(shape) if value.is_object() => self.table(value, shape, path),
             Kind::List(item) if value.is_array() => self.list(value, item, path),
+            Kind::MapOf(kind) if value.is_object() => self.map(value, kind, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
             Kind::Absent(what) => Err(absent(path, what)),
             Kind::Off(what) if value.as_bool() == Some(true) => Err(absent(path, what)),
@@ -183,6 +186,12 @@ impl Check {
             .try_for_each(|(i, value)| self.value(value, item, &format!("{path}[{}]", i + 1)))
     }
 
+    fn map(self, map: Ref<'_>, kind: &'static Kind, path: &str) -> Result<()> {
+        map.members()
+            .filter(|(_, value)| !value.is_null())
+            .try_for_each(|(key, value)| self.value(value, kind, &join(path, &key.to_text())))
+    }
+
     fn one_of(self, value: Ref<'_>, kinds: &'static [Kind], path: &str) -> Result<()> {
         let fitting = kinds.iter().find(|kind| kind.looks_like(value));
         match fitting {
@@ -211,7 +220,9 @@ impl Kind {
             }
             Kind::Id(_) => is_id(value),
             Kind::Handle => value.kind() == Tag::Opaque,
-            Kind::Table(_) | Kind::List(_) | Kind::OneOf(_) | Kind::Absent(_) => false,
+            Kind::Table(_) | Kind::List(_) | Kind::MapOf(_) | Kind::OneOf(_) | Kind::Absent(_) => {
+                false
+            }
         }
     }
 
@@ -222,6 +233,10 @@ impl Kind {
             Kind::Map => value.is_object() && !value.tape().has_slots(),
             Kind::Schema => self.admits(value) && !value.tape().has_slots(),
             Kind::List(item) => value.is_array() && value.items().all(|value| item.takes(value)),
+            Kind::MapOf(kind) => {
+                value.is_object()
+                    && value.members().all(|(_, value)| value.is_null() || kind.takes(value))
+            }
             Kind::OneOf(kinds) => kinds
                 .iter()
                 .find(|kind| kind.looks_like(value))
@@ -234,7 +249,7 @@ impl Kind {
     fn looks_like(&self, value: Ref<'_>) -> bool {
         match self {
             Kind::Number(..) | Kind::Int(..) => value.as_f64().is_some(),
-            Kind::Table(_) => value.is_object(),
+            Kind::Table(_) | Kind::MapOf(_) => value.is_object(),
             Kind::List(_) => value.is_array(),
             Kind::OneOf(kinds) => kinds.iter().any(|kind| kind.looks_like(value)),
             kind => kind.admits(value),
@@ -253,6 +268,7 @@ impl Kind {
             Kind::Function => "a function".into(),
             Kind::Table(_) | Kind::Map | Kind::Open => "a table".into(),
             Kind::List(item) => format!("an array ({} each)", item.describe()),
+            Kind::MapOf(kind) => format!("a table ({} each)", kind.describe()),
             Kind::Enum(names) | Kind::Choice(names, _) => format!("one of {}", listed(names)),
             Kind::Id(what) => format!("the id or name of {what}"),
             Kind::Schema => "a schema (table, JSON text, id or name)".into(),
@@ -274,6 +290,7 @@ impl Kind {
             Kind::Table(shape) => format!("zigllms.{}", shape.name),
             Kind::Map | Kind::Open => "table".into(),
             Kind::List(item) => format!("({})[]", item.annotation()),
+            Kind::MapOf(kind) => format!("table<string, {}>", kind.annotation()),
             Kind::Enum(names) | Kind::Choice(names, _) => {
                 names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|")
             }

@@ -240,6 +240,30 @@ describe("a request", function()
       zigllms.configure({ http = { headers = zigllms.null } })
     end)
 
+    it("a header in the place of a key", function()
+      server:script(text("ok"), text("ok"))
+      local id = provider.create({ type = "anthropic", base_url = server.url })
+      local err = raised("auth", provider.chat, "hi", { provider = id })
+      has(err.message, "no API key")
+      local given = { provider = id, headers = { ["X-Api-Key"] = "mine" } }
+      pcall(provider.chat, "hi", given)
+      assert.equal("mine", server:journal()[1].headers["x-api-key"])
+      assert.equal("inactive", provider.get(id).status)
+      provider.configure(id, { headers = { ["x-api-key"] = "mine" } })
+      assert.is_not.equal("inactive", provider.get(id).status)
+      assert.is_false(provider.get(id).has_key)
+      provider.destroy(id)
+    end)
+
+    it("headers that are texts, or the error says which is not", function()
+      local call = raised("invalid_argument", provider.chat, "hi", { headers = { A = {} } })
+      has(call.message, "options.headers.A: expected a string")
+      local made = { type = "openai", headers = { ["X-B"] = { 1 } } }
+      has(raised("invalid_argument", provider.create, made).message, "config.headers.X-B")
+      local all = { http = { headers = { C = function() end } } }
+      has(raised("invalid_argument", zigllms.configure, all).message, "http.headers.C")
+    end)
+
     it("headers of the protocol once, as the user has them", function()
       local headers = header({ headers = { Accept = "text/plain", ["content-type"] = "a/b" } })
       assert.equal("text/plain", headers.accept)

@@ -5,6 +5,7 @@ use super::cohere::Cohere;
 use super::instance::from_env;
 use super::ollama::Ollama;
 use super::openai::OpenAi;
+use super::options::Headers;
 use super::responses::Responses;
 use super::wire::Wire;
 use crate::error::{Error, Result};
@@ -41,6 +42,17 @@ pub enum Auth {
     Bearer,
     /// In a header of its own.
     Header(&'static str),
+}
+
+impl Auth {
+    /// Whether somebody shows it in a header of their own.
+    pub fn is_among(self, headers: &Headers) -> bool {
+        let name = match self {
+            Auth::Bearer => "authorization",
+            Auth::Header(name) => name,
+        };
+        headers.iter().any(|(given, value)| value.is_some() && given.eq_ignore_ascii_case(name))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::limiter::Limiters;
-use super::options::merge;
+use super::options::{Headers, headers, merge};
 use super::prices::{self, Prices};
 use super::providers::Providers;
 use super::question::Model;
@@ -171,6 +171,11 @@ impl Provider {
         self.key.clone().or_else(|| self.row.key_from_env().map(Secret::new))
     }
 
+    /// Whether a header that is configured stands where the key would.
+    fn shows_another(&self) -> bool {
+        self.row.auth.is_among(&headers(self.options.get("headers")))
+    }
+
     pub fn has_key(&self) -> bool {
         self.key().is_some()
     }
@@ -181,7 +186,10 @@ impl Provider {
 
     /// A `provider.Status` string.
     pub fn status(&self) -> &'static str {
-        if !self.enabled() || !self.row.built() || (self.row.needs_key && !self.has_key()) {
+        if !self.enabled()
+            || !self.row.built()
+            || (self.row.needs_key && !self.has_key() && !self.shows_another())
+        {
             return "inactive";
         }
         match self.outcome {
@@ -191,13 +199,14 @@ impl Provider {
         }
     }
 
-    /// Where and as whom to ask. Without a key where one is needed: `auth`, before any network use.
-    pub fn endpoint(&self) -> Result<(Endpoint, Option<Secret>)> {
+    /// Where and as whom to ask. Without a key where one is needed, and without a header `given` in
+    /// its place: `auth`, before any network use.
+    pub fn endpoint(&self, given: &Headers) -> Result<(Endpoint, Option<Secret>)> {
         if !self.enabled() {
             return Err(Error::state(format!("provider {:?} is disabled", self.id)));
         }
         let key = self.key();
-        if key.is_none() && self.row.needs_key {
+        if key.is_none() && self.row.needs_key && !self.row.auth.is_among(given) {
             return Err(self.no_key());
         }
         if self.base_url().is_empty() {

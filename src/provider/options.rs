@@ -77,11 +77,18 @@ pub static GENERATION: Shape = Shape::new(
         )
         .or(&["schema"]),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request body"),
-        Field::new("headers", Kind::Map, "", "added to the request"),
+        Field::new("headers", HEADERS, "", "added to the request"),
         Field::new("cache", Kind::Absent("response cache"), "", ""),
     ],
     &[],
 );
+
+/// Headers of the user's, by name; `None` takes one out.
+pub type Headers = Vec<(String, Option<String>)>;
+
+/// Headers by name. Their values are texts, or numbers and booleans as text; null takes a header out.
+pub const HEADERS: Kind =
+    Kind::MapOf(&Kind::OneOf(&[Kind::Text, Kind::Number(f64::MIN, f64::MAX), Kind::Bool]));
 
 /// Of a provider and of a call.
 const PRINTED: Field = Field::new(
@@ -247,7 +254,7 @@ pub static CONFIG: Shape = Shape::new(
             "\"platform\"",
             "whom TLS trusts: \"platform\", \"webpki\" or the path of a PEM file",
         ),
-        Field::new("headers", Kind::Map, "", "added to every request; their values are not shown"),
+        Field::new("headers", HEADERS, "", "added to every request; their values are not shown"),
         Field::new(
             "extra",
             Kind::Map,
@@ -450,7 +457,7 @@ pub struct Network {
     pub proxy: Proxy,
     pub roots: Roots,
     /// `None` takes out what would be sent otherwise.
-    pub headers: Vec<(String, Option<String>)>,
+    pub headers: Headers,
     /// Texts in `extra` that nobody may see.
     pub secrets: Vec<Secret>,
 }
@@ -542,7 +549,8 @@ fn roots(value: Option<&Value>) -> Roots {
     }
 }
 
-fn headers(value: Option<&Value>) -> Vec<(String, Option<String>)> {
+/// As they stand in an option.
+pub fn headers(value: Option<&Value>) -> Headers {
     let map = value.and_then(Value::as_object);
     let text = |value: &Value| (!value.is_null()).then(|| json::plain(value));
     map.into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()

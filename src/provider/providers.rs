@@ -191,7 +191,7 @@ mod tests {
         let provider = providers.find("OpenAI").unwrap();
         assert!(!format!("{provider:?}").contains("CANARY"));
         assert_eq!(provider.base_url(), "http://user:pw@127.0.0.1:1/v1");
-        assert!(provider.endpoint().unwrap().0.headers[0].1.contains("CANARY"));
+        assert!(provider.endpoint(&Vec::new()).unwrap().0.headers[0].1.contains("CANARY"));
         assert_eq!(without_userinfo(&provider.base_url()), "http://127.0.0.1:1/v1");
         assert_eq!(without_userinfo("user:pw@host:1"), "host:1");
         assert_eq!(without_userinfo("http://host/v1?key=CANARY"), "http://host/v1");

@@ -74,7 +74,7 @@ impl Going {
 
 impl Source {
     pub fn of(provider: &Provider, network: &Network) -> Result<Source> {
-        let (mut endpoint, key) = provider.endpoint()?;
+        let (mut endpoint, key) = provider.endpoint(&network.headers)?;
         let wire = provider.wire()?;
         if let Some(path) = provider.model_path() {
             return Source::model(&path, &provider.options, network);

@@ -6,7 +6,7 @@ use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::faces::{ASYNC, DETACH, face};
-use crate::provider::options::LIMITS;
+use crate::provider::options::{HEADERS, LIMITS};
 use crate::provider::question::{Count, Embed};
 use crate::provider::reach::TRANSPORT;
 use crate::provider::{Counting, Embedding, Inquiry, ModelList, Reach, Whom};
@@ -52,7 +52,7 @@ pub static EMBED: Shape = Shape::new(
             "fewer texts in a request",
         ),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request bodies"),
-        Field::new("headers", Kind::Map, "", "added to the requests"),
+        Field::new("headers", HEADERS, "", "added to the requests"),
         TRANSPORT,
         ASYNC,
         DETACH,
@@ -73,7 +73,7 @@ pub static COUNT: Shape = Shape::new(
             "none",
             "as for `chat`: they are part of the prompt",
         ),
-        Field::new("headers", Kind::Map, "", "added to the request"),
+        Field::new("headers", HEADERS, "", "added to the request"),
         TRANSPORT,
         ASYNC,
         DETACH,

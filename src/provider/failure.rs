@@ -200,7 +200,7 @@ impl Said {
             "context window",
             "context size",
             "maximum context",
-            "too many tokens",
+            "number of tokens in the prompt",
             "prompt is too long",
             "input is too long",
             "reduce the length of the messages",

@@ -187,6 +187,7 @@ impl Check {
     }
 
     fn map(self, map: Ref<'_>, kind: &'static Kind, path: &str) -> Result<()> {
+        plain_data(map, path)?;
         map.members()
             .filter(|(_, value)| !value.is_null())
             .try_for_each(|(key, value)| self.value(value, kind, &join(path, &key.to_text())))

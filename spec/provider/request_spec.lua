@@ -261,7 +261,7 @@ describe("a request", function()
       local made = { type = "openai", headers = { ["X-B"] = { 1 } } }
       has(raised("invalid_argument", provider.create, made).message, "config.headers.X-B")
       local all = { http = { headers = { C = function() end } } }
-      has(raised("invalid_argument", zigllms.configure, all).message, "http.headers.C")
+      has(raised("conversion_error", zigllms.configure, all).message, "http.headers.C")
     end)
 
     it("headers of the protocol once, as the user has them", function()

@@ -300,7 +300,7 @@ fn lay_headers(all: &mut Map<String, Value>, over: Option<&Value>) {
     match over {
         Some(Value::Null) => all.clear(),
         Some(Value::Object(over)) => over.iter().for_each(|(name, value)| {
-            all.retain(|known, _| !known.eq_ignore_ascii_case(name));
+            take_header(all, name);
             all.insert(name.clone(), value.clone());
         }),
         _ => {}
@@ -334,12 +334,18 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
 /// As a configuration is changed: null takes a header out of it.
 fn merge_headers(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (name, value) in over {
-        let known = base.len();
-        base.retain(|old, _| !old.eq_ignore_ascii_case(name));
-        if !value.is_null() || base.len() == known {
+        let known = take_header(base, name);
+        if !value.is_null() || !known {
             base.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// Takes a header out, in any case of its name; whether it was there.
+fn take_header(headers: &mut Map<String, Value>, name: &str) -> bool {
+    let known = headers.len();
+    headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
+    headers.len() < known
 }
 
 /// Options as infos show them: headers and the user part of a proxy may be secrets.

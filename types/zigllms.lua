@@ -26,7 +26,7 @@ local zigllms = {}
 ---@class zigllms.HttpConfig: zigllms.Limits
 ---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
 ---@field ca? string "platform", "webpki" or the path of a PEM file ["platform"]
----@field headers? table added to every request
+---@field headers? table<string, string|number|boolean> added to every request
 
 ---@class zigllms.Limits
 ---@field connect_timeout_ms? number a number of at least 0: DNS, TCP and TLS; 0 = no limit, as for all of these [10000]
@@ -90,7 +90,7 @@ local zigllms = {}
 ---@field project? string sent as OpenAI-Project
 ---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
 ---@field ca? string whom TLS trusts: "platform", "webpki" or the path of a PEM file ["platform"]
----@field headers? table added to every request; their values are not shown
+---@field headers? table<string, string|number|boolean> added to every request; their values are not shown
 ---@field extra? table merged verbatim into every request body; texts under names like `…key` and `…token` are not shown
 ---@field printed_tool_calls? boolean read calls of the tools offered that the model printed as text [true for `local`, `llamacpp`, `vllm`, `lmstudio`]
 ---@field api? "chat"|"responses"|"ollama" the protocol spoken: `responses` with `openai` (which keeps answers there, unless `extra={store=false}`), `ollama` with `local` ["chat"]
@@ -166,7 +166,7 @@ local zigllms = {}
 ---@field response_format? zigllms.Schema "json" or a schema: structured output in `parsed`
 ---@field schema? zigllms.Schema the same as `response_format`
 ---@field extra? table merged verbatim into the request body
----@field headers? table added to the request
+---@field headers? table<string, string|number|boolean> added to the request
 
 ---@class zigllms.NamedTool
 ---@field name? string the tool to call
@@ -230,7 +230,7 @@ local zigllms = {}
 ---@field input_type? string what the vectors are for, in the provider's word: cohere, openrouter [cohere: "search_document"]
 ---@field batch_size? integer an integer from 1 to 1048576: fewer texts in a request [what the provider takes]
 ---@field extra? table merged verbatim into the request bodies
----@field headers? table added to the requests
+---@field headers? table<string, string|number|boolean> added to the requests
 ---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
@@ -241,7 +241,7 @@ local zigllms = {}
 ---@field model? string whose tokens are counted [the provider's]
 ---@field system? string a system message put first
 ---@field tools? (string|table)[] as for `chat`: they are part of the prompt [none]
----@field headers? table added to the request
+---@field headers? table<string, string|number|boolean> added to the request
 ---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]

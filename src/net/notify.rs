@@ -35,6 +35,8 @@ pub struct Notifier {
     home: Home,
     bell: Bell,
     ready: Mutex<VecDeque<u64>>,
+    /// The bell was rung since it was cleared.
+    rung: AtomicBool,
     /// Made when a loop of others first wants to watch.
     watch: OnceCell<Watch>,
     line: Mutex<Option<Line>>,
@@ -46,6 +48,7 @@ impl Notifier {
             home: Home::here(),
             bell: Bell::new()?,
             ready: Mutex::default(),
+            rung: AtomicBool::new(false),
             watch: OnceCell::new(),
             line: Mutex::default(),
         }))
@@ -62,14 +65,24 @@ impl Notifier {
         if self.is_inherited() {
             return;
         }
-        let mut ready = lock(&self.ready);
-        ready.push_back(token);
-        if ready.len() == 1 {
-            self.bell.ring();
-            let mut line = lock(&self.line);
-            if line.as_ref().is_some_and(|line| !line.ring()) {
-                *line = None;
-            }
+        let first = {
+            let mut ready = lock(&self.ready);
+            ready.push_back(token);
+            ready.len() == 1
+        };
+        if first {
+            self.ring();
+        }
+    }
+
+    /// Rings outside of the lock: who is woken takes it at once. So the token may be gone by then,
+    /// and who finds none clears the bell.
+    fn ring(&self) {
+        self.bell.ring();
+        self.rung.store(true, Ordering::Release);
+        let mut line = lock(&self.line);
+        if line.as_ref().is_some_and(|line| !line.ring()) {
+            *line = None;
         }
     }
 
@@ -108,11 +121,14 @@ impl Notifier {
             return None;
         }
         let mut ready = lock(&self.ready);
-        let token = ready.pop_front()?;
-        if ready.is_empty() {
+        let token = ready.pop_front();
+        // Under the lock: whoever adds a token after this rings after it.
+        let over = ready.is_empty() && (token.is_some() || self.rung.load(Ordering::Acquire));
+        if over {
+            self.rung.store(false, Ordering::Release);
             self.bell.clear();
         }
-        Some(token)
+        token
     }
 
     /// Blocks until a token is ready; `None` waits without limit.
@@ -127,7 +143,7 @@ impl Notifier {
         }
     }
 
-    /// Readable if and only if [`take`](Notifier::take) has something.
+    /// Readable while [`take`](Notifier::take) has something; now and then once for nothing.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.bell.fd()
     }

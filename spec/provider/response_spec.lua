@@ -196,6 +196,7 @@ describe("a response", function()
     local usage = ask(reply).usage
     assert.is_true(usage.estimated)
     assert.equal(2, usage.completion_tokens)
+    assert.equal(provider.count_tokens("hi"), usage.prompt_tokens)
     assert.equal(usage.prompt_tokens + usage.completion_tokens, usage.total_tokens)
   end)
 

@@ -23,39 +23,25 @@ local methods = {}
 methods.__index = methods
 
 function aimock.start()
-  local name = os.tmpname()
-  os.remove(name)
-  assert(os.execute("mkfifo " .. name))
-  local words =
-    { "exec node", here .. "fixtures/aimock.mjs", package, here .. "fixtures/aimock.json" }
-  local input = assert(io.popen(table.concat(words, " ") .. " > " .. name, "w"))
-  local output = assert(io.open(name, "r"))
-  os.remove(name)
-  input:setvbuf("no")
-  local self = { input = input, output = output }
-  self.root = "http://127.0.0.1:" .. assert(tonumber(output:read("*l")), "it did not start")
+  local words = { "node", here .. "fixtures/aimock.mjs", package, here .. "fixtures/aimock.json" }
+  local self = { talk = program.talk(table.concat(words, " ")) }
+  self.root = "http://127.0.0.1:" .. assert(tonumber(self.talk:line()), "it did not start")
   self.url = self.root .. "/v1"
   return setmetatable(self, methods)
 end
 
-function methods.ask(self, command)
-  self.input:write(command, "\n")
-  return (assert(self.output:read("*l"), "the mock server is gone"))
-end
-
 -- Forgets what it was asked and how often.
 function methods.reset(self)
-  assert(self:ask("reset") == "ok")
+  assert(self.talk:ask("reset") == "ok")
 end
 
 -- What it was asked: {path, at (ms), status}.
 function methods.journal(self)
-  return cjson.decode(self:ask("journal"))
+  return cjson.decode(self.talk:ask("journal"))
 end
 
 function methods.stop(self)
-  self.input:close()
-  self.output:close()
+  self.talk:stop()
 end
 
 return aimock

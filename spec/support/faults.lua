@@ -4,36 +4,15 @@ local cjson = require("cjson")
 local scripted = require("spec.support.server")
 local wires = require("spec.support.wires")
 
-local faults = {}
+local faults, methods = {}, {}
 
-local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)support/[^/]*$") or "spec/"
-
-local methods = {}
-methods.__index = methods
-
-local function pipe_name()
-  local name = os.tmpname()
-  os.remove(name)
-  assert(os.execute("mkfifo " .. name))
-  return name
-end
-
+-- The scripted server with other commands.
 function faults.start()
-  local name = pipe_name()
-  local input =
-    assert(io.popen("exec python3 -W ignore " .. here .. "fixtures/faults.py > " .. name, "w"))
-  local output = assert(io.open(name, "r"))
-  os.remove(name)
-  input:setvbuf("no")
-  local self = { input = input, output = output, port = tonumber(output:read("*l")) }
-  self.root = "http://127.0.0.1:" .. self.port
-  self.url = self.root .. "/v1"
-  return setmetatable(self, methods)
-end
-
-function methods.ask(self, command)
-  self.input:write(command, "\n")
-  return (assert(self.output:read("*l"), "the server of faults is gone"))
+  local self = scripted.start("faults.py")
+  for name, method in pairs(methods) do
+    self[name] = method
+  end
+  return self
 end
 
 -- Replaces the script: an array of answers, each an array of steps.
@@ -42,30 +21,9 @@ function methods.script(self, answers)
   assert(self:ask("script " .. text) == "ok")
 end
 
-function methods.journal(self)
-  return cjson.decode(self:ask("journal"))
-end
-
--- Waits until it has seen so many requests; `poll` passes the time.
-function methods.wait_for(self, count, poll)
-  for _ = 1, 400 do
-    local journal = self:journal()
-    if #journal >= count then
-      return journal
-    end
-    poll(5)
-  end
-  return self:journal()
-end
-
 -- A port with TLS, for the same script.
 function methods.listen(self, options)
   return tonumber(self:ask("listen " .. cjson.encode(options)))
-end
-
-function methods.stop(self)
-  self.input:close()
-  self.output:close()
 end
 
 -- Bytes ----------------------------------------------------------------------------------------

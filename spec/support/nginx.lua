@@ -137,19 +137,11 @@ local function configuration(self, options)
 end
 
 function nginx.client()
-  local name = os.tmpname()
-  os.remove(name)
-  assert(os.execute("mkfifo " .. name))
-  local input = assert(io.popen("exec python3 " .. here .. "fixtures/load.py > " .. name, "w"))
-  local output = assert(io.open(name, "r"))
-  os.remove(name)
-  input:setvbuf("no")
-  return { input = input, output = output }
+  return program.talk("python3 " .. here .. "fixtures/load.py")
 end
 
 function methods.ask(self, command)
-  self.client.input:write(command, "\n")
-  return cjson.decode((assert(self.client.output:read("*l"), "the client is gone")))
+  return cjson.decode(self.client:ask(command))
 end
 
 -- Whether nginx answers: it listens before it says anything.
@@ -331,8 +323,7 @@ function methods.stop(self)
       self:signal("KILL")
     end
   end
-  self.client.input:close()
-  self.client.output:close()
+  self.client:stop()
   os.execute("rm -rf " .. self.directory)
 end
 

@@ -66,6 +66,36 @@ function program.run(chunk, options)
   return result
 end
 
+-- Starts a program that answers each line it reads with a line. It ends with this one.
+local talking = {}
+talking.__index = talking
+
+function program.talk(command)
+  local name = os.tmpname()
+  os.remove(name)
+  assert(os.execute("mkfifo " .. name))
+  local input = assert(io.popen("exec " .. command .. " > " .. name, "w"))
+  local output = assert(io.open(name, "r"))
+  os.remove(name)
+  input:setvbuf("no")
+  return setmetatable({ input = input, output = output, command = command }, talking)
+end
+
+-- What it says next.
+function talking.line(self)
+  return (assert(self.output:read("*l"), "it is gone: " .. self.command))
+end
+
+function talking.ask(self, command)
+  self.input:write(command, "\n")
+  return self:line()
+end
+
+function talking.stop(self)
+  self.input:close()
+  self.output:close()
+end
+
 -- Resident memory of this process in KiB; nil where the system does not tell.
 function program.resident()
   local file = io.open("/proc/self/status")

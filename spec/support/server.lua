@@ -1,39 +1,27 @@
 -- The scripted HTTP server of spec/fixtures/server.py, one per spec file, and replies for it in
 -- the shape of OpenAI's chat completions. It ends when the program that started it ends.
 local cjson = require("cjson")
+local program = require("spec.support.program")
 
 local server = {}
 
 local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)support/[^/]*$") or "spec/"
 
-local function pipe_name()
-  local name = os.tmpname()
-  os.remove(name)
-  assert(os.execute("mkfifo " .. name))
-  return name
-end
-
 local methods = {}
 methods.__index = methods
 
--- Starts a server. Commands go to its standard input, answers come back through a pipe.
+-- Starts a server, which says its port first. Commands go to its standard input, answers come back
+-- through a pipe.
 function server.start(fixture)
-  local name = pipe_name()
-  local path = here .. "fixtures/" .. (fixture or "server.py")
-  local input = assert(io.popen("exec python3 " .. path .. " > " .. name, "w"))
-  local output = assert(io.open(name, "r"))
-  os.remove(name)
-  input:setvbuf("no")
-  local port = tonumber(output:read("*l"))
-  local self = { input = input, output = output, port = port }
-  self.root = "http://127.0.0.1:" .. port
+  local talk = program.talk("python3 -W ignore " .. here .. "fixtures/" .. (fixture or "server.py"))
+  local self = { talk = talk, port = tonumber(talk:line()) }
+  self.root = "http://127.0.0.1:" .. self.port
   self.url = self.root .. "/v1"
   return setmetatable(self, methods)
 end
 
 function methods.ask(self, command)
-  self.input:write(command, "\n")
-  return (assert(self.output:read("*l"), "the scripted server is gone"))
+  return self.talk:ask(command)
 end
 
 -- Replaces the script and clears the journal.
@@ -74,8 +62,7 @@ function methods.wait_for(self, wanted, poll)
 end
 
 function methods.stop(self)
-  self.input:close()
-  self.output:close()
+  self.talk:stop()
 end
 
 -- For `before_each`: a fresh module whose default provider is this server, without retries.

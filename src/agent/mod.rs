@@ -6,10 +6,9 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::chat::{Message, ToolCall, Usage};
-use crate::provider::Reach;
-use crate::provider::Whom;
 use crate::provider::options::{GENERATION, LIMITS};
 use crate::provider::reach::REACH;
+use crate::provider::{Reach, Whom};
 use crate::registry::Named;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Token;

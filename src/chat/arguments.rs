@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::value::Tape;
-use crate::value::repair::{Level, Options, Prose, read as repaired};
+use crate::value::repair::{Level, Options, read as repaired};
 
 /// The arguments as a document; `None` if they are none. What a model wrote to its end is also read
 /// where it takes repairs that neither lose nor invent anything; a string without an end does not
@@ -41,7 +41,7 @@ fn is_none(text: &str) -> bool {
 }
 
 fn document(text: &str) -> Option<Value> {
-    let options = Options { prose: Some(Prose::Error), ..Options::at(Level::Lenient) };
+    let options = Options::document(Level::Lenient);
     let mut tape = Tape::default();
     let found = repaired(text.as_bytes(), &options, &mut tape).ok()?;
     tape.at(found.root).map(|root| root.to_json()).filter(Value::is_object)

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::abilities::Abilities;
 use super::fields::{accepted, list_of_models, outgoing, page, post, unix, without};
 use super::question::{Count, Listing, Model};
-use super::reading::Reading;
+use super::reading::{Reading, number};
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
@@ -54,7 +54,7 @@ impl Wire for Anthropic {
 
     fn read_count(&self, body: &[u8]) -> Result<u64> {
         documents::read(body, "the number of tokens", |document| {
-            documents::count(document.get("input_tokens"))
+            number(Some(document), "input_tokens")
         })
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::abilities::Abilities;
 use super::fields::{accepted, list_of_models, outgoing, page, post, without};
 use super::question::{Embed, Embeddings, Listing, Model};
-use super::reading::Reading;
+use super::reading::{Reading, count};
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
@@ -45,7 +45,7 @@ impl Wire for Cohere {
     fn read_embeddings(&self, body: &[u8]) -> Result<Embeddings> {
         documents::read(body, "embeddings", |document| {
             let all = document.get("embeddings")?;
-            let tokens = documents::count(document.pointer("/meta/billed_units/input_tokens"));
+            let tokens = count(document.pointer("/meta/billed_units/input_tokens"));
             let vectors = documents::vectors(all.get("float").unwrap_or(all))?;
             Some(Embeddings { vectors, model: None, tokens })
         })

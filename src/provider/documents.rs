@@ -2,16 +2,15 @@
 
 use super::failure;
 use super::question::Embeddings;
-use super::reading::is_cut;
+use super::reading::{count, has_error, is_cut};
+use super::sse::without_bom;
 use crate::chat::media::decoded;
 use crate::error::{Error, Result};
 use crate::value::{Ref, Tape, json};
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
-
 /// Reads a document. `what` names it in errors; an answer may report an error with status 200.
 pub fn read<T>(body: &[u8], what: &str, find: impl FnOnce(Ref<'_>) -> Option<T>) -> Result<T> {
-    let body = body.strip_prefix(BOM).unwrap_or(body).trim_ascii();
+    let body = without_bom(body).trim_ascii();
     let mut tape = Tape::default();
     let at = match json::parse(body, &mut tape) {
         Ok(at) => at,
@@ -19,12 +18,10 @@ pub fn read<T>(body: &[u8], what: &str, find: impl FnOnce(Ref<'_>) -> Option<T>)
         Err(_) => return Err(no(what, "is no JSON", body)),
     };
     let document = tape.at(at).ok_or_else(|| no(what, "is empty", body))?;
-    match document.get("error") {
-        Some(error) if !error.is_null() && error.as_bool() != Some(false) => {
-            Err(failure::from_document(&document.to_json()))
-        }
-        _ => find(document).ok_or_else(|| no(what, "has none", body)),
+    if has_error(document) {
+        return Err(failure::from_document(&document.to_json()));
     }
+    find(document).ok_or_else(|| no(what, "has none", body))
 }
 
 fn no(what: &str, why: &str, body: &[u8]) -> Error {
@@ -45,12 +42,6 @@ pub fn vector(value: Ref<'_>) -> Option<Vec<f64>> {
         return rest.is_empty().then(|| floats.collect());
     }
     value.is_array().then(|| value.items().map(Ref::as_f64).collect())?
-}
-
-/// A count, as whole numbers or floats.
-pub fn count(value: Option<Ref<'_>>) -> Option<u64> {
-    let number = value?.as_f64()?;
-    (number >= 0.0).then_some(number as u64)
 }
 
 /// Vectors that say where they belong are put there. All of them must, or none.

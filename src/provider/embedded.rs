@@ -1,44 +1,81 @@
-//! What the engine inside this process is asked besides chats.
+//! What the engine inside this process is asked, and who hears it.
 
 use super::fields::refuse;
 use super::inbox::Shared;
-use super::local::{Countable, Made, Model};
+use super::local::{Countable, Listener, Made, Model, Task, check};
 use super::question::{Count, Embed, Embeddings, Found, Question};
 use super::source::Going;
+use crate::chat::{Delta, Reply};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::net::Waker;
-use crate::runtime::Runtime;
+use crate::net::{Limits, Waker};
 
 /// The answer is in the inbox once the model's thread has got to it.
 pub fn start(
     model: &Model,
-    runtime: &Runtime,
     question: Question<'_>,
+    limits: Limits,
+    clock: Clock,
     inbox: Shared,
     waker: Waker,
 ) -> Result<Going> {
-    let tell = move |found: Result<Found>| {
-        let mut inbox = inbox.lock();
-        inbox.end = Some(found.map(|found| inbox.found = Some(found)));
-        drop(inbox);
-        waker.wake();
-    };
+    let heard = Heard { inbox, waker, clock: clock.clone() };
     match question {
+        Question::Chat(request) => {
+            check(request)?;
+            let task = Task { request: request.clone(), limits, clock };
+            Ok(Going::Generation(model.start(task, Box::new(heard))))
+        }
         Question::Count(count) => {
-            let clock = runtime.clock.clone();
-            let done = move |tokens: Result<u64>| tell(tokens.map(Found::Count));
+            let done = move |tokens: Result<u64>| heard.found(tokens.map(Found::Count));
             model.count_tokens(countable(count), clock, done);
             Ok(Going::Count)
         }
         Question::Embed(embed) => {
             refuse_what_it_lacks(embed)?;
             let name = model.name();
-            let done = move |made: Result<Made>| tell(made.map(|made| embeddings(made, name)));
+            let done = move |made: Result<Made>| heard.found(made.map(|it| embeddings(it, name)));
             Ok(Going::Generation(model.embed(embed.texts.clone(), done)))
         }
-        Question::Chat(_) | Question::Models(_) => {
-            Err(Error::internal("the engine is asked otherwise"))
+        Question::Models(_) => Err(Error::internal("a file is not asked for its models")),
+    }
+}
+
+/// Hears the engine and gathers what it says.
+struct Heard {
+    inbox: Shared,
+    waker: Waker,
+    clock: Clock,
+}
+
+impl Heard {
+    fn found(self, found: Result<Found>) {
+        let mut inbox = self.inbox.lock();
+        inbox.end = Some(found.map(|found| inbox.found = Some(found)));
+        drop(inbox);
+        self.waker.wake();
+    }
+}
+
+impl Listener for Heard {
+    fn delta(&mut self, delta: &Delta) -> bool {
+        let mut inbox = self.inbox.lock();
+        inbox.delta.append(delta.clone());
+        inbox.reply.content.push_str(&delta.content);
+        inbox.first_at.get_or_insert_with(|| self.clock.now());
+        let heard = !inbox.unheard;
+        drop(inbox);
+        if heard {
+            self.waker.wake();
         }
+        true
+    }
+
+    fn end(self: Box<Self>, outcome: Result<Reply>) {
+        let mut inbox = self.inbox.lock();
+        inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
+        drop(inbox);
+        self.waker.wake();
     }
 }
 

@@ -11,7 +11,7 @@ use super::reach::Reach;
 use super::structured;
 use super::target::Target;
 use super::whom::Whom;
-use crate::chat::{Answer, Delta, Finish, Reply, Request, Usage};
+use crate::chat::{Answer, Delta, Finish, Reply, Request, Usage, estimate};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
@@ -297,7 +297,7 @@ impl Exchange {
         let finish = finish.or(reply.finish).unwrap_or_default();
         let now = runtime.clock.now();
         let mut answer = Answer {
-            usage: reply.usage.unwrap_or_else(|| estimate(&self.ask.request, &reply)),
+            usage: reply.usage.unwrap_or_else(|| estimated(&self.ask.request, &reply)),
             finish_reason: finish.name(),
             provider: self.target.id.clone(),
             model: self.ask.request.model.clone(),
@@ -398,16 +398,14 @@ fn has_content(reply: &Reply) -> bool {
     !(reply.content.is_empty() && reply.thinking.is_empty() && reply.tool_calls.is_empty())
 }
 
-/// Four bytes a token: what providers that do not count are taken for.
-fn estimate(request: &Request, reply: &Reply) -> Usage {
-    let tokens = |bytes: usize| bytes.div_ceil(4) as u64;
-    let asked: u64 = request.messages.iter().map(|m| tokens(m.content.text().len())).sum();
+/// What providers that do not count are taken for.
+fn estimated(request: &Request, reply: &Reply) -> Usage {
     let answered: usize = reply.tool_calls.iter().map(|c| c.arguments_json.len()).sum::<usize>()
         + reply.content.len()
         + reply.thinking.len();
     Usage {
-        prompt_tokens: asked,
-        completion_tokens: tokens(answered),
+        prompt_tokens: estimate::of_all(&request.messages, &request.tools),
+        completion_tokens: estimate::of_bytes(answered),
         estimated: true,
         ..Usage::default()
     }

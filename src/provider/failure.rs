@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::retry::server_delay;
+use super::sse::without_bom;
 use crate::error::{Code, Error};
 use crate::net::Head;
 
@@ -78,8 +79,7 @@ pub fn ended_early() -> Error {
 
 impl Said {
     fn from_body(body: &[u8]) -> Said {
-        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-        match serde_json::from_slice::<Value>(body) {
+        match serde_json::from_slice::<Value>(without_bom(body)) {
             Ok(document) if document.is_object() || document.is_array() => {
                 Said::from_json(&document)
             }
@@ -418,7 +418,10 @@ mod tests {
         assert_eq!(code(json!({"error": {"code": "429", "message": "x"}})), Code::RateLimited);
         assert_eq!(code(json!({"error": {"type": "invalid_request_error"}})), Code::BadRequest);
         assert_eq!(code(json!({"error": "broken"})), Code::ServerError);
-        assert_eq!(code(json!({"error": "too many tokens"})), Code::ContextLength);
+        assert_eq!(
+            code(json!({"error": "the number of tokens in the prompt is 5"})),
+            Code::ContextLength
+        );
         let limited = json!({"type": "rate_limit_error", "message": "too many tokens per minute"});
         assert_eq!(code(json!({"error": limited})), Code::RateLimited);
         assert_eq!(from_document(&json!({"error": "broken"})).message(), "broken");

@@ -9,6 +9,7 @@ use crate::chat::{Cache, Content, Message, Part, Request, Role, Source};
 use crate::error::{Error, Result};
 use crate::schema::{dialect, tidy};
 use crate::value::Ref;
+use crate::value::percent::encoded;
 
 pub type Object = Map<String, Value>;
 
@@ -209,13 +210,7 @@ pub fn list_of_models(
 
 /// A path with a query, and in it the mark after which a list continues.
 pub fn page(path: &str, key: &str, after: Option<&str>) -> String {
-    let Some(mark) = after else { return path.to_owned() };
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    let escaped: String = mark
-        .bytes()
-        .map(|byte| if plain(&byte) { char::from(byte).into() } else { format!("%{byte:02X}") })
-        .collect();
-    format!("{path}&{key}={escaped}")
+    after.map_or_else(|| path.to_owned(), |mark| format!("{path}&{key}={}", encoded(mark)))
 }
 
 /// Unix seconds of a date as `2025-02-19T12:00:00Z`.

@@ -71,6 +71,25 @@ impl Body {
         if room > bytes.len() { Flow::Quiet } else { Flow::Stop }
     }
 
+    /// A piece of an answer.
+    fn read(&mut self, inbox: &mut Inbox, bytes: &[u8]) -> Flow {
+        let Inbox { reply, delta, .. } = inbox;
+        let pushed = self.decoder.push(bytes, reply, delta);
+        if !matches!(pushed, Ok(false)) {
+            inbox.first_at.get_or_insert_with(|| self.clock.now());
+        }
+        match pushed {
+            Ok(_) if self.decoder.is_over() => Flow::Over,
+            Ok(true) if inbox.delta.bytes() >= FULL => Flow::Full,
+            Ok(true) => Flow::Content,
+            Ok(false) => Flow::Quiet,
+            Err(error) => {
+                inbox.end = Some(Err(self.clean(error)));
+                Flow::Stop
+            }
+        }
+    }
+
     fn settle(&mut self, outcome: std::result::Result<(), Failure>) -> Result<()> {
         let shared = self.inbox.clone();
         let mut inbox = shared.lock();
@@ -128,22 +147,7 @@ impl Sink for Body {
         if is_refusal(&inbox.head) {
             return self.keep(bytes);
         }
-        let Inbox { reply, delta, .. } = &mut *inbox;
-        let pushed = self.decoder.push(bytes, reply, delta);
-        let news = !matches!(pushed, Ok(false));
-        let flow = match pushed {
-            Ok(_) if self.decoder.is_over() => Flow::Over,
-            Ok(true) if delta.bytes() >= FULL => Flow::Full,
-            Ok(true) => Flow::Content,
-            Ok(false) => Flow::Quiet,
-            Err(error) => {
-                inbox.end = Some(Err(self.clean(error)));
-                Flow::Stop
-            }
-        };
-        if news {
-            inbox.first_at.get_or_insert_with(|| self.clock.now());
-        }
+        let flow = self.read(&mut inbox, bytes);
         let tells = inbox.tells(flow);
         drop(inbox);
         if tells {

@@ -83,8 +83,7 @@ impl Provider {
     /// From a configuration that stands where it is used. Its type has to do as an id.
     pub fn own(config: &Options<'_>, providers: &Providers, path: &str) -> Result<Provider> {
         let row = row_of(config, path)?;
-        let mut options = config.to_map();
-        let reach = Reach::take(config, &mut options, providers, path)?;
+        let (options, reach) = Reach::split(config, providers, path)?;
         let mut provider = Provider::new(row.name.to_owned(), row);
         provider.own = true;
         provider.configure(options, &reach);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::abilities::Abilities;
 use super::fields::{list_of_models, outgoing, post, unix, without};
 use super::question::{Embed, Embeddings, Listing, Model};
-use super::reading::Reading;
+use super::reading::{Reading, number};
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
@@ -45,7 +45,7 @@ impl Wire for Ollama {
     fn read_embeddings(&self, body: &[u8]) -> Result<Embeddings> {
         documents::read(body, "embeddings", |document| {
             let model = document.get("model").and_then(Ref::as_str).map(str::to_owned);
-            let tokens = documents::count(document.get("prompt_eval_count"));
+            let tokens = number(Some(document), "prompt_eval_count");
             // Servers that speak an older version of this answer one text with one vector.
             let vectors = match document.get("embeddings") {
                 Some(all) => documents::vectors(all)?,

@@ -22,8 +22,7 @@ pub struct Providers {
 impl Providers {
     pub fn create(&mut self, config: &Options<'_>) -> Result<String> {
         let row = row_of(config, "config")?;
-        let mut options = config.to_map();
-        let reach = Reach::take(config, &mut options, self, "config")?;
+        let (options, reach) = Reach::split(config, self, "config")?;
         self.check_name(&options, None)?;
         self.last += 1;
         let mut provider = Provider::new(format!("provider_{}", self.last), row);

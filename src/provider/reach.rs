@@ -44,14 +44,14 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// What options say, with null for "none"; `path` is how messages call the options. They are
-    /// taken out of `map`, where everything is plain data.
-    pub fn take(
+    /// The options that are plain data, and what the others say, with null for "none"; `path` is how
+    /// messages call the options.
+    pub fn split(
         options: &Options<'_>,
-        map: &mut Map<String, Value>,
         providers: &Providers,
         path: &str,
-    ) -> Result<Reach> {
+    ) -> Result<(Map<String, Value>, Reach)> {
+        let mut map = options.to_map();
         map.shift_remove("fallback");
         map.shift_remove("transport");
         let fallback = match options.get("fallback") {
@@ -60,7 +60,7 @@ impl Reach {
         };
         let function = options.function("transport").map(Some);
         let transport = function.or_else(|| options.unsets("transport").then_some(None));
-        Ok(Reach { fallback, transport })
+        Ok((map, Reach { fallback, transport }))
     }
 
     /// Nothing but whom to ask besides.

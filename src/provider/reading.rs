@@ -4,13 +4,12 @@
 use serde_json::{Value, json};
 
 use super::failure;
-use super::sse::{Event, LIMIT, Sse};
+use super::sse::{BOM, Event, LIMIT, Sse, without_bom};
 use super::wire::Decoder;
 use crate::chat::{Delta, Growing, Reply};
 use crate::error::{Error, Result};
 use crate::value::{Kind, Ref, Tape, json as text};
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// What many servers say at the end.
 const DONE: &[u8] = b"[DONE]";
 
@@ -114,7 +113,7 @@ impl<D: Dialect> Reading<D> {
 
     /// Tells events from documents by the first byte: servers ignore `stream` in both directions.
     fn begin(&mut self, start: Vec<u8>, growing: &mut Growing<'_>) -> Result<()> {
-        let inside = start.strip_prefix(BOM).unwrap_or(&start).trim_ascii_start();
+        let inside = without_bom(&start).trim_ascii_start();
         self.body = match inside.first() {
             None => Body::Unknown(start),
             Some(_) if BOM.starts_with(&start) => Body::Unknown(start),
@@ -237,7 +236,7 @@ impl<D: Dialect> Pieces<D> {
     }
 
     fn document(&mut self, body: &[u8], growing: &mut Growing<'_>) -> Result<()> {
-        let body = body.strip_prefix(BOM).unwrap_or(body).trim_ascii();
+        let body = without_bom(body).trim_ascii();
         let mut tape = Tape::default();
         let root = match text::parse(body, &mut tape) {
             Ok(at) => tape.view(at),
@@ -268,10 +267,18 @@ pub fn text_of<'t>(value: Ref<'t>, key: &str) -> Option<&'t str> {
     value.get(key)?.as_str().filter(|text| !text.is_empty())
 }
 
+/// What is more is no count: sums of counts do not overflow.
+const MOST: f64 = (1u64 << 40) as f64;
+
 /// A count; some servers give it as a fraction.
+pub fn count(value: Option<Ref<'_>>) -> Option<u64> {
+    let number = value?.as_f64()?;
+    (0.0..=MOST).contains(&number).then_some(number as u64)
+}
+
+/// The count that a member is.
 pub fn number(value: Option<Ref<'_>>, key: &str) -> Option<u64> {
-    let number = value?.get(key)?.as_f64()?;
-    (number >= 0.0).then_some(number as u64)
+    count(value?.get(key))
 }
 
 /// Whether a document reports an error: `error` is there, and is something.
@@ -282,4 +289,24 @@ pub fn has_error(part: Ref<'_>) -> bool {
         Kind::Str => error.as_bytes() != Some(b""),
         _ => true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_count_is_one_that_can_be_added_to_others() {
+        let read = |given: Value| {
+            let mut tape = Tape::default();
+            let root = text::parse(given.to_string().as_bytes(), &mut tape).unwrap();
+            count(tape.at(root))
+        };
+        assert_eq!((read(json!(3)), read(json!(2.5))), (Some(3), Some(2)));
+        for none in [json!(-1), json!(1e30), json!(u64::MAX), json!("3"), json!(null)] {
+            assert_eq!(read(none.clone()), None, "{none}");
+        }
+    }
 }

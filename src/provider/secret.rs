@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::net::Proxy;
+use crate::value::percent;
 
 /// Shown in place of a secret.
 const MASK: &str = "***";
@@ -105,8 +106,8 @@ pub fn masked_as_is(text: &str, secrets: &[Secret]) -> String {
 /// JSON once more, as in a body that is shown as it came.
 fn forms(text: &str) -> Vec<Zeroizing<String>> {
     let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let upper = percent_encoded(text, |byte| format!("%{byte:02X}"));
-    let lower = percent_encoded(text, |byte| format!("%{byte:02x}"));
+    let upper = percent::encoded(text);
+    let lower = percent::encoded_by(text, |byte| format!("%{byte:02x}"));
     let mut all = vec![
         text.to_owned(),
         escaped(text),
@@ -131,14 +132,6 @@ fn forms(text: &str) -> Vec<Zeroizing<String>> {
 fn escaped(text: &str) -> String {
     let json = Value::from(text).to_string();
     json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&json).to_owned()
-}
-
-/// Everything but the characters that never need it; servers disagree about the case of digits.
-fn percent_encoded(text: &str, escape: impl Fn(u8) -> String) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).into() } else { escape(byte) })
-        .collect()
 }
 
 /// What base64 makes of a text behind so many other bytes, without the letters at both ends that
@@ -207,30 +200,7 @@ fn of_userinfo(url: &str) -> Vec<Secret> {
 
 /// A part of a URL as it stands there, and as it is meant.
 fn as_sent(part: &str) -> [Secret; 2] {
-    [Secret::new(part), Secret::new(decoded(part))]
-}
-
-/// Without percent signs.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = behind
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|two| std::str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    [Secret::new(part), Secret::new(percent::decoded(part))]
 }
 
 /// What a proxy asks for before it lets anybody through. Read where the request starts: the

@@ -183,19 +183,9 @@ impl Source {
             }
             #[cfg(feature = "local")]
             Source::Model(model, limits, _) => {
-                let Question::Chat(request) = question else {
-                    let going = embedded::start(model, runtime, question, inbox, waker)?;
-                    return Ok((going, Step::Wait(None)));
-                };
-                let request = request.clone();
-                super::local::check(&request)?;
-                let task =
-                    super::local::Task { request, limits: *limits, clock: runtime.clock.clone() };
                 let clock = runtime.clock.clone();
-                Ok((
-                    Going::Generation(model.start(task, Box::new(Heard { inbox, waker, clock }))),
-                    Step::Wait(None),
-                ))
+                let going = embedded::start(model, question, *limits, clock, inbox, waker)?;
+                Ok((going, Step::Wait(None)))
             }
         }
     }
@@ -268,37 +258,6 @@ impl Server {
             roots: self.network.roots.clone(),
             clock: runtime.clock.clone(),
         }
-    }
-}
-
-/// Hears the engine and gathers what it says.
-#[cfg(feature = "local")]
-struct Heard {
-    inbox: Shared,
-    waker: Waker,
-    clock: crate::clock::Clock,
-}
-
-#[cfg(feature = "local")]
-impl super::local::Listener for Heard {
-    fn delta(&mut self, delta: &crate::chat::Delta) -> bool {
-        let mut inbox = self.inbox.lock();
-        inbox.delta.append(delta.clone());
-        inbox.reply.content.push_str(&delta.content);
-        inbox.first_at.get_or_insert_with(|| self.clock.now());
-        let heard = !inbox.unheard;
-        drop(inbox);
-        if heard {
-            self.waker.wake();
-        }
-        true
-    }
-
-    fn end(self: Box<Self>, outcome: Result<crate::chat::Reply>) {
-        let mut inbox = self.inbox.lock();
-        inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
-        drop(inbox);
-        self.waker.wake();
     }
 }
 

@@ -16,6 +16,13 @@ use crate::error::{Code, Error, Result};
 /// Longest line and largest event.
 pub const LIMIT: usize = 8 << 20;
 
+/// Some put it in front of a text.
+pub const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+pub fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(BOM).unwrap_or(body)
+}
+
 /// One event that was dispatched. Events without data are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -92,7 +99,7 @@ impl Sse {
         each: &mut impl FnMut(Event<'_>) -> Result<()>,
     ) -> Result<()> {
         if !std::mem::replace(&mut self.begun, true) {
-            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+            line = without_bom(line);
         }
         if line.is_empty() {
             return self.dispatch(each);

@@ -13,7 +13,7 @@ use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
     Call, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
-use crate::value::repair::{self, Level, Options, Prose};
+use crate::value::repair::{self, Level, Options};
 use crate::value::{Data, Key, Patch, Record, Ref, Slot, Tape, json};
 
 /// A tool's input that passed its schema.
@@ -65,7 +65,7 @@ impl Input {
 
 /// Text that a model wrote, read with the repairs that neither lose nor invent anything.
 fn document(text: &str) -> Result<Value> {
-    let options = Options { prose: Some(Prose::Error), ..Options::at(Level::Lenient) };
+    let options = Options::document(Level::Lenient);
     let mut tape = Tape::default();
     let found = repair::read(text.as_bytes(), &options, &mut tape);
     let found = found.map_err(|e| not_json(e.message()))?;

@@ -8,6 +8,7 @@ pub mod glob;
 pub mod json;
 mod kept;
 pub mod path;
+pub mod percent;
 pub mod place;
 pub mod repair;
 mod slot;

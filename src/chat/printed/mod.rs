@@ -57,7 +57,7 @@ pub use answering::Answering;
 
 use super::ToolSpec;
 use crate::value::Tape;
-use crate::value::repair::{Level, Options, Prose, value_at_start};
+use crate::value::repair::{Level, Options, value_at_start};
 
 /// A call, and the bytes of the text it was printed in.
 #[derive(Clone, Debug, PartialEq)]
@@ -238,7 +238,7 @@ impl<'t> Scan<'t> {
     /// the value, so that many small ones in a long text stay cheap.
     fn value(&mut self, at: usize, end: usize) -> Option<(Value, usize)> {
         const FIRST: usize = 4096;
-        let options = Options { prose: Some(Prose::Error), ..Options::at(Level::BestEffort) };
+        let options = Options::document(Level::BestEffort);
         let mut len = FIRST;
         while self.fuel > 0 {
             let part = self.near(at, len.min(end.saturating_sub(at)));

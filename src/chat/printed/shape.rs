@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::value::repair::{Level, Options, Prose, read};
+use crate::value::repair::{Level, Options, read};
 use crate::value::{Tape, json};
 
 const NAMES: &[&str] = &["name", "tool_name", "function_name", "tool", "action", "function"];
@@ -105,7 +105,7 @@ fn from_text(text: String) -> Value {
     if !text.trim_start().starts_with(['{', '[', '`']) {
         return Value::String(text);
     }
-    let options = Options { prose: Some(Prose::Error), ..Options::at(Level::BestEffort) };
+    let options = Options::document(Level::BestEffort);
     let mut tape = Tape::default();
     let found = read(text.as_bytes(), &options, &mut tape);
     match found.ok().and_then(|found| tape.at(found.root)) {
@@ -121,7 +121,7 @@ pub fn plain(text: &str) -> Value {
     let trimmed = text.trim();
     let literal = matches!(trimmed, "True" | "False" | "None");
     if literal || trimmed.starts_with(['{', '[']) {
-        let options = Options { prose: Some(Prose::Error), ..Options::at(Level::Lenient) };
+        let options = Options::document(Level::Lenient);
         let mut tape = Tape::default();
         if let Ok(found) = read(trimmed.as_bytes(), &options, &mut tape)
             && found.start == 0

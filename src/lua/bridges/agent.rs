@@ -251,8 +251,8 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
 
 /// The agent with checked options merged in.
 fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> Result<Agent> {
-    let mut map = with_schema(runtime, options.to_map(), "config")?;
-    let given = Reach::take(options, &mut map, &runtime.providers, "config")?;
+    let (map, given) = Reach::split(options, &runtime.providers, "config")?;
+    let mut map = with_schema(runtime, map, "config")?;
     let mut reach = agent.reach();
     reach.configure(&given);
     agent.reach = reach.is_said().then(|| Box::new(reach));
@@ -332,8 +332,8 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let (face, sink) = streamed(&options, None)?;
     let input = input_of(args.get(1))?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
-    let mut own = with_schema(runtime, options.to_map(), "options")?;
-    let nearer = Reach::take(&options, &mut own, &runtime.providers, "options")?;
+    let (own, nearer) = Reach::split(&options, &runtime.providers, "options")?;
+    let own = with_schema(runtime, own, "options")?;
     let all = lay([&agent.config.to_map(), &own]);
     let tools = match options.get("tools") {
         Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),

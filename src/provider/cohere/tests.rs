@@ -163,6 +163,9 @@ fn a_document_is_read_like_a_stream() {
     assert_eq!(reply.blocks, None, "a plain answer has nothing to give back");
 }
 
+const TOO_LONG: &str =
+    "too many tokens: the total number of tokens in the prompt cannot exceed 4081";
+
 #[test]
 fn errors_and_cuts_keep_what_came() {
     let begun = events(&[piece("content-delta", 0, json!({"content": {"text": "par"}}))]);
@@ -179,7 +182,7 @@ fn errors_and_cuts_keep_what_came() {
             Code::ServerError,
             "the provider took too long",
         ),
-        (json!({"message": "too many tokens"}), Code::ContextLength, "too many tokens"),
+        (json!({"message": TOO_LONG}), Code::ContextLength, TOO_LONG),
     ] {
         let (result, reply, _) = COHERE.answered(&format!("{begun}{}", events(&[event])));
         let error = result.unwrap_err();

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::provider::documents;
 use crate::provider::fields::{Object, overlay, post, refuse, set, without};
 use crate::provider::question::{Count, Embed};
+use crate::provider::reading::number;
 use crate::provider::wire::{Endpoint, Outgoing};
 use crate::value::Ref;
 
@@ -59,7 +60,7 @@ fn tokenize(count: &Count, server: &Server) -> Result<Object> {
 pub fn read_count(body: &[u8]) -> Result<u64> {
     documents::read(body, "the number of tokens", |document| {
         let named = ["input_tokens", "count", "n_tokens"];
-        let number = named.iter().find_map(|key| documents::count(document.get(key)));
+        let number = named.iter().find_map(|key| number(Some(document), key));
         let tokens = || document.get("tokens").filter(|t| t.is_array()).map(Ref::len);
         number.or_else(|| tokens().map(|n| n as u64))
     })

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::value::percent::decoded;
+
 /// References and `allOf`s that are followed from one schema.
 const HOPS: usize = 64;
 
@@ -49,22 +51,6 @@ impl<'s> Documents<'s> {
         };
         Some((document, found))
     }
-}
-
-/// `%25` and its like, as fragments are written.
-fn decoded(pointer: &str) -> String {
-    if !pointer.contains('%') {
-        return pointer.to_owned();
-    }
-    let mut bytes = Vec::new();
-    let mut rest = pointer.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let byte = digits.filter(|_| *first == b'%').and_then(|d| u8::from_str_radix(d, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The schema below `schema` whose keyword `key` says `word`.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Fit, Rules, attempt, misfit};
 use crate::error::{Code, Error, Result};
 use crate::schema::Schema;
-use crate::value::repair::{self, Level, Prose};
+use crate::value::repair::{self, Level};
 use crate::value::{Ref, Tape, json};
 
 /// What something costs before it is looked at: the whole text, a document among words, one that
@@ -75,8 +75,7 @@ fn candidates(text: &str, partial: bool) -> Vec<Candidate> {
         return vec![itself(text, instead), document_of(value, WHOLE, whole(text))];
     }
     let mut tape = Tape::default();
-    let options =
-        repair::Options { prose: Some(Prose::Error), ..repair::Options::at(Level::BestEffort) };
+    let options = repair::Options::document(Level::BestEffort);
     let mut found = documents(text, &options, &mut tape, partial);
     let (count, first) = (found.len(), found.first().map(|c| c.value.clone()));
     // What is hardly a document: lines of `key: value`, a call, lists without brackets.
@@ -181,10 +180,7 @@ pub fn document(text: &str, free: bool) -> Option<Value> {
     let root = match json::parse(text.as_bytes(), &mut tape) {
         Ok(root) => root,
         Err(_) if free => {
-            let options = repair::Options {
-                prose: Some(Prose::Error),
-                ..repair::Options::at(Level::BestEffort)
-            };
+            let options = repair::Options::document(Level::BestEffort);
             repair::read(text.as_bytes(), &options, &mut tape).ok()?.root
         }
         Err(_) => return None,

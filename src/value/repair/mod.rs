@@ -112,6 +112,11 @@ impl Options {
         Options { level, ..Options::default() }
     }
 
+    /// A text that is no document is an error, whatever the level.
+    pub fn document(level: Level) -> Options {
+        Options { prose: Some(Prose::Error), ..Options::at(level) }
+    }
+
     fn prose(&self) -> Prose {
         let default = if self.level == Level::BestEffort { Prose::String } else { Prose::Error };
         self.prose.unwrap_or(default)

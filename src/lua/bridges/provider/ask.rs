@@ -1,7 +1,5 @@
 //! What else a provider can be asked: embeddings, numbers of tokens, its models.
 
-use serde_json::{Map, Value};
-
 use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
@@ -11,7 +9,7 @@ use crate::provider::question::{Count, Embed};
 use crate::provider::reach::TRANSPORT;
 use crate::provider::{Counting, Embedding, Inquiry, ModelList, Reach, Whom};
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Options, Shape};
+use crate::shape::{Field, Kind, Shape};
 use crate::step::Start;
 use crate::value::Ref;
 
@@ -86,7 +84,7 @@ pub fn embed(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let texts = texts(args.get(0))?;
     let whom = whom(runtime, &options)?;
     let count = |key: &str| options.get(key).and_then(Ref::as_f64);
-    let (map, reach) = split(runtime, &options)?;
+    let (map, reach) = Reach::split(&options, &runtime.providers, "options")?;
     let extra = map.get("extra").and_then(|extra| extra.as_object()).cloned();
     let ask = Embed {
         model: options.text("model").unwrap_or_default(),
@@ -100,13 +98,6 @@ pub fn embed(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let total = whom.end(runtime, &map);
     let inquiry = Inquiry::new(runtime, whom, embedding, &map, &reach, total)?;
     Ok(Start { operation: inquiry.operation(total), face: face(&options), sink: None })
-}
-
-/// The options that are plain data, and the others.
-fn split(runtime: &Runtime, options: &Options<'_>) -> Result<(Map<String, Value>, Reach)> {
-    let mut map = options.to_map();
-    let reach = Reach::take(options, &mut map, &runtime.providers, "options")?;
-    Ok((map, reach))
 }
 
 /// One text, or a list of them.
@@ -138,7 +129,7 @@ pub fn count_tokens(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         && request.tools.is_empty()
         && request.messages.len() == 1;
     let counting = Counting::new(runtime.providers.ask(&whom)?, Count { request, text });
-    let (map, reach) = split(runtime, &options)?;
+    let (map, reach) = Reach::split(&options, &runtime.providers, "options")?;
     let total = whom.end(runtime, &map);
     let inquiry = Inquiry::new(runtime, whom, counting, &map, &reach, total)?;
     Ok(Start { operation: inquiry.operation(total), face: face(&options), sink: None })
@@ -150,7 +141,7 @@ pub fn get_models(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         Some(_) => Whom::Known(args.id(0).into()),
         None => Whom::usual(runtime)?,
     };
-    let (map, reach) = split(runtime, &options)?;
+    let (map, reach) = Reach::split(&options, &runtime.providers, "options")?;
     let total = whom.end(runtime, &map);
     let list = ModelList::of(runtime, &whom, options.bool("refresh") == Some(true))?;
     let list = Inquiry::new(runtime, whom, list, &map, &reach, total)?;

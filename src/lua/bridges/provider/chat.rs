@@ -100,9 +100,8 @@ fn ask(
         tools: tools(runtime, options)?,
         ..Request::default()
     };
-    let mut map = options.to_map();
+    let (mut map, reach) = Reach::split(options, &runtime.providers, "options")?;
     map.retain(|key, _| key != "messages" && key != "provider");
-    let reach = Reach::take(options, &mut map, &runtime.providers, "options")?;
     if let Some(format) = map.get_mut("response_format") {
         let place = |e: Error| e.at("options.response_format");
         runtime.schemas.resolve_format(format).map_err(place)?;

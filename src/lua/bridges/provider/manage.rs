@@ -13,8 +13,7 @@ pub fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 pub fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(1, &CONFIG);
-    let mut map = options.to_map();
-    let reach = Reach::take(&options, &mut map, &runtime.providers, "config")?;
+    let (map, reach) = Reach::split(&options, &runtime.providers, "config")?;
     runtime.providers.configure(&args.id(0), map, &reach)?;
     Ok(Data::Bool(true))
 }

@@ -387,8 +387,17 @@ fn holds_secrets(path: &str) -> bool {
 }
 
 fn expected(path: &str, what: &str, value: Ref<'_>) -> Error {
-    let got = if holds_secrets(path) { "something else".to_owned() } else { shown(value) };
+    let got = if holds_secrets(path) { veiled(value) } else { shown(value) };
     Error::invalid(format!("{path}: expected {what}, got {got}"))
+}
+
+/// What kind of value it is, but not what stands in it.
+fn veiled(value: Ref<'_>) -> String {
+    match value.kind() {
+        Tag::Str => "a string".into(),
+        Tag::Int | Tag::Float => "a number".into(),
+        _ => shown(value),
+    }
 }
 
 /// A value as a message shows it.

@@ -142,7 +142,7 @@ describe("costs", function()
 
   it("come from prices that are checked", function()
     for _, row in ipairs({
-      { { m = 5 }, 'config.prices["m"]: ' },
+      { { m = 5 }, "for a million tokens, got 5" },
       { { m = { inputs = 5 } }, 'config.prices["m"].inputs: ' },
       { { m = { input = -1 } }, 'config.prices["m"].input: ' },
       { { m = { input = "1" } }, 'config.prices["m"].input: ' },

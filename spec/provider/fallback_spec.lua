@@ -393,6 +393,9 @@ describe("a fallback", function()
     refused("invalid_argument", { {} }, "fallback[1]")
     refused("invalid_argument", { { base_url = other.url } }, "fallback[1].type")
     refused("invalid_argument", { { provider = second, modle = "m" } }, "fallback[1].modle")
+    -- Beside anything but a model, `provider` is the type of a configuration.
+    local known = 'fallback[1].type: no provider type "olama" (did you mean "ollama"?)'
+    refused("invalid_argument", { { provider = "olama", headers = {} } }, known)
     assert.equal(0, main:count())
   end)
 

@@ -257,7 +257,12 @@ describe("a request", function()
 
     it("headers that are texts, or the error says which is not", function()
       local call = raised("invalid_argument", provider.chat, "hi", { headers = { A = {} } })
-      has(call.message, "options.headers.A: expected a string")
+      has(
+        call.message,
+        "options.headers.A: expected a string or a number or a boolean, got a table"
+      )
+      local whole = raised("invalid_argument", provider.chat, "hi", { headers = "sk-canary" })
+      has(whole.message, "each), got a string")
       local made = { type = "openai", headers = { ["X-B"] = { 1 } } }
       has(raised("invalid_argument", provider.create, made).message, "config.headers.X-B")
       local all = { http = { headers = { C = function() end } } }

@@ -60,6 +60,17 @@ describe("a transport", function()
     })
   end)
 
+  it("never sees a header that would begin another one", function()
+    local wrong = { tenant = "a\r\nX-Admin: yes", ["two\nlines"] = "a", ["a b"] = "c" }
+    for name, value in pairs(wrong) do
+      local asks = { headers = { [name] = value } }
+      local message = ("header %q: cannot be sent"):format(name):gsub("\\\n", "\\n")
+      assert.equal(message, raised("invalid_argument", provider.chat, "hi", asks).message)
+      assert.equal(message, raised("invalid_argument", provider.embed, "hi", asks).message)
+    end
+    assert.same({}, requests)
+  end)
+
   teardown(function()
     zigllms.reset()
     zigllms.configure({ default_provider = zigllms.null })
@@ -432,8 +443,20 @@ describe("a transport", function()
       assert.equal("the transport failed: it returned nothing", failed(nil))
       assert.equal("the transport failed: it returned no status", failed({ body = "x" }))
       assert.truthy(failed({ status = 0 }):find("status", 1, true))
+      local text = "the transport failed: status: expected a number, got a string"
+      assert.equal(text, failed({ status = "200", body = "x" }))
       assert.truthy(failed("text"):find("returned a string", 1, true))
       assert.truthy(failed({ status = 200, body = {} }):find("body: expected a string", 1, true))
+    end)
+
+    it("by handing over what is no text is told so, by the name that it has", function()
+      answers = {
+        function(request)
+          request.stream(5)
+        end,
+      }
+      local err = raised("invalid_argument", provider.chat, "hi")
+      assert.equal("request.stream: bytes: expected a string, got a number", err.message)
     end)
 
     it("by raising is a callback's error, and not called again", function()

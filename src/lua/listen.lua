@@ -50,8 +50,10 @@ local function answer(reply)
     }
   end
   local status, body = rawget(reply, "status"), rawget(reply, "body")
-  if type(status) ~= "number" then
+  if status == nil then
     return { flaw = "it returned no status" }
+  elseif type(status) ~= "number" then
+    return { flaw = "status: expected a number, got a " .. type(status) }
   elseif body ~= nil and type(body) ~= "string" then
     return { flaw = "body: expected a string, got a " .. type(body) }
   end
@@ -89,12 +91,11 @@ function core.listen(context, inner, machine, fn, request)
     if over or ended then
       return false
     elseif type(bytes) ~= "string" then
-      raise("invalid_argument", "bytes: expected a string, got a " .. type(bytes), "stream")
+      raise("invalid_argument", "request.stream: bytes: expected a string, got a " .. type(bytes))
     elseif busy then
       raise(
         "invalid_state",
-        "a stream callback cannot hand over pieces of its own answer",
-        "stream"
+        "request.stream: a stream callback cannot hand over pieces of its own answer"
       )
     end
     busy = true

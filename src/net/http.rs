@@ -80,6 +80,11 @@ impl Route {
     }
 }
 
+/// Whether those headers can be sent: a line break in one of them would begin another one.
+pub fn check_headers(given: &[(String, String)]) -> Result<(), Failure> {
+    headers(given).map(drop)
+}
+
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::with_capacity(given.len());
     for (name, value) in given {

@@ -34,7 +34,7 @@ mod tests;
 mod watch;
 pub mod workers;
 
-pub use http::Http;
+pub use http::{Http, check_headers};
 pub use line::Door;
 pub use notify::{Notifier, Waker, Woke};
 

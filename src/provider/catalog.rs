@@ -218,7 +218,7 @@ pub fn find(name: &str) -> Option<&'static Row> {
 /// As [`find`], but this version must be able to speak with it.
 pub fn require(name: &str) -> Result<&'static Row> {
     let Some(row) = find(name) else {
-        let names = || all().map(|row| row.name);
+        let names = || all().map(|row| row.name).chain(["ollama"]);
         let known = names().collect::<Vec<_>>().join(", ");
         let hint =
             nearest(name, names()).map_or(String::new(), |n| format!(" (did you mean {n:?}?)"));

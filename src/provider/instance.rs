@@ -325,7 +325,7 @@ pub(super) fn row_of(config: &Options<'_>, path: &str) -> Result<&'static Row> {
             "{path}.type: expected a provider type such as \"openai\", got nil"
         )));
     };
-    let row = catalog::require(&kind)?;
+    let row = catalog::require(&kind).map_err(|error| error.at(&format!("{path}.type")))?;
     row.wire(config.text("api").as_deref()).map_err(|error| error.at(path))?;
     if config.get("model_path").is_some() {
         check_model_path(row, path)?;

@@ -55,7 +55,11 @@ pub fn check(options: &Map<String, Value>, path: &str) -> Result<()> {
             Value::Object(members) => {
                 members.iter().try_for_each(|(key, price)| member(&path, key, price))?;
             }
-            _ => return Err(Error::invalid(format!("{path}: expected a table {SHAPE}"))),
+            other => {
+                return Err(Error::invalid(format!(
+                    "{path}: expected a table {SHAPE}, got {other}"
+                )));
+            }
         }
     }
     Ok(())

@@ -178,6 +178,8 @@ impl Source {
                     let call = runtime.transport.start(request, Box::new(body));
                     return Ok((Going::Call(call), Step::Wait(None)));
                 };
+                net::check_headers(&request.headers)
+                    .map_err(|failure| Error::invalid(failure.to_string()))?;
                 let (hearing, call) = Hearing::of(function, request, body);
                 Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))
             }

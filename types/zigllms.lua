@@ -91,7 +91,7 @@ local zigllms = {}
 ---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
 ---@field ca? string whom TLS trusts: "platform", "webpki" or the path of a PEM file ["platform"]
 ---@field headers? table<string, string|number|boolean> added to every request; their values are not shown
----@field extra? table merged verbatim into every request body; texts under names like `…key` and `…token` are not shown
+---@field extra? table merged verbatim into the request bodies of chats; texts under names like `…key` and `…token` are not shown
 ---@field printed_tool_calls? boolean read calls of the tools offered that the model printed as text [true for `local`, `llamacpp`, `vllm`, `lmstudio`]
 ---@field api? "chat"|"responses"|"ollama" the protocol spoken: `responses` with `openai` (which keeps answers there, unless `extra={store=false}`), `ollama` with `local` ["chat"]
 ---@field prices? table `{[model] = {input=, output=, cached=, cache_write=}}` for a million tokens: what `cost` is computed from; the last two cost as `input` unless they are given [none]

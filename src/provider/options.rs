@@ -263,7 +263,7 @@ pub static CONFIG: Shape = Shape::new(
             "extra",
             Kind::Map,
             "",
-            "merged verbatim into every request body; texts under names like `…key` and `…token` are not shown",
+            "merged verbatim into the request bodies of chats; texts under names like `…key` and `…token` are not shown",
         ),
         PRINTED,
         Field::new(

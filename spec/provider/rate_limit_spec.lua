@@ -313,6 +313,19 @@ describe("a rate limit", function()
       assert.equal(3, server:count())
     end)
 
+    it("counts no request that was cancelled before its turn", function()
+      always(text("ok"))
+      limit(1, { on_limit = "wait" })
+      provider.chat("hi")
+      local handle = provider.get_models("openai", { async = true })
+      zigllms.sleep(5)
+      assert.is_false(handle:done())
+      handle:cancel()
+      assert.equal("cancelled", select(2, pcall(handle.await, handle)).code)
+      assert.equal(1, provider.get("openai").requests)
+      assert.equal(1, server:count())
+    end)
+
     it("holds for embeddings, each request of them", function()
       server:script({
         json = { data = { { index = 0, embedding = { 1, 2 } } }, usage = { prompt_tokens = 500 } },

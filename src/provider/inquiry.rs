@@ -96,7 +96,8 @@ impl<S: Subject + 'static> Inquiry<S> {
         match (&mut self.attempts, self.subject.question()) {
             (Some(attempts), Some(question)) => {
                 let step = attempts.send(runtime, me, question, false)?;
-                self.open = true;
+                // Who waits for a turn has sent nothing yet.
+                self.open |= attempts.count > 0;
                 Ok(step)
             }
             _ => Ok(self.conclude(runtime)),

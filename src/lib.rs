@@ -10,6 +10,7 @@
 //! chat/       what is said between them, in neutral words
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines
+//! store/      where data outlive the process: a trait, an engine a file
 //! value/ shape registry error clock             data, option tables, ids, errors, time
 //! ```
 
@@ -56,6 +57,7 @@ pub mod registry;
 pub mod runtime;
 pub mod schema;
 pub mod shape;
+pub mod store;
 pub mod step;
 pub mod tasks;
 pub mod tool;

@@ -1,0 +1,131 @@
+//! Where data outlive the process: one small trait, an engine a file, one suite that all pass.
+//!
+//! A store maps a space and a key of any bytes to a [`Record`]. It knows nothing of what the bytes
+//! mean. PERSISTENT memory, the journal of workflows, cached answers and recorded events lie side
+//! by side in it, each in a [`Space`] of its own.
+
+use crate::error::Result;
+
+/// Whose keys they are; keys of different spaces never meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Space {
+    Memory,
+    Conversations,
+    Cache,
+    Journal,
+    Events,
+    Limits,
+}
+
+impl Space {
+    /// Stored: never changed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Space::Memory => "memory",
+            Space::Conversations => "conversations",
+            Space::Cache => "cache",
+            Space::Journal => "journal",
+            Space::Events => "events",
+            Space::Limits => "limits",
+        }
+    }
+}
+
+/// Unix time in milliseconds, by the clock of who asks: so virtual time reaches expiry too.
+pub type UnixMs = i64;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Another one after each write, also after a deletion in between: never used again in a store.
+    pub version: u64,
+    /// From then on there is no such record.
+    pub expires_at: Option<UnixMs>,
+    pub bytes: Vec<u8>,
+}
+
+/// What becomes of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Put {
+        bytes: Vec<u8>,
+        expires_at: Option<UnixMs>,
+    },
+    Delete,
+    /// Of every key that begins with this one.
+    DeleteAll,
+}
+
+/// What must be there for a write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// No record, or an expired one.
+    Absent,
+    Version(u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    pub space: Space,
+    pub key: Vec<u8>,
+    pub change: Change,
+    pub only_if: Option<Expected>,
+}
+
+/// What a commit survives, besides the end of the process: [`Durability::Sync`] also a crash of the
+/// machine. A Redis server decides that for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    Batched,
+    Sync,
+}
+
+/// What one write did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// Records, not expired, that it replaced or removed.
+    pub before: u64,
+    /// Of the record it put; 0 after a deletion.
+    pub version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// All of them, in their order.
+    Done(Vec<Effect>),
+    /// None of them: what this one expected was not there.
+    Conflict(usize),
+}
+
+/// A stretch of keys, in the order of their bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    pub space: Space,
+    pub prefix: Vec<u8>,
+    /// Keys after this one.
+    pub after: Option<Vec<u8>>,
+    pub limit: usize,
+}
+
+/// An open store. Calls block: they are made on the store's own thread, never on Lua's.
+///
+/// Every failure is an `io_error`; `details.reason` is `"corrupt"` where data came back damaged,
+/// `"foreign"` where the place holds something else, else what the system says in a word, as
+/// `"full"`. Data of a newer format are `unsupported`. After a failure the store is as before and
+/// the call may be made again.
+pub trait Store: Send {
+    fn get(&mut self, space: Space, key: &[u8], now: UnixMs) -> Result<Option<Record>>;
+
+    /// Records in order of their keys, without expired ones; fewer than `limit`: that was all.
+    fn scan(&mut self, range: &Range, now: UnixMs) -> Result<Vec<(Vec<u8>, Record)>>;
+
+    /// All writes or none, in order, also towards other processes.
+    fn commit(
+        &mut self,
+        writes: &[Write],
+        durability: Durability,
+        now: UnixMs,
+    ) -> Result<Committed>;
+
+    /// Makes every earlier commit as durable as [`Durability::Sync`].
+    fn sync(&mut self) -> Result<()>;
+}

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::optimize::cache::CACHE;
 use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
 
@@ -41,7 +42,12 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("store", Kind::Absent("store"), "", ""),
         Field::new("durability", Kind::Absent("store"), "", ""),
         Field::new("batch", Kind::Absent("batching"), "", ""),
-        Field::new("cache", Kind::Absent("memoization"), "", ""),
+        Field::new(
+            "cache",
+            Kind::Table(&CACHE),
+            "",
+            "results that are kept so that they need not be computed, or asked for, again",
+        ),
         Field::new("stack", Kind::Absent("stack learning"), "", ""),
         Field::new("memory", Kind::Absent("memory bridge"), "", ""),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
@@ -74,11 +80,19 @@ pub struct Config {
     pub strict: bool,
     pub profiling: bool,
     pub http: Map<String, Value>,
+    /// Counts calls of `configure`.
+    pub changes: u64,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { default_provider: None, strict: true, profiling: false, http: Map::new() }
+        Config {
+            default_provider: None,
+            strict: true,
+            profiling: false,
+            http: Map::new(),
+            changes: 0,
+        }
     }
 }
 
@@ -86,6 +100,7 @@ impl Config {
     /// Merges checked options; null restores a default.
     pub fn configure(&mut self, options: &Options<'_>) {
         let usual = Config::default();
+        self.changes += 1;
         for (key, value) in options.to_map() {
             match (key.as_str(), value) {
                 ("default_provider", value) => {

@@ -8,6 +8,7 @@ use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::net::{Http, Transport};
+use crate::optimize::Cache;
 use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
@@ -29,6 +30,7 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
+    pub cache: Cache,
     /// Tokens of all requests since the last reset.
     pub usage: Usage,
 }
@@ -46,6 +48,7 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
+            cache: Cache::default(),
             usage: Usage::default(),
         }
     }

@@ -63,6 +63,8 @@ pub struct Call {
     /// What the function says with `argument.stream(bytes)` is heard while it runs, and its result
     /// is an HTTP answer: [`Returned::document`].
     pub listens: bool,
+    /// What it returns is kept, if it is plain data: [`Returned::document`].
+    pub keeps: bool,
 }
 
 /// A machine with the name under which hooks and events know it.
@@ -157,7 +159,8 @@ pub struct Returned {
     pub is_text: bool,
     /// The second value if the first is nil: a reason, by Lua's custom.
     pub refusal: Option<Raised>,
-    /// The value, where the function was listened to; its texts may be any bytes.
+    /// The value, where the function was listened to or its result is kept; its texts may be any
+    /// bytes.
     pub document: Option<Box<Document>>,
 }
 

@@ -25,6 +25,8 @@ pub struct Running {
     pub wants_text: bool,
     /// The function it calls is listened to, and returns an HTTP answer.
     pub listens: bool,
+    /// What the function that it calls returns is kept.
+    pub keeps: bool,
     /// Whether a parent machine reads the output.
     pub inner: bool,
 }
@@ -81,6 +83,7 @@ impl Tasks {
                 output: None,
                 wants_text: false,
                 listens: false,
+                keeps: false,
                 inner,
             },
         );

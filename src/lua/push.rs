@@ -28,6 +28,9 @@ use super::stack::{self, Meta};
 /// if there is none, memory errors otherwise.
 pub unsafe fn results(l: *mut lua_State, data: &Data) -> c_int {
     unsafe {
+        if let Data::Shared(data) = data {
+            return results(l, data);
+        }
         let room = slots_needed(data);
         ffi::luaL_checkstack(l, room as c_int, c"zigllms result".as_ptr());
         match data {
@@ -54,6 +57,7 @@ fn slots_needed(data: &Data) -> usize {
         Data::Many(values) => values.len() + values.iter().map(slots_needed).max().unwrap_or(0),
         Data::Json(value) => json_slots(value),
         Data::Document(_) => document::SLOTS,
+        Data::Shared(data) => slots_needed(data),
         Data::Patched(_, patches) => {
             8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0)
         }
@@ -86,6 +90,7 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             Data::List(items) | Data::Many(items) => list(l, items),
             Data::Numbers(numbers) => floats(l, numbers),
             Data::Record(fields) => record(l, fields),
+            Data::Shared(data) => push(l, data),
             Data::Patched(slot, patches) => patched(l, slot.id(), patches),
         }
     }

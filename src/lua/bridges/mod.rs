@@ -3,6 +3,7 @@
 use super::bridge::Bridge;
 
 mod agent;
+mod cache;
 mod module;
 mod output;
 mod provider;
@@ -16,6 +17,10 @@ pub static BRIDGES: &[&Bridge] = &[
     &provider::BRIDGE,
     &schema::BRIDGE,
     &output::BRIDGE,
+    &cache::BRIDGE,
 ];
+
+/// Those that are tables of functions, but no bridges.
+pub static PARTS: &[&str] = &["cache"];
 
 pub use schema::answers as schema_answers;

@@ -7,9 +7,10 @@ use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Param, Read, Run};
 use crate::lua::help;
+use crate::optimize::functions;
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
-use crate::value::{Data, Record};
+use crate::value::{Data, Record, Ref};
 
 use super::super::instance::Instance;
 
@@ -329,7 +330,8 @@ fn help_text(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn modules(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
-    let named = super::BRIDGES.iter().filter(|bridge| !bridge.name.is_empty());
+    let listed = |name: &str| !name.is_empty() && !super::PARTS.contains(&name);
+    let named = super::BRIDGES.iter().filter(|bridge| listed(bridge.name));
     Ok(Data::List(named.map(|bridge| Data::from(bridge.name)).collect()))
 }
 
@@ -361,12 +363,35 @@ const LUA_VERSION: &str = if cfg!(feature = "luajit") {
 };
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    runtime.config.configure(&args.options(0, &CONFIG));
+    let options = args.options(0, &CONFIG);
+    let cache = options.get("cache").map(Ref::to_json);
+    if let Some(switches) = cache.as_ref().and_then(|cache| cache.get("functions")) {
+        functions::check(switches, "options.cache.functions", not_cached)?;
+    }
+    runtime.config.configure(&options);
+    if cache.is_some() || options.unsets("cache") {
+        runtime.cache.configure(&cache.unwrap_or_default());
+    }
     Ok(Data::Bool(true))
 }
 
+/// Why the results of a function are not cached; `None` if there is no such function.
+fn not_cached(name: &str) -> Option<String> {
+    let entry = ENTRIES.iter().find(|entry| entry.bridge.full_name(entry.function) == name)?;
+    let why = match entry.function.effect {
+        Effect::Writes(area) => format!("it changes {area}"),
+        Effect::Outside => "it has effects outside".to_owned(),
+        Effect::Pure | Effect::Reads(_) => {
+            "what it tells is told sooner than it is looked up, or changes by itself".to_owned()
+        }
+    };
+    Some(format!("the results of this function cannot be cached: {why}"))
+}
+
 fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
-    Ok(Data::Json(runtime.config.shown()))
+    let mut shown = runtime.config.shown();
+    shown["cache"] = runtime.cache.config();
+    Ok(Data::Json(shown))
 }
 
 fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
@@ -377,6 +402,8 @@ fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.cache.clear(None);
+    runtime.cache.reset_counts();
     runtime.usage = Default::default();
     Ok(Data::Bool(true))
 }
@@ -400,16 +427,22 @@ fn metrics(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
             bridge[key] = json!(bridge[key].as_f64().unwrap_or(0.0) + value);
         }
     }
+    let (hits, misses) = instance.runtime.cache.hits_and_misses();
     let record = Record::new()
         .set("total_calls", calls)
         .set("error_count", errors)
         .set("total_time_ms", ms)
         .set("avg_call_time_ms", ms / calls.max(1) as f64)
         .set("bridges", bridges)
+        .set("cache_hits", hits)
+        .set("cache_misses", misses)
+        .set("cache_hit_rate", hits as f64 / (hits + misses).max(1) as f64)
+        .set("cache", instance.runtime.cache.stats())
         .set("usage", instance.runtime.usage.to_record())
         .set("cancelled", instance.metrics.cancelled);
     if args.options(0, &METRICS).bool("reset") == Some(true) {
         instance.metrics.reset();
+        instance.runtime.cache.reset_counts();
         instance.runtime.usage = Default::default();
     }
     Ok(record.into())

@@ -129,6 +129,21 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    fn set(&mut self, key: &str, value: &Value, usual: &Settings) {
+        let count = |usual: usize| value.as_u64().map_or(usual, |n| n as usize);
+        match key {
+            "enabled" => self.enabled = value.as_bool().unwrap_or(usual.enabled),
+            "size" => self.limits.entries = count(usual.limits.entries),
+            "max_bytes" => self.limits.bytes = count(usual.limits.bytes),
+            "ttl_ms" => self.ttl_ms = value.as_f64().unwrap_or(usual.ttl_ms),
+            "eviction" => self.limits.eviction = eviction(value.as_str()),
+            "functions" => switch(&mut self.switched, value.as_object()),
+            _ => {}
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Cache {
     pub clock: Clock,
@@ -218,24 +233,13 @@ impl Cache {
         }
     }
 
-    /// Merges checked options; null restores a default.
-    pub fn configure(&mut self, given: &Value) {
+    /// Merges checked options; null restores a default, and nothing restores all of them.
+    pub fn configure(&mut self, given: Option<&Map<String, Value>>) {
         let usual = Settings::default();
-        let none = Map::from_iter(
-            ["enabled", "size", "max_bytes", "ttl_ms", "eviction", "functions"]
-                .map(|key| (key.to_owned(), Value::Null)),
-        );
-        for (key, value) in given.as_object().unwrap_or(&none) {
-            let (set, limits) = (&mut self.settings, &usual.limits);
-            let number = value.as_f64();
-            match key.as_str() {
-                "enabled" => set.enabled = value.as_bool().unwrap_or(usual.enabled),
-                "size" => set.limits.entries = number.map_or(limits.entries, |n| n as usize),
-                "max_bytes" => set.limits.bytes = number.map_or(limits.bytes, |n| n as usize),
-                "ttl_ms" => set.ttl_ms = number.unwrap_or(usual.ttl_ms),
-                "eviction" => set.limits.eviction = eviction(value.as_str()),
-                "functions" => switch(&mut set.switched, value.as_object()),
-                _ => {}
+        match given {
+            None => self.settings = usual,
+            Some(given) => {
+                given.iter().for_each(|(key, value)| self.settings.set(key, value, &usual))
             }
         }
         self.apply();
@@ -341,6 +345,10 @@ mod tests {
     use super::super::functions::{CHAT, GET_MODELS, SCHEMA_COMPILE, find};
     use super::*;
 
+    fn configure(cache: &mut Cache, options: Value) {
+        cache.configure(options.as_object());
+    }
+
     fn ask(function: usize, n: i64) -> Recall {
         let mut key = Key::of(function);
         key.int(n);
@@ -350,12 +358,12 @@ mod tests {
     #[test]
     fn answers_of_others_age_and_computed_ones_do_not() {
         let mut cache = Cache::default();
-        cache.configure(&json!({"ttl_ms": 0.000001}));
+        configure(&mut cache, json!({"ttl_ms": 0.000001}));
         cache.keep(ask(GET_MODELS, 1), 0, 1);
         cache.keep(ask(SCHEMA_COMPILE, 1), 0, 1);
         assert_eq!(cache.find::<i32>(&ask(GET_MODELS, 1)), None);
         assert_eq!(cache.find::<i32>(&ask(SCHEMA_COMPILE, 1)), Some(1));
-        cache.configure(&json!({"ttl_ms": 0}));
+        configure(&mut cache, json!({"ttl_ms": 0}));
         cache.keep(ask(GET_MODELS, 1), 0, 1);
         assert_eq!(cache.find::<i32>(&ask(GET_MODELS, 1)), Some(1));
         cache.keep(ask(CHAT, 1).wished(Wish::For(0.000001)), 0, 1);
@@ -367,14 +375,17 @@ mod tests {
         let mut cache = Cache::default();
         let parse = find("output.parse").unwrap();
         assert!(cache.is_on(SCHEMA_COMPILE) && !cache.is_on(parse));
-        cache.configure(&json!({"functions": {"output.parse": true, "schema.compile": false}}));
+        configure(
+            &mut cache,
+            json!({"functions": {"output.parse": true, "schema.compile": false}}),
+        );
         assert!(!cache.is_on(SCHEMA_COMPILE) && cache.is_on(parse));
-        cache.configure(&json!({"functions": {"schema.compile": null}, "size": 7}));
+        configure(&mut cache, json!({"functions": {"schema.compile": null}, "size": 7}));
         assert!(cache.is_on(SCHEMA_COMPILE) && cache.is_on(parse));
         assert_eq!(cache.config()["functions"], json!({"output.parse": true}));
-        cache.configure(&json!({"enabled": false}));
+        configure(&mut cache, json!({"enabled": false}));
         assert!(!cache.is_on(parse));
-        cache.configure(&Value::Null);
+        cache.configure(None);
         assert_eq!(cache.config(), Cache::default().config());
     }
 
@@ -383,9 +394,9 @@ mod tests {
         let mut cache = Cache::default();
         cache.keep(ask(SCHEMA_COMPILE, 1), 0, 1);
         cache.keep(ask(GET_MODELS, 1), 0, 1);
-        cache.configure(&json!({"functions": {"schema.compile": false}}));
+        configure(&mut cache, json!({"functions": {"schema.compile": false}}));
         assert_eq!(cache.memo.len(), 1);
-        cache.configure(&json!({"enabled": false}));
+        configure(&mut cache, json!({"enabled": false}));
         assert_eq!((cache.memo.len(), cache.memo.bytes()), (0, 0));
         cache.keep(ask(GET_MODELS, 1), 0, 1);
         assert_eq!(cache.find::<i32>(&ask(GET_MODELS, 1)), None);

@@ -109,12 +109,10 @@ pub fn find(name: &str) -> Option<usize> {
 /// Fails for a name that cannot be switched. `why` says of a function that there is what keeps its
 /// results from being cached.
 pub fn check(switches: &Value, path: &str, why: impl Fn(&str) -> Option<String>) -> Result<()> {
-    let names = switches.as_object().into_iter().flat_map(|members| members.keys());
-    for name in names.filter(|name| find(name).is_none()) {
-        let message = why(name).unwrap_or_else(|| format!("no such function, {}", hint(name)));
-        return Err(Error::invalid(format!("{path}[{}]: {message}", quoted(name))));
-    }
-    Ok(())
+    let mut names = switches.as_object().into_iter().flat_map(|members| members.keys());
+    let Some(name) = names.find(|name| find(name).is_none()) else { return Ok(()) };
+    let message = why(name).unwrap_or_else(|| format!("no such function, {}", hint(name)));
+    Err(Error::invalid(format!("{path}[{}]: {message}", quoted(name))))
 }
 
 fn hint(name: &str) -> String {

@@ -7,10 +7,11 @@ use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Param, Read, Run};
 use crate::lua::help;
+use crate::optimize::cache::CACHE;
 use crate::optimize::functions;
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Shape};
-use crate::value::{Data, Record, Ref};
+use crate::shape::{Field, Kind, Options, Shape};
+use crate::value::{Data, Record};
 
 use super::super::instance::Instance;
 
@@ -364,13 +365,13 @@ const LUA_VERSION: &str = if cfg!(feature = "luajit") {
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &CONFIG);
-    let cache = options.get("cache").map(Ref::to_json);
+    let cache = options.get("cache").map(|given| Options::new(Some(given), &CACHE).to_map());
     if let Some(switches) = cache.as_ref().and_then(|cache| cache.get("functions")) {
         functions::check(switches, "options.cache.functions", not_cached)?;
     }
     runtime.config.configure(&options);
     if cache.is_some() || options.unsets("cache") {
-        runtime.cache.configure(&cache.unwrap_or_default());
+        runtime.cache.configure(cache.as_ref());
     }
     Ok(Data::Bool(true))
 }

@@ -76,12 +76,8 @@ pub fn prefix(scope: Scope) -> Vec<u8> {
     vec![scope.tag()]
 }
 
-/// The key of an entry of the scope GLOBAL, written over `out`.
-pub fn global_key(key: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    out.extend_from_slice(&[Scope::Global.tag(), 0]);
-    out.extend_from_slice(key);
-}
+/// What keys of the scope GLOBAL begin with: they have no owner.
+pub const GLOBAL: [u8; 2] = [b'g', 0];
 
 /// Takes apart what [`Address::key`] put together.
 pub fn parse(key: &[u8]) -> Option<(Address, &[u8])> {
@@ -107,9 +103,7 @@ mod tests {
             let joined = address.key(key);
             assert_eq!(parse(&joined), Some((address, key)));
         }
-        let mut out = vec![1];
-        global_key(b"k", &mut out);
-        assert_eq!(out, Address::default().key(b"k"));
+        assert_eq!([&GLOBAL[..], b"k"].concat(), Address::default().key(b"k"));
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::sync::Once;
 use once_cell::sync::Lazy;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::Space;
+use super::{Entry, Kind, Space, Value};
+use crate::clock::Clock;
+use crate::store::UnixMs;
 
 static GLOBAL: Lazy<Mutex<Space>> = Lazy::new(Mutex::default);
 
@@ -20,6 +22,47 @@ pub fn global() -> MutexGuard<'static, Space> {
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
     });
     GLOBAL.lock()
+}
+
+/// A value that needs no tape; of a text, that it is one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text,
+}
+
+/// Keeps a SHORT_TERM entry. `key` is whole, as an address makes it.
+pub fn put_scalar(clock: &Clock, key: &[u8], value: Value, limit: usize) {
+    let mut space = global();
+    let now = now(&space, clock);
+    space.put(key, Entry::new(value, Kind::Short), limit, now);
+}
+
+/// The value of an entry that has nothing but a scalar; a text is written over `text`.
+pub fn scalar(clock: &Clock, key: &[u8], text: &mut Vec<u8>) -> Option<Scalar> {
+    let mut space = global();
+    let now = now(&space, clock);
+    let plain = |entry: &Entry| entry.extra.is_none() && !matches!(entry.value, Value::Bytes(_));
+    if !space.peek(key, now).is_some_and(plain) {
+        return None;
+    }
+    Some(match &space.get(key, now)?.value {
+        Value::Bool(value) => Scalar::Bool(*value),
+        Value::Int(n) => Scalar::Int(*n),
+        Value::Float(n) => Scalar::Float(*n),
+        Value::Text(bytes) | Value::Bytes(bytes) => {
+            text.clear();
+            text.extend_from_slice(bytes);
+            Scalar::Text
+        }
+    })
+}
+
+/// To look at the clock takes as long as to find an entry.
+fn now(space: &Space, clock: &Clock) -> UnixMs {
+    if space.has_expiring() { clock.unix_ms() } else { 0 }
 }
 
 extern "C" fn before_fork() {

@@ -57,6 +57,11 @@ impl Space {
         self.bytes
     }
 
+    /// Whether there is anything that may be over.
+    pub fn has_expiring(&self) -> bool {
+        !self.expiring.is_empty()
+    }
+
     /// Looks an entry up for somebody who wants its value.
     pub fn get(&mut self, key: &[u8], now: UnixMs) -> Option<&Entry> {
         self.expire(now);

@@ -13,6 +13,7 @@ use crate::provider::Providers;
 use crate::registry::Registry;
 use crate::schema::Library;
 use crate::step::Token;
+use crate::store::Current;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
 use crate::value::Slots;
@@ -29,6 +30,8 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
+    /// Where data outlive the process.
+    pub store: Current,
     /// Tokens of all requests since the last reset.
     pub usage: Usage,
 }
@@ -46,6 +49,7 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
+            store: Current::default(),
             usage: Usage::default(),
         }
     }

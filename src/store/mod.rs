@@ -6,6 +6,15 @@
 
 use crate::error::Result;
 
+mod asking;
+mod engine;
+mod place;
+mod shared;
+
+pub use asking::Asking;
+pub use place::{Place, Url};
+pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
+
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
@@ -128,4 +137,10 @@ pub trait Store: Send {
 
     /// Makes every earlier commit as durable as [`Durability::Sync`].
     fn sync(&mut self) -> Result<()>;
+
+    /// In a forked child, instead of dropping it: lets go of what the parent has open without a
+    /// trace in the file or on the connection.
+    fn forsake(self: Box<Self>) {
+        std::mem::forget(self);
+    }
 }

@@ -14,6 +14,7 @@ use crate::provider::Providers;
 use crate::registry::Registry;
 use crate::schema::Library;
 use crate::step::Token;
+use crate::store::Current;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
 use crate::value::Slots;
@@ -31,6 +32,8 @@ pub struct Runtime {
     pub providers: Providers,
     pub schemas: Library,
     pub memory: Memory,
+    /// Where data outlive the process.
+    pub store: Current,
     /// Tokens of all requests since the last reset.
     pub usage: Usage,
 }
@@ -49,6 +52,7 @@ impl Default for Runtime {
             providers: Providers::default(),
             schemas: Library::default(),
             memory: Memory::default(),
+            store: Current::default(),
             usage: Usage::default(),
         }
     }

@@ -4,7 +4,20 @@
 //! mean. PERSISTENT memory, the journal of workflows, cached answers and recorded events lie side
 //! by side in it, each in a [`Space`] of its own.
 
+#[cfg(test)]
+pub(crate) mod conformance;
+pub mod memory;
+
 use crate::error::Result;
+
+mod asking;
+mod engine;
+mod place;
+mod shared;
+
+pub use asking::Asking;
+pub use place::{Place, Url};
+pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +56,12 @@ pub struct Record {
     pub bytes: Vec<u8>,
 }
 
+impl Record {
+    pub fn expired(&self, now: UnixMs) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
 /// What becomes of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -61,6 +80,16 @@ pub enum Expected {
     /// No record, or an expired one.
     Absent,
     Version(u64),
+}
+
+impl Expected {
+    /// `found`: the version of the record there, not expired.
+    pub fn holds(self, found: Option<u64>) -> bool {
+        match self {
+            Expected::Absent => found.is_none(),
+            Expected::Version(version) => found == Some(version),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +147,8 @@ pub trait Store: Send {
     /// Records in order of their keys, without expired ones; fewer than `limit`: that was all.
     fn scan(&mut self, range: &Range, now: UnixMs) -> Result<Vec<(Vec<u8>, Record)>>;
 
-    /// All writes or none, in order, also towards other processes.
+    /// All writes or none, in order, also towards other processes. Each sees those before it: so
+    /// does what it expects.
     fn commit(
         &mut self,
         writes: &[Write],
@@ -128,4 +158,10 @@ pub trait Store: Send {
 
     /// Makes every earlier commit as durable as [`Durability::Sync`].
     fn sync(&mut self) -> Result<()>;
+
+    /// In a forked child, instead of dropping it: lets go of what the parent has open without a
+    /// trace in the file or on the connection.
+    fn forsake(self: Box<Self>) {
+        std::mem::forget(self);
+    }
 }

@@ -28,7 +28,7 @@ mod reader;
 mod sock;
 mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod watch;

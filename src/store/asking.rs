@@ -66,51 +66,6 @@ impl Asking {
     }
 }
 
-fn operation(
-        name: &'static str,
-        question: Question,
-        then: impl FnOnce(&mut Runtime, Answer) -> Result<Data> + 'static,
-    ) -> Operation {
-        operation(name, Asked::Not(question), Box::new(then))
-    }
-
-    /// Everything queued, out and durable: the number of writes.
-    pub fn flush(name: &'static str) -> Operation {
-        let then = |_: &mut Runtime, answer| match answer {
-            Answer::Flushed(count) => Ok(Data::from(count)),
-            _ => Err(Error::internal("a flush that answers something else")),
-        };
-        operation(name, Asked::Flush, Box::new(then))
-    }
-
-    fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let waker = runtime.tasks.waker(me)?;
-        let store = runtime.store.shared(&runtime.clock);
-        self.asked = match std::mem::replace(&mut self.asked, Asked::Over) {
-            Asked::Not(question) => Asked::Now(store.ask(question, waker)),
-            Asked::Flush => Asked::Now(store.flush(waker)),
-            asked => asked,
-        };
-        self.look(runtime)
-    }
-
-    fn look(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        let answer = match &self.asked {
-            Asked::Now(pending) => pending.take(),
-            _ => None,
-        };
-        match (answer, self.then.take_if(|_| false)) {
-            (None, _) => Ok(Step::Wait(None)),
-            (Some(answer), _) => {
-                self.asked = Asked::Over;
-                let then = self.then.take();
-                let then = then.ok_or_else(|| Error::internal("answered twice"))?;
-                then(runtime, answer?).map(|data| Step::Done(Output::Data(data)))
-            }
-        }
-    }
-}
-
 fn operation(name: &'static str, asked: Asked, then: Then) -> Operation {
     let machine = Box::new(Asking { name, asked, then: Some(then) });
     Operation { name, subject: String::new(), machine, deadline: None }
@@ -121,9 +76,10 @@ impl Machine for Asking {
         match outcome {
             Outcome::Start => self.ask(runtime, me),
             Outcome::Ready => self.look(runtime),
-            Outcome::Stop(stop) => {
-                Err(stopped(&stop, &format!("{} (what it asked of the store may still happen)", self.name)))
-            }
+            Outcome::Stop(stop) => Err(stopped(
+                &stop,
+                &format!("{} (what it asked of the store may still happen)", self.name),
+            )),
             _ => Err(Error::internal("nothing was called")),
         }
     }

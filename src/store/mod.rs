@@ -4,16 +4,15 @@
 //! mean. PERSISTENT memory, the journal of workflows, cached answers and recorded events lie side
 //! by side in it, each in a [`Space`] of its own.
 
+mod asking;
 #[cfg(test)]
 pub(crate) mod conformance;
-pub mod memory;
-
-use crate::error::Result;
-
-mod asking;
 mod engine;
+pub mod memory;
 mod place;
 mod shared;
+
+use crate::error::Result;
 
 pub use asking::Asking;
 pub use place::{Place, Url};

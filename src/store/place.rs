@@ -177,6 +177,8 @@ mod tests {
     fn a_build_without_redis_says_so() {
         let error = parse("redis://:secret@host").unwrap_err();
         assert_eq!(error.code(), Code::Unsupported);
-        assert!(error.message().contains("feature \"redis\"") && !error.message().contains("secret"));
+        assert!(
+            error.message().contains("feature \"redis\"") && !error.message().contains("secret")
+        );
     }
 }

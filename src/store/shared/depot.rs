@@ -87,7 +87,7 @@ pub struct State {
 enum Next {
     Answer(Job),
     Commit(u64, Reason),
-    Nothing(Option<Moment>),
+    Nothing,
 }
 
 impl State {
@@ -104,7 +104,7 @@ impl State {
         }
         match self.jobs.pop_front() {
             Some(job) => Next::Answer(job),
-            None => Next::Nothing(self.queue.due()),
+            None => Next::Nothing,
         }
     }
 
@@ -146,7 +146,12 @@ impl Depot {
     }
 
     /// Blocks while there is no room; refuses what the store cannot take for now.
-    pub fn queue(self: &Arc<Depot>, writes: Vec<Write>, policy: Policy, clock: &Clock) -> Result<()> {
+    pub fn queue(
+        self: &Arc<Depot>,
+        writes: Vec<Write>,
+        policy: Policy,
+        clock: &Clock,
+    ) -> Result<()> {
         if writes.is_empty() {
             return Ok(());
         }
@@ -171,9 +176,8 @@ impl Depot {
     }
 
     fn with_room(&self) -> Result<MutexGuard<'_, State>> {
-        let crowded = |state: &mut State| {
-            state.queue.bytes() >= MOST_BYTES && state.failing.is_none()
-        };
+        let crowded =
+            |state: &mut State| state.queue.bytes() >= MOST_BYTES && state.failing.is_none();
         let waited = self.room.wait_timeout_while(self.state(), PATIENCE, crowded);
         let state = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         if state.queue.bytes() < MOST_BYTES {
@@ -184,7 +188,10 @@ impl Depot {
 
     fn overfull(&self, state: &State) -> Error {
         let (count, mib) = (state.queue.len(), state.queue.bytes() >> 20);
-        let text = format!("the store \"{}\" does not keep up: {count} writes of {mib} MiB wait", self.place);
+        let text = format!(
+            "the store \"{}\" does not keep up: {count} writes of {mib} MiB wait",
+            self.place
+        );
         let details = serde_json::json!({ "reason": "queue_full" });
         let error = Error::new(Code::IoError, text).with(|f| f.details = Some(details));
         match &state.failing {
@@ -272,11 +279,11 @@ impl Depot {
         let mut state = self.state();
         let now = state.clock.now();
         let next = state.next(now);
-        state.busy = !matches!(next, Next::Nothing(_));
+        state.busy = !matches!(next, Next::Nothing);
         drop(state);
         let mut work = Work { depot: self, open: &self.open, engine: &mut engine };
         match next {
-            Next::Nothing(_) => return false,
+            Next::Nothing => return false,
             Next::Answer(job) => work.answer(job),
             Next::Commit(before, reason) => drop(work.commit_queued(before, reason)),
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use super::depot::{Ask, Depot, Open};
-use super::{Pending, gate, settle};
+use super::{Pending, Question, gate, settle};
 use crate::clock::{Clock, Moment};
 use crate::guard::guarded;
 use crate::net::lock;
@@ -41,7 +41,9 @@ impl Depots {
     /// In a forked child: lets go of what the parent has open, and goes on with what was in its
     /// memory. The gate saw to it that no engine was in use.
     fn take_over(&self) {
-        let Some(Ok(theirs)) = self.inherited.map(|parents| parents.open.try_lock()) else { return };
+        let Some(Ok(theirs)) = self.inherited.map(|parents| parents.open.try_lock()) else {
+            return;
+        };
         for depot in theirs.values() {
             match depot.inherited() {
                 Some(engine) if depot.place.is_memory() => self.depot(&depot.place).adopt(engine),
@@ -55,7 +57,10 @@ impl Depots {
         let mut open = lock(&self.open);
         let depot = open.entry(place.clone()).or_insert_with(|| {
             let place = place.clone();
-            let opened: Open = { let place = place.clone(); Box::new(move || engine::open(&place)) };
+            let opened: Open = {
+                let place = place.clone();
+                Box::new(move || engine::open(&place))
+            };
             Depot::new(place, opened)
         });
         depot.clone()
@@ -81,14 +86,14 @@ pub fn leave(depot: &Arc<Depot>) {
         state.users -= 1;
         state.users == 0
     };
-    if depot.place.is_memory() {
-        return;
+    let ask = if last { Ask::Close } else { Ask::Question(Question::Flush) };
+    if has_work(depot, last) {
+        let _ = settle(depot, ask, AT_CLOSE);
     }
-    if last && depot.is_open() {
-        let _ = settle(depot, Ask::Close, AT_CLOSE);
-    } else if !depot.is_settled() {
-        let _ = settle(depot, Ask::Question(super::Question::Flush), AT_CLOSE);
-    }
+}
+
+fn has_work(depot: &Depot, last: bool) -> bool {
+    !depot.place.is_memory() && (last && depot.is_open() || !depot.is_settled())
 }
 
 /// Called before anything is queued: the process may end without closing its Lua states.
@@ -106,14 +111,11 @@ extern "C" fn before_exit() {
         let clock = Clock::default();
         let until = clock.now().after(AT_EXIT);
         let open: Vec<_> = lock(&depots().open).values().cloned().collect();
-        let closing: Vec<_> = open.iter().filter(|depot| is_used(depot)).map(close).collect();
+        let closing: Vec<_> =
+            open.iter().filter(|depot| has_work(depot, true)).map(close).collect();
         closing.into_iter().for_each(|(depot, pending)| wait(depot, &pending, &clock, until));
         Ok(())
     });
-}
-
-fn is_used(depot: &Arc<Depot>) -> bool {
-    !depot.place.is_memory() && (depot.is_open() || !depot.is_settled())
 }
 
 fn close(depot: &Arc<Depot>) -> (&Arc<Depot>, Pending) {
@@ -131,6 +133,9 @@ fn wait(depot: &Depot, pending: &Pending, clock: &Clock, until: Moment) {
     if lost > 0 {
         // Nobody is left to be told in another way, and data are lost.
         let place = &depot.place;
-        let _ = writeln!(std::io::stderr(), "zigllms: {lost} writes to the store \"{place}\" are lost: {why}");
+        let _ = writeln!(
+            std::io::stderr(),
+            "zigllms: {lost} writes to the store \"{place}\" are lost: {why}"
+        );
     }
 }

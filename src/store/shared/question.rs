@@ -12,16 +12,26 @@ pub type Changing = Box<dyn FnMut(Option<&Record>) -> Result<Change> + Send>;
 
 pub enum Question {
     /// The records of these keys, in their order. What is queued has version 0.
-    Get { space: Space, keys: Vec<Vec<u8>> },
+    Get {
+        space: Space,
+        keys: Vec<Vec<u8>>,
+    },
     Scan(Range),
     /// Writes of which one must know what became of them: conditional ones, or durable ones. What
     /// was queued before is committed before.
-    Commit { writes: Vec<Write>, durability: Durability },
+    Commit {
+        writes: Vec<Write>,
+        durability: Durability,
+    },
     /// Everything queued before, as durable as [`Durability::Sync`].
     Flush,
     /// One record, read and written as if nobody else was there: `change` is called again when
     /// somebody was. Durable as [`Durability::Batched`]; a `Flush` after it makes it more.
-    Update { space: Space, key: Vec<u8>, change: Changing },
+    Update {
+        space: Space,
+        key: Vec<u8>,
+        change: Changing,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -115,7 +115,7 @@ impl Queue {
     }
 
     fn is_full(&self) -> bool {
-        !self.is_empty() && self.log.len() >= self.most
+        !self.is_empty() && (self.log.len() >= self.most || self.bytes >= MOST_BYTES)
     }
 
     /// Why what came before `before` is to be committed now, if it is.
@@ -177,7 +177,8 @@ impl Queue {
         if let Some(order) = self.latest.get(&(space, key.to_owned())) {
             return self.put(*order, now);
         }
-        let is_gone = |(_, of, prefix): &(u64, Space, Vec<u8>)| *of == space && key.starts_with(prefix);
+        let is_gone =
+            |(_, of, prefix): &(u64, Space, Vec<u8>)| *of == space && key.starts_with(prefix);
         if self.cleared.iter().any(is_gone) { Seen::Gone } else { Seen::Unknown }
     }
 
@@ -240,7 +241,8 @@ fn keys<'q>(
 
 /// Whether the order of the two matters.
 pub fn overlap(one: &Write, other: &Write) -> bool {
-    let covers = |all: &Write, key: &[u8]| all.change == Change::DeleteAll && key.starts_with(&all.key);
+    let covers =
+        |all: &Write, key: &[u8]| all.change == Change::DeleteAll && key.starts_with(&all.key);
     one.space == other.space
         && (one.key == other.key || covers(one, &other.key) || covers(other, &one.key))
 }

@@ -83,7 +83,8 @@ impl Work<'_> {
         let (mut rest, mut found) = (range.clone(), Vec::new());
         while rest.limit > 0 {
             let page = self.engine()?.scan(&rest, now)?;
-            let until = page.last().filter(|_| page.len() >= rest.limit).map(|(key, _)| key.clone());
+            let until =
+                page.last().filter(|_| page.len() >= rest.limit).map(|(key, _)| key.clone());
             found.extend(self.depot.state().queue.over(page, &rest, until.as_deref(), now));
             if until.is_none() {
                 break;
@@ -163,7 +164,8 @@ impl Work<'_> {
             let now = unix_ms(clock);
             let old = self.engine()?.get(space, &write.key, now)?;
             write.change = change(old.as_ref())?;
-            write.only_if = Some(old.map_or(Expected::Absent, |old| Expected::Version(old.version)));
+            write.only_if =
+                Some(old.map_or(Expected::Absent, |old| Expected::Version(old.version)));
             let writes = std::slice::from_ref(&write);
             if let Committed::Done(effects) = self.write(writes, Durability::Batched, now)? {
                 return Ok(written(write.change, effects.first()));

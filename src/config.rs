@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
+use crate::store::{self, Batching, Durability};
 
 pub static HTTP: Shape = Shape::new(
     "HttpConfig",
@@ -38,9 +39,19 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("profiling", Kind::Bool, "false", "measure calls for `metrics()`"),
         Field::new("http", Kind::Table(&HTTP), "", "defaults of all network calls"),
         Field::new("session", Kind::Absent("memory bridge"), "", ""),
-        Field::new("store", Kind::Absent("store"), "", ""),
-        Field::new("durability", Kind::Absent("store"), "", ""),
-        Field::new("batch", Kind::Absent("batching"), "", ""),
+        Field::new(
+            "store",
+            store::KIND,
+            "\"memory\"",
+            "where PERSISTENT data lie: \"memory\", the path of a file, \"sqlite:PATH\" or \"redis://HOST\"",
+        ),
+        Field::new(
+            "durability",
+            Kind::Enum(&["batched", "sync"]),
+            "\"batched\"",
+            "\"sync\": each write is on the disk before it returns",
+        ),
+        Field::new("batch", Kind::Table(&store::BATCH), "", "how writes are committed together"),
         Field::new("cache", Kind::Absent("memoization"), "", ""),
         Field::new("stack", Kind::Absent("stack learning"), "", ""),
         Field::new("memory", Kind::Absent("memory bridge"), "", ""),
@@ -74,11 +85,21 @@ pub struct Config {
     pub strict: bool,
     pub profiling: bool,
     pub http: Map<String, Value>,
+    /// Of ordinary writes.
+    pub durability: Durability,
+    pub batch: Batching,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { default_provider: None, strict: true, profiling: false, http: Map::new() }
+        Config {
+            default_provider: None,
+            strict: true,
+            profiling: false,
+            http: Map::new(),
+            durability: Durability::Batched,
+            batch: Batching::default(),
+        }
     }
 }
 
@@ -95,6 +116,9 @@ impl Config {
                 ("profiling", value) => self.profiling = value.as_bool().unwrap_or(usual.profiling),
                 ("http", Value::Object(http)) => merge(&mut self.http, &http),
                 ("http", _) => self.http.clear(),
+                ("durability", word) => self.durability = store::durability(word.as_str()),
+                ("batch", Value::Object(batch)) => self.batch.configure(&batch),
+                ("batch", _) => self.batch = usual.batch,
                 _ => {}
             }
         }
@@ -103,8 +127,13 @@ impl Config {
     /// A copy for users; headers may hold secrets, so only their names are shown.
     pub fn shown(&self) -> Value {
         let http = shown(&self.http);
-        let mut all =
-            serde_json::json!({ "strict": self.strict, "profiling": self.profiling, "http": http });
+        let mut all = serde_json::json!({
+            "strict": self.strict,
+            "profiling": self.profiling,
+            "http": http,
+            "durability": self.durability.name(),
+            "batch": self.batch.shown(),
+        });
         if let Some(provider) = &self.default_provider {
             all["default_provider"] = Value::from(provider.as_str());
         }

@@ -4,6 +4,7 @@
 //! under the same keys. [`address`] says how a scope, an owner and a key are one.
 
 pub mod address;
+mod bounds;
 mod change;
 mod entry;
 mod global;
@@ -19,6 +20,7 @@ use crate::runtime::Runtime;
 use crate::store::{Expected, Shared};
 
 pub use address::{Address, Scope};
+pub use bounds::{BOUNDS, Bounds};
 pub use change::{Change, How};
 pub use entry::{Entry, Extra};
 pub use global::{Scalar, global, put_scalar, scalar};

@@ -9,12 +9,14 @@ mod asking;
 pub(crate) mod conformance;
 mod engine;
 pub mod memory;
+mod options;
 mod place;
 mod shared;
 
 use crate::error::Result;
 
 pub use asking::Asking;
+pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
 pub use place::{Place, Url};
 pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
@@ -105,6 +107,15 @@ pub struct Write {
 pub enum Durability {
     Batched,
     Sync,
+}
+
+impl Durability {
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Batched => "batched",
+            Durability::Sync => "sync",
+        }
+    }
 }
 
 /// What one write did.

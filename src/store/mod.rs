@@ -7,21 +7,31 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod memory;
+pub mod sqlite;
 
 use crate::error::Result;
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
-    Memory,
-    Conversations,
-    Cache,
-    Journal,
-    Events,
-    Limits,
+    Memory = 1,
+    Conversations = 2,
+    Cache = 3,
+    Journal = 4,
+    Events = 5,
+    Limits = 6,
 }
 
 impl Space {
+    pub const ALL: [Space; 6] = [
+        Space::Memory,
+        Space::Conversations,
+        Space::Cache,
+        Space::Journal,
+        Space::Events,
+        Space::Limits,
+    ];
+
     /// Stored: never changed.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,6 +42,15 @@ impl Space {
             Space::Events => "events",
             Space::Limits => "limits",
         }
+    }
+
+    /// Stored: never changed.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    pub fn of(number: i64) -> Option<Space> {
+        Space::ALL.into_iter().find(|space| space.number() == number)
     }
 }
 

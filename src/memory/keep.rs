@@ -111,7 +111,7 @@ impl Keep {
     }
 
     fn send(&mut self, runtime: &mut Runtime, write: Write) -> Result<()> {
-        let policy = runtime.config.policy();
+        let policy = runtime.config.batch.policy;
         match runtime.backing() {
             Some(store) if store.has_room() => store.queue(vec![write], policy),
             // The store does not keep up: its caller waits for it.

@@ -12,6 +12,7 @@ pub mod memory;
 mod options;
 mod place;
 mod shared;
+pub mod sqlite;
 
 use crate::error::Result;
 
@@ -23,15 +24,24 @@ pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question,
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
-    Memory,
-    Conversations,
-    Cache,
-    Journal,
-    Events,
-    Limits,
+    Memory = 1,
+    Conversations = 2,
+    Cache = 3,
+    Journal = 4,
+    Events = 5,
+    Limits = 6,
 }
 
 impl Space {
+    pub const ALL: [Space; 6] = [
+        Space::Memory,
+        Space::Conversations,
+        Space::Cache,
+        Space::Journal,
+        Space::Events,
+        Space::Limits,
+    ];
+
     /// Stored: never changed.
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +52,15 @@ impl Space {
             Space::Events => "events",
             Space::Limits => "limits",
         }
+    }
+
+    /// Stored: never changed.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    pub fn of(number: i64) -> Option<Space> {
+        Space::ALL.into_iter().find(|space| space.number() == number)
     }
 }
 
@@ -168,10 +187,4 @@ pub trait Store: Send {
 
     /// Makes every earlier commit as durable as [`Durability::Sync`].
     fn sync(&mut self) -> Result<()>;
-
-    /// In a forked child, instead of dropping it: lets go of what the parent has open without a
-    /// trace in the file or on the connection.
-    fn forsake(self: Box<Self>) {
-        std::mem::forget(self);
-    }
 }

@@ -7,6 +7,8 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use crate::error::Result;
 

@@ -1,7 +1,7 @@
 //! The connection to a server: made when needed, made again when it broke.
 
-use std::fs;
 use std::time::Duration;
+use std::{fs, io};
 
 use ::redis::{Client, Cmd, Connection, TlsCertificates, Value};
 
@@ -141,8 +141,9 @@ impl Link {
         let client = match self.address.ca() {
             None => Client::open(info)?,
             Some(path) => {
-                let certificates =
-                    TlsCertificates { client_tls: None, root_cert: Some(fs::read(path)?) };
+                let authority = fs::read(path)
+                    .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(authority) };
                 Client::build_with_tls(info, certificates)?
             }
         };

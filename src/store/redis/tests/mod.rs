@@ -5,6 +5,7 @@ mod faults;
 mod lost;
 mod proxy;
 mod server;
+mod tls;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};

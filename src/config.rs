@@ -37,16 +37,41 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("strict", Kind::Bool, "true", "unknown option keys are errors"),
         Field::new("profiling", Kind::Bool, "false", "measure calls for `metrics()`"),
         Field::new("http", Kind::Table(&HTTP), "", "defaults of all network calls"),
-        Field::new("session", Kind::Absent("memory bridge"), "", ""),
+        Field::new(
+            "session",
+            Kind::Name,
+            "a random one for each instance",
+            "owner of memory scope SESSION",
+        ),
         Field::new("store", Kind::Absent("store"), "", ""),
         Field::new("durability", Kind::Absent("store"), "", ""),
         Field::new("batch", Kind::Absent("batching"), "", ""),
         Field::new("cache", Kind::Absent("memoization"), "", ""),
         Field::new("stack", Kind::Absent("stack learning"), "", ""),
-        Field::new("memory", Kind::Absent("memory bridge"), "", ""),
+        Field::new("memory", Kind::Table(&MEMORY), "", "bounds and search of `memory`"),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
         Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
         Field::new("loop", LOOP, "\"auto\"", "how to wait, see `loop`"),
+    ],
+    &[],
+);
+
+pub static MEMORY: Shape = Shape::new(
+    "MemoryConfig",
+    &[
+        Field::new(
+            "max_entries",
+            Kind::Int(1, 1_000_000_000),
+            "10000",
+            "SHORT_TERM entries kept; the one unused for longest goes first",
+        ),
+        Field::new(
+            "embed_provider",
+            Kind::Id("a provider"),
+            "",
+            "asked for embeddings by `memory.search` and `embed=true`",
+        ),
+        Field::new("embed_model", Kind::Name, "the provider's", "its model"),
     ],
     &[],
 );
@@ -74,11 +99,63 @@ pub struct Config {
     pub strict: bool,
     pub profiling: bool,
     pub http: Map<String, Value>,
+    /// Owner of the scope SESSION, if one was named.
+    pub session: Option<String>,
+    pub memory: MemoryConfig,
+}
+
+#[derive(Clone, Debug)]
+pub struct MemoryConfig {
+    pub max_entries: usize,
+    pub embed_provider: Option<String>,
+    pub embed_model: Option<String>,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> MemoryConfig {
+        MemoryConfig { max_entries: 10_000, embed_provider: None, embed_model: None }
+    }
+}
+
+impl MemoryConfig {
+    fn configure(&mut self, options: &Map<String, Value>) {
+        let usual = MemoryConfig::default();
+        let text =
+            |value: &Value| value.as_str().or_else(|| value["id"].as_str()).map(str::to_owned);
+        for (key, value) in options {
+            match key.as_str() {
+                "max_entries" => {
+                    self.max_entries = value.as_u64().map_or(usual.max_entries, |n| n as usize);
+                }
+                "embed_provider" => self.embed_provider = text(value),
+                "embed_model" => self.embed_model = text(value),
+                _ => {}
+            }
+        }
+    }
+
+    fn shown(&self) -> Value {
+        let mut all = serde_json::json!({ "max_entries": self.max_entries });
+        if let Some(provider) = &self.embed_provider {
+            all["embed_provider"] = Value::from(provider.as_str());
+        }
+        if let Some(model) = &self.embed_model {
+            all["embed_model"] = Value::from(model.as_str());
+        }
+        all
+    }
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { default_provider: None, strict: true, profiling: false, http: Map::new() }
+        Config {
+            default_provider: None,
+            strict: true,
+            profiling: false,
+            http: Map::new(),
+            session: None,
+            memory: MemoryConfig::default(),
+        }
     }
 }
 
@@ -95,6 +172,9 @@ impl Config {
                 ("profiling", value) => self.profiling = value.as_bool().unwrap_or(usual.profiling),
                 ("http", Value::Object(http)) => merge(&mut self.http, &http),
                 ("http", _) => self.http.clear(),
+                ("session", value) => self.session = value.as_str().map(str::to_owned),
+                ("memory", Value::Object(memory)) => self.memory.configure(&memory),
+                ("memory", _) => self.memory = MemoryConfig::default(),
                 _ => {}
             }
         }
@@ -105,6 +185,10 @@ impl Config {
         let http = shown(&self.http);
         let mut all =
             serde_json::json!({ "strict": self.strict, "profiling": self.profiling, "http": http });
+        all["memory"] = self.memory.shown();
+        if let Some(session) = &self.session {
+            all["session"] = Value::from(session.as_str());
+        }
         if let Some(provider) = &self.default_provider {
             all["default_provider"] = Value::from(provider.as_str());
         }

@@ -7,12 +7,14 @@ use crate::agent::Agent;
 use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::memory::Memory;
 use crate::net::{Http, Transport};
 use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
 use crate::schema::Library;
 use crate::step::Token;
+use crate::store::Current;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
 use crate::value::Slots;
@@ -29,6 +31,9 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
+    pub memory: Memory,
+    /// Where data outlive the process.
+    pub store: Current,
     /// Tokens of all requests since the last reset.
     pub usage: Usage,
 }
@@ -46,6 +51,8 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
+            memory: Memory::default(),
+            store: Current::default(),
             usage: Usage::default(),
         }
     }

@@ -4,13 +4,21 @@
 //! mean. PERSISTENT memory, the journal of workflows, cached answers and recorded events lie side
 //! by side in it, each in a [`Space`] of its own.
 
+mod asking;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod engine;
 pub mod memory;
+mod place;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod shared;
 
 use crate::error::Result;
+
+pub use asking::Asking;
+pub use place::{Place, Url};
+pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,4 +159,10 @@ pub trait Store: Send {
 
     /// Makes every earlier commit as durable as [`Durability::Sync`].
     fn sync(&mut self) -> Result<()>;
+
+    /// In a forked child, instead of dropping it: lets go of what the parent has open without a
+    /// trace in the file or on the connection.
+    fn forsake(self: Box<Self>) {
+        std::mem::forget(self);
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::fresh_url;
 use super::server::Server;
 use crate::error::{Code, Error, Result};
-use crate::store::conformance::{NOW, delete, put, put_until};
+use crate::store::conformance::{NOW, delete, delete_all, put, put_until};
 use crate::store::redis::Redis;
 use crate::store::{Change, Committed, Durability, Effect, Expected, Record, Space, Store, Write};
 
@@ -132,6 +132,21 @@ fn a_password_is_needed_and_never_told() {
     store.make(&[put("a", "1")]).unwrap();
     let mut store = Redis::open(&with("default:open-sesame@")).unwrap();
     assert_eq!(store.text("a").as_deref(), Some("1"));
+}
+
+/// The rights that doc/redis.md names.
+#[test]
+fn a_user_needs_few_rights() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let rights = ["~zigllms:*", "+@read", "+@write", "+@connection", "+@scripting", "+time"];
+    let user = ["ACL", "SETUSER", "me", "on", ">open-sesame"];
+    assert_eq!(server.command(&[&user[..], &rights[..]].concat()), "OK");
+    let url = |tail: &str| format!("redis://me:open-sesame@127.0.0.1:{}{tail}", server.port);
+    let mut store = Redis::open(&url("/1")).unwrap();
+    store.make(&[put("a", "1"), put_until("b", NOW + 1), delete("c"), delete_all("d")]).unwrap();
+    assert_eq!(store.scan(&super::whole(9), NOW).unwrap().len(), 2);
+    let error = refused(Redis::open(&url("?prefix=other")));
+    assert_eq!(reason(&error), Some("auth"), "{error}");
 }
 
 #[test]

@@ -38,7 +38,12 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("strict", Kind::Bool, "true", "unknown option keys are errors"),
         Field::new("profiling", Kind::Bool, "false", "measure calls for `metrics()`"),
         Field::new("http", Kind::Table(&HTTP), "", "defaults of all network calls"),
-        Field::new("session", Kind::Absent("memory bridge"), "", ""),
+        Field::new(
+            "session",
+            Kind::Name,
+            "a random one for each instance",
+            "owner of memory scope SESSION",
+        ),
         Field::new(
             "store",
             store::KIND,
@@ -54,10 +59,30 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("batch", Kind::Table(&store::BATCH), "", "how writes are committed together"),
         Field::new("cache", Kind::Absent("memoization"), "", ""),
         Field::new("stack", Kind::Absent("stack learning"), "", ""),
-        Field::new("memory", Kind::Absent("memory bridge"), "", ""),
+        Field::new("memory", Kind::Table(&MEMORY), "", "bounds and search of `memory`"),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
         Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
         Field::new("loop", LOOP, "\"auto\"", "how to wait, see `loop`"),
+    ],
+    &[],
+);
+
+pub static MEMORY: Shape = Shape::new(
+    "MemoryConfig",
+    &[
+        Field::new(
+            "max_entries",
+            Kind::Int(1, 1_000_000_000),
+            "10000",
+            "SHORT_TERM entries kept; the one unused for longest goes first",
+        ),
+        Field::new(
+            "embed_provider",
+            Kind::Id("a provider"),
+            "",
+            "asked for embeddings by `memory.search` and `embed=true`",
+        ),
+        Field::new("embed_model", Kind::Name, "the provider's", "its model"),
     ],
     &[],
 );
@@ -88,6 +113,51 @@ pub struct Config {
     /// Of ordinary writes.
     pub durability: Durability,
     pub batch: Batching,
+    /// Owner of the scope SESSION, if one was named.
+    pub session: Option<String>,
+    pub memory: MemoryConfig,
+}
+
+#[derive(Clone, Debug)]
+pub struct MemoryConfig {
+    pub max_entries: usize,
+    pub embed_provider: Option<String>,
+    pub embed_model: Option<String>,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> MemoryConfig {
+        MemoryConfig { max_entries: 10_000, embed_provider: None, embed_model: None }
+    }
+}
+
+impl MemoryConfig {
+    fn configure(&mut self, options: &Map<String, Value>) {
+        let usual = MemoryConfig::default();
+        let text =
+            |value: &Value| value.as_str().or_else(|| value["id"].as_str()).map(str::to_owned);
+        for (key, value) in options {
+            match key.as_str() {
+                "max_entries" => {
+                    self.max_entries = value.as_u64().map_or(usual.max_entries, |n| n as usize);
+                }
+                "embed_provider" => self.embed_provider = text(value),
+                "embed_model" => self.embed_model = text(value),
+                _ => {}
+            }
+        }
+    }
+
+    fn shown(&self) -> Value {
+        let mut all = serde_json::json!({ "max_entries": self.max_entries });
+        if let Some(provider) = &self.embed_provider {
+            all["embed_provider"] = Value::from(provider.as_str());
+        }
+        if let Some(model) = &self.embed_model {
+            all["embed_model"] = Value::from(model.as_str());
+        }
+        all
+    }
 }
 
 impl Default for Config {
@@ -99,6 +169,8 @@ impl Default for Config {
             http: Map::new(),
             durability: Durability::Batched,
             batch: Batching::default(),
+            session: None,
+            memory: MemoryConfig::default(),
         }
     }
 }
@@ -119,6 +191,9 @@ impl Config {
                 ("durability", word) => self.durability = store::durability(word.as_str()),
                 ("batch", Value::Object(batch)) => self.batch.configure(&batch),
                 ("batch", _) => self.batch = usual.batch,
+                ("session", value) => self.session = value.as_str().map(str::to_owned),
+                ("memory", Value::Object(memory)) => self.memory.configure(&memory),
+                ("memory", _) => self.memory = MemoryConfig::default(),
                 _ => {}
             }
         }
@@ -134,6 +209,10 @@ impl Config {
             "durability": self.durability.name(),
             "batch": self.batch.shown(),
         });
+        all["memory"] = self.memory.shown();
+        if let Some(session) = &self.session {
+            all["session"] = Value::from(session.as_str());
+        }
         if let Some(provider) = &self.default_provider {
             all["default_provider"] = Value::from(provider.as_str());
         }

@@ -50,6 +50,7 @@ pub mod error;
 pub mod guard;
 #[cfg(feature = "_lua")]
 mod lua;
+pub mod memory;
 pub mod net;
 pub mod output;
 pub mod provider;

@@ -7,6 +7,7 @@ use crate::agent::Agent;
 use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::memory::Memory;
 use crate::net::{Http, Transport};
 use crate::output::Fields;
 use crate::provider::Providers;
@@ -30,6 +31,7 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
+    pub memory: Memory,
     /// Where data outlive the process.
     pub store: Current,
     /// Tokens of all requests since the last reset.
@@ -49,6 +51,7 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
+            memory: Memory::default(),
             store: Current::default(),
             usage: Usage::default(),
         }

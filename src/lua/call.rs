@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::guard::guarded;
 use crate::runtime::Runtime;
 use crate::shape::Check;
-use crate::step::Start;
+use crate::step::Ready;
 use crate::value::Data;
 
 use super::args::Args;
@@ -37,7 +37,9 @@ fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> 
     match entry.function.run {
         Run::Now(run) | Run::Short(_, run) => run(&mut instance.runtime, &args),
         Run::Instance(run) => run(instance, &args),
-        Run::Waits(_) | Run::Lua => Err(Error::internal("called as if it answered at once")),
+        Run::Waits(_) | Run::Perhaps(..) | Run::Lua => {
+            Err(Error::internal("called as if it answered at once"))
+        }
     }
 }
 
@@ -56,8 +58,10 @@ pub fn check(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) 
 /// Sets up a call that waits; `drive.lua` goes on from there.
 pub fn start(instance: &mut Instance, entry: &'static Entry, parent: u64, frame: &mut Frame) {
     instance.metrics.called(entry.number);
+    instance.runtime.tasks.around = parent;
     frame.action = match guarded(|| set_up(&mut instance.runtime, entry, frame)) {
-        Ok(start) => drive::started(instance, entry, start, parent, frame),
+        Ok(Ready::Waits(start)) => drive::started(instance, entry, start, parent, frame),
+        Ok(Ready::Now(data)) => Action::Return(at_once(data)),
         Err(error) => {
             instance.metrics.failed(entry.number);
             Action::Raise(error)
@@ -65,10 +69,21 @@ pub fn start(instance: &mut Instance, entry: &'static Entry, parent: u64, frame:
     };
 }
 
-fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Result<Start> {
+/// Results behind a nil, where a token would stand.
+fn at_once(data: Data) -> Data {
+    let mut values = vec![Data::Nil];
+    match data {
+        Data::Many(results) => values.extend(results),
+        result => values.push(result),
+    }
+    Data::Many(values)
+}
+
+fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Result<Ready> {
     let args = checked(runtime, entry, frame)?;
     match entry.function.run {
-        Run::Waits(run) => run(runtime, &args),
+        Run::Waits(run) => run(runtime, &args).map(Ready::Waits),
+        Run::Perhaps(_, run) => run(runtime, &args),
         Run::Now(_) | Run::Short(..) | Run::Instance(_) | Run::Lua => {
             Err(Error::internal("called as if it waited"))
         }

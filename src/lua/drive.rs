@@ -88,6 +88,7 @@ pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
         Ok(Step::Call(call)) => {
             if let Some(running) = runtime.tasks.get_mut(token) {
                 (running.wants_text, running.listens) = (call.text, call.listens);
+                running.wants_data = call.keeps || call.listens;
             }
             Action::Verb(Verb::Call, calling(call))
         }

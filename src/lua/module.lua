@@ -19,6 +19,8 @@ for _, entry in ipairs(core.entries) do
   local bridge, name, kind, fn = entry[1], entry[2], entry[3], entry[4]
   if kind == "waits" then
     fn = core.waits(fn, bridge .. "." .. name)
+  elseif kind == "perhaps" then
+    fn = core.perhaps(fn, entry[5], bridge .. "." .. name)
   elseif kind == "lua" then
     fn = checked(fn, core.lua[name])
   end

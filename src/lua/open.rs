@@ -276,16 +276,19 @@ unsafe fn entries(l: *mut lua_State, base: c_int) {
             let (kind, function): (&str, lua_CFunction) = match entry.function.run {
                 Run::Now(_) | Run::Instance(_) => ("now", raw::now),
                 Run::Short(..) => ("now", raw::short),
-                Run::Waits(_) => ("waits", raw::start),
+                Run::Waits(_) | Run::Perhaps(None, _) => ("waits", raw::start),
+                Run::Perhaps(Some(_), _) => ("perhaps", raw::start),
                 Run::Lua => ("lua", raw::check),
             };
-            ffi::lua_createtable(l, 4, 0);
+            ffi::lua_createtable(l, 5, 0);
             for (at, text) in [entry.bridge.name, entry.function.name, kind].iter().enumerate() {
                 ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
                 ffi::lua_rawseti(l, -2, at as i64 + 1);
             }
             closure(l, base, function, std::ptr::from_ref(entry).cast());
             ffi::lua_rawseti(l, -2, 4);
+            closure(l, base, raw::shortly, std::ptr::from_ref(entry).cast());
+            ffi::lua_rawseti(l, -2, 5);
             ffi::lua_rawseti(l, -2, i as i64 + 1);
         }
     }

@@ -113,6 +113,14 @@ pub unsafe extern "C-unwind" fn short(l: *mut lua_State) -> c_int {
     }
 }
 
+/// shortly(a, b) → true and the result where the short way answers, else nothing
+pub unsafe extern "C-unwind" fn shortly(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = stack::instance(l);
+        if instance.is_null() { 0 } else { short::memory(l, instance, entry(l)) }
+    }
+}
+
 /// Checks the arguments of a function written in Lua.
 pub unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
     unsafe { at_once(l, call::check) }
@@ -211,7 +219,7 @@ unsafe fn returned(
             let (value, document) = (None, None);
             return Outcome::Returned(Returned { value, text, is_text: false, refusal, document });
         }
-        if (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.listens) {
+        if (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.wants_data) {
             read::bytes(l, instance, 4, "result", frame);
             return Outcome::Returned(spoken(&mut *frame));
         }
@@ -228,7 +236,7 @@ unsafe fn returned(
     }
 }
 
-/// What a function that was listened to returned.
+/// What a function returned, as data.
 fn spoken(frame: &mut Frame) -> Returned {
     let problem = frame.error.take();
     let tape = std::mem::take(&mut frame.tape);

@@ -88,7 +88,7 @@ unsafe fn argument(
         (*frame).places.push(Place::default());
         let by_reference = read == Read::Options;
         let files = by_reference || read == Read::Data;
-        let any_bytes = false;
+        let any_bytes = read == Read::Bytes;
         let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));

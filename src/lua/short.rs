@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod memory;
 
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -14,6 +15,8 @@ use mlua::ffi::{self, lua_State};
 
 use crate::output::Wanted;
 use crate::value::Tape;
+
+pub use memory::memory;
 
 use super::bridge::{Entry, Run, Short};
 use super::instance::Instance;
@@ -83,6 +86,7 @@ pub unsafe fn answer(
         let results = match short {
             Short::Parse => decode::parse(l, instance, scratch),
             Short::Format => encode::format(l, scratch),
+            Short::Store | Short::Retrieve => None,
         };
         (*instance).scratches.give(Box::from_raw(scratch));
         match results {

@@ -11,6 +11,8 @@ mod engine;
 pub mod memory;
 mod options;
 mod place;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod shared;
 pub mod sqlite;
 

@@ -3,6 +3,7 @@
 use super::bridge::Bridge;
 
 mod agent;
+mod memory;
 mod module;
 mod output;
 mod provider;
@@ -15,6 +16,7 @@ pub static BRIDGES: &[&Bridge] = &[
     &tool::BRIDGE,
     &provider::BRIDGE,
     &schema::BRIDGE,
+    &memory::BRIDGE,
     &output::BRIDGE,
 ];
 

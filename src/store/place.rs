@@ -102,20 +102,24 @@ impl Place {
     }
 
     #[cfg(feature = "redis")]
-    pub fn redis(url: &str, _: &str) -> Result<Place> {
+    pub fn redis(url: &str, name: &str) -> Result<Place> {
+        super::redis::Address::parse(url).map_err(|error| error.at(name))?;
         Ok(Place::Redis(Url(url.to_owned())))
     }
 
     #[cfg(not(feature = "redis"))]
     pub fn redis(_: &str, name: &str) -> Result<Place> {
-        Err(Error::unsupported(format!(
-            "{name}: this build has no Redis: it is the cargo feature \"redis\""
-        )))
+        Err(no_redis().at(name))
     }
 
     pub fn is_memory(&self) -> bool {
         matches!(self, Place::Memory)
     }
+}
+
+#[cfg(not(feature = "redis"))]
+pub fn no_redis() -> Error {
+    Error::unsupported("this build has no Redis: it is the cargo feature \"redis\"")
 }
 
 /// The same name for the same file, however its directory was called: all instances share it.

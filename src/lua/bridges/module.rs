@@ -352,7 +352,9 @@ fn modules(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
 fn info(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     let built: f64 = env!("ZIGLLMS_BUILD_EPOCH").parse().unwrap_or_default();
     let debug = cfg!(debug_assertions);
-    let features = json!({ "local": cfg!(feature = "local"), "redis": false, "debug": debug });
+    let features = json!({
+        "local": cfg!(feature = "local"), "redis": cfg!(feature = "redis"), "debug": debug,
+    });
     let record = Record::new()
         .set("version", env!("CARGO_PKG_VERSION"))
         .set("library", "zigllms")

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::memory;
 use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
+use crate::store::{self, Batching, Durability};
 
 pub static HTTP: Shape = Shape::new(
     "HttpConfig",
@@ -43,35 +45,25 @@ pub static CONFIG: Shape = Shape::new(
             "a random one for each instance",
             "owner of memory scope SESSION",
         ),
-        Field::new("store", Kind::Absent("store"), "", ""),
-        Field::new("durability", Kind::Absent("store"), "", ""),
-        Field::new("batch", Kind::Absent("batching"), "", ""),
+        Field::new(
+            "store",
+            store::KIND,
+            "\"memory\"",
+            "where PERSISTENT data lie: \"memory\", the path of a file, \"sqlite:PATH\" or \"redis://HOST\"",
+        ),
+        Field::new(
+            "durability",
+            Kind::Enum(&["batched", "sync"]),
+            "\"batched\"",
+            "\"sync\": each write is on the disk before it returns",
+        ),
+        Field::new("batch", Kind::Table(&store::BATCH), "", "how writes are committed together"),
         Field::new("cache", Kind::Absent("memoization"), "", ""),
         Field::new("stack", Kind::Absent("stack learning"), "", ""),
-        Field::new("memory", Kind::Table(&MEMORY), "", "bounds and search of `memory`"),
+        Field::new("memory", Kind::Table(&memory::BOUNDS), "", "bounds and search of `memory`"),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
         Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
         Field::new("loop", LOOP, "\"auto\"", "how to wait, see `loop`"),
-    ],
-    &[],
-);
-
-pub static MEMORY: Shape = Shape::new(
-    "MemoryConfig",
-    &[
-        Field::new(
-            "max_entries",
-            Kind::Int(1, 1_000_000_000),
-            "10000",
-            "SHORT_TERM entries kept; the one unused for longest goes first",
-        ),
-        Field::new(
-            "embed_provider",
-            Kind::Id("a provider"),
-            "",
-            "asked for embeddings by `memory.search` and `embed=true`",
-        ),
-        Field::new("embed_model", Kind::Name, "the provider's", "its model"),
     ],
     &[],
 );
@@ -101,49 +93,10 @@ pub struct Config {
     pub http: Map<String, Value>,
     /// Owner of the scope SESSION, if one was named.
     pub session: Option<String>,
-    pub memory: MemoryConfig,
-}
-
-#[derive(Clone, Debug)]
-pub struct MemoryConfig {
-    pub max_entries: usize,
-    pub embed_provider: Option<String>,
-    pub embed_model: Option<String>,
-}
-
-impl Default for MemoryConfig {
-    fn default() -> MemoryConfig {
-        MemoryConfig { max_entries: 10_000, embed_provider: None, embed_model: None }
-    }
-}
-
-impl MemoryConfig {
-    fn configure(&mut self, options: &Map<String, Value>) {
-        let usual = MemoryConfig::default();
-        let text =
-            |value: &Value| value.as_str().or_else(|| value["id"].as_str()).map(str::to_owned);
-        for (key, value) in options {
-            match key.as_str() {
-                "max_entries" => {
-                    self.max_entries = value.as_u64().map_or(usual.max_entries, |n| n as usize);
-                }
-                "embed_provider" => self.embed_provider = text(value),
-                "embed_model" => self.embed_model = text(value),
-                _ => {}
-            }
-        }
-    }
-
-    fn shown(&self) -> Value {
-        let mut all = serde_json::json!({ "max_entries": self.max_entries });
-        if let Some(provider) = &self.embed_provider {
-            all["embed_provider"] = Value::from(provider.as_str());
-        }
-        if let Some(model) = &self.embed_model {
-            all["embed_model"] = Value::from(model.as_str());
-        }
-        all
-    }
+    pub memory: memory::Bounds,
+    /// Of ordinary writes.
+    pub durability: Durability,
+    pub batch: Batching,
 }
 
 impl Default for Config {
@@ -154,7 +107,9 @@ impl Default for Config {
             profiling: false,
             http: Map::new(),
             session: None,
-            memory: MemoryConfig::default(),
+            memory: memory::Bounds::default(),
+            durability: Durability::Batched,
+            batch: Batching::default(),
         }
     }
 }
@@ -174,7 +129,10 @@ impl Config {
                 ("http", _) => self.http.clear(),
                 ("session", value) => self.session = value.as_str().map(str::to_owned),
                 ("memory", Value::Object(memory)) => self.memory.configure(&memory),
-                ("memory", _) => self.memory = MemoryConfig::default(),
+                ("memory", _) => self.memory = memory::Bounds::default(),
+                ("durability", word) => self.durability = store::durability(word.as_str()),
+                ("batch", Value::Object(batch)) => self.batch.configure(&batch),
+                ("batch", _) => self.batch = usual.batch,
                 _ => {}
             }
         }
@@ -183,9 +141,14 @@ impl Config {
     /// A copy for users; headers may hold secrets, so only their names are shown.
     pub fn shown(&self) -> Value {
         let http = shown(&self.http);
-        let mut all =
-            serde_json::json!({ "strict": self.strict, "profiling": self.profiling, "http": http });
-        all["memory"] = self.memory.shown();
+        let mut all = serde_json::json!({
+            "strict": self.strict,
+            "profiling": self.profiling,
+            "http": http,
+            "durability": self.durability.name(),
+            "batch": self.batch.shown(),
+            "memory": self.memory.shown(),
+        });
         if let Some(session) = &self.session {
             all["session"] = Value::from(session.as_str());
         }

@@ -121,22 +121,13 @@ pub(super) fn keys(store: &mut dyn Store, range: &Range) -> Vec<Vec<u8>> {
     page.into_iter().map(|(key, _)| key).collect()
 }
 
-const SPACES: [Space; 6] = [
-    Space::Memory,
-    Space::Conversations,
-    Space::Cache,
-    Space::Journal,
-    Space::Events,
-    Space::Limits,
-];
-
 pub fn spaces_are_apart(place: &Place) {
     let store = &mut *place();
-    for space in SPACES {
+    for space in Space::ALL {
         done(store, &[Write { space, ..put("key", space.name()) }]);
     }
     done(store, &[Write { space: Space::Cache, ..delete_all("") }]);
-    for space in SPACES {
+    for space in Space::ALL {
         let found = store.get(space, b"key", NOW).unwrap().map(|record| record.bytes);
         let kept = (space != Space::Cache).then(|| space.name().as_bytes().to_vec());
         assert_eq!(found, kept, "{space:?}");
@@ -510,7 +501,7 @@ impl Random {
             _ => None,
         };
         let only_if = asked.filter(|_| change != Change::DeleteAll);
-        Write { space: SPACES[self.below(2)], key: self.key(), change, only_if }
+        Write { space: Space::ALL[self.below(2)], key: self.key(), change, only_if }
     }
 }
 
@@ -584,7 +575,7 @@ pub fn random_commits_do_what_a_map_does(place: &Place) {
 }
 
 fn same(store: &mut dyn Store, map: &Map, now: UnixMs, prefix: &[u8]) {
-    for space in &SPACES[..2] {
+    for space in &Space::ALL[..2] {
         let alive = |record: &Record| record.expires_at.is_none_or(|end| end > now);
         let expected: Vec<(Vec<u8>, Record)> = map
             .iter()

@@ -9,29 +9,41 @@ mod asking;
 pub(crate) mod conformance;
 mod engine;
 pub mod memory;
+mod options;
 mod place;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod shared;
+pub mod sqlite;
 
 use crate::error::Result;
 
 pub use asking::Asking;
+pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
 pub use place::{Place, Url};
 pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
-    Memory,
-    Conversations,
-    Cache,
-    Journal,
-    Events,
-    Limits,
+    Memory = 1,
+    Conversations = 2,
+    Cache = 3,
+    Journal = 4,
+    Events = 5,
+    Limits = 6,
 }
 
 impl Space {
+    pub const ALL: [Space; 6] = [
+        Space::Memory,
+        Space::Conversations,
+        Space::Cache,
+        Space::Journal,
+        Space::Events,
+        Space::Limits,
+    ];
+
     /// Stored: never changed.
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +54,15 @@ impl Space {
             Space::Events => "events",
             Space::Limits => "limits",
         }
+    }
+
+    /// Stored: never changed.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    pub fn of(number: i64) -> Option<Space> {
+        Space::ALL.into_iter().find(|space| space.number() == number)
     }
 }
 
@@ -107,6 +128,15 @@ pub struct Write {
 pub enum Durability {
     Batched,
     Sync,
+}
+
+impl Durability {
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Batched => "batched",
+            Durability::Sync => "sync",
+        }
+    }
 }
 
 /// What one write did.

@@ -9,8 +9,11 @@ use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Pa
 use crate::lua::help;
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
+use crate::step::Start;
+use crate::store::{self, Asking};
 use crate::value::{Data, Record};
 
+use super::super::faces::{ASYNC, DETACH, face};
 use super::super::instance::Instance;
 
 static METRICS: Shape = Shape::new(
@@ -40,6 +43,8 @@ static MAP: Shape = Shape::new(
     ],
     &[],
 );
+
+static FLUSH: Shape = Shape::new("FlushOptions", &[ASYNC, DETACH], &[]);
 
 const FN: Param = Param::new("fn", Kind::Function).read(Read::Options);
 const HANDLE: Kind = Kind::Handle;
@@ -85,7 +90,7 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[Param::new("options", Kind::Table(&CONFIG))],
             returns: &[("ok", "true")],
             doc: "Merges global options, tables deeply; `zigllms.null` restores a default. A bad value changes nothing.",
-            errors: &[Code::Unsupported],
+            errors: &[Code::Unsupported, Code::IoError],
             effect: Effect::Writes("config"),
             example: "zigllms.configure{ http = { timeout_ms = 30000 } }",
             run: Run::Now(configure),
@@ -99,6 +104,17 @@ pub static BRIDGE: Bridge = Bridge {
             effect: Effect::Reads("config"),
             example: "print(zigllms.config().strict)",
             run: Run::Now(config),
+        },
+        Function {
+            name: "flush",
+            params: &[Param::new("options", Kind::Table(&FLUSH)).optional()],
+            returns: &[("count", "integer")],
+            doc: "Writes what is queued for the store, and returns how many writes that were once they and all before \
+                  them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.",
+            errors: &[Code::IoError, Code::Unsupported, Code::Cancelled],
+            effect: Effect::Outside,
+            example: "print(zigllms.flush())",
+            run: Run::Waits(flush),
         },
         Function {
             name: "metrics",
@@ -363,12 +379,24 @@ const LUA_VERSION: &str = if cfg!(feature = "luajit") {
 };
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    runtime.config.configure(&args.options(0, &CONFIG));
+    let options = args.options(0, &CONFIG);
+    // First what may fail: a bad value changes nothing.
+    if let Some(place) = store::chosen(&options, "options")? {
+        runtime.store.choose(place)?;
+    }
+    runtime.config.configure(&options);
     Ok(Data::Bool(true))
 }
 
 fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
-    Ok(Data::Json(runtime.config.shown()))
+    let mut shown = runtime.config.shown();
+    shown["store"] = runtime.store.place().to_string().into();
+    Ok(Data::Json(shown))
+}
+
+fn flush(_: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+    let face = face(&args.options(0, &FLUSH));
+    Ok(Start { operation: Asking::flush("flush"), face, sink: None })
 }
 
 fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {

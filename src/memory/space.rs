@@ -35,6 +35,15 @@ pub struct Counts {
     pub evicted: u64,
 }
 
+impl Counts {
+    /// So many that were not in the process were in the store.
+    pub fn found(&mut self, count: u64) {
+        self.hits += count;
+        // What missed may have missed in another space: only the sum is told.
+        self.misses = self.misses.wrapping_sub(count);
+    }
+}
+
 /// What became of a [`Space::put`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {

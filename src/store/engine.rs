@@ -6,12 +6,10 @@ use crate::error::Result;
 pub fn open(place: &Place) -> Result<Box<dyn Store>> {
     match place {
         Place::Memory => Ok(Box::new(super::memory::Memory::default())),
+        Place::Sqlite(path) => Ok(Box::new(super::sqlite::Sqlite::open(path)?)),
         #[cfg(feature = "redis")]
         Place::Redis(url) => Ok(Box::new(super::redis::Redis::open(url.secret())?)),
         #[cfg(not(feature = "redis"))]
         Place::Redis(_) => Err(super::place::no_redis()),
-        Place::Sqlite(_) => {
-            Err(crate::error::Error::unsupported(format!("there is no store \"{place}\" yet")))
-        }
     }
 }

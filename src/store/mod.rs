@@ -189,10 +189,4 @@ pub trait Store: Send {
 
     /// Makes every earlier commit as durable as [`Durability::Sync`].
     fn sync(&mut self) -> Result<()>;
-
-    /// In a forked child, instead of dropping it: lets go of what the parent has open without a
-    /// trace in the file or on the connection.
-    fn forsake(self: Box<Self>) {
-        std::mem::forget(self);
-    }
 }

@@ -11,7 +11,6 @@ mod counters;
 mod current;
 mod depot;
 mod depots;
-mod gate;
 mod question;
 mod queue;
 #[cfg(test)]

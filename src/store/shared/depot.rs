@@ -9,7 +9,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::counters::Counters;
-use super::gate::{self, Inside};
 use super::question::{Answer, Pending, Question, Reply};
 use super::queue::{Policy, Queue, Reason, Seen};
 use super::work::Work;
@@ -273,8 +272,6 @@ impl Depot {
     }
 
     fn work_once(&self) -> bool {
-        // First the gate: while the process forks, nobody holds an engine.
-        let _inside: Option<Inside> = gate::enter(&self.place);
         let mut engine = lock(&self.engine);
         let mut state = self.state();
         let now = state.clock.now();
@@ -292,12 +289,11 @@ impl Depot {
         true
     }
 
-    /// What a forked child does with what its parent had open; see [`gate`].
+    /// In a forked child: what its parent had in memory, unless a thread was just using it.
     pub fn inherited(&self) -> Option<Box<dyn Store>> {
         self.engine.try_lock().ok().and_then(|mut engine| engine.take())
     }
 
-    /// For a child that goes on with what its parent had in memory.
     pub fn adopt(&self, engine: Box<dyn Store>) {
         *lock(&self.engine) = Some(engine);
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use super::depot::{Ask, Depot, Open};
-use super::{Pending, Question, gate, settle};
+use super::{Pending, Question, settle};
 use crate::clock::{Clock, Moment};
 use crate::guard::guarded;
 use crate::net::lock;
@@ -38,18 +38,14 @@ fn depots() -> &'static Depots {
 }
 
 impl Depots {
-    /// In a forked child: lets go of what the parent has open, and goes on with what was in its
-    /// memory. The gate saw to it that no engine was in use.
+    /// A forked child goes on with what was in memory. What else its parent had open it leaves
+    /// alone, queues and threads included, and opens its own.
     fn take_over(&self) {
         let Some(Ok(theirs)) = self.inherited.map(|parents| parents.open.try_lock()) else {
             return;
         };
-        for depot in theirs.values() {
-            match depot.inherited() {
-                Some(engine) if depot.place.is_memory() => self.depot(&depot.place).adopt(engine),
-                Some(engine) => engine.forsake(),
-                None => {}
-            }
+        if let Some(engine) = theirs.get(&Place::Memory).and_then(|depot| depot.inherited()) {
+            self.depot(&Place::Memory).adopt(engine);
         }
     }
 
@@ -69,10 +65,7 @@ impl Depots {
 
 /// The open store of that place, with one more user.
 pub fn join(place: &Place) -> Arc<Depot> {
-    gate::guard_fork();
-    let _inside = gate::enter(&Place::Memory);
-    let depots = depots();
-    let depot = depots.depot(place);
+    let depot = depots().depot(place);
     depot.state().users += 1;
     depot
 }

@@ -21,7 +21,6 @@ struct Plan {
     syncs: usize,
     opened: usize,
     dropped: usize,
-    forsaken: usize,
     /// Every call fails with this reason.
     broken: Option<&'static str>,
     /// Commits with this key fail.
@@ -112,11 +111,6 @@ impl Store for Engine {
         self.0.usable()?;
         self.0.set(|plan| plan.syncs += 1);
         Ok(())
-    }
-
-    fn forsake(self: Box<Self>) {
-        self.0.set(|plan| plan.forsaken += 1);
-        std::mem::forget(self);
     }
 }
 

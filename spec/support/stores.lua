@@ -1,5 +1,6 @@
 -- The stores that specs of memory run on: each with what `configure{store=}` takes, made anew.
 local program = require("spec.support.program")
+local redis = require("spec.support.redis")
 
 local stores = {}
 
@@ -15,7 +16,8 @@ function stores.remove(path)
   os.execute("rm -rf " .. program.quoted(path))
 end
 
--- {name, open() → store, close()} of every store that PERSISTENT entries can lie in.
+-- {name, open() → store, close()} of every store that PERSISTENT entries can lie in. Without a
+-- Redis server, or built without it, that one is left out and says why.
 function stores.all()
   local memory = {
     name = "in the process",
@@ -35,7 +37,20 @@ function stores.all()
       stores.remove(directory)
     end,
   }
-  return { memory, file }
+  local all = { memory, file }
+  local server = redis.for_specs()
+  if server then
+    all[3] = {
+      name = "on Redis",
+      open = function()
+        return server.url
+      end,
+      close = function()
+        server:stop()
+      end,
+    }
+  end
+  return all
 end
 
 return stores

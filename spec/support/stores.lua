@@ -16,31 +16,25 @@ function stores.remove(path)
   os.execute("rm -rf " .. program.quoted(path))
 end
 
--- {name, open() → store, close()} of every store that PERSISTENT entries can lie in. Without a
--- Redis server, or built without it, that one is left out and says why.
-function stores.all()
-  local memory = {
-    name = "in the process",
-    open = function()
-      return "memory"
-    end,
-    close = function() end,
-  }
+-- {name, open() → store, close()} of every store that processes can share. Without a Redis server,
+-- or built without it, that one is left out and says why.
+function stores.shared()
   local directory
-  local file = {
-    name = "in a file",
-    open = function()
-      directory = stores.directory()
-      return directory .. "/store.db"
-    end,
-    close = function()
-      stores.remove(directory)
-    end,
+  local all = {
+    {
+      name = "in a file",
+      open = function()
+        directory = stores.directory()
+        return directory .. "/store.db"
+      end,
+      close = function()
+        stores.remove(directory)
+      end,
+    },
   }
-  local all = { memory, file }
   local server = redis.for_specs()
   if server then
-    all[3] = {
+    all[2] = {
       name = "on Redis",
       open = function()
         return server.url
@@ -50,6 +44,19 @@ function stores.all()
       end,
     }
   end
+  return all
+end
+
+-- As `shared`, with the one that is none.
+function stores.all()
+  local all = stores.shared()
+  table.insert(all, 1, {
+    name = "in the process",
+    open = function()
+      return "memory"
+    end,
+    close = function() end,
+  })
   return all
 end
 

@@ -1,5 +1,7 @@
 //! What the tests of stores on a disk share.
 
+#![allow(dead_code)] // not every suite uses all of it
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

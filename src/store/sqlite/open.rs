@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rustix::fs::Access;
 
 use super::fault::{Checked, Fault};
 use super::{check, create, sql};
@@ -100,9 +101,13 @@ fn plausible(found: &Metadata) -> Checked<()> {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path) -> Checked<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| {
+        // SQLite does not say why.
+        let denied = rustix::fs::access(path, Access::READ_OK).err();
+        denied.map_or(Fault::Sql(error), Fault::from)
+    })?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)
 }

@@ -129,3 +129,31 @@ fn a_page_of_zeros_or_of_another_is_found_out() {
     }
     println!("{} refused, {} read as they were", sweep.refused, sweep.read);
 }
+
+/// Of a store whose process was killed: the log is still beside the file.
+#[test]
+fn a_damaged_log_ends_before_the_damage() {
+    let folder = Folder::fast("log");
+    let mut store = open(&folder.file());
+    let mut states = vec![contents(&mut store).unwrap()];
+    for n in 0..6_u8 {
+        let more = [put(format!("{n}"), vec![n; 700]), put("same", [n])];
+        done(&mut store, &more, Durability::Sync);
+        states.push(contents(&mut store).unwrap());
+    }
+    let [file, log] =
+        ["store.db", "store.db-wal"].map(|name| fs::read(folder.0.join(name)).unwrap());
+    let killed = Folder::fast("killed");
+    let mut found = vec![0; states.len()];
+    for at in (0..log.len()).step_by(if full() { 1 } else { 97 }) {
+        let mut log = log.clone();
+        log[at] ^= 0xff;
+        fs::write(killed.file(), &file).unwrap();
+        fs::write(killed.0.join("store.db-wal"), &log).unwrap();
+        let there = contents(&mut open(&killed.file())).unwrap();
+        let state = states.iter().position(|state| *state == there);
+        found[state.unwrap_or_else(|| panic!("byte {at}: a state that never was"))] += 1;
+    }
+    println!("found after so many commits: {found:?}");
+    assert!(found.iter().filter(|times| **times > 0).count() > 3, "{found:?}");
+}

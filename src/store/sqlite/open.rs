@@ -21,6 +21,9 @@ pub struct Open {
     pub connection: Connection,
     durability: Durability,
     pub file: FileId,
+    /// The disk failed once. The system tells that one time only, and takes what it could not write
+    /// for written.
+    doubtful: bool,
 }
 
 /// Device and inode: the file itself, whatever it is called.
@@ -41,6 +44,7 @@ impl Open {
             connection: connect(path)?,
             durability: Durability::Batched,
             file: (found.dev(), found.ino()),
+            doubtful: false,
         };
         // Until it is known to be good, it is left as it is.
         open.keep_log(true)?;
@@ -72,17 +76,31 @@ impl Open {
         durability: Durability,
         work: impl FnOnce(&Connection) -> Checked<End<T>>,
     ) -> Checked<T> {
-        if self.durability != durability {
-            sql::set_durability(&self.connection, durability)?;
-            self.durability = durability;
-        }
+        self.be(durability)?;
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Dropped, it is rolled back.
         match work(&transaction)? {
-            End::Keep(done) => transaction.commit().map(|()| done).map_err(Fault::Sql),
             End::Undo(done) => Ok(done),
+            End::Keep(done) => {
+                let kept = transaction.commit();
+                self.doubtful |= kept.is_err();
+                Ok(kept.map(|()| done)?)
+            }
         }
+    }
+
+    fn be(&mut self, durability: Durability) -> Checked<()> {
+        if self.durability != durability {
+            sql::set_durability(&self.connection, durability)?;
+            self.durability = durability;
+        }
+        if self.doubtful && durability == Durability::Sync {
+            // From what is still in memory: earlier commits, too.
+            sql::empty_log(&self.connection)?;
+            self.doubtful = false;
+        }
+        Ok(())
     }
 }
 

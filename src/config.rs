@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::memory;
 use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::store::{self, Batching, Durability};
@@ -59,30 +60,10 @@ pub static CONFIG: Shape = Shape::new(
         Field::new("batch", Kind::Table(&store::BATCH), "", "how writes are committed together"),
         Field::new("cache", Kind::Absent("memoization"), "", ""),
         Field::new("stack", Kind::Absent("stack learning"), "", ""),
-        Field::new("memory", Kind::Table(&MEMORY), "", "bounds and search of `memory`"),
+        Field::new("memory", Kind::Table(&memory::BOUNDS), "", "bounds and search of `memory`"),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
         Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
         Field::new("loop", LOOP, "\"auto\"", "how to wait, see `loop`"),
-    ],
-    &[],
-);
-
-pub static MEMORY: Shape = Shape::new(
-    "MemoryConfig",
-    &[
-        Field::new(
-            "max_entries",
-            Kind::Int(1, 1_000_000_000),
-            "10000",
-            "SHORT_TERM entries kept; the one unused for longest goes first",
-        ),
-        Field::new(
-            "embed_provider",
-            Kind::Id("a provider"),
-            "",
-            "asked for embeddings by `memory.search` and `embed=true`",
-        ),
-        Field::new("embed_model", Kind::Name, "the provider's", "its model"),
     ],
     &[],
 );
@@ -110,54 +91,12 @@ pub struct Config {
     pub strict: bool,
     pub profiling: bool,
     pub http: Map<String, Value>,
+    /// Owner of the scope SESSION, if one was named.
+    pub session: Option<String>,
+    pub memory: memory::Bounds,
     /// Of ordinary writes.
     pub durability: Durability,
     pub batch: Batching,
-    /// Owner of the scope SESSION, if one was named.
-    pub session: Option<String>,
-    pub memory: MemoryConfig,
-}
-
-#[derive(Clone, Debug)]
-pub struct MemoryConfig {
-    pub max_entries: usize,
-    pub embed_provider: Option<String>,
-    pub embed_model: Option<String>,
-}
-
-impl Default for MemoryConfig {
-    fn default() -> MemoryConfig {
-        MemoryConfig { max_entries: 10_000, embed_provider: None, embed_model: None }
-    }
-}
-
-impl MemoryConfig {
-    fn configure(&mut self, options: &Map<String, Value>) {
-        let usual = MemoryConfig::default();
-        let text =
-            |value: &Value| value.as_str().or_else(|| value["id"].as_str()).map(str::to_owned);
-        for (key, value) in options {
-            match key.as_str() {
-                "max_entries" => {
-                    self.max_entries = value.as_u64().map_or(usual.max_entries, |n| n as usize);
-                }
-                "embed_provider" => self.embed_provider = text(value),
-                "embed_model" => self.embed_model = text(value),
-                _ => {}
-            }
-        }
-    }
-
-    fn shown(&self) -> Value {
-        let mut all = serde_json::json!({ "max_entries": self.max_entries });
-        if let Some(provider) = &self.embed_provider {
-            all["embed_provider"] = Value::from(provider.as_str());
-        }
-        if let Some(model) = &self.embed_model {
-            all["embed_model"] = Value::from(model.as_str());
-        }
-        all
-    }
 }
 
 impl Default for Config {
@@ -167,10 +106,10 @@ impl Default for Config {
             strict: true,
             profiling: false,
             http: Map::new(),
+            session: None,
+            memory: memory::Bounds::default(),
             durability: Durability::Batched,
             batch: Batching::default(),
-            session: None,
-            memory: MemoryConfig::default(),
         }
     }
 }
@@ -188,12 +127,12 @@ impl Config {
                 ("profiling", value) => self.profiling = value.as_bool().unwrap_or(usual.profiling),
                 ("http", Value::Object(http)) => merge(&mut self.http, &http),
                 ("http", _) => self.http.clear(),
+                ("session", value) => self.session = value.as_str().map(str::to_owned),
+                ("memory", Value::Object(memory)) => self.memory.configure(&memory),
+                ("memory", _) => self.memory = memory::Bounds::default(),
                 ("durability", word) => self.durability = store::durability(word.as_str()),
                 ("batch", Value::Object(batch)) => self.batch.configure(&batch),
                 ("batch", _) => self.batch = usual.batch,
-                ("session", value) => self.session = value.as_str().map(str::to_owned),
-                ("memory", Value::Object(memory)) => self.memory.configure(&memory),
-                ("memory", _) => self.memory = MemoryConfig::default(),
                 _ => {}
             }
         }
@@ -208,8 +147,8 @@ impl Config {
             "http": http,
             "durability": self.durability.name(),
             "batch": self.batch.shown(),
+            "memory": self.memory.shown(),
         });
-        all["memory"] = self.memory.shown();
         if let Some(session) = &self.session {
             all["session"] = Value::from(session.as_str());
         }

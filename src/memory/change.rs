@@ -1,11 +1,11 @@
 //! `update` and `increment`: an entry is read, changed, and written if nobody else was faster;
 //! otherwise once more.
 
-use super::{Entry, Put, Spot, Value};
+use super::{Entry, Kind, Put, Spot, Value, write};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Returned, Step, Token, stopped};
-use crate::store::Expected;
+use crate::store::{Answer, Committed, Expected, Pending, Question, Record, Space, Write};
 use crate::value::{Data, Slot};
 
 /// What happens to the value.
@@ -26,11 +26,17 @@ pub struct Change {
     pub fresh: Entry,
     /// What was read.
     old: Option<Entry>,
+    /// What was read is in the store, or what is written shall be.
+    there: bool,
+    pending: Option<Pending>,
+    /// What the call ends with, once it is written.
+    result: Data,
 }
 
 impl Change {
     pub fn new(spot: Spot, key: String, how: How, fresh: Entry) -> Change {
-        Change { spot, key, how, fresh, old: None }
+        let (old, there, pending, result) = (None, false, None, Data::Nil);
+        Change { spot, key, how, fresh, old, there, pending, result }
     }
 
     pub fn operation(self) -> Operation {
@@ -38,17 +44,53 @@ impl Change {
         Operation { name, subject, machine: Box::new(self), deadline: None }
     }
 
-    fn begin(&mut self, runtime: &mut Runtime) -> Result<Step> {
+    fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         self.old = runtime.recall(&self.spot);
-        self.change(runtime)
+        self.there = false;
+        if self.old.is_some() || runtime.backing().is_none() {
+            return self.change(runtime, me);
+        }
+        let keys = vec![self.spot.key.clone()];
+        self.ask(runtime, me, Question::Get { space: Space::Memory, keys })
+    }
+
+    fn ask(&mut self, runtime: &mut Runtime, me: Token, question: Question) -> Result<Step> {
+        let waker = runtime.tasks.waker(me)?;
+        self.pending = runtime.backing().map(|store| store.ask(question, waker));
+        self.look(runtime, me)
+    }
+
+    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let Some(answer) = self.pending.as_ref().and_then(Pending::take) else {
+            return Ok(Step::Wait(None));
+        };
+        self.pending = None;
+        match answer? {
+            Answer::Records(records) => self.read(runtime, me, records),
+            Answer::Committed(Committed::Conflict(_)) => self.begin(runtime, me),
+            _ => Ok(Step::Done(Output::Data(std::mem::take(&mut self.result)))),
+        }
+    }
+
+    fn read(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        records: Vec<Option<Record>>,
+    ) -> Result<Step> {
+        let found = records.into_iter().flatten().next();
+        let entry = |r: Record| Entry::from_bytes(&r.bytes, r.version, r.expires_at);
+        self.old = found.map(entry).transpose()?;
+        self.there = self.old.is_some() || self.fresh.kind == Kind::Persistent;
+        self.change(runtime, me)
     }
 
     /// Asks for the new value.
-    fn change(&mut self, runtime: &mut Runtime) -> Result<Step> {
+    fn change(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         match &self.how {
             How::Add(number) => {
                 let sum = self.sum(number)?;
-                self.write(runtime, Some(sum))
+                self.write(runtime, me, Some(sum))
             }
             How::Function(function) => Ok(Step::Call(Call {
                 function: function.clone(),
@@ -69,14 +111,17 @@ impl Change {
         })
     }
 
-    fn returned(&mut self, runtime: &mut Runtime, returned: Returned) -> Result<Step> {
+    fn returned(&mut self, runtime: &mut Runtime, me: Token, returned: Returned) -> Result<Step> {
         returned.text?;
         let value = returned.document.and_then(|document| document.value().map(Value::of));
-        self.write(runtime, value)
+        self.write(runtime, me, value)
     }
 
-    fn write(&mut self, runtime: &mut Runtime, value: Option<Value>) -> Result<Step> {
-        let result = value.as_ref().map_or(Data::Nil, Value::to_data);
+    fn write(&mut self, runtime: &mut Runtime, me: Token, value: Option<Value>) -> Result<Step> {
+        self.result = value.as_ref().map_or(Data::Nil, Value::to_data);
+        if self.there {
+            return self.commit(runtime, me, value);
+        }
         let put = match value {
             Some(value) => {
                 let like = self.old.as_ref().unwrap_or(&self.fresh).clone();
@@ -85,9 +130,18 @@ impl Change {
             None => self.remove(runtime),
         };
         match put {
-            Put::Done => Ok(Step::Done(Output::Data(result))),
-            Put::Conflict => self.begin(runtime),
+            Put::Done => Ok(Step::Done(Output::Data(std::mem::take(&mut self.result)))),
+            Put::Conflict => self.begin(runtime, me),
         }
+    }
+
+    fn commit(&mut self, runtime: &mut Runtime, me: Token, value: Option<Value>) -> Result<Step> {
+        let like = self.old.as_ref().unwrap_or(&self.fresh).clone();
+        let entry = value.map(|value| Entry { value, ..like });
+        let only_if = Some(self.expected());
+        let writes = vec![Write { only_if, ..write(&self.spot, entry.as_ref()) }];
+        let durability = runtime.config.durability;
+        self.ask(runtime, me, Question::Commit { writes, durability })
     }
 
     fn expected(&self) -> Expected {
@@ -120,13 +174,13 @@ fn add(a: &Value, b: &Value) -> Option<Value> {
 }
 
 impl Machine for Change {
-    fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Step> {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
         match outcome {
-            Outcome::Start => self.begin(runtime),
-            Outcome::Returned(returned) => self.returned(runtime, returned),
+            Outcome::Start => self.begin(runtime, me),
+            Outcome::Returned(returned) => self.returned(runtime, me, returned),
             Outcome::Raised(raised) => Err(raised.into_error("the function given to update")),
             Outcome::Stop(stop) => Err(stopped(&stop, "the change")),
-            _ => Ok(Step::Wait(None)),
+            _ => self.look(runtime, me),
         }
     }
 

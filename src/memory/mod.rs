@@ -4,24 +4,32 @@
 //! under the same keys. [`address`] says how a scope, an owner and a key are one.
 
 pub mod address;
+mod bounds;
 mod change;
+mod clear;
 mod entry;
 mod global;
+mod keep;
 mod selection;
 mod space;
+mod survey;
 mod value;
 
 use std::hash::{BuildHasher, RandomState};
 
 use crate::runtime::Runtime;
-use crate::store::Expected;
+use crate::store::{Expected, Shared};
 
 pub use address::{Address, Scope};
+pub use bounds::{BOUNDS, Bounds};
 pub use change::{Change, How};
+pub use clear::{clear, cleared};
 pub use entry::{Entry, Extra};
 pub use global::{Scalar, global, put_scalar, scalar};
+pub use keep::{Item, Keep, write};
 pub use selection::Selection;
 pub use space::{Counts, Put, Space};
+pub use survey::Survey;
 pub use value::Value;
 
 /// How long an entry is kept.
@@ -89,16 +97,24 @@ impl Runtime {
         self.config.session.as_deref().unwrap_or(&self.memory.session)
     }
 
+    /// The store that PERSISTENT entries lie in; none: they stay in the process.
+    pub fn backing(&mut self) -> Option<&Shared> {
+        if self.store.place().is_memory() {
+            return None;
+        }
+        Some(self.store.shared(&self.clock))
+    }
+
     /// The entry at a spot in this process, for somebody who wants its value.
     pub fn recall(&mut self, spot: &Spot) -> Option<Entry> {
         let now = self.clock.unix_ms();
         self.memory.within(spot.scope, |space| space.get(&spot.key, now).cloned())
     }
 
-    /// Keeps an entry in this process.
-    pub fn keep(&mut self, spot: &Spot, entry: Entry) {
+    /// Keeps an entry in this process; whether there was one in its place.
+    pub fn keep(&mut self, spot: &Spot, entry: Entry) -> bool {
         let (now, limit) = (self.clock.unix_ms(), self.config.memory.max_entries);
-        self.memory.within(spot.scope, |space| space.put(&spot.key, entry, limit, now));
+        self.memory.within(spot.scope, |space| space.put(&spot.key, entry, limit, now))
     }
 
     /// As [`Runtime::keep`], if what is expected is there.

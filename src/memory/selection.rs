@@ -26,6 +26,11 @@ impl Selection {
         self.pattern.is_none() && self.kind.is_none() && self.tag.is_none()
     }
 
+    /// Whether what is meant may lie in a store.
+    pub fn may_be_stored(&self) -> bool {
+        self.kind.is_none_or(|kind| kind == Kind::Persistent)
+    }
+
     fn scopes(&self) -> impl Iterator<Item = Scope> {
         let prefix = &self.prefix;
         let fits =

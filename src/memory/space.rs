@@ -35,6 +35,15 @@ pub struct Counts {
     pub evicted: u64,
 }
 
+impl Counts {
+    /// So many that were not in the process were in the store.
+    pub fn found(&mut self, count: u64) {
+        self.hits += count;
+        // What missed may have missed in another space: only the sum is told.
+        self.misses = self.misses.wrapping_sub(count);
+    }
+}
+
 /// What became of a [`Space::put`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
@@ -81,7 +90,8 @@ impl Space {
     }
 
     /// Keeps an entry in the place of what the key had, and at most `limit` short-lived ones.
-    pub fn put(&mut self, key: &[u8], mut entry: Entry, limit: usize, now: UnixMs) {
+    /// Whether there was one.
+    pub fn put(&mut self, key: &[u8], mut entry: Entry, limit: usize, now: UnixMs) -> bool {
         self.expire(now);
         self.version += 1;
         entry.version = self.version;
@@ -92,8 +102,10 @@ impl Space {
             Kind::Short => (&mut self.short, &mut self.long),
             Kind::Long | Kind::Persistent => (&mut self.long, &mut self.short),
         };
+        let mut before = false;
         if let Some(old) = (!other.is_empty()).then(|| other.remove(key)).flatten() {
             self.bytes -= key.len() + old.size();
+            before = true;
         }
         self.bytes += key.len() + entry.size();
         match map.raw_entry_mut().from_key(key) {
@@ -101,6 +113,7 @@ impl Space {
                 self.bytes -= key.len() + place.get().size();
                 *place.get_mut() = entry;
                 place.to_back();
+                before = true;
             }
             RawEntryMut::Vacant(place) => {
                 place.insert(key.into(), entry);
@@ -109,6 +122,7 @@ impl Space {
         while self.short.len() > limit {
             self.evict();
         }
+        before
     }
 
     /// As [`Space::put`], if what is expected is there.

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::store::conformance::{self, NOW, bytes, done, put};
+use crate::store::conformance;
 
 /// A folder of its own, removed in the end.
 struct Folder(PathBuf);

@@ -3,12 +3,12 @@
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::faces::face;
-use crate::memory::{Entry, Put, Spot, Value};
+use crate::memory::{self, Entry, Item, Keep, Spot, Value};
 use crate::runtime::Runtime;
 use crate::shape::{Check, Field, Kind, Options, Shape, shown};
-use crate::step::Ready;
-use crate::store::Expected;
-use crate::value::{Data, Document, Record, Ref, Tape};
+use crate::step::{Face, Operation, Ready, Start};
+use crate::store::{Answer, Asking, Committed, Durability, Question, Record, Space};
+use crate::value::{self, Data, Document, Ref, Tape};
 
 use super::options::{NEW, OWNER, SCOPE, WHERE, address, entry, key, key_of};
 
@@ -34,14 +34,7 @@ pub static RETRIEVE: Shape = Shape::new(
     &[&OWNER],
 );
 
-/// One write that was asked for.
-struct Item {
-    spot: Spot,
-    /// None: delete.
-    entry: Option<Entry>,
-    if_absent: bool,
-}
-
+/// What the options make of a key and a value.
 fn item(
     runtime: &Runtime,
     key: &[u8],
@@ -54,40 +47,68 @@ fn item(
         spot: Spot::new(&address, key),
         entry: value.filter(|value| !value.is_null()).map(|value| entry(value, options, now)),
         if_absent: options.bool("if_absent") == Some(true),
+        sync: match options.word("durability") {
+            Some(word) => word == "sync",
+            None => runtime.config.durability == Durability::Sync,
+        },
     })
 }
 
 pub fn store(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(2, &STORE);
     let item = item(runtime, &key(args, 0), args.get(1), &options)?;
-    let stored = keep(runtime, item);
-    Ok(Ready::now("memory_save", face(&options), Data::Bool(stored)))
+    keep(runtime, Keep::new(vec![item], |kept| Data::Bool(kept == 1)), face(&options))
 }
 
-/// Whether it was kept.
-fn keep(runtime: &mut Runtime, item: Item) -> bool {
-    match item.entry {
-        None => {
-            runtime.forget(&item.spot);
-            true
-        }
-        Some(entry) if item.if_absent => {
-            runtime.keep_if(&item.spot, Expected::Absent, entry) == Put::Done
-        }
-        Some(entry) => {
-            runtime.keep(&item.spot, entry);
-            true
-        }
+fn keep(runtime: &mut Runtime, mut keep: Keep, face: Face) -> Result<Ready> {
+    match keep.begin(runtime)? {
+        Some(data) => Ok(Ready::now("memory_save", face, data)),
+        None => Ok(waits(keep.operation(), face)),
     }
+}
+
+pub fn waits(operation: Operation, face: Face) -> Ready {
+    Ready::Waits(Start { operation, face, sink: None })
 }
 
 pub fn retrieve(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &RETRIEVE);
     let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
     let usual = options.get("default").map(|value| Value::of(value).to_data());
-    let found = runtime.recall(&spot);
-    let data = found.map_or_else(|| usual.unwrap_or_default(), |entry| values(&entry));
-    Ok(Ready::now("memory_load", face(&options), data))
+    if let Some(entry) = runtime.recall(&spot) {
+        return Ok(Ready::now("memory_load", face(&options), values(&entry)));
+    }
+    let finish = move |found: Option<Entry>| {
+        found.map_or_else(|| usual.unwrap_or_default(), |entry| values(&entry))
+    };
+    if runtime.backing().is_none() {
+        return Ok(Ready::now("memory_load", face(&options), finish(None)));
+    }
+    let operation =
+        ask_for(vec![spot.key], |_, found| Ok(finish(found.into_iter().flatten().next())));
+    Ok(waits(operation, face(&options)))
+}
+
+/// Reads entries of the store, in the order of their keys.
+fn ask_for(
+    keys: Vec<Vec<u8>>,
+    then: impl FnOnce(&mut Runtime, Vec<Option<Entry>>) -> Result<Data> + 'static,
+) -> Operation {
+    let question = Question::Get { space: Space::Memory, keys };
+    Asking::operation("memory_load", question, |runtime, answer| {
+        let found = records(answer)?;
+        runtime.memory.own.counts.found(found.iter().flatten().count() as u64);
+        then(runtime, found)
+    })
+}
+
+fn records(answer: Answer) -> Result<Vec<Option<Entry>>> {
+    let Answer::Records(records) = answer else {
+        return Err(Error::internal("the store answered something else"));
+    };
+    let entry =
+        |record: Record| Entry::from_bytes(&record.bytes, record.version, record.expires_at);
+    records.into_iter().map(|record| record.map(entry).transpose()).collect()
 }
 
 /// The value, and what goes with it.
@@ -98,10 +119,10 @@ pub fn values(entry: &Entry) -> Data {
 }
 
 /// Tags and metadata.
-pub fn about(entry: &Entry) -> Record {
-    let Some(extra) = &entry.extra else { return Record::new() };
+pub fn about(entry: &Entry) -> value::Record {
+    let Some(extra) = &entry.extra else { return value::Record::new() };
     let tags: Vec<Data> = extra.tags.iter().map(|tag| Data::from(tag.as_str())).collect();
-    Record::new()
+    value::Record::new()
         .set("tags", Some(tags).filter(|tags| !tags.is_empty()).map(Data::List))
         .set("metadata", extra.metadata.as_ref().map(Value::to_data))
 }
@@ -109,15 +130,26 @@ pub fn about(entry: &Entry) -> Record {
 pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &WHERE);
     let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
-    let existed = runtime.forget(&spot);
-    Ok(Ready::now("memory_save", face(&options), Data::Bool(existed)))
+    let here = runtime.forget(&spot);
+    if runtime.backing().is_none() {
+        return Ok(Ready::now("memory_save", face(&options), Data::Bool(here)));
+    }
+    let write = memory::write(&spot, None);
+    let durability = runtime.config.durability;
+    let question = Question::Commit { writes: vec![write], durability };
+    let operation = Asking::operation("memory_save", question, move |_, answer| match answer {
+        Answer::Committed(Committed::Done(effects)) => {
+            Ok(Data::Bool(here || effects.iter().any(|effect| effect.before > 0)))
+        }
+        _ => Err(Error::internal("the store answered something else")),
+    });
+    Ok(waits(operation, face(&options)))
 }
 
 pub fn store_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &STORE);
     let items = items(runtime, args, &options)?;
-    let count = items.into_iter().map(|item| keep(runtime, item)).filter(|kept| *kept).count();
-    Ok(Ready::now("memory_save", face(&options), Data::from(count)))
+    keep(runtime, Keep::new(items, Data::from), face(&options))
 }
 
 /// All that is to be kept, checked.
@@ -179,13 +211,23 @@ pub fn retrieve_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &WHERE);
     let address = address(runtime, &options)?;
     let keys: Vec<Vec<u8>> = args.get(0).into_iter().flat_map(Ref::items).map(key_of).collect();
-    let mut found = Vec::new();
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
     for key in keys {
-        if let Some(entry) = runtime.recall(&Spot::new(&address, &key)) {
-            found.push((key, entry));
+        match runtime.recall(&Spot::new(&address, &key)) {
+            Some(entry) => found.push((key, entry)),
+            None => missing.push(key),
         }
     }
-    Ok(Ready::now("memory_load", face(&options), table(&found)))
+    if missing.is_empty() || runtime.backing().is_none() {
+        return Ok(Ready::now("memory_load", face(&options), table(&found)));
+    }
+    let whole = missing.iter().map(|key| address.key(key)).collect();
+    let operation = ask_for(whole, move |_, entries| {
+        let more = missing.into_iter().zip(entries);
+        found.extend(more.filter_map(|(key, entry)| Some((key, entry?))));
+        Ok(table(&found))
+    });
+    Ok(waits(operation, face(&options)))
 }
 
 /// A table from key to value: keys are any bytes, as a document may have them.

@@ -1,19 +1,18 @@
 //! What there is, and all of it at once.
 
-use serde_json::json;
-
 use crate::error::Result;
 use crate::lua::args::Args;
 use crate::lua::faces::face;
 use crate::memory::{
-    Address, Counts, Entry, Kind as Type, Scope, Selection, Value, address as addresses, global,
+    self, Address, Counts, Entry, Kind as Type, Scope, Selection, Survey, Value,
+    address as addresses, cleared, global,
 };
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
-use crate::step::Ready;
+use crate::step::{Face, Ready};
 use crate::value::{Data, Record};
 
-use super::entries::about;
+use super::entries::{about, waits};
 use super::options::{OWNER, address};
 
 /// "all" besides what single entries may have.
@@ -72,12 +71,32 @@ pub fn list_keys(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         found.push((key.to_vec(), if detail { item(key, entry) } else { name(key) }));
     });
     let limit = options.int("limit").map_or(usize::MAX, |n| n as usize);
-    Ok(Ready::now("memory_load", face(&options), sorted(found, limit)))
+    let listing = Listing { found, detail, limit };
+    if runtime.backing().is_none() || !selection.may_be_stored() {
+        return Ok(Ready::now("memory_load", face(&options), listing.sorted()));
+    }
+    let finish = |listing: Listing, _: &mut Runtime| Ok(listing.sorted());
+    let operation = Survey::operation("memory_load", selection, listing, Listing::see, finish);
+    Ok(waits(operation, face(&options)))
 }
 
-pub fn sorted(mut found: Vec<(Vec<u8>, Data)>, limit: usize) -> Data {
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Data::List(found.into_iter().take(limit).map(|(_, item)| item).collect())
+struct Listing {
+    found: Vec<(Vec<u8>, Data)>,
+    detail: bool,
+    limit: usize,
+}
+
+impl Listing {
+    fn see(&mut self, key: &[u8], entry: Entry) {
+        let shown = if self.detail { item(key, &entry) } else { name(key) };
+        self.found.push((key.to_vec(), shown));
+    }
+
+    fn sorted(mut self) -> Data {
+        self.found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.found.dedup_by(|(a, _), (b, _)| a == b);
+        Data::List(self.found.into_iter().take(self.limit).map(|(_, item)| item).collect())
+    }
 }
 
 /// The key alone.
@@ -108,40 +127,78 @@ pub fn clear(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let all = is_all(&options) || !somebody;
     let prefix = if all { Vec::new() } else { address(runtime, &options)?.prefix() };
     let now = runtime.clock.unix_ms();
-    let count = selection(&options, prefix).forget(&mut runtime.memory, now);
-    let data = Data::Many(vec![Data::Bool(true), Data::from(count)]);
-    Ok(Ready::now("memory_save", face(&options), data))
+    let selection = selection(&options, prefix);
+    let count = selection.forget(&mut runtime.memory, now);
+    if runtime.backing().is_none() || !selection.may_be_stored() {
+        return Ok(Ready::now("memory_save", face(&options), cleared(count)));
+    }
+    Ok(waits(memory::clear(selection, count), face(&options)))
 }
 
-pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
     let now = runtime.clock.unix_ms();
-    let (mut by_scope, mut by_type) = (json!({}), json!({}));
-    let (mut keys, mut bytes) = (0u64, 0u64);
-    Selection::default().each(&mut runtime.memory, now, |key, entry| {
+    let mut tally = Tally::default();
+    let everything = Selection::default();
+    everything.each(&mut runtime.memory, now, |key, entry| tally.count(key, entry));
+    tally.dirty = tally.by_type[Type::Persistent as usize];
+    if runtime.backing().is_none() {
+        return Ok(Ready::now("memory_load", Face::Plain, stats(&tally, runtime)));
+    }
+    let finish = |tally: Tally, runtime: &mut Runtime| Ok(stats(&tally, runtime));
+    let see = |tally: &mut Tally, key: &[u8], entry: Entry| tally.count(key, &entry);
+    let operation = Survey::operation("memory_load", everything, tally, see, finish);
+    Ok(waits(operation, Face::Plain))
+}
+
+#[derive(Default)]
+struct Tally {
+    keys: u64,
+    bytes: u64,
+    by_scope: [u64; 3],
+    by_type: [u64; 3],
+    /// Persistent ones that no store has.
+    dirty: u64,
+}
+
+impl Tally {
+    fn count(&mut self, key: &[u8], entry: &Entry) {
         let scope = addresses::parse(key).map_or(Scope::Global, |(address, _)| address.scope);
-        by_scope[scope.name()] = (by_scope[scope.name()].as_u64().unwrap_or(0) + 1).into();
-        by_type[entry.kind.name()] = (by_type[entry.kind.name()].as_u64().unwrap_or(0) + 1).into();
-        (keys, bytes) = (keys + 1, bytes + (key.len() + entry.size()) as u64);
-    });
+        self.keys += 1;
+        self.bytes += (key.len() + entry.size()) as u64;
+        self.by_scope[scope as usize] += 1;
+        self.by_type[entry.kind as usize] += 1;
+    }
+}
+
+fn stats(tally: &Tally, runtime: &mut Runtime) -> Data {
     let counts = sum(global().counts, runtime.memory.own.counts);
-    Ok(Record::new()
-        .set("total_keys", keys)
-        .set("bytes", bytes)
-        .set("by_scope", by_scope)
-        .set("by_type", by_type)
+    let queued = runtime.store.used().map_or(0, |store| store.queued() as u64);
+    let scopes = Scope::ALL.map(Scope::name).into_iter().zip(tally.by_scope);
+    let types = Type::ALL.map(Type::name).into_iter().zip(tally.by_type);
+    Record::new()
+        .set("total_keys", tally.keys)
+        .set("bytes", tally.bytes)
+        .set("by_scope", counted(scopes))
+        .set("by_type", counted(types))
         .set("hits", counts.hits)
         .set("misses", counts.misses)
         .set("hit_rate", counts.hits as f64 / (counts.hits + counts.misses).max(1) as f64)
         .set("expired", counts.expired)
         .set("evicted", counts.evicted)
+        .set("dirty", tally.dirty + queued)
+        .set("store", runtime.store.place().to_string())
         .set("conversations", conversations(runtime))
-        .into())
+        .into()
+}
+
+fn counted(counts: impl Iterator<Item = (&'static str, u64)>) -> Record {
+    counts.fold(Record::new(), |record, (name, count)| record.set(name, count))
 }
 
 fn sum(a: Counts, b: Counts) -> Counts {
     Counts {
         hits: a.hits + b.hits,
-        misses: a.misses + b.misses,
+        misses: a.misses.wrapping_add(b.misses),
         expired: a.expired + b.expired,
         evicted: a.evicted + b.evicted,
     }

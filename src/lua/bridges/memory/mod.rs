@@ -166,12 +166,12 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[],
             returns: &[("stats", "table")],
             doc: "`{total_keys, bytes, by_scope, by_type, hits, misses, hit_rate, expired, evicted, dirty, store, conversations}`: \
-                  entries that lie in this process; `dirty` are those that no store holds though they are persistent, or \
-                  whose write is queued.",
-            errors: &[],
+                  entries that lie in this process and in its store; `dirty` are those that no store holds though they \
+                  are persistent, and writes that are queued.",
+            errors: &[Code::IoError, Code::Cancelled],
             effect: Effect::Reads("memory"),
             example: "print(zigllms.memory.get_stats().total_keys)",
-            run: Run::Now(listing::get_stats),
+            run: Run::Perhaps(None, listing::get_stats),
         },
     ],
 };

@@ -97,7 +97,8 @@ impl State {
 
     /// Asked and queued in turn, so that neither can hold up the other.
     fn next(&mut self, now: Moment) -> Next {
-        let before = self.jobs.front().map_or(u64::MAX, |job| job.order);
+        // Not what comes while it is committed: that waits for a batch of its own.
+        let before = self.jobs.front().map_or(self.last + 1, |job| job.order);
         if let Some(reason) = self.queue.ripe(now, before) {
             return Next::Commit(before, reason);
         }

@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::meter::Meter;
 use crate::net::{Http, Transport};
 use crate::output::Fields;
 use crate::provider::Providers;
@@ -29,8 +29,8 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
-    /// Tokens of all requests since the last reset.
-    pub usage: Usage,
+    /// Tokens, times and retries of all requests since the last reset.
+    pub meter: Meter,
 }
 
 impl Default for Runtime {
@@ -46,7 +46,7 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
-            usage: Usage::default(),
+            meter: Meter::default(),
         }
     }
 }

@@ -272,7 +272,7 @@ local function plain(context, face, name, subject, machine, func)
   local ok, refusal = pcall(core.check_wait, context, func)
   if not ok then
     tasks[me] = before
-    abandon(machine)
+    abandon(machine, 1)
     error(refusal, 0)
   elseif me == MAIN then
     return on_main(context, name, subject, machine)
@@ -307,10 +307,15 @@ local function open(parent, machine, sink, deadline, depth)
 end
 
 -- A public function that waits, in its three faces.
-function core.waits(start, func)
+function core.waits(start, func, number)
   return function(...)
     local parent = core.context()
-    local depth = core.deeper(parent, func)
+    local deep_enough, depth = pcall(core.deeper, parent, func)
+    if not deep_enough then
+      core.count_call(number)
+      core.ended(number, nil, depth.code)
+      error(depth, 0)
+    end
     local machine, face, sink, deadline, name, subject = start(core.machine_around(parent), ...)
     if face == "detached" then
       parent = nil -- it outlives what is around it

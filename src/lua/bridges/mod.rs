@@ -3,7 +3,9 @@
 use super::bridge::Bridge;
 
 mod agent;
+mod batch;
 mod module;
+mod observe;
 mod output;
 mod provider;
 mod schema;

@@ -108,4 +108,5 @@ fi
 [ -n "$luajit" ] || private_luajit
 newer_neovim
 scripts/aimock.sh
+scripts/prometheus.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

@@ -197,7 +197,10 @@ local function perform(state, i)
   state.results[i] = result
   state.done = state.done + 1
   if state.on_each then
-    state.on_each(state.done, #state.calls, i, result.error)
+    local told, err = guarded(state.on_each, state.done, #state.calls, i, result.error)
+    if not told then
+      error(core.wrap(err, "on_each"), 0)
+    end
   end
 end
 

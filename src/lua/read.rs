@@ -270,6 +270,7 @@ impl Reader {
             }
             if (*self.frame).visiting.len() >= self.room {
                 if !stack::grow(self.l, (2 * LEVELS + ROOM) as c_int) {
+                    (*self.instance).metrics.stack.totals.overflows += 1;
                     return Err(Problem::StackOverflow);
                 }
                 self.room += LEVELS;

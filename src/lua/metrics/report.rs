@@ -113,7 +113,7 @@ fn stack(instance: &Instance) -> Record {
     let (stack, switches) = (&instance.metrics.stack, instance.runtime.config.stack);
     let totals = &stack.totals;
     let mut learned = Record::new();
-    for (number, function) in stack.learned() {
+    for (number, function) in stack.learned().filter(|_| switches.learning) {
         let Some(entry) = ENTRIES.get(number) else { continue };
         let known = Record::new().set("slots", function.slots).set("samples", function.samples);
         learned.put(entry.bridge.full_name(entry.function), known);

@@ -38,6 +38,8 @@ struct Work<'t> {
     strings: *mut Strings,
     /// Levels of nesting for which the stack has room.
     room: c_int,
+    /// The deepest level that had a table; those at hand are not told apart.
+    deepest: c_int,
 }
 
 /// Pushes the document; null as a whole is nil.
@@ -52,7 +54,7 @@ pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
         }
         let instance = stack::instance(l);
         let strings = std::ptr::from_mut(&mut (*instance).strings);
-        let mut work = Work { walk, strings, room: LEVELS_AT_HAND };
+        let mut work = Work { walk, strings, room: LEVELS_AT_HAND, deepest: LEVELS_AT_HAND - 1 };
         stack::push_meta(l, Meta::Array);
         stack::push_slot(l, strings::IN_SLOTS);
         stack::push_meta(l, Meta::Object);
@@ -61,7 +63,7 @@ pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
             work.build(l, tables);
             ffi::lua_replace(l, tables);
             ffi::lua_settop(l, tables);
-            return took(instance, work.room);
+            return took(instance, work.deepest + 1);
         }
         let rests = collector::rest(l, walk.nodes_left());
         for which in 1..=stack::UPVALUES {
@@ -78,7 +80,7 @@ pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
         if failed {
             ffi::lua_error(l);
         }
-        took(instance, work.room);
+        took(instance, work.deepest + 1);
     }
 }
 
@@ -186,15 +188,19 @@ impl Builder<'_, '_> {
     #[inline(always)]
     unsafe fn check(&mut self, level: c_int) {
         unsafe {
-            if level >= self.work.room {
-                self.grow();
+            if level > self.work.deepest {
+                self.deeper(level);
             }
         }
     }
 
     #[cold]
-    unsafe fn grow(&mut self) {
+    unsafe fn deeper(&mut self, level: c_int) {
         unsafe {
+            self.work.deepest = level;
+            if level < self.work.room {
+                return;
+            }
             if !stack::grow(self.l, slots(LEVELS)) {
                 overflow(self.l, stack::instance(self.l));
             }

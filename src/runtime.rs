@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::memory::Memory;
+use crate::meter::Meter;
 use crate::net::{Http, Transport};
 use crate::optimize::Cache;
 use crate::output::Fields;
@@ -14,6 +15,7 @@ use crate::provider::Providers;
 use crate::registry::Registry;
 use crate::schema::Library;
 use crate::step::Token;
+use crate::store::Current;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
 use crate::value::Slots;
@@ -31,8 +33,11 @@ pub struct Runtime {
     pub providers: Providers,
     pub schemas: Library,
     pub cache: Cache,
-    /// Tokens of all requests since the last reset.
-    pub usage: Usage,
+    pub memory: Memory,
+    /// Where data outlive the process.
+    pub store: Current,
+    /// Tokens, times and retries of all requests since the last reset.
+    pub meter: Meter,
 }
 
 impl Default for Runtime {
@@ -49,7 +54,9 @@ impl Default for Runtime {
             providers: Providers::default(),
             schemas: Library::default(),
             cache: Cache::default(),
-            usage: Usage::default(),
+            memory: Memory::default(),
+            store: Current::default(),
+            meter: Meter::default(),
         }
     }
 }

@@ -23,10 +23,12 @@ pub struct Running {
     pub output: Option<Result<Output>>,
     /// The function it calls returns something that is wanted as text.
     pub wants_text: bool,
+    /// The function it calls returns something that is wanted as data.
+    pub wants_data: bool,
     /// The function it calls is listened to, and returns an HTTP answer.
     pub listens: bool,
-    /// What the function that it calls returns is kept.
-    pub keeps: bool,
+    /// A copy of what the function returns is wanted, too.
+    pub copies: bool,
     /// Whether a parent machine reads the output.
     pub inner: bool,
 }
@@ -45,6 +47,8 @@ pub struct Tasks {
     told: Option<Moment>,
     stops: VecDeque<(Token, String)>,
     door: Option<Door>,
+    /// The machine around the call that is being set up; 0 if there is none.
+    pub around: Token,
 }
 
 /// A token that no machine has: it says that the edge has something queued.
@@ -82,8 +86,9 @@ impl Tasks {
                 children: Vec::new(),
                 output: None,
                 wants_text: false,
+                wants_data: false,
                 listens: false,
-                keeps: false,
+                copies: false,
                 inner,
             },
         );
@@ -107,6 +112,17 @@ impl Tasks {
             token = running.parent;
         }
         false
+    }
+
+    /// The agent in whose run the machine `token` is.
+    pub fn agent_around(&self, mut token: Token) -> Option<u64> {
+        while let Some(running) = self.running.get(&token) {
+            if let Some(agent) = running.machine.as_ref().and_then(|m| m.agent()) {
+                return Some(agent);
+            }
+            token = running.parent;
+        }
+        None
     }
 
     /// All tokens of machines under way.

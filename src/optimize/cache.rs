@@ -21,7 +21,7 @@ use super::key::Key;
 use super::memo::{Absent, Eviction, Limits, Memo, New, Stamp};
 use crate::clock::Clock;
 use crate::shape::{Field, Kind, Shape};
-use crate::value::{Record, glob};
+use crate::value::glob;
 
 pub static CACHE: Shape = Shape::new(
     "CacheConfig",
@@ -279,34 +279,30 @@ impl Cache {
         self.counts.fill(Counts::default());
     }
 
-    /// Hits and misses of all functions.
-    pub fn hits_and_misses(&self) -> (u64, u64) {
-        (self.sum(|c| c.hits), self.sum(|c| c.misses))
-    }
-
     fn sum(&self, count: impl Fn(&Counts) -> u64) -> u64 {
         self.counts.iter().map(count).sum()
     }
 
     /// As `cache.stats()` shows it.
-    pub fn stats(&self) -> Record {
+    pub fn stats(&self) -> Value {
         let functions = FUNCTIONS.iter().zip(&self.counts);
-        let mut by_function = Record::new();
-        for (function, counts) in functions.filter(|(_, c)| c.hits + c.misses > 0) {
-            let both = Record::new().set("hits", counts.hits).set("misses", counts.misses);
-            by_function.put(function.name, both);
-        }
-        let (hits, misses) = self.hits_and_misses();
-        Record::new()
-            .set("enabled", self.settings.enabled)
-            .set("entries", self.memo.len())
-            .set("bytes", self.memo.bytes())
-            .set("hits", hits)
-            .set("misses", misses)
-            .set("evictions", self.sum(|c| c.evictions))
-            .set("expired", self.sum(|c| c.expired))
-            .set("invalidated", self.sum(|c| c.outdated))
-            .set("by_function", by_function)
+        let by_function: Map<String, Value> = functions
+            .filter(|(_, counts)| counts.hits + counts.misses > 0)
+            .map(|(function, Counts { hits, misses, .. })| {
+                (function.name.to_owned(), json!({ "hits": hits, "misses": misses }))
+            })
+            .collect();
+        json!({
+            "enabled": self.settings.enabled,
+            "entries": self.memo.len(),
+            "bytes": self.memo.bytes(),
+            "hits": self.sum(|c| c.hits),
+            "misses": self.sum(|c| c.misses),
+            "evictions": self.sum(|c| c.evictions),
+            "expired": self.sum(|c| c.expired),
+            "invalidated": self.sum(|c| c.outdated),
+            "by_function": by_function,
+        })
     }
 }
 
@@ -400,7 +396,10 @@ mod tests {
         assert_eq!((cache.memo.len(), cache.memo.bytes()), (0, 0));
         cache.keep(ask(GET_MODELS, 1), 0, 1);
         assert_eq!(cache.find::<i32>(&ask(GET_MODELS, 1)), None);
-        assert_eq!(cache.hits_and_misses(), (0, 0));
+        assert_eq!(
+            (cache.stats()["hits"].clone(), cache.stats()["misses"].clone()),
+            (json!(0), json!(0))
+        );
     }
 
     #[test]

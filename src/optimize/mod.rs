@@ -1,9 +1,12 @@
-//! Work that is saved. Policies alone: what they are about, their callers know.
+//! Policies that calls follow, as plain data: what they are about, their callers know.
 
 pub mod cache;
+pub mod exposition;
 pub mod functions;
+pub mod histogram;
 pub mod key;
 pub mod memo;
+pub mod stack;
 
 pub use cache::{Cache, Recall, Wish};
 pub use key::Key;

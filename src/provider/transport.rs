@@ -59,8 +59,9 @@ impl Hearing {
                 info: None,
                 limit,
                 text: false,
-                listens: true,
                 keeps: false,
+                listens: true,
+                copies: false,
             },
         )
     }

@@ -4,20 +4,46 @@
 //! mean. PERSISTENT memory, the journal of workflows, cached answers and recorded events lie side
 //! by side in it, each in a [`Space`] of its own.
 
+mod asking;
+#[cfg(test)]
+pub(crate) mod conformance;
+mod engine;
+pub mod memory;
+mod options;
+mod place;
+#[cfg(feature = "redis")]
+pub mod redis;
+mod shared;
+pub mod sqlite;
+
 use crate::error::Result;
+
+pub use asking::Asking;
+pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
+pub use place::{Place, Url};
+pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
-    Memory,
-    Conversations,
-    Cache,
-    Journal,
-    Events,
-    Limits,
+    Memory = 1,
+    Conversations = 2,
+    Cache = 3,
+    Journal = 4,
+    Events = 5,
+    Limits = 6,
 }
 
 impl Space {
+    pub const ALL: [Space; 6] = [
+        Space::Memory,
+        Space::Conversations,
+        Space::Cache,
+        Space::Journal,
+        Space::Events,
+        Space::Limits,
+    ];
+
     /// Stored: never changed.
     pub fn name(self) -> &'static str {
         match self {
@@ -28,6 +54,15 @@ impl Space {
             Space::Events => "events",
             Space::Limits => "limits",
         }
+    }
+
+    /// Stored: never changed.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    pub fn of(number: i64) -> Option<Space> {
+        Space::ALL.into_iter().find(|space| space.number() == number)
     }
 }
 
@@ -41,6 +76,12 @@ pub struct Record {
     /// From then on there is no such record.
     pub expires_at: Option<UnixMs>,
     pub bytes: Vec<u8>,
+}
+
+impl Record {
+    pub fn expired(&self, now: UnixMs) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
 }
 
 /// What becomes of a key.
@@ -63,6 +104,16 @@ pub enum Expected {
     Version(u64),
 }
 
+impl Expected {
+    /// `found`: the version of the record there, not expired.
+    pub fn holds(self, found: Option<u64>) -> bool {
+        match self {
+            Expected::Absent => found.is_none(),
+            Expected::Version(version) => found == Some(version),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     pub space: Space,
@@ -77,6 +128,15 @@ pub struct Write {
 pub enum Durability {
     Batched,
     Sync,
+}
+
+impl Durability {
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Batched => "batched",
+            Durability::Sync => "sync",
+        }
+    }
 }
 
 /// What one write did.
@@ -118,7 +178,8 @@ pub trait Store: Send {
     /// Records in order of their keys, without expired ones; fewer than `limit`: that was all.
     fn scan(&mut self, range: &Range, now: UnixMs) -> Result<Vec<(Vec<u8>, Record)>>;
 
-    /// All writes or none, in order, also towards other processes.
+    /// All writes or none, in order, also towards other processes. Each sees those before it: so
+    /// does what it expects.
     fn commit(
         &mut self,
         writes: &[Write],

@@ -199,9 +199,16 @@ impl ToolRun {
         let limit = self.deadline();
         let text = self.for_model || self.tool.options.get("returns").is_some();
         let argument = self.input.clone();
-        let keeps = self.recall.is_some();
-        let info = Some(info);
-        Ok(Step::Call(Call { function, argument, info, limit, text, listens: false, keeps }))
+        Ok(Step::Call(Call {
+            function,
+            argument,
+            info: Some(info),
+            limit,
+            text,
+            keeps: false,
+            listens: false,
+            copies: self.recall.is_some(),
+        }))
     }
 
     fn deadline(&self) -> Option<Moment> {

@@ -3,8 +3,11 @@
 use super::bridge::Bridge;
 
 mod agent;
+mod batch;
 mod cache;
+mod memory;
 mod module;
+mod observe;
 mod output;
 mod provider;
 mod schema;
@@ -16,6 +19,7 @@ pub static BRIDGES: &[&Bridge] = &[
     &tool::BRIDGE,
     &provider::BRIDGE,
     &schema::BRIDGE,
+    &memory::BRIDGE,
     &output::BRIDGE,
     &cache::BRIDGE,
 ];

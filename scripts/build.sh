@@ -6,7 +6,7 @@ set -eu
 
 profile=$1
 destination=$2/$3
-features=$(feature "$3")${4:+,$4}
+features=$(features "$3" "${4:-}")
 case $features in *local*) engine_environment ;; esac
 
 say "building for $3 ($features, profile $profile)"

@@ -5,7 +5,7 @@ set -eu
 
 needed='lua5.1 lua5.2 lua5.3 lua5.4 lua-busted lua-check lua-cjson luarocks
   build-essential cmake clang libclang-dev valgrind python3 python3-pip git openssl
-  neovim lua-luv lua-cqueues lua-socket lua-http lua-copas lua-posix'
+  neovim lua-luv lua-cqueues lua-socket lua-http lua-copas lua-posix redis-tools'
 
 check_rust() {
   have cargo || die "there is no Rust toolchain: get one from https://rustup.rs, then come again"
@@ -85,6 +85,17 @@ private_nginx() {
   mv "$nginx.new" "$nginx"
 }
 
+# The package redis-server would start a service. The same program comes with the tools, under the
+# name of another; it looks at the name it is called by.
+private_redis() {
+  have redis-server && return
+  program=$(command -v redis-check-rdb) || return
+  say "naming the server that comes with redis-tools"
+  mkdir -p "$cache/redis"
+  ln -sf "$(readlink -f "$program")" "$cache/redis/redis-server"
+  "$cache/redis/redis-server" --version | grep -q 'Redis server'
+}
+
 check_rust
 if ! have apt-get; then
   echo "no apt here; these Debian packages or their like are needed: luajit $needed"
@@ -108,4 +119,6 @@ fi
 [ -n "$luajit" ] || private_luajit
 newer_neovim
 scripts/aimock.sh
+private_redis || echo "no redis-server here: its specs will be skipped"
+scripts/prometheus.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

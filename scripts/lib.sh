@@ -36,6 +36,11 @@ feature() {
   esac
 }
 
+# features ENGINE [MORE]: all that a module is built with. A Redis server as the store is always
+# among them: it adds little, and whoever needs it finds out on another machine than the one that
+# built the module.
+features() { echo "$(feature "$1"),redis${2:+,$2}"; }
+
 # with_module DIRECTORY COMMAND...: runs it with the module of that directory.
 with_module() {
   directory=$1

@@ -28,7 +28,7 @@ say "cargo fmt --check"
 cargo fmt --check
 
 engine_environment
-for features in '' lua54 luajit local; do
+for features in '' lua54,redis luajit local; do
   say "cargo clippy${features:+ --features $features}"
   cargo clippy --quiet --profile quick --all-targets --features "$features" -- -D warnings
 done

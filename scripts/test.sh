@@ -63,8 +63,8 @@ engine_tests() {
   cargo test --lib --profile quick --features local provider::local
 }
 
-# Checked arithmetic and debug assertions for the core; the engine's tests need its optimised code.
-stage "cargo test" cargo test
+# Checked arithmetic and debug assertions for the core, with its stores; the engine's tests need its optimised code.
+stage "cargo test" cargo test --features redis
 stage "cargo test: embedded engine" engine_tests
 for engine in 5.4 jit; do
   stage "build $engine" scripts/build.sh quick build/quick "$engine"

@@ -58,6 +58,11 @@ impl Clock {
         Moment(u64::try_from((real_now() - start).as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// Wall-clock time in Unix milliseconds.
+    pub fn unix_ms(&self) -> i64 {
+        (self.unix() * 1e3) as i64
+    }
+
     /// Wall-clock time as Unix seconds with millisecond precision: what `*_at` fields hold.
     #[allow(clippy::disallowed_methods)] // the one place that may read the wall clock
     pub fn unix(&self) -> f64 {

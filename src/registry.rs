@@ -94,6 +94,13 @@ impl<T: Named> Registry<T> {
         self.names.iter_hash(hash).map(|(_, number)| *number).filter(same).collect()
     }
 
+    /// All things of that name, oldest first.
+    pub fn all_named(&self, name: &str) -> Vec<(u64, &T)> {
+        let mut numbers = self.named(name);
+        numbers.sort_unstable();
+        numbers.into_iter().filter_map(|n| Some((n, self.things.get(&n)?))).collect()
+    }
+
     /// The thing with that id or unique name; `None` if there is none.
     pub fn find(&self, key: &str) -> Result<Option<u64>> {
         if let Some(number) = self.by_id(key) {

@@ -4,15 +4,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::memory::Memory;
+use crate::meter::Meter;
 use crate::net::{Http, Transport};
 use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
 use crate::schema::Library;
 use crate::step::Token;
+use crate::store::Current;
 use crate::tasks::Tasks;
 use crate::tool::Tool;
 use crate::value::Slots;
@@ -29,8 +31,11 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
-    /// Tokens of all requests since the last reset.
-    pub usage: Usage,
+    pub memory: Memory,
+    /// Where data outlive the process.
+    pub store: Current,
+    /// Tokens, times and retries of all requests since the last reset.
+    pub meter: Meter,
 }
 
 impl Default for Runtime {
@@ -46,7 +51,9 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
-            usage: Usage::default(),
+            memory: Memory::default(),
+            store: Current::default(),
+            meter: Meter::default(),
         }
     }
 }

@@ -460,6 +460,11 @@ impl<'t> Options<'t> {
         self.raw(name).is_some_and(Ref::is_null)
     }
 
+    /// All members as they are.
+    pub fn members(&self) -> impl Iterator<Item = (Ref<'t>, Ref<'t>)> {
+        self.table.into_iter().flat_map(Ref::members)
+    }
+
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name)?.as_str().map(str::to_owned)
     }

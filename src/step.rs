@@ -27,6 +27,11 @@ pub trait Machine {
         None
     }
 
+    /// Number of the agent whose run this machine is.
+    fn agent(&self) -> Option<u64> {
+        None
+    }
+
     /// Ends the machine early: it must close what it opened. Not called after `Done` or an error.
     fn abandon(&mut self, runtime: &mut Runtime, me: Token);
 }
@@ -60,6 +65,8 @@ pub struct Call {
     pub limit: Option<Moment>,
     /// Whether [`Returned::text`] is wanted: rendering a large result costs more than the call.
     pub text: bool,
+    /// Whether [`Returned::document`] is wanted: the result as data, whose texts may be any bytes.
+    pub keeps: bool,
     /// What the function says with `argument.stream(bytes)` is heard while it runs, and its result
     /// is an HTTP answer: [`Returned::document`].
     pub listens: bool,
@@ -80,6 +87,39 @@ pub struct Start {
     pub face: Face,
     /// Where chunks go, if to a function.
     pub sink: Option<Slot>,
+}
+
+/// What a call that may have to wait begins with.
+pub enum Ready {
+    /// There was nothing to wait for.
+    Now(Data),
+    Waits(Start),
+}
+
+impl Ready {
+    /// The answer of a call that knows it at once, in the face that was asked for.
+    pub fn now(name: &'static str, face: Face, data: Data) -> Ready {
+        if matches!(face, Face::Plain | Face::Blocking | Face::Yield) {
+            return Ready::Now(data);
+        }
+        let machine = Box::new(Known(Some(data)));
+        let operation = Operation { name, subject: String::new(), machine, deadline: None };
+        Ready::Waits(Start { operation, face, sink: None })
+    }
+}
+
+/// A machine that knows its answer.
+struct Known(Option<Data>);
+
+impl Machine for Known {
+    fn step(&mut self, _: &mut Runtime, _: Token, outcome: Outcome) -> Result<Step> {
+        match outcome {
+            Outcome::Stop(stop) => Err(stopped(&stop, "the call")),
+            _ => Ok(Step::Done(Output::Data(self.0.take().unwrap_or_default()))),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
 }
 
 /// How the caller wants to wait.
@@ -157,7 +197,8 @@ pub struct Returned {
     pub is_text: bool,
     /// The second value if the first is nil: a reason, by Lua's custom.
     pub refusal: Option<Raised>,
-    /// The value, where the function was listened to; its texts may be any bytes.
+    /// The value, where it was wanted as data or the function was listened to; its texts may be
+    /// any bytes.
     pub document: Option<Box<Document>>,
 }
 

@@ -23,6 +23,8 @@ pub struct Running {
     pub output: Option<Result<Output>>,
     /// The function it calls returns something that is wanted as text.
     pub wants_text: bool,
+    /// The function it calls returns something that is wanted as data.
+    pub wants_data: bool,
     /// The function it calls is listened to, and returns an HTTP answer.
     pub listens: bool,
     /// Whether a parent machine reads the output.
@@ -43,6 +45,8 @@ pub struct Tasks {
     told: Option<Moment>,
     stops: VecDeque<(Token, String)>,
     door: Option<Door>,
+    /// The machine around the call that is being set up; 0 if there is none.
+    pub around: Token,
 }
 
 /// A token that no machine has: it says that the edge has something queued.
@@ -80,6 +84,7 @@ impl Tasks {
                 children: Vec::new(),
                 output: None,
                 wants_text: false,
+                wants_data: false,
                 listens: false,
                 inner,
             },
@@ -104,6 +109,17 @@ impl Tasks {
             token = running.parent;
         }
         false
+    }
+
+    /// The agent in whose run the machine `token` is.
+    pub fn agent_around(&self, mut token: Token) -> Option<u64> {
+        while let Some(running) = self.running.get(&token) {
+            if let Some(agent) = running.machine.as_ref().and_then(|m| m.agent()) {
+                return Some(agent);
+            }
+            token = running.parent;
+        }
+        None
     }
 
     /// All tokens of machines under way.

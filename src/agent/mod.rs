@@ -172,6 +172,8 @@ pub struct Agent {
     pub runs: Vec<Token>,
     pub counts: Option<Box<Counts>>,
     pub created_at: f64,
+    /// Under which its memory lies, where another agent of its name was there before: `name#2`.
+    pub alias: Option<Box<str>>,
 }
 
 /// What `get_info` counts; absent until the first run.
@@ -218,6 +220,11 @@ impl Agent {
     /// Whether runs read and write the conversation.
     pub fn remembers(&self) -> bool {
         self.config.get("memory") != Some(Value::Bool(false))
+    }
+
+    /// What its memory lies under: its name, so that it is found again in another process.
+    pub fn owner(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.name)
     }
 
     pub fn conversation(&self, session: &str) -> Option<&Conversation> {

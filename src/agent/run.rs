@@ -340,6 +340,10 @@ impl Machine for Run {
         self.chunk.take()
     }
 
+    fn agent(&self) -> Option<u64> {
+        Some(self.plan.agent)
+    }
+
     fn holds(&self) -> Option<&str> {
         self.holding.then_some(self.key.as_str())
     }

@@ -8,7 +8,7 @@ use once_cell::sync::Lazy;
 use crate::error::{Code, Result};
 use crate::runtime::Runtime;
 use crate::shape::Kind;
-use crate::step::Start;
+use crate::step::{Ready, Start};
 use crate::value::Data;
 
 use super::args::Args;
@@ -60,6 +60,8 @@ pub enum Run {
     Short(Short, fn(&mut Runtime, &Args<'_>) -> Result<Data>),
     /// As `Now`, for what reads the counters of the calls themselves.
     Instance(fn(&mut Instance, &Args<'_>) -> Result<Data>),
+    /// Answers at once if it can, and waits as `Waits` where it must; maybe with a short way.
+    Perhaps(Option<Short>, fn(&mut Runtime, &Args<'_>) -> Result<Ready>),
     /// Waits: the operation is driven by `drive.lua`, in the three faces of such a call.
     Waits(fn(&mut Runtime, &Args<'_>) -> Result<Start>),
     /// Implemented in `drive.lua` or `module.lua` under its full name; arguments are checked first.
@@ -71,6 +73,8 @@ pub enum Run {
 pub enum Short {
     Parse,
     Format,
+    Store,
+    Retrieve,
 }
 
 pub struct Param {
@@ -91,6 +95,8 @@ pub enum Read {
     Both,
     /// Text whose bytes the operation checks itself; what is no text as `Both`.
     Text,
+    /// Plain data whose strings may be any bytes.
+    Bytes,
     /// Not looked into.
     Reference,
 }

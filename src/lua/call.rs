@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::guard::guarded;
 use crate::runtime::Runtime;
 use crate::shape::Check;
-use crate::step::Start;
+use crate::step::Ready;
 use crate::value::Data;
 
 use super::args::Args;
@@ -17,19 +17,16 @@ use super::instance::{Frame, Instance};
 
 /// Runs a function that answers at once.
 pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
-    let started = instance.runtime.config.profiling.then(|| instance.runtime.clock.now());
+    let since = instance.begins();
     instance.metrics.called(entry.number);
     frame.action = match guarded(|| answer(instance, entry, frame)) {
         Ok(data) => Action::Return(data),
         Err(error) => {
-            instance.metrics.failed(entry.number);
+            instance.metrics.failed(entry.number, error.code());
             Action::Raise(error)
         }
     };
-    if let Some(started) = started {
-        let ms = instance.runtime.clock.now().ms_since(started);
-        instance.metrics.took(entry.number, ms);
-    }
+    instance.took(entry.number, since);
 }
 
 fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> Result<Data> {
@@ -37,17 +34,20 @@ fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> 
     match entry.function.run {
         Run::Now(run) | Run::Short(_, run) => run(&mut instance.runtime, &args),
         Run::Instance(run) => run(instance, &args),
-        Run::Waits(_) | Run::Lua => Err(Error::internal("called as if it answered at once")),
+        Run::Waits(_) | Run::Perhaps(..) | Run::Lua => {
+            Err(Error::internal("called as if it answered at once"))
+        }
     }
 }
 
-/// Checks the arguments of a function that is written in Lua.
+/// Checks the arguments of a function that is written in Lua. Answers when it began, in
+/// milliseconds of the clock, if it is measured.
 pub fn check(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
     instance.metrics.called(entry.number);
     frame.action = match guarded(|| checked(&instance.runtime, entry, frame).map(drop)) {
-        Ok(()) => Action::Return(Data::Many(Vec::new())),
+        Ok(()) => Action::Return(Data::from(instance.begins().map(drive::ms))),
         Err(error) => {
-            instance.metrics.failed(entry.number);
+            instance.metrics.failed(entry.number, error.code());
             Action::Raise(error)
         }
     };
@@ -56,19 +56,32 @@ pub fn check(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) 
 /// Sets up a call that waits; `drive.lua` goes on from there.
 pub fn start(instance: &mut Instance, entry: &'static Entry, parent: u64, frame: &mut Frame) {
     instance.metrics.called(entry.number);
+    instance.runtime.tasks.around = parent;
     frame.action = match guarded(|| set_up(&mut instance.runtime, entry, frame)) {
-        Ok(start) => drive::started(instance, entry, start, parent, frame),
+        Ok(Ready::Waits(start)) => drive::started(instance, entry, start, parent, frame),
+        Ok(Ready::Now(data)) => Action::Return(at_once(data)),
         Err(error) => {
-            instance.metrics.failed(entry.number);
+            instance.metrics.failed(entry.number, error.code());
             Action::Raise(error)
         }
     };
 }
 
-fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Result<Start> {
+/// Results behind a nil, where a token would stand.
+fn at_once(data: Data) -> Data {
+    let mut values = vec![Data::Nil];
+    match data {
+        Data::Many(results) => values.extend(results),
+        result => values.push(result),
+    }
+    Data::Many(values)
+}
+
+fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Result<Ready> {
     let args = checked(runtime, entry, frame)?;
     match entry.function.run {
-        Run::Waits(run) => run(runtime, &args),
+        Run::Waits(run) => run(runtime, &args).map(Ready::Waits),
+        Run::Perhaps(_, run) => run(runtime, &args),
         Run::Now(_) | Run::Short(..) | Run::Instance(_) | Run::Lua => {
             Err(Error::internal("called as if it waited"))
         }

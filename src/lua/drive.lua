@@ -272,7 +272,7 @@ local function plain(context, face, name, subject, machine, func)
   local ok, refusal = pcall(core.check_wait, context, func)
   if not ok then
     tasks[me] = before
-    abandon(machine)
+    abandon(machine, 1)
     error(refusal, 0)
   elseif me == MAIN then
     return on_main(context, name, subject, machine)
@@ -306,21 +306,53 @@ local function open(parent, machine, sink, deadline, depth)
   return core.attach(context)
 end
 
+-- The call in its face, once its machine is there.
+local function begun(parent, depth, func, machine, face, sink, deadline, name, subject)
+  if face == "detached" then
+    parent = nil -- it outlives what is around it
+  end
+  local context = open(parent, machine, sink, deadline, depth)
+  if face == true or face == "stream" or face == "detached" then
+    return core.detach(context, face, name, subject, machine)
+  end
+  context.blocking = face == false or (face == nil and parent ~= nil and parent.blocking)
+  return plain(context, face, name, subject, machine, func)
+end
+
+-- Without a machine the results are there already.
+local function begin(parent, depth, func, machine, ...)
+  if not machine then
+    return ...
+  end
+  return begun(parent, depth, func, machine, ...)
+end
+
 -- A public function that waits, in its three faces.
-function core.waits(start, func)
+function core.waits(start, func, number)
   return function(...)
     local parent = core.context()
-    local depth = core.deeper(parent, func)
-    local machine, face, sink, deadline, name, subject = start(core.machine_around(parent), ...)
-    if face == "detached" then
-      parent = nil -- it outlives what is around it
+    local deep_enough, depth = pcall(core.deeper, parent, func)
+    if not deep_enough then
+      core.count_call(number)
+      core.ended(number, nil, depth.code)
+      error(depth, 0)
     end
-    local context = open(parent, machine, sink, deadline, depth)
-    if face == true or face == "stream" or face == "detached" then
-      return core.detach(context, face, name, subject, machine)
+    return begin(parent, depth, func, start(core.machine_around(parent), ...))
+  end
+end
+
+-- A public function of at most three arguments that mostly does not wait: the short way may answer
+-- calls of up to two, with one result.
+function core.perhaps(start, short, func, number)
+  local slow = core.waits(start, func, number)
+  return function(a, b, options)
+    if options == nil then
+      local done, result = short(a, b)
+      if done then
+        return result
+      end
     end
-    context.blocking = face == false or (face == nil and parent ~= nil and parent.blocking)
-    return plain(context, face, name, subject, machine, func)
+    return slow(a, b, options)
   end
 end
 

@@ -59,7 +59,7 @@ fn function(bridge: &Bridge, function: &'static Function) -> Record {
         .set("returns", list(function.returns.iter(), result))
         .set("errors", errors)
         .set("effect", effect(function.effect))
-        .set("waits", matches!(function.run, Run::Waits(_)))
+        .set("waits", matches!(function.run, Run::Waits(_) | Run::Perhaps(..)))
         .set("example", function.example)
 }
 

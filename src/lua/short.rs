@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod memory;
 
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -14,6 +15,8 @@ use mlua::ffi::{self, lua_State};
 
 use crate::output::Wanted;
 use crate::value::Tape;
+
+pub use memory::memory;
 
 use super::bridge::{Entry, Run, Short};
 use super::instance::Instance;
@@ -75,20 +78,23 @@ pub unsafe fn answer(
 ) -> Option<c_int> {
     unsafe {
         let Run::Short(short, _) = entry.function.run else { return None };
-        if (*instance).runtime.config.profiling {
-            return None;
-        }
+        let since = (*instance).begins();
+        (*instance).expect(Some(entry));
         let top = ffi::lua_gettop(l);
         let scratch = (*instance).scratches.take();
         let results = match short {
             Short::Parse => decode::parse(l, instance, scratch),
             Short::Format => encode::format(l, scratch),
+            Short::Store | Short::Retrieve => None,
         };
         (*instance).scratches.give(Box::from_raw(scratch));
-        match results {
-            Some(_) => (*instance).metrics.called(entry.number),
-            None => ffi::lua_settop(l, top),
-        }
-        results
+        let Some(pushed) = results else {
+            ffi::lua_settop(l, top);
+            return None;
+        };
+        (*instance).metrics.called(entry.number);
+        (*instance).pushed(pushed.slots);
+        (*instance).took(entry.number, since);
+        Some(pushed.count)
     }
 }

@@ -28,7 +28,7 @@ mod reader;
 mod sock;
 mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -190,6 +190,6 @@ pub trait Call: Send + Sync {
 
 /// Locks a mutex of this module. They are std's, not parking_lot's: those share one process-wide
 /// table of queues, which a fork could catch locked. A panic under one leaves plain data behind.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -49,16 +49,24 @@ impl<T: Send + Sync> PerProcess<T> {
 
     /// This process's value. Takes no lock, so a fork at any moment cannot leave one behind.
     pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
+        self.get_after(|_| make())
+    }
+
+    /// As [`get`](PerProcess::get); a value is made knowing the one that was inherited, whose locks
+    /// may be held by nobody for ever.
+    pub fn get_after(&self, make: impl FnOnce(Option<&'static T>) -> T) -> &'static T {
         let home = Home::here();
         let seen = self.0.load(Ordering::Acquire);
         // SAFETY: the slot is null or came from `Box::into_raw` below, and published boxes are
         // never freed or written again.
-        if let Some((owner, value)) = unsafe { seen.as_ref() }
-            && *owner == home
-        {
-            return value;
+        let found: Option<&'static (Home, T)> = unsafe { seen.as_ref() };
+        match found {
+            Some((owner, value)) if *owner == home => value,
+            inherited => {
+                let inherited = inherited.map(|(_, value)| value);
+                self.publish(seen, Box::new((home, make(inherited))))
+            }
         }
-        self.publish(seen, Box::new((home, make())))
     }
 
     fn publish(&self, seen: *mut (Home, T), made: Box<(Home, T)>) -> &'static T {

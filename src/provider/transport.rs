@@ -51,7 +51,18 @@ impl Hearing {
         let limit = hearing.until();
         let left = limit.map(|limit| hearing.began.until(limit));
         let argument = argument(request, left.map(|left| left.as_millis() as u64)).into();
-        (hearing, Call { function, argument, info: None, limit, text: false, listens: true })
+        (
+            hearing,
+            Call {
+                function,
+                argument,
+                info: None,
+                limit,
+                text: false,
+                keeps: false,
+                listens: true,
+            },
+        )
     }
 
     /// Until when content must come; once nothing more is read there is nothing to wait for.

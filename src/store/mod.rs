@@ -4,12 +4,24 @@
 //! mean. PERSISTENT memory, the journal of workflows, cached answers and recorded events lie side
 //! by side in it, each in a [`Space`] of its own.
 
+mod asking;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod engine;
 pub mod memory;
+mod options;
+mod place;
+#[cfg(feature = "redis")]
+pub mod redis;
+mod shared;
 pub mod sqlite;
 
 use crate::error::Result;
+
+pub use asking::Asking;
+pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
+pub use place::{Place, Url};
+pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +128,15 @@ pub struct Write {
 pub enum Durability {
     Batched,
     Sync,
+}
+
+impl Durability {
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Batched => "batched",
+            Durability::Sync => "sync",
+        }
+    }
 }
 
 /// What one write did.

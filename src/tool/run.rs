@@ -187,7 +187,15 @@ impl ToolRun {
         let limit = self.deadline();
         let text = self.for_model || self.tool.options.get("returns").is_some();
         let argument = self.input.clone();
-        Ok(Step::Call(Call { function, argument, info: Some(info), limit, text, listens: false }))
+        Ok(Step::Call(Call {
+            function,
+            argument,
+            info: Some(info),
+            limit,
+            text,
+            keeps: false,
+            listens: false,
+        }))
     }
 
     fn deadline(&self) -> Option<Moment> {

@@ -1,6 +1,7 @@
 //! Data in its forms: [`Tape`] while a call lasts, [`serde_json::Value`] where it is kept,
 //! [`Data`] on its way out, [`Slot`] for a Lua value that passes by reference.
 
+pub mod bytes;
 mod data;
 mod document;
 pub mod fence;

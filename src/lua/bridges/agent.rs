@@ -245,8 +245,20 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
         agent.name.clone_from(&id);
     }
     agent.since = agent.created_at;
+    agent.alias = alias(runtime, &agent.name);
     runtime.agents.insert(agent);
     id
+}
+
+/// The first of `name#2`, `name#3`, … that is free, if the name is not.
+fn alias(runtime: &Runtime, name: &str) -> Option<Box<str>> {
+    let same = runtime.agents.all_named(name);
+    let taken = |owner: &str| same.iter().any(|(_, agent)| agent.owner() == owner);
+    if !taken(name) {
+        return None;
+    }
+    let mut numbered = (2..).map(|n| format!("{name}#{n}"));
+    numbered.find(|owner| !taken(owner)).map(Into::into)
 }
 
 /// The agent with checked options merged in.

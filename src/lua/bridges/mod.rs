@@ -3,7 +3,10 @@
 use super::bridge::Bridge;
 
 mod agent;
+mod batch;
+mod memory;
 mod module;
+mod observe;
 mod output;
 mod provider;
 mod schema;
@@ -15,6 +18,7 @@ pub static BRIDGES: &[&Bridge] = &[
     &tool::BRIDGE,
     &provider::BRIDGE,
     &schema::BRIDGE,
+    &memory::BRIDGE,
     &output::BRIDGE,
 ];
 

@@ -1,0 +1,243 @@
+//! Single entries and several at once.
+
+use crate::error::{Error, Result};
+use crate::lua::args::Args;
+use crate::lua::faces::face;
+use crate::memory::{self, Entry, Item, Keep, Spot, Value};
+use crate::runtime::Runtime;
+use crate::shape::{Check, Field, Kind, Options, Shape, shown};
+use crate::step::{Face, Operation, Ready, Start};
+use crate::store::{Answer, Asking, Committed, Durability, Question, Record, Space};
+use crate::value::{self, Data, Document, Ref, Tape};
+
+use super::options::{NEW, OWNER, SCOPE, WHERE, address, entry, key, key_of};
+
+pub static STORE: Shape = Shape::new(
+    "StoreOptions",
+    &[
+        SCOPE,
+        Field::new("if_absent", Kind::Bool, "false", "only if the key is not there"),
+        Field::new(
+            "durability",
+            Kind::Enum(&["batched", "sync"]),
+            "`configure{durability=}`",
+            "persistent entries: \"sync\" returns when the store has it for good",
+        ),
+        Field::new("embedding", Kind::List(&Kind::Number(-1e38, 1e38)), "", "makes it searchable"),
+    ],
+    &[&OWNER, &NEW],
+);
+
+pub static RETRIEVE: Shape = Shape::new(
+    "RetrieveOptions",
+    &[SCOPE, Field::new("default", Kind::Any, "nil", "returned where there is no entry")],
+    &[&OWNER],
+);
+
+/// What the options make of a key and a value.
+fn item(
+    runtime: &Runtime,
+    key: &[u8],
+    value: Option<Ref<'_>>,
+    options: &Options<'_>,
+) -> Result<Item> {
+    let address = address(runtime, options)?;
+    let now = runtime.clock.unix_ms();
+    Ok(Item {
+        spot: Spot::new(&address, key),
+        entry: value.filter(|value| !value.is_null()).map(|value| entry(value, options, now)),
+        if_absent: options.bool("if_absent") == Some(true),
+        sync: match options.word("durability") {
+            Some(word) => word == "sync",
+            None => runtime.config.durability == Durability::Sync,
+        },
+    })
+}
+
+pub fn store(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let options = args.options(2, &STORE);
+    let item = item(runtime, &key(args, 0), args.get(1), &options)?;
+    keep(runtime, Keep::new(vec![item], |kept| Data::Bool(kept == 1)), face(&options))
+}
+
+fn keep(runtime: &mut Runtime, mut keep: Keep, face: Face) -> Result<Ready> {
+    match keep.begin(runtime)? {
+        Some(data) => Ok(Ready::now("memory_save", face, data)),
+        None => Ok(waits(keep.operation(), face)),
+    }
+}
+
+pub fn waits(operation: Operation, face: Face) -> Ready {
+    Ready::Waits(Start { operation, face, sink: None })
+}
+
+pub fn retrieve(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let options = args.options(1, &RETRIEVE);
+    let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
+    let usual = options.get("default").map(|value| Value::of(value).to_data());
+    if let Some(entry) = runtime.recall(&spot) {
+        return Ok(Ready::now("memory_load", face(&options), values(&entry)));
+    }
+    let finish = move |found: Option<Entry>| {
+        found.map_or_else(|| usual.unwrap_or_default(), |entry| values(&entry))
+    };
+    if runtime.backing().is_none() {
+        return Ok(Ready::now("memory_load", face(&options), finish(None)));
+    }
+    let operation =
+        ask_for(vec![spot.key], |_, found| Ok(finish(found.into_iter().flatten().next())));
+    Ok(waits(operation, face(&options)))
+}
+
+/// Reads entries of the store, in the order of their keys.
+fn ask_for(
+    keys: Vec<Vec<u8>>,
+    then: impl FnOnce(&mut Runtime, Vec<Option<Entry>>) -> Result<Data> + 'static,
+) -> Operation {
+    let question = Question::Get { space: Space::Memory, keys };
+    Asking::operation("memory_load", question, |runtime, answer| {
+        let found = records(answer)?;
+        runtime.memory.own.counts.found(found.iter().flatten().count() as u64);
+        then(runtime, found)
+    })
+}
+
+fn records(answer: Answer) -> Result<Vec<Option<Entry>>> {
+    let Answer::Records(records) = answer else {
+        return Err(Error::internal("the store answered something else"));
+    };
+    let entry =
+        |record: Record| Entry::from_bytes(&record.bytes, record.version, record.expires_at);
+    records.into_iter().map(|record| record.map(entry).transpose()).collect()
+}
+
+/// The value, and what goes with it.
+pub fn values(entry: &Entry) -> Data {
+    let value = entry.value.to_data();
+    let about = about(entry);
+    if about.fields.is_empty() { value } else { Data::Many(vec![value, about.into()]) }
+}
+
+/// Tags and metadata.
+pub fn about(entry: &Entry) -> value::Record {
+    let Some(extra) = &entry.extra else { return value::Record::new() };
+    let tags: Vec<Data> = extra.tags.iter().map(|tag| Data::from(tag.as_str())).collect();
+    value::Record::new()
+        .set("tags", Some(tags).filter(|tags| !tags.is_empty()).map(Data::List))
+        .set("metadata", extra.metadata.as_ref().map(Value::to_data))
+}
+
+pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let options = args.options(1, &WHERE);
+    let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
+    let here = runtime.forget(&spot);
+    if runtime.backing().is_none() {
+        return Ok(Ready::now("memory_save", face(&options), Data::Bool(here)));
+    }
+    let write = memory::write(&spot, None);
+    let durability = runtime.config.durability;
+    let question = Question::Commit { writes: vec![write], durability };
+    let operation = Asking::operation("memory_save", question, move |_, answer| match answer {
+        Answer::Committed(Committed::Done(effects)) => {
+            Ok(Data::Bool(here || effects.iter().any(|effect| effect.before > 0)))
+        }
+        _ => Err(Error::internal("the store answered something else")),
+    });
+    Ok(waits(operation, face(&options)))
+}
+
+pub fn store_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let options = args.options(1, &STORE);
+    let items = items(runtime, args, &options)?;
+    keep(runtime, Keep::new(items, Data::from), face(&options))
+}
+
+/// All that is to be kept, checked.
+fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Item>> {
+    let Some(entries) = args.get(0) else { return Ok(Vec::new()) };
+    match entries.is_array() {
+        true => entries
+            .items()
+            .enumerate()
+            .map(|(i, triple)| listed(runtime, triple, options, &format!("entries[{}]", i + 1)))
+            .collect(),
+        false if entries.is_object() => entries
+            .members()
+            .map(|(name, value)| item(runtime, &key_of(name), Some(value), options))
+            .collect(),
+        false => Err(Error::invalid(format!(
+            "argument #1: entries: expected a table of keys and values or an array of {{key, value, options}}, got {}",
+            shown(entries)
+        ))),
+    }
+}
+
+/// An entry as `{key, value, options}`.
+fn listed(runtime: &Runtime, triple: Ref<'_>, options: &Options<'_>, path: &str) -> Result<Item> {
+    static KEY: Kind = super::KEY_KIND;
+    static TABLE: Kind = Kind::Table(&STORE);
+    let check = Check { strict: runtime.config.strict };
+    let mut parts = triple.items();
+    let (name, value, own) = (parts.next(), parts.next(), parts.next());
+    let Some(name) = name else {
+        return Err(Error::invalid(format!(
+            "{path}: expected {{key, value, options}}, got {}",
+            shown(triple)
+        )));
+    };
+    check.value(name, &KEY, &format!("{path}[1]"))?;
+    let Some(own) = own else { return item(runtime, &key_of(name), value, options) };
+    check.value(own, &TABLE, &format!("{path}[3]"))?;
+    let merged = over(own, options);
+    item(runtime, &key_of(name), value, &Options::new(merged.root(), &STORE))
+}
+
+/// The entry's own options, and those of the call that it does not have.
+fn over(own: Ref<'_>, options: &Options<'_>) -> Tape {
+    let mut tape = Tape::default();
+    let mark = tape.open_object();
+    let others = options.members().filter(|(key, _)| own.get(&key.to_text()).is_none());
+    let mut count = 0;
+    for (key, value) in own.members().chain(others) {
+        tape.copy(key.tape().walk(key.position(), &[]));
+        tape.copy(value.tape().walk(value.position(), &[]));
+        count += 1;
+    }
+    tape.close(mark, count);
+    tape
+}
+
+pub fn retrieve_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let options = args.options(1, &WHERE);
+    let address = address(runtime, &options)?;
+    let keys: Vec<Vec<u8>> = args.get(0).into_iter().flat_map(Ref::items).map(key_of).collect();
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for key in keys {
+        match runtime.recall(&Spot::new(&address, &key)) {
+            Some(entry) => found.push((key, entry)),
+            None => missing.push(key),
+        }
+    }
+    if missing.is_empty() || runtime.backing().is_none() {
+        return Ok(Ready::now("memory_load", face(&options), table(&found)));
+    }
+    let whole = missing.iter().map(|key| address.key(key)).collect();
+    let operation = ask_for(whole, move |_, entries| {
+        let more = missing.into_iter().zip(entries);
+        found.extend(more.filter_map(|(key, entry)| Some((key, entry?))));
+        Ok(table(&found))
+    });
+    Ok(waits(operation, face(&options)))
+}
+
+/// A table from key to value: keys are any bytes, as a document may have them.
+fn table(found: &[(Vec<u8>, Entry)]) -> Data {
+    let mut document = Document::default();
+    let mark = document.tape.open_object();
+    for (key, entry) in found {
+        document.tape.str(key);
+        entry.value.put(&mut document.tape);
+    }
+    document.tape.close(mark, found.len());
+    Data::Document(Box::new(document))
+}

@@ -1,0 +1,191 @@
+//! `update` and `increment`: an entry is read, changed, and written if nobody else was faster;
+//! otherwise once more.
+
+use super::{Entry, Kind, Put, Spot, Value, write};
+use crate::error::{Error, Result, quoted};
+use crate::runtime::Runtime;
+use crate::step::{Call, Machine, Operation, Outcome, Output, Returned, Step, Token, stopped};
+use crate::store::{Answer, Committed, Expected, Pending, Question, Record, Space, Write};
+use crate::value::{Data, Slot};
+
+/// What happens to the value.
+#[derive(Clone, Debug)]
+pub enum How {
+    /// Called with the old value or nil; nil from it deletes.
+    Function(Slot),
+    /// A number is added; nothing counts as 0.
+    Add(Value),
+}
+
+pub struct Change {
+    pub spot: Spot,
+    /// As messages call it.
+    pub key: String,
+    pub how: How,
+    /// What the entry is like if there is none: its value does not count.
+    pub fresh: Entry,
+    /// What was read.
+    old: Option<Entry>,
+    /// What was read is in the store, or what is written shall be.
+    there: bool,
+    pending: Option<Pending>,
+    /// What the call ends with, once it is written.
+    result: Data,
+}
+
+impl Change {
+    pub fn new(spot: Spot, key: String, how: How, fresh: Entry) -> Change {
+        let (old, there, pending, result) = (None, false, None, Data::Nil);
+        Change { spot, key, how, fresh, old, there, pending, result }
+    }
+
+    pub fn operation(self) -> Operation {
+        let (name, subject) = ("memory_save", self.key.clone());
+        Operation { name, subject, machine: Box::new(self), deadline: None }
+    }
+
+    fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        self.old = runtime.recall(&self.spot);
+        self.there = false;
+        if self.old.is_some() || runtime.backing().is_none() {
+            return self.change(runtime, me);
+        }
+        let keys = vec![self.spot.key.clone()];
+        self.ask(runtime, me, Question::Get { space: Space::Memory, keys })
+    }
+
+    fn ask(&mut self, runtime: &mut Runtime, me: Token, question: Question) -> Result<Step> {
+        let waker = runtime.tasks.waker(me)?;
+        self.pending = runtime.backing().map(|store| store.ask(question, waker));
+        self.look(runtime, me)
+    }
+
+    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let Some(answer) = self.pending.as_ref().and_then(Pending::take) else {
+            return Ok(Step::Wait(None));
+        };
+        self.pending = None;
+        match answer? {
+            Answer::Records(records) => self.read(runtime, me, records),
+            Answer::Committed(Committed::Conflict(_)) => self.begin(runtime, me),
+            _ => Ok(Step::Done(Output::Data(std::mem::take(&mut self.result)))),
+        }
+    }
+
+    fn read(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        records: Vec<Option<Record>>,
+    ) -> Result<Step> {
+        let found = records.into_iter().flatten().next();
+        let entry = |r: Record| Entry::from_bytes(&r.bytes, r.version, r.expires_at);
+        self.old = found.map(entry).transpose()?;
+        self.there = self.old.is_some() || self.fresh.kind == Kind::Persistent;
+        self.change(runtime, me)
+    }
+
+    /// Asks for the new value.
+    fn change(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        match &self.how {
+            How::Add(number) => {
+                let sum = self.sum(number)?;
+                self.write(runtime, me, Some(sum))
+            }
+            How::Function(function) => Ok(Step::Call(Call {
+                function: function.clone(),
+                argument: self.old.as_ref().map_or(Data::Nil, |old| old.value.to_data()),
+                info: None,
+                limit: None,
+                text: false,
+                keeps: true,
+                listens: false,
+            })),
+        }
+    }
+
+    fn sum(&self, number: &Value) -> Result<Value> {
+        let Some(old) = &self.old else { return Ok(number.clone()) };
+        if old.value.number().is_none() {
+            let kind = old.value.kind();
+            return Err(Error::state(format!("{} holds {kind}, not a number", quoted(&self.key))));
+        }
+        let too_large = || Error::state(format!("the sum of {} is too large", quoted(&self.key)));
+        add(&old.value, number).ok_or_else(too_large)
+    }
+
+    fn returned(&mut self, runtime: &mut Runtime, me: Token, returned: Returned) -> Result<Step> {
+        returned.text?;
+        let value = returned.document.and_then(|document| document.value().map(Value::of));
+        self.write(runtime, me, value)
+    }
+
+    fn write(&mut self, runtime: &mut Runtime, me: Token, value: Option<Value>) -> Result<Step> {
+        self.result = value.as_ref().map_or(Data::Nil, Value::to_data);
+        if self.there {
+            return self.commit(runtime, me, value);
+        }
+        let put = match value {
+            Some(value) => {
+                let like = self.old.as_ref().unwrap_or(&self.fresh).clone();
+                runtime.keep_if(&self.spot, self.expected(), Entry { value, ..like })
+            }
+            None => self.remove(runtime),
+        };
+        match put {
+            Put::Done => Ok(Step::Done(Output::Data(std::mem::take(&mut self.result)))),
+            Put::Conflict => self.begin(runtime, me),
+        }
+    }
+
+    fn commit(&mut self, runtime: &mut Runtime, me: Token, value: Option<Value>) -> Result<Step> {
+        let like = self.old.as_ref().unwrap_or(&self.fresh).clone();
+        let entry = value.map(|value| Entry { value, ..like });
+        let only_if = Some(self.expected());
+        let writes = vec![Write { only_if, ..write(&self.spot, entry.as_ref()) }];
+        let durability = runtime.config.durability;
+        self.ask(runtime, me, Question::Commit { writes, durability })
+    }
+
+    fn expected(&self) -> Expected {
+        self.old.as_ref().map_or(Expected::Absent, |old| Expected::Version(old.version))
+    }
+
+    fn remove(&self, runtime: &mut Runtime) -> Put {
+        let Some(old) = &self.old else { return Put::Done };
+        let now = runtime.clock.unix_ms();
+        let key = &self.spot.key;
+        runtime.memory.within(self.spot.scope, |space| {
+            if space.peek(key, now).is_some_and(|entry| entry.version != old.version) {
+                return Put::Conflict;
+            }
+            space.remove(key, now);
+            Put::Done
+        })
+    }
+}
+
+/// Integers stay integers while they fit.
+fn add(a: &Value, b: &Value) -> Option<Value> {
+    if let (Value::Int(a), Value::Int(b)) = (a, b)
+        && let Some(sum) = a.checked_add(*b)
+    {
+        return Some(Value::Int(sum));
+    }
+    let sum = a.number()? + b.number()?;
+    sum.is_finite().then_some(Value::Float(sum))
+}
+
+impl Machine for Change {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        match outcome {
+            Outcome::Start => self.begin(runtime, me),
+            Outcome::Returned(returned) => self.returned(runtime, me, returned),
+            Outcome::Raised(raised) => Err(raised.into_error("the function given to update")),
+            Outcome::Stop(stop) => Err(stopped(&stop, "the change")),
+            _ => self.look(runtime, me),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}

@@ -1,0 +1,195 @@
+//! Entries are kept, one or many: in the process, in the store, or where there is none yet.
+//!
+//! A key has one entry. So what is kept in the process is taken out of the store, and the other way
+//! round; writes to the store are queued, unless somebody wants to know that they are there.
+
+use std::collections::VecDeque;
+
+use super::{Entry, Kind, Put, Spot};
+use crate::error::{Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
+use crate::store::{
+    Answer, Change, Committed, Durability, Expected, Pending, Question, Space, Write,
+};
+use crate::value::Data;
+
+/// One entry that is to be kept.
+pub struct Item {
+    pub spot: Spot,
+    /// None: forgotten.
+    pub entry: Option<Entry>,
+    pub if_absent: bool,
+    pub sync: bool,
+}
+
+/// Keeps items in their order.
+pub struct Keep {
+    items: VecDeque<Item>,
+    /// Writes that are wanted durable.
+    durable: Vec<Write>,
+    /// The item that waits for the store.
+    open: Option<Item>,
+    pending: Option<Pending>,
+    pub kept: u64,
+    /// What the machine ends with.
+    result: fn(u64) -> Data,
+}
+
+impl Keep {
+    pub fn new(items: Vec<Item>, result: fn(u64) -> Data) -> Keep {
+        let (durable, open, pending) = (Vec::new(), None, None);
+        Keep { items: items.into(), durable, open, pending, kept: 0, result }
+    }
+
+    pub fn operation(self) -> Operation {
+        let (name, subject) = ("memory_save", String::new());
+        Operation { name, subject, machine: Box::new(self), deadline: None }
+    }
+
+    /// Keeps what can be kept at once. The result, unless the store has to be asked.
+    pub fn begin(&mut self, runtime: &mut Runtime) -> Result<Option<Data>> {
+        while let Some(item) = self.items.pop_front() {
+            if let Some(open) = self.one(runtime, item)? {
+                self.open = Some(open);
+                return Ok(None);
+            }
+        }
+        Ok(self.durable.is_empty().then(|| (self.result)(self.kept)))
+    }
+
+    /// Gives the item back if the store must be asked first.
+    fn one(&mut self, runtime: &mut Runtime, item: Item) -> Result<Option<Item>> {
+        if item.if_absent && item.entry.is_some() {
+            return self.if_absent(runtime, item);
+        }
+        self.put(runtime, item)?;
+        Ok(None)
+    }
+
+    fn if_absent(&mut self, runtime: &mut Runtime, item: Item) -> Result<Option<Item>> {
+        let now = runtime.clock.unix_ms();
+        let is_here = |space: &mut super::Space| space.peek(&item.spot.key, now).is_some();
+        if runtime.memory.within(item.spot.scope, is_here) {
+            return Ok(None);
+        }
+        if runtime.backing().is_some() {
+            return Ok(Some(item));
+        }
+        self.put_absent(runtime, item);
+        Ok(None)
+    }
+
+    /// Nothing is in the store.
+    fn put_absent(&mut self, runtime: &mut Runtime, item: Item) {
+        let Some(entry) = item.entry else { return };
+        let put = runtime.keep_if(&item.spot, Expected::Absent, entry);
+        self.kept += u64::from(put == Put::Done);
+    }
+
+    fn put(&mut self, runtime: &mut Runtime, item: Item) -> Result<()> {
+        self.kept += 1;
+        let backed = runtime.backing().is_some();
+        let Item { spot, entry, sync, .. } = item;
+        let there = match entry {
+            Some(entry) if !backed || entry.kind != Kind::Persistent => {
+                // What is in the process already was taken out of the store then.
+                let new = !runtime.keep(&spot, entry);
+                (backed && new).then(|| write(&spot, None))
+            }
+            entry => {
+                runtime.forget(&spot);
+                backed.then(|| write(&spot, entry.as_ref()))
+            }
+        };
+        match there {
+            Some(write) if sync => self.durable.push(write),
+            Some(write) => return self.send(runtime, write),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, runtime: &mut Runtime, write: Write) -> Result<()> {
+        let policy = runtime.config.batch.policy;
+        match runtime.backing() {
+            Some(store) if store.has_room() => store.queue(vec![write], policy),
+            // The store does not keep up: its caller waits for it.
+            _ => {
+                self.durable.push(write);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the store is asked next.
+    fn question(&mut self) -> Question {
+        let Some(item) = &self.open else {
+            let writes = std::mem::take(&mut self.durable);
+            return Question::Commit { writes, durability: Durability::Sync };
+        };
+        match &item.entry {
+            Some(entry) if entry.kind == Kind::Persistent => {
+                let only_if = Some(Expected::Absent);
+                let writes = vec![Write { only_if, ..write(&item.spot, Some(entry)) }];
+                let durability = if item.sync { Durability::Sync } else { Durability::Batched };
+                Question::Commit { writes, durability }
+            }
+            _ => Question::Get { space: Space::Memory, keys: vec![item.spot.key.clone()] },
+        }
+    }
+
+    fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let waker = runtime.tasks.waker(me)?;
+        let question = self.question();
+        self.pending = runtime.backing().map(|store| store.ask(question, waker));
+        self.look(runtime, me)
+    }
+
+    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let Some(answer) = self.pending.as_ref().and_then(Pending::take) else {
+            return Ok(Step::Wait(None));
+        };
+        self.pending = None;
+        self.answered(runtime, answer?)?;
+        match self.begin(runtime)? {
+            Some(data) => Ok(Step::Done(Output::Data(data))),
+            None => self.ask(runtime, me),
+        }
+    }
+
+    fn answered(&mut self, runtime: &mut Runtime, answer: Answer) -> Result<()> {
+        let Some(item) = self.open.take() else { return Ok(()) };
+        match answer {
+            Answer::Committed(Committed::Done(_)) => self.kept += 1,
+            Answer::Committed(Committed::Conflict(_)) => {}
+            Answer::Records(found) if found.iter().all(Option::is_none) => {
+                self.put_absent(runtime, item);
+            }
+            Answer::Records(_) => {}
+            _ => return Err(Error::internal("the store answered something else")),
+        }
+        Ok(())
+    }
+}
+
+impl Machine for Keep {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        match outcome {
+            Outcome::Start => self.ask(runtime, me),
+            Outcome::Stop(stop) => Err(stopped(&stop, "storing (it may still happen)")),
+            _ => self.look(runtime, me),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}
+
+/// What a store is told of an entry; none: that it is gone.
+pub fn write(spot: &Spot, entry: Option<&Entry>) -> Write {
+    let change = match entry {
+        Some(entry) => Change::Put { bytes: entry.to_bytes(), expires_at: entry.expires_at },
+        None => Change::Delete,
+    };
+    Write { space: Space::Memory, key: spot.key.clone(), change, only_if: None }
+}

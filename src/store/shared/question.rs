@@ -1,0 +1,88 @@
+//! What can be asked of an open store, and how the answer comes back.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::net::{Waker, lock};
+use crate::store::{Change, Committed, Durability, Range, Record, Space, Write};
+
+/// What becomes of a record, given what it is now.
+pub type Changing = Box<dyn FnMut(Option<&Record>) -> Result<Change> + Send>;
+
+pub enum Question {
+    /// The records of these keys, in their order. What is queued has version 0.
+    Get {
+        space: Space,
+        keys: Vec<Vec<u8>>,
+    },
+    Scan(Range),
+    /// Writes of which one must know what became of them: conditional ones, or durable ones. What
+    /// was queued before is committed before.
+    Commit {
+        writes: Vec<Write>,
+        durability: Durability,
+    },
+    /// Everything queued before, as durable as [`Durability::Sync`].
+    Flush,
+    /// One record, read and written as if nobody else was there: `change` is called again when
+    /// somebody was. Durable as [`Durability::Batched`]; a `Flush` after it makes it more.
+    Update {
+        space: Space,
+        key: Vec<u8>,
+        change: Changing,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Records(Vec<Option<Record>>),
+    Page(Vec<(Vec<u8>, Record)>),
+    Committed(Committed),
+    /// Of so many writes that were queued.
+    Flushed(u64),
+    /// The record as it is now; none after a deletion.
+    Updated(Option<Record>),
+}
+
+/// An answer to come. Dropping it does not take the question back.
+#[derive(Debug)]
+pub struct Pending(pub(super) Arc<Reply>);
+
+impl Pending {
+    /// The answer, once; `None`: not yet. The waker's token is posted when it is there.
+    pub fn take(&self) -> Option<Result<Answer>> {
+        if let Some(waker) = &self.0.waker {
+            waker.rearm();
+        }
+        lock(&self.0.answer).take()
+    }
+
+    /// Blocks until it is there; `None`: not in that time.
+    pub fn wait(&self, patience: Duration) -> Option<Result<Answer>> {
+        let none = |answer: &mut Option<_>| answer.is_none();
+        let waited = self.0.given.wait_timeout_while(lock(&self.0.answer), patience, none);
+        waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0.take()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    answer: Mutex<Option<Result<Answer>>>,
+    given: Condvar,
+    waker: Option<Waker>,
+}
+
+impl Reply {
+    pub fn new(waker: Option<Waker>) -> Arc<Reply> {
+        Arc::new(Reply { waker, ..Reply::default() })
+    }
+
+    pub fn give(&self, answer: Result<Answer>) {
+        *lock(&self.answer) = Some(answer);
+        self.given.notify_all();
+        if let Some(waker) = &self.waker {
+            waker.wake();
+        }
+    }
+}

@@ -181,7 +181,7 @@ fn number(bytes: &[u8]) -> usize {
 }
 
 fn await_notes(note: &str, times: usize, place: &Path) {
-    while notes(place).iter().filter(|line| *line == note).count() < times {
+    while notes(place).iter().filter(|line| line.starts_with(note)).count() < times {
         pause(Duration::from_millis(1));
     }
 }
@@ -331,9 +331,14 @@ fn killed_at_random_it_loses_nothing_acknowledged() {
     let rounds = if full() { 1000 } else { 20 };
     let mut acknowledged = 0;
     for round in 0..rounds {
+        let seen = notes(&folder.0).iter().filter(|line| line.starts_with("pair")).count();
         let mut child = command(&this(), "endless", &folder).stderr(Stdio::null()).spawn().unwrap();
         await_notes("begin", round + 1, &folder.0);
-        pause(Duration::from_micros(round as u64 * 7919 % 60_000));
+        if round % 2 == 1 {
+            // However slow the machine is: half of them amid its commits.
+            await_notes("pair", seen + 1, &folder.0);
+        }
+        pause(Duration::from_micros(round as u64 * 7919 % 30_000));
         child.kill().unwrap();
         child.wait().unwrap();
         let notes = notes(&folder.0);
@@ -342,7 +347,7 @@ fn killed_at_random_it_loses_nothing_acknowledged() {
         check_pairs(&folder, last.map(|last| number(last.as_bytes())));
     }
     println!("{rounds} kills, {acknowledged} commits");
-    assert!(acknowledged >= rounds / 4, "{acknowledged}");
+    assert!(acknowledged >= rounds / 2, "{acknowledged}");
 }
 
 fn check_pairs(folder: &Folder, acknowledged: Option<usize>) {

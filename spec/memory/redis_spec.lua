@@ -1,38 +1,11 @@
 -- Redis as the store, through the memory bridge: what processes share, and what becomes of it when
 -- the server is away.
 local zigllms = require("zigllms")
-local program = require("spec.support.program")
+local processes = require("spec.support.processes")
 local redis = require("spec.support.redis")
-local size = require("spec.support.size")
 
 local memory = zigllms.memory
 local persistent = { type = "persistent" }
-
--- Runs `chunk` in `count` processes at once: what each printed. Its arguments are the URL of the
--- store and which of them it is.
-local function processes(count, url, chunk)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write([[
-    local zigllms = require("zigllms")
-    local memory, persistent, me = zigllms.memory, { type = "persistent" }, tonumber(arg[2])
-    zigllms.configure({ store = arg[1] })
-  ]] .. chunk)
-  file:close()
-  local words = {}
-  for i = 1, count do
-    words[i] = ("%s %s %s %d & "):format(program.interpreter(), path, program.quoted(url), i)
-  end
-  words[#words + 1] = "wait"
-  local result = program.shell("sh -c " .. program.quoted(table.concat(words)))
-  os.remove(path)
-  assert.equal("", result.err)
-  local lines = {}
-  for line in result.out:gmatch("[^\n]+") do
-    lines[#lines + 1] = line
-  end
-  return lines
-end
 
 local function raised(fn, ...)
   local ok, err = pcall(fn, ...)
@@ -81,67 +54,6 @@ describe("Redis as the store", function()
     )
     assert.same({ "true\t3\t2.5\tfalse", "odd other" }, lines)
     assert.equal(2, #server:command("KEYS", "zigllms:r:memory:*"))
-  end)
-
-  it("shows one process what another has committed", function()
-    assert.is_nil(memory.retrieve("seen"))
-    processes(1, server.url, [[memory.store("seen", "by another", persistent)]])
-    assert.equal("by another", memory.retrieve("seen"))
-    memory.delete("seen")
-    zigllms.flush()
-    assert.same(
-      { "nothing" },
-      processes(1, server.url, [[print(memory.retrieve("seen") or "nothing")]])
-    )
-  end)
-
-  it("counts the increments of eight processes exactly", function()
-    local each = size(500, 60)
-    local lines = processes(
-      8,
-      server.url,
-      ([[for _ = 1, %d do memory.increment("count", 1, persistent) end print("done")]]):format(each)
-    )
-    assert.equal(8, #lines)
-    assert.equal(8 * each, memory.retrieve("count"))
-  end)
-
-  it("makes the updates of eight processes exactly", function()
-    local each = size(500, 60)
-    local lines = processes(
-      8,
-      server.url,
-      ([[
-        for _ = 1, %d do
-          memory.update("votes", function(old)
-            old = old or { total = 0 }
-            old.total = old.total + 1
-            old["by" .. me] = (old["by" .. me] or 0) + 1
-            return old
-          end, persistent)
-        end
-        print("done")
-      ]]):format(each)
-    )
-    assert.equal(8, #lines)
-    local votes = memory.retrieve("votes")
-    assert.equal(8 * each, votes.total)
-    for i = 1, 8 do
-      assert.equal(each, votes["by" .. i])
-    end
-  end)
-
-  it("lets one of eight processes be the first", function()
-    local lines = processes(
-      8,
-      server.url,
-      [[
-        local first = memory.store("leader", me, { type = "persistent", if_absent = true })
-        if first then print(me) end
-      ]]
-    )
-    assert.equal(1, #lines)
-    assert.equal(tonumber(lines[1]), memory.retrieve("leader"))
   end)
 
   it("ends entries at their time, and the server forgets them later", function()

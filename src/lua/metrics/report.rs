@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::chat::Usage;
 use crate::runtime::Runtime;
-use crate::store::Shared;
 use crate::value::{Data, Record};
 
 use super::super::bridge::ENTRIES;
@@ -36,9 +35,9 @@ pub fn report(instance: &Instance) -> Record {
         .set("profile", Record::new().set("samples", samples(metrics)))
 }
 
-/// Of the group commit of the store.
+/// Of the group commit of the store, which this instance may share with others.
 pub fn batch_stats(runtime: &Runtime) -> Value {
-    let counters = runtime.store.used().map(Shared::counters).unwrap_or_default();
+    let counters = runtime.store.counters();
     json!({
         "enabled": runtime.config.batch.policy.enabled,
         "queued": counters.queued,

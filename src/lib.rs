@@ -51,7 +51,9 @@ pub mod guard;
 #[cfg(feature = "_lua")]
 mod lua;
 pub mod memory;
+pub mod meter;
 pub mod net;
+pub mod optimize;
 pub mod output;
 pub mod provider;
 pub mod registry;

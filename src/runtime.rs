@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::memory::Memory;
+use crate::meter::Meter;
 use crate::net::{Http, Transport};
 use crate::output::Fields;
 use crate::provider::Providers;
@@ -34,8 +34,8 @@ pub struct Runtime {
     pub memory: Memory,
     /// Where data outlive the process.
     pub store: Current,
-    /// Tokens of all requests since the last reset.
-    pub usage: Usage,
+    /// Tokens, times and retries of all requests since the last reset.
+    pub meter: Meter,
 }
 
 impl Default for Runtime {
@@ -53,7 +53,7 @@ impl Default for Runtime {
             schemas: Library::default(),
             memory: Memory::default(),
             store: Current::default(),
-            usage: Usage::default(),
+            meter: Meter::default(),
         }
     }
 }

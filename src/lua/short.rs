@@ -78,9 +78,8 @@ pub unsafe fn answer(
 ) -> Option<c_int> {
     unsafe {
         let Run::Short(short, _) = entry.function.run else { return None };
-        if (*instance).runtime.config.profiling {
-            return None;
-        }
+        let since = (*instance).begins();
+        (*instance).expect(Some(entry));
         let top = ffi::lua_gettop(l);
         let scratch = (*instance).scratches.take();
         let results = match short {
@@ -89,10 +88,13 @@ pub unsafe fn answer(
             Short::Store | Short::Retrieve => None,
         };
         (*instance).scratches.give(Box::from_raw(scratch));
-        match results {
-            Some(_) => (*instance).metrics.called(entry.number),
-            None => ffi::lua_settop(l, top),
-        }
-        results
+        let Some(pushed) = results else {
+            ffi::lua_settop(l, top);
+            return None;
+        };
+        (*instance).metrics.called(entry.number);
+        (*instance).pushed(pushed.slots);
+        (*instance).took(entry.number, since);
+        Some(pushed.count)
     }
 }

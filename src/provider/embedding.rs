@@ -113,6 +113,10 @@ fn batches(texts: Vec<String>, most: usize) -> VecDeque<Vec<String>> {
 impl Subject for Embedding {
     const NAME: &'static str = "provider_embed";
 
+    fn metered(&self) -> Option<(&'static str, &str)> {
+        Some(("embeddings", &self.now.model))
+    }
+
     fn question(&self) -> Option<Question<'_>> {
         match (self.now.texts.is_empty(), self.now.model.is_empty()) {
             (true, _) => None,

@@ -15,6 +15,7 @@ use crate::chat::{Answer, Delta, Finish, Reply, Request, Usage, estimate};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
+use crate::meter::{Exchanged, Series};
 use crate::runtime::Runtime;
 use crate::step::{
     Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
@@ -281,11 +282,22 @@ impl Exchange {
         if self.target.attempts.count == 0 || std::mem::replace(&mut self.recorded, true) {
             return;
         }
-        if let Ended::Answered(usage) = &ended {
-            runtime.usage.add(usage);
-        }
+        let exchanged = self.exchanged(runtime, &ended);
+        runtime.meter.exchanged(exchanged);
         if let Some(provider) = runtime.providers.asked(&self.target.whom, &self.target.id) {
             provider.record(ended);
+        }
+    }
+
+    fn exchanged<'e>(&'e self, runtime: &Runtime, ended: &'e Ended<'e>) -> Exchanged<'e> {
+        let model = self.ask.request.model.clone();
+        let first_at = self.target.attempts.inbox.lock().first_at;
+        Exchanged {
+            series: Series { operation: "chat", provider: self.target.kind, model },
+            instance: &self.target.id,
+            duration_ms: runtime.clock.now().ms_since(self.started),
+            first_ms: first_at.map(|at| at.ms_since(self.started)),
+            ended: ended.usage(),
         }
     }
 

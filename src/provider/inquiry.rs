@@ -12,6 +12,7 @@ use super::whom::Whom;
 use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
+use crate::meter::{Exchanged, Series};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Raised, Returned, Step, Token, stopped};
 use crate::value::Data;
@@ -20,6 +21,11 @@ use crate::value::Data;
 pub trait Subject {
     /// How the operation is called.
     const NAME: &'static str;
+
+    /// What it asks which model, where times and tokens of that are counted.
+    fn metered(&self) -> Option<(&'static str, &str)> {
+        None
+    }
 
     /// The next question; none: everything is known.
     fn question(&self) -> Option<Question<'_>>;
@@ -50,6 +56,8 @@ pub struct Inquiry<S> {
     subject: S,
     whom: Whom,
     provider: String,
+    kind: &'static str,
+    started: Moment,
     /// None where nobody has to be asked.
     attempts: Option<Box<Attempts>>,
     /// Something was sent, which counts once it has ended.
@@ -66,14 +74,15 @@ impl<S: Subject + 'static> Inquiry<S> {
         total: Option<Moment>,
     ) -> Result<Inquiry<S>> {
         let provider = runtime.providers.ask(&whom)?;
-        let mut attempts = None;
+        let (mut attempts, started) = (None, runtime.clock.now());
         if subject.question().is_some() {
             let all = options::lay([&runtime.config.http, &provider.options, call]);
             let network = options::network(&all, total);
             let now = runtime.clock.now();
             attempts = Some(Box::new(Attempts::of(provider, &network, reach, now)?));
         }
-        Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts, open: false })
+        let (provider, kind) = (provider.id.clone(), provider.row.name);
+        Ok(Inquiry { provider, kind, started, subject, whom, attempts, open: false })
     }
 
     pub fn operation(self, deadline: Option<Moment>) -> Operation {
@@ -149,8 +158,13 @@ impl<S: Subject + 'static> Inquiry<S> {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        if let Ended::Answered(usage) = &ended {
-            runtime.usage.add(usage);
+        if let Some((operation, model)) = self.subject.metered() {
+            let series = Series { operation, provider: self.kind, model: model.to_owned() };
+            let duration_ms = runtime.clock.now().ms_since(self.started);
+            let instance = &self.provider;
+            let ended = ended.usage();
+            let first_ms = None;
+            runtime.meter.exchanged(Exchanged { series, instance, duration_ms, first_ms, ended });
         }
         if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
             provider.record(ended);

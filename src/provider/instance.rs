@@ -60,6 +60,16 @@ pub enum Ended<'e> {
     Stopped(&'e Error),
 }
 
+impl Ended<'_> {
+    /// The tokens of an answer, or why there was none.
+    pub fn usage(&self) -> std::result::Result<&Usage, Code> {
+        match self {
+            Ended::Answered(usage) => Ok(usage),
+            Ended::Failed(error) | Ended::Stopped(error) => Err(error.code()),
+        }
+    }
+}
+
 impl Provider {
     pub(super) fn new(id: String, row: &'static Row) -> Provider {
         Provider {

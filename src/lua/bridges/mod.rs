@@ -3,8 +3,10 @@
 use super::bridge::Bridge;
 
 mod agent;
+mod batch;
 mod memory;
 mod module;
+mod observe;
 mod output;
 mod provider;
 mod schema;

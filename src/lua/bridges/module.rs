@@ -5,8 +5,9 @@ use serde_json::json;
 use crate::config::{CONFIG, LOOP};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
-use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Param, Read, Run};
+use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
 use crate::lua::help;
+use crate::lua::instance::Instance;
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Start;
@@ -14,13 +15,7 @@ use crate::store::{self, Asking};
 use crate::value::{Data, Record};
 
 use super::super::faces::{ASYNC, DETACH, face};
-use super::super::instance::Instance;
-
-static METRICS: Shape = Shape::new(
-    "MetricsOptions",
-    &[Field::new("reset", Kind::Bool, "false", "start counting anew after reading")],
-    &[],
-);
+use super::{batch, observe};
 
 static MAP: Shape = Shape::new(
     "MapOptions",
@@ -116,17 +111,8 @@ pub static BRIDGE: Bridge = Bridge {
             example: "print(zigllms.flush())",
             run: Run::Waits(flush),
         },
-        Function {
-            name: "metrics",
-            params: &[Param::new("options", Kind::Table(&METRICS)).optional()],
-            returns: &[("metrics", "table")],
-            doc: "Exact counts of calls and errors, per bridge and function, and token usage; times are 0 unless \
-                  `configure{profiling=true}`.",
-            errors: &[],
-            effect: Effect::Reads("metrics"),
-            example: "print(zigllms.metrics().total_calls)",
-            run: Run::Instance(metrics),
-        },
+        observe::METRICS,
+        observe::METRICS_TEXT,
         Function {
             name: "reset",
             params: &[],
@@ -135,7 +121,7 @@ pub static BRIDGE: Bridge = Bridge {
             errors: &[],
             effect: Effect::Writes("everything"),
             example: "zigllms.reset()",
-            run: Run::Now(reset),
+            run: Run::Instance(reset),
         },
         Function {
             name: "new",
@@ -241,6 +227,7 @@ pub static BRIDGE: Bridge = Bridge {
                       assert(lengths[2] == 2)",
             run: Run::Lua,
         },
+        batch::BATCH,
         Function {
             name: "spawn",
             params: &[FN],
@@ -399,7 +386,9 @@ fn flush(_: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     Ok(Start { operation: Asking::flush("flush"), face, sink: None })
 }
 
-fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
+    instance.forget_counts();
+    let runtime = &mut instance.runtime;
     for token in runtime.tasks.all() {
         runtime.tasks.stop(token, "reset");
     }
@@ -407,40 +396,5 @@ fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
-    runtime.usage = Default::default();
     Ok(Data::Bool(true))
-}
-
-fn metrics(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
-    let all: Vec<(&Entry, _)> =
-        ENTRIES.iter().map(|e| (e, *instance.metrics.counters(e.number))).collect();
-    let calls: u64 = all.iter().map(|(_, c)| c.calls).sum();
-    let errors: u64 = all.iter().map(|(_, c)| c.errors).sum();
-    let ms: f64 = all.iter().map(|(_, c)| c.total_ms).sum();
-    let mut bridges = json!({});
-    for (entry, counters) in all.iter().filter(|(_, c)| c.calls > 0) {
-        let bridge =
-            &mut bridges[if entry.bridge.name.is_empty() { "zigllms" } else { entry.bridge.name }];
-        bridge["functions"][entry.function.name] = counters.to_json();
-        for (key, value) in [
-            ("calls", counters.calls as f64),
-            ("errors", counters.errors as f64),
-            ("total_time_ms", counters.total_ms),
-        ] {
-            bridge[key] = json!(bridge[key].as_f64().unwrap_or(0.0) + value);
-        }
-    }
-    let record = Record::new()
-        .set("total_calls", calls)
-        .set("error_count", errors)
-        .set("total_time_ms", ms)
-        .set("avg_call_time_ms", ms / calls.max(1) as f64)
-        .set("bridges", bridges)
-        .set("usage", instance.runtime.usage.to_record())
-        .set("cancelled", instance.metrics.cancelled);
-    if args.options(0, &METRICS).bool("reset") == Some(true) {
-        instance.metrics.reset();
-        instance.runtime.usage = Default::default();
-    }
-    Ok(record.into())
 }

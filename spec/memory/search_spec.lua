@@ -84,7 +84,7 @@ for _, store in ipairs(stores.all()) do
       math.randomseed(7)
       local types = { "short_term", "long_term", "persistent" }
       local vectors, entries = {}, {}
-      for i = 1, sized(5000, 1200) do
+      for i = 1, sized(5000, 700) do
         local key = ("k%05d"):format(i)
         -- Every eighth is the one before: as good, so the key decides.
         vectors[key] = i % 8 == 0 and vectors[("k%05d"):format(i - 1)] or random_vector(24)
@@ -109,18 +109,6 @@ for _, store in ipairs(stores.all()) do
       for _ = 1, 5 do
         same_as_naive(vectors, random_vector(24), { limit = 20 })
       end
-    end)
-
-    it("finds among many as among few", function()
-      math.randomseed(11)
-      local vectors, entries = {}, {}
-      for i = 1, sized(20000, 3000) do
-        local key = ("k%05d"):format(i)
-        vectors[key] = random_vector(384)
-        entries[i] = { key, i, { embedding = vectors[key], type = "long_term" } }
-      end
-      memory.store_many(entries)
-      same_as_naive(vectors, random_vector(384), { limit = 10 })
     end)
 
     for _, kind in ipairs({ "short_term", "long_term", "persistent" }) do
@@ -148,7 +136,7 @@ for _, store in ipairs(stores.all()) do
       end)
 
       it("sees at once what becomes of entries of type " .. kind, function()
-        local function store(key, x, y, more)
+        local function put(key, x, y, more)
           local options = { embedding = x and { x, y }, type = kind }
           for name, value in pairs(more or {}) do
             options[name] = value
@@ -158,17 +146,17 @@ for _, store in ipairs(stores.all()) do
         local function found(x, y)
           return keys(memory.search({ x, y }))
         end
-        store("a", 1, 0)
-        store("b", 0, 1)
+        put("a", 1, 0)
+        put("b", 0, 1)
         assert.same({ "a", "b" }, found(1, 0))
-        store("a", -1, 0)
+        put("a", -1, 0)
         assert.same({ "b", "a" }, found(1, 0))
         memory.delete("a")
         assert.same({ "b" }, found(1, 0))
-        store("b")
+        put("b")
         assert.same({}, found(1, 0))
-        store("c", 1, 1, { ttl_ms = 40 })
-        store("d", 1, 1, { ttl_ms = 60000 })
+        put("c", 1, 1, { ttl_ms = 40 })
+        put("d", 1, 1, { ttl_ms = 60000 })
         zigllms.sleep(80)
         assert.same({ "d" }, found(1, 0))
         memory.update("d", function(old)
@@ -185,18 +173,18 @@ for _, store in ipairs(stores.all()) do
       end)
 
       it("looks only where it is told, at entries of type " .. kind, function()
-        local function store(key, more)
+        local function put(key, more)
           local options = { embedding = { 1, #key }, type = kind }
           for name, value in pairs(more) do
             options[name] = value
           end
           memory.store(key, key, options)
         end
-        store("g", { tags = { "x" } })
-        store("gg", { tags = { "y", "x" } })
-        store("s", { session = "one" })
-        store("ss", { session = "two", tags = { "x" } })
-        store("a", { agent = "ada" })
+        put("g", { tags = { "x" } })
+        put("gg", { tags = { "y", "x" } })
+        put("s", { session = "one" })
+        put("ss", { session = "two", tags = { "x" } })
+        put("a", { agent = "ada" })
         local function found(options)
           return table.concat(keys(memory.search({ 1, 1 }, options)), " ")
         end
@@ -246,35 +234,6 @@ for _, store in ipairs(stores.all()) do
         assert.same({ "a" }, keys(memory.search({ 1, 0 }, { async = "yield" })))
         assert.same({ "a" }, keys(memory.search({ 1, 0 }, { async = false })))
       end)
-    end)
-
-    it("goes on while others change what it searches", function()
-      math.randomseed(3)
-      local entries = {}
-      for i = 1, 3000 do
-        entries[i] = { "k" .. i, i, { embedding = random_vector(384), type = "long_term" } }
-      end
-      entries[1][3].type = "persistent"
-      memory.store_many(entries)
-      local query = random_vector(384)
-      local found = 0
-      zigllms.run(function()
-        local handles = {}
-        for i = 1, 8 do
-          handles[i] = memory.search(query, { async = true, limit = 5 })
-        end
-        for i = 1, 3000, 2 do
-          memory.store("k" .. i, -i, { embedding = entries[i][3].embedding, type = "long_term" })
-        end
-        for _, handle in ipairs(handles) do
-          for _, each in ipairs(handle:await()) do
-            found = found + 1
-            local n = tonumber(each.key:sub(2))
-            assert.is_true(each.value == n or each.value == -n)
-          end
-        end
-      end)
-      assert.equal(40, found)
     end)
   end)
 end
@@ -445,6 +404,50 @@ end)
 describe("search", function()
   before_each(function()
     memory.clear()
+  end)
+
+  teardown(function()
+    memory.clear()
+  end)
+
+  it("finds among many as among few", function()
+    math.randomseed(11)
+    local vectors, entries = {}, {}
+    for i = 1, sized(20000, 3000) do
+      local key = ("k%05d"):format(i)
+      vectors[key] = random_vector(384)
+      entries[i] = { key, i, { embedding = vectors[key], type = "long_term" } }
+    end
+    memory.store_many(entries)
+    same_as_naive(vectors, random_vector(384), { limit = 10 })
+  end)
+
+  it("goes on while others change what it searches", function()
+    math.randomseed(3)
+    local entries = {}
+    for i = 1, 3000 do
+      entries[i] = { "k" .. i, i, { embedding = random_vector(384), type = "long_term" } }
+    end
+    memory.store_many(entries)
+    local query = random_vector(384)
+    local found = 0
+    zigllms.run(function()
+      local handles = {}
+      for i = 1, 8 do
+        handles[i] = memory.search(query, { async = true, limit = 5 })
+      end
+      for i = 1, 3000, 2 do
+        memory.store("k" .. i, -i, { embedding = entries[i][3].embedding, type = "long_term" })
+      end
+      for _, handle in ipairs(handles) do
+        for _, each in ipairs(handle:await()) do
+          found = found + 1
+          local n = tonumber(each.key:sub(2))
+          assert.is_true(each.value == n or each.value == -n)
+        end
+      end
+    end)
+    assert.equal(40, found)
   end)
 
   it("wants a direction", function()

@@ -502,6 +502,18 @@ describe("search", function()
     assert.equal("k25", found[10].key)
   end)
 
+  it("ends when its handle is cancelled", function()
+    local entries = {}
+    for i = 1, 3000 do
+      entries[i] = { "k" .. i, i, { embedding = random_vector(384), type = "long_term" } }
+    end
+    memory.store_many(entries)
+    local handle = memory.search(random_vector(384), { async = true })
+    assert.is_true(handle:cancel("enough"))
+    raised("cancelled", handle.await, handle)
+    assert.equal(10, #memory.search(random_vector(384)))
+  end)
+
   it("finds the entries of every instance in the process, and no session of another", function()
     local other = zigllms.new()
     other.memory.store("shared", 1, { embedding = { 1, 0 } })

@@ -131,7 +131,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "reset",
             params: &[],
             returns: &[("ok", "true")],
-            doc: "Drops every registration of this instance, cancels unfinished work and clears counters. For tests.",
+            doc: "Drops every registration of this instance, cancels unfinished work, clears counters and what lies in \
+                  this process of the memory scopes AGENT and SESSION. For tests.",
             errors: &[],
             effect: Effect::Writes("everything"),
             example: "zigllms.reset()",
@@ -383,6 +384,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     // First what may fail: a bad value changes nothing.
     if let Some(place) = store::chosen(&options, "options")? {
         runtime.store.choose(place)?;
+        runtime.settle_persistent()?;
     }
     runtime.config.configure(&options);
     Ok(Data::Bool(true))
@@ -407,6 +409,7 @@ fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.memory.forget_own();
     runtime.usage = Default::default();
     Ok(Data::Bool(true))
 }

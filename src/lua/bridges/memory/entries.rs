@@ -10,6 +10,7 @@ use crate::step::{Face, Operation, Ready, Start};
 use crate::store::{Answer, Asking, Committed, Durability, Question, Record, Space};
 use crate::value::{self, Data, Document, Ref, Tape};
 
+use super::conversation;
 use super::options::{NEW, OWNER, SCOPE, WHERE, address, entry, key, key_of};
 
 pub static STORE: Shape = Shape::new(
@@ -42,6 +43,7 @@ fn item(
     options: &Options<'_>,
 ) -> Result<Item> {
     let address = address(runtime, options)?;
+    conversation::refuse(key, &address)?;
     let now = runtime.clock.unix_ms();
     Ok(Item {
         spot: Spot::new(&address, key),
@@ -56,7 +58,11 @@ fn item(
 
 pub fn store(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(2, &STORE);
-    let item = item(runtime, &key(args, 0), args.get(1), &options)?;
+    let key = key(args, 0);
+    if let Some(meant) = conversation::meant(&key, || address(runtime, &options))? {
+        return meant.store(runtime, args.get(1), &options);
+    }
+    let item = item(runtime, &key, args.get(1), &options)?;
     keep(runtime, Keep::new(vec![item], |kept| Data::Bool(kept == 1)), face(&options))
 }
 
@@ -73,8 +79,12 @@ pub fn waits(operation: Operation, face: Face) -> Ready {
 
 pub fn retrieve(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &RETRIEVE);
-    let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
+    let key = key(args, 0);
     let usual = options.get("default").map(|value| Value::of(value).to_data());
+    if let Some(meant) = conversation::meant(&key, || address(runtime, &options))? {
+        return meant.retrieve(runtime, usual.unwrap_or_default(), face(&options));
+    }
+    let spot = Spot::new(&address(runtime, &options)?, &key);
     if let Some(entry) = runtime.recall(&spot) {
         return Ok(Ready::now("memory_load", face(&options), values(&entry)));
     }
@@ -129,7 +139,11 @@ pub fn about(entry: &Entry) -> value::Record {
 
 pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &WHERE);
-    let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
+    let key = key(args, 0);
+    if let Some(meant) = conversation::meant(&key, || address(runtime, &options))? {
+        return meant.delete(runtime, face(&options));
+    }
+    let spot = Spot::new(&address(runtime, &options)?, &key);
     let here = runtime.forget(&spot);
     if runtime.backing().is_none() {
         return Ok(Ready::now("memory_save", face(&options), Data::Bool(here)));
@@ -213,6 +227,7 @@ pub fn retrieve_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let keys: Vec<Vec<u8>> = args.get(0).into_iter().flat_map(Ref::items).map(key_of).collect();
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for key in keys {
+        conversation::refuse(&key, &address)?;
         match runtime.recall(&Spot::new(&address, &key)) {
             Some(entry) => found.push((key, entry)),
             None => missing.push(key),

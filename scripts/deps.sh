@@ -120,4 +120,5 @@ fi
 newer_neovim
 scripts/aimock.sh
 private_redis || echo "no redis-server here: its specs will be skipped"
+scripts/prometheus.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

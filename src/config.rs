@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::memory;
+use crate::optimize::cache::CACHE;
+use crate::optimize::stack::Switches;
 use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::store::{self, Batching, Durability};
@@ -27,6 +29,26 @@ pub static HTTP: Shape = Shape::new(
     &[&LIMITS],
 );
 
+static PROFILING: Shape = Shape::new(
+    "Profiling",
+    &[Field::new(
+        "sample_rate",
+        Kind::Number(0.0, 1.0),
+        "1",
+        "the share of calls that is measured",
+    )],
+    &[],
+);
+
+static STACK: Shape = Shape::new(
+    "StackConfig",
+    &[
+        Field::new("enabled", Kind::Bool, "true", "predict and count what results need"),
+        Field::new("learning", Kind::Bool, "true", "keep the most that each function needed"),
+    ],
+    &[],
+);
+
 pub static CONFIG: Shape = Shape::new(
     "Config",
     &[
@@ -37,7 +59,12 @@ pub static CONFIG: Shape = Shape::new(
             "used where no provider is named",
         ),
         Field::new("strict", Kind::Bool, "true", "unknown option keys are errors"),
-        Field::new("profiling", Kind::Bool, "false", "measure calls for `metrics()`"),
+        Field::new(
+            "profiling",
+            Kind::OneOf(&[Kind::Bool, Kind::Table(&PROFILING)]),
+            "false",
+            "measure how long calls take, for `metrics()`: true = all of them",
+        ),
         Field::new("http", Kind::Table(&HTTP), "", "defaults of all network calls"),
         Field::new(
             "session",
@@ -58,8 +85,13 @@ pub static CONFIG: Shape = Shape::new(
             "\"sync\": each write is on the disk before it returns",
         ),
         Field::new("batch", Kind::Table(&store::BATCH), "", "how writes are committed together"),
-        Field::new("cache", Kind::Absent("memoization"), "", ""),
-        Field::new("stack", Kind::Absent("stack learning"), "", ""),
+        Field::new(
+            "cache",
+            Kind::Table(&CACHE),
+            "",
+            "results that are kept so that they need not be computed, or asked for, again",
+        ),
+        Field::new("stack", Kind::Table(&STACK), "", "foretelling the stack slots of results"),
         Field::new("memory", Kind::Table(&memory::BOUNDS), "", "bounds and search of `memory`"),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
         Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
@@ -89,8 +121,12 @@ static ADAPTER: Shape = Shape::new(
 pub struct Config {
     pub default_provider: Option<String>,
     pub strict: bool,
-    pub profiling: bool,
+    /// The share of calls that is measured.
+    pub profiling: f64,
+    pub stack: Switches,
     pub http: Map<String, Value>,
+    /// Counts calls of `configure`.
+    pub changes: u64,
     /// Owner of the scope SESSION, if one was named.
     pub session: Option<String>,
     pub memory: memory::Bounds,
@@ -104,12 +140,14 @@ impl Default for Config {
         Config {
             default_provider: None,
             strict: true,
-            profiling: false,
+            profiling: 0.0,
+            stack: Switches::default(),
             http: Map::new(),
             session: None,
             memory: memory::Bounds::default(),
             durability: Durability::Batched,
             batch: Batching::default(),
+            changes: 0,
         }
     }
 }
@@ -118,13 +156,15 @@ impl Config {
     /// Merges checked options; null restores a default.
     pub fn configure(&mut self, options: &Options<'_>) {
         let usual = Config::default();
+        self.changes += 1;
         for (key, value) in options.to_map() {
             match (key.as_str(), value) {
                 ("default_provider", value) => {
                     self.default_provider = value.as_str().map(str::to_owned)
                 }
                 ("strict", value) => self.strict = value.as_bool().unwrap_or(usual.strict),
-                ("profiling", value) => self.profiling = value.as_bool().unwrap_or(usual.profiling),
+                ("profiling", value) => self.profiling = share(&value),
+                ("stack", value) => self.stack = switched(self.stack, &value),
                 ("http", Value::Object(http)) => merge(&mut self.http, &http),
                 ("http", _) => self.http.clear(),
                 ("session", value) => self.session = value.as_str().map(str::to_owned),
@@ -138,12 +178,26 @@ impl Config {
         }
     }
 
+    /// Calls that `batch` has under way at most, where it is not told.
+    pub fn max_concurrency(&self) -> usize {
+        8
+    }
+
     /// A copy for users; headers may hold secrets, so only their names are shown.
     pub fn shown(&self) -> Value {
         let http = shown(&self.http);
+        let profiling = match self.profiling {
+            0.0 => Value::Bool(false),
+            1.0 => Value::Bool(true),
+            share => serde_json::json!({ "sample_rate": share }),
+        };
+        let stack = serde_json::json!({
+            "enabled": self.stack.enabled, "learning": self.stack.learning,
+        });
         let mut all = serde_json::json!({
             "strict": self.strict,
-            "profiling": self.profiling,
+            "profiling": profiling,
+            "stack": stack,
             "http": http,
             "durability": self.durability.name(),
             "batch": self.batch.shown(),
@@ -156,5 +210,30 @@ impl Config {
             all["default_provider"] = Value::from(provider.as_str());
         }
         all
+    }
+}
+
+/// What `profiling` says: nothing, everything, or a share.
+fn share(value: &Value) -> f64 {
+    match value {
+        Value::Bool(all) => f64::from(u8::from(*all)),
+        Value::Object(options) => options.get("sample_rate").and_then(Value::as_f64).unwrap_or(1.0),
+        _ => 0.0,
+    }
+}
+
+/// `now` with what is said of it; null, also as a whole, restores what is usual.
+fn switched(now: Switches, value: &Value) -> Switches {
+    let usual = Switches::default();
+    let switch = |name: &str, now: bool, usual: bool| match value.get(name) {
+        Some(value) => value.as_bool().unwrap_or(usual),
+        None => now,
+    };
+    if value.is_null() {
+        return usual;
+    }
+    Switches {
+        enabled: switch("enabled", now.enabled, usual.enabled),
+        learning: switch("learning", now.learning, usual.learning),
     }
 }

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::chat::Usage;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::memory::Memory;
+use crate::meter::Meter;
 use crate::net::{Http, Transport};
+use crate::optimize::Cache;
 use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
@@ -31,11 +32,12 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
+    pub cache: Cache,
     pub memory: Memory,
     /// Where data outlive the process.
     pub store: Current,
-    /// Tokens of all requests since the last reset.
-    pub usage: Usage,
+    /// Tokens, times and retries of all requests since the last reset.
+    pub meter: Meter,
 }
 
 impl Default for Runtime {
@@ -51,9 +53,10 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
+            cache: Cache::default(),
             memory: Memory::default(),
             store: Current::default(),
-            usage: Usage::default(),
+            meter: Meter::default(),
         }
     }
 }

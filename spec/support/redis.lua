@@ -1,5 +1,5 @@
--- A real redis-server, on loopback and a port of its own, as spec/fixtures/redis_server.py starts it.
--- It ends when the program that started it ends.
+-- A real redis-server, on loopback and a port of its own: see spec/fixtures/redis_server.py.
+-- It ends when the program that asked for it ends.
 local cjson = require("cjson")
 local program = require("spec.support.program")
 

@@ -14,28 +14,31 @@ use super::args::Args;
 use super::bridge::{Entry, Run};
 use super::drive::{self, Action};
 use super::instance::{Frame, Instance};
+use super::memo;
 
 /// Runs a function that answers at once.
 pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
-    let started = instance.runtime.config.profiling.then(|| instance.runtime.clock.now());
+    let since = instance.begins();
     instance.metrics.called(entry.number);
     frame.action = match guarded(|| answer(instance, entry, frame)) {
         Ok(data) => Action::Return(data),
         Err(error) => {
-            instance.metrics.failed(entry.number);
+            instance.metrics.failed(entry.number, error.code());
             Action::Raise(error)
         }
     };
-    if let Some(started) = started {
-        let ms = instance.runtime.clock.now().ms_since(started);
-        instance.metrics.took(entry.number, ms);
-    }
+    instance.took(entry.number, since);
 }
 
 fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> Result<Data> {
     let args = checked(&instance.runtime, entry, frame)?;
     match entry.function.run {
-        Run::Now(run) | Run::Short(_, run) => run(&mut instance.runtime, &args),
+        Run::Now(run) | Run::Short(_, run) => match entry.cached {
+            Some(place) if instance.runtime.cache.is_on(place) => {
+                memo::answer(&mut instance.runtime, place, run, &args)
+            }
+            _ => run(&mut instance.runtime, &args),
+        },
         Run::Instance(run) => run(instance, &args),
         Run::Waits(_) | Run::Perhaps(..) | Run::Lua => {
             Err(Error::internal("called as if it answered at once"))
@@ -43,13 +46,14 @@ fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> 
     }
 }
 
-/// Checks the arguments of a function that is written in Lua.
+/// Checks the arguments of a function that is written in Lua. Answers when it began, in
+/// milliseconds of the clock, if it is measured.
 pub fn check(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
     instance.metrics.called(entry.number);
     frame.action = match guarded(|| checked(&instance.runtime, entry, frame).map(drop)) {
-        Ok(()) => Action::Return(Data::Many(Vec::new())),
+        Ok(()) => Action::Return(Data::from(instance.begins().map(drive::ms))),
         Err(error) => {
-            instance.metrics.failed(entry.number);
+            instance.metrics.failed(entry.number, error.code());
             Action::Raise(error)
         }
     };
@@ -63,7 +67,7 @@ pub fn start(instance: &mut Instance, entry: &'static Entry, parent: u64, frame:
         Ok(Ready::Waits(start)) => drive::started(instance, entry, start, parent, frame),
         Ok(Ready::Now(data)) => Action::Return(at_once(data)),
         Err(error) => {
-            instance.metrics.failed(entry.number);
+            instance.metrics.failed(entry.number, error.code());
             Action::Raise(error)
         }
     };

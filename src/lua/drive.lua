@@ -272,7 +272,7 @@ local function plain(context, face, name, subject, machine, func)
   local ok, refusal = pcall(core.check_wait, context, func)
   if not ok then
     tasks[me] = before
-    abandon(machine)
+    abandon(machine, 1)
     error(refusal, 0)
   elseif me == MAIN then
     return on_main(context, name, subject, machine)
@@ -328,18 +328,23 @@ local function begin(parent, depth, func, machine, ...)
 end
 
 -- A public function that waits, in its three faces.
-function core.waits(start, func)
+function core.waits(start, func, number)
   return function(...)
     local parent = core.context()
-    local depth = core.deeper(parent, func)
+    local deep_enough, depth = pcall(core.deeper, parent, func)
+    if not deep_enough then
+      core.count_call(number)
+      core.ended(number, nil, depth.code)
+      error(depth, 0)
+    end
     return begin(parent, depth, func, start(core.machine_around(parent), ...))
   end
 end
 
 -- A public function of at most three arguments that mostly does not wait: the short way may answer
 -- calls of up to two, with one result.
-function core.perhaps(start, short, func)
-  local slow = core.waits(start, func)
+function core.perhaps(start, short, func, number)
+  local slow = core.waits(start, func, number)
   return function(a, b, options)
     if options == nil then
       local done, result = short(a, b)

@@ -8,7 +8,7 @@ use crate::step::{Call, Face, Operation, Outcome, Output, Start, Step, Token};
 use crate::tasks::Next;
 use crate::value::Data;
 
-use super::bridge::Entry;
+use super::bridge::{ENTRIES, Entry};
 use super::instance::{Frame, Instance};
 use super::metrics::Open;
 
@@ -18,6 +18,8 @@ pub enum Action {
     #[default]
     Nothing,
     Return(Data),
+    /// What a public function that waits returns.
+    Done(Option<&'static Entry>, Data),
     Raise(Error),
     /// For `drive.lua`: a verb and its operands.
     Verb(Verb, Data),
@@ -46,8 +48,8 @@ pub fn started(
     parent: Token,
     frame: &Frame,
 ) -> Action {
+    let since = instance.begins();
     let runtime = &mut instance.runtime;
-    let since = runtime.config.profiling.then(|| runtime.clock.now());
     let face = match start.face {
         Face::Plain => Data::Nil,
         Face::Handle => Data::Bool(true),
@@ -89,6 +91,7 @@ pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
             if let Some(running) = runtime.tasks.get_mut(token) {
                 (running.wants_text, running.listens) = (call.text, call.listens);
                 running.wants_data = call.keeps || call.listens;
+                running.copies = call.copies;
             }
             Action::Verb(Verb::Call, calling(call))
         }
@@ -162,26 +165,23 @@ fn ended(instance: &mut Instance, token: Token, output: Result<Output>) -> Actio
     }
     instance.runtime.tasks.remove(token);
     instance.metrics.cancelled += u64::from(cancelled);
-    close(instance, token, output.is_err());
+    let entry = close(instance, token, output.as_ref().err().map(Error::code));
     match output {
-        Ok(output) => Action::Verb(Verb::Done, output.into_data()),
+        Ok(output) => Action::Done(entry, output.into_data()),
         Err(error) => Action::Fail(error),
     }
 }
 
-/// Counts the end of a call.
-fn close(instance: &mut Instance, token: Token, failed: bool) {
-    let Some(open) = instance.metrics.open.get(&token) else { return };
+/// Counts the end of a call; answers which function was called.
+fn close(instance: &mut Instance, token: Token, failed: Option<Code>) -> Option<&'static Entry> {
+    let open = instance.metrics.open.get(&token)?;
     let (number, since) = (open.number, open.since);
-    if failed {
-        instance.metrics.failed(number);
-    } else {
-        instance.metrics.open.remove(&token);
+    match failed {
+        Some(code) => instance.metrics.failed(number, code),
+        None => drop(instance.metrics.open.remove(&token)),
     }
-    if let Some(since) = since {
-        let ms = instance.runtime.clock.now().ms_since(since);
-        instance.metrics.took(number, ms);
-    }
+    instance.took(number, since);
+    ENTRIES.get(number)
 }
 
 /// What the children of a machine ended with, in order.
@@ -209,6 +209,8 @@ pub static NATIVES: &[Native] = &[
     Native { name: "now", run: |i, _| Ok(Data::Num(ms(i.runtime.clock.now()))) },
     Native { name: "token", run: |i, _| Ok(Data::from(i.runtime.tasks.token())) },
     Native { name: "post", run: |i, n| i.runtime.tasks.post(n[0] as u64).map(|()| Data::Nil) },
+    Native { name: "count_call", run: count_call },
+    Native { name: "concurrency", run: |i, _| Ok(Data::from(i.runtime.config.max_concurrency())) },
     Native { name: "arm", run: arm },
     Native {
         name: "disarm",
@@ -232,6 +234,12 @@ pub static NATIVES: &[Native] = &[
     Native { name: "let_in", run: let_in },
 ];
 
+/// count_call(number): a call that is refused before it is looked at
+fn count_call(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    instance.metrics.called(numbers[0] as usize);
+    Ok(Data::Nil)
+}
+
 /// arm(token, at_ms)
 fn arm(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     let at = Moment::START.after_float_ms(numbers[1]);
@@ -252,11 +260,14 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     })
 }
 
-/// abandon(token): ends an operation whose caller is gone.
+/// abandon(token, refused?): ends an operation whose caller is gone, or must not wait here.
 fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
-    let token = numbers[0] as u64;
-    if instance.metrics.open.remove(&token).is_some() {
-        instance.metrics.cancelled += 1;
+    let (token, refused) = (numbers[0] as u64, numbers[1] == 1.0);
+    if let Some(open) = instance.metrics.open.remove(&token) {
+        let code = if refused { Code::Unsupported } else { Code::Cancelled };
+        instance.metrics.failed(open.number, code);
+        instance.metrics.cancelled += u64::from(!refused);
+        instance.took(open.number, open.since);
     }
     instance.runtime.abandon(token);
     Ok(Data::Nil)

@@ -1,7 +1,7 @@
 -- Many at once: `all`, `race` and `map`.
 local core = ...
 
-local lua, task_of = core.lua, core.task
+local guarded, lua, task_of = core.guarded, core.lua, core.task
 local error, ipairs, min, rawget, type = error, ipairs, math.min, rawget, type
 
 -- How many items a list has: it ends at the first nil. Users' tables are read raw.
@@ -119,7 +119,7 @@ local function work(state)
   while state.at < state.total do
     state.at = state.at + 1
     local i = state.at
-    local ok, value = core.guarded(state.fn, rawget(state.list, i), i)
+    local ok, value = guarded(state.fn, rawget(state.list, i), i)
     local err = not ok and with_index(core.wrap(value, "the function of map"), i) or nil
     if err and (state.raises or core.stopped(core.context() or {})) then
       error(err, 0)
@@ -135,6 +135,19 @@ local function work(state)
   end
 end
 
+-- Waits until the tasks have ended. The first failure is raised; it ends the others, and so does
+-- whatever ends the wait.
+local function settle(tasks, options, func)
+  local ok, index = guarded(first, tasks, failed, func)
+  if not ok then
+    cancel_rest({}, tasks)
+    error(index, 0)
+  elseif index then
+    cancel_rest(options, tasks)
+    error(tasks[index].values[1], 0)
+  end
+end
+
 local function run_map(list, fn, total, options)
   local state = { list = list, fn = fn, total = total, at = 0, done = 0 }
   state.results, state.errors, state.on_each = {}, {}, options.on_each
@@ -143,25 +156,29 @@ local function run_map(list, fn, total, options)
   for i = 1, min(options.max_concurrency or 8, state.total) do
     tasks[i] = task_of(lua.spawn(work, state))
   end
-  local index = first(tasks, failed, "map")
-  if index then
-    cancel_rest(options, tasks)
-    error(tasks[index].values[1], 0)
-  end
+  settle(tasks, options, "map")
   return state.results, state.errors
+end
+
+-- Those options that are set.
+local function chosen(options, names)
+  local own = {}
+  for _, key in ipairs(names) do
+    local value = type(options) == "table" and rawget(options, key) or nil
+    own[key] = value ~= core.null and value or nil
+  end
+  return own
 end
 
 function lua.map(list, fn, options)
   local total = length(list, "list: expected an array", "map")
-  local own = {}
-  for _, key in ipairs({ "max_concurrency", "on_each", "on_error", "keep", "async" }) do
-    local value = type(options) == "table" and rawget(options, key) or nil
-    own[key] = value ~= core.null and value or nil
-  end
+  local own = chosen(options, { "max_concurrency", "on_each", "on_error", "keep", "async" })
   if own.async then
     return lua.spawn(run_map, list, fn, total, own)
   end
   return run_map(list, fn, total, own)
 end
+
+core.many = { cancel_rest = cancel_rest, length = length, options = chosen, settle = settle }
 
 return core

@@ -3,33 +3,67 @@ local core = ...
 
 local getmetatable, next, pairs, rawget = getmetatable, next, pairs, rawget
 local setmetatable = setmetatable
-local guarded, tostring, type = core.guarded, tostring, type
+local describe, ended, guarded = core.describe, core.ended, core.guarded
+local error, pcall, tostring, type = error, pcall, tostring, type
+local unpack = table.unpack or unpack -- luacheck: ignore
 
+local pcall_waits = _VERSION ~= "Lua 5.1" or jit ~= nil
 local module = {}
 
--- A method that checks its arguments against the declaration first.
-local function checked(check, implementation)
+-- Counts how a function written in Lua ended.
+local function finished(number, began, ok, ...)
+  if not ok then
+    local _, code = describe((...))
+    ended(number, began, code or "callback_error")
+    error((...), 0)
+  elseif began then
+    ended(number, began)
+  end
+  return ...
+end
+
+-- A function that checks its arguments against the declaration first. `prepare` puts them in order.
+local function checked(number, check, implementation, prepare)
+  local function run(...)
+    local began = check(...)
+    -- On Lua 5.1 nobody can wait inside a pcall: there failures are not counted.
+    if not pcall_waits then
+      return implementation(...)
+    end
+    return finished(number, began, pcall(implementation, ...))
+  end
+  if not prepare then
+    return run
+  end
   return function(...)
-    check(...)
-    return implementation(...)
+    return run(prepare(...))
   end
 end
 
-for _, entry in ipairs(core.entries) do
-  local bridge, name, kind, fn = entry[1], entry[2], entry[3], entry[4]
-  if kind == "waits" then
-    fn = core.waits(fn, bridge .. "." .. name)
-  elseif kind == "perhaps" then
-    fn = core.perhaps(fn, entry[5], bridge .. "." .. name)
-  elseif kind == "lua" then
-    fn = checked(fn, core.lua[name])
-  end
+-- Every public function by its full name, and whether it waits.
+local public = {}
+core.public = public
+
+local function publish(bridge, name, fn, waits)
   if bridge == "" then
-    module[name] = fn
-  else
-    module[bridge] = module[bridge] or {}
-    module[bridge][name] = fn
+    module[name], public[name] = fn, { fn = fn, waits = waits }
+    return
   end
+  module[bridge] = module[bridge] or {}
+  module[bridge][name] = fn
+  public[bridge .. "." .. name] = { fn = fn, waits = waits }
+end
+
+for _, entry in ipairs(core.entries) do
+  local bridge, name, kind, fn, number, short = unpack(entry, 1, 6)
+  if kind == "waits" then
+    fn = core.waits(fn, bridge .. "." .. name, number)
+  elseif kind == "perhaps" then
+    fn = core.perhaps(fn, short, bridge .. "." .. name, number)
+  elseif kind == "lua" then
+    fn = checked(number, fn, core.lua[name], core.prepare[name])
+  end
+  publish(bridge, name, fn, kind == "waits" or (kind == "lua" and core.waiting[name] or false))
 end
 
 core.finish_schema(module.schema)
@@ -143,8 +177,13 @@ function module.config()
   return config
 end
 
-local info = module.info()
-module.version, module._VERSION = info.version, "zigllms " .. info.version
+-- Some were wrapped since they were published.
+for name, entry in pairs(public) do
+  local bridge, func = name:match("^(.-)%.?([^.]+)$")
+  entry.fn = (bridge == "" and module or module[bridge])[func]
+end
+
+module.version, module._VERSION = core.version, "zigllms " .. core.version
 module.description = "Agents, tools, workflows and language models for Lua, as one native module"
 module.null = core.null
 

@@ -24,6 +24,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/listen.lua", include_str!("listen.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
+    (c"=zigllms/batch.lua", include_str!("batch.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
@@ -45,6 +46,8 @@ const HOSTS: &[(&CStr, &CStr, &str)] = &[
 const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"step", raw::step),
     (c"raise", raw::raise),
+    (c"ended", raw::ended),
+    (c"nearest", raw::nearest),
     (c"position", raw::position),
     (c"mark", raw::mark),
     (c"handle", raw::handle),
@@ -97,7 +100,10 @@ pub unsafe extern "C-unwind" fn luaopen_zigllms_reference(l: *mut lua_State) -> 
             return ffi::luaL_error(l, c"%s".as_ptr(), message.as_ptr());
         }
         // Records and lists of plain values need none of the upvalues that other functions have.
-        super::push::results(l, &super::reference::DATA)
+        match super::push::results(l, &super::reference::DATA) {
+            Some(pushed) => pushed.count,
+            None => ffi::luaL_error(l, c"zigllms.reference: stack overflow".as_ptr()),
+        }
     }
 }
 
@@ -213,6 +219,8 @@ unsafe fn core(l: *mut lua_State, base: c_int) {
         }
         super::stack::push_null(l);
         ffi::lua_setfield(l, -2, c"null".as_ptr());
+        super::stack::push_bytes(l, env!("CARGO_PKG_VERSION").as_bytes());
+        ffi::lua_setfield(l, -2, c"version".as_ptr());
         ffi::lua_pushcfunction(l, new);
         ffi::lua_setfield(l, -2, c"new".as_ptr());
         ffi::lua_pushcfunction(l, host_chunk);
@@ -268,7 +276,7 @@ unsafe fn closure(
     }
 }
 
-/// An array of `{bridge, name, kind, closure}`, one of every public function.
+/// An array of `{bridge, name, kind, closure, number}`, one of every public function.
 unsafe fn entries(l: *mut lua_State, base: c_int) {
     unsafe {
         ffi::lua_createtable(l, ENTRIES.len() as c_int, 0);
@@ -280,15 +288,17 @@ unsafe fn entries(l: *mut lua_State, base: c_int) {
                 Run::Perhaps(Some(_), _) => ("perhaps", raw::start),
                 Run::Lua => ("lua", raw::check),
             };
-            ffi::lua_createtable(l, 5, 0);
+            ffi::lua_createtable(l, 6, 0);
             for (at, text) in [entry.bridge.name, entry.function.name, kind].iter().enumerate() {
                 ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
                 ffi::lua_rawseti(l, -2, at as i64 + 1);
             }
             closure(l, base, function, std::ptr::from_ref(entry).cast());
             ffi::lua_rawseti(l, -2, 4);
-            closure(l, base, raw::shortly, std::ptr::from_ref(entry).cast());
+            super::stack::push_int(l, i as i64);
             ffi::lua_rawseti(l, -2, 5);
+            closure(l, base, raw::shortly, std::ptr::from_ref(entry).cast());
+            ffi::lua_rawseti(l, -2, 6);
             ffi::lua_rawseti(l, -2, i as i64 + 1);
         }
     }

@@ -14,23 +14,36 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 use serde_json::Value;
 
-use crate::error::{Cause, Error, Fields};
+use crate::error::{Cause, Code, Error, Fields};
 use crate::value::{Data, Patch, Record};
 
 use super::bridge::Bridge;
 use super::bridges::BRIDGES;
+use super::instance::Instance;
 use super::stack::{self, Meta};
 
-/// Pushes the results of a call and says how many; 0 results for nil.
+/// How many results there are, and how many slots of the stack pushing them took.
+pub struct Pushed {
+    pub count: c_int,
+    pub slots: usize,
+}
+
+/// Pushes the results of a call; `None`, and nothing pushed, if the stack has no room for them.
 ///
 /// # Safety
-/// Called from a C function of this module. Checks the stack it needs; raises "stack overflow"
-/// if there is none, memory errors otherwise.
-pub unsafe fn results(l: *mut lua_State, data: &Data) -> c_int {
+/// Called from a C function of this module, with no more on its stack than its arguments and two
+/// values. Checks the stack it needs; may raise a memory error, and `overflow` in the middle of a
+/// deep document.
+pub unsafe fn results(l: *mut lua_State, data: &Data) -> Option<Pushed> {
     unsafe {
-        let room = slots_needed(data);
-        ffi::luaL_checkstack(l, room as c_int, c"zigllms result".as_ptr());
-        match data {
+        if let Data::Shared(data) = data {
+            return results(l, data);
+        }
+        let slots = slots_needed(data);
+        if !stack::room(l, slots as c_int) {
+            return None;
+        }
+        let count = match data {
             Data::Many(values) => {
                 values.iter().for_each(|value| push(l, value));
                 values.len() as c_int
@@ -39,33 +52,59 @@ pub unsafe fn results(l: *mut lua_State, data: &Data) -> c_int {
                 push(l, value);
                 1
             }
-        }
+        };
+        Some(Pushed { count, slots })
     }
 }
 
-/// The exact depth of the value, in stack slots.
+/// The exact depth of the value, in stack slots: a table, the name of a member, the member. A
+/// document counts as one of few levels: it asks for more itself.
 fn slots_needed(data: &Data) -> usize {
-    let deepest = |slots: usize| slots + 3;
     match data {
-        Data::List(items) => deepest(items.iter().map(slots_needed).max().unwrap_or(0)),
-        Data::Record(record) => {
-            deepest(record.fields.iter().map(|(_, v)| slots_needed(v)).max().unwrap_or(0))
-        }
-        Data::Many(values) => values.len() + values.iter().map(slots_needed).max().unwrap_or(0),
+        Data::List(items) => 1 + most(items.iter()),
+        Data::Numbers(_) => 2,
+        // Its metatable takes a slot, too.
+        Data::Record(record) => 2 + most(record.fields.iter().map(|(_, value)| value)),
+        Data::Many(values) => values.len().saturating_sub(1) + most(values.iter()),
         Data::Json(value) => json_slots(value),
         Data::Document(_) => document::SLOTS,
+        Data::Shared(data) => slots_needed(data),
         Data::Patched(_, patches) => {
-            8 + patches.iter().map(|p| p.path.len() + json_slots(&p.value)).max().unwrap_or(0)
+            // The copies of two tables, and a pair of the second; or a table, a name and a value.
+            patches.iter().map(|p| 3 + json_slots(&p.value)).max().unwrap_or(0).max(7)
         }
-        _ => 3,
+        _ => 1,
     }
+}
+
+fn most<'d>(values: impl Iterator<Item = &'d Data>) -> usize {
+    values.map(slots_needed).max().unwrap_or(0)
 }
 
 fn json_slots(value: &Value) -> usize {
-    3 + match value {
-        Value::Array(items) => items.iter().map(json_slots).max().unwrap_or(0),
-        Value::Object(members) => members.values().map(json_slots).max().unwrap_or(0),
-        _ => 0,
+    match value {
+        // The mark of an array.
+        Value::Array(items) => 1 + items.iter().map(json_slots).max().unwrap_or(0).max(1),
+        Value::Object(members) => 2 + members.values().map(json_slots).max().unwrap_or(0),
+        _ => 1,
+    }
+}
+
+/// Raises that the stack is full, as an error of the function whose results are being pushed.
+///
+/// # Safety
+/// As [`results`]; what it raises takes no more slots than every C function has.
+pub unsafe fn overflow(l: *mut lua_State, instance: *mut Instance) -> ! {
+    unsafe {
+        (*instance).metrics.stack.totals.overflows += 1;
+        let pushing = &mut (*instance).pushing;
+        if let Some(entry) = pushing.entry {
+            let (bridge, function) = (entry.bridge.name, entry.function.name.into());
+            pushing.origin = Origin { bridge, function, position: stack::position(l) };
+            (*instance).metrics.failed(entry.number, Code::InvalidState);
+        }
+        error(l, &(*instance).overflow, &(*instance).pushing.origin);
+        ffi::lua_error(l)
     }
 }
 
@@ -86,6 +125,7 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             Data::List(items) | Data::Many(items) => list(l, items),
             Data::Numbers(numbers) => floats(l, numbers),
             Data::Record(fields) => record(l, fields),
+            Data::Shared(data) => push(l, data),
             Data::Patched(slot, patches) => patched(l, slot.id(), patches),
         }
     }
@@ -242,7 +282,8 @@ impl Origin {
     }
 }
 
-/// Pushes an error as its Lua object, or the user's own value where that passes through.
+/// Pushes an error as its Lua object, or the user's own value where that passes through. Where the
+/// stack is full, details, what had arrived and a cause are left out.
 ///
 /// # Safety
 /// As [`results`].
@@ -251,7 +292,7 @@ pub unsafe fn error(l: *mut lua_State, error: &Error, origin: &Origin) {
         if let Some(slot) = &error.fields().rethrow {
             return stack::push_slot(l, slot.id());
         }
-        ffi::luaL_checkstack(l, 16, c"zigllms error".as_ptr());
+        let whole = stack::room(l, error_slots(error) as c_int);
         ffi::lua_createtable(l, 0, error_members(error.fields(), origin));
         text(l, c"code", error.code().name());
         text(l, c"message", error.message());
@@ -260,10 +301,25 @@ pub unsafe fn error(l: *mut lua_State, error: &Error, origin: &Origin) {
         optional_text(l, c"where", &origin.position);
         ffi::lua_pushboolean(l, c_int::from(error.retryable()));
         ffi::lua_setfield(l, -2, c"retryable".as_ptr());
-        error_fields(l, error.fields());
+        named_fields(l, error.fields());
+        if whole {
+            deep_fields(l, error.fields());
+        }
         stack::push_meta(l, Meta::Error);
         ffi::lua_setmetatable(l, -2);
     }
+}
+
+/// Slots that an error takes: its table, a name, and a value.
+fn error_slots(error: &Error) -> usize {
+    let fields = error.fields();
+    let details = fields.details.as_ref().map_or(1, json_slots);
+    let partial = fields.partial.as_ref().map_or(1, slots_needed);
+    let cause = match &fields.cause {
+        Some(Cause::Error(inner)) => error_slots(inner),
+        _ => 1,
+    };
+    2 + details.max(partial).max(cause)
 }
 
 /// How many members the table of an error gets; `code`, `message` and `retryable` always.
@@ -284,7 +340,7 @@ fn error_members(fields: &Fields, origin: &Origin) -> c_int {
     3 + named as c_int + optional.iter().filter(|set| **set).count() as c_int
 }
 
-unsafe fn error_fields(l: *mut lua_State, fields: &Fields) {
+unsafe fn named_fields(l: *mut lua_State, fields: &Fields) {
     unsafe {
         optional_text(l, c"provider", fields.provider.as_deref().unwrap_or_default());
         optional_text(l, c"request_id", fields.request_id.as_deref().unwrap_or_default());
@@ -292,13 +348,18 @@ unsafe fn error_fields(l: *mut lua_State, fields: &Fields) {
         optional_int(l, c"status", fields.status.map(i64::from));
         optional_int(l, c"attempts", fields.attempts.map(i64::from));
         optional_int(l, c"retry_after_ms", fields.retry_after_ms.map(|ms| ms as i64));
+    }
+}
+
+/// The stack has room.
+unsafe fn deep_fields(l: *mut lua_State, fields: &Fields) {
+    unsafe {
         if let Some(details) = &fields.details {
-            ffi::luaL_checkstack(l, json_slots(details) as c_int, c"zigllms error".as_ptr());
             json(l, details);
             ffi::lua_setfield(l, -2, c"details".as_ptr());
         }
         if let Some(partial) = &fields.partial {
-            results(l, partial);
+            push(l, partial);
             ffi::lua_setfield(l, -2, c"partial".as_ptr());
         }
         if let Some(reason) = &fields.cause {

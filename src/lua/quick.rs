@@ -7,22 +7,22 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use crate::schema::quick::{DEEPEST, Quick, kinds};
+use crate::schema::quick::{Quick, kinds};
 
 use super::stack;
 
-/// Stack slots of all levels: key and value of each table being walked, and a metatable.
-const SLOTS: c_int = 2 * (DEEPEST as c_int + 2) + 1;
+/// Up to this index a table is within the slots that every C function has: it takes three, for key
+/// and value of a member and the metatable of that.
+const AT_HAND: c_int = ffi::LUA_MINSTACK - 3;
 
 /// Whether the value on top of the stack surely fits. May leave values there.
 ///
 /// # Safety
-/// `l` is the running state; `index` is its top.
+/// `l` is the running state; `index` is its top. Checks for the slots it needs.
 pub unsafe fn surely_fits(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
-    unsafe { ffi::lua_checkstack(l, SLOTS) != 0 && fits(l, index, quick) }
+    unsafe { fits(l, index, quick) }
 }
 
-/// As [`surely_fits`]; the stack has room.
 unsafe fn fits(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     unsafe {
         match ffi::lua_type(l, index) {
@@ -56,6 +56,9 @@ unsafe fn number(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
 unsafe fn table(l: *mut lua_State, index: c_int, quick: &Quick) -> bool {
     unsafe {
         let wanted = quick.kinds & (kinds::OBJECT | kinds::ARRAY);
+        if index > AT_HAND && !stack::grow(l, 3) {
+            return false;
+        }
         if wanted == 0 || ffi::lua_getmetatable(l, index) != 0 {
             return false;
         }

@@ -8,14 +8,17 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
+use crate::clock::Moment;
 use crate::error::{Code, Error, Phase};
 use crate::guard::guarded;
+use crate::shape;
 use crate::step::{Outcome, Raised, Returned, Stop, Token};
 use crate::value::{Data, Document, Slot, json};
 
-use super::bridge::Entry;
+use super::bridge::{ENTRIES, Entry, Run};
 use super::call;
 use super::drive::{self, Action, Native, Verb};
+use super::foreign;
 use super::instance::{Frame, Instance};
 use super::push::{self, Origin};
 use super::read;
@@ -54,24 +57,55 @@ unsafe fn clear_slots(l: *mut lua_State, instance: *mut Instance) {
 unsafe fn leave(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame) -> c_int {
     unsafe {
         let (count, raise) = match &(*frame).action {
-            Action::Nothing => (0, false),
-            Action::Return(data) => (push::results(l, data), false),
-            Action::Verb(verb, data) => {
-                stack::push_int(l, *verb as i64);
-                (1 + push::results(l, data), false)
-            }
+            Action::Nothing => (Some(0), false),
+            Action::Return(data) => (results(l, instance, (*frame).entry, data), false),
+            Action::Verb(verb, data) => (verb_and(l, instance, *verb, None, data), false),
+            Action::Done(entry, data) => (verb_and(l, instance, Verb::Done, *entry, data), false),
             Action::Fail(error) => {
                 stack::push_int(l, Verb::Fail as i64);
                 push::error(l, error, &(*frame).origin);
-                (2, false)
+                (Some(2), false)
             }
             Action::Raise(error) => {
                 push::error(l, error, &(*frame).origin);
-                (1, true)
+                (Some(1), true)
             }
         };
         (*instance).keep_frame(Box::from_raw(frame));
-        if raise { ffi::lua_error(l) } else { count }
+        match count {
+            Some(_) if raise => ffi::lua_error(l),
+            Some(count) => count,
+            None => push::overflow(l, instance),
+        }
+    }
+}
+
+/// Pushes the results of a function, if of one, and takes down the slots they needed; `None` if
+/// there are too few.
+unsafe fn results(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    entry: Option<&'static Entry>,
+    data: &Data,
+) -> Option<c_int> {
+    unsafe {
+        (*instance).expect(entry);
+        let pushed = push::results(l, data)?;
+        (*instance).pushed(pushed.slots);
+        Some(pushed.count)
+    }
+}
+
+unsafe fn verb_and(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    verb: Verb,
+    entry: Option<&'static Entry>,
+    data: &Data,
+) -> Option<c_int> {
+    unsafe {
+        stack::push_int(l, verb as i64);
+        results(l, instance, entry, data).map(|count| 1 + count)
     }
 }
 
@@ -92,6 +126,7 @@ unsafe fn at_once(l: *mut lua_State, run: fn(&mut Instance, &'static Entry, &mut
             let entry = entry(l);
             read::arguments(l, instance, entry.function, 1, frame);
             run(&mut *instance, entry, &mut *frame);
+            (*frame).entry = (!matches!(entry.function.run, Run::Lua)).then_some(entry);
             if matches!((*frame).action, Action::Raise(_)) {
                 (*frame).origin = origin(l, entry);
             }
@@ -224,14 +259,20 @@ unsafe fn returned(
             return Outcome::Returned(spoken(&mut *frame));
         }
         let is_text = ffi::lua_type(l, 4) == ffi::LUA_TSTRING;
-        let wanted = (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.wants_text);
+        let running = (*instance).runtime.tasks.get_mut(token);
+        let (wanted, copies) = running.map_or((false, false), |r| (r.wants_text, r.copies));
+        let copies = copies && !foreign::has_class(l, 4);
         if wanted {
             read::value(l, instance, 4, "result", frame);
+        } else if copies {
+            read::bytes(l, instance, 4, "result", frame);
         }
         let value = keep(l, instance, 4);
         // Nothing below raises.
+        let copies = copies && (*frame).error.is_none();
         let text = if wanted { text(&mut *frame) } else { Ok(String::new()) };
-        let (value, refusal, document) = (Some(value), None, None);
+        let document = copies.then(|| document(&mut *frame));
+        let (value, refusal) = (Some(value), None);
         Outcome::Returned(Returned { value, text, is_text, refusal, document })
     }
 }
@@ -239,10 +280,14 @@ unsafe fn returned(
 /// What a function returned, as data.
 fn spoken(frame: &mut Frame) -> Returned {
     let problem = frame.error.take();
-    let tape = std::mem::take(&mut frame.tape);
-    let document = problem.is_none().then(|| Box::new(Document { tape, root: 0 }));
+    let document = problem.is_none().then(|| document(frame));
     let text = problem.map_or(Ok(String::new()), Err);
     Returned { value: None, text, is_text: false, refusal: None, document }
+}
+
+/// What was read.
+fn document(frame: &mut Frame) -> Box<Document> {
+    Box::new(Document { tape: std::mem::take(&mut frame.tape), root: 0 })
 }
 
 /// step(token, 7, bytes)
@@ -322,6 +367,33 @@ fn error(code: &str, message: String, reason: String) -> Error {
     let details = (!reason.is_empty()).then(|| serde_json::json!({ "reason": reason }));
     let phase = (code == Code::Timeout).then_some(Phase::Total);
     Error::new(code, message).with(|f| (f.details, f.phase) = (details, phase))
+}
+
+/// ended(number, began?, code?): a call of a function written in Lua is over, having failed if there
+/// is a code.
+pub unsafe extern "C-unwind" fn ended(l: *mut lua_State) -> c_int {
+    unsafe {
+        framed(l, |instance, _| {
+            let (number, began) = (token(l, 1) as usize, optional_number(l, 2));
+            let since = (!began.is_nan()).then(|| Moment::START.after_float_ms(began));
+            (*instance).took(number, since);
+            if ffi::lua_type(l, 3) == ffi::LUA_TSTRING {
+                let code = std::str::from_utf8(stack::bytes(l, 3)).ok().and_then(Code::parse);
+                (*instance).metrics.failed(number, code.unwrap_or(Code::CallbackError));
+            }
+        })
+    }
+}
+
+/// nearest(name) → the name of a public function that is most like it, if one is
+pub unsafe extern "C-unwind" fn nearest(l: *mut lua_State) -> c_int {
+    unsafe {
+        framed(l, |_, frame| {
+            let names: Vec<_> = ENTRIES.iter().map(|e| e.bridge.full_name(e.function)).collect();
+            let near = shape::nearest(&lossy(l, 1), names.iter().map(String::as_str));
+            (*frame).action = Action::Return(near.map_or(Data::Nil, Data::from));
+        })
+    }
 }
 
 /// position() → "script.lua:12" of the user's innermost frame

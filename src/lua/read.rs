@@ -18,9 +18,15 @@ use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
 use super::stack::{self, Borrowed};
 
-/// Stack slots one level of a table needs: key, value, metatable and its field, and what looking
-/// up foreign marks pushes.
-const SLOTS_PER_LEVEL: c_int = 8;
+/// Levels of nesting that the slots suffice for which every C function has: a level takes two, key
+/// and value.
+const LEVELS_AT_HAND: usize = 6;
+
+/// Levels of nesting between two checks of the stack.
+const LEVELS: usize = 8;
+
+/// What looking at a metatable takes on top of a level, and the key of the next one.
+const ROOM: usize = 6;
 
 /// Values one call may bring. A table that is shared many times over unfolds at every use, so a
 /// small one can stand for more than there is memory.
@@ -52,7 +58,7 @@ pub enum Segment {
 ///
 /// # Safety
 /// `l` is the running state, its arguments are at 1..; `instance` and `frame` are alive and not
-/// borrowed. Every level checks the stack slots it uses.
+/// borrowed. Nothing but the arguments is on the stack. Checks for the slots it needs.
 pub unsafe fn arguments(
     l: *mut lua_State,
     instance: *mut Instance,
@@ -61,15 +67,13 @@ pub unsafe fn arguments(
     frame: *mut Frame,
 ) {
     unsafe {
-        if ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
-            return fail(frame, "arguments", Problem::StackOverflow);
-        }
         let top = ffi::lua_gettop(l);
         for (i, param) in function.params.iter().enumerate() {
             let index = first + i as c_int;
             if index > top {
                 (*frame).places.push(Place::default());
             } else if let Err(problem) = argument(l, instance, index, param, frame) {
+                ffi::lua_settop(l, top);
                 return fail(frame, param.name, problem);
             }
         }
@@ -89,7 +93,8 @@ unsafe fn argument(
         let by_reference = read == Read::Options;
         let files = by_reference || read == Read::Data;
         let any_bytes = read == Read::Bytes;
-        let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes };
+        let room = LEVELS_AT_HAND;
+        let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes, room };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
@@ -173,12 +178,11 @@ unsafe fn one(
     any_bytes: bool,
 ) {
     unsafe {
-        if ffi::lua_checkstack(l, SLOTS_PER_LEVEL) == 0 {
-            return fail(frame, what, Problem::StackOverflow);
-        }
-        let mut reader =
-            Reader { l, instance, frame, by_reference: false, files: false, any_bytes };
+        let (top, room) = (ffi::lua_gettop(l), LEVELS_AT_HAND);
+        let (by_reference, files) = (false, false);
+        let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes, room };
         if let Err(problem) = reader.value(index) {
+            ffi::lua_settop(l, top);
             fail(frame, what, problem);
         }
     }
@@ -194,6 +198,8 @@ struct Reader {
     files: bool,
     /// Strings need not be text.
     any_bytes: bool,
+    /// Levels of nesting for which the stack has room.
+    room: usize,
 }
 
 impl Reader {
@@ -262,8 +268,12 @@ impl Reader {
             if (*self.frame).visiting.len() >= MAX_DEPTH {
                 return Err(Problem::TooDeep);
             }
-            if ffi::lua_checkstack(self.l, SLOTS_PER_LEVEL) == 0 {
-                return Err(Problem::StackOverflow);
+            if (*self.frame).visiting.len() >= self.room {
+                if !stack::grow(self.l, (2 * LEVELS + ROOM) as c_int) {
+                    (*self.instance).metrics.stack.totals.overflows += 1;
+                    return Err(Problem::StackOverflow);
+                }
+                self.room += LEVELS;
             }
             (*self.frame).visiting.push(address);
             self.table_at(index)?;

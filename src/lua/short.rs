@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use mlua::ffi::{self, lua_State};
 
+use crate::optimize::functions::FUNCTIONS;
 use crate::output::Wanted;
 use crate::value::Tape;
 
@@ -65,6 +66,16 @@ impl Scratches {
     }
 }
 
+/// Whether the answer may lie in the cache, which the long way looks into.
+unsafe fn is_kept(l: *mut lua_State, instance: *mut Instance, entry: &'static Entry) -> bool {
+    let Some(place) = entry.cached else { return false };
+    let on = unsafe { (*instance).runtime.cache.is_on(place) };
+    let least = FUNCTIONS.get(place).map_or(0, |function| function.from_bytes);
+    on && unsafe {
+        ffi::lua_type(l, 1) != ffi::LUA_TSTRING || ffi::lua_rawlen(l, 1) as usize >= least
+    }
+}
+
 /// The number of results, which lie on the stack; `None` and a stack as before if the long way must
 /// be taken.
 ///
@@ -78,9 +89,11 @@ pub unsafe fn answer(
 ) -> Option<c_int> {
     unsafe {
         let Run::Short(short, _) = entry.function.run else { return None };
-        if (*instance).runtime.config.profiling {
+        if is_kept(l, instance, entry) {
             return None;
         }
+        let since = (*instance).begins();
+        (*instance).expect(Some(entry));
         let top = ffi::lua_gettop(l);
         let scratch = (*instance).scratches.take();
         let results = match short {
@@ -89,10 +102,13 @@ pub unsafe fn answer(
             Short::Store | Short::Retrieve => None,
         };
         (*instance).scratches.give(Box::from_raw(scratch));
-        match results {
-            Some(_) => (*instance).metrics.called(entry.number),
-            None => ffi::lua_settop(l, top),
-        }
-        results
+        let Some(pushed) = results else {
+            ffi::lua_settop(l, top);
+            return None;
+        };
+        (*instance).metrics.called(entry.number);
+        (*instance).pushed(pushed.slots);
+        (*instance).took(entry.number, since);
+        Some(pushed.count)
     }
 }

@@ -67,6 +67,60 @@ pub enum Number {
     Float(f64),
 }
 
+/// Slots that every C function has beyond its arguments, less a few for what it keeps there.
+const AT_HAND: c_int = ffi::LUA_MINSTACK - 4;
+
+/// Whether there are so many free slots.
+///
+/// # Safety
+/// Called from a C function with no more on its stack than its arguments and two values. Runs no
+/// finaliser and raises nothing.
+#[inline(always)]
+pub unsafe fn room(l: *mut lua_State, slots: c_int) -> bool {
+    unsafe { slots <= AT_HAND || grow(l, slots) }
+}
+
+/// As [`room`], wherever the stack stands: Lua is asked.
+///
+/// # Safety
+/// Called with the running state. Raises nothing.
+#[cfg(not(feature = "luajit"))]
+pub unsafe fn grow(l: *mut lua_State, slots: c_int) -> bool {
+    unsafe { ffi::lua_checkstack(l, slots) != 0 }
+}
+
+/// As [`room`], wherever the stack stands: Lua is asked.
+///
+/// `lua_checkstack` of LuaJIT answers only whether a C function may have that much; a stack that
+/// cannot become larger is raised as an error, which has to be caught.
+///
+/// # Safety
+/// Called with the running state. Raises nothing.
+#[cfg(feature = "luajit")]
+pub unsafe fn grow(l: *mut lua_State, slots: c_int) -> bool {
+    unsafe extern "C-unwind" fn ask(l: *mut lua_State) -> c_int {
+        unsafe {
+            let slots = ffi::lua_touserdata(l, 1) as usize as c_int;
+            ffi::luaL_checkstack(l, slots, c"zigllms".as_ptr());
+            0
+        }
+    }
+    unsafe {
+        if ffi::lua_gettop(l) + slots > LARGEST {
+            return false;
+        }
+        let failed = ffi::lua_cpcall(l, ask, slots as usize as *mut c_void) != 0;
+        if failed {
+            ffi::lua_pop(l, 1);
+        }
+        !failed
+    }
+}
+
+/// LUAI_MAXCSTACK: slots that one C function may have.
+#[cfg(feature = "luajit")]
+const LARGEST: c_int = 8000;
+
 pub fn upvalue(which: c_int) -> c_int {
     ffi::lua_upvalueindex(which)
 }

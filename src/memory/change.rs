@@ -2,7 +2,7 @@
 //! otherwise once more.
 
 use super::{Entry, Kind, Put, Spot, Value, write};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Returned, Step, Token, stopped};
 use crate::store::{Answer, Committed, Expected, Pending, Question, Record, Space, Write};
@@ -99,6 +99,7 @@ impl Change {
                 limit: None,
                 text: false,
                 keeps: true,
+                copies: false,
                 listens: false,
             })),
         }
@@ -106,9 +107,12 @@ impl Change {
 
     fn sum(&self, number: &Value) -> Result<Value> {
         let Some(old) = &self.old else { return Ok(number.clone()) };
-        add(&old.value, number).ok_or_else(|| {
-            Error::state(format!("{:?} holds no number that can be added to", self.key))
-        })
+        if old.value.number().is_none() {
+            let kind = old.value.kind();
+            return Err(Error::state(format!("{} holds {kind}, not a number", quoted(&self.key))));
+        }
+        let too_large = || Error::state(format!("the sum of {} is too large", quoted(&self.key)));
+        add(&old.value, number).ok_or_else(too_large)
     }
 
     fn returned(&mut self, runtime: &mut Runtime, me: Token, returned: Returned) -> Result<Step> {

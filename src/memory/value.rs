@@ -88,6 +88,16 @@ impl Value {
         }
     }
 
+    /// What it is, in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Bool(_) => "a boolean",
+            Value::Int(_) | Value::Float(_) => "a number",
+            Value::Text(_) => "a string",
+            Value::Bytes(_) => "a table",
+        }
+    }
+
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Int(n) => Some(*n as f64),

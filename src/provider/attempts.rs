@@ -122,6 +122,7 @@ impl Attempts {
         let (inbox, transport) = (self.inbox.clone(), self.transport.clone());
         let (going, step) = self.source.start(runtime, question, inbox, waker, transport)?;
         self.phase = Phase::UnderWay(going);
+        runtime.meter.retries += u64::from(self.count > 0);
         self.count += 1;
         Ok(step)
     }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::attempts::{Attempts, Due};
-use super::instance::{Ended, Provider};
+use super::instance::Ended;
 use super::options;
 use super::question::{Found, Question};
 use super::reach::Reach;
@@ -12,6 +12,7 @@ use super::whom::Whom;
 use crate::chat::Usage;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
+use crate::meter::{Exchanged, Series};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Raised, Returned, Step, Token, stopped};
 use crate::value::Data;
@@ -20,6 +21,11 @@ use crate::value::Data;
 pub trait Subject {
     /// How the operation is called.
     const NAME: &'static str;
+
+    /// What it asks which model, where times and tokens of that are counted.
+    fn metered(&self) -> Option<(&'static str, &str)> {
+        None
+    }
 
     /// The next question; none: everything is known.
     fn question(&self) -> Option<Question<'_>>;
@@ -42,14 +48,16 @@ pub trait Subject {
         Usage::default()
     }
 
-    /// Everything is known. `provider` is the one that was asked, if it still exists.
-    fn result(&mut self, now: Moment, provider: Option<&mut Provider>) -> Data;
+    /// Everything is known.
+    fn result(&mut self, runtime: &mut Runtime) -> Data;
 }
 
 pub struct Inquiry<S> {
     subject: S,
     whom: Whom,
     provider: String,
+    kind: &'static str,
+    started: Moment,
     /// None where nobody has to be asked.
     attempts: Option<Box<Attempts>>,
     /// Something was sent, which counts once it has ended.
@@ -66,14 +74,15 @@ impl<S: Subject + 'static> Inquiry<S> {
         total: Option<Moment>,
     ) -> Result<Inquiry<S>> {
         let provider = runtime.providers.ask(&whom)?;
-        let mut attempts = None;
+        let (mut attempts, started) = (None, runtime.clock.now());
         if subject.question().is_some() {
             let all = options::lay([&runtime.config.http, &provider.options, call]);
             let network = options::network(&all, total);
             let now = runtime.clock.now();
             attempts = Some(Box::new(Attempts::of(provider, &network, reach, now)?));
         }
-        Ok(Inquiry { provider: provider.id.clone(), subject, whom, attempts, open: false })
+        let (provider, kind) = (provider.id.clone(), provider.row.name);
+        Ok(Inquiry { provider, kind, started, subject, whom, attempts, open: false })
     }
 
     pub fn operation(self, deadline: Option<Moment>) -> Operation {
@@ -149,8 +158,13 @@ impl<S: Subject + 'static> Inquiry<S> {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        if let Ended::Answered(usage) = &ended {
-            runtime.usage.add(usage);
+        if let Some((operation, model)) = self.subject.metered() {
+            let series = Series { operation, provider: self.kind, model: model.to_owned() };
+            let duration_ms = runtime.clock.now().ms_since(self.started);
+            let instance = &self.provider;
+            let ended = ended.usage();
+            let first_ms = None;
+            runtime.meter.exchanged(Exchanged { series, instance, duration_ms, first_ms, ended });
         }
         if let Some(provider) = runtime.providers.asked(&self.whom, &self.provider) {
             provider.record(ended);
@@ -159,9 +173,7 @@ impl<S: Subject + 'static> Inquiry<S> {
 
     fn conclude(&mut self, runtime: &mut Runtime) -> Step {
         self.record(runtime, Ended::Answered(self.subject.used()));
-        let now = runtime.clock.now();
-        let provider = runtime.providers.asked(&self.whom, &self.provider);
-        Step::Done(Output::Data(self.subject.result(now, provider)))
+        Step::Done(Output::Data(self.subject.result(runtime)))
     }
 
     /// The caller ends it: that is no fault of the provider.

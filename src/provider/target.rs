@@ -19,6 +19,8 @@ pub struct Target {
     pub whom: Whom,
     /// Id of the provider.
     pub id: String,
+    /// What kind of provider it is.
+    pub kind: &'static str,
     pub attempts: Attempts,
     /// Between two chunks.
     pub flush: Duration,
@@ -71,7 +73,7 @@ impl Target {
         // What is wrong with these is wrong for everybody.
         let settings = options::settings(&all)?;
         let network = options::network(&all, total);
-        let id = provider.id.clone();
+        let (id, kind) = (provider.id.clone(), provider.row.name);
         let attempts = Attempts::of(provider, &network, &ask.reach, now)
             .map_err(|error| error.with(|f| f.provider = Some(id.clone())))?;
         Ok(Target {
@@ -80,6 +82,7 @@ impl Target {
             model: model.unwrap_or_else(|| provider.model()),
             settings,
             id,
+            kind,
             whom,
         })
     }

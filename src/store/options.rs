@@ -120,7 +120,10 @@ fn described(store: &Options<'_>, name: &str) -> Result<Place> {
         (Some(backend), ..) => backend,
         (None, Some(_), _) => "sqlite",
         (None, None, Some(_)) => "redis",
-        (None, None, None) => return Err(missing(&format!("{name}.backend"))),
+        (None, None, None) => {
+            let expected = "expected a table with path, url or backend";
+            return Err(Error::invalid(format!("{name}: {expected}, got an empty one")));
+        }
     };
     match (backend, path, url) {
         ("memory", None, None) => Ok(Place::Memory),

@@ -3,8 +3,11 @@
 use super::bridge::Bridge;
 
 mod agent;
+mod batch;
+mod cache;
 mod memory;
 mod module;
+mod observe;
 mod output;
 mod provider;
 mod schema;
@@ -18,6 +21,10 @@ pub static BRIDGES: &[&Bridge] = &[
     &schema::BRIDGE,
     &memory::BRIDGE,
     &output::BRIDGE,
+    &cache::BRIDGE,
 ];
+
+/// Those that are tables of functions, but no bridges.
+pub static PARTS: &[&str] = &["cache"];
 
 pub use schema::answers as schema_answers;

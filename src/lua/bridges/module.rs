@@ -5,22 +5,19 @@ use serde_json::json;
 use crate::config::{CONFIG, LOOP};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
-use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Entry, Function, Param, Read, Run};
+use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Function, Param, Read, Run};
 use crate::lua::help;
+use crate::lua::instance::Instance;
+use crate::optimize::cache::CACHE;
+use crate::optimize::functions;
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Shape};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
 use crate::store::{self, Asking};
 use crate::value::{Data, Record};
 
 use super::super::faces::{ASYNC, DETACH, face};
-use super::super::instance::Instance;
-
-static METRICS: Shape = Shape::new(
-    "MetricsOptions",
-    &[Field::new("reset", Kind::Bool, "false", "start counting anew after reading")],
-    &[],
-);
+use super::{batch, observe};
 
 static MAP: Shape = Shape::new(
     "MapOptions",
@@ -116,17 +113,8 @@ pub static BRIDGE: Bridge = Bridge {
             example: "print(zigllms.flush())",
             run: Run::Waits(flush),
         },
-        Function {
-            name: "metrics",
-            params: &[Param::new("options", Kind::Table(&METRICS)).optional()],
-            returns: &[("metrics", "table")],
-            doc: "Exact counts of calls and errors, per bridge and function, and token usage; times are 0 unless \
-                  `configure{profiling=true}`.",
-            errors: &[],
-            effect: Effect::Reads("metrics"),
-            example: "print(zigllms.metrics().total_calls)",
-            run: Run::Instance(metrics),
-        },
+        observe::METRICS,
+        observe::METRICS_TEXT,
         Function {
             name: "reset",
             params: &[],
@@ -136,7 +124,7 @@ pub static BRIDGE: Bridge = Bridge {
             errors: &[],
             effect: Effect::Writes("everything"),
             example: "zigllms.reset()",
-            run: Run::Now(reset),
+            run: Run::Instance(reset),
         },
         Function {
             name: "new",
@@ -242,6 +230,7 @@ pub static BRIDGE: Bridge = Bridge {
                       assert(lengths[2] == 2)",
             run: Run::Lua,
         },
+        batch::BATCH,
         Function {
             name: "spawn",
             params: &[FN],
@@ -346,7 +335,8 @@ fn help_text(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn modules(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
-    let named = super::BRIDGES.iter().filter(|bridge| !bridge.name.is_empty());
+    let listed = |name: &str| !name.is_empty() && !super::PARTS.contains(&name);
+    let named = super::BRIDGES.iter().filter(|bridge| listed(bridge.name));
     Ok(Data::List(named.map(|bridge| Data::from(bridge.name)).collect()))
 }
 
@@ -382,16 +372,37 @@ const LUA_VERSION: &str = if cfg!(feature = "luajit") {
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &CONFIG);
     // First what may fail: a bad value changes nothing.
+    let cache = options.get("cache").map(|given| Options::new(Some(given), &CACHE).to_map());
+    if let Some(switches) = cache.as_ref().and_then(|cache| cache.get("functions")) {
+        functions::check(switches, "options.cache.functions", not_cached)?;
+    }
     if let Some(place) = store::chosen(&options, "options")? {
         runtime.store.choose(place)?;
         runtime.settle_persistent()?;
     }
     runtime.config.configure(&options);
+    if cache.is_some() || options.unsets("cache") {
+        runtime.cache.configure(cache.as_ref());
+    }
     Ok(Data::Bool(true))
+}
+
+/// Why the results of a function are not cached; `None` if there is no such function.
+fn not_cached(name: &str) -> Option<String> {
+    let entry = ENTRIES.iter().find(|entry| entry.bridge.full_name(entry.function) == name)?;
+    let why = match entry.function.effect {
+        Effect::Writes(area) => format!("it changes {area}"),
+        Effect::Outside => "it has effects outside".to_owned(),
+        Effect::Pure | Effect::Reads(_) => {
+            "what it tells is told sooner than it is looked up, or changes by itself".to_owned()
+        }
+    };
+    Some(format!("the results of this function cannot be cached: {why}"))
 }
 
 fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     let mut shown = runtime.config.shown();
+    shown["cache"] = runtime.cache.config();
     shown["store"] = runtime.store.place().to_string().into();
     Ok(Data::Json(shown))
 }
@@ -401,7 +412,9 @@ fn flush(_: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     Ok(Start { operation: Asking::flush("flush"), face, sink: None })
 }
 
-fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
+    instance.forget_counts();
+    let runtime = &mut instance.runtime;
     for token in runtime.tasks.all() {
         runtime.tasks.stop(token, "reset");
     }
@@ -410,40 +423,6 @@ fn reset(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     runtime.providers.clear();
     runtime.schemas.clear();
     runtime.memory.forget_own();
-    runtime.usage = Default::default();
+    runtime.cache.clear(None);
     Ok(Data::Bool(true))
-}
-
-fn metrics(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
-    let all: Vec<(&Entry, _)> =
-        ENTRIES.iter().map(|e| (e, *instance.metrics.counters(e.number))).collect();
-    let calls: u64 = all.iter().map(|(_, c)| c.calls).sum();
-    let errors: u64 = all.iter().map(|(_, c)| c.errors).sum();
-    let ms: f64 = all.iter().map(|(_, c)| c.total_ms).sum();
-    let mut bridges = json!({});
-    for (entry, counters) in all.iter().filter(|(_, c)| c.calls > 0) {
-        let bridge =
-            &mut bridges[if entry.bridge.name.is_empty() { "zigllms" } else { entry.bridge.name }];
-        bridge["functions"][entry.function.name] = counters.to_json();
-        for (key, value) in [
-            ("calls", counters.calls as f64),
-            ("errors", counters.errors as f64),
-            ("total_time_ms", counters.total_ms),
-        ] {
-            bridge[key] = json!(bridge[key].as_f64().unwrap_or(0.0) + value);
-        }
-    }
-    let record = Record::new()
-        .set("total_calls", calls)
-        .set("error_count", errors)
-        .set("total_time_ms", ms)
-        .set("avg_call_time_ms", ms / calls.max(1) as f64)
-        .set("bridges", bridges)
-        .set("usage", instance.runtime.usage.to_record())
-        .set("cancelled", instance.metrics.cancelled);
-    if args.options(0, &METRICS).bool("reset") == Some(true) {
-        instance.metrics.reset();
-        instance.runtime.usage = Default::default();
-    }
-    Ok(record.into())
 }

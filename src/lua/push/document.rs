@@ -4,14 +4,23 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
+use crate::lua::instance::Instance;
 use crate::lua::stack::{self, Meta};
 use crate::value::tape::{Token, Walk};
 
-use super::collector;
 use super::strings::{self, Strings};
+use super::{collector, overflow};
 
 /// Slots that must be there before [`push`].
-pub const SLOTS: usize = 8;
+pub const SLOTS: usize = slots(LEVELS_AT_HAND) as usize;
+
+/// Levels of nesting for which these suffice.
+const LEVELS_AT_HAND: c_int = 5;
+
+/// The tables of strings and marks, the levels, and what a value and a mark take on top.
+const fn slots(levels: c_int) -> c_int {
+    3 + 2 * levels + 3
+}
 
 /// Levels of nesting between two checks of the stack. A level takes two slots: the table and the
 /// name of the member.
@@ -27,31 +36,40 @@ const WORD: usize = 12;
 struct Work<'t> {
     walk: Walk<'t>,
     strings: *mut Strings,
+    /// Levels of nesting for which the stack has room.
+    room: c_int,
+    /// The deepest level that had a table; those at hand are not told apart.
+    deepest: c_int,
 }
 
 /// Pushes the document; null as a whole is nil.
 ///
 /// # Safety
 /// Called from a C function of this module. Needs [`SLOTS`] stack slots and checks for what it needs
-/// beyond. May raise a memory error; nothing here has a destructor.
+/// beyond. May raise a memory error and `overflow`; nothing here has a destructor.
 pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
     unsafe {
         if walk.is_null() {
             return ffi::lua_pushnil(l);
         }
-        let strings = std::ptr::from_mut(&mut (*stack::instance(l)).strings);
-        let mut work = Work { walk, strings };
+        let instance = stack::instance(l);
+        let strings = std::ptr::from_mut(&mut (*instance).strings);
+        let mut work = Work { walk, strings, room: LEVELS_AT_HAND, deepest: LEVELS_AT_HAND - 1 };
         stack::push_meta(l, Meta::Array);
         stack::push_slot(l, strings::IN_SLOTS);
         stack::push_meta(l, Meta::Object);
         if walk.nodes_left() < LARGE {
             let tables = ffi::lua_gettop(l) - 2;
-            Builder { l, work: &mut work, tables }.value(0);
+            work.build(l, tables);
             ffi::lua_replace(l, tables);
-            return ffi::lua_settop(l, tables);
+            ffi::lua_settop(l, tables);
+            return took(instance, work.deepest + 1);
         }
         let rests = collector::rest(l, walk.nodes_left());
-        ffi::lua_pushcfunction(l, large);
+        for which in 1..=stack::UPVALUES {
+            ffi::lua_pushvalue(l, stack::upvalue(which));
+        }
+        ffi::lua_pushcclosure(l, large, stack::UPVALUES);
         ffi::lua_insert(l, -4);
         ffi::lua_pushlightuserdata(l, std::ptr::from_mut(&mut work).cast::<c_void>());
         // The collector goes on also when building raises.
@@ -62,16 +80,40 @@ pub unsafe fn push(l: *mut lua_State, walk: Walk<'_>) {
         if failed {
             ffi::lua_error(l);
         }
+        took(instance, work.deepest + 1);
     }
 }
 
-/// large(mark of arrays, strings, mark of objects, work) → the value. It has no upvalues.
+/// large(mark of arrays, strings, mark of objects, work) → the value.
 unsafe extern "C-unwind" fn large(l: *mut lua_State) -> c_int {
     unsafe {
         // The work lies on the stack of `push`, which waits for this call.
         let work = &mut *ffi::lua_touserdata(l, 4).cast::<Work<'_>>();
-        Builder { l, work, tables: 1 }.value(0);
+        work.build(l, 1);
         1
+    }
+}
+
+impl Work<'_> {
+    /// Pushes the value. Room for as many levels as the function is known to need is asked for at
+    /// once; whether it is enough or not to be had, shows on the way.
+    unsafe fn build(&mut self, l: *mut lua_State, tables: c_int) {
+        unsafe {
+            let hint = (*stack::instance(l)).pushing.hint;
+            let levels = (hint.saturating_sub(slots(0) as usize) / 2) as c_int;
+            if levels > self.room && stack::grow(l, slots(levels)) {
+                self.room = levels;
+            }
+            Builder { l, work: self, tables }.value(0);
+        }
+    }
+}
+
+/// Tells what a document has taken.
+unsafe fn took(instance: *mut Instance, levels: c_int) {
+    unsafe {
+        let pushing = &mut (*instance).pushing;
+        pushing.used = pushing.used.max(slots(levels) as usize);
     }
 }
 
@@ -142,12 +184,27 @@ impl Builder<'_, '_> {
         unsafe { (*self.work.strings).push(self.l, self.tables + 1, bytes) }
     }
 
-    /// Room for the levels up to the next check, and for what a value and a mark take on top.
-    unsafe fn check(&self, level: c_int) {
+    /// Room for a table on this level, with what is in it.
+    #[inline(always)]
+    unsafe fn check(&mut self, level: c_int) {
         unsafe {
-            if level % LEVELS == 0 {
-                ffi::luaL_checkstack(self.l, 2 * LEVELS + 4, c"zigllms document".as_ptr());
+            if level > self.work.deepest {
+                self.deeper(level);
             }
+        }
+    }
+
+    #[cold]
+    unsafe fn deeper(&mut self, level: c_int) {
+        unsafe {
+            self.work.deepest = level;
+            if level < self.work.room {
+                return;
+            }
+            if !stack::grow(self.l, slots(LEVELS)) {
+                overflow(self.l, stack::instance(self.l));
+            }
+            self.work.room += LEVELS;
         }
     }
 }

@@ -8,7 +8,7 @@ use mlua::ffi::{self, lua_State};
 
 use crate::guard::guarded;
 use crate::lua::instance::Instance;
-use crate::lua::push::{document, info};
+use crate::lua::push::{Pushed, document, info};
 use crate::lua::stack;
 use crate::output::Wanted;
 use crate::value::tape::Token;
@@ -16,13 +16,16 @@ use crate::value::{MAX_DEPTH, json};
 
 use super::Scratch;
 
+/// Slots of both results while the second one is made.
+const RESULTS: usize = 4;
+
 /// # Safety
 /// As [`super::answer`]; `scratch` is alive and not borrowed.
 pub unsafe fn parse(
     l: *mut lua_State,
     instance: *mut Instance,
     scratch: *mut Scratch,
-) -> Option<c_int> {
+) -> Option<Pushed> {
     unsafe {
         if ffi::lua_type(l, 1) != ffi::LUA_TSTRING {
             return None;
@@ -42,7 +45,7 @@ pub unsafe fn parse(
         }
         let start = text.len() - text.trim_ascii_start().len();
         info::valid(l, start + 1, text.trim_ascii_end().len());
-        Some(2)
+        Some(Pushed { count: 2, slots: RESULTS })
     }
 }
 

@@ -7,6 +7,7 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::foreign::{self, Foreign};
+use crate::lua::push::Pushed;
 use crate::lua::read::MAX_VALUES;
 use crate::lua::stack::{self, Meta};
 use crate::value::{MAX_DEPTH, json};
@@ -16,12 +17,15 @@ use super::Scratch;
 /// Levels of nesting between two checks of the stack. A level takes two slots: key and value.
 const LEVELS: c_int = 8;
 
+/// Levels that the slots suffice for which every C function has.
+const LEVELS_AT_HAND: c_int = 6;
+
 /// What looking at a metatable takes on top, and the key behind the last level.
 const ROOM: c_int = 8;
 
 /// # Safety
 /// As [`super::answer`]; `scratch` is alive and not borrowed.
-pub unsafe fn format(l: *mut lua_State, scratch: *mut Scratch) -> Option<c_int> {
+pub unsafe fn format(l: *mut lua_State, scratch: *mut Scratch) -> Option<Pushed> {
     unsafe {
         if !is_json(l, 2) || !matches!(ffi::lua_type(l, 3), ffi::LUA_TNIL | ffi::LUA_TNONE) {
             return None;
@@ -31,13 +35,14 @@ pub unsafe fn format(l: *mut lua_State, scratch: *mut Scratch) -> Option<c_int> 
         let arrays = ffi::lua_topointer(l, -1);
         ffi::lua_settop(l, 1);
         let out = &mut (*scratch).text;
-        let mut writer = Writer { l, out, arrays, values: 0 };
+        let mut writer = Writer { l, out, arrays, values: 0, room: LEVELS_AT_HAND };
         if !writer.value(1, 0) {
             return None;
         }
+        let slots = (2 * writer.room + ROOM) as usize;
         ffi::lua_settop(l, 1);
         stack::push_bytes(l, &(*scratch).text);
-        Some(1)
+        Some(Pushed { count: 1, slots })
     }
 }
 
@@ -58,6 +63,8 @@ struct Writer<'s> {
     /// The metatable that marks arrays.
     arrays: *const c_void,
     values: usize,
+    /// Levels of nesting for which the stack has room.
+    room: c_int,
 }
 
 /// All of these are false when the long way must be taken, and leave on the stack what they have.
@@ -120,8 +127,17 @@ impl Writer<'_> {
         }
     }
 
-    unsafe fn has_room(&self, level: c_int) -> bool {
-        unsafe { level % LEVELS != 0 || ffi::lua_checkstack(self.l, 2 * LEVELS + ROOM) != 0 }
+    #[inline(always)]
+    unsafe fn has_room(&mut self, level: c_int) -> bool {
+        unsafe { level < self.room || self.more_room() }
+    }
+
+    #[cold]
+    unsafe fn more_room(&mut self) -> bool {
+        unsafe {
+            self.room += LEVELS;
+            stack::grow(self.l, 2 * LEVELS + ROOM)
+        }
     }
 
     /// As `foreign::mark`, quicker for our own arrays.

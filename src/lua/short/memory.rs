@@ -46,7 +46,7 @@ pub unsafe fn memory(l: *mut lua_State, instance: *mut Instance, entry: &'static
     unsafe {
         let Run::Perhaps(Some(short), _) = entry.function.run else { return 0 };
         let runtime = &(*instance).runtime;
-        if runtime.config.profiling || !runtime.store.place().is_memory() {
+        if runtime.config.profiling > 0.0 || !runtime.store.place().is_memory() {
             return 0;
         }
         if ffi::lua_type(l, 1) != ffi::LUA_TSTRING {

@@ -138,13 +138,21 @@ fn shown(url: &str, info: &ConnectionInfo, prefix: &str) -> String {
     let db = info.redis_settings().db();
     let mut shown = match info.addr() {
         ::redis::ConnectionAddr::Unix(path) => format!("unix://{user}{}?db={db}", path.display()),
-        server => format!("{scheme}://{user}{server}/{db}"),
+        server => format!("{scheme}://{user}{}/{db}", bracketed(&server.to_string())),
     };
     if prefix != "zigllms" {
         shown.push(if shown.contains('?') { '&' } else { '?' });
         shown.push_str(&format!("prefix={prefix}"));
     }
     shown
+}
+
+/// `::1:6379` as `[::1]:6379`.
+fn bracketed(server: &str) -> String {
+    match server.rsplit_once(':') {
+        Some((host, port)) if host.contains(':') => format!("[{host}]:{port}"),
+        _ => server.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +167,7 @@ mod tests {
     fn defaults_are_filled_in_and_passwords_left_out() {
         assert_eq!(shown_of("redis://host"), "redis://host:6379/0");
         assert_eq!(shown_of("redis://:secret@host:1/3"), "redis://host:1/3");
-        assert_eq!(shown_of("rediss://me:sec%23ret@[::1]/"), "rediss://me@::1:6379/0");
+        assert_eq!(shown_of("rediss://me:sec%23ret@[::1]/"), "rediss://me@[::1]:6379/0");
         assert_eq!(shown_of("redis://host?prefix=app1"), "redis://host:6379/0?prefix=app1");
         let socket = "unix:///run/redis.sock?db=2&user=me&pass=secret&prefix=a";
         assert_eq!(shown_of(socket), "unix://me@/run/redis.sock?db=2&prefix=a");

@@ -196,7 +196,8 @@ local function unlink(space, keys)
 end
 
 local function delete_all(space, start, stop)
-  local from, lived, keys = "[" .. start, 0, nil
+  local from, lived = "[" .. start, 0
+  local keys
   repeat
     keys = call("ZRANGEBYLEX", index(space), from, stop, "LIMIT", 0, 1000)
     if #keys > 0 then

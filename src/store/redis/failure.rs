@@ -1,7 +1,7 @@
 //! What can go wrong with a server, as the store says it. No message holds a password.
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{Code, Error};
 
@@ -11,21 +11,23 @@ pub struct Failure {
     pub cause: RedisError,
     /// The connection never stood.
     pub connecting: bool,
+    /// The question may have been heard although no answer came.
+    pub heard: bool,
 }
 
 impl Failure {
     pub fn connecting(cause: RedisError) -> Failure {
-        Failure { cause, connecting: true }
+        Failure { cause, connecting: true, heard: false }
+    }
+
+    pub fn asking(cause: RedisError) -> Failure {
+        let heard = matches!(cause.kind(), ErrorKind::Io | ErrorKind::Parse);
+        Failure { cause, connecting: false, heard }
     }
 
     /// The connection is of no use any more, though it was.
     pub fn is_broken(&self) -> bool {
         !self.connecting && self.cause.is_connection_dropped()
-    }
-
-    /// The question may have been heard although no answer came.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self.cause.kind(), ErrorKind::Io | ErrorKind::Parse)
     }
 
     /// Whether another question can follow on the same connection.
@@ -38,6 +40,11 @@ impl Failure {
         matches!(self.cause.code(), Some("BUSY" | "LOADING"))
     }
 
+    /// The server looked at the question and says why it does nothing.
+    pub fn is_answer(&self) -> bool {
+        self.leaves_connection() && !self.may_pass()
+    }
+
     pub fn lacks_script(&self) -> bool {
         self.cause.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
     }
@@ -48,11 +55,16 @@ impl Failure {
             return newer(store, self.cause.detail().unwrap_or_default());
         }
         let (reason, what) = self.words(code);
-        let error = io(store, reason, &what);
-        if self.connecting || !self.is_unknown() {
-            return error;
-        }
-        error.with(|fields| fields.details = Some(json!({ "reason": reason, "unknown": true })))
+        io(store, reason, &what)
+    }
+
+    /// Of a commit: whether it was made may be unknown.
+    pub fn error_of_commit(&self, store: &str) -> Error {
+        self.error(store).with(|fields| {
+            if let (true, Some(Value::Object(details))) = (self.heard, &mut fields.details) {
+                details.insert("unknown".to_owned(), Value::Bool(true));
+            }
+        })
     }
 
     /// The reason in a word, and in a sentence.
@@ -61,6 +73,9 @@ impl Failure {
         match cause.kind() {
             ErrorKind::AuthenticationFailed => {
                 return ("auth", "the server does not accept this user and password".to_owned());
+            }
+            ErrorKind::Io if self.connecting && cause.is_timeout() => {
+                return ("connect", "cannot connect: the server did not answer in time".to_owned());
             }
             ErrorKind::Io if self.connecting => {
                 return ("connect", format!("cannot connect: {cause}"));
@@ -108,8 +123,7 @@ mod tests {
     use super::*;
 
     fn server(kind: ServerErrorKind, text: &str) -> Failure {
-        let cause = RedisError::from((ErrorKind::Server(kind), "said", text.to_owned()));
-        Failure { cause, connecting: false }
+        Failure::asking((ErrorKind::Server(kind), "said", text.to_owned()).into())
     }
 
     #[test]
@@ -118,8 +132,10 @@ mod tests {
         let readonly = server(ServerErrorKind::ReadOnly, "You can't write against a replica");
         assert_eq!(reason(&readonly), Some(json!({ "reason": "readonly" })));
         let io = std::io::Error::from(std::io::ErrorKind::WouldBlock);
-        let late = Failure { cause: io.into(), connecting: false };
-        assert_eq!(reason(&late), Some(json!({ "reason": "timeout", "unknown": true })));
+        let late = Failure::asking(io.into());
+        assert_eq!(reason(&late), Some(json!({ "reason": "timeout" })));
+        let unknown = late.error_of_commit("redis://h:1/0").fields().details.clone();
+        assert_eq!(unknown, Some(json!({ "reason": "timeout", "unknown": true })));
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let refused = Failure::connecting(refused.into());
         assert_eq!(reason(&refused), Some(json!({ "reason": "connect" })));

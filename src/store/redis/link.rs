@@ -106,7 +106,10 @@ impl Link {
     fn persistently(&mut self, question: impl Fn(&Link) -> Cmd) -> Answer<Value> {
         let old = self.connection.is_some();
         match self.once(&question) {
-            Err(failure) if old && failure.is_broken() => self.once(&question),
+            Err(failure) if old && failure.is_broken() => {
+                let again = self.once(&question);
+                again.map_err(|failure| Failure { heard: !failure.is_answer(), ..failure })
+            }
             Err(failure) if failure.lacks_script() => {
                 self.connection = None;
                 self.once(&question)
@@ -195,7 +198,7 @@ impl Link {
 }
 
 fn send(connection: &mut Connection, question: &Cmd) -> Answer<Value> {
-    question.query::<Value>(connection).map_err(|cause| Failure { cause, connecting: false })
+    question.query::<Value>(connection).map_err(Failure::asking)
 }
 
 fn load(connection: &mut Connection, script: Script) -> Answer<String> {

@@ -89,7 +89,7 @@ impl Redis {
         let number = self.numbered(writes);
         let client = &self.client;
         let answer = self.link.ask(|link| commit(link, client, number, now, writes));
-        if answer.as_ref().is_err_and(Failure::is_unknown) {
+        if answer.as_ref().is_err_and(|failure| failure.heard) {
             self.unknown = Some(writes.to_vec());
         }
         answer
@@ -140,7 +140,8 @@ impl Store for Redis {
         if writes.is_empty() {
             return Ok(Committed::Done(Vec::new()));
         }
-        let answer = self.send(writes, now).map_err(|failure| self.link.error(&failure))?;
+        let answer = self.send(writes, now);
+        let answer = answer.map_err(|failure| failure.error_of_commit(self.link.shown()))?;
         outcome(&answer, writes)
             .ok_or_else(|| self.link.foreign("an answer that is none of its script"))
     }

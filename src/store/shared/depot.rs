@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
 use crate::net::workers::{self, Home};
 use crate::net::{Waker, lock};
-use crate::store::{Place, Store, Write};
+use crate::store::{Place, Space, Store, Write};
 
 /// Virtual memory only; a change to a record may be decided by code that recurses.
 const STACK: usize = 2 << 20;
@@ -97,7 +97,8 @@ impl State {
 
     /// Asked and queued in turn, so that neither can hold up the other.
     fn next(&mut self, now: Moment) -> Next {
-        let before = self.jobs.front().map_or(u64::MAX, |job| job.order);
+        // Not what comes while it is committed: that waits for a batch of its own.
+        let before = self.jobs.front().map_or(self.last + 1, |job| job.order);
         if let Some(reason) = self.queue.ripe(now, before) {
             return Next::Commit(before, reason);
         }
@@ -111,14 +112,22 @@ impl State {
         self.jobs.is_empty() && !self.busy
     }
 
-    /// The answer, where the queue alone knows it.
-    fn at_once(&self, question: &Question, clock: &Clock) -> Option<Answer> {
-        let Question::Get { space, keys } = question else { return None };
-        if self.queue.is_empty() || !self.is_idle() {
-            return None;
+    /// The answer, where it takes no engine.
+    fn at_once(&self, ask: &Ask, clock: &Clock) -> Option<Answer> {
+        match ask {
+            _ if !self.is_idle() => None,
+            Ask::Question(Question::Get { space, keys }) => self.queued(*space, keys, clock),
+            Ask::Question(Question::Flush) | Ask::FlushNow => {
+                (self.queue.is_empty() && !self.unsynced).then_some(Answer::Flushed(0))
+            }
+            _ => None,
         }
+    }
+
+    /// All of these records, where the queue alone knows them.
+    fn queued(&self, space: Space, keys: &[Vec<u8>], clock: &Clock) -> Option<Answer> {
         let now = super::unix_ms(clock);
-        let records = keys.iter().map(|key| match self.queue.seen(*space, key, now) {
+        let records = keys.iter().map(|key| match self.queue.seen(space, key, now) {
             Seen::Unknown => None,
             Seen::Gone => Some(None),
             Seen::Put(record) => Some(Some(record)),
@@ -202,11 +211,7 @@ impl Depot {
     pub fn ask(self: &Arc<Depot>, ask: Ask, clock: &Clock, waker: Option<Waker>) -> Pending {
         let reply = Reply::new(waker);
         let mut state = self.state();
-        let known = match &ask {
-            Ask::Question(question) => state.at_once(question, clock),
-            Ask::FlushNow | Ask::Close => None,
-        };
-        if let Some(answer) = known {
+        if let Some(answer) = state.at_once(&ask, clock) {
             reply.give(Ok(answer));
             return Pending(reply);
         }

@@ -12,6 +12,8 @@ use crate::store::{
     Change, Committed, Durability, Expected, Range, Record, Space, Store, UnixMs, Write,
 };
 
+mod processes;
+
 const LONG: Duration = Duration::from_secs(20);
 
 #[derive(Default)]

@@ -50,7 +50,10 @@ pub fn contents(connection: &Connection) -> Checked<()> {
 fn pages(connection: &Connection) -> Checked<()> {
     match sql::pragma::<String>(connection, "quick_check(1)")? {
         fine if fine == "ok" => Ok(()),
-        damage => Err(Fault::Damaged(damage)),
+        damage => {
+            let line: Vec<&str> = damage.split_whitespace().collect();
+            Err(Fault::Damaged(line.join(" ")))
+        }
     }
 }
 

@@ -91,11 +91,20 @@ impl Commit<'_> {
         Ok(Effect { before, version: 0 })
     }
 
+    /// The index says which; what it says is looked up, for it has no checksum.
     fn sweep(&mut self, most: usize) -> Checked<()> {
-        for (number, key, gone) in sql::mortals(self.connection, self.now, most)? {
-            let space = Space::of(number).ok_or_else(|| Fault::damaged("an index"))?;
-            self.delete(space, &key, Some(&gone))?;
+        for (number, key) in sql::mortals(self.connection, self.now, most)? {
+            let space = Space::of(number).ok_or_else(index_damaged)?;
+            let found = sql::outline(self.connection, space, &key)?;
+            if !found.as_ref().is_some_and(|found| found.expired(self.now)) {
+                return Err(index_damaged());
+            }
+            self.delete(space, &key, found.as_ref())?;
         }
         Ok(())
     }
+}
+
+fn index_damaged() -> Fault {
+    Fault::damaged("its index of what expires is not of its records")
 }

@@ -15,7 +15,7 @@ use super::sql;
 /// Puts an empty store at `path`, unless somebody else has put something there meanwhile.
 pub fn create(path: &Path) -> Checked<()> {
     let image = image()?;
-    let folder = File::open(path.parent().unwrap_or(path))?;
+    let folder = folder(path)?;
     // Until `folder` is closed, nobody else creates one in it.
     rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
     if path.exists() {
@@ -30,6 +30,13 @@ pub fn create(path: &Path) -> Checked<()> {
     placed?;
     folder.sync_all()?;
     Ok(())
+}
+
+fn folder(path: &Path) -> io::Result<File> {
+    File::open(path.parent().unwrap_or(path)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), "its folder does not exist"),
+        _ => error,
+    })
 }
 
 /// What a store of this name left that was removed or never came to be. A log that is found beside

@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
-use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_READONLY};
+use rustix::fs::{Access, access};
 use serde_json::json;
 
 use crate::error::{Code, Error, quoted};
@@ -48,6 +49,24 @@ impl Fault {
 
     /// As an error about the store in this file.
     pub fn of(self, path: &Path) -> Error {
+        let this = if self.is_by_header() && writable(path) {
+            Fault::damaged("it says that it must not be written")
+        } else {
+            self
+        };
+        this.told(path)
+    }
+
+    /// SQLite does not write to a file that says it is of a newer kind.
+    fn is_by_header(&self) -> bool {
+        let failure = match self {
+            Fault::Sql(error) => error.sqlite_error(),
+            _ => None,
+        };
+        failure.is_some_and(|failure| failure.extended_code == SQLITE_READONLY)
+    }
+
+    fn told(self, path: &Path) -> Error {
         let reason = self.reason();
         let store = format!("store {}", quoted(&path.to_string_lossy()));
         let told = match self {
@@ -70,6 +89,11 @@ impl Fault {
             Fault::Foreign(_) | Fault::Newer(_) => "foreign",
         }
     }
+}
+
+fn writable(path: &Path) -> bool {
+    let may = |path| access(path, Access::WRITE_OK).is_ok();
+    may(path) && path.parent().is_none_or(may)
 }
 
 fn newer(store: &str, format: i32) -> Error {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rustix::fs::Access;
 
 use super::fault::{Checked, Fault};
 use super::{check, create, sql};
@@ -20,6 +21,9 @@ pub struct Open {
     pub connection: Connection,
     durability: Durability,
     pub file: FileId,
+    /// The disk failed once. The system tells that one time only, and takes what it could not write
+    /// for written.
+    doubtful: bool,
 }
 
 /// Device and inode: the file itself, whatever it is called.
@@ -40,6 +44,7 @@ impl Open {
             connection: connect(path)?,
             durability: Durability::Batched,
             file: (found.dev(), found.ino()),
+            doubtful: false,
         };
         // Until it is known to be good, it is left as it is.
         open.keep_log(true)?;
@@ -71,17 +76,31 @@ impl Open {
         durability: Durability,
         work: impl FnOnce(&Connection) -> Checked<End<T>>,
     ) -> Checked<T> {
-        if self.durability != durability {
-            sql::set_durability(&self.connection, durability)?;
-            self.durability = durability;
-        }
+        self.be(durability)?;
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Dropped, it is rolled back.
         match work(&transaction)? {
-            End::Keep(done) => transaction.commit().map(|()| done).map_err(Fault::Sql),
             End::Undo(done) => Ok(done),
+            End::Keep(done) => {
+                let kept = transaction.commit();
+                self.doubtful |= kept.is_err();
+                Ok(kept.map(|()| done)?)
+            }
         }
+    }
+
+    fn be(&mut self, durability: Durability) -> Checked<()> {
+        if self.durability != durability {
+            sql::set_durability(&self.connection, durability)?;
+            self.durability = durability;
+        }
+        if self.doubtful && durability == Durability::Sync {
+            // From what is still in memory: earlier commits, too.
+            sql::empty_log(&self.connection)?;
+            self.doubtful = false;
+        }
+        Ok(())
     }
 }
 
@@ -100,9 +119,13 @@ fn plausible(found: &Metadata) -> Checked<()> {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path) -> Checked<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| {
+        // SQLite does not say why.
+        let denied = rustix::fs::access(path, Access::READ_OK).err();
+        denied.map_or(Fault::Sql(error), Fault::from)
+    })?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)
 }

@@ -186,18 +186,22 @@ fn after_all(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(next)
 }
 
-/// Records that have expired, oldest first: their place and what is known of them.
+/// Where records have expired, those first that did so first.
 pub fn mortals(
     connection: &Connection,
     now: UnixMs,
     most: usize,
-) -> rusqlite::Result<Vec<(i64, Vec<u8>, Outline)>> {
+) -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
     let mut statement = connection.prepare_cached(
-        "SELECT version, expires_at, sum, space, key FROM records \
-         WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+        "SELECT space, key FROM records WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
     )?;
-    let place = |row: &Row| Ok((row.get(3)?, row.get(4)?, Outline::of(row)?));
-    statement.query_map(params![now, most as i64], place)?.collect()
+    statement.query_map(params![now, most as i64], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Copies the log into the file, and both to the disk.
+pub fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    let query = "PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.query_row(query, [], |row| row.get::<_, i64>(0)).map(drop)
 }
 
 pub fn get(connection: &Connection, space: Space, key: &[u8]) -> Checked<Option<Record>> {

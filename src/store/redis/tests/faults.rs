@@ -48,11 +48,15 @@ fn a_client_survives_the_end_of_its_server() {
     let Some(mut server) = Server::start(&[]) else { return };
     let mut store = Redis::open(&server.url()).unwrap();
     let before = store.make(&[put("a", "1")]).unwrap()[0].version;
+    let mut other = Redis::open(&server.url()).unwrap();
     server.kill();
+    let error = refused(other.make(&[put("b", "2")]));
+    assert_eq!(error.fields().details, Some(json!({ "reason": "connect", "unknown": true })));
     for error in
         [refused(store.get(Space::Memory, b"a", NOW)), refused(store.make(&[put("b", "2")]))]
     {
-        assert_eq!((error.code(), reason(&error)), (Code::IoError, Some("connect")), "{error}");
+        assert_eq!(error.code(), Code::IoError);
+        assert_eq!(error.fields().details, Some(json!({ "reason": "connect" })), "{error}");
     }
     assert_eq!(reason(&refused(Redis::open(&server.url()))), Some("connect"));
     server.start_again();

@@ -58,6 +58,22 @@ pub fn not_executed(calls: &[ToolCall]) -> Vec<Message> {
     calls.iter().map(|call| Message::tool_result(&call.id, text.clone())).collect()
 }
 
+/// A turn, to stand behind a conversation that has changed since the turn began: open calls of that
+/// one get their answers, and answers to calls that are not open any more go.
+pub fn behind(pending: &[ToolCall], turn: Vec<Message>) -> Vec<Message> {
+    let answers = |message: &Message, call: &ToolCall| {
+        message.tool_call_id.as_deref() == Some(call.id.as_str())
+    };
+    let results = turn.iter().take_while(|m| m.role == Role::Tool).count();
+    let answered = |call: &&ToolCall| turn.iter().take(results).any(|m| answers(m, call));
+    let open: Vec<_> = pending.iter().filter(|call| !answered(call)).cloned().collect();
+    let mut all = not_executed(&open);
+    let fits = |message: &Message| pending.iter().any(|call| answers(message, call));
+    let kept = turn.into_iter().enumerate().filter(|(i, m)| *i >= results || fits(m));
+    all.extend(kept.map(|(_, message)| message));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +122,21 @@ mod tests {
         let talk = vec![Message::new(Role::User, "a"), call("1"), Message::tool_result("1", "r")];
         let kept = Window { max_messages: 1, max_tokens: None };
         assert_eq!(kept.newest(&talk).len(), 2);
+    }
+
+    #[test]
+    fn a_turn_fits_behind_another_one() {
+        let open = call("new").tool_calls;
+        let turn = vec![
+            Message::tool_result("old", "not executed"),
+            Message::new(Role::User, "q"),
+            call("own"),
+            Message::tool_result("own", "r"),
+        ];
+        let fits = behind(&open, turn.clone());
+        let ids: Vec<_> = fits.iter().map(|m| m.tool_call_id.as_deref()).collect();
+        assert_eq!(ids, [Some("new"), None, None, Some("own")]);
+        assert_eq!(behind(&call("old").tool_calls, turn.clone()), turn);
     }
 
     #[test]

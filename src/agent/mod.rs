@@ -16,13 +16,14 @@ use crate::tool::{DEFINITION, Tool};
 use crate::value::Kept;
 
 pub mod conversation;
+pub mod keeping;
 mod queue;
 mod record;
 mod run;
 mod tools;
 
 pub use queue::Queue;
-pub use record::{info, response, summary};
+pub use record::{info, messages as shown_messages, response, summary};
 pub use run::{Plan, Run};
 pub use tools::{Usable, find_tool, specs, usable};
 
@@ -52,9 +53,9 @@ static MEMORY: Shape = Shape::new(
     &[
         Field::new(
             "type",
-            Kind::Choice(&["short_term"], &["persistent"]),
+            Kind::Enum(&["short_term", "persistent"]),
             "\"short_term\"",
-            "kept in this process",
+            "\"persistent\": the conversation lies in the store under the agent's name, for all processes",
         ),
         Field::new("max_messages", Kind::Int(1, 1_000_000), "100", "newest messages that are sent"),
         Field::new("max_tokens", Kind::Int(1, i64::MAX), "", "the same in tokens (bytes / 4)"),
@@ -151,6 +152,10 @@ pub struct Conversation {
     /// Calls of client-side tools that nobody has answered yet.
     pub pending: Vec<ToolCall>,
     pub queue: Queue,
+    /// Its version in the store when it was last read or written there.
+    pub stored: Option<u64>,
+    /// Newer than what the store has.
+    pub ahead: bool,
 }
 
 #[derive(Debug, Default)]

@@ -146,7 +146,7 @@ fn memory(agent: &Agent) -> Data {
     let own = agent.conversation("");
     let window = super::conversation::Window::of(agent.config.get("memory").as_ref());
     Record::new()
-        .set("type", "short_term")
+        .set("type", if agent.is_persistent() { "persistent" } else { "short_term" })
         .set("messages", own.map_or(0, |c| c.messages.len()))
         .set("max_messages", window.max_messages)
         .set("tokens_estimate", own.map_or(0, |c| c.messages.iter().map(of_message).sum::<u64>()))

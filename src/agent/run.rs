@@ -17,10 +17,12 @@ use crate::error::{Code, Error, Result};
 use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
+use crate::store::Pending;
 use crate::value::Data;
 
 mod calls;
 mod conversation;
+mod keeping;
 mod limits;
 
 /// What a run was asked to do, checked and laid over the agent's configuration.
@@ -68,15 +70,23 @@ pub struct Run {
     repaired: bool,
     chunk: Option<Chunk>,
     finished: Option<Data>,
+    /// What the store was asked.
+    asked: Option<Pending>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Another run is at the conversation.
     Queued,
+    /// The conversation is read from the store.
+    Reading,
     Asking,
     Calling,
     Ending,
+    /// The turn is written to the store.
+    Writing,
+    /// Somebody else's turn was written first: the conversation is read again.
+    Behind,
 }
 
 impl Run {
@@ -103,6 +113,7 @@ impl Run {
             repaired: false,
             chunk: None,
             finished: None,
+            asked: None,
         }
     }
 
@@ -116,7 +127,15 @@ impl Run {
         if !self.join(runtime, me)? {
             return Ok(Step::Wait(None));
         }
-        self.enter(runtime, me)?;
+        match self.is_kept() {
+            true => self.fetch(runtime, Stage::Reading),
+            false => self.open(runtime),
+        }
+    }
+
+    /// The conversation is there.
+    fn open(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        self.enter(runtime, self.me)?;
         self.check_prices(runtime)?;
         self.ask(runtime)
     }
@@ -231,9 +250,16 @@ impl Run {
 
     /// The turn becomes part of the conversation, and the next run may have it.
     fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        if self.is_kept() {
+            return self.write(runtime);
+        }
+        self.append_turn(runtime)?;
+        self.over(runtime)
+    }
+
+    fn over(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let response =
             self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
-        self.append_turn(runtime)?;
         self.close(runtime, None);
         Ok(Step::Done(Output::Data(response)))
     }
@@ -318,12 +344,18 @@ impl Machine for Run {
             Outcome::Start | Outcome::Ready if self.stage == Stage::Queued => {
                 self.begin(runtime, me)
             }
+            Outcome::Ready if self.asked.is_some() => self.hear(runtime),
             Outcome::Ready => Ok(Step::Wait(None)),
             Outcome::Finished(outputs) => self.child_ended(runtime, outputs),
-            Outcome::Emitted | Outcome::Refused | Outcome::Stop(_)
-                if self.stage == Stage::Ending =>
-            {
+            Outcome::Emitted | Outcome::Refused if self.stage == Stage::Ending => {
                 self.conclude(runtime)
+            }
+            // Nothing can be waited for any more.
+            Outcome::Stop(_) if self.stage == Stage::Ending && !self.is_kept() => {
+                self.conclude(runtime)
+            }
+            Outcome::Stop(stop) if matches!(self.stage, Stage::Writing | Stage::Behind) => {
+                Err(self.stop_writing(&stop))
             }
             Outcome::Emitted => self.next_call(runtime),
             Outcome::Refused => self.refused(runtime),

@@ -7,11 +7,19 @@ pub mod address;
 mod bounds;
 mod change;
 mod clear;
+mod conversations;
 mod entry;
+mod extent;
+mod files;
 mod global;
 mod keep;
+mod load;
+mod pages;
+mod persist;
+mod plain;
 mod search;
 mod selection;
+mod snapshot;
 mod space;
 mod survey;
 mod value;
@@ -19,16 +27,22 @@ mod vectors;
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::store::{Expected, Shared};
+use crate::store::{Change as Gone, Expected, Shared, Space as Store, Write};
 
 pub use address::{Address, Scope};
 pub use bounds::{BOUNDS, Bounds};
 pub use change::{Change, How};
 pub use clear::{clear, cleared};
+pub use conversations::{Talk, forget};
 pub use entry::{Entry, Extra};
+pub use extent::Extent;
+pub use files::absolute;
 pub use global::{Scalar, global, put_scalar, scalar};
 pub use keep::{Item, Keep, write};
+pub use load::Load;
+pub use persist::Persist;
 pub use search::{Embed, Query, Search, Wanted, is_nowhere};
 pub use selection::Selection;
 pub use space::{Counts, Put, Space};
@@ -72,13 +86,21 @@ pub struct Memory {
     pub own: Space,
     /// The owner of the scope SESSION, unless `configure{session=}` names another.
     pub session: String,
+    /// Conversations that were loaded, of agents that are not there yet.
+    pub waiting: Vec<Talk>,
+}
+
+/// Data that came back damaged.
+fn corrupt(what: &str) -> Error {
+    let details = serde_json::json!({ "reason": "corrupt" });
+    Error::new(Code::IoError, what).with(|f| f.details = Some(details))
 }
 
 impl Default for Memory {
     fn default() -> Memory {
         // Random, as sessions of other processes may lie in the same store.
         let random = RandomState::new().hash_one(std::process::id());
-        Memory { own: Space::default(), session: format!("{random:016x}") }
+        Memory { own: Space::default(), session: format!("{random:016x}"), waiting: Vec::new() }
     }
 }
 
@@ -134,7 +156,56 @@ impl Runtime {
     }
 }
 
+/// Everything goes that lies under an address, also in the store; what a state had persisted too.
+pub fn forget_all(runtime: &mut Runtime, address: &Address) -> Result<()> {
+    let now = runtime.clock.unix_ms();
+    let prefix = address.prefix();
+    let selection = Selection { prefix: prefix.clone(), ..Selection::default() };
+    selection.forget(&mut runtime.memory, now);
+    let kept = Kind::ALL.map(|kind| extent::kept_key(kind, &prefix));
+    let stored = std::iter::once((Store::Memory, prefix));
+    let all = stored.chain(kept.into_iter().map(|key| (Store::Snapshot, key)));
+    let gone = |(space, key)| Write { space, key, change: Gone::DeleteAll, only_if: None };
+    runtime.tell_store(all.map(gone).collect())
+}
+
+impl Runtime {
+    /// Writes that the store learns of without anybody waiting for it; nothing where there is none.
+    pub fn tell_store(&mut self, writes: Vec<Write>) -> Result<()> {
+        let policy = self.config.batch.policy;
+        self.backing().map_or(Ok(()), |store| store.queue(writes, policy))
+    }
+
+    /// PERSISTENT entries that lie in the process because there was no store go into the one there
+    /// is now; gives how many.
+    pub fn settle_persistent(&mut self) -> Result<usize> {
+        if self.backing().is_none() {
+            return Ok(0);
+        }
+        let now = self.clock.unix_ms();
+        let (mut writes, mut spots) = (Vec::new(), Vec::new());
+        let all = Selection { kind: Some(Kind::Persistent), ..Selection::default() };
+        all.each(&mut self.memory, now, |key, entry| {
+            let scope = address::parse(key).map_or(Scope::Global, |(address, _)| address.scope);
+            let spot = Spot { scope, key: key.to_vec() };
+            writes.push(write(&spot, Some(entry)));
+            spots.push(spot);
+        });
+        self.tell_store(writes)?;
+        for spot in &spots {
+            self.forget(spot);
+        }
+        Ok(spots.len())
+    }
+}
+
 impl Memory {
+    /// Entries of agents and sessions go, and what waits for agents.
+    pub fn forget_own(&mut self) {
+        self.own = Space::default();
+        self.waiting.clear();
+    }
+
     /// Does something with the space that entries of a scope lie in. No Lua may run in it.
     pub fn within<T>(&mut self, scope: Scope, work: impl FnOnce(&mut Space) -> T) -> T {
         match scope {

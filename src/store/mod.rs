@@ -32,16 +32,19 @@ pub enum Space {
     Journal = 4,
     Events = 5,
     Limits = 6,
+    /// What lay in a process when it was told to persist.
+    Snapshot = 7,
 }
 
 impl Space {
-    pub const ALL: [Space; 6] = [
+    pub const ALL: [Space; 7] = [
         Space::Memory,
         Space::Conversations,
         Space::Cache,
         Space::Journal,
         Space::Events,
         Space::Limits,
+        Space::Snapshot,
     ];
 
     /// Stored: never changed.
@@ -53,6 +56,7 @@ impl Space {
             Space::Journal => "journal",
             Space::Events => "events",
             Space::Limits => "limits",
+            Space::Snapshot => "snapshot",
         }
     }
 

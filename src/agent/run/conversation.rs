@@ -76,7 +76,10 @@ impl Run {
         }
     }
 
-    fn conversation<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut Conversation> {
+    pub(super) fn conversation<'r>(
+        &self,
+        runtime: &'r mut Runtime,
+    ) -> Result<&'r mut Conversation> {
         let session = self.plan.session.clone();
         Ok(self.agent(runtime)?.conversations.entry(session).or_default())
     }

@@ -12,6 +12,7 @@ use crate::chat::{Message, Role, messages};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
+use crate::memory::{Address, Scope, forget, forget_all};
 use crate::provider::options::{GENERATION, LIMITS, lay, merge};
 use crate::provider::reach::REACH;
 use crate::provider::{Reach, Whom};
@@ -49,7 +50,12 @@ static RUN: Shape = Shape::new(
 
 static DESTROY: Shape = Shape::new(
     "AgentDestroy",
-    &[Field::new("keep_memory", Kind::Absent("memory bridge"), "", "")],
+    &[Field::new(
+        "keep_memory",
+        Kind::Bool,
+        "false",
+        "true: what lies under its name in `memory` stays, and so do its conversations in the store",
+    )],
     &[],
 );
 
@@ -58,7 +64,12 @@ static RESET: Shape = Shape::new(
     &[
         Field::new("keep_usage", Kind::Bool, "false", "keep usage and counters"),
         Field::new("session", Kind::Name, "", "clear this conversation only"),
-        Field::new("memory", Kind::Absent("memory bridge"), "", ""),
+        Field::new(
+            "memory",
+            Kind::Bool,
+            "false",
+            "true: also what lies under its name in `memory`",
+        ),
     ],
     &[],
 );
@@ -111,8 +122,9 @@ pub static BRIDGE: Bridge = Bridge {
             name: "destroy",
             params: &[AGENT, Param::new("options", Kind::Table(&DESTROY)).optional()],
             returns: &[("existed", "boolean")],
-            doc: "Forgets an agent with its conversations; a run under way is cancelled.",
-            errors: &[],
+            doc: "Forgets an agent with its conversations; a run under way is cancelled. What lies under its name in \
+                  `memory` goes too, in the process and in the store, unless `keep_memory` is true.",
+            errors: &[Code::IoError],
             effect: Effect::Writes("agents"),
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nassert(zigllms.agent.destroy(id))",
             run: Run::Now(destroy),
@@ -199,8 +211,10 @@ pub static BRIDGE: Bridge = Bridge {
             name: "reset",
             params: &[AGENT, Param::new("options", Kind::Table(&RESET)).optional()],
             returns: &[("ok", "true")],
-            doc: "Clears conversations, pending calls, counters, usage and the last error; the configuration stays.",
-            errors: &[Code::NotFound, Code::InvalidState],
+            doc: "Clears conversations, pending calls, counters, usage and the last error; the configuration stays, and \
+                  so does what lies in `memory`, unless `memory` is true. Persistent conversations are cleared in the \
+                  store.",
+            errors: &[Code::NotFound, Code::InvalidState, Code::IoError],
             effect: Effect::Writes("agents"),
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nzigllms.agent.reset(id)",
             run: Run::Now(reset),
@@ -245,15 +259,15 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
         agent.name.clone_from(&id);
     }
     agent.since = agent.created_at;
-    agent.alias = alias(runtime, &agent.name);
-    runtime.agents.insert(agent);
+    agent.alias = alias(runtime, &agent.name, runtime.agents.next());
+    let number = runtime.agents.insert(agent);
+    runtime.welcome(number);
     id
 }
 
 /// The first of `name#2`, `name#3`, … that is free, if the name is not.
-fn alias(runtime: &Runtime, name: &str) -> Option<Box<str>> {
-    let same = runtime.agents.all_named(name);
-    let taken = |owner: &str| same.iter().any(|(_, agent)| agent.owner() == owner);
+fn alias(runtime: &Runtime, name: &str, number: u64) -> Option<Box<str>> {
+    let taken = |owner: &str| runtime.agent_of(owner).is_some_and(|other| other != number);
     if !taken(name) {
         return None;
     }
@@ -335,6 +349,9 @@ fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     for token in agent.runs.iter().copied().chain(queued) {
         runtime.tasks.stop(token, "agent destroyed");
     }
+    if args.options(1, &DESTROY).bool("keep_memory") != Some(true) {
+        runtime.forget_agent(agent.owner())?;
+    }
     Ok(Data::Bool(true))
 }
 
@@ -396,6 +413,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let now = runtime.clock.unix();
     let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
     let old = std::mem::replace(&mut agent.name, blank.name);
+    let renamed = agent.name != old;
     agent.provider = blank.provider;
     agent.config = blank.config;
     agent.reach = blank.reach;
@@ -404,7 +422,19 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         agent.enter(State::Ready, now);
     }
     runtime.agents.rename(number, &old);
+    if renamed {
+        goes_by_its_new_name(runtime, number);
+    }
     Ok(Data::Bool(true))
+}
+
+/// Its memory lies under the new name from now on; no two agents share one.
+fn goes_by_its_new_name(runtime: &mut Runtime, number: u64) {
+    let Some(name) = runtime.agents.get(number).map(|agent| agent.name.clone()) else { return };
+    let alias = alias(runtime, &name, number);
+    if let Some(agent) = runtime.agents.get_mut(number) {
+        agent.alias = alias;
+    }
 }
 
 /// Name, provider, configuration and tools of an agent, in an agent of their own.
@@ -470,8 +500,12 @@ fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     if !agent.runs.is_empty() || !agent.conversations.values().all(idle) {
         return Err(Error::state("the agent is running"));
     }
+    let stored = agent.is_persistent().then(|| agent.owner().to_owned());
+    let owner = agent.owner().to_owned();
     if let Some(session) = options.text("session") {
-        agent.conversations.insert(session, Conversation::default());
+        agent.conversations.insert(session.clone(), Conversation::default());
+        let cleared = Conversation::default().to_talk(&owner, &session);
+        runtime.tell_store(stored.map(|_| cleared.write(None)).into_iter().collect())?;
         return Ok(Data::Bool(true));
     }
     agent.conversations.clear();
@@ -480,6 +514,10 @@ fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         agent.counts = None;
     }
     agent.enter(State::Idle, now);
+    runtime.tell_store(stored.map(|owner| forget(&owner)).into_iter().collect())?;
+    if options.bool("memory") == Some(true) {
+        forget_all(runtime, &Address::new(Scope::Agent, owner))?;
+    }
     Ok(Data::Bool(true))
 }
 

@@ -119,7 +119,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "reset",
             params: &[],
             returns: &[("ok", "true")],
-            doc: "Drops every registration of this instance, cancels unfinished work and clears counters. For tests.",
+            doc: "Drops every registration of this instance, cancels unfinished work, clears counters and what lies in \
+                  this process of the memory scopes AGENT and SESSION. For tests.",
             errors: &[],
             effect: Effect::Writes("everything"),
             example: "zigllms.reset()",
@@ -377,6 +378,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     }
     if let Some(place) = store::chosen(&options, "options")? {
         runtime.store.choose(place)?;
+        runtime.settle_persistent()?;
     }
     runtime.config.configure(&options);
     if cache.is_some() || options.unsets("cache") {
@@ -420,6 +422,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.memory.forget_own();
     runtime.cache.clear(None);
     Ok(Data::Bool(true))
 }

@@ -27,7 +27,9 @@ pub fn increment(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 fn change(runtime: &mut Runtime, args: &Args<'_>, how: How) -> Result<Ready> {
     let options = args.options(2, &CHANGE);
     let key = key(args, 0);
-    let spot = Spot::new(&address(runtime, &options)?, &key);
+    let address = address(runtime, &options)?;
+    super::conversation::refuse(&key, &address)?;
+    let spot = Spot::new(&address, &key);
     let shown = String::from_utf8_lossy(&key).into_owned();
     let change = Change::new(spot, shown, how, fresh(runtime, &options));
     let operation = change.operation();

@@ -10,6 +10,7 @@ use crate::step::{Face, Operation, Ready, Start};
 use crate::store::{Answer, Asking, Committed, Durability, Question, Record, Space};
 use crate::value::{self, Data, Document, Ref, Tape};
 
+use super::conversation;
 use super::options::{NEW, OWNER, SCOPE, WHERE, address, entry, key, key_of};
 use super::search::{NUMBERS, Purpose, asking, text};
 
@@ -52,6 +53,7 @@ fn item(
     options: &Options<'_>,
 ) -> Result<Wish> {
     let address = address(runtime, options)?;
+    conversation::refuse(key, &address)?;
     let now = runtime.clock.unix_ms();
     let text = text(value, options)?;
     let entry = value.filter(|value| !value.is_null()).map(|value| entry(value, options, now));
@@ -74,7 +76,11 @@ fn item(
 
 pub fn store(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(2, &STORE);
-    let (item, text) = item(runtime, &key(args, 0), args.get(1), &options)?;
+    let key = key(args, 0);
+    if let Some(meant) = conversation::meant(&key, || address(runtime, &options))? {
+        return meant.store(runtime, args.get(1), &options);
+    }
+    let (item, text) = item(runtime, &key, args.get(1), &options)?;
     keep(runtime, vec![item], vec![text], |kept| Data::Bool(kept == 1), face(&options))
 }
 
@@ -104,8 +110,12 @@ pub fn waits(operation: Operation, face: Face) -> Ready {
 
 pub fn retrieve(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &RETRIEVE);
-    let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
+    let key = key(args, 0);
     let usual = options.get("default").map(|value| Value::of(value).to_data());
+    if let Some(meant) = conversation::meant(&key, || address(runtime, &options))? {
+        return meant.retrieve(runtime, usual.unwrap_or_default(), face(&options));
+    }
+    let spot = Spot::new(&address(runtime, &options)?, &key);
     if let Some(entry) = runtime.recall(&spot) {
         return Ok(Ready::now("memory_load", face(&options), values(&entry)));
     }
@@ -160,7 +170,11 @@ pub fn about(entry: &Entry) -> value::Record {
 
 pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &WHERE);
-    let spot = Spot::new(&address(runtime, &options)?, &key(args, 0));
+    let key = key(args, 0);
+    if let Some(meant) = conversation::meant(&key, || address(runtime, &options))? {
+        return meant.delete(runtime, face(&options));
+    }
+    let spot = Spot::new(&address(runtime, &options)?, &key);
     let here = runtime.forget(&spot);
     if runtime.backing().is_none() {
         return Ok(Ready::now("memory_save", face(&options), Data::Bool(here)));
@@ -244,6 +258,7 @@ pub fn retrieve_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let keys: Vec<Vec<u8>> = args.get(0).into_iter().flat_map(Ref::items).map(key_of).collect();
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for key in keys {
+        conversation::refuse(&key, &address)?;
         match runtime.recall(&Spot::new(&address, &key)) {
             Some(entry) => found.push((key, entry)),
             None => missing.push(key),

@@ -5,7 +5,9 @@ use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run, 
 use crate::shape::Kind;
 
 mod change;
+mod conversation;
 mod entries;
+mod files;
 mod listing;
 mod options;
 mod search;
@@ -60,7 +62,8 @@ pub static BRIDGE: Bridge = Bridge {
             params: &[KEY, Param::new("options", Kind::Table(&entries::RETRIEVE)).optional()],
             returns: &[("value", "any"), ("about", "table?")],
             doc: "A fresh copy of the value, or `default`, or nil; and of an entry that has them its `tags` and `metadata`. \
-                  With scope \"agent\" the key \"conversation\" is the agent's messages, \"conversation:NAME\" those of a session.",
+                  With scope \"agent\" the key \"conversation\" is the agent's messages, \"conversation:NAME\" those of a session: \
+                  `store` sets them, `delete` clears them, and they are no entries that `list_keys` shows.",
             errors: &[Code::IoError, Code::Cancelled, Code::HookError],
             effect: Effect::Reads("memory"),
             example: "zigllms.memory.store(\"n\", 1)\nassert(zigllms.memory.retrieve(\"n\") == 1)\n\
@@ -207,6 +210,50 @@ pub static BRIDGE: Bridge = Bridge {
             effect: Effect::Reads("memory"),
             example: "print(zigllms.memory.get_stats().total_keys)",
             run: Run::Perhaps(None, listing::get_stats),
+        },
+        Function {
+            name: "persist",
+            params: &[
+                Param::new("path", Kind::Name).optional(),
+                Param::new("options", Kind::Table(&files::PERSIST)).optional(),
+            ],
+            returns: &[("ok", "true"), ("count", "integer")],
+            doc: "Writes entries of all types and conversations to where they outlive the process, and returns how many \
+                  once they survive a crash of the machine. With a path: a JSON snapshot, also of what lies in the store. \
+                  The file is replaced as a whole, for its owner only to read; a symbolic link is replaced, not followed; \
+                  if it fails the old file is as it was. Without a path: into the store, where persistent entries lie \
+                  already and are not counted. What this process wrote there before is replaced; for others it is \
+                  nothing but what `load` finds. Waits.",
+            errors: &[Code::InvalidState, Code::IoError, Code::Cancelled],
+            effect: Effect::Outside,
+            example: "zigllms.memory.store(\"kept\", 1)\nlocal path = os.tmpname()\nzigllms.memory.persist(path)\n\
+                      zigllms.memory.delete(\"kept\")\nzigllms.memory.load(path)\n\
+                      assert(zigllms.memory.retrieve(\"kept\") == 1)\nos.remove(path)",
+            run: Run::Waits(files::persist),
+        },
+        Function {
+            name: "load",
+            params: &[
+                Param::new("path", Kind::Name).optional(),
+                Param::new("options", Kind::Table(&files::LOAD)).optional(),
+            ],
+            returns: &[("ok", "true"), ("count", "integer")],
+            doc: "Reads what `persist` wrote, from a snapshot or from the store: all of it or, where it fails, nothing. \
+                  What is loaded goes over what is there; expired entries are left out, and of the store those \
+                  that have since become persistent. Conversations go to the agents of their names, also to those \
+                  that are created later. Returns how many entries and conversations it read. A file that is not \
+                  there is an `io_error` with the reason \"not_found\". Waits.",
+            errors: &[
+                Code::InvalidState,
+                Code::IoError,
+                Code::ParseFailed,
+                Code::Unsupported,
+                Code::Cancelled,
+            ],
+            effect: Effect::Outside,
+            example: "local path = os.tmpname()\nzigllms.memory.persist(path)\nlocal ok, count = zigllms.memory.load(path)\n\
+                      assert(ok and count >= 0)\nos.remove(path)",
+            run: Run::Waits(files::load),
         },
     ],
 };

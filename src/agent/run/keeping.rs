@@ -1,0 +1,113 @@
+//! A conversation that lies in the store: read when the run has its turn, written when it ends.
+//!
+//! Other processes may be at it too. A turn is written only over what the run has read; if somebody
+//! was faster, it is put behind what is there now.
+
+use super::{Run, Stage};
+use crate::agent::Conversation;
+use crate::agent::conversation::behind;
+use crate::error::{Error, Result};
+use crate::memory::Talk;
+use crate::runtime::Runtime;
+use crate::step::{Step, Stop, stopped};
+use crate::store::{Answer, Committed, Expected, Pending, Question, Record};
+
+impl Run {
+    /// Whether the conversation lies in the store.
+    pub(super) fn is_kept(&self) -> bool {
+        let memory = self.plan.options.get("memory");
+        self.plan.remember && memory.is_some_and(|memory| memory["type"] == "persistent")
+    }
+
+    /// Asks for what the store has.
+    pub(super) fn fetch(&mut self, runtime: &mut Runtime, stage: Stage) -> Result<Step> {
+        self.stage = stage;
+        let owner = self.agent(runtime)?.owner().to_owned();
+        let (space, key) = Runtime::talk_key(&owner, &self.plan.session);
+        self.ask_store(runtime, Question::Get { space, keys: vec![key] })
+    }
+
+    fn ask_store(&mut self, runtime: &mut Runtime, question: Question) -> Result<Step> {
+        let waker = runtime.tasks.waker(self.me)?;
+        let store = runtime.backing().ok_or_else(|| {
+            Error::state("memory of the type \"persistent\" needs a store: configure{store=} first")
+        })?;
+        self.asked = Some(store.ask(question, waker));
+        self.hear(runtime)
+    }
+
+    /// Looks whether the store has answered.
+    pub(super) fn hear(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        let Some(answer) = self.asked.as_ref().and_then(Pending::take) else {
+            return Ok(Step::Wait(None));
+        };
+        self.asked = None;
+        match (answer, self.stage) {
+            (Err(error), Stage::Reading) => Err(error),
+            (Err(error), _) => {
+                let response = self.finished.take();
+                Err(error.with(|f| f.partial = response))
+            }
+            (Ok(Answer::Records(records)), stage) => {
+                self.found(runtime, records.into_iter().flatten().next())?;
+                if stage == Stage::Reading { self.open(runtime) } else { self.write(runtime) }
+            }
+            (Ok(Answer::Committed(Committed::Done(effects))), _) => {
+                self.written(runtime, effects.first().map_or(0, |effect| effect.version))
+            }
+            (Ok(_), _) => self.fetch(runtime, Stage::Behind),
+        }
+    }
+
+    /// The store's conversation becomes the agent's, unless the agent's is newer.
+    fn found(&mut self, runtime: &mut Runtime, record: Option<Record>) -> Result<()> {
+        let owner = self.agent(runtime)?.owner().to_owned();
+        let (_, key) = Runtime::talk_key(&owner, &self.plan.session);
+        let talk = record.as_ref().map(|record| Talk::from_bytes(&key, &record.bytes));
+        let conversation = self.conversation(runtime)?;
+        let known = conversation.stored.is_some();
+        conversation.stored = record.map(|record| record.version);
+        match talk.transpose()? {
+            _ if conversation.ahead => {}
+            Some(talk) => conversation.take(&talk)?,
+            None if known => conversation.clear(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Writes the conversation with this turn at its end.
+    pub(super) fn write(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        let again = self.stage == Stage::Behind;
+        self.stage = Stage::Writing;
+        let owner = self.agent(runtime)?.owner().to_owned();
+        let session = self.plan.session.clone();
+        let conversation = self.conversation(runtime)?;
+        let only_if = conversation.stored.map_or(Expected::Absent, Expected::Version);
+        let mut messages = conversation.messages.clone();
+        if again {
+            self.turn = behind(&conversation.pending, std::mem::take(&mut self.turn));
+        }
+        messages.extend(self.turn.iter().cloned());
+        let pending = self.pending.clone();
+        let all = Conversation { messages, pending, ..Conversation::default() };
+        let write = all.to_talk(&owner, &session).write(Some(only_if));
+        let durability = runtime.config.durability;
+        self.ask_store(runtime, Question::Commit { writes: vec![write], durability })
+    }
+
+    fn written(&mut self, runtime: &mut Runtime, version: u64) -> Result<Step> {
+        self.append_turn(runtime)?;
+        let conversation = self.conversation(runtime)?;
+        conversation.stored = Some(version);
+        conversation.ahead = false;
+        self.over(runtime)
+    }
+
+    /// The store was told already, and nobody waits for what it says.
+    pub(super) fn stop_writing(&mut self, stop: &Stop) -> Error {
+        let response = self.finished.take();
+        stopped(stop, "the run (its turn may still become part of the conversation)")
+            .with(|f| f.partial = response)
+    }
+}

@@ -155,7 +155,7 @@ local zigllms = {}
 ---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
 
 ---@class zigllms.AgentMemory
----@field type? "short_term" kept in this process ["short_term"]
+---@field type? "short_term"|"persistent" "persistent": the conversation lies in the store under the agent's name, for all processes ["short_term"]
 ---@field max_messages? integer an integer from 1 to 1000000: newest messages that are sent [100]
 ---@field max_tokens? integer an integer of at least 1: the same in tokens (bytes / 4)
 
@@ -223,6 +223,7 @@ local zigllms = {}
 ---@field name? string the tool to call
 
 ---@class zigllms.AgentDestroy
+---@field keep_memory? boolean true: what lies under its name in `memory` stays, and so do its conversations in the store [false]
 
 ---@class zigllms.RunOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field remember? boolean false: neither read nor write the conversation [true]
@@ -242,6 +243,7 @@ local zigllms = {}
 ---@class zigllms.AgentReset
 ---@field keep_usage? boolean keep usage and counters [false]
 ---@field session? string clear this conversation only
+---@field memory? boolean true: also what lies under its name in `memory` [false]
 
 ---@class zigllms.ToolOptions
 ---@field timeout_ms? number a number of at least 0: limit of this call; 0 = none [the tool's]
@@ -327,7 +329,8 @@ local zigllms = {}
 ---@field scope? "global"|"agent"|"session" who shares the entry ["global"]
 ---@field if_absent? boolean only if the key is not there [false]
 ---@field durability? "batched"|"sync" persistent entries: "sync" returns when the store has it for good [`configure{durability=}`]
----@field embedding? (number)[] makes it searchable
+---@field embedding? (number)[] what `search` finds it by
+---@field embed? boolean|string asks the provider that `configure{memory=}` names for it: true for that of the value, a text for that of the text [false]
 
 ---@class zigllms.MemoryOwner
 ---@field agent? string owner of scope "agent"; entries of an agent go by its name [the agent whose run this is called in]
@@ -359,10 +362,28 @@ local zigllms = {}
 ---@field limit? integer an integer of at least 1: the first so many
 ---@field detail? boolean tables instead of keys [false]
 
+---@class zigllms.SearchOptions: zigllms.MemoryOwner
+---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
+---@field type? "short_term"|"long_term"|"persistent" entries of this type
+---@field tag? string entries with this tag
+---@field limit? integer an integer of at least 1: the best so many [10]
+---@field min_score? number a number from -1 to 1: entries at least as similar
+
 ---@class zigllms.ClearOptions: zigllms.MemoryOwner
 ---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
 ---@field type? "short_term"|"long_term"|"persistent" entries of this type
 ---@field pattern? string keys that match
+
+---@class zigllms.PersistOptions: zigllms.MemoryExtent
+
+---@class zigllms.MemoryExtent
+---@field types? ("short_term"|"long_term"|"persistent"|"conversation")[] entries of these types only; "conversation": conversations of agents [all]
+---@field scope? "global"|"agent"|"session"|"all" entries of this scope only; conversations are of "agent" ["all"]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.LoadOptions: zigllms.MemoryExtent
+---@field replace? boolean true: what is there and is not loaded goes; else what is loaded goes over it [false]
 
 ---@class zigllms.ReadOptions
 ---@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto; json with schema or fields]
@@ -741,7 +762,7 @@ function zigllms.metrics(options) end
 ---@return string text
 function zigllms.metrics_text() end
 
----Drops every registration of this instance, cancels unfinished work and clears counters. For tests.
+---Drops every registration of this instance, cancels unfinished work, clears counters and what lies in this process of the memory scopes AGENT and SESSION. For tests.
 ---@return true ok
 function zigllms.reset() end
 
@@ -880,7 +901,9 @@ agent.State = {
 ---@return string agent_id
 function agent.create(config) end
 
----Forgets an agent with its conversations; a run under way is cancelled.
+---Forgets an agent with its conversations; a run under way is cancelled. What lies under its name in `memory` goes too, in the process and in the store, unless `keep_memory` is true.
+---
+---Errors: invalid_argument, io_error
 ---@param agent_id string the id or name of an agent
 ---@param options? zigllms.AgentDestroy a table
 ---@return boolean existed
@@ -924,9 +947,9 @@ function agent.get_info(agent_id) end
 ---@return table[] agents
 function agent.list(filter) end
 
----Clears conversations, pending calls, counters, usage and the last error; the configuration stays.
+---Clears conversations, pending calls, counters, usage and the last error; the configuration stays, and so does what lies in `memory`, unless `memory` is true. Persistent conversations are cleared in the store.
 ---
----Errors: invalid_argument, not_found, invalid_state
+---Errors: invalid_argument, not_found, invalid_state, io_error
 ---@param agent_id string the id or name of an agent
 ---@param options? zigllms.AgentReset a table
 ---@return true ok
@@ -1260,9 +1283,9 @@ memory.Scope = {
   SESSION = "session",
 }
 
----Keeps a copy of a value, in the place of what the key had: value, type and life. Strings may be any bytes; nil deletes. False only with `if_absent`, when the key is there.
+---Keeps a copy of a value, in the place of what the key had: value, type and life. Strings may be any bytes; nil deletes. False only with `if_absent`, when the key is there. With `embed` it waits for the provider, whose errors are those of `provider.embed`, and keeps nothing if that fails.
 ---
----Errors: invalid_argument, conversion_error, aborted_by_hook, io_error, invalid_state, cancelled
+---Errors: invalid_argument, conversion_error, aborted_by_hook, io_error, invalid_state, not_found, cancelled
 ---@param key string|number a non-empty string or a number
 ---@param value? any a value
 ---@param options? zigllms.StoreOptions a table
@@ -1270,7 +1293,7 @@ memory.Scope = {
 ---@overload fun(key: string|number, value?: any, options: { async: true }): zigllms.Handle
 function memory.store(key, value, options) end
 
----A fresh copy of the value, or `default`, or nil; and of an entry that has them its `tags` and `metadata`. With scope "agent" the key "conversation" is the agent's messages, "conversation:NAME" those of a session.
+---A fresh copy of the value, or `default`, or nil; and of an entry that has them its `tags` and `metadata`. With scope "agent" the key "conversation" is the agent's messages, "conversation:NAME" those of a session: `store` sets them, `delete` clears them, and they are no entries that `list_keys` shows.
 ---
 ---Errors: invalid_argument, io_error, cancelled, hook_error
 ---@param key string|number a non-empty string or a number
@@ -1289,9 +1312,9 @@ function memory.retrieve(key, options) end
 ---@overload fun(key: string|number, options: { async: true }): zigllms.Handle
 function memory.delete(key, options) end
 
----Keeps several values at once: a table of keys and values, or an array of `{key, value, options}`, whose options go over those of the call. All arguments are checked before anything is kept.
+---Keeps several values at once: a table of keys and values, or an array of `{key, value, options}`, whose options go over those of the call. All arguments are checked before anything is kept. With `embed` one question to the provider is for all.
 ---
----Errors: invalid_argument, conversion_error, io_error, cancelled
+---Errors: invalid_argument, conversion_error, io_error, invalid_state, not_found, cancelled
 ---@param entries any a value
 ---@param options? zigllms.StoreOptions a table
 ---@return integer count
@@ -1336,6 +1359,15 @@ function memory.increment(key, by, options) end
 ---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
 function memory.list_keys(pattern, options) end
 
+---The entries whose embeddings are most like a vector, or the vector of a text, the best first: an array of `{key, value, score, scope, owner, tags, metadata}`. `score` is the cosine, every embedding is compared, of equal ones that with the first key comes first. A text is sent to the provider of `configure{memory={embed_provider=, embed_model=}}`; errors are those of `provider.embed`. Vectors of another number of dimensions are passed over; if all are such, it is an error.
+---
+---Errors: invalid_argument, invalid_state, not_found, unsupported, io_error, cancelled
+---@param query string|(number)[] a non-empty string or an array (a number each)
+---@param options? zigllms.SearchOptions a table
+---@return table[] found
+---@overload fun(query: string|(number)[], options: { async: true }): zigllms.Handle
+function memory.search(query, options) end
+
 ---Forgets entries: without options those of every scope, type and owner, in the store too. Conversations of agents stay, and so do snapshot files.
 ---
 ---Errors: invalid_argument, io_error, cancelled
@@ -1350,6 +1382,26 @@ function memory.clear(options) end
 ---Errors: invalid_argument, io_error, cancelled
 ---@return table stats
 function memory.get_stats() end
+
+---Writes entries of all types and conversations to where they outlive the process, and returns how many once they survive a crash of the machine. With a path: a JSON snapshot, also of what lies in the store. The file is replaced as a whole, for its owner only to read; a symbolic link is replaced, not followed; if it fails the old file is as it was. Without a path: into the store, where persistent entries lie already and are not counted. What this process wrote there before is replaced; for others it is nothing but what `load` finds. Waits.
+---
+---Errors: invalid_argument, invalid_state, io_error, cancelled
+---@param path? string a non-empty string
+---@param options? zigllms.PersistOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(path?: string, options: { async: true }): zigllms.Handle
+function memory.persist(path, options) end
+
+---Reads what `persist` wrote, from a snapshot or from the store: all of it or, where it fails, nothing. What is loaded goes over what is there; expired entries are left out, and of the store those that have since become persistent. Conversations go to the agents of their names, also to those that are created later. Returns how many entries and conversations it read. A file that is not there is an `io_error` with the reason "not_found". Waits.
+---
+---Errors: invalid_argument, invalid_state, io_error, parse_failed, unsupported, cancelled
+---@param path? string a non-empty string
+---@param options? zigllms.LoadOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(path?: string, options: { async: true }): zigllms.Handle
+function memory.load(path, options) end
 
 ---Reads what models write, as they write it, and writes what they read.
 ---@class zigllms.output

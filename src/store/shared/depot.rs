@@ -126,7 +126,7 @@ impl State {
 
     /// All of these records, where the queue alone knows them.
     fn queued(&self, space: Space, keys: &[Vec<u8>], clock: &Clock) -> Option<Answer> {
-        let now = super::unix_ms(clock);
+        let now = clock.unix_ms();
         let records = keys.iter().map(|key| match self.queue.seen(space, key, now) {
             Seen::Unknown => None,
             Seen::Gone => Some(None),

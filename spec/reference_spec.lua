@@ -103,7 +103,10 @@ describe("the reference", function()
   it("lists the bridges in the order of modules()", function()
     local names = {}
     for i = 2, #reference.bridges do
-      names[i - 1] = reference.bridges[i].name
+      -- A table of functions, but no bridge.
+      if reference.bridges[i].name ~= "cache" then
+        names[#names + 1] = reference.bridges[i].name
+      end
     end
     assert.are.same(zigllms.modules(), names)
   end)

@@ -213,7 +213,6 @@ describe("tool", function()
         memory_limit = 1,
         max_result_bytes = 1,
         requires_approval = true,
-        cache = true,
         max_concurrency = 1,
       }
       for key, value in pairs(absent) do
@@ -886,7 +885,7 @@ describe("tool", function()
     it("is refused options that do not exist", function()
       local id = sleepy()
       has(raised("invalid_argument", tool.execute, id, {}, { timeout = 1 }).message, "timeout_ms")
-      has(raised("unsupported", tool.execute, id, {}, { cache = true }).message, "options.cache")
+      has(raised("invalid_argument", tool.execute, id, {}, { cache = 0 }).message, "options.cache")
       raised("invalid_argument", tool.execute, id, {}, { timeout_ms = "soon" })
       raised("invalid_argument", tool.execute, id, {}, { retries = 1.5 })
     end)

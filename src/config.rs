@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::memory;
+use crate::optimize::cache::CACHE;
 use crate::optimize::stack::Switches;
 use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
@@ -84,7 +85,12 @@ pub static CONFIG: Shape = Shape::new(
             "\"sync\": each write is on the disk before it returns",
         ),
         Field::new("batch", Kind::Table(&store::BATCH), "", "how writes are committed together"),
-        Field::new("cache", Kind::Absent("memoization"), "", ""),
+        Field::new(
+            "cache",
+            Kind::Table(&CACHE),
+            "",
+            "results that are kept so that they need not be computed, or asked for, again",
+        ),
         Field::new("stack", Kind::Table(&STACK), "", "foretelling the stack slots of results"),
         Field::new("memory", Kind::Table(&memory::BOUNDS), "", "bounds and search of `memory`"),
         Field::new("tools", Kind::Absent("built-in tool"), "", ""),
@@ -119,6 +125,8 @@ pub struct Config {
     pub profiling: f64,
     pub stack: Switches,
     pub http: Map<String, Value>,
+    /// Counts calls of `configure`.
+    pub changes: u64,
     /// Owner of the scope SESSION, if one was named.
     pub session: Option<String>,
     pub memory: memory::Bounds,
@@ -139,6 +147,7 @@ impl Default for Config {
             memory: memory::Bounds::default(),
             durability: Durability::Batched,
             batch: Batching::default(),
+            changes: 0,
         }
     }
 }
@@ -147,6 +156,7 @@ impl Config {
     /// Merges checked options; null restores a default.
     pub fn configure(&mut self, options: &Options<'_>) {
         let usual = Config::default();
+        self.changes += 1;
         for (key, value) in options.to_map() {
             match (key.as_str(), value) {
                 ("default_provider", value) => {

@@ -10,6 +10,7 @@
 //! chat/       what is said between them, in neutral words
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines
+//! optimize/   work that is saved: what was computed is kept
 //! store/      where data outlive the process: a trait, an engine a file
 //! value/ shape registry error clock             data, option tables, ids, errors, time
 //! ```

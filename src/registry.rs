@@ -2,6 +2,9 @@
 //!
 //! Ids are `prefix_N` with counters that are never reused. Wherever an id is accepted a unique
 //! name is too; ids win over names.
+//!
+//! A registry counts every change that goes through it, of the set and of each thing: what was told of
+//! them is still true where the counts are the same.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -20,10 +23,21 @@ pub struct Registry<T> {
     /// As in `agent_1`; also what messages call such a thing.
     prefix: &'static str,
     last: u64,
-    things: BTreeMap<u64, T>,
+    things: BTreeMap<u64, Counted<T>>,
     /// Numbers by the hash of their thing's name: the names themselves are not stored twice.
     names: HashTable<(u64, u64)>,
     hasher: RandomState,
+    /// Changes of anything; never goes back.
+    changes: u64,
+    /// The same when a thing came, went or was renamed.
+    set_changed: u64,
+}
+
+#[derive(Debug)]
+struct Counted<T> {
+    thing: T,
+    /// The count of changes when this was changed last.
+    changed: u64,
 }
 
 impl<T: Named> Registry<T> {
@@ -34,7 +48,29 @@ impl<T: Named> Registry<T> {
             things: BTreeMap::new(),
             names: HashTable::new(),
             hasher: RandomState::new(),
+            changes: 0,
+            set_changed: 0,
         }
+    }
+
+    /// Another number after any change.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Another number after a thing came, went or was renamed.
+    pub fn set_changes(&self) -> u64 {
+        self.set_changed
+    }
+
+    /// Another number after a change of that thing.
+    pub fn changes_of(&self, number: u64) -> u64 {
+        self.things.get(&number).map_or(0, |counted| counted.changed)
+    }
+
+    fn set_changes_now(&mut self) {
+        self.changes += 1;
+        self.set_changed = self.changes;
     }
 
     pub fn id(&self, number: u64) -> String {
@@ -48,29 +84,35 @@ impl<T: Named> Registry<T> {
 
     pub fn insert(&mut self, thing: T) -> u64 {
         self.last += 1;
+        self.set_changes_now();
         self.index(self.last, thing.name());
-        self.things.insert(self.last, thing);
+        self.things.insert(self.last, Counted { thing, changed: self.changes });
         self.last
     }
 
     pub fn remove(&mut self, number: u64) -> Option<T> {
-        let thing = self.things.remove(&number)?;
+        let thing = self.things.remove(&number)?.thing;
+        self.set_changes_now();
         self.forget(number, thing.name());
         Some(thing)
     }
 
     pub fn get(&self, number: u64) -> Option<&T> {
-        self.things.get(&number)
+        self.things.get(&number).map(|counted| &counted.thing)
     }
 
     /// For changing a thing in place; its name stays ([`Registry::rename`]).
     pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
-        self.things.get_mut(&number)
+        let counted = self.things.get_mut(&number)?;
+        self.changes += 1;
+        counted.changed = self.changes;
+        Some(&mut counted.thing)
     }
 
     /// Keeps the name index true after a thing's name changed from `old`.
     pub fn rename(&mut self, number: u64, old: &str) {
-        let Some(new) = self.things.get(&number).map(|t| t.name().to_owned()) else { return };
+        let Some(new) = self.get(number).map(|t| t.name().to_owned()) else { return };
+        self.set_changes_now();
         self.forget(number, old);
         self.index(number, &new);
     }
@@ -90,7 +132,7 @@ impl<T: Named> Registry<T> {
     /// Numbers of all things of that name.
     fn named(&self, name: &str) -> Vec<u64> {
         let hash = self.hasher.hash_one(name);
-        let same = |number: &u64| self.things.get(number).is_some_and(|t| t.name() == name);
+        let same = |number: &u64| self.get(*number).is_some_and(|t| t.name() == name);
         self.names.iter_hash(hash).map(|(_, number)| *number).filter(same).collect()
     }
 
@@ -98,7 +140,7 @@ impl<T: Named> Registry<T> {
     pub fn all_named(&self, name: &str) -> Vec<(u64, &T)> {
         let mut numbers = self.named(name);
         numbers.sort_unstable();
-        numbers.into_iter().filter_map(|n| Some((n, self.things.get(&n)?))).collect()
+        numbers.into_iter().filter_map(|n| Some((n, self.get(n)?))).collect()
     }
 
     /// The thing with that id or unique name; `None` if there is none.
@@ -131,7 +173,7 @@ impl<T: Named> Registry<T> {
 
     /// All things in creation order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.things.iter().map(|(number, thing)| (*number, thing))
+        self.things.iter().map(|(number, counted)| (*number, &counted.thing))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -139,6 +181,7 @@ impl<T: Named> Registry<T> {
     }
 
     pub fn clear(&mut self) {
+        self.set_changes_now();
         self.things.clear();
         self.names.clear();
     }
@@ -176,5 +219,32 @@ mod tests {
         let error = things.find("x").unwrap_err();
         assert_eq!(error.message(), "2 agents are named \"x\": use an id");
         assert!(things.require("y").unwrap_err().message().contains("agent not found"));
+    }
+
+    #[test]
+    fn every_change_is_counted_where_it_belongs() {
+        let mut things = Registry::new("agent");
+        let (a, b) = (things.insert(Thing("a")), things.insert(Thing("b")));
+        let counts = |things: &Registry<Thing>| {
+            (things.changes(), things.set_changes(), things.changes_of(a), things.changes_of(b))
+        };
+        let before = counts(&things);
+        let _ = (things.get(a), things.iter().count(), things.find("a").unwrap());
+        assert_eq!(counts(&things), before);
+        things.get_mut(a);
+        let changed = counts(&things);
+        assert_ne!((changed.0, changed.2), (before.0, before.2));
+        assert_eq!((changed.1, changed.3), (before.1, before.3));
+        things.rename(a, "a");
+        assert_ne!(things.set_changes(), changed.1);
+        let renamed = counts(&things);
+        things.remove(b);
+        assert_ne!(things.set_changes(), renamed.1);
+        let removed = counts(&things);
+        things.clear();
+        assert_ne!((things.changes(), things.set_changes()), (removed.0, removed.1));
+        // A new thing never has a count that another one had.
+        let c = things.insert(Thing("a"));
+        assert!(things.changes_of(c) > removed.2);
     }
 }

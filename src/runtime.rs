@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::memory::Memory;
 use crate::meter::Meter;
 use crate::net::{Http, Transport};
+use crate::optimize::Cache;
 use crate::output::Fields;
 use crate::provider::Providers;
 use crate::registry::Registry;
@@ -31,6 +32,7 @@ pub struct Runtime {
     pub tools: Registry<Rc<Tool>>,
     pub providers: Providers,
     pub schemas: Library,
+    pub cache: Cache,
     pub memory: Memory,
     /// Where data outlive the process.
     pub store: Current,
@@ -51,6 +53,7 @@ impl Default for Runtime {
             tools: Registry::new("tool"),
             providers: Providers::default(),
             schemas: Library::default(),
+            cache: Cache::default(),
             memory: Memory::default(),
             store: Current::default(),
             meter: Meter::default(),

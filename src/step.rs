@@ -70,6 +70,8 @@ pub struct Call {
     /// What the function says with `argument.stream(bytes)` is heard while it runs, and its result
     /// is an HTTP answer: [`Returned::document`].
     pub listens: bool,
+    /// Besides its result a copy of it is wanted, if it is plain data: [`Returned::document`].
+    pub copies: bool,
 }
 
 /// A machine with the name under which hooks and events know it.
@@ -197,8 +199,8 @@ pub struct Returned {
     pub is_text: bool,
     /// The second value if the first is nil: a reason, by Lua's custom.
     pub refusal: Option<Raised>,
-    /// The value, where it was wanted as data or the function was listened to; its texts may be
-    /// any bytes.
+    /// The value, where it was wanted as data, the function was listened to, or a copy of it is kept;
+    /// its texts may be any bytes.
     pub document: Option<Box<Document>>,
 }
 

@@ -27,6 +27,8 @@ pub struct Running {
     pub wants_data: bool,
     /// The function it calls is listened to, and returns an HTTP answer.
     pub listens: bool,
+    /// A copy of what the function returns is wanted, too.
+    pub copies: bool,
     /// Whether a parent machine reads the output.
     pub inner: bool,
 }
@@ -86,6 +88,7 @@ impl Tasks {
                 wants_text: false,
                 wants_data: false,
                 listens: false,
+                copies: false,
                 inner,
             },
         );

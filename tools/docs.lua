@@ -39,6 +39,7 @@ Response: An answer of a model, or of an agent's run. `tostring(response)`, `pri
   raw  table?  the provider's own document, with `raw=true`
   message  zigllms.Message?  `provider`: to be appended to the messages as it is
   latency_ms  number?  `provider`: time of the call
+  cached  true?  `provider`: kept from an earlier call, with its usage; nobody was asked
   duration_ms  number?  `agent.run`: time of the run
   iterations  integer?  `agent.run`: rounds of model and tools
   messages  zigllms.Message[]?  `agent.run`: the new messages of this turn
@@ -76,6 +77,7 @@ Embeddings: Vectors of texts.
   provider  string  id of the provider that answered
   usage  zigllms.Usage  of all requests of the call
   cost  number?  by the `prices` of the provider
+  cached  true?  kept from an earlier call, with its usage; nobody was asked
 
 ToolCall: A model's wish to have a tool called and, in agent runs, what came of it.
   id  string  names the call in the conversation
@@ -162,6 +164,17 @@ CompiledSchema: A schema that is ready to be used: what `schema.compile` returns
     cheapest way to ask
   coerce  fun(self: zigllms.CompiledSchema, data: any): any, string[]  as `schema.coerce`
   extract  fun(self: zigllms.CompiledSchema, data: any): any  as `schema.extract`
+
+CacheStats: How often results that were kept have helped.
+  enabled  boolean
+  entries  integer  results that are kept
+  bytes  integer  that they and their questions take, about
+  hits  integer
+  misses  integer  of calls whose results could have been kept
+  evictions  integer  results that made room for others
+  expired  integer  whose time was over when they were asked for
+  invalidated  integer  that were not true any more
+  by_function  table<string, table>  `{hits, misses}`
 
 Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
   code  zigllms.ErrorCode  one word to match on

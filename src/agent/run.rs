@@ -178,7 +178,10 @@ impl Run {
 
     /// The model has answered.
     fn answered(&mut self, runtime: &mut Runtime, mut answer: Box<Answer>) -> Result<Step> {
-        self.usage.add(&answer.usage);
+        // What was kept was paid for when it came.
+        if !answer.cached {
+            self.usage.add(&answer.usage);
+        }
         self.attempts += answer.attempts;
         self.ttft_ms = self.ttft_ms.or(answer.ttft_ms);
         self.name_calls(&mut answer);

@@ -31,6 +31,8 @@ pub struct Answer {
     pub request_id: Option<String>,
     pub created: f64,
     pub raw: bool,
+    /// It was kept from an earlier call: nobody was asked, and its tokens are not used again.
+    pub cached: bool,
 }
 
 impl Answer {
@@ -61,6 +63,7 @@ impl Answer {
             .set("ttft_ms", self.ttft_ms)
             .set("attempts", self.attempts)
             .set("request_id", self.request_id.clone())
+            .set("cached", self.cached.then_some(true))
             .set("raw", reply.raw.clone().filter(|_| self.raw))
             .response()
             .into()

@@ -350,6 +350,21 @@ impl Delta {
         self.content.is_empty() && self.thinking.is_empty() && self.tool_calls.is_empty()
     }
 
+    /// A whole answer as one piece.
+    pub fn from(reply: &Reply) -> Delta {
+        let call = |(index, call): (usize, &ToolCall)| ToolCallDelta {
+            index,
+            id: Some(call.id.clone()),
+            name: Some(call.name.clone()),
+            arguments: call.arguments_json.clone(),
+        };
+        Delta {
+            content: reply.content.clone(),
+            thinking: reply.thinking.clone(),
+            tool_calls: reply.tool_calls.iter().enumerate().map(call).collect(),
+        }
+    }
+
     /// Bytes it holds: the measure of back-pressure.
     pub fn bytes(&self) -> usize {
         let calls: usize = self.tool_calls.iter().map(|c| c.arguments.len() + 64).sum();

@@ -1,6 +1,7 @@
 //! The arguments of one call, checked against the declaration before an operation sees them.
 
 use crate::error::{Error, Result};
+use crate::optimize::Key;
 use crate::shape::{Check, Kind, Options, Shape, id_of};
 use crate::value::{Ref, Slot, Tape};
 
@@ -84,6 +85,24 @@ impl<'t> Args<'t> {
     pub fn require_data(&self, i: usize) -> Result<()> {
         let problem = self.places.get(i).and_then(|place| place.problem.clone());
         problem.map_or(Ok(()), Err)
+    }
+
+    /// All arguments as part of a question. What is absent, nil and null are one.
+    pub fn write(&self, key: &mut Key) {
+        (0..self.places.len()).for_each(|i| self.write_one(i, key));
+    }
+
+    /// The same of one of them.
+    pub fn write_one(&self, i: usize, key: &mut Key) {
+        let place = self.places.get(i);
+        match (self.bytes(i), self.get(i)) {
+            (Some(bytes), _) => key.text(bytes),
+            (None, Some(value)) => key.value(value),
+            (None, None) if place.is_some_and(|p| p.slot.is_some() && p.node.is_none()) => {
+                key.refuse();
+            }
+            (None, None) => key.nothing(),
+        }
     }
 
     pub fn text(&self, i: usize) -> Option<&'t str> {

@@ -6,6 +6,7 @@
 use once_cell::sync::Lazy;
 
 use crate::error::{Code, Result};
+use crate::optimize::functions;
 use crate::runtime::Runtime;
 use crate::shape::Kind;
 use crate::step::{Ready, Start};
@@ -145,6 +146,8 @@ pub struct Entry {
     pub bridge: &'static Bridge,
     pub function: &'static Function,
     pub number: usize,
+    /// Its place among the functions whose results may be kept by the dispatcher.
+    pub cached: Option<usize>,
 }
 
 /// Every function of every bridge, numbered in order of declaration.
@@ -153,6 +156,11 @@ pub static ENTRIES: Lazy<Vec<Entry>> = Lazy::new(|| {
     let pairs = all.flat_map(|bridge| bridge.functions.iter().map(move |f| (*bridge, f)));
     pairs
         .enumerate()
-        .map(|(number, (bridge, function))| Entry { bridge, function, number })
+        .map(|(number, (bridge, function))| Entry {
+            bridge,
+            function,
+            number,
+            cached: functions::at_the_door(&bridge.full_name(function)),
+        })
         .collect()
 });

@@ -14,6 +14,7 @@ use super::args::Args;
 use super::bridge::{Entry, Run};
 use super::drive::{self, Action};
 use super::instance::{Frame, Instance};
+use super::memo;
 
 /// Runs a function that answers at once.
 pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
@@ -32,7 +33,12 @@ pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
 fn answer(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) -> Result<Data> {
     let args = checked(&instance.runtime, entry, frame)?;
     match entry.function.run {
-        Run::Now(run) | Run::Short(_, run) => run(&mut instance.runtime, &args),
+        Run::Now(run) | Run::Short(_, run) => match entry.cached {
+            Some(place) if instance.runtime.cache.is_on(place) => {
+                memo::answer(&mut instance.runtime, place, run, &args)
+            }
+            _ => run(&mut instance.runtime, &args),
+        },
         Run::Instance(run) => run(instance, &args),
         Run::Waits(_) | Run::Perhaps(..) | Run::Lua => {
             Err(Error::internal("called as if it answered at once"))

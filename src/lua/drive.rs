@@ -91,6 +91,7 @@ pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
             if let Some(running) = runtime.tasks.get_mut(token) {
                 (running.wants_text, running.listens) = (call.text, call.listens);
                 running.wants_data = call.keeps || call.listens;
+                running.copies = call.copies;
             }
             Action::Verb(Verb::Call, calling(call))
         }

@@ -37,6 +37,20 @@ pub unsafe fn mark(l: *mut lua_State, index: c_int) -> Foreign {
     }
 }
 
+/// Whether the value is a table with a metatable that is no mark: a copy of it would lack something.
+///
+/// # Safety
+/// As [`mark`].
+pub unsafe fn has_class(l: *mut lua_State, index: c_int) -> bool {
+    unsafe {
+        if ffi::lua_type(l, index) != ffi::LUA_TTABLE || ffi::lua_getmetatable(l, index) == 0 {
+            return false;
+        }
+        ffi::lua_pop(l, 1);
+        matches!(mark(l, index), Foreign::None | Foreign::Callable)
+    }
+}
+
 /// Reads the metatable on top of the stack.
 unsafe fn own_mark(l: *mut lua_State) -> Foreign {
     unsafe {

@@ -108,6 +108,7 @@ impl Instance {
     pub fn forget_counts(&mut self) {
         self.metrics.reset();
         self.runtime.meter = Default::default();
+        self.runtime.cache.reset_counts();
         self.runtime.store.reset_counters();
     }
 

@@ -15,6 +15,7 @@ mod foreign;
 mod growing;
 mod help;
 mod instance;
+mod memo;
 mod metrics;
 mod open;
 mod push;

@@ -36,6 +36,9 @@ pub struct Pushed {
 /// deep document.
 pub unsafe fn results(l: *mut lua_State, data: &Data) -> Option<Pushed> {
     unsafe {
+        if let Data::Shared(data) = data {
+            return results(l, data);
+        }
         let slots = slots_needed(data);
         if !stack::room(l, slots as c_int) {
             return None;
@@ -65,6 +68,7 @@ fn slots_needed(data: &Data) -> usize {
         Data::Many(values) => values.len().saturating_sub(1) + most(values.iter()),
         Data::Json(value) => json_slots(value),
         Data::Document(_) => document::SLOTS,
+        Data::Shared(data) => slots_needed(data),
         Data::Patched(_, patches) => {
             // The copies of two tables, and a pair of the second; or a table, a name and a value.
             patches.iter().map(|p| 3 + json_slots(&p.value)).max().unwrap_or(0).max(7)
@@ -121,6 +125,7 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             Data::List(items) | Data::Many(items) => list(l, items),
             Data::Numbers(numbers) => floats(l, numbers),
             Data::Record(fields) => record(l, fields),
+            Data::Shared(data) => push(l, data),
             Data::Patched(slot, patches) => patched(l, slot.id(), patches),
         }
     }

@@ -18,6 +18,7 @@ use crate::value::{Data, Document, Slot, json};
 use super::bridge::{ENTRIES, Entry, Run};
 use super::call;
 use super::drive::{self, Action, Native, Verb};
+use super::foreign;
 use super::instance::{Frame, Instance};
 use super::push::{self, Origin};
 use super::read;
@@ -258,14 +259,20 @@ unsafe fn returned(
             return Outcome::Returned(spoken(&mut *frame));
         }
         let is_text = ffi::lua_type(l, 4) == ffi::LUA_TSTRING;
-        let wanted = (*instance).runtime.tasks.get_mut(token).is_some_and(|r| r.wants_text);
+        let running = (*instance).runtime.tasks.get_mut(token);
+        let (wanted, copies) = running.map_or((false, false), |r| (r.wants_text, r.copies));
+        let copies = copies && !foreign::has_class(l, 4);
         if wanted {
             read::value(l, instance, 4, "result", frame);
+        } else if copies {
+            read::bytes(l, instance, 4, "result", frame);
         }
         let value = keep(l, instance, 4);
         // Nothing below raises.
+        let copies = copies && (*frame).error.is_none();
         let text = if wanted { text(&mut *frame) } else { Ok(String::new()) };
-        let (value, refusal, document) = (Some(value), None, None);
+        let document = copies.then(|| document(&mut *frame));
+        let (value, refusal) = (Some(value), None);
         Outcome::Returned(Returned { value, text, is_text, refusal, document })
     }
 }
@@ -273,10 +280,14 @@ unsafe fn returned(
 /// What a function returned, as data.
 fn spoken(frame: &mut Frame) -> Returned {
     let problem = frame.error.take();
-    let tape = std::mem::take(&mut frame.tape);
-    let document = problem.is_none().then(|| Box::new(Document { tape, root: 0 }));
+    let document = problem.is_none().then(|| document(frame));
     let text = problem.map_or(Ok(String::new()), Err);
     Returned { value: None, text, is_text: false, refusal: None, document }
+}
+
+/// What was read.
+fn document(frame: &mut Frame) -> Box<Document> {
+    Box::new(Document { tape: std::mem::take(&mut frame.tape), root: 0 })
 }
 
 /// step(token, 7, bytes)

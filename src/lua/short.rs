@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use mlua::ffi::{self, lua_State};
 
+use crate::optimize::functions::FUNCTIONS;
 use crate::output::Wanted;
 use crate::value::Tape;
 
@@ -65,6 +66,16 @@ impl Scratches {
     }
 }
 
+/// Whether the answer may lie in the cache, which the long way looks into.
+unsafe fn is_kept(l: *mut lua_State, instance: *mut Instance, entry: &'static Entry) -> bool {
+    let Some(place) = entry.cached else { return false };
+    let on = unsafe { (*instance).runtime.cache.is_on(place) };
+    let least = FUNCTIONS.get(place).map_or(0, |function| function.from_bytes);
+    on && unsafe {
+        ffi::lua_type(l, 1) != ffi::LUA_TSTRING || ffi::lua_rawlen(l, 1) as usize >= least
+    }
+}
+
 /// The number of results, which lie on the stack; `None` and a stack as before if the long way must
 /// be taken.
 ///
@@ -78,6 +89,9 @@ pub unsafe fn answer(
 ) -> Option<c_int> {
     unsafe {
         let Run::Short(short, _) = entry.function.run else { return None };
+        if is_kept(l, instance, entry) {
+            return None;
+        }
         let since = (*instance).begins();
         (*instance).expect(Some(entry));
         let top = ffi::lua_gettop(l);

@@ -99,6 +99,7 @@ impl Change {
                 limit: None,
                 text: false,
                 keeps: true,
+                copies: false,
                 listens: false,
             })),
         }

@@ -10,10 +10,12 @@ mod clear;
 mod entry;
 mod global;
 mod keep;
+mod search;
 mod selection;
 mod space;
 mod survey;
 mod value;
+mod vectors;
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -27,10 +29,12 @@ pub use clear::{clear, cleared};
 pub use entry::{Entry, Extra};
 pub use global::{Scalar, global, put_scalar, scalar};
 pub use keep::{Item, Keep, write};
+pub use search::{Embed, Query, Search, Wanted, is_nowhere};
 pub use selection::Selection;
 pub use space::{Counts, Put, Space};
 pub use survey::Survey;
 pub use value::Value;
+pub use vectors::Direction;
 
 /// How long an entry is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,12 @@
-//! Policies that the dispatcher follows, as plain data: none of them knows Lua or a clock.
+//! Policies that calls follow, as plain data: what they are about, their callers know.
 
+pub mod cache;
 pub mod exposition;
+pub mod functions;
 pub mod histogram;
+pub mod key;
+pub mod memo;
 pub mod stack;
+
+pub use cache::{Cache, Recall, Wish};
+pub use key::Key;

@@ -4,8 +4,8 @@ use super::inquiry::Subject;
 use super::instance::Provider;
 use super::question::{Count, Found, Question};
 use crate::chat::estimate;
-use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
 use crate::value::Data;
 
 /// What is to be counted, and how many tokens that are.
@@ -72,7 +72,7 @@ impl Subject for Counting {
         Ok(())
     }
 
-    fn result(&mut self, _: Moment, _: Option<&mut Provider>) -> Data {
+    fn result(&mut self, _: &mut Runtime) -> Data {
         let (tokens, exact) = self.known.as_ref().map_or((0, false), |k| (k.tokens, k.exact));
         Data::Many(vec![tokens.into(), exact.into()])
     }

@@ -6,9 +6,11 @@ use super::inquiry::Subject;
 use super::instance::Provider;
 use super::prices::Prices;
 use super::question::{Embed, Embeddings, Found, Question};
+use super::recall;
 use crate::chat::{Usage, estimate};
-use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
+use crate::optimize::Recall;
+use crate::runtime::Runtime;
 use crate::value::{Data, Record};
 
 /// Bytes of text in one request: OpenAI takes 300,000 tokens.
@@ -24,6 +26,10 @@ pub struct Embedding {
     model: Option<String>,
     provider: String,
     prices: Prices,
+    /// As what the result is kept.
+    recall: Option<Recall>,
+    /// The result of the same question, asked before.
+    kept: Option<Data>,
 }
 
 impl Embedding {
@@ -38,7 +44,16 @@ impl Embedding {
         let prices = provider.prices();
         let provider = provider.id.clone();
         let (vectors, usage) = (Vec::new(), Usage::default());
-        Ok(Embedding { now: ask, left, vectors, usage, model: None, provider, prices })
+        let (model, recall, kept) = (None, None, None);
+        Ok(Embedding { now: ask, left, vectors, usage, model, provider, prices, recall, kept })
+    }
+
+    /// The same, where the vectors may have been kept.
+    #[must_use]
+    pub fn recalled(mut self, runtime: &mut Runtime, recall: Option<Recall>) -> Embedding {
+        self.kept = recall.as_ref().and_then(|recall| recall::vectors(runtime, recall));
+        self.recall = recall;
+        self
     }
 
     fn add(&mut self, embeddings: Embeddings) -> Result<()> {
@@ -66,7 +81,7 @@ impl Embedding {
     }
 
     /// The result, as far as it has come.
-    fn known(&mut self) -> Data {
+    fn known(&mut self) -> Record {
         let vectors = std::mem::take(&mut self.vectors);
         let dimensions = vectors.first().map_or(0, Vec::len);
         let vectors = vectors.into_iter().map(Data::Numbers).collect();
@@ -78,7 +93,6 @@ impl Embedding {
             .set("provider", self.provider.as_str())
             .set("usage", self.usage.to_record())
             .set("cost", self.usage.cost)
-            .into()
     }
 
     fn cost(&self, tokens: Option<u64>) -> Usage {
@@ -118,7 +132,7 @@ impl Subject for Embedding {
     }
 
     fn question(&self) -> Option<Question<'_>> {
-        match (self.now.texts.is_empty(), self.now.model.is_empty()) {
+        match (self.now.texts.is_empty() || self.kept.is_some(), self.now.model.is_empty()) {
             (true, _) => None,
             (false, true) => Some(Question::Models(None)),
             (false, false) => Some(Question::Embed(&self.now)),
@@ -134,12 +148,16 @@ impl Subject for Embedding {
         Ok(())
     }
 
-    fn result(&mut self, _: Moment, _: Option<&mut Provider>) -> Data {
-        self.known()
+    fn result(&mut self, runtime: &mut Runtime) -> Data {
+        match (self.kept.take(), self.recall.take()) {
+            (Some(kept), _) => kept,
+            (None, Some(recall)) => recall::keep_vectors(runtime, recall, self.known()),
+            (None, None) => self.known().into(),
+        }
     }
 
     fn partial(&mut self) -> Option<Data> {
-        (!self.vectors.is_empty()).then(|| self.known())
+        (!self.vectors.is_empty()).then(|| self.known().into())
     }
 
     fn used(&self) -> Usage {

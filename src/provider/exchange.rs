@@ -8,6 +8,7 @@ use super::inbox::FULL;
 use super::instance::Ended;
 use super::question::{Found, Question};
 use super::reach::Reach;
+use super::recall;
 use super::structured;
 use super::target::Target;
 use super::whom::Whom;
@@ -16,6 +17,7 @@ use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::meter::{Exchanged, Series};
+use crate::optimize::Recall;
 use crate::runtime::Runtime;
 use crate::step::{
     Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
@@ -49,6 +51,8 @@ pub struct Exchange {
     stage: Stage,
     chunk: Option<Chunk>,
     answer: Option<Box<Answer>>,
+    /// As what the answer is kept.
+    recall: Option<Recall>,
     /// A chunk has gone out.
     delivered: bool,
     /// A chunk is on its way.
@@ -64,6 +68,8 @@ enum Stage {
     /// Asking a server without a configured model which ones it has.
     Listing,
     Asking,
+    /// A kept answer is delivered.
+    Replaying,
     /// The last chunk is out; the answer follows.
     Ending,
 }
@@ -86,13 +92,43 @@ impl Exchange {
             ask,
             chunk: None,
             answer: None,
+            recall: None,
             delivered: false,
             emitting: false,
             recorded: false,
             last_chunk: None,
         };
         exchange.begin();
+        exchange.look_up(runtime)?;
         Ok(exchange)
+    }
+
+    /// An answer to the same question may have been kept.
+    fn look_up(&mut self, runtime: &mut Runtime) -> Result<()> {
+        self.recall = recall::chat(runtime, &self.ask, &self.target)?;
+        self.answer = self.recall.as_ref().and_then(|recall| recall::find(runtime, recall));
+        if self.answer.is_some() {
+            self.stage = Stage::Replaying;
+        }
+        Ok(())
+    }
+
+    /// A kept answer goes out in one piece.
+    fn replay(&mut self, runtime: &Runtime) -> Result<Step> {
+        let Some(answer) = &mut self.answer else {
+            return Err(Error::internal("no answer was kept"));
+        };
+        answer.latency_ms = runtime.clock.now().ms_since(self.started);
+        let delta = Delta::from(&answer.reply);
+        match self.ask.follow && !self.delivered && !delta.is_empty() {
+            true => Ok(self.emit(runtime, delta)),
+            false => self.replayed(),
+        }
+    }
+
+    fn replayed(&mut self) -> Result<Step> {
+        let answer = self.answer.take();
+        answer.map(|answer| self.conclude(*answer)).ok_or_else(|| Error::internal("no answer"))
     }
 
     /// What the request says depends on who is asked.
@@ -114,7 +150,7 @@ impl Exchange {
     fn send(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let question = match self.stage {
             Stage::Listing => Question::Models(None),
-            Stage::Asking | Stage::Ending => Question::Chat(&self.ask.request),
+            Stage::Asking | Stage::Replaying | Stage::Ending => Question::Chat(&self.ask.request),
         };
         let sent = self.target.attempts.send(runtime, me, question, self.keeps_raw());
         self.target.attempts.inbox.lock().unheard = !self.ask.follow;
@@ -151,6 +187,8 @@ impl Exchange {
         }
         self.record(runtime, Ended::Failed(&error));
         let next = self.others.after(error, Some(&self.target.model))?;
+        // Another provider's answer is no answer of this one.
+        self.recall = None;
         self.target = Target::next(runtime, &self.ask, &mut self.others, next, self.total)?;
         self.begin();
         Ok(())
@@ -234,6 +272,9 @@ impl Exchange {
         let answer = structured::check(answer, self.ask.request.settings.format.as_ref());
         if let Some(flaw) = answer.flaw.clone().filter(|_| self.ask.strict) {
             return Err(self.complete(flaw, Some(&answer)));
+        }
+        if let Some(recall) = self.recall.take() {
+            recall::keep(runtime, recall, &answer);
         }
         Ok(self.conclude(answer))
     }
@@ -357,6 +398,10 @@ impl Exchange {
     /// The stream callback wants no more: what arrived so far is the answer.
     fn refuse(&mut self, runtime: &mut Runtime) -> Step {
         self.target.attempts.hang_up();
+        if let Some(mut answer) = self.answer.take() {
+            answer.finish_reason = Finish::Cancelled.name();
+            return Step::Done(Output::Answer(answer));
+        }
         let answer = self.answer(runtime, Some(Finish::Cancelled));
         self.record(runtime, Ended::Answered(answer.usage));
         Step::Done(Output::Answer(Box::new(answer)))
@@ -373,6 +418,9 @@ impl Exchange {
             }
             Outcome::Emitted if self.target.attempts.is_listening() => Ok(self.listen(runtime)),
             Outcome::Emitted if self.stage == Stage::Ending => self.ending(),
+            Outcome::Start | Outcome::Emitted if self.stage == Stage::Replaying => {
+                self.replay(runtime)
+            }
             Outcome::Start | Outcome::Ready | Outcome::Emitted => self.go_on(runtime, me),
             Outcome::Refused => Ok(self.refuse(runtime)),
             Outcome::Stop(Stop::Deadline) => Err(self.time_out(runtime)),

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::attempts::{Attempts, Due};
-use super::instance::{Ended, Provider};
+use super::instance::Ended;
 use super::options;
 use super::question::{Found, Question};
 use super::reach::Reach;
@@ -48,8 +48,8 @@ pub trait Subject {
         Usage::default()
     }
 
-    /// Everything is known. `provider` is the one that was asked, if it still exists.
-    fn result(&mut self, now: Moment, provider: Option<&mut Provider>) -> Data;
+    /// Everything is known.
+    fn result(&mut self, runtime: &mut Runtime) -> Data;
 }
 
 pub struct Inquiry<S> {
@@ -173,9 +173,7 @@ impl<S: Subject + 'static> Inquiry<S> {
 
     fn conclude(&mut self, runtime: &mut Runtime) -> Step {
         self.record(runtime, Ended::Answered(self.subject.used()));
-        let now = runtime.clock.now();
-        let provider = runtime.providers.asked(&self.whom, &self.provider);
-        Step::Done(Output::Data(self.subject.result(now, provider)))
+        Step::Done(Output::Data(self.subject.result(runtime)))
     }
 
     /// The caller ends it: that is no fault of the provider.

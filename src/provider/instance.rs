@@ -9,13 +9,11 @@ use super::limiter::Limiters;
 use super::options::{Headers, headers, merge};
 use super::prices::{self, Prices};
 use super::providers::Providers;
-use super::question::Model;
 use super::reach::Reach;
 use super::secret::{Secret, masked};
 use super::source::check_model_path;
 use super::wire::{Endpoint, Wire};
 use crate::chat::Usage;
-use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
 use crate::shape::Options;
 use crate::value::Record;
@@ -38,8 +36,8 @@ pub struct Provider {
     pub errors: u64,
     pub usage: Usage,
     pub last_error: Option<String>,
-    /// Remembered until a moment.
-    models: Option<(Vec<Model>, Moment)>,
+    /// When it was configured, as the list of all providers counts: another number each time.
+    pub configured: u64,
 }
 
 /// How the last request went.
@@ -86,7 +84,7 @@ impl Provider {
             errors: 0,
             usage: Usage::default(),
             last_error: None,
-            models: None,
+            configured: 0,
         }
     }
 
@@ -98,15 +96,6 @@ impl Provider {
         provider.own = true;
         provider.configure(options, &reach);
         Ok(provider)
-    }
-
-    /// The list of models, if it is still remembered.
-    pub fn models(&self, now: Moment) -> Option<Vec<Model>> {
-        self.models.as_ref().filter(|(_, until)| now < *until).map(|(models, _)| models.clone())
-    }
-
-    pub fn remember_models(&mut self, models: Vec<Model>, until: Moment) {
-        self.models = Some((models, until));
     }
 
     /// A provider stays of the type it was created with.
@@ -138,7 +127,6 @@ impl Provider {
         }
         merge(&mut self.options, &options);
         self.reach.configure(reach);
-        self.models = None;
     }
 
     fn text(&self, key: &str) -> Option<String> {
@@ -176,7 +164,7 @@ impl Provider {
         Prices::of(&self.options)
     }
 
-    fn key(&self) -> Option<Secret> {
+    pub(super) fn key(&self) -> Option<Secret> {
         self.key.clone().or_else(|| self.row.key_from_env().map(Secret::new))
     }
 

@@ -1,17 +1,17 @@
 //! Which models a provider has: asked live, remembered for a while.
 
+use std::rc::Rc;
+
 use super::inquiry::Subject;
 use super::instance::Provider;
 use super::models_of_file;
 use super::question::{Found, Model, Question};
 use super::whom::Whom;
-use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
+use crate::optimize::functions::GET_MODELS;
+use crate::optimize::{Key, Recall};
 use crate::runtime::Runtime;
 use crate::value::{Data, Record};
-
-/// How long an answer is remembered.
-pub const REMEMBERED_MS: u64 = 300_000;
 
 /// Pages of a list that are asked for.
 const MOST_PAGES: usize = 100;
@@ -24,6 +24,8 @@ pub struct ModelList {
     pages: usize,
     /// Where it continues.
     next: Option<String>,
+    /// How it is kept once it is known.
+    recall: Option<Recall>,
 }
 
 #[derive(Default)]
@@ -32,21 +34,37 @@ enum Known {
     Nothing,
     /// Asked just now.
     Learned,
-    /// From a file, or from memory.
+    /// From a file, or from the cache.
     Before,
 }
 
 impl ModelList {
     /// What is known of the models of a provider; with `refresh` only what a file holds.
     pub fn of(runtime: &mut Runtime, whom: &Whom, refresh: bool) -> Result<ModelList> {
-        let now = runtime.clock.now();
         let provider = runtime.providers.ask(whom)?;
-        let models = match (provider.models(now), provider.model_path()) {
-            (Some(models), _) if !refresh => models,
-            (_, Some(path)) => models_of_file(&path)?,
-            _ => return Ok(ModelList::default()),
-        };
-        Ok(ModelList { models, known: Known::Before, ..ModelList::default() })
+        let recall = question(provider);
+        if let Some(path) = provider.model_path() {
+            return Ok(ModelList::before(models_of_file(&path)?));
+        }
+        if !runtime.cache.is_on(GET_MODELS) {
+            return Ok(ModelList::default());
+        }
+        let known = (!refresh).then(|| runtime.cache.find::<Rc<[Model]>>(&recall));
+        match known.flatten() {
+            Some(models) => Ok(ModelList::before(models.to_vec())),
+            None => Ok(ModelList { recall: Some(recall), ..ModelList::default() }),
+        }
+    }
+
+    fn before(models: Vec<Model>) -> ModelList {
+        ModelList { models, known: Known::Before, ..ModelList::default() }
+    }
+
+    fn keep(&mut self, runtime: &mut Runtime) {
+        let Some(recall) = self.recall.take() else { return };
+        let texts = |model: &Model| size_of::<Model>() + model.id.len() + model.name.len();
+        let weight = self.models.iter().map(texts).sum();
+        runtime.cache.keep(recall, weight, Rc::<[Model]>::from(self.models.as_slice()));
     }
 }
 
@@ -76,12 +94,20 @@ impl Subject for ModelList {
         Ok(())
     }
 
-    fn result(&mut self, now: Moment, provider: Option<&mut Provider>) -> Data {
-        if let (Known::Learned, Some(provider)) = (&self.known, provider) {
-            provider.remember_models(self.models.clone(), now.after_ms(REMEMBERED_MS));
+    fn result(&mut self, runtime: &mut Runtime) -> Data {
+        if matches!(self.known, Known::Learned) {
+            self.keep(runtime);
         }
         Data::from(self.models.iter().map(record).collect::<Vec<_>>())
     }
+}
+
+/// The models of that provider, as it is configured now.
+fn question(provider: &Provider) -> Recall {
+    let mut key = Key::of(GET_MODELS);
+    key.text(&provider.id);
+    key.text(provider.base_url());
+    Recall::new(key, [provider.configured, 0, 0, 0])
 }
 
 fn record(model: &Model) -> Record {

@@ -18,6 +18,7 @@ use crate::chat::{Format, Settings, ToolChoice};
 use crate::clock::Moment;
 use crate::error::{Error, Result, quoted};
 use crate::net::{Limits, Proxy, Roots};
+use crate::optimize::cache::WISH;
 use crate::schema::{from_shorthand, settle_order};
 use crate::shape::{Field, Kind, Shape};
 use crate::value::json;
@@ -82,10 +83,13 @@ pub static GENERATION: Shape = Shape::new(
         .or(&["schema"]),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request body"),
         Field::new("headers", HEADERS, "", "added to the request"),
-        Field::new("cache", Kind::Absent("response cache"), "", ""),
+        Field::new("cache", WISH, "false", CACHED),
     ],
     &[],
 );
+
+/// What the option `cache` does.
+pub const CACHED: &str = "true, or milliseconds: an answer to the same question is kept for so long and given again (`cached`)";
 
 /// Headers of the user's, by name; `None` takes one out.
 pub type Headers = Vec<(String, Option<String>)>;

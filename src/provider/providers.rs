@@ -17,9 +17,23 @@ use crate::value::Record;
 pub struct Providers {
     last: u64,
     all: Vec<Provider>,
+    /// Counts changes of any of them: also what `list` and `get` tell of their requests.
+    changes: u64,
 }
 
 impl Providers {
+    /// Another number after any change.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Keeps a new provider.
+    fn add(&mut self, mut provider: Provider) {
+        self.changes += 1;
+        provider.configured = self.changes;
+        self.all.push(provider);
+    }
+
     pub fn create(&mut self, config: &Options<'_>) -> Result<String> {
         let row = row_of(config, "config")?;
         let (options, reach) = Reach::split(config, self, "config")?;
@@ -27,7 +41,7 @@ impl Providers {
         self.last += 1;
         let mut provider = Provider::new(format!("provider_{}", self.last), row);
         provider.configure(options, &reach);
-        self.all.push(provider);
+        self.add(provider);
         Ok(format!("provider_{}", self.last))
     }
 
@@ -42,11 +56,12 @@ impl Providers {
     /// The provider of that id or name, or the default instance of that kind, made at first use.
     pub fn resolve(&mut self, key: &str) -> Result<&mut Provider> {
         if let Some(at) = self.position(key) {
+            self.changes += 1;
             return Ok(&mut self.all[at]);
         }
         let Some(row) = catalog::find(key) else { return Err(Error::not_found("provider", key)) };
         catalog::require(row.name)?;
-        self.all.push(Provider::new(row.name.to_owned(), row));
+        self.add(Provider::new(row.name.to_owned(), row));
         let at = self.all.len() - 1;
         Ok(&mut self.all[at])
     }
@@ -68,7 +83,10 @@ impl Providers {
         prices::check(&options, "config")?;
         let id = provider.id.clone();
         self.check_name(&options, Some(&id))?;
-        self.resolve(&id)?.configure(options, reach);
+        let changes = self.changes + 1;
+        let provider = self.resolve(&id)?;
+        provider.configure(options, reach);
+        provider.configured = changes;
         Ok(())
     }
 
@@ -92,7 +110,11 @@ impl Providers {
     /// The provider that was asked and had that id, if it is still configured.
     pub fn asked(&mut self, whom: &Whom, id: &str) -> Option<&mut Provider> {
         match whom {
-            Whom::Known(_) => self.position(id).map(|at| &mut self.all[at]),
+            Whom::Known(_) => {
+                let at = self.position(id)?;
+                self.changes += 1;
+                self.all.get_mut(at)
+            }
             Whom::Own(_) => None,
         }
     }
@@ -106,6 +128,7 @@ impl Providers {
     pub fn destroy(&mut self, key: &str) -> bool {
         match self.position(key) {
             Some(at) => {
+                self.changes += 1;
                 self.all.remove(at);
                 true
             }
@@ -169,6 +192,7 @@ impl Providers {
     }
 
     pub fn clear(&mut self) {
+        self.changes += 1;
         self.all.clear();
     }
 }

@@ -61,6 +61,7 @@ impl Hearing {
                 text: false,
                 keeps: false,
                 listens: true,
+                copies: false,
             },
         )
     }

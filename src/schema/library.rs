@@ -1,26 +1,30 @@
-//! The schemas one instance knows: those created under an id, those compiled as objects, and what
-//! was compiled lately. Everything that takes a schema reads it here, in every form it may have.
+//! The schemas one instance knows: those created under an id, and those compiled as objects.
+//! Everything that takes a schema reads it here, in every form it may have.
 //!
 //! ```
+//! use zigllms::optimize::Cache;
 //! use zigllms::schema::{Library, Options};
 //! use zigllms::value::{Tape, json};
-//! let mut library = Library::default();
+//! let library = Library::default();
 //! let mut tape = Tape::default();
 //! let given = json::parse(br#"{"type":"integer"}"#, &mut tape).unwrap();
 //! let value = json::parse(b"7", &mut tape).unwrap();
-//! let schema = library.compile(tape.at(given).unwrap(), &Options::default()).unwrap();
+//! let mut cache = Cache::default();
+//! let schema = library.compile(tape.at(given).unwrap(), &Options::default(), &mut cache).unwrap();
 //! assert!(schema.is_valid(tape.at(value).unwrap()));
 //! ```
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::bundle::bundle;
-use super::memo::Memo;
 use super::{Draft, Options, Schema, from_shorthand, settle_order, tidy};
 use crate::error::{Code, Error, Result, quoted};
+use crate::optimize::functions::SCHEMA_COMPILE;
+use crate::optimize::{Cache, Key, Recall};
 use crate::registry::{Named, Registry};
 use crate::value::{Kind, Ref};
 
@@ -34,6 +38,8 @@ pub struct Created {
     pub name: String,
     pub source: Value,
     pub draft: Option<Draft>,
+    /// It was compiled to be used.
+    pub compiled: Cell<bool>,
 }
 
 impl Named for Created {
@@ -51,7 +57,8 @@ pub struct Library {
     documents: Arc<BTreeMap<String, Value>>,
     /// Living compiled objects; places of dead ones are used again.
     objects: Vec<Option<Schema>>,
-    memo: Memo,
+    /// How many of the created ones were compiled to be used.
+    uses: Cell<u64>,
 }
 
 impl Default for Library {
@@ -61,7 +68,7 @@ impl Default for Library {
             uris: BTreeMap::new(),
             documents: Arc::default(),
             objects: Vec::new(),
-            memo: Memo::default(),
+            uses: Cell::new(0),
         }
     }
 }
@@ -106,7 +113,6 @@ impl Library {
         for key in [name, uri.clone()].into_iter().flatten() {
             documents.insert(key, new.source.clone());
         }
-        self.memo.clear();
         let number = self.created.insert(new);
         if let Some(uri) = uri {
             self.uris.insert(uri, number);
@@ -147,15 +153,36 @@ impl Library {
     }
 
     /// A schema in any form: a JSON Schema or its short form, JSON text, a boolean, an id, a name,
-    /// a compiled object. What was compiled lately is not compiled again.
-    pub fn compile(&mut self, given: Ref<'_>, options: &Options) -> Result<Schema> {
+    /// a compiled object. Compiling takes hundreds of times as long as looking a schema up: a
+    /// program that passes the same table with every call should not notice that there is a
+    /// difference.
+    pub fn compile(&self, given: Ref<'_>, options: &Options, cache: &mut Cache) -> Result<Schema> {
         if let Some(schema) = self.object_as_it_is(given, options) {
             return Ok(schema.clone());
         }
-        let key = self.memo.key(given, options);
-        if let Some(schema) = self.memo.get(&key) {
+        if !cache.is_on(SCHEMA_COMPILE) {
+            return self.compile_anew(given, options);
+        }
+        let recall = Recall::new(key(given, options), [self.changes(), 0, 0, 0]);
+        if let Some(schema) = cache.find(&recall) {
             return Ok(schema);
         }
+        let schema = self.compile_anew(given, options)?;
+        cache.keep(recall, weight(given), schema.clone());
+        Ok(schema)
+    }
+
+    /// Another number after any change of the schemas that are known by name.
+    pub fn changes(&self) -> u64 {
+        self.created.changes()
+    }
+
+    /// Another number after a created schema was first compiled to be used.
+    pub fn uses(&self) -> u64 {
+        self.uses.get()
+    }
+
+    fn compile_anew(&self, given: Ref<'_>, options: &Options) -> Result<Schema> {
         let found = self.find(given)?;
         let mut options = options.clone();
         options.draft = options.draft.or(found.created.and_then(|created| created.draft));
@@ -164,7 +191,9 @@ impl Library {
             false => options.documents,
         };
         let schema = Schema::compile_with(&found.source, options)?;
-        self.memo.put(key, schema.clone());
+        if found.created.is_some_and(|created| !created.compiled.replace(true)) {
+            self.uses.set(self.uses.get() + 1);
+        }
         Ok(schema)
     }
 
@@ -262,18 +291,30 @@ impl Library {
         }
     }
 
-    /// Whether a schema was compiled before.
-    pub fn is_known(&self, given: Ref<'_>) -> bool {
-        self.memo.get(&self.memo.key(given, &Options::default())).is_some()
-    }
-
     /// Drops what was created. Compiled objects live as long as Lua holds them.
     pub fn clear(&mut self) {
         self.created.clear();
         self.uris.clear();
         self.documents = Arc::default();
-        self.memo.clear();
     }
+}
+
+/// A schema and its options as a question.
+fn key(given: Ref<'_>, options: &Options) -> Key {
+    let mut key = Key::of(SCHEMA_COMPILE);
+    key.option(options.draft, |key, draft| key.int(draft as i64));
+    key.bool(options.formats);
+    key.value(given);
+    for (uri, document) in options.documents.iter() {
+        key.text(uri);
+        key.json(document);
+    }
+    key
+}
+
+/// Bytes that a compiled schema takes, about: what its nodes point to is many times its text.
+fn weight(given: Ref<'_>) -> usize {
+    1024 + 8 * given.text_size()
 }
 
 /// The number behind [`OBJECT`].
@@ -339,7 +380,10 @@ mod tests {
     }
 
     fn create(library: &mut Library, name: &str, source: Value) -> Result<String> {
-        library.create(Created { name: name.into(), source, draft: None }, false)
+        library.create(
+            Created { name: name.into(), source, draft: None, compiled: Cell::default() },
+            false,
+        )
     }
 
     #[test]
@@ -357,7 +401,10 @@ mod tests {
             json!({"$ref": "https://x.y/age"}),
             json!(format!("{OBJECT}{object}")),
         ] {
-            let schema = with(&form, |form| library.compile(form, &Options::default())).unwrap();
+            let schema = with(&form, |form| {
+                library.compile(form, &Options::default(), &mut Cache::default())
+            })
+            .unwrap();
             assert!(with(&json!(1), |value| schema.is_valid(value)), "{form}");
             assert!(!with(&json!("x"), |value| schema.is_valid(value)), "{form}");
         }
@@ -379,18 +426,22 @@ mod tests {
     fn schemas_may_be_created_before_what_they_refer_to() {
         let mut library = Library::default();
         create(&mut library, "tree", json!({"items": {"$ref": "leaf"}})).unwrap();
-        let early = with(&json!("tree"), |form| library.compile(form, &Options::default()));
+        let early = with(&json!("tree"), |form| {
+            library.compile(form, &Options::default(), &mut Cache::default())
+        });
         assert_eq!(early.err().map(|e| e.code()), Some(Code::Unsupported));
         create(&mut library, "leaf", json!({"type": "string"})).unwrap();
-        let schema = with(&json!("tree"), |form| library.compile(form, &Options::default()));
+        let schema = with(&json!("tree"), |form| {
+            library.compile(form, &Options::default(), &mut Cache::default())
+        });
         assert!(with(&json!([1]), |value| !schema.unwrap().is_valid(value)));
     }
 
     #[test]
     fn equal_schemas_are_compiled_once() {
-        let mut library = Library::default();
+        let (library, mut cache) = (Library::default(), Cache::default());
         let mut compile = |schema: &Value| {
-            with(schema, |form| library.compile(form, &Options::default())).unwrap()
+            with(schema, |form| library.compile(form, &Options::default(), &mut cache)).unwrap()
         };
         let (one, other) = (compile(&json!({"minimum": 1})), compile(&json!({"minimum": 1})));
         assert!(one.is_same(&other));

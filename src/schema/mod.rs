@@ -21,7 +21,6 @@ pub mod generate;
 pub mod info;
 mod keywords;
 mod library;
-mod memo;
 pub mod merge;
 mod node;
 mod order;

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 
 use crate::chat::ToolSpec;
 use crate::error::{Code, Error, Result, quoted};
+use crate::optimize::Wish;
+use crate::optimize::cache::WISH;
 use crate::registry::Named;
 use crate::schema::{Library, Schema};
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::value::{Kept, Record, Slot};
 
+pub mod recall;
 mod run;
 
 pub use run::{Input, ToolRun, error_text};
@@ -40,7 +43,7 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("memory_limit", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("max_result_bytes", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("requires_approval", Kind::Absent("approval"), "", ""),
-        Field::new("cache", Kind::Absent("tool cache"), "", ""),
+        Field::new("cache", WISH, "false", "true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data"),
         Field::new("max_concurrency", Kind::Absent("limit of concurrent tool calls"), "", ""),
     ],
     &[],
@@ -58,6 +61,8 @@ pub struct Tool {
     parameters: Option<Box<Value>>,
     compiled: OnceCell<Schema>,
     pub execute: Option<Slot>,
+    /// Whether equal inputs have equal results.
+    pub cache: Option<Wish>,
     /// What is set beyond that, by canonical name.
     pub options: Kept,
     pub registered_at: f64,
@@ -108,6 +113,7 @@ impl Tool {
             parameters: parameters.map(Box::new),
             compiled: OnceCell::new(),
             execute: options.function("execute"),
+            cache: Wish::of(rest.get("cache")),
             options: Kept::new(&rest),
             registered_at: now,
             stats: Stats::default(),

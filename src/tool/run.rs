@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::Tool;
+use super::{Tool, recall};
 use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
+use crate::optimize::Recall;
 use crate::runtime::Runtime;
 use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
@@ -138,6 +139,8 @@ pub struct ToolRun {
     /// A model reads the result.
     for_model: bool,
     started: Option<Moment>,
+    /// As what the result is kept.
+    recall: Option<Recall>,
 }
 
 impl ToolRun {
@@ -147,12 +150,21 @@ impl ToolRun {
         let limit =
             (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
-        ToolRun { tool, id, input: input.0, info, limit, retries, for_model: false, started: None }
+        let input = input.0;
+        let (for_model, started, recall) = (false, None, None);
+        ToolRun { tool, id, input, info, limit, retries, for_model, started, recall }
     }
 
     #[must_use]
     pub fn for_model(mut self) -> ToolRun {
         self.for_model = true;
+        self
+    }
+
+    /// Its result may have been kept, or be kept.
+    #[must_use]
+    pub fn recalled(mut self, recall: Option<Recall>) -> ToolRun {
+        self.recall = recall;
         self
     }
 
@@ -195,6 +207,7 @@ impl ToolRun {
             text,
             keeps: false,
             listens: false,
+            copies: self.recall.is_some(),
         }))
     }
 
@@ -206,7 +219,14 @@ impl ToolRun {
         self.deadline().is_some_and(|at| runtime.clock.now() >= at)
     }
 
-    fn returned(&mut self, runtime: &Runtime, returned: Returned) -> Result<Step> {
+    /// The result of an equal call. The function is not called, so nothing is counted.
+    fn kept(&self, runtime: &mut Runtime) -> Option<Step> {
+        let result = recall::find(&mut runtime.cache, self.recall.as_ref()?)?;
+        let text = if self.for_model { recall::text(&result) } else { String::new() };
+        Some(Step::Done(Output::Tool { result: Data::Shared(result), text }))
+    }
+
+    fn returned(&mut self, runtime: &mut Runtime, returned: Returned) -> Result<Step> {
         if self.late(runtime) {
             return Err(self.timeout());
         }
@@ -214,6 +234,12 @@ impl ToolRun {
             return Err(self.error(refusal));
         }
         let text = self.text(&returned)?;
+        if let Some(recall) = self.recall.take()
+            && (returned.value.is_none() || returned.document.is_some())
+        {
+            let document = returned.document.map(|document| *document);
+            recall::keep(&mut runtime.cache, recall, &self.tool, document);
+        }
         let result = returned.value.map_or(Data::Nil, Data::Slot);
         Ok(Step::Done(Output::Tool { result, text }))
     }
@@ -287,6 +313,11 @@ fn check_result(schema: &Value, text: &str, is_text: bool) -> Result<()> {
 
 impl Machine for ToolRun {
     fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Step> {
+        if matches!(outcome, Outcome::Start)
+            && let Some(step) = self.kept(runtime)
+        {
+            return Ok(step);
+        }
         let result = match outcome {
             Outcome::Start => self.call(runtime),
             Outcome::Returned(returned) => self.returned(runtime, returned),

@@ -4,6 +4,7 @@
 //! document, so its nulls stay and its arrays carry the array mark.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -31,6 +32,45 @@ pub enum Data {
     Patched(Slot, Vec<Patch>),
     /// Several results of one call.
     Many(Vec<Data>),
+    /// Kept by somebody else, too.
+    Shared(Arc<Data>),
+}
+
+impl Data {
+    /// Bytes it takes, about; `None` if it holds a Lua value, which cannot be kept.
+    pub fn weight(&self) -> Option<usize> {
+        let inner = match self {
+            Data::Nil | Data::Bool(_) | Data::Int(_) | Data::Num(_) => 0,
+            Data::Text(text) => text.len(),
+            Data::Json(value) => weight_of(value),
+            Data::Document(document) => document.tape.weight()?,
+            Data::Slot(_) | Data::Patched(..) => return None,
+            Data::List(items) | Data::Many(items) => sum(items.iter())?,
+            Data::Numbers(numbers) => size_of_val(numbers.as_slice()),
+            Data::Record(record) => {
+                let names: usize = record.fields.iter().map(|(name, _)| 24 + name.len()).sum();
+                names + sum(record.fields.iter().map(|(_, value)| value))?
+            }
+            Data::Shared(data) => data.weight()?,
+        };
+        Some(size_of::<Data>() + inner)
+    }
+}
+
+fn sum<'d>(mut items: impl Iterator<Item = &'d Data>) -> Option<usize> {
+    items.try_fold(0, |sum, item| Some(sum + item.weight()?))
+}
+
+fn weight_of(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight_of).sum(),
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| 56 + name.len() + weight_of(value)).sum()
+            }
+            _ => 0,
+        }
 }
 
 /// A member to add somewhere inside a table.

@@ -283,6 +283,12 @@ impl Tape {
         !self.slots.is_empty()
     }
 
+    /// Bytes it takes; `None` if a value on it passes by reference.
+    pub fn weight(&self) -> Option<usize> {
+        let nodes = self.nodes.capacity() * size_of::<Node>();
+        (!self.has_slots()).then_some(nodes + self.text.capacity())
+    }
+
     /// The value at a position that [`Tape::len`] gave before it was written.
     pub fn at(&self, at: usize) -> Option<Ref<'_>> {
         (at < self.nodes.len()).then_some(Ref { tape: self, at })

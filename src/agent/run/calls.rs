@@ -11,7 +11,7 @@ use crate::chunk::Chunk;
 use crate::error::{Code, Error, Result, quoted};
 use crate::runtime::Runtime;
 use crate::step::{Output, Step};
-use crate::tool::{Input, ToolRun, error_text};
+use crate::tool::{Input, ToolRun, error_text, recall};
 use crate::value::{Data, Record};
 
 impl Run {
@@ -45,7 +45,7 @@ impl Run {
     pub(super) fn next_call(&mut self, runtime: &mut Runtime) -> Result<Step> {
         while let Some(call) = self.calls.pop_front() {
             let now = runtime.clock.now();
-            match self.prepare(&call) {
+            match self.prepare(runtime, &call) {
                 Ok(None) => self.pending.push(call),
                 Ok(Some(machine)) => {
                     self.running = Some((call, now));
@@ -61,7 +61,7 @@ impl Run {
     }
 
     /// The machine for a call; `None` if a client answers it.
-    fn prepare(&self, call: &ToolCall) -> Result<Option<ToolRun>> {
+    fn prepare(&self, runtime: &Runtime, call: &ToolCall) -> Result<Option<ToolRun>> {
         let usable = self.plan.tools.iter().find(|usable| usable.tool.name == call.name);
         let unknown =
             || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
@@ -70,11 +70,18 @@ impl Run {
             return Ok(None);
         }
         let bad = || Error::new(Code::ValidationFailed, "the arguments are not valid JSON");
-        let input = Input::from_json(tool, call.arguments().ok_or_else(bad)?)?;
+        let given = call.arguments().ok_or_else(bad)?;
+        // Who asks is told to the function.
+        let recall = recall::question(&runtime.cache, tool, None, |key| {
+            key.json(&given);
+            key.text(&self.plan.agent_id);
+        });
+        let input = Input::from_json(tool, given)?;
         let info = Record::new()
             .set("agent_id", self.plan.agent_id.as_str())
             .set("call_id", call.id.as_str());
-        Ok(Some(ToolRun::new(tool.clone(), id.clone(), input, info).for_model()))
+        let run = ToolRun::new(tool.clone(), id.clone(), input, info);
+        Ok(Some(run.for_model().recalled(recall)))
     }
 
     pub(super) fn tool_ended(

@@ -4,6 +4,7 @@ use super::bridge::Bridge;
 
 mod agent;
 mod batch;
+mod cache;
 mod memory;
 mod module;
 mod observe;
@@ -20,6 +21,10 @@ pub static BRIDGES: &[&Bridge] = &[
     &schema::BRIDGE,
     &memory::BRIDGE,
     &output::BRIDGE,
+    &cache::BRIDGE,
 ];
+
+/// Those that are tables of functions, but no bridges.
+pub static PARTS: &[&str] = &["cache"];
 
 pub use schema::answers as schema_answers;

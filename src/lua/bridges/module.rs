@@ -5,11 +5,13 @@ use serde_json::json;
 use crate::config::{CONFIG, LOOP};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
-use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
+use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Function, Param, Read, Run};
 use crate::lua::help;
 use crate::lua::instance::Instance;
+use crate::optimize::cache::CACHE;
+use crate::optimize::functions;
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Shape};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
 use crate::store::{self, Asking};
 use crate::value::{Data, Record};
@@ -332,7 +334,8 @@ fn help_text(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn modules(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
-    let named = super::BRIDGES.iter().filter(|bridge| !bridge.name.is_empty());
+    let listed = |name: &str| !name.is_empty() && !super::PARTS.contains(&name);
+    let named = super::BRIDGES.iter().filter(|bridge| listed(bridge.name));
     Ok(Data::List(named.map(|bridge| Data::from(bridge.name)).collect()))
 }
 
@@ -368,15 +371,36 @@ const LUA_VERSION: &str = if cfg!(feature = "luajit") {
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &CONFIG);
     // First what may fail: a bad value changes nothing.
+    let cache = options.get("cache").map(|given| Options::new(Some(given), &CACHE).to_map());
+    if let Some(switches) = cache.as_ref().and_then(|cache| cache.get("functions")) {
+        functions::check(switches, "options.cache.functions", not_cached)?;
+    }
     if let Some(place) = store::chosen(&options, "options")? {
         runtime.store.choose(place)?;
     }
     runtime.config.configure(&options);
+    if cache.is_some() || options.unsets("cache") {
+        runtime.cache.configure(cache.as_ref());
+    }
     Ok(Data::Bool(true))
+}
+
+/// Why the results of a function are not cached; `None` if there is no such function.
+fn not_cached(name: &str) -> Option<String> {
+    let entry = ENTRIES.iter().find(|entry| entry.bridge.full_name(entry.function) == name)?;
+    let why = match entry.function.effect {
+        Effect::Writes(area) => format!("it changes {area}"),
+        Effect::Outside => "it has effects outside".to_owned(),
+        Effect::Pure | Effect::Reads(_) => {
+            "what it tells is told sooner than it is looked up, or changes by itself".to_owned()
+        }
+    };
+    Some(format!("the results of this function cannot be cached: {why}"))
 }
 
 fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     let mut shown = runtime.config.shown();
+    shown["cache"] = runtime.cache.config();
     shown["store"] = runtime.store.place().to_string().into();
     Ok(Data::Json(shown))
 }
@@ -396,5 +420,6 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.cache.clear(None);
     Ok(Data::Bool(true))
 }

@@ -6,11 +6,13 @@ use crate::agent::find_tool;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
+use crate::optimize::cache::WISH;
+use crate::optimize::{Key, Wish};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Start;
-use crate::tool::{DEFINITION, Input, Tool, ToolRun};
-use crate::value::{Data, Record};
+use crate::tool::{DEFINITION, Input, Tool, ToolRun, recall};
+use crate::value::{Data, Record, Ref};
 
 use super::super::faces::{ASYNC, DETACH, face};
 use super::super::filters::{LIST, Wanted};
@@ -38,7 +40,12 @@ static EXECUTE: Shape = Shape::new(
             "the tool's",
             "how it runs",
         ),
-        Field::new("cache", Kind::Absent("tool cache"), "", ""),
+        Field::new(
+            "cache",
+            WISH,
+            "the tool's",
+            "true, or milliseconds: the result of a call with an equal input is given again",
+        ),
         ASYNC,
         DETACH,
     ],
@@ -93,7 +100,8 @@ pub static BRIDGE: Bridge = Bridge {
             returns: &[("result", "any")],
             doc: "Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, \
                   calls the function, and returns its first value as it is. A JSON string is read if the tool takes \
-                  an object, with repairs that lose nothing. Waits.",
+                  an object, with repairs that lose nothing. With `cache` the result for an equal input (and `context`) is given again \
+                  without a call: as a copy, and only of plain data without metatables and integer keys beside names. Waits.",
             errors: &[
                 Code::NotFound,
                 Code::ValidationFailed,
@@ -178,7 +186,13 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     if let Some(context) = options.get("context") {
         context.members().for_each(|(key, value)| info.put(key.to_text(), value.to_json()));
     }
+    let said = Wish::of(options.get("cache").map(Ref::to_json).as_ref());
+    let recall = recall::question(&runtime.cache, &tool, said, |key| {
+        args.write_one(1, key);
+        key.option(options.get("context"), Key::value);
+    });
     let run = ToolRun::new(tool, found.id, input, info)
+        .recalled(recall)
         .limit(options.number("timeout_ms"))
         .retries(options.number("retries"));
     Ok(Start { operation: run.operation(), face: face(&options), sink: None })

@@ -20,7 +20,7 @@ pub fn read(runtime: &mut Runtime, args: &Args<'_>) -> Result<Option<Data>> {
     }
     let options = args.options(1, &READING);
     let Some(given) = options.get("schema") else { return Ok(None) };
-    let schema = runtime.schemas.compile(given, &schema::Options::default())?;
+    let schema = runtime.schemas.compile(given, &schema::Options::default(), &mut runtime.cache)?;
     let reading = reading(args);
     let format = reading.format.unwrap_or(Format::Json);
     let (fit, from) = match source(args)? {

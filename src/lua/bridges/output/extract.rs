@@ -46,9 +46,9 @@ fn extract_json(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let max_depth = asked.int("max_depth").map_or(MAX_DEPTH, |n| n as usize);
     let options = Options { level, max_depth, ..Options::default() };
     let mut document = Document::default();
-    let schema = asked
-        .get("schema")
-        .map(|given| runtime.schemas.compile(given, &schema::Options::default()));
+    let schema = asked.get("schema").map(|given| {
+        runtime.schemas.compile(given, &schema::Options::default(), &mut runtime.cache)
+    });
     let schema = schema.transpose()?;
     if asked.bool("all").unwrap_or_default() {
         return Ok(everything(text, &options, schema.as_ref()));

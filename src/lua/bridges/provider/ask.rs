@@ -4,10 +4,11 @@ use crate::chat::Request;
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::faces::{ASYNC, DETACH, face};
-use crate::provider::options::{HEADERS, LIMITS};
+use crate::optimize::cache::WISH;
+use crate::provider::options::{CACHED, HEADERS, LIMITS};
 use crate::provider::question::{Count, Embed};
 use crate::provider::reach::TRANSPORT;
-use crate::provider::{Counting, Embedding, Inquiry, ModelList, Reach, Whom};
+use crate::provider::{Counting, Embedding, Inquiry, ModelList, Reach, Whom, question_of};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Start;
@@ -50,6 +51,7 @@ pub static EMBED: Shape = Shape::new(
             "fewer texts in a request",
         ),
         Field::new("extra", Kind::Map, "", "merged verbatim into the request bodies"),
+        Field::new("cache", WISH, "false", CACHED),
         Field::new("headers", HEADERS, "", "added to the requests"),
         TRANSPORT,
         ASYNC,
@@ -94,7 +96,9 @@ pub fn embed(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         extra: extra.unwrap_or_default(),
     };
     let most = count("batch_size").map(|n| n as usize);
+    let recall = question_of(runtime, &whom, &map, &ask)?;
     let embedding = Embedding::new(runtime.providers.ask(&whom)?, ask, most)?;
+    let embedding = embedding.recalled(runtime, recall.filter(|_| reach.transport().is_none()));
     let total = whom.end(runtime, &map);
     let inquiry = Inquiry::new(runtime, whom, embedding, &map, &reach, total)?;
     Ok(Start { operation: inquiry.operation(total), face: face(&options), sink: None })

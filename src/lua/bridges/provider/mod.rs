@@ -74,7 +74,9 @@ pub static BRIDGE: Bridge = Bridge {
                   failure but a refused request (`bad_request`) or content (`content_filter`). They get the call's settings of generation, tools and time \
                   limits, not its model, `headers`, `extra` and `rate_limit`, and their own fallbacks are not asked. `provider`, \
                   `model` and `attempts` of the response tell who answered and how many requests that took; if all fail, \
-                  the last error has what the others said in `details.fallbacks`. Waits.",
+                  the last error has what the others said in `details.fallbacks`. With `cache` an answer to the same question \
+                  is kept and given again: `cached=true`, with the usage and cost of then, which are not counted again; streamed, it \
+                  comes in one chunk. Answers of fallbacks, those cut off by a filter and those that are cancelled are not kept. Waits.",
             errors: ANSWERS,
             effect: Effect::Outside,
             example: "local ok, err = pcall(zigllms.provider.chat, \"hello\", { provider = \"openai\", base_url = nil })",
@@ -164,7 +166,7 @@ pub static BRIDGE: Bridge = Bridge {
                 Param::new("options", Kind::Table(&MODELS)).optional(),
             ],
             returns: &[("models", "table[]")],
-            doc: "Which models there are, all pages of the list, asked live and remembered for five minutes: `{id, name, owned_by, created, \
+            doc: "Which models there are, all pages of the list, asked live and kept for `cache.ttl_ms`: `{id, name, owned_by, created, \
                   context_length, max_output_tokens}`, sorted by id. Waits.",
             errors: ANSWERS,
             effect: Effect::Outside,

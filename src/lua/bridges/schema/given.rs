@@ -74,7 +74,7 @@ pub fn compiled(
     given: &Options<'_>,
 ) -> Result<Schema> {
     let options = options(runtime, given)?;
-    runtime.schemas.compile(required(args, at)?, &options)
+    runtime.schemas.compile(required(args, at)?, &options, &mut runtime.cache)
 }
 
 pub fn required<'t>(args: &Args<'t>, at: usize) -> Result<Ref<'t>> {

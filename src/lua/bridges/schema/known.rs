@@ -1,5 +1,7 @@
 //! `schema.create`, `schema.compile` and `schema.get_info`.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use super::given::{COMPILING, DRAFT, SCHEMA, compiled, draft, required};
@@ -57,7 +59,7 @@ pub const GET_INFO: Function = Function {
     returns: &[("info", "table")],
     doc: "What a schema says: `{id, name, type, title, description, properties, required, property_count, depth, \
           keywords, refs, formats, compiled, dialect}`; lists are sorted, `depth` counts schemas inside each other, \
-          `compiled` says whether it was compiled already.",
+          `compiled` says whether it is a compiled one, or a created one that was used before.",
     errors: &[Code::NotFound, Code::ValidationFailed],
     effect: Effect::Reads("schemas"),
     example: "local info = zigllms.schema.get_info({ name = \"string\", age = \"integer?\" })\n\
@@ -74,7 +76,8 @@ fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     });
     let own = own.and_then(|name| name.as_str().map(str::to_owned));
     let name = options.text("name").or(own).unwrap_or_default();
-    let created = Created { name, source, draft: draft(&options)? };
+    let draft = draft(&options)?;
+    let created = Created { name, source, draft, compiled: Cell::default() };
     let id = runtime.schemas.create(created, options.bool("replace") == Some(true))?;
     Ok(id.into())
 }
@@ -97,7 +100,8 @@ fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
     let name = found.created.map(|created| created.name.clone()).filter(|name| !name.is_empty());
     let sorted = |words: std::collections::BTreeSet<String>| words.into_iter().collect::<Vec<_>>();
-    let compiled = found.compiled.is_some() || runtime.schemas.is_known(given);
+    let used = found.created.is_some_and(|created| created.compiled.get());
+    let compiled = found.compiled.is_some() || used;
     let record = Record::new()
         .set("id", found.id.clone())
         .set("name", name)

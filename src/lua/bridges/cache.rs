@@ -1,0 +1,48 @@
+//! `zigllms.cache`: what is kept, so that it need not be computed, or asked for, again.
+
+use crate::error::Result;
+use crate::lua::args::Args;
+use crate::lua::bridge::{Bridge, Effect, Function, Param, Run};
+use crate::runtime::Runtime;
+use crate::shape::Kind;
+use crate::value::Data;
+
+pub static BRIDGE: Bridge = Bridge {
+    name: "cache",
+    doc: "Results that are kept, so that they need not be computed, or asked for, again: configured by \
+          `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and \
+          answers of others after `ttl_ms`. Each hit is a fresh table. Two equal calls at the same time are both made.",
+    constants: &[],
+    functions: &[
+        Function {
+            name: "clear",
+            params: &[Param::new("pattern", Kind::Name).optional()],
+            returns: &[("dropped", "integer")],
+            doc: "Drops all results, or those of the functions whose names match: `*` stands for any text, as in \
+                  \"schema.*\". Says how many those were.",
+            errors: &[],
+            effect: Effect::Writes("cache"),
+            example: "zigllms.schema.check(1, \"true\")\nassert(zigllms.cache.clear(\"schema.*\") == 1)",
+            run: Run::Now(clear),
+        },
+        Function {
+            name: "stats",
+            params: &[],
+            returns: &[("stats", "zigllms.CacheStats")],
+            doc: "How often the cache has helped: `{enabled, entries, bytes, hits, misses, evictions, expired, \
+                  invalidated, by_function}`. Only calls whose results could be kept are counted.",
+            errors: &[],
+            effect: Effect::Reads("cache"),
+            example: "print(zigllms.cache.stats().hits)",
+            run: Run::Now(stats),
+        },
+    ],
+};
+
+fn clear(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    Ok(Data::from(runtime.cache.clear(args.text(0))))
+}
+
+fn stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
+    Ok(runtime.cache.stats().into())
+}

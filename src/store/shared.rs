@@ -24,7 +24,7 @@ pub use queue::Policy;
 
 use depot::{Ask, Depot};
 
-use super::{Place, UnixMs, Write};
+use super::{Place, Write};
 use crate::clock::Clock;
 use crate::error::{Error, Phase, Result};
 use crate::net::Waker;
@@ -124,10 +124,6 @@ fn settle(depot: &Arc<Depot>, ask: Ask, patience: Duration) -> Result<u64> {
             format!("the store \"{}\" did not answer within {patience:?}", depot.place),
         )),
     }
-}
-
-fn unix_ms(clock: &Clock) -> UnixMs {
-    (clock.unix() * 1e3).round() as UnixMs
 }
 
 /// One who shares a store, for as long as it lives.

@@ -126,7 +126,7 @@ impl State {
 
     /// All of these records, where the queue alone knows them.
     fn queued(&self, space: Space, keys: &[Vec<u8>], clock: &Clock) -> Option<Answer> {
-        let now = super::unix_ms(clock);
+        let now = clock.unix_ms();
         let records = keys.iter().map(|key| match self.queue.seen(space, key, now) {
             Seen::Unknown => None,
             Seen::Gone => Some(None),
@@ -209,12 +209,11 @@ impl Depot {
     }
 
     pub fn ask(self: &Arc<Depot>, ask: Ask, clock: &Clock, waker: Option<Waker>) -> Pending {
-        let reply = Reply::new(waker);
         let mut state = self.state();
         if let Some(answer) = state.at_once(&ask, clock) {
-            reply.give(Ok(answer));
-            return Pending(reply);
+            return Pending(Reply::known(answer));
         }
+        let reply = Reply::new(waker);
         let order = state.order();
         state.jobs.push_back(Job { order, ask, clock: clock.clone(), reply: reply.clone() });
         self.rouse(state);

@@ -50,7 +50,7 @@ pub enum Answer {
 pub struct Pending(pub(super) Arc<Reply>);
 
 impl Pending {
-    /// The answer, once; `None`: not yet. The waker's token is posted when it is there.
+    /// The answer, once. It may be there at once; after a `None` the waker's token is posted.
     pub fn take(&self) -> Option<Result<Answer>> {
         if let Some(waker) = &self.0.waker {
             waker.rearm();
@@ -76,6 +76,11 @@ pub(super) struct Reply {
 impl Reply {
     pub fn new(waker: Option<Waker>) -> Arc<Reply> {
         Arc::new(Reply { waker, ..Reply::default() })
+    }
+
+    /// The answer is there before anybody waits for it: nobody has to be woken.
+    pub fn known(answer: Answer) -> Arc<Reply> {
+        Arc::new(Reply { answer: Mutex::new(Some(Ok(answer))), ..Reply::default() })
     }
 
     pub fn give(&self, answer: Result<Answer>) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::depot::{Ask, Depot, Job, Open};
 use super::question::{Answer, Changing, Question};
 use super::queue::{Queued, Reason, Seen, overlap};
-use super::unix_ms;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
@@ -53,7 +52,7 @@ impl Work<'_> {
     }
 
     fn reply(&mut self, question: Question, order: u64, clock: &Clock) -> Result<Answer> {
-        let now = unix_ms(clock);
+        let now = clock.unix_ms();
         match question {
             Question::Get { space, keys } => {
                 let records = keys.iter().map(|key| self.get(space, key, now));
@@ -161,7 +160,7 @@ impl Work<'_> {
         drop(self.commit_queued(order, Reason::Barrier));
         self.must_not_overtake(std::slice::from_ref(&write))?;
         for attempt in 0..ATTEMPTS {
-            let now = unix_ms(clock);
+            let now = clock.unix_ms();
             let old = self.engine()?.get(space, &write.key, now)?;
             write.change = change(old.as_ref())?;
             write.only_if =
@@ -182,7 +181,7 @@ impl Work<'_> {
         loop {
             let (batch, now) = {
                 let state = self.depot.state();
-                (state.queue.batch(after, before), unix_ms(&state.clock))
+                (state.queue.batch(after, before), state.clock.unix_ms())
             };
             let Some(last) = batch.last() else { break };
             after = Some(last.order);

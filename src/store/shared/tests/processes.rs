@@ -178,3 +178,25 @@ fn closing_in_a_child_leaves_the_parent_alone() {
     assert_eq!(get(&shared, "queued").as_deref(), Some("1"));
     shared.queue(vec![put("after", "1")], PATIENT).unwrap();
 }
+
+/// A store that closes with its last user may be wanted again at that moment.
+#[test]
+fn users_come_and_go() {
+    let folder = Folder::new("churn");
+    let place = Place::Sqlite(folder.file());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let place = &place;
+            scope.spawn(move || {
+                for i in 0..25 {
+                    let shared = Shared::of(place, Clock::default());
+                    shared.queue(vec![put(&format!("k{thread}.{i}"), "v")], PATIENT).unwrap();
+                    increment(&shared, "count").unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(stored(&folder.file(), "count").as_deref(), Some("100"));
+    let all = Range { space: Space::Memory, prefix: b"k".to_vec(), after: None, limit: 1000 };
+    assert_eq!(Sqlite::open(&folder.file()).unwrap().scan(&all, 0).unwrap().len(), 100);
+}

@@ -60,7 +60,7 @@ impl Clock {
 
     /// Wall-clock time in Unix milliseconds.
     pub fn unix_ms(&self) -> i64 {
-        (self.unix() * 1e3) as i64
+        (self.unix() * 1e3).round() as i64
     }
 
     /// Wall-clock time as Unix seconds with millisecond precision: what `*_at` fields hold.

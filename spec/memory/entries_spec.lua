@@ -232,6 +232,17 @@ for _, store in ipairs(stores.all()) do
       assert.equal(1, memory.retrieve("a"))
     end)
 
+    it("keeps many in their order, whatever each of them wants", function()
+      local count = memory.store_many({
+        { "k", 1, { durability = "sync" } },
+        { "k", 2, { if_absent = true } },
+        { "new", 3, { if_absent = true } },
+        { "new", 4 },
+      }, { type = "persistent" })
+      assert.equal(3, count)
+      assert.same({ k = 1, new = 4 }, memory.retrieve_many({ "k", "new" }))
+    end)
+
     it("keeps nothing of many when one of them is wrong", function()
       local err = raised("invalid_argument", memory.store_many, {
         { "good", 1 },

@@ -103,6 +103,26 @@ describe("A store whose writer is killed", function()
     assert.truthy(killed >= 6)
   end)
 
+  it("has what was stored, where nothing is put off", function()
+    local result = program.run(
+      [[
+        local zigllms = require("zigllms")
+        zigllms.configure({ store = arg[1], batch = { enabled = false } })
+        for i = 1, 20 do
+          zigllms.memory.store("k" .. i, i, { type = "persistent" })
+        end
+        io.stdout:write("stored\n")
+        io.stdout:flush()
+        os.execute("kill -9 $PPID")
+        io.stdout:write("alive\n")
+      ]],
+      { args = { store } }
+    )
+    assert.equal("stored\n", result.out)
+    zigllms.configure({ store = store })
+    assert.equal(20, #memory.list_keys())
+  end)
+
   it("at any moment keeps what was acknowledged", function()
     local kills, from, entries = size(1000, 12), 1, 0
     math.randomseed(os.time())

@@ -26,8 +26,10 @@ pub struct Item {
 /// Keeps items in their order.
 pub struct Keep {
     items: VecDeque<Item>,
-    /// Writes that are wanted durable.
-    durable: Vec<Write>,
+    /// Writes that the caller waits for.
+    awaited: Vec<Write>,
+    /// They shall be durable.
+    sync: bool,
     /// The item that waits for the store.
     open: Option<Item>,
     pending: Option<Pending>,
@@ -38,8 +40,8 @@ pub struct Keep {
 
 impl Keep {
     pub fn new(items: Vec<Item>, result: fn(u64) -> Data) -> Keep {
-        let (durable, open, pending) = (Vec::new(), None, None);
-        Keep { items: items.into(), durable, open, pending, kept: 0, result }
+        let (awaited, open, pending) = (Vec::new(), None, None);
+        Keep { items: items.into(), awaited, sync: false, open, pending, kept: 0, result }
     }
 
     pub fn operation(self) -> Operation {
@@ -50,12 +52,16 @@ impl Keep {
     /// Keeps what can be kept at once. The result, unless the store has to be asked.
     pub fn begin(&mut self, runtime: &mut Runtime) -> Result<Option<Data>> {
         while let Some(item) = self.items.pop_front() {
-            if let Some(open) = self.one(runtime, item)? {
+            let Some(open) = self.one(runtime, item)? else { continue };
+            // What came before it may be of its key.
+            if self.awaited.is_empty() {
                 self.open = Some(open);
-                return Ok(None);
+            } else {
+                self.items.push_front(open);
             }
+            return Ok(None);
         }
-        Ok(self.durable.is_empty().then(|| (self.result)(self.kept)))
+        Ok(self.awaited.is_empty().then(|| (self.result)(self.kept)))
     }
 
     /// Gives the item back if the store must be asked first.
@@ -103,7 +109,10 @@ impl Keep {
             }
         };
         match there {
-            Some(write) if sync => self.durable.push(write),
+            Some(write) if sync => {
+                self.sync = true;
+                self.awaited.push(write);
+            }
             Some(write) => return self.send(runtime, write),
             None => {}
         }
@@ -113,10 +122,10 @@ impl Keep {
     fn send(&mut self, runtime: &mut Runtime, write: Write) -> Result<()> {
         let policy = runtime.config.batch.policy;
         match runtime.backing() {
-            Some(store) if store.has_room() => store.queue(vec![write], policy),
-            // The store does not keep up: its caller waits for it.
+            Some(store) if policy.enabled && store.has_room() => store.queue(vec![write], policy),
+            // Nothing shall be put off, or the store does not keep up: its caller waits for it.
             _ => {
-                self.durable.push(write);
+                self.awaited.push(write);
                 Ok(())
             }
         }
@@ -125,15 +134,14 @@ impl Keep {
     /// What the store is asked next.
     fn question(&mut self) -> Question {
         let Some(item) = &self.open else {
-            let writes = std::mem::take(&mut self.durable);
-            return Question::Commit { writes, durability: Durability::Sync };
+            let writes = std::mem::take(&mut self.awaited);
+            return Question::Commit { writes, durability: durability(self.sync) };
         };
         match &item.entry {
             Some(entry) if entry.kind == Kind::Persistent => {
                 let only_if = Some(Expected::Absent);
                 let writes = vec![Write { only_if, ..write(&item.spot, Some(entry)) }];
-                let durability = if item.sync { Durability::Sync } else { Durability::Batched };
-                Question::Commit { writes, durability }
+                Question::Commit { writes, durability: durability(item.sync) }
             }
             _ => Question::Get { space: Space::Memory, keys: vec![item.spot.key.clone()] },
         }
@@ -183,6 +191,10 @@ impl Machine for Keep {
     }
 
     fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}
+
+fn durability(sync: bool) -> Durability {
+    if sync { Durability::Sync } else { Durability::Batched }
 }
 
 /// What a store is told of an entry; none: that it is gone.

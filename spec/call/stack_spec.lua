@@ -147,7 +147,7 @@ describe("the Lua stack", function()
       end,
     }) do
       local fine, full = 0, 0
-      for frames = most - size(400, 100), most do
+      for frames = most - size(150, 60), most do
         local ok, result = pcall(beneath, frames, call)
         if ok then
           fine = fine + 1

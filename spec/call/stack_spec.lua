@@ -185,7 +185,7 @@ describe("the Lua stack", function()
         end
       end
       assert.is_true(fine > 0, name .. " never worked")
-      assert.is_true(full > 0 or name == "get_state", name .. " was never refused")
+      assert.is_true(full > 0 or name ~= "parse" and name ~= "yaml", name .. " always worked")
     end
     assert.equal(90, depth((zigllms.output.parse(deep))))
   end)

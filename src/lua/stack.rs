@@ -108,6 +108,8 @@ pub unsafe fn grow(l: *mut lua_State, slots: c_int) -> bool {
     unsafe {
         if ffi::lua_gettop(l) + slots > LARGEST {
             return false;
+        } else if height(l) + 2 * slots < HIGHEST {
+            return ffi::lua_checkstack(l, slots) != 0;
         }
         let failed = ffi::lua_cpcall(l, ask, slots as usize as *mut c_void) != 0;
         if failed {
@@ -116,6 +118,30 @@ pub unsafe fn grow(l: *mut lua_State, slots: c_int) -> bool {
         !failed
     }
 }
+
+/// How far up the stack the running function begins. Lua keeps that, for itself, in what tells of a
+/// level; were it anything else, then Lua would raise its own error where the stack is full.
+///
+/// # Safety
+/// Called with the running state.
+#[cfg(feature = "luajit")]
+unsafe fn height(l: *mut lua_State) -> c_int {
+    unsafe {
+        let mut info = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
+        if ffi::lua_getstack(l, 0, info.as_mut_ptr()) == 0 {
+            return HIGHEST;
+        }
+        // The private member behind `short_src`, `i_ci`: its lower half is the frame's place.
+        let text = &info.assume_init_ref().short_src;
+        let place = std::mem::offset_of!(ffi::lua_Debug, short_src) + std::mem::size_of_val(text);
+        let i_ci = info.as_ptr().cast::<u8>().add(place).cast::<c_int>().read_unaligned();
+        (i_ci & 0xffff) + ffi::lua_gettop(l)
+    }
+}
+
+/// LUAI_MAXSTACK, less what Lua keeps for errors: a stack below that can grow.
+#[cfg(feature = "luajit")]
+const HIGHEST: c_int = 65_500 - 100;
 
 /// LUAI_MAXCSTACK: slots that one C function may have.
 #[cfg(feature = "luajit")]

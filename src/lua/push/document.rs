@@ -95,16 +95,25 @@ unsafe extern "C-unwind" fn large(l: *mut lua_State) -> c_int {
 }
 
 impl Work<'_> {
-    /// Pushes the value. Room for as many levels as the function is known to need is asked for at
-    /// once; whether it is enough or not to be had, shows on the way.
     unsafe fn build(&mut self, l: *mut lua_State, tables: c_int) {
+        unsafe { Builder { l, work: self, tables }.value(0) }
+    }
+
+    /// Asks for room for more levels: for as many as the function is known to need, at once, if they
+    /// are to be had.
+    unsafe fn grow(&mut self, l: *mut lua_State) -> bool {
         unsafe {
             let hint = (*stack::instance(l)).pushing.hint;
-            let levels = (hint.saturating_sub(slots(0) as usize) / 2) as c_int;
-            if levels > self.room && stack::grow(l, slots(levels)) {
-                self.room = levels;
-            }
-            Builder { l, work: self, tables }.value(0);
+            let foretold = (hint.saturating_sub(slots(0) as usize) / 2) as c_int - self.room;
+            let levels = if foretold > LEVELS && stack::grow(l, slots(foretold)) {
+                foretold
+            } else if stack::grow(l, slots(LEVELS)) {
+                LEVELS
+            } else {
+                return false;
+            };
+            self.room += levels;
+            true
         }
     }
 }
@@ -198,13 +207,9 @@ impl Builder<'_, '_> {
     unsafe fn deeper(&mut self, level: c_int) {
         unsafe {
             self.work.deepest = level;
-            if level < self.work.room {
-                return;
-            }
-            if !stack::grow(self.l, slots(LEVELS)) {
+            if level >= self.work.room && !self.work.grow(self.l) {
                 overflow(self.l, stack::instance(self.l));
             }
-            self.work.room += LEVELS;
         }
     }
 }

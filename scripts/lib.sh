@@ -37,8 +37,8 @@ feature() {
 }
 
 # features ENGINE [MORE]: all that a module is built with. A Redis server as the store is always
-# among them: it adds little, and whoever needs it finds out on another machine than the one that
-# built the module.
+# among them: it adds half a megabyte to 15, and who needs it finds out on another machine than the
+# one that built the module.
 features() { echo "$(feature "$1"),redis${2:+,$2}"; }
 
 # with_module DIRECTORY COMMAND...: runs it with the module of that directory.

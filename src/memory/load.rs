@@ -178,6 +178,11 @@ impl Load {
         let backed = runtime.backing().is_some();
         for (key, entry) in entries {
             let spot = spot(&key);
+            if self.path.is_none()
+                && let Some((address, _)) = address::parse(&key)
+            {
+                runtime.memory.persisted.insert(address.prefix());
+            }
             if backed && entry.kind == Kind::Persistent {
                 runtime.forget(&spot);
             } else {

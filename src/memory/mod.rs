@@ -23,6 +23,7 @@ mod space;
 mod survey;
 mod value;
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::error::{Code, Error, Result};
@@ -84,6 +85,8 @@ pub struct Memory {
     pub session: String,
     /// Conversations that were loaded, of agents that are not there yet.
     pub waiting: Vec<Talk>,
+    /// Prefixes of what was persisted into the store, or loaded from it: the next time it is replaced.
+    persisted: BTreeSet<Vec<u8>>,
 }
 
 /// Data that came back damaged.
@@ -96,7 +99,12 @@ impl Default for Memory {
     fn default() -> Memory {
         // Random, as sessions of other processes may lie in the same store.
         let random = RandomState::new().hash_one(std::process::id());
-        Memory { own: Space::default(), session: format!("{random:016x}"), waiting: Vec::new() }
+        Memory {
+            own: Space::default(),
+            session: format!("{random:016x}"),
+            waiting: Vec::new(),
+            persisted: BTreeSet::new(),
+        }
     }
 }
 
@@ -198,7 +206,7 @@ impl Runtime {
 impl Memory {
     /// Entries of agents and sessions go, and what waits for agents.
     pub fn forget_own(&mut self) {
-        self.own = Space::default();
+        self.own = Space::counting(self.own.counts);
         self.waiting.clear();
     }
 

@@ -132,7 +132,7 @@ impl Persist {
         self.look()
     }
 
-    fn writes(&mut self, runtime: &Runtime) -> Vec<Write> {
+    fn writes(&mut self, runtime: &mut Runtime) -> Vec<Write> {
         let snapshot = std::mem::take(&mut self.snapshot);
         let put = |key, change| Write { space: Space::Snapshot, key, change, only_if: None };
         let mut writes = Vec::new();
@@ -158,13 +158,15 @@ impl Persist {
     }
 
     /// Prefixes of what this process wrote the last time: of each of its owners.
-    fn replaced(&self, runtime: &Runtime, snapshot: &Snapshot) -> Vec<Vec<u8>> {
+    fn replaced(&self, runtime: &mut Runtime, snapshot: &Snapshot) -> Vec<Vec<u8>> {
         let own = [Address::default(), Address::new(Scope::Session, runtime.session())];
         let agents = runtime.agents.iter().map(|(_, agent)| agent.owner());
         let agents = agents.map(|owner| Address::new(Scope::Agent, owner));
         let seen = snapshot.entries.iter().filter_map(|(key, _)| address::parse(key));
         let all = own.into_iter().chain(agents).chain(seen.map(|(address, _)| address));
-        let prefixes: BTreeSet<Vec<u8>> = all.map(|address| address.prefix()).collect();
+        let mut prefixes: BTreeSet<Vec<u8>> = all.map(|address| address.prefix()).collect();
+        prefixes.append(&mut runtime.memory.persisted);
+        runtime.memory.persisted.clone_from(&prefixes);
         let extent = &self.extent;
         let kinds = [Kind::Short, Kind::Long].into_iter().filter(|kind| extent.takes_kind(*kind));
         let prefixes: Vec<_> =

@@ -53,6 +53,11 @@ pub enum Put {
 }
 
 impl Space {
+    /// An empty one that goes on counting.
+    pub fn counting(counts: Counts) -> Space {
+        Space { counts, ..Space::default() }
+    }
+
     pub fn len(&self) -> usize {
         self.short.len() + self.long.len()
     }
@@ -76,7 +81,7 @@ impl Space {
         self.expire(now);
         let known = self.short.contains_key(key) || self.long.contains_key(key);
         self.counts.hits += u64::from(known);
-        self.counts.misses += u64::from(!known);
+        self.counts.misses = self.counts.misses.wrapping_add(u64::from(!known));
         if known && !self.long.contains_key(key) {
             return self.short.to_back(key).map(|entry| &*entry);
         }

@@ -348,7 +348,7 @@ describe("A snapshot that goes from one engine to the other", function()
     end
     local function show(v)
       if type(v) == "string" then return "s" .. hex(v) end
-      if type(v) == "number" then 
+      if type(v) == "number" then
         local whole = math.floor(v)
         return ("n%.0f:%.0f"):format(whole, (v - whole) * 2 ^ 42)
       end
@@ -369,7 +369,9 @@ describe("A snapshot that goes from one engine to the other", function()
     for i = 1, count do plain[i] = value(0) end
     if what == "write" then
       for i = 1, count do
-        if plain[i] ~= zigllms.null then memory.store("k" .. i, plain[i], { tags = { "t" .. i } }) end
+        if plain[i] ~= zigllms.null then
+          memory.store("k" .. i, plain[i], { tags = { "t" .. i } })
+        end
       end
       memory.persist(path)
     else
@@ -478,20 +480,15 @@ describe("A snapshot that is interrupted", function()
     return memory.retrieve("generation")
   end
 
+  -- System calls by which a file is replaced.
   local CALLS =
     { "openat", "flock", "fchmod", "write", "fsync", "renameat,renameat2,rename", "close" }
 
   -- Under strace; `what` happens at the k-th of these calls on the file or its directory.
   local function interrupted(calls, what, k, number)
-    local under = ("strace -f -o /dev/null -P %s -P %s -P %s -e trace=%s -e inject=%s:%s:when=%d"):format(
-      directory,
-      path,
-      directory .. "/.memory.json.0.tmp",
-      calls,
-      calls,
-      what,
-      k
-    )
+    local command = "strace -f -o /dev/null -P %s -P %s -P %s -e trace=%s -e inject=%s:%s:when=%d"
+    local under =
+      command:format(directory, path, directory .. "/.memory.json.0.tmp", calls, calls, what, k)
     return program.run(WRITER, { under = under, args = { path, number } })
   end
 

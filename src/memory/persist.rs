@@ -11,7 +11,7 @@ use super::extent::kept_key;
 use super::files::{self, Filing};
 use super::pages::{Found, Pages};
 use super::snapshot::Snapshot;
-use super::{Address, Entry, Extent, Kind, Scope, Talk, address, forget};
+use super::{Address, Entry, Extent, Kind, Scope, Talk, Versions, address, forget};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
@@ -29,6 +29,8 @@ pub struct Persist {
     found: Found,
     waits: Waits,
     count: usize,
+    /// Of what is written.
+    versions: Versions,
 }
 
 enum Waits {
@@ -48,6 +50,7 @@ impl Persist {
             found: Rc::default(),
             waits: Waits::Nothing,
             count: 0,
+            versions: Versions::default(),
         });
         Operation { name: "memory_save", subject: String::new(), machine, deadline: None }
     }
@@ -68,6 +71,7 @@ impl Persist {
 
     /// What lies in the process.
     fn gather(&mut self, runtime: &mut Runtime) {
+        self.versions = runtime.memory.versions();
         let now = runtime.clock.unix_ms();
         let (extent, entries) = (&self.extent, &mut self.snapshot.entries);
         extent.selection().each(&mut runtime.memory, now, |key, entry| {
@@ -116,7 +120,7 @@ impl Persist {
         let saved_at = runtime.clock.unix();
         let write = move || files::replace(&path, &snapshot.to_text(saved_at));
         self.waits = Waits::File(Filing::start(waker, write)?);
-        self.look()
+        self.look(runtime)
     }
 
     fn to_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
@@ -129,7 +133,7 @@ impl Persist {
         if let Some(store) = runtime.backing() {
             self.waits = Waits::Store(store.ask(question, waker));
         }
-        self.look()
+        self.look(runtime)
     }
 
     fn writes(&mut self, runtime: &mut Runtime) -> Vec<Write> {
@@ -174,7 +178,7 @@ impl Persist {
         kinds.flat_map(|kind| prefixes.iter().map(move |p| kept_key(kind, p))).collect()
     }
 
-    fn look(&mut self) -> Result<Step> {
+    fn look(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let done = match &self.waits {
             Waits::Nothing => None,
             Waits::Store(pending) => pending.take().map(|answer| answer.map(drop)),
@@ -183,6 +187,9 @@ impl Persist {
         match done {
             None => Ok(Step::Wait(None)),
             Some(done) => done.map(|()| {
+                if self.path.is_some() && self.extent.is_whole() {
+                    runtime.memory.saved = self.versions;
+                }
                 let results = vec![Data::Bool(true), Data::from(self.count)];
                 Step::Done(Output::Data(Data::Many(results)))
             }),
@@ -199,7 +206,7 @@ impl Machine for Persist {
                 self.read(runtime, me)
             }
             Outcome::Stop(stop) => Err(stopped(&stop, "persisting (it may still happen)")),
-            _ => self.look(),
+            _ => self.look(runtime),
         }
     }
 

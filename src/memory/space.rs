@@ -58,6 +58,11 @@ impl Space {
         Space { counts, ..Space::default() }
     }
 
+    /// Of the change that was made last.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     pub fn len(&self) -> usize {
         self.short.len() + self.long.len()
     }

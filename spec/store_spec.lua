@@ -199,6 +199,32 @@ describe("the store", function()
       assert.equal("first", stored("k"))
     end)
 
+    it("metrics say how many writes were committed together, and why", function()
+      ai.configure({ batch = { max_batch_size = 10 } })
+      for i = 1, 10 do
+        ai.memory.store("k" .. i, i, PERSISTENT)
+      end
+      repeat
+        local full = ai.metrics().batch
+      until full.queued == 0
+      ai.memory.store("k11", 11, PERSISTENT)
+      assert.equal(1, ai.metrics().batch.queued)
+      ai.flush()
+      ai.memory.store("k12", 12, PERSISTENT)
+      ai.memory.store("k13", 13, { type = "persistent", durability = "sync" })
+      assert.same({
+        enabled = true,
+        queued = 0,
+        batches = 3,
+        calls = 12,
+        avg_batch_size = 4,
+        errors = 0,
+        flush_reasons = { full = 1, timeout = 0, barrier = 1, manual = 1 },
+      }, ai.metrics({ reset = true }).batch)
+      assert.equal(0, ai.metrics().batch.calls)
+      assert.equal(0, zigllms.new({ store = path }).metrics().batch.batches)
+    end)
+
     it("an instance that is collected has written everything", function()
       ai.memory.store("k", "v", PERSISTENT)
       ai = nil

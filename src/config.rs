@@ -180,7 +180,7 @@ impl Config {
 
     /// Calls that `batch` has under way at most, where it is not told.
     pub fn max_concurrency(&self) -> usize {
-        8
+        self.batch.max_concurrency
     }
 
     /// A copy for users; headers may hold secrets, so only their names are shown.

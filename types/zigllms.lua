@@ -13,15 +13,27 @@
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
+---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
 ---@field output zigllms.output Reads what models write, as they write it, and writes what they read.
+---@field cache zigllms.cache Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. Each hit is a fresh table. Two equal calls at the same time are both made.
 local zigllms = {}
 
 ---@class zigllms.Config
 ---@field default_provider? string used where no provider is named [env ZIGLLMS_PROVIDER, else the only type with a key in the environment]
 ---@field strict? boolean unknown option keys are errors [true]
----@field profiling? boolean measure calls for `metrics()` [false]
+---@field profiling? boolean|zigllms.Profiling measure how long calls take, for `metrics()`: true = all of them [false]
 ---@field http? zigllms.HttpConfig defaults of all network calls
+---@field session? string owner of memory scope SESSION [a random one for each instance]
+---@field store? string|zigllms.Store where PERSISTENT data lie: "memory", the path of a file, "sqlite:PATH" or "redis://HOST" ["memory"]
+---@field durability? "batched"|"sync" "sync": each write is on the disk before it returns ["batched"]
+---@field batch? zigllms.BatchConfig how writes are committed together
+---@field cache? zigllms.CacheConfig results that are kept so that they need not be computed, or asked for, again
+---@field stack? zigllms.StackConfig foretelling the stack slots of results
+---@field memory? zigllms.MemoryConfig bounds and search of `memory`
 ---@field loop? "auto"|"blocking"|"nvim"|"openresty"|"luv"|"copas"|"cqueues"|zigllms.Loop how to wait, see `loop` ["auto"]
+
+---@class zigllms.Profiling
+---@field sample_rate? number a number from 0 to 1: the share of calls that is measured [1]
 
 ---@class zigllms.HttpConfig: zigllms.Limits
 ---@field proxy? string|boolean URL of a proxy; false = none [from the environment]
@@ -53,8 +65,40 @@ local zigllms = {}
 ---@field on_limit? "wait"|"raise" "raise": `rate_limited` with `retry_after_ms`, nothing is sent ["wait"]
 ---@field shared? boolean true: counted in the store [false]
 
+---@class zigllms.Store
+---@field backend? "memory"|"sqlite"|"redis" what kind of store [as `path` or `url` says]
+---@field path? string of the file of a SQLite store
+---@field url? string of a Redis server; a password in it is shown nowhere
+
+---@class zigllms.BatchConfig
+---@field enabled? boolean writes of PERSISTENT entries are committed together; false: each by itself [true]
+---@field max_batch_size? integer an integer from 1 to 10000: so many queued writes are committed at once [100]
+---@field timeout_ms? number a number from 0 to 3600000: so long after the oldest one they are, however few [20]
+---@field max_concurrency? integer an integer from 1 to 1000000: calls of `zigllms.batch` at the same time [8]
+
+---@class zigllms.CacheConfig
+---@field enabled? boolean false: nothing is kept [true]
+---@field size? integer an integer of at least 0: most results kept [1000]
+---@field max_bytes? integer an integer of at least 0: most bytes, keys included [33554432]
+---@field ttl_ms? number a number of at least 0: how long answers of others are kept: models, tools; 0 = no limit [300000]
+---@field eviction? "lru"|"lfu"|"fifo" what makes room: "lru" not used for longest, "lfu" used least, "fifo" the oldest ["lru"]
+---@field functions? table<string, boolean> `{["output.parse"]=true}` caches what is not cached by itself, false what is; `provider.chat`: at temperature 0 [{}]
+
+---@class zigllms.StackConfig
+---@field enabled? boolean predict and count what results need [true]
+---@field learning? boolean keep the most that each function needed [true]
+
+---@class zigllms.MemoryConfig
+---@field max_entries? integer an integer of at least 1: SHORT_TERM entries kept; the one unused for longest goes first [10000]
+---@field embed_provider? string asked for embeddings by `memory.search` and `embed=true`
+---@field embed_model? string its model [the provider's]
+
 ---@class zigllms.Loop
 ---@field wait function `function(fd, timeout_ms)`: returns when the descriptor is readable or the time is over (nil: no limit); may yield [required]
+
+---@class zigllms.FlushOptions
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
 ---@class zigllms.MetricsOptions
 ---@field reset? boolean start counting anew after reading [false]
@@ -64,6 +108,11 @@ local zigllms = {}
 ---@field on_each? function `function(done, total, index, err)` after each item
 ---@field on_error? "raise"|"return" "raise": the first error ends it (`details.index`); "return": errors come as the second result ["raise"]
 ---@field keep? boolean an error does not cancel the other calls [false]
+---@field async? boolean true = a handle at once [false]
+
+---@class zigllms.BatchOptions
+---@field max_concurrency? integer an integer from 1 to 1000000: calls that wait at the same time; those of priority "critical" do not count [8]
+---@field on_each? function `function(done, total, index, err)` after each call
 ---@field async? boolean true = a handle at once [false]
 
 ---@class zigllms.AgentConfig: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
@@ -106,7 +155,7 @@ local zigllms = {}
 ---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
 
 ---@class zigllms.AgentMemory
----@field type? "short_term" kept in this process ["short_term"]
+---@field type? "short_term"|"persistent" "persistent": the conversation lies in the store under the agent's name, for all processes ["short_term"]
 ---@field max_messages? integer an integer from 1 to 1000000: newest messages that are sent [100]
 ---@field max_tokens? integer an integer of at least 1: the same in tokens (bytes / 4)
 
@@ -148,6 +197,7 @@ local zigllms = {}
 ---@field examples? table|(any)[] shown in infos [{}]
 ---@field metadata? table kept as it is
 ---@field id? string ignored: `tool.get` returns it
+---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data [false]
 
 ---@class zigllms.Generation
 ---@field temperature? number a number from 0 to 2: randomness; sent only when set, as are all of these
@@ -167,11 +217,13 @@ local zigllms = {}
 ---@field schema? zigllms.Schema the same as `response_format`
 ---@field extra? table merged verbatim into the request body
 ---@field headers? table<string, string|number|boolean> added to the request
+---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: an answer to the same question is kept for so long and given again (`cached`) [false]
 
 ---@class zigllms.NamedTool
 ---@field name? string the tool to call
 
 ---@class zigllms.AgentDestroy
+---@field keep_memory? boolean true: what lies under its name in `memory` stays, and so do its conversations in the store [false]
 
 ---@class zigllms.RunOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field remember? boolean false: neither read nor write the conversation [true]
@@ -191,6 +243,7 @@ local zigllms = {}
 ---@class zigllms.AgentReset
 ---@field keep_usage? boolean keep usage and counters [false]
 ---@field session? string clear this conversation only
+---@field memory? boolean true: also what lies under its name in `memory` [false]
 
 ---@class zigllms.ToolOptions
 ---@field timeout_ms? number a number of at least 0: limit of this call; 0 = none [the tool's]
@@ -198,6 +251,7 @@ local zigllms = {}
 ---@field validate? boolean check the input [the tool's]
 ---@field context? table added to the `ctx` of the function
 ---@field mode? "direct" how it runs [the tool's]
+---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: the result of a call with an equal input is given again [the tool's]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
@@ -230,6 +284,7 @@ local zigllms = {}
 ---@field input_type? string what the vectors are for, in the provider's word: cohere, openrouter [cohere: "search_document"]
 ---@field batch_size? integer an integer from 1 to 1048576: fewer texts in a request [what the provider takes]
 ---@field extra? table merged verbatim into the request bodies
+---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: an answer to the same question is kept for so long and given again (`cached`) [false]
 ---@field headers? table<string, string|number|boolean> added to the requests
 ---@field transport? function `function(request)` makes the HTTP request (`{method, url, headers, body, timeout_ms, stream}`) and returns `{status=, headers=, body=}`, or `nil, message`; may wait, and call `request.stream(bytes)` [built in]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
@@ -269,6 +324,66 @@ local zigllms = {}
 ---@field name? string by which it is found, unique [the definition's `name`]
 ---@field draft? string|integer a string or an integer from 4 to 7: "4", "6", "7", "2019-09" or "2020-12" [what `$schema` says, else "2020-12"]
 ---@field replace? boolean overwrite a schema of that name [false]
+
+---@class zigllms.StoreOptions: zigllms.MemoryOwner, zigllms.MemoryEntry
+---@field scope? "global"|"agent"|"session" who shares the entry ["global"]
+---@field if_absent? boolean only if the key is not there [false]
+---@field durability? "batched"|"sync" persistent entries: "sync" returns when the store has it for good [`configure{durability=}`]
+---@field embedding? (number)[] what `search` finds it by
+---@field embed? boolean|string asks the provider that `configure{memory=}` names for it: true for that of the value, a text for that of the text [false]
+
+---@class zigllms.MemoryOwner
+---@field agent? string owner of scope "agent"; entries of an agent go by its name [the agent whose run this is called in]
+---@field session? string owner of scope "session" [`configure{session=}`]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.MemoryEntry
+---@field type? "short_term"|"long_term"|"persistent" "short_term": the longest unused go when there are too many; "long_term": stays; "persistent": in the store ["short_term"]
+---@field ttl_ms? number a number of at least 0: life in milliseconds
+---@field ttl? number a number of at least 0: life in seconds
+---@field tags? (string)[] words to find it by
+---@field metadata? any plain data, kept with it
+
+---@class zigllms.RetrieveOptions: zigllms.MemoryOwner
+---@field scope? "global"|"agent"|"session" who shares the entry ["global"]
+---@field default? any returned where there is no entry [nil]
+
+---@class zigllms.MemoryScope: zigllms.MemoryOwner
+---@field scope? "global"|"agent"|"session" who shares the entry ["global"]
+
+---@class zigllms.ChangeOptions: zigllms.MemoryOwner, zigllms.MemoryEntry
+---@field scope? "global"|"agent"|"session" who shares the entry ["global"]
+
+---@class zigllms.ListKeysOptions: zigllms.MemoryOwner
+---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
+---@field type? "short_term"|"long_term"|"persistent" entries of this type
+---@field tag? string entries with this tag
+---@field limit? integer an integer of at least 1: the first so many
+---@field detail? boolean tables instead of keys [false]
+
+---@class zigllms.SearchOptions: zigllms.MemoryOwner
+---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
+---@field type? "short_term"|"long_term"|"persistent" entries of this type
+---@field tag? string entries with this tag
+---@field limit? integer an integer of at least 1: the best so many [10]
+---@field min_score? number a number from -1 to 1: entries at least as similar
+
+---@class zigllms.ClearOptions: zigllms.MemoryOwner
+---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
+---@field type? "short_term"|"long_term"|"persistent" entries of this type
+---@field pattern? string keys that match
+
+---@class zigllms.PersistOptions: zigllms.MemoryExtent
+
+---@class zigllms.MemoryExtent
+---@field types? ("short_term"|"long_term"|"persistent"|"conversation")[] entries of these types only; "conversation": conversations of agents [all]
+---@field scope? "global"|"agent"|"session"|"all" entries of this scope only; conversations are of "agent" ["all"]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.LoadOptions: zigllms.MemoryExtent
+---@field replace? boolean true: what is there and is not loaded goes; else what is loaded goes over it [false]
 
 ---@class zigllms.ReadOptions
 ---@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto; json with schema or fields]
@@ -316,6 +431,7 @@ local zigllms = {}
 ---@field raw? table the provider's own document, with `raw=true`
 ---@field message? zigllms.Message `provider`: to be appended to the messages as it is
 ---@field latency_ms? number `provider`: time of the call
+---@field cached? true `provider`: kept from an earlier call, with its usage; nobody was asked
 ---@field duration_ms? number `agent.run`: time of the run
 ---@field iterations? integer `agent.run`: rounds of model and tools
 ---@field messages? zigllms.Message[] `agent.run`: the new messages of this turn
@@ -355,6 +471,7 @@ local zigllms = {}
 ---@field provider string id of the provider that answered
 ---@field usage zigllms.Usage of all requests of the call
 ---@field cost? number by the `prices` of the provider
+---@field cached? true kept from an earlier call, with its usage; nobody was asked
 
 ---A model's wish to have a tool called and, in agent runs, what came of it.
 ---@class zigllms.ToolCall
@@ -444,6 +561,18 @@ local zigllms = {}
 ---@field check fun(self: zigllms.CompiledSchema, data: any): boolean, string? as `schema.check`; the cheapest way to ask
 ---@field coerce fun(self: zigllms.CompiledSchema, data: any): any, string[] as `schema.coerce`
 ---@field extract fun(self: zigllms.CompiledSchema, data: any): any as `schema.extract`
+
+---How often results that were kept have helped.
+---@class zigllms.CacheStats
+---@field enabled boolean
+---@field entries integer results that are kept
+---@field bytes integer that they and their questions take, about
+---@field hits integer
+---@field misses integer of calls whose results could have been kept
+---@field evictions integer results that made room for others
+---@field expired integer whose time was over when they were asked for
+---@field invalidated integer that were not true any more
+---@field by_function table<string, table> `{hits, misses}`
 
 ---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
 ---@class zigllms.Error
@@ -607,7 +736,7 @@ function zigllms.info() end
 
 ---Merges global options, tables deeply; `zigllms.null` restores a default. A bad value changes nothing.
 ---
----Errors: invalid_argument, unsupported
+---Errors: invalid_argument, unsupported, io_error
 ---@param options zigllms.Config a table
 ---@return true ok
 function zigllms.configure(options) end
@@ -616,12 +745,24 @@ function zigllms.configure(options) end
 ---@return table options
 function zigllms.config() end
 
----Exact counts of calls and errors, per bridge and function, and token usage; times are 0 unless `configure{profiling=true}`.
+---Writes what is queued for the store, and returns how many writes that were once they and all before them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.
+---
+---Errors: invalid_argument, io_error, unsupported, cancelled
+---@param options? zigllms.FlushOptions a table
+---@return integer count
+---@overload fun(, options: { async: true }): zigllms.Handle
+function zigllms.flush(options) end
+
+---Exact counts of calls and errors, `total_calls`, `error_count`, and per bridge and function in `bridges`; tokens in `usage` (also `by_provider`), `retries`, `cancelled`; what `batch`, `cache` and `stack` did. Times (`avg_ms`, `min_ms`, `max_ms`, `p50_ms`, `p95_ms`, `total_time_ms`) and the latest 1000 calls in `profile.samples` are those of the calls that were measured: none unless `configure{profiling=true}`, or a share of them with `{sample_rate=0.1}`.
 ---@param options? zigllms.MetricsOptions a table
 ---@return table metrics
 function zigllms.metrics(options) end
 
----Drops every registration of this instance, cancels unfinished work and clears counters. For tests.
+---The counters of `metrics` in the text format of Prometheus: `zigllms_calls_total{bridge,func}`, `zigllms_errors_total{bridge,code}`, and so on; of requests to models the histograms `gen_ai_client_operation_duration_seconds`, `gen_ai_client_token_usage` and `gen_ai_client_operation_time_to_first_chunk_seconds`. Beyond 64 models, further ones are called "other".
+---@return string text
+function zigllms.metrics_text() end
+
+---Drops every registration of this instance, cancels unfinished work, clears counters and what lies in this process of the memory scopes AGENT and SESSION. For tests.
 ---@return true ok
 function zigllms.reset() end
 
@@ -686,6 +827,14 @@ function zigllms.race(handles) end
 ---@return table results
 ---@return table<integer, any> errors
 function zigllms.map(list, fn, options) end
+
+---Calls many functions: an array of `{"bridge.function", arguments…, priority=}`, which may hold the options as well, or `function(b)` in which `b.bridge.function(…)` is taken down, with the priority that `b.priority(p)` named last. Those that wait run side by side, the higher priority first ("low", "normal", "high", "critical" or 0 to 3; equal ones in order); the others run in order, each behind the start of what stands before it. Calls for one key of memory keep their order. An array of `{ok, value or error, duration_ms}` in the order of the entries; `values` too where a call returned several. One failure stops nothing. Waits.
+---
+---Errors: invalid_argument, cancelled, callback_error
+---@param entries any a value
+---@param options? zigllms.BatchOptions a table
+---@return table[] results
+function zigllms.batch(entries, options) end
 
 ---Runs fn with the other arguments as a coroutine, at once until its first wait.
 ---@param fn function a function
@@ -752,7 +901,9 @@ agent.State = {
 ---@return string agent_id
 function agent.create(config) end
 
----Forgets an agent with its conversations; a run under way is cancelled.
+---Forgets an agent with its conversations; a run under way is cancelled. What lies under its name in `memory` goes too, in the process and in the store, unless `keep_memory` is true.
+---
+---Errors: invalid_argument, io_error
 ---@param agent_id string the id or name of an agent
 ---@param options? zigllms.AgentDestroy a table
 ---@return boolean existed
@@ -796,9 +947,9 @@ function agent.get_info(agent_id) end
 ---@return table[] agents
 function agent.list(filter) end
 
----Clears conversations, pending calls, counters, usage and the last error; the configuration stays.
+---Clears conversations, pending calls, counters, usage and the last error; the configuration stays, and so does what lies in `memory`, unless `memory` is true. Persistent conversations are cleared in the store.
 ---
----Errors: invalid_argument, not_found, invalid_state
+---Errors: invalid_argument, not_found, invalid_state, io_error
 ---@param agent_id string the id or name of an agent
 ---@param options? zigllms.AgentReset a table
 ---@return true ok
@@ -858,7 +1009,7 @@ function tool.register(definition) end
 ---@return boolean existed
 function tool.unregister(tool_id) end
 
----Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, calls the function, and returns its first value as it is. A JSON string is read if the tool takes an object, with repairs that lose nothing. Waits.
+---Calls a tool: fills the schema's defaults (the caller's table is not written), checks the input, calls the function, and returns its first value as it is. A JSON string is read if the tool takes an object, with repairs that lose nothing. With `cache` the result for an equal input (and `context`) is given again without a call: as a copy, and only of plain data without metatables and integer keys beside names. Waits.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, tool_error, timeout, cancelled, unsupported
 ---@param tool_id string the id or name of a tool
@@ -914,7 +1065,7 @@ provider.Status = {
   INITIALIZING = "initializing",
 }
 
----Asks a model. `messages` is a string, a message, or an array of `{role, content}`, where `content` is a text or parts: `{type="text", text=}`, `{type="image"|"document", data=bytes | path= | url=}`; `cache=true` on a part or message lets the provider keep the prompt up to there. The options may also stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, `message` (to be appended as it is), `cost` where the provider has `prices`; `tostring` gives the content. With `response_format` it has `parsed`, and `structured` tells who saw to it: "strict" the server let nothing pass that does not fit the schema, "json" nothing that is no JSON, "prompted" the model was asked to; `parsed` is checked in any case. Transient failures are retried before anything was delivered; then those in `fallback` are asked, after any failure but a refused request (`bad_request`) or content (`content_filter`). They get the call's settings of generation, tools and time limits, not its model, `headers`, `extra` and `rate_limit`, and their own fallbacks are not asked. `provider`, `model` and `attempts` of the response tell who answered and how many requests that took; if all fail, the last error has what the others said in `details.fallbacks`. Waits.
+---Asks a model. `messages` is a string, a message, or an array of `{role, content}`, where `content` is a text or parts: `{type="text", text=}`, `{type="image"|"document", data=bytes | path= | url=}`; `cache=true` on a part or message lets the provider keep the prompt up to there. The options may also stand beside `messages` in one table. The response has `content`, `tool_calls`, `finish_reason`, `usage`, `message` (to be appended as it is), `cost` where the provider has `prices`; `tostring` gives the content. With `response_format` it has `parsed`, and `structured` tells who saw to it: "strict" the server let nothing pass that does not fit the schema, "json" nothing that is no JSON, "prompted" the model was asked to; `parsed` is checked in any case. Transient failures are retried before anything was delivered; then those in `fallback` are asked, after any failure but a refused request (`bad_request`) or content (`content_filter`). They get the call's settings of generation, tools and time limits, not its model, `headers`, `extra` and `rate_limit`, and their own fallbacks are not asked. `provider`, `model` and `attempts` of the response tell who answered and how many requests that took; if all fail, the last error has what the others said in `details.fallbacks`. With `cache` an answer to the same question is kept and given again: `cached=true`, with the usage and cost of then, which are not counted again; streamed, it comes in one chunk. Answers of fallbacks, those cut off by a filter and those that are cancelled are not kept. Waits.
 ---
 ---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
 ---@param messages string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions a string or an array (a value each) or a table
@@ -963,7 +1114,7 @@ function provider.get(provider_id) end
 ---@return boolean existed
 function provider.destroy(provider_id) end
 
----Which models there are, all pages of the list, asked live and remembered for five minutes: `{id, name, owned_by, created, context_length, max_output_tokens}`, sorted by id. Waits.
+---Which models there are, all pages of the list, asked live and kept for `cache.ttl_ms`: `{id, name, owned_by, created, context_length, max_output_tokens}`, sorted by id. Waits.
 ---
 ---Errors: invalid_argument, not_found, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, timeout, bad_response, validation_failed, unsupported, cancelled, callback_error
 ---@param provider_id? string the id or name of a provider
@@ -1088,7 +1239,7 @@ function schema.create(definition, options) end
 ---@return zigllms.CompiledSchema compiled
 function schema.compile(schema, options) end
 
----What a schema says: `{id, name, type, title, description, properties, required, property_count, depth, keywords, refs, formats, compiled, dialect}`; lists are sorted, `depth` counts schemas inside each other, `compiled` says whether it was compiled already.
+---What a schema says: `{id, name, type, title, description, properties, required, property_count, depth, keywords, refs, formats, compiled, dialect}`; lists are sorted, `depth` counts schemas inside each other, `compiled` says whether it is a compiled one, or a created one that was used before.
 ---
 ---Errors: invalid_argument, not_found, validation_failed
 ---@param schema zigllms.Schema a schema (table, JSON text, id or name)
@@ -1104,6 +1255,153 @@ function schema.get_info(schema) end
 ---@return boolean valid
 ---@return string? message
 function schema.check(data, schema, options) end
+
+---What programs and agents remember: values by scope, owner and key, for a while or for good.
+---@class zigllms.memory
+local memory = {}
+zigllms.memory = memory
+
+---@alias zigllms.memory.Type
+---| "short_term"
+---| "long_term"
+---| "persistent"
+
+memory.Type = {
+  SHORT_TERM = "short_term",
+  LONG_TERM = "long_term",
+  PERSISTENT = "persistent",
+}
+
+---@alias zigllms.memory.Scope
+---| "global"
+---| "agent"
+---| "session"
+
+memory.Scope = {
+  GLOBAL = "global",
+  AGENT = "agent",
+  SESSION = "session",
+}
+
+---Keeps a copy of a value, in the place of what the key had: value, type and life. Strings may be any bytes; nil deletes. False only with `if_absent`, when the key is there. With `embed` it waits for the provider, whose errors are those of `provider.embed`, and keeps nothing if that fails.
+---
+---Errors: invalid_argument, conversion_error, aborted_by_hook, io_error, invalid_state, not_found, cancelled
+---@param key string|number a non-empty string or a number
+---@param value? any a value
+---@param options? zigllms.StoreOptions a table
+---@return boolean stored
+---@overload fun(key: string|number, value?: any, options: { async: true }): zigllms.Handle
+function memory.store(key, value, options) end
+
+---A fresh copy of the value, or `default`, or nil; and of an entry that has them its `tags` and `metadata`. With scope "agent" the key "conversation" is the agent's messages, "conversation:NAME" those of a session: `store` sets them, `delete` clears them, and they are no entries that `list_keys` shows.
+---
+---Errors: invalid_argument, io_error, cancelled, hook_error
+---@param key string|number a non-empty string or a number
+---@param options? zigllms.RetrieveOptions a table
+---@return any value
+---@return table? about
+---@overload fun(key: string|number, options: { async: true }): zigllms.Handle
+function memory.retrieve(key, options) end
+
+---Forgets an entry; true if there was one.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@param key string|number a non-empty string or a number
+---@param options? zigllms.MemoryScope a table
+---@return boolean existed
+---@overload fun(key: string|number, options: { async: true }): zigllms.Handle
+function memory.delete(key, options) end
+
+---Keeps several values at once: a table of keys and values, or an array of `{key, value, options}`, whose options go over those of the call. All arguments are checked before anything is kept. With `embed` one question to the provider is for all.
+---
+---Errors: invalid_argument, conversion_error, io_error, invalid_state, not_found, cancelled
+---@param entries any a value
+---@param options? zigllms.StoreOptions a table
+---@return integer count
+---@overload fun(entries: any, options: { async: true }): zigllms.Handle
+function memory.store_many(entries, options) end
+
+---The values of several keys as a table from key to value; what is not there is not in it.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@param keys (string|number)[] an array (a non-empty string or a number each)
+---@param options? zigllms.MemoryScope a table
+---@return table values
+---@overload fun(keys: (string|number)[], options: { async: true }): zigllms.Handle
+function memory.retrieve_many(keys, options) end
+
+---Reads, changes and writes an entry as one: `fn(old)` returns the new value, nil deletes it. If somebody else was faster, `fn` runs again with what is there now, so it must not wait. Type, life and tags of an entry that is there stay. Atomic for all processes and machines that share the store.
+---
+---Errors: invalid_argument, conversion_error, callback_error, io_error, cancelled
+---@param key string|number a non-empty string or a number
+---@param fn function a function
+---@param options? zigllms.ChangeOptions a table
+---@return any value
+---@overload fun(key: string|number, fn: function, options: { async: true }): zigllms.Handle
+function memory.update(key, fn, options) end
+
+---Adds to a number, 1 unless told; what is not there counts as 0. Atomic as `update`.
+---
+---Errors: invalid_argument, invalid_state, io_error, cancelled
+---@param key string|number a non-empty string or a number
+---@param by? number a number
+---@param options? zigllms.ChangeOptions a table
+---@return number value
+---@overload fun(key: string|number, by?: number, options: { async: true }): zigllms.Handle
+function memory.increment(key, by, options) end
+
+---Keys in order, those of the scope "global" unless told; in the pattern `*` stands for any text and `?` for any character. With `detail` or scope "all", tables: `{key, scope, owner, type, expires_at, bytes, tags, metadata}`.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@param pattern? string a string
+---@param options? zigllms.ListKeysOptions a table
+---@return string[]|table[] keys
+---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
+function memory.list_keys(pattern, options) end
+
+---The entries whose embeddings are most like a vector, or the vector of a text, the best first: an array of `{key, value, score, scope, owner, tags, metadata}`. `score` is the cosine, every embedding is compared, of equal ones that with the first key comes first. A text is sent to the provider of `configure{memory={embed_provider=, embed_model=}}`; errors are those of `provider.embed`. Vectors of another number of dimensions are passed over; if all are such, it is an error.
+---
+---Errors: invalid_argument, invalid_state, not_found, unsupported, io_error, cancelled
+---@param query string|(number)[] a non-empty string or an array (a number each)
+---@param options? zigllms.SearchOptions a table
+---@return table[] found
+---@overload fun(query: string|(number)[], options: { async: true }): zigllms.Handle
+function memory.search(query, options) end
+
+---Forgets entries: without options those of every scope, type and owner, in the store too. Conversations of agents stay, and so do snapshot files.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@param options? zigllms.ClearOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(, options: { async: true }): zigllms.Handle
+function memory.clear(options) end
+
+---`{total_keys, bytes, by_scope, by_type, hits, misses, hit_rate, expired, evicted, dirty, store, conversations}`: entries that lie in this process and in its store; `dirty` are those that no store holds though they are persistent, and writes that are queued.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@return table stats
+function memory.get_stats() end
+
+---Writes entries of all types and conversations to where they outlive the process, and returns how many once they survive a crash of the machine. With a path: a JSON snapshot, also of what lies in the store. The file is replaced as a whole, for its owner only to read; a symbolic link is replaced, not followed; if it fails the old file is as it was. Without a path: into the store, where persistent entries lie already and are not counted. What this process wrote there before is replaced; for others it is nothing but what `load` finds. Waits.
+---
+---Errors: invalid_argument, invalid_state, io_error, cancelled
+---@param path? string a non-empty string
+---@param options? zigllms.PersistOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(path?: string, options: { async: true }): zigllms.Handle
+function memory.persist(path, options) end
+
+---Reads what `persist` wrote, from a snapshot or from the store: all of it or, where it fails, nothing. What is loaded goes over what is there; expired entries are left out, and of the store those that have since become persistent. Conversations go to the agents of their names, also to those that are created later. Returns how many entries and conversations it read. A file that is not there is an `io_error` with the reason "not_found". Waits.
+---
+---Errors: invalid_argument, invalid_state, io_error, parse_failed, unsupported, cancelled
+---@param path? string a non-empty string
+---@param options? zigllms.LoadOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(path?: string, options: { async: true }): zigllms.Handle
+function memory.load(path, options) end
 
 ---Reads what models write, as they write it, and writes what they read.
 ---@class zigllms.output
@@ -1209,5 +1507,19 @@ function output.recover(text, format_or_options) end
 ---@param format "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
 ---@return table description
 function output.get_schema(format) end
+
+---Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. Each hit is a fresh table. Two equal calls at the same time are both made.
+---@class zigllms.cache
+local cache = {}
+zigllms.cache = cache
+
+---Drops all results, or those of the functions whose names match: `*` stands for any text, as in "schema.*". Says how many those were.
+---@param pattern? string a non-empty string
+---@return integer dropped
+function cache.clear(pattern) end
+
+---How often the cache has helped: `{enabled, entries, bytes, hits, misses, evictions, expired, invalidated, by_function}`. Only calls whose results could be kept are counted.
+---@return zigllms.CacheStats stats
+function cache.stats() end
 
 return zigllms

@@ -87,11 +87,8 @@ describe("A store whose writer is killed", function()
     local at, step, killed = 1, size(1, 6), 0
     while true do
       local path = ("%s/%d.db"):format(directory, at)
-      local under = ("strace -f -o /dev/null -e trace=%s -e inject=%s:signal=SIGKILL:when=%d"):format(
-        CALLS,
-        CALLS,
-        at
-      )
+      local strace = "strace -f -o /dev/null -e trace=%s -e inject=%s:signal=SIGKILL:when=%d"
+      local under = strace:format(CALLS, CALLS, at)
       local result = program.run(WRITER, { args = { path, 1, 2, 10 }, under = under })
       if result.rc == 0 then
         assert.equal("sync 1\nflush 1\nsync 2\nflush 2\n", result.out)

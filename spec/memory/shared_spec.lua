@@ -5,7 +5,6 @@ local size = require("spec.support.size")
 local stores = require("spec.support.stores")
 
 local memory = zigllms.memory
-local persistent = { type = "persistent" }
 
 for _, place in ipairs(stores.shared()) do
   describe("A store shared by processes, " .. place.name, function()

@@ -109,6 +109,7 @@ impl Instance {
         self.metrics.reset();
         self.runtime.meter = Default::default();
         self.runtime.cache.reset_counts();
+        self.runtime.store.reset_counters();
     }
 
     pub fn take_frame(&mut self) -> *mut Frame {

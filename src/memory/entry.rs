@@ -1,5 +1,7 @@
 //! What memory knows of a key: the value, and what goes with it.
 
+use std::sync::Arc;
+
 use super::{Kind, Value};
 use crate::error::{Code, Error, Result};
 use crate::store::UnixMs;
@@ -22,7 +24,7 @@ pub struct Extra {
     pub tags: Vec<String>,
     pub metadata: Option<Value>,
     /// What makes it searchable.
-    pub embedding: Option<Box<[f32]>>,
+    pub embedding: Option<Arc<[f32]>>,
 }
 
 /// Layout of the bytes that [`Entry::to_bytes`] gives.

@@ -17,11 +17,13 @@ mod load;
 mod pages;
 mod persist;
 mod plain;
+mod search;
 mod selection;
 mod snapshot;
 mod space;
 mod survey;
 mod value;
+mod vectors;
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -42,10 +44,12 @@ pub use global::{Scalar, global, put_scalar, scalar};
 pub use keep::{Item, Keep, write};
 pub use load::Load;
 pub use persist::Persist;
+pub use search::{Embed, Query, Search, Wanted, is_nowhere};
 pub use selection::Selection;
 pub use space::{Counts, Put, Space};
 pub use survey::Survey;
 pub use value::Value;
+pub use vectors::Direction;
 
 /// How long an entry is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

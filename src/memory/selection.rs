@@ -1,5 +1,6 @@
 //! Which entries are meant: by owner, key, type and tag.
 
+use super::vectors::Block;
 use super::{Entry, Kind, Memory, Scope, address, global};
 use crate::store::UnixMs;
 use crate::value::glob;
@@ -16,8 +17,14 @@ pub struct Selection {
 
 impl Selection {
     pub fn takes(&self, key: &[u8], entry: &Entry) -> bool {
-        self.kind.is_none_or(|kind| kind == entry.kind)
-            && self.tag.as_ref().is_none_or(|tag| entry.tags().contains(tag))
+        self.takes_any(key, entry.kind, entry.tags())
+    }
+
+    /// As [`Selection::takes`], for what is known of an entry elsewhere; the owner counts too.
+    pub fn takes_any(&self, key: &[u8], kind: Kind, tags: &[String]) -> bool {
+        self.kind.is_none_or(|wanted| wanted == kind)
+            && key.starts_with(&self.prefix)
+            && self.tag.as_ref().is_none_or(|tag| tags.contains(tag))
             && self.pattern.as_deref().is_none_or(|pattern| matches(pattern, key))
     }
 
@@ -53,6 +60,18 @@ impl Selection {
         if own_too {
             memory.own.select(&self.prefix, now).for_each(|(key, entry)| look(key, entry));
         }
+    }
+
+    /// The embeddings that lie in the process, of other entries too.
+    pub fn vectors(&self, memory: &mut Memory, now: UnixMs) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        if self.scopes().any(|scope| scope == Scope::Global) {
+            blocks.extend_from_slice(global().vectors(now));
+        }
+        if self.scopes().any(|scope| scope != Scope::Global) {
+            blocks.extend_from_slice(memory.own.vectors(now));
+        }
+        blocks
     }
 
     /// Forgets the entries that lie in the process; gives how many.

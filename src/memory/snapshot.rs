@@ -270,7 +270,8 @@ fn extra(item: Ref<'_>) -> Read<Option<Box<Extra>>> {
     let extra = Extra {
         tags: member(item, "tags", "an array of strings as `tags`", words)?.unwrap_or_default(),
         metadata: member(item, "metadata", "plain data as `metadata`", value)?,
-        embedding: member(item, "embedding", "an array of numbers as `embedding`", plain::floats)?,
+        embedding: member(item, "embedding", "an array of numbers as `embedding`", plain::floats)?
+            .map(Into::into),
     };
     Ok((extra != Extra::default()).then(|| Box::new(extra)))
 }

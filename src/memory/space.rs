@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use hashlink::LinkedHashMap;
 use hashlink::linked_hash_map::RawEntryMut;
 
+use super::vectors::{Block, Vectors};
 use super::{Entry, Kind};
 use crate::store::{Expected, UnixMs};
 
@@ -21,6 +22,8 @@ pub struct Space {
     long: LinkedHashMap<Key, Entry>,
     /// When keys expire; an entry may since have been replaced.
     expiring: BinaryHeap<Reverse<(UnixMs, Key)>>,
+    /// Those of the entries in both maps.
+    vectors: Vectors,
     bytes: usize,
     version: u64,
     pub counts: Counts,
@@ -105,6 +108,7 @@ impl Space {
         self.expire(now);
         self.version += 1;
         entry.version = self.version;
+        self.vectors.note(key, &entry);
         if let Some(at) = entry.expires_at {
             self.expiring.push(Reverse((at, key.into())));
         }
@@ -158,6 +162,7 @@ impl Space {
 
     fn evict(&mut self) {
         if let Some((key, entry)) = self.short.pop_front() {
+            self.vectors.remove(&key);
             self.bytes -= key.len() + entry.size();
             self.counts.evicted += 1;
         }
@@ -172,7 +177,14 @@ impl Space {
     fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let entry = self.short.remove(key).or_else(|| self.long.remove(key))?;
         self.bytes -= key.len() + entry.size();
+        self.vectors.remove(key);
         Some(entry)
+    }
+
+    /// The embeddings of all entries.
+    pub fn vectors(&mut self, now: UnixMs) -> &[Block] {
+        self.expire(now);
+        self.vectors.blocks()
     }
 
     /// All entries whose keys begin so, in no order.

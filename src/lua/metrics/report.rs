@@ -35,11 +35,22 @@ pub fn report(instance: &Instance) -> Record {
         .set("profile", Record::new().set("samples", samples(metrics)))
 }
 
-/// Of the group commit of the store.
-pub fn batch_stats(_: &Runtime) -> Value {
+/// Of the group commit of the store, which this instance may share with others.
+pub fn batch_stats(runtime: &Runtime) -> Value {
+    let counters = runtime.store.counters();
     json!({
-        "enabled": false, "queued": 0, "batches": 0, "calls": 0, "avg_batch_size": 0.0, "errors": 0,
-        "flush_reasons": { "full": 0, "timeout": 0, "barrier": 0, "manual": 0 },
+        "enabled": runtime.config.batch.policy.enabled,
+        "queued": counters.queued,
+        "batches": counters.batches,
+        "calls": counters.calls,
+        "avg_batch_size": counters.avg_batch_size(),
+        "errors": counters.errors,
+        "flush_reasons": {
+            "full": counters.full,
+            "timeout": counters.timeout,
+            "barrier": counters.barrier,
+            "manual": counters.manual,
+        },
     })
 }
 

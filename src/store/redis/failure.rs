@@ -84,6 +84,7 @@ impl Failure {
                 return ("timeout", "the server did not answer in time".to_owned());
             }
             ErrorKind::Io => return ("connect", format!("the connection is broken: {cause}")),
+            ErrorKind::Parse => return ("foreign", "what answers is no Redis server".to_owned()),
             _ => {}
         }
         let said =
@@ -94,7 +95,7 @@ impl Failure {
 
 fn reason(code: &str, said: &str) -> &'static str {
     match code {
-        "NOAUTH" | "WRONGPASS" | "NOPERM" => "auth",
+        "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" => "auth",
         "OOM" => "full",
         "READONLY" => "readonly",
         "LOADING" => "loading",

@@ -77,22 +77,17 @@ impl Redis {
         record::decode(bytes).ok_or_else(|| self.link.corrupt(key))
     }
 
-    /// The number under which these writes are sent: that of before, if they were sent before.
-    fn numbered(&mut self, writes: &[Write]) -> u64 {
-        if self.unknown.take().is_none_or(|sent| sent != writes) {
-            self.number += 1;
-        }
-        self.number
-    }
-
+    /// Under a number of their own, or that of before if nobody knows what became of them.
     fn send(&mut self, writes: &[Write], now: UnixMs) -> std::result::Result<Value, Failure> {
-        let number = self.numbered(writes);
-        let client = &self.client;
+        let again = self.unknown.take().is_some_and(|sent| sent == writes);
+        self.number += u64::from(!again);
+        let (client, number) = (&self.client, self.number);
         let answer = self.link.ask(|link| commit(link, client, number, now, writes));
-        if answer.as_ref().is_err_and(|failure| failure.heard) {
-            self.unknown = Some(writes.to_vec());
-        }
-        answer
+        answer.map_err(|failure| {
+            let heard = failure.heard || (again && !failure.is_answer());
+            self.unknown = heard.then(|| writes.to_vec());
+            Failure { heard, ..failure }
+        })
     }
 }
 

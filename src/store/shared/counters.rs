@@ -23,6 +23,21 @@ impl Counters {
         self.calls as f64 / self.batches.max(1) as f64
     }
 
+    /// What happened since.
+    #[must_use]
+    pub fn since(self, before: Counters) -> Counters {
+        Counters {
+            queued: self.queued,
+            batches: self.batches.saturating_sub(before.batches),
+            calls: self.calls.saturating_sub(before.calls),
+            full: self.full.saturating_sub(before.full),
+            timeout: self.timeout.saturating_sub(before.timeout),
+            barrier: self.barrier.saturating_sub(before.barrier),
+            manual: self.manual.saturating_sub(before.manual),
+            errors: self.errors.saturating_sub(before.errors),
+        }
+    }
+
     pub(super) fn committed(&mut self, writes: usize, reason: Reason) {
         self.batches += 1;
         self.calls += writes as u64;

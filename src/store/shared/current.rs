@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Shared;
+use super::{Counters, Shared};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::store::Place;
@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Current {
     place: Place,
     shared: Option<Shared>,
+    /// What had been counted when this instance last began to count.
+    before: Counters,
 }
 
 impl Current {
@@ -23,7 +25,23 @@ impl Current {
 
     /// The store, from the first need on.
     pub fn shared(&mut self, clock: &Clock) -> &Shared {
-        self.shared.get_or_insert_with(|| Shared::of(&self.place, clock.clone()))
+        self.shared.get_or_insert_with(|| {
+            let shared = Shared::of(&self.place, clock.clone());
+            self.before = shared.counters();
+            shared
+        })
+    }
+
+    /// What group commit did for all who share the store, since this instance uses it.
+    pub fn counters(&self) -> Counters {
+        let now = self.used().map(Shared::counters).unwrap_or_default();
+        // A forked child counts from zero.
+        if now.batches < self.before.batches { now } else { now.since(self.before) }
+    }
+
+    /// Counts anew.
+    pub fn reset_counters(&mut self) {
+        self.before = self.used().map(Shared::counters).unwrap_or_default();
     }
 
     /// The store, if there was a need.
@@ -41,6 +59,7 @@ impl Current {
             shared.flush_blocking(PATIENCE)?;
         }
         self.shared = None;
+        self.before = Counters::default();
         self.place = place;
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::sql::{self, State};
 use super::sum::Total;
 
 /// A larger store is not read as a whole when it is opened: its records are checked as they are
-/// read, but one that has gone may not be missed. Reading takes about a second per GB.
+/// read, but one that has gone may not be missed. Reading takes some 5 ms for each MiB.
 const READ_WHOLE: i64 = 64 << 20;
 
 /// That it is one of ours.

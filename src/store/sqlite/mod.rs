@@ -9,10 +9,13 @@
 //!
 //! A commit is one transaction that takes the lock for writing at once, since a lock that is
 //! upgraded is not waited for. Commits go to a write-ahead log, and a killed process leaves all of
-//! one or nothing. A *sync* commit is on the disk when it returns; others are at the next one.
+//! one or nothing. A *sync* commit is on the disk when it returns; others are at the next one. One
+//! that the disk failed to take is undone, but may be found done if the machine crashes just then.
 //!
 //! Every record carries a checksum, and the store knows the sum of all: a damaged file is an error
-//! when it is opened or when the record is read, never another value and never one less.
+//! when it is opened or when the record is read, never another value and never one less. Of a
+//! damaged log, which only a killed process leaves behind, what comes before the damage is kept, as
+//! of one that was cut off by a crash: the two look the same.
 
 mod check;
 mod commit;
@@ -24,6 +27,7 @@ mod sql;
 mod sum;
 #[cfg(test)]
 mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -97,8 +97,7 @@ impl Open {
         }
         if self.doubtful && durability == Durability::Sync {
             // From what is still in memory: earlier commits, too.
-            sql::empty_log(&self.connection)?;
-            self.doubtful = false;
+            self.doubtful = !sql::empty_log(&self.connection)?;
         }
         Ok(())
     }

@@ -198,10 +198,10 @@ pub fn mortals(
     statement.query_map(params![now, most as i64], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// Copies the log into the file, and both to the disk.
-pub fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+/// Copies the log into the file, and both to the disk; false if somebody is reading in it.
+pub fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
     let query = "PRAGMA wal_checkpoint(TRUNCATE)";
-    connection.query_row(query, [], |row| row.get::<_, i64>(0)).map(drop)
+    connection.query_row(query, [], |row| row.get::<_, i64>(0)).map(|busy| busy == 0)
 }
 
 pub fn get(connection: &Connection, space: Space, key: &[u8]) -> Checked<Option<Record>> {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::faces::face;
-use crate::memory::{self, Entry, Item, Keep, Spot, Value};
+use crate::memory::{self, Embed, Entry, Item, Keep, Spot, Value};
 use crate::runtime::Runtime;
 use crate::shape::{Check, Field, Kind, Options, Shape, shown};
 use crate::step::{Face, Operation, Ready, Start};
@@ -12,6 +12,7 @@ use crate::value::{self, Data, Document, Ref, Tape};
 
 use super::conversation;
 use super::options::{NEW, OWNER, SCOPE, WHERE, address, entry, key, key_of};
+use super::search::{NUMBERS, Purpose, asking, text};
 
 pub static STORE: Shape = Shape::new(
     "StoreOptions",
@@ -24,7 +25,13 @@ pub static STORE: Shape = Shape::new(
             "`configure{durability=}`",
             "persistent entries: \"sync\" returns when the store has it for good",
         ),
-        Field::new("embedding", Kind::List(&Kind::Number(-1e38, 1e38)), "", "makes it searchable"),
+        Field::new("embedding", NUMBERS, "", "what `search` finds it by"),
+        Field::new(
+            "embed",
+            Kind::OneOf(&[Kind::Bool, Kind::Name]),
+            "false",
+            "asks the provider that `configure{memory=}` names for it: true for that of the value, a text for that of the text",
+        ),
     ],
     &[&OWNER, &NEW],
 );
@@ -35,25 +42,36 @@ pub static RETRIEVE: Shape = Shape::new(
     &[&OWNER],
 );
 
+/// What is to be kept, and the text whose embedding is to go with it.
+type Wish = (Item, Option<String>);
+
 /// What the options make of a key and a value.
 fn item(
     runtime: &Runtime,
     key: &[u8],
     value: Option<Ref<'_>>,
     options: &Options<'_>,
-) -> Result<Item> {
+) -> Result<Wish> {
     let address = address(runtime, options)?;
     conversation::refuse(key, &address)?;
     let now = runtime.clock.unix_ms();
-    Ok(Item {
+    let text = text(value, options)?;
+    let entry = value.filter(|value| !value.is_null()).map(|value| entry(value, options, now));
+    if entry.as_ref().and_then(Entry::embedding).is_some_and(memory::is_nowhere) {
+        return Err(Error::invalid(
+            "options.embedding: expected numbers that are not all zero, got none",
+        ));
+    }
+    let item = Item {
         spot: Spot::new(&address, key),
-        entry: value.filter(|value| !value.is_null()).map(|value| entry(value, options, now)),
+        entry,
         if_absent: options.bool("if_absent") == Some(true),
         sync: match options.word("durability") {
             Some(word) => word == "sync",
             None => runtime.config.durability == Durability::Sync,
         },
-    })
+    };
+    Ok((item, text))
 }
 
 pub fn store(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
@@ -62,11 +80,24 @@ pub fn store(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     if let Some(meant) = conversation::meant(&key, || address(runtime, &options))? {
         return meant.store(runtime, args.get(1), &options);
     }
-    let item = item(runtime, &key, args.get(1), &options)?;
-    keep(runtime, Keep::new(vec![item], |kept| Data::Bool(kept == 1)), face(&options))
+    let (item, text) = item(runtime, &key, args.get(1), &options)?;
+    keep(runtime, vec![item], vec![text], |kept| Data::Bool(kept == 1), face(&options))
 }
 
-fn keep(runtime: &mut Runtime, mut keep: Keep, face: Face) -> Result<Ready> {
+fn keep(
+    runtime: &mut Runtime,
+    items: Vec<Item>,
+    texts: Vec<Option<String>>,
+    result: fn(u64) -> Data,
+    face: Face,
+) -> Result<Ready> {
+    if texts.iter().any(Option::is_some) {
+        let wanted = texts.into_iter().enumerate().filter_map(|(i, text)| Some((i, text?)));
+        let (whose, texts) = wanted.unzip();
+        let ask = asking(runtime, texts, Purpose::Document)?;
+        return Ok(waits(Embed::operation(ask, items, whose, result), face));
+    }
+    let mut keep = Keep::new(items, result);
     match keep.begin(runtime)? {
         Some(data) => Ok(Ready::now("memory_save", face, data)),
         None => Ok(waits(keep.operation(), face)),
@@ -162,12 +193,12 @@ pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 
 pub fn store_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &STORE);
-    let items = items(runtime, args, &options)?;
-    keep(runtime, Keep::new(items, Data::from), face(&options))
+    let (items, texts) = items(runtime, args, &options)?.into_iter().unzip();
+    keep(runtime, items, texts, Data::from, face(&options))
 }
 
 /// All that is to be kept, checked.
-fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Item>> {
+fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Wish>> {
     let Some(entries) = args.get(0) else { return Ok(Vec::new()) };
     match entries.is_array() {
         true => entries
@@ -187,7 +218,7 @@ fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Ve
 }
 
 /// An entry as `{key, value, options}`.
-fn listed(runtime: &Runtime, triple: Ref<'_>, options: &Options<'_>, path: &str) -> Result<Item> {
+fn listed(runtime: &Runtime, triple: Ref<'_>, options: &Options<'_>, path: &str) -> Result<Wish> {
     static KEY: Kind = super::KEY_KIND;
     static TABLE: Kind = Kind::Table(&STORE);
     let check = Check { strict: runtime.config.strict };

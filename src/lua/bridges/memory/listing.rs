@@ -16,7 +16,7 @@ use super::entries::{about, waits};
 use super::options::{OWNER, address};
 
 /// "all" besides what single entries may have.
-const SCOPES: Field = Field::new(
+pub const SCOPES: Field = Field::new(
     "scope",
     Kind::Enum(&["global", "agent", "session", "all"]),
     "\"global\"",
@@ -58,12 +58,18 @@ fn selection(options: &Options<'_>, prefix: Vec<u8>) -> Selection {
     }
 }
 
+/// The entries that options mean whose scope may be "all".
+pub fn selected(runtime: &Runtime, options: &Options<'_>) -> Result<Selection> {
+    let all = is_all(options);
+    let prefix = if all { Vec::new() } else { address(runtime, options)?.prefix() };
+    Ok(selection(options, prefix))
+}
+
 pub fn list_keys(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &LIST);
     let all = is_all(&options);
-    let prefix = if all { Vec::new() } else { address(runtime, &options)?.prefix() };
     let pattern = args.text(0).map(str::to_owned);
-    let selection = Selection { pattern, ..selection(&options, prefix) };
+    let selection = Selection { pattern, ..selected(runtime, &options)? };
     let detail = all || options.bool("detail") == Some(true);
     let now = runtime.clock.unix_ms();
     let mut found = Vec::new();
@@ -108,12 +114,17 @@ fn name(key: &[u8]) -> Data {
     }
 }
 
-fn item(key: &[u8], entry: &Entry) -> Data {
+/// Key, scope and owner.
+pub fn named(key: &[u8]) -> Record {
     let address = addresses::parse(key).map_or_else(Address::default, |(address, _)| address);
-    let mut record = Record::new()
+    Record::new()
         .set("key", name(key))
         .set("scope", address.scope.name())
         .set("owner", address.owner)
+}
+
+fn item(key: &[u8], entry: &Entry) -> Data {
+    let mut record = named(key)
         .set("type", entry.kind.name())
         .set("expires_at", entry.expires_at.map(|ms| ms as f64 / 1e3))
         .set("bytes", entry.size());

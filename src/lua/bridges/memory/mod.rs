@@ -10,6 +10,7 @@ mod entries;
 mod files;
 mod listing;
 mod options;
+mod search;
 
 const KEY: Param = Param::new("key", KEY_KIND).read(Read::Bytes);
 const KEY_KIND: Kind = Kind::OneOf(&[Kind::Name, Kind::Number(-9e15, 9e15)]);
@@ -41,12 +42,14 @@ pub static BRIDGE: Bridge = Bridge {
             ],
             returns: &[("stored", "boolean")],
             doc: "Keeps a copy of a value, in the place of what the key had: value, type and life. Strings may be any \
-                  bytes; nil deletes. False only with `if_absent`, when the key is there.",
+                  bytes; nil deletes. False only with `if_absent`, when the key is there. With `embed` it waits for the \
+                  provider, whose errors are those of `provider.embed`, and keeps nothing if that fails.",
             errors: &[
                 Code::ConversionError,
                 Code::AbortedByHook,
                 Code::IoError,
                 Code::InvalidState,
+                Code::NotFound,
                 Code::Cancelled,
             ],
             effect: Effect::Writes("memory"),
@@ -85,8 +88,15 @@ pub static BRIDGE: Bridge = Bridge {
             ],
             returns: &[("count", "integer")],
             doc: "Keeps several values at once: a table of keys and values, or an array of `{key, value, options}`, whose \
-                  options go over those of the call. All arguments are checked before anything is kept.",
-            errors: &[Code::ConversionError, Code::IoError, Code::Cancelled],
+                  options go over those of the call. All arguments are checked before anything is kept. With `embed` one \
+                  question to the provider is for all.",
+            errors: &[
+                Code::ConversionError,
+                Code::IoError,
+                Code::InvalidState,
+                Code::NotFound,
+                Code::Cancelled,
+            ],
             effect: Effect::Writes("memory"),
             example: "assert(zigllms.memory.store_many{ a = 1, b = 2 } == 2)\n\
                       zigllms.memory.store_many{ { \"c\", 3, { ttl = 60 } }, { \"d\", 4 } }",
@@ -151,6 +161,31 @@ pub static BRIDGE: Bridge = Bridge {
             effect: Effect::Reads("memory"),
             example: "zigllms.memory.store(\"user:1\", \"Ada\")\nassert(zigllms.memory.list_keys(\"user:*\")[1] == \"user:1\")",
             run: Run::Perhaps(None, listing::list_keys),
+        },
+        Function {
+            name: "search",
+            params: &[
+                Param::new("query", search::QUERY),
+                Param::new("options", Kind::Table(&search::SEARCH)).optional(),
+            ],
+            returns: &[("found", "table[]")],
+            doc: "The entries whose embeddings are most like a vector, or the vector of a text, the best first: an array of \
+                  `{key, value, score, scope, owner, tags, metadata}`. `score` is the cosine, every embedding is compared, \
+                  of equal ones that with the first key comes first. A text is sent to the provider of \
+                  `configure{memory={embed_provider=, embed_model=}}`; errors are those of `provider.embed`. Vectors of \
+                  another number of dimensions are passed over; if all are such, it is an error.",
+            errors: &[
+                Code::InvalidState,
+                Code::NotFound,
+                Code::Unsupported,
+                Code::IoError,
+                Code::Cancelled,
+            ],
+            effect: Effect::Reads("memory"),
+            example: "zigllms.memory.store(\"cat\", \"meow\", { embedding = { 1, 0.1 } })\n\
+                      zigllms.memory.store(\"dog\", \"woof\", { embedding = { 0, 1 } })\n\
+                      assert(zigllms.memory.search({ 1, 0 }, { limit = 1 })[1].key == \"cat\")",
+            run: Run::Perhaps(None, search::search),
         },
         Function {
             name: "clear",

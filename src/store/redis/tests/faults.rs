@@ -235,6 +235,22 @@ fn what_is_not_ours_is_told_and_left_alone() {
 }
 
 #[test]
+fn what_is_no_redis_server_is_told() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let web = std::thread::spawn(move || {
+        let (mut peer, _) = listener.accept().unwrap();
+        let heard = peer.read(&mut [0; 65536]).unwrap();
+        peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        heard
+    });
+    let error = refused(Redis::open(&url));
+    assert!(web.join().unwrap() > 0);
+    assert_eq!(reason(&error), Some("foreign"), "{error}");
+}
+
+#[test]
 fn a_store_of_another_version_is_refused() {
     let Some(mut server) = Server::start(&[]) else { return };
     let mut store = Redis::open(&server.url()).unwrap();

@@ -5,7 +5,7 @@ use super::proxy::{Fate, Proxy};
 use super::server::Server;
 use crate::store::conformance::{NOW, put};
 use crate::store::redis::Redis;
-use crate::store::{Effect, Space, Store};
+use crate::store::{Committed, Durability, Effect, Expected, Space, Store, Write};
 
 /// A client whose connection goes through a proxy, and one whose does not.
 fn pair(server: &Server) -> (Proxy, Redis, Redis) {
@@ -53,4 +53,26 @@ fn a_commit_made_again_and_its_late_first_attempt_are_one() {
     assert!(answers[0].contains(&(effects[0].version - 1).to_string()), "{answers:?}");
     let record = other.get(Space::Memory, b"a", NOW).unwrap().unwrap();
     assert_eq!(record.version, effects[0].version);
+}
+
+/// Every commit is made again until somebody says what became of it.
+#[test]
+fn counting_is_exact_whatever_answers_are_lost() {
+    let Some(server) = Server::start(&[]) else { return };
+    for seed in 1..9 {
+        let (proxy, mut store, mut other) = pair(&server);
+        other.make(&[put("count", "0")]).unwrap();
+        let mut version = other.get(Space::Memory, b"count", NOW).unwrap().unwrap().version;
+        proxy.lose_some(seed);
+        for number in 1..=50 {
+            let only_if = Some(Expected::Version(version));
+            let writes = [Write { only_if, ..put("count", number.to_string()) }];
+            let made = (0..100)
+                .find_map(|_| store.commit(&writes, Durability::Batched, NOW).ok())
+                .expect("no answer ever came");
+            let Committed::Done(effects) = made else { panic!("{number} was made twice") };
+            version = effects[0].version;
+        }
+        assert_eq!(other.text("count").as_deref(), Some("50"));
+    }
 }

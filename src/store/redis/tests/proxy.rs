@@ -17,6 +17,8 @@ pub enum Fate {
 
 struct State {
     fate: Fate,
+    /// Decides which answers are lost.
+    dice: Option<u64>,
     /// Both ends, and what is on its way between them.
     held: Vec<(TcpStream, TcpStream, Vec<u8>)>,
 }
@@ -31,7 +33,8 @@ impl Proxy {
     pub fn start(server: u16) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(Mutex::new(State { fate: Fate::Passes, held: Vec::new() }));
+        let state =
+            Arc::new(Mutex::new(State { fate: Fate::Passes, dice: None, held: Vec::new() }));
         let proxy = Proxy { port, state };
         let ours = proxy.clone();
         thread::spawn(move || {
@@ -46,6 +49,20 @@ impl Proxy {
 
     pub fn next(&self, fate: Fate) {
         self.state.lock().unwrap().fate = fate;
+    }
+
+    /// From now on every fourth answer is lost, in an order that goes by the seed.
+    pub fn lose_some(&self, seed: u64) {
+        self.state.lock().unwrap().dice = Some(seed);
+    }
+
+    fn fate(&self) -> Fate {
+        let mut state = self.state.lock().unwrap();
+        if let Some(dice) = &mut state.dice {
+            *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            return if *dice >> 62 == 0 { Fate::AnswerLost } else { Fate::Passes };
+        }
+        std::mem::replace(&mut state.fate, Fate::Passes)
     }
 
     /// Delivers what was held; gives what the server answered.
@@ -65,7 +82,7 @@ impl Proxy {
     fn serve(&self, mut client: TcpStream, mut server: TcpStream) {
         let mut buffer = [0; 65536];
         while let Ok(length @ 1..) = client.read(&mut buffer) {
-            let fate = std::mem::replace(&mut self.state.lock().unwrap().fate, Fate::Passes);
+            let fate = self.fate();
             if fate == Fate::Held {
                 self.state.lock().unwrap().held.push((client, server, buffer[..length].to_vec()));
                 return;

@@ -178,6 +178,19 @@ describe("The conversation of an agent", function()
       assert.same({ "to the second" }, texts(memory.retrieve("conversation", { agent = second })))
     end)
 
+    it("goes with the new name of an agent that is renamed", function()
+      local first, second = ada(), ada({ name = "bob" })
+      agent.configure(second, { name = "ada" })
+      memory.store("note", "first", { agent = first })
+      memory.store("note", "second", { agent = second })
+      assert.equal("first", memory.retrieve("note", { agent = first }))
+      local owners = {}
+      for i, item in ipairs(memory.list_keys("note", { scope = "all" })) do
+        owners[i] = item.owner
+      end
+      assert.same({ "ada", "ada#2" }, owners)
+    end)
+
     it("keeps calls that nobody has answered yet", function()
       local path = directory .. "/memory.json"
       local client = { name = "ask_human", description = "asks", parameters = { type = "object" } }

@@ -92,8 +92,8 @@ impl Persist {
                 let prefix = if memory { self.extent.prefix() } else { Vec::new() };
                 Ok(Step::Run(Pages::operation(space, prefix, &self.found)))
             }
-            (None, Some(path)) => self.to_file(runtime, me, path),
-            (None, None) => self.to_store(runtime, me),
+            (None, Some(path)) => self.write_file(runtime, me, path),
+            (None, None) => self.write_store(runtime, me),
         }
     }
 
@@ -113,7 +113,7 @@ impl Persist {
         self.next(runtime, me)
     }
 
-    fn to_file(&mut self, runtime: &mut Runtime, me: Token, path: PathBuf) -> Result<Step> {
+    fn write_file(&mut self, runtime: &mut Runtime, me: Token, path: PathBuf) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
         let snapshot = std::mem::take(&mut self.snapshot);
         self.count = snapshot.entries.len() + snapshot.talks.len();
@@ -123,7 +123,7 @@ impl Persist {
         self.look(runtime)
     }
 
-    fn to_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+    fn write_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
         let writes = self.writes(runtime);
         let question = match writes.is_empty() {

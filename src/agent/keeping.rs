@@ -49,10 +49,24 @@ fn calls_to_json(calls: &[ToolCall]) -> Value {
 pub fn contents(talk: &Talk) -> Result<(Vec<Message>, Vec<ToolCall>)> {
     let place = format!("conversation of agent {}", quoted(&talk.agent));
     let unfit = |error: Error| Error::new(Code::ParseFailed, error.message()).at(&place);
+    refuse_files(&talk.messages).map_err(unfit)?;
     let calls = serde_json::json!({ "role": "assistant", "tool_calls": talk.pending });
     let pending = parse(&calls, "pending").map_err(unfit)?;
     let messages = parse(&talk.messages, "messages").map_err(unfit)?;
     Ok((messages, pending.into_iter().flat_map(|message| message.tool_calls).collect()))
+}
+
+/// What was kept holds its files itself: nobody's document makes us read another one.
+fn refuse_files(messages: &Value) -> Result<()> {
+    let contents = messages.as_array().into_iter().flatten().map(|message| &message["content"]);
+    let mut parts = contents.filter_map(Value::as_array).flatten();
+    let is_path = |part: &Value| {
+        matches!(part["type"].as_str(), Some("image" | "document")) && part["path"].is_string()
+    };
+    match parts.any(is_path) {
+        true => Err(Error::invalid("messages: a file that stands by its path")),
+        false => Ok(()),
+    }
 }
 
 impl Agent {
@@ -193,6 +207,15 @@ pub fn running(id: &str) -> Error {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_kept_conversation_reads_no_files() {
+        let part = json!({"type": "image", "path": "/etc/hostname"});
+        let messages = json!([{"role": "user", "content": [part]}]);
+        let (agent, session) = ("a".to_owned(), String::new());
+        let talk = Talk { agent, session, messages, pending: json!([]) };
+        assert_eq!(contents(&talk).unwrap_err().code(), Code::ParseFailed);
+    }
 
     #[test]
     fn a_conversation_comes_back_with_its_open_calls() {

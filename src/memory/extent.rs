@@ -21,6 +21,11 @@ impl Extent {
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
     }
 
+    /// Whether every PERSISTENT entry belongs to it.
+    pub fn is_whole(&self) -> bool {
+        self.scope.is_none() && self.takes_kind(Kind::Persistent)
+    }
+
     /// What the keys of its entries begin with.
     pub fn prefix(&self) -> Vec<u8> {
         self.scope.map(address::prefix).unwrap_or_default()

@@ -51,7 +51,7 @@ impl Load {
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let Some(path) = self.path.clone() else { return self.from_store(runtime, me) };
+        let Some(path) = self.path.clone() else { return self.read_store(runtime, me) };
         let (waker, now) = (runtime.tasks.waker(me)?, runtime.clock.unix_ms());
         let read = move || {
             let bytes = files::read(&path)?;
@@ -62,7 +62,7 @@ impl Load {
         self.look(runtime, me)
     }
 
-    fn from_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+    fn read_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         if runtime.backing().is_none() {
             return Err(Error::state("there is no store: give a path, or configure{store=} first"));
         }
@@ -178,6 +178,11 @@ impl Load {
         let backed = runtime.backing().is_some();
         for (key, entry) in entries {
             let spot = spot(&key);
+            if self.path.is_none()
+                && let Some((address, _)) = address::parse(&key)
+            {
+                runtime.memory.persisted.insert(address.prefix());
+            }
             if backed && entry.kind == Kind::Persistent {
                 runtime.forget(&spot);
             } else {

@@ -25,6 +25,7 @@ mod survey;
 mod value;
 mod vectors;
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::error::{Code, Error, Result};
@@ -88,6 +89,17 @@ pub struct Memory {
     pub session: String,
     /// Conversations that were loaded, of agents that are not there yet.
     pub waiting: Vec<Talk>,
+    /// Prefixes of what was persisted into the store, or loaded from it: the next time it is replaced.
+    persisted: BTreeSet<Vec<u8>>,
+    /// Versions of both spaces that a snapshot file has.
+    saved: Versions,
+}
+
+/// Of the last changes to GLOBAL entries and to the others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Versions {
+    global: u64,
+    own: u64,
 }
 
 /// Data that came back damaged.
@@ -100,7 +112,13 @@ impl Default for Memory {
     fn default() -> Memory {
         // Random, as sessions of other processes may lie in the same store.
         let random = RandomState::new().hash_one(std::process::id());
-        Memory { own: Space::default(), session: format!("{random:016x}"), waiting: Vec::new() }
+        Memory {
+            own: Space::default(),
+            session: format!("{random:016x}"),
+            waiting: Vec::new(),
+            persisted: BTreeSet::new(),
+            saved: Versions::default(),
+        }
     }
 }
 
@@ -202,8 +220,20 @@ impl Runtime {
 impl Memory {
     /// Entries of agents and sessions go, and what waits for agents.
     pub fn forget_own(&mut self) {
-        self.own = Space::default();
+        self.own = Space::counting(self.own.counts);
+        self.saved.own = 0;
         self.waiting.clear();
+    }
+
+    fn versions(&self) -> Versions {
+        Versions { global: global().version(), own: self.own.version() }
+    }
+
+    /// Whether a PERSISTENT entry of this process and this version lies nowhere else.
+    pub fn is_dirty(&self, scope: Scope, version: u64) -> bool {
+        let Versions { global, own } = self.saved;
+        let saved = if scope == Scope::Global { global } else { own };
+        version > saved
     }
 
     /// Does something with the space that entries of a scope lie in. No Lua may run in it.

@@ -11,7 +11,7 @@ use super::extent::kept_key;
 use super::files::{self, Filing};
 use super::pages::{Found, Pages};
 use super::snapshot::Snapshot;
-use super::{Address, Entry, Extent, Kind, Scope, Talk, address, forget};
+use super::{Address, Entry, Extent, Kind, Scope, Talk, Versions, address, forget};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
@@ -29,6 +29,8 @@ pub struct Persist {
     found: Found,
     waits: Waits,
     count: usize,
+    /// Of what is written.
+    versions: Versions,
 }
 
 enum Waits {
@@ -48,6 +50,7 @@ impl Persist {
             found: Rc::default(),
             waits: Waits::Nothing,
             count: 0,
+            versions: Versions::default(),
         });
         Operation { name: "memory_save", subject: String::new(), machine, deadline: None }
     }
@@ -68,6 +71,7 @@ impl Persist {
 
     /// What lies in the process.
     fn gather(&mut self, runtime: &mut Runtime) {
+        self.versions = runtime.memory.versions();
         let now = runtime.clock.unix_ms();
         let (extent, entries) = (&self.extent, &mut self.snapshot.entries);
         extent.selection().each(&mut runtime.memory, now, |key, entry| {
@@ -88,8 +92,8 @@ impl Persist {
                 let prefix = if memory { self.extent.prefix() } else { Vec::new() };
                 Ok(Step::Run(Pages::operation(space, prefix, &self.found)))
             }
-            (None, Some(path)) => self.to_file(runtime, me, path),
-            (None, None) => self.to_store(runtime, me),
+            (None, Some(path)) => self.write_file(runtime, me, path),
+            (None, None) => self.write_store(runtime, me),
         }
     }
 
@@ -109,17 +113,17 @@ impl Persist {
         self.next(runtime, me)
     }
 
-    fn to_file(&mut self, runtime: &mut Runtime, me: Token, path: PathBuf) -> Result<Step> {
+    fn write_file(&mut self, runtime: &mut Runtime, me: Token, path: PathBuf) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
         let snapshot = std::mem::take(&mut self.snapshot);
         self.count = snapshot.entries.len() + snapshot.talks.len();
         let saved_at = runtime.clock.unix();
         let write = move || files::replace(&path, &snapshot.to_text(saved_at));
         self.waits = Waits::File(Filing::start(waker, write)?);
-        self.look()
+        self.look(runtime)
     }
 
-    fn to_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+    fn write_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
         let writes = self.writes(runtime);
         let question = match writes.is_empty() {
@@ -129,10 +133,10 @@ impl Persist {
         if let Some(store) = runtime.backing() {
             self.waits = Waits::Store(store.ask(question, waker));
         }
-        self.look()
+        self.look(runtime)
     }
 
-    fn writes(&mut self, runtime: &Runtime) -> Vec<Write> {
+    fn writes(&mut self, runtime: &mut Runtime) -> Vec<Write> {
         let snapshot = std::mem::take(&mut self.snapshot);
         let put = |key, change| Write { space: Space::Snapshot, key, change, only_if: None };
         let mut writes = Vec::new();
@@ -158,13 +162,15 @@ impl Persist {
     }
 
     /// Prefixes of what this process wrote the last time: of each of its owners.
-    fn replaced(&self, runtime: &Runtime, snapshot: &Snapshot) -> Vec<Vec<u8>> {
+    fn replaced(&self, runtime: &mut Runtime, snapshot: &Snapshot) -> Vec<Vec<u8>> {
         let own = [Address::default(), Address::new(Scope::Session, runtime.session())];
         let agents = runtime.agents.iter().map(|(_, agent)| agent.owner());
         let agents = agents.map(|owner| Address::new(Scope::Agent, owner));
         let seen = snapshot.entries.iter().filter_map(|(key, _)| address::parse(key));
         let all = own.into_iter().chain(agents).chain(seen.map(|(address, _)| address));
-        let prefixes: BTreeSet<Vec<u8>> = all.map(|address| address.prefix()).collect();
+        let mut prefixes: BTreeSet<Vec<u8>> = all.map(|address| address.prefix()).collect();
+        prefixes.append(&mut runtime.memory.persisted);
+        runtime.memory.persisted.clone_from(&prefixes);
         let extent = &self.extent;
         let kinds = [Kind::Short, Kind::Long].into_iter().filter(|kind| extent.takes_kind(*kind));
         let prefixes: Vec<_> =
@@ -172,7 +178,7 @@ impl Persist {
         kinds.flat_map(|kind| prefixes.iter().map(move |p| kept_key(kind, p))).collect()
     }
 
-    fn look(&mut self) -> Result<Step> {
+    fn look(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let done = match &self.waits {
             Waits::Nothing => None,
             Waits::Store(pending) => pending.take().map(|answer| answer.map(drop)),
@@ -181,6 +187,9 @@ impl Persist {
         match done {
             None => Ok(Step::Wait(None)),
             Some(done) => done.map(|()| {
+                if self.path.is_some() && self.extent.is_whole() {
+                    runtime.memory.saved = self.versions;
+                }
                 let results = vec![Data::Bool(true), Data::from(self.count)];
                 Step::Done(Output::Data(Data::Many(results)))
             }),
@@ -197,7 +206,7 @@ impl Machine for Persist {
                 self.read(runtime, me)
             }
             Outcome::Stop(stop) => Err(stopped(&stop, "persisting (it may still happen)")),
-            _ => self.look(),
+            _ => self.look(runtime),
         }
     }
 

@@ -56,6 +56,16 @@ pub enum Put {
 }
 
 impl Space {
+    /// An empty one that goes on counting.
+    pub fn counting(counts: Counts) -> Space {
+        Space { counts, ..Space::default() }
+    }
+
+    /// Of the change that was made last.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     pub fn len(&self) -> usize {
         self.short.len() + self.long.len()
     }
@@ -79,7 +89,7 @@ impl Space {
         self.expire(now);
         let known = self.short.contains_key(key) || self.long.contains_key(key);
         self.counts.hits += u64::from(known);
-        self.counts.misses += u64::from(!known);
+        self.counts.misses = self.counts.misses.wrapping_add(u64::from(!known));
         if known && !self.long.contains_key(key) {
             return self.short.to_back(key).map(|entry| &*entry);
         }

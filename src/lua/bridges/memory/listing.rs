@@ -150,8 +150,15 @@ pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
     let now = runtime.clock.unix_ms();
     let mut tally = Tally::default();
     let everything = Selection::default();
-    everything.each(&mut runtime.memory, now, |key, entry| tally.count(key, entry));
-    tally.dirty = tally.by_type[Type::Persistent as usize];
+    let mut here = Vec::new();
+    everything.each(&mut runtime.memory, now, |key, entry| {
+        tally.count(key, entry);
+        if entry.kind == Type::Persistent {
+            here.push((scope_of(key), entry.version));
+        }
+    });
+    let dirty = |(scope, version): &&(Scope, u64)| runtime.memory.is_dirty(*scope, *version);
+    tally.dirty = here.iter().filter(dirty).count() as u64;
     if runtime.backing().is_none() {
         return Ok(Ready::now("memory_load", Face::Plain, stats(&tally, runtime)));
     }
@@ -159,6 +166,10 @@ pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
     let see = |tally: &mut Tally, key: &[u8], entry: Entry| tally.count(key, &entry);
     let operation = Survey::operation("memory_load", everything, tally, see, finish);
     Ok(waits(operation, Face::Plain))
+}
+
+fn scope_of(key: &[u8]) -> Scope {
+    addresses::parse(key).map_or(Scope::Global, |(address, _)| address.scope)
 }
 
 #[derive(Default)]
@@ -173,7 +184,7 @@ struct Tally {
 
 impl Tally {
     fn count(&mut self, key: &[u8], entry: &Entry) {
-        let scope = addresses::parse(key).map_or(Scope::Global, |(address, _)| address.scope);
+        let scope = scope_of(key);
         self.keys += 1;
         self.bytes += (key.len() + entry.size()) as u64;
         self.by_scope[scope as usize] += 1;

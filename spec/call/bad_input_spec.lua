@@ -460,8 +460,15 @@ describe("bad input", function()
     fixture = new_fixture()
   end)
 
+  -- `memory.persist` takes any text for a path.
   teardown(function()
     zigllms.reset()
+    for _, value in ipairs(VALUES) do
+      local made = value[2] and value[2]()
+      if type(made) == "string" and #made > 0 and #made < 100 then
+        os.remove(made)
+      end
+    end
   end)
 
   -- What is wrong with how a call went; nil if nothing is.

@@ -58,6 +58,7 @@ describe("A store in a file", function()
   local directory, path
 
   before_each(function()
+    memory.clear()
     directory = stores.directory()
     path = directory .. "/store.db"
   end)

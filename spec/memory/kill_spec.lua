@@ -69,6 +69,7 @@ describe("A store whose writer is killed", function()
   local directory, store
 
   before_each(function()
+    memory.clear()
     directory = stores.directory()
     store = directory .. "/store.db"
   end)

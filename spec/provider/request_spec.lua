@@ -323,18 +323,6 @@ describe("a request", function()
       has(raised("invalid_argument", provider.chat, "hi", { zzz = 1 }).message, "extra")
       assert.equal(0, server:count())
     end)
-
-    it("those this version does not have are said to be", function()
-      server:script(text("never"))
-      local absent = { cache = true }
-      for key, value in pairs(absent) do
-        has(
-          raised("unsupported", provider.chat, "hi", { [key] = value }).message,
-          "options." .. key
-        )
-      end
-      assert.equal(0, server:count())
-    end)
   end)
 
   describe("has tools:", function()

@@ -1,18 +1,25 @@
 //! Entries of the scope GLOBAL: one space for all Lua states of the process.
 //!
 //! A forked child goes on with what its parent had by then: nginx's workers see what the master
-//! stored in `init_by_lua`. So the lock is held over the fork, and nothing else is locked under it.
+//! stored in `init_by_lua`. So the lock is held over the fork. Nothing else is locked under it, so
+//! it makes no difference in which order this and other handlers of a fork run.
 
-use std::sync::Once;
+use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, Once};
 
 use once_cell::sync::Lazy;
-use parking_lot::{Mutex, MutexGuard};
 
 use super::{Entry, Kind, Space, Value};
 use crate::clock::Clock;
+use crate::net::lock;
 use crate::store::UnixMs;
 
+/// Not parking_lot's: that would hand the lock on to a thread that waits, and a child has none.
 static GLOBAL: Lazy<Mutex<Space>> = Lazy::new(Mutex::default);
+
+thread_local! {
+    static HELD: Cell<Option<MutexGuard<'static, Space>>> = const { Cell::new(None) };
+}
 
 /// The space, locked: no Lua may run and nothing may wait while it is held.
 pub fn global() -> MutexGuard<'static, Space> {
@@ -21,7 +28,7 @@ pub fn global() -> MutexGuard<'static, Space> {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
     });
-    GLOBAL.lock()
+    lock(&GLOBAL)
 }
 
 /// A value that needs no tape; of a text, that it is one.
@@ -66,11 +73,58 @@ fn now(space: &Space, clock: &Clock) -> UnixMs {
 }
 
 extern "C" fn before_fork() {
-    std::mem::forget(GLOBAL.lock());
+    HELD.with(|held| held.set(Some(lock(&GLOBAL))));
 }
 
+/// In the parent and in the child, which has no other thread than this one.
 extern "C" fn after_fork() {
-    // SAFETY: `before_fork` locked it on this very thread, which is the child's only one, and
-    // forgot the guard.
-    unsafe { GLOBAL.force_unlock() };
+    drop(HELD.with(Cell::take));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use rustix::process::{WaitOptions, kill_process, waitpid};
+
+    use super::*;
+    use crate::net::testing::sleep_ms;
+    use crate::net::workers::{exit_child, fork};
+
+    /// Ends by itself only if the child can lock the space.
+    fn child_ends() -> bool {
+        let Some(child) = fork() else {
+            drop(global());
+            exit_child(0);
+        };
+        for _ in 0..2000 {
+            if let Some((_, status)) = waitpid(Some(child), WaitOptions::NOHANG).unwrap() {
+                return status.exit_status() == Some(0);
+            }
+            sleep_ms(5);
+        }
+        kill_process(child, rustix::process::Signal::KILL).unwrap();
+        waitpid(Some(child), WaitOptions::empty()).unwrap();
+        false
+    }
+
+    #[test]
+    fn a_child_has_the_space_to_itself_whoever_waited_for_it_in_the_parent() {
+        let over = AtomicBool::new(false);
+        let busy = || {
+            while !over.load(Ordering::Relaxed) {
+                let held = global();
+                std::thread::park_timeout(Duration::from_micros(50));
+                drop(held);
+            }
+        };
+        let fine = std::thread::scope(|scope| {
+            (0..3).for_each(|_| drop(scope.spawn(busy)));
+            let fine = (0..50).all(|_| child_ends());
+            over.store(true, Ordering::Relaxed);
+            fine
+        });
+        assert!(fine, "a child waits for ever");
+    }
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::{Change, Committed, Durability, Effect, Range, Record, Space, Store, UnixMs, Write};
 use crate::error::Result;
+use crate::net::lock;
 
 /// A handle; clones share the records.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +25,11 @@ type Undo = Vec<(Place, Option<Record>)>;
 
 impl Store for Memory {
     fn get(&mut self, space: Space, key: &[u8], now: UnixMs) -> Result<Option<Record>> {
-        Ok(self.0.lock().alive(&(space, key.to_vec()), now).cloned())
+        Ok(lock(&self.0).alive(&(space, key.to_vec()), now).cloned())
     }
 
     fn scan(&mut self, range: &Range, now: UnixMs) -> Result<Vec<(Vec<u8>, Record)>> {
-        let records = self.0.lock();
+        let records = lock(&self.0);
         let alive = records.stretch(range).filter(|(_, record)| !record.expired(now));
         let page = alive.take(range.limit);
         Ok(page.map(|((_, key), record)| (key.clone(), record.clone())).collect())
@@ -42,7 +41,7 @@ impl Store for Memory {
         _durability: Durability,
         now: UnixMs,
     ) -> Result<Committed> {
-        Ok(self.0.lock().commit(writes, now))
+        Ok(lock(&self.0).commit(writes, now))
     }
 
     fn sync(&mut self) -> Result<()> {

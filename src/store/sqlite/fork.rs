@@ -5,12 +5,14 @@
 //! locked and is not, and when the parent closes its store, it deletes the log that the child
 //! writes to. So a fork waits for the calls in flight and closes every store of the process; the
 //! next call on one opens it again, in the parent as in the child.
+//!
+//! No call in flight waits for anything that a fork holds, so it makes no difference in which order
+//! this and other handlers of a fork run.
 
 use std::cell::Cell;
-use std::sync::{Arc, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use parking_lot::Mutex;
-
+use crate::net::lock;
 use crate::net::workers::PerProcess;
 
 /// What is closed before a fork.
@@ -31,10 +33,12 @@ static OPEN: Mutex<Vec<Arc<dyn Closes>>> = Mutex::new(Vec::new());
 pub type Inside = RwLockReadGuard<'static, ()>;
 
 pub fn enter() -> Inside {
+    // Before anything is open.
+    guard_fork();
     gate().read().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub fn register(_inside: &Inside, one: Arc<dyn Closes>) {
+fn guard_fork() {
     static HANDLERS: Once = Once::new();
     HANDLERS.call_once(|| {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.
@@ -42,11 +46,14 @@ pub fn register(_inside: &Inside, one: Arc<dyn Closes>) {
             libc::pthread_atfork(Some(before_fork), Some(after_in_parent), Some(after_in_child))
         };
     });
-    OPEN.lock().push(one);
+}
+
+pub fn register(_inside: &Inside, one: Arc<dyn Closes>) {
+    lock(&OPEN).push(one);
 }
 
 pub fn forget(_inside: &Inside, one: &Arc<dyn Closes>) {
-    OPEN.lock().retain(|other| !Arc::ptr_eq(other, one));
+    lock(&OPEN).retain(|other| !Arc::ptr_eq(other, one));
 }
 
 thread_local! {
@@ -55,7 +62,7 @@ thread_local! {
 
 extern "C" fn before_fork() {
     let closed = gate().write().unwrap_or_else(PoisonError::into_inner);
-    for one in OPEN.lock().iter() {
+    for one in lock(&OPEN).iter() {
         one.close();
     }
     CLOSED.with(|held| held.set(Some(closed)));

@@ -29,9 +29,7 @@ mod sum;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use parking_lot::Mutex;
+use std::sync::{Arc, Mutex};
 
 use self::commit::Commit;
 use self::fault::{Checked, Fault};
@@ -39,6 +37,7 @@ use self::open::{End, FileId, Open};
 use self::sql::State;
 use super::{Committed, Durability, Range, Record, Space, Store, UnixMs, Write};
 use crate::error::Result;
+use crate::net::lock;
 
 /// An open store. Safe to keep over a fork: it is closed before, and opened again at its next use.
 pub struct Sqlite(Arc<Held>);
@@ -70,7 +69,7 @@ impl Sqlite {
 
     fn with<T>(&self, call: impl FnOnce(&mut Open) -> Checked<T>) -> Result<T> {
         let _inside = fork::enter();
-        let mut slot = self.0.open.lock();
+        let mut slot = lock(&self.0.open);
         slot.get(&self.0.path).and_then(call).map_err(|fault| fault.of(&self.0.path))
     }
 }
@@ -80,7 +79,7 @@ impl Drop for Sqlite {
         let inside = fork::enter();
         let held: Arc<dyn fork::Closes> = self.0.clone();
         fork::forget(&inside, &held);
-        *self.0.open.lock() = Slot::default();
+        *lock(&self.0.open) = Slot::default();
     }
 }
 
@@ -97,7 +96,7 @@ impl Slot {
 
 impl fork::Closes for Held {
     fn close(&self) {
-        let mut slot = self.open.lock();
+        let mut slot = lock(&self.open);
         if let Some(open) = slot.open.take() {
             // A fork should not wait for that; the next one who closes the store does it.
             drop(open.keep_log(true));

@@ -1,5 +1,6 @@
 -- The store under PERSISTENT memory: when what was queued for it is there, and for whom.
 local program = require("spec.support.program")
+local stores = require("spec.support.stores")
 local zigllms = require("zigllms")
 
 local PERSISTENT = { type = "persistent" }
@@ -8,14 +9,12 @@ describe("the store", function()
   local folder, path
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
+    folder = stores.directory()
     path = folder .. "/store.db"
   end)
 
   after_each(function()
-    os.execute("rm -rf " .. folder)
+    stores.remove(folder)
   end)
 
   local function exists(name)

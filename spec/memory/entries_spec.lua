@@ -480,6 +480,26 @@ describe("memory", function()
     assert.same({ "twin", "twin#2" }, owners)
   end)
 
+  it("fails where the store is taken away in the middle of a call", function()
+    local directory = stores.directory()
+    zigllms.configure({ store = directory .. "/store.db" })
+    local change = memory.update("k", function()
+      zigllms.configure({ store = "memory" })
+      return 1
+    end, { type = "persistent", async = true })
+    for _ = 1, 1000 do
+      if change:done() then
+        break
+      end
+      zigllms.sleep(5)
+    end
+    stores.remove(directory)
+    zigllms.configure({ store = null })
+    assert.is_true(change:done(), "it waits for ever")
+    has(raised("invalid_state", change.await, change).message, "took the store away")
+    assert.is_nil(memory.retrieve("k"))
+  end)
+
   it("refuses what is wrong, and says where", function()
     local function message(code, ...)
       return tostring(raised(code, ...))

@@ -71,6 +71,11 @@ impl Address {
     }
 }
 
+/// The scope of a whole key.
+pub fn scope(key: &[u8]) -> Scope {
+    parse(key).map_or(Scope::Global, |(address, _)| address.scope)
+}
+
 /// What all keys of a scope begin with.
 pub fn prefix(scope: Scope) -> Vec<u8> {
     vec![scope.tag()]

@@ -55,8 +55,7 @@ impl Change {
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token, question: Question) -> Result<Step> {
-        let waker = runtime.tasks.waker(me)?;
-        self.pending = runtime.backing().map(|store| store.ask(question, waker));
+        self.pending = Some(runtime.ask_store(me, question)?);
         self.look(runtime, me)
     }
 
@@ -79,8 +78,7 @@ impl Change {
         records: Vec<Option<Record>>,
     ) -> Result<Step> {
         let found = records.into_iter().flatten().next();
-        let entry = |r: Record| Entry::from_bytes(&r.bytes, r.version, r.expires_at);
-        self.old = found.map(entry).transpose()?;
+        self.old = found.as_ref().map(Entry::from_record).transpose()?;
         self.there = self.old.is_some() || self.fresh.kind == Kind::Persistent;
         self.change(runtime, me)
     }

@@ -1,10 +1,10 @@
 //! All entries of a selection are taken out of the store.
 
 use super::{Entry, Selection, Survey};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::Operation;
-use crate::store::{Answer, Asking, Change, Committed, Durability, Question, Space, Write};
+use crate::store::{Asking, Change, Durability, Question, Space, Write};
 use crate::value::Data;
 
 /// What `clear` returns.
@@ -25,11 +25,8 @@ pub fn clear(selection: Selection, count: u64) -> Operation {
 fn all(prefix: Vec<u8>, count: u64) -> Operation {
     let writes = vec![write(prefix, Change::DeleteAll)];
     let question = Question::Commit { writes, durability: Durability::Batched };
-    Asking::operation("memory_save", question, move |_, answer| match answer {
-        Answer::Committed(Committed::Done(effects)) => {
-            Ok(cleared(count + effects.iter().map(|effect| effect.before).sum::<u64>()))
-        }
-        _ => Err(Error::internal("the store answered something else")),
+    Asking::operation("memory_save", question, move |_, answer| {
+        Ok(cleared(count + answer.committed()?.before()))
     })
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Value};
-use crate::error::{Code, Error, Result};
-use crate::store::UnixMs;
+use super::{Kind, Value, corrupt};
+use crate::error::{Error, Result};
+use crate::store::{Record, UnixMs};
 use crate::value::bytes::{Reader, put_number, put_text};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,10 @@ impl Entry {
         out
     }
 
+    pub fn from_record(record: &Record) -> Result<Entry> {
+        Entry::from_bytes(&record.bytes, record.version, record.expires_at)
+    }
+
     /// The entry that a store held.
     pub fn from_bytes(bytes: &[u8], version: u64, expires_at: Option<UnixMs>) -> Result<Entry> {
         let mut reader = Reader(bytes);
@@ -81,8 +85,7 @@ impl Entry {
 }
 
 fn damaged() -> Error {
-    let details = serde_json::json!({ "reason": "corrupt" });
-    Error::new(Code::IoError, "the store holds a damaged entry").with(|f| f.details = Some(details))
+    corrupt("the store holds a damaged entry")
 }
 
 impl Extra {
@@ -128,6 +131,7 @@ impl Extra {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     fn entry() -> Entry {
         let extra = Extra {

@@ -148,9 +148,8 @@ impl Keep {
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let waker = runtime.tasks.waker(me)?;
         let question = self.question();
-        self.pending = runtime.backing().map(|store| store.ask(question, waker));
+        self.pending = Some(runtime.ask_store(me, question)?);
         self.look(runtime, me)
     }
 

@@ -7,11 +7,11 @@ use super::extent::kept;
 use super::files::{self, Filing};
 use super::pages::{Found, Pages};
 use super::snapshot::Snapshot;
-use super::{Entry, Extent, Kind, Scope, Spot, Talk, address, write};
+use super::{Entry, Extent, Kind, Spot, Talk, address, write};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
-use crate::store::{Answer, Change, Pending, Question, Record, Space, Write};
+use crate::store::{Change, Pending, Question, Record, Space, Write};
 use crate::value::Data;
 
 pub struct Load {
@@ -101,11 +101,8 @@ impl Load {
     /// What has since become PERSISTENT is newer than what was persisted.
     fn newer(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let keys: Vec<_> = self.snapshot.entries.iter().map(|(key, _)| key.clone()).collect();
-        let waker = runtime.tasks.waker(me)?;
         let question = Question::Get { space: Space::Memory, keys };
-        if let Some(store) = runtime.backing() {
-            self.waits = Waits::Newer(store.ask(question, waker));
-        }
+        self.waits = Waits::Newer(runtime.ask_store(me, question)?);
         self.look(runtime, me)
     }
 
@@ -127,11 +124,9 @@ impl Load {
         if writes.is_empty() {
             return self.finish(runtime);
         }
-        let (waker, durability) = (runtime.tasks.waker(me)?, runtime.config.durability);
+        let durability = runtime.config.durability;
         let question = Question::Commit { writes, durability };
-        if let Some(store) = runtime.backing() {
-            self.waits = Waits::Commit(store.ask(question, waker));
-        }
+        self.waits = Waits::Commit(runtime.ask_store(me, question)?);
         self.look(runtime, me)
     }
 
@@ -152,7 +147,7 @@ impl Load {
         }
         let now = runtime.clock.unix_ms();
         for (key, entry) in &self.snapshot.entries {
-            let spot = spot(key);
+            let spot = Spot::of(key);
             let here = |space: &mut super::Space| space.peek(key, now).is_some();
             if entry.kind == Kind::Persistent {
                 writes.push(write(&spot, Some(entry)));
@@ -177,7 +172,7 @@ impl Load {
         }
         let backed = runtime.backing().is_some();
         for (key, entry) in entries {
-            let spot = spot(&key);
+            let spot = Spot::of(&key);
             if self.path.is_none()
                 && let Some((address, _)) = address::parse(&key)
             {
@@ -205,10 +200,7 @@ impl Load {
             }
             Waits::Newer(pending) => {
                 if let Some(answer) = pending.take() {
-                    let Answer::Records(newer) = answer? else {
-                        return Err(Error::internal("the store answered something else"));
-                    };
-                    self.without(newer);
+                    self.without(answer?.records()?);
                     return self.apply(runtime, me);
                 }
             }
@@ -222,11 +214,6 @@ impl Load {
         self.waits = waits;
         Ok(Step::Wait(None))
     }
-}
-
-fn spot(key: &[u8]) -> Spot {
-    let scope = address::parse(key).map_or(Scope::Global, |(address, _)| address.scope);
-    Spot { scope, key: key.to_vec() }
 }
 
 impl Machine for Load {

@@ -30,7 +30,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::store::{Change as Gone, Expected, Shared, Space as Store, Write};
+use crate::step::Token;
+use crate::store::{Change as Gone, Expected, Pending, Question, Shared, Space as Store, Write};
 
 pub use address::{Address, Scope};
 pub use bounds::{BOUNDS, Bounds};
@@ -133,6 +134,11 @@ impl Spot {
     pub fn new(address: &Address, key: &[u8]) -> Spot {
         Spot { scope: address.scope, key: address.key(key) }
     }
+
+    /// By the whole key.
+    fn of(key: &[u8]) -> Spot {
+        Spot { scope: address::scope(key), key: key.to_vec() }
+    }
 }
 
 impl Runtime {
@@ -147,6 +153,14 @@ impl Runtime {
             return None;
         }
         Some(self.store.shared(&self.clock))
+    }
+
+    /// Asks the store, which `configure` may have taken away since somebody saw one.
+    fn ask_store(&mut self, me: Token, question: Question) -> Result<Pending> {
+        let waker = self.tasks.waker(me)?;
+        let gone =
+            || Error::state("configure{store=} took the store away in the middle of the call");
+        Ok(self.backing().ok_or_else(gone)?.ask(question, waker))
     }
 
     /// The entry at a spot in this process, for somebody who wants its value.
@@ -204,8 +218,7 @@ impl Runtime {
         let (mut writes, mut spots) = (Vec::new(), Vec::new());
         let all = Selection { kind: Some(Kind::Persistent), ..Selection::default() };
         all.each(&mut self.memory, now, |key, entry| {
-            let scope = address::parse(key).map_or(Scope::Global, |(address, _)| address.scope);
-            let spot = Spot { scope, key: key.to_vec() };
+            let spot = Spot::of(key);
             writes.push(write(&spot, Some(entry)));
             spots.push(spot);
         });

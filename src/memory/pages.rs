@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
-use crate::store::{Answer, Pending, Question, Range, Record, Space};
+use crate::store::{Pending, Question, Range, Record, Space};
 use crate::value::Data;
 
 /// Records asked for at once.
@@ -16,38 +16,33 @@ const PAGE: usize = 500;
 pub type Found = Rc<RefCell<Vec<(Vec<u8>, Record)>>>;
 
 pub struct Pages {
-    space: Space,
-    prefix: Vec<u8>,
-    after: Option<Vec<u8>>,
+    /// What is asked for next.
+    range: Range,
     pending: Option<Pending>,
     found: Found,
 }
 
 impl Pages {
     pub fn operation(space: Space, prefix: Vec<u8>, found: &Found) -> Operation {
-        let (after, pending, found) = (None, None, found.clone());
-        let machine = Box::new(Pages { space, prefix, after, pending, found });
+        let range = Range { space, prefix, after: None, limit: PAGE };
+        let machine = Box::new(Pages { range, pending: None, found: found.clone() });
         Operation { name: "memory_load", subject: String::new(), machine, deadline: None }
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let waker = runtime.tasks.waker(me)?;
-        let (space, prefix) = (self.space, self.prefix.clone());
-        let range = Range { space, prefix, after: self.after.take(), limit: PAGE };
-        self.pending = runtime.backing().map(|store| store.ask(Question::Scan(range), waker));
+        self.pending = Some(runtime.ask_store(me, Question::Scan(self.range.clone()))?);
         self.look(runtime, me)
     }
 
     fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let Some(pending) = &self.pending else { return Ok(Step::Done(Output::Data(Data::Nil))) };
-        let Some(answer) = pending.take() else { return Ok(Step::Wait(None)) };
-        self.pending = None;
-        let Answer::Page(page) = answer? else {
-            return Err(Error::internal("the store answered something else"));
+        let Some(answer) = self.pending.as_ref().and_then(Pending::take) else {
+            return Ok(Step::Wait(None));
         };
-        self.after = page.last().filter(|_| page.len() == PAGE).map(|(key, _)| key.clone());
+        self.pending = None;
+        let page = answer?.page()?;
+        self.range.after = self.range.next(&page);
         self.found.borrow_mut().extend(page);
-        match self.after {
+        match self.range.after {
             Some(_) => self.ask(runtime, me),
             None => Ok(Step::Done(Output::Data(Data::Nil))),
         }

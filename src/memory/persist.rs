@@ -101,8 +101,7 @@ impl Persist {
         let mut stored = Vec::new();
         for (key, record) in self.found.take() {
             if self.reading == Some(Space::Memory) {
-                let entry = Entry::from_bytes(&record.bytes, record.version, record.expires_at)?;
-                self.snapshot.entries.push((key, entry));
+                self.snapshot.entries.push((key, Entry::from_record(&record)?));
             } else {
                 stored.push(Talk::from_bytes(&key, &record.bytes)?);
             }
@@ -124,15 +123,12 @@ impl Persist {
     }
 
     fn write_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let waker = runtime.tasks.waker(me)?;
         let writes = self.writes(runtime);
         let question = match writes.is_empty() {
             true => Question::Flush,
             false => Question::Commit { writes, durability: Durability::Sync },
         };
-        if let Some(store) = runtime.backing() {
-            self.waits = Waits::Store(store.ask(question, waker));
-        }
+        self.waits = Waits::Store(runtime.ask_store(me, question)?);
         self.look(runtime)
     }
 

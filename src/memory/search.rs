@@ -56,8 +56,8 @@ pub struct Search {
     reading: Option<Pending>,
     /// Read, and not yet compared.
     page: Option<Page>,
-    /// Where the next page begins.
-    after: Option<Vec<u8>>,
+    /// What the store is asked for next.
+    range: Range,
 }
 
 impl Search {
@@ -66,8 +66,10 @@ impl Search {
             Query::Vector(direction) => (Some(direction), None),
             Query::Text(ask) => (None, Some(ask)),
         };
-        let (sieve, comparing, reading, page, after) = (None, None, None, None, None);
-        Search { wanted, show, ask, direction, tries: 0, sieve, comparing, reading, page, after }
+        let (sieve, comparing, reading, page) = (None, None, None, None);
+        let prefix = wanted.selection.prefix.clone();
+        let range = Range { space: Space::Memory, prefix, after: None, limit: PAGE };
+        Search { wanted, show, ask, direction, tries: 0, sieve, comparing, reading, page, range }
     }
 
     pub fn operation(self) -> Operation {
@@ -129,10 +131,8 @@ impl Search {
 
     /// Asks the store for the next page.
     fn read(&mut self, runtime: &mut Runtime, me: Token) -> Result<()> {
-        let waker = runtime.tasks.waker(me)?;
-        let prefix = self.wanted.selection.prefix.clone();
-        let range = Range { space: Space::Memory, prefix, after: self.after.take(), limit: PAGE };
-        self.reading = runtime.backing().map(|store| store.ask(Question::Scan(range), waker));
+        let question = Question::Scan(self.range.clone());
+        self.reading = Some(runtime.ask_store(me, question)?);
         Ok(())
     }
 
@@ -157,10 +157,8 @@ impl Search {
 
     /// What the process has under the same key comes first.
     fn has_read(&mut self, runtime: &mut Runtime, answer: Answer) -> Result<Page> {
-        let Answer::Page(mut page) = answer else {
-            return Err(Error::internal("the store answered something else"));
-        };
-        self.after = page.last().filter(|_| page.len() == PAGE).map(|(key, _)| key.clone());
+        let mut page = answer.page()?;
+        self.range.after = self.range.next(&page);
         page.retain(|(key, _)| here(runtime, key).is_none());
         Ok(page)
     }
@@ -175,12 +173,11 @@ impl Search {
         let waker = runtime.tasks.waker(me)?;
         self.comparing = Some(Aside::start(waker, move || {
             for (key, record) in page {
-                let entry = Entry::from_bytes(&record.bytes, record.version, record.expires_at)?;
-                sieve.stored(key, entry);
+                sieve.stored(key, Entry::from_record(&record)?);
             }
             Ok(sieve)
         }));
-        if self.after.is_some() {
+        if self.range.after.is_some() {
             self.read(runtime, me)?;
         }
         Ok(Step::Wait(None))

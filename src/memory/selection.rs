@@ -79,8 +79,7 @@ impl Selection {
         let mut keys = Vec::new();
         self.each(memory, now, |key, _| keys.push(key.to_vec()));
         for key in &keys {
-            let scope = address::parse(key).map_or(Scope::Global, |(address, _)| address.scope);
-            memory.within(scope, |space| space.remove(key, now));
+            memory.within(address::scope(key), |space| space.remove(key, now));
         }
         keys.len() as u64
     }

@@ -17,7 +17,8 @@ pub type Finish<T> = fn(T, &mut Runtime) -> Result<Data>;
 pub struct Survey<T> {
     name: &'static str,
     selection: Selection,
-    after: Option<Vec<u8>>,
+    /// What is asked for next.
+    range: Range,
     pending: Option<Pending>,
     collected: Option<T>,
     see: See<T>,
@@ -32,10 +33,11 @@ impl<T: 'static> Survey<T> {
         see: See<T>,
         finish: Finish<T>,
     ) -> Operation {
+        let prefix = selection.prefix.clone();
         let survey = Survey {
             name,
             selection,
-            after: None,
+            range: Range { space: Space::Memory, prefix, after: None, limit: PAGE },
             pending: None,
             collected: Some(collected),
             see,
@@ -45,43 +47,30 @@ impl<T: 'static> Survey<T> {
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let waker = runtime.tasks.waker(me)?;
-        let range = Range {
-            space: Space::Memory,
-            prefix: self.selection.prefix.clone(),
-            after: self.after.take(),
-            limit: PAGE,
-        };
-        self.pending = runtime.backing().map(|store| store.ask(Question::Scan(range), waker));
+        self.pending = Some(runtime.ask_store(me, Question::Scan(self.range.clone()))?);
         self.look(runtime, me)
     }
 
     fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        match self.pending.as_ref().map(Pending::take) {
-            Some(None) => Ok(Step::Wait(None)),
-            Some(Some(answer)) => {
-                self.pending = None;
-                self.page(runtime, me, answer?)
-            }
-            None => self.end(runtime),
-        }
+        let Some(answer) = self.pending.as_ref().and_then(Pending::take) else {
+            return Ok(Step::Wait(None));
+        };
+        self.pending = None;
+        self.page(runtime, me, answer?)
     }
 
     fn page(&mut self, runtime: &mut Runtime, me: Token, answer: Answer) -> Result<Step> {
-        let Answer::Page(page) = answer else {
-            return Err(Error::internal("the store answered something else"));
-        };
-        let last = page.last().filter(|_| page.len() == PAGE).map(|(key, _)| key.clone());
+        let page = answer.page()?;
+        self.range.after = self.range.next(&page);
         for (key, record) in page {
-            let entry = Entry::from_bytes(&record.bytes, record.version, record.expires_at)?;
+            let entry = Entry::from_record(&record)?;
             if let Some(collected) = self.collected.as_mut()
                 && self.selection.takes(&key, &entry)
             {
                 (self.see)(collected, &key, entry);
             }
         }
-        self.after = last;
-        if self.after.is_some() { self.ask(runtime, me) } else { self.end(runtime) }
+        if self.range.after.is_some() { self.ask(runtime, me) } else { self.end(runtime) }
     }
 
     fn end(&mut self, runtime: &mut Runtime) -> Result<Step> {

@@ -37,10 +37,7 @@ impl Asking {
 
     /// Everything queued, out and durable: the number of writes.
     pub fn flush(name: &'static str) -> Operation {
-        let then = |_: &mut Runtime, answer| match answer {
-            Answer::Flushed(count) => Ok(Data::from(count)),
-            _ => Err(Error::internal("a flush that answers something else")),
-        };
+        let then = |_: &mut Runtime, answer: Answer| answer.flushed().map(Data::from);
         operation(name, Asked::Flush, Box::new(then))
     }
 

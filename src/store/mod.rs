@@ -160,6 +160,16 @@ pub enum Committed {
     Conflict(usize),
 }
 
+impl Committed {
+    /// Records, not expired, that the writes replaced or removed.
+    pub fn before(&self) -> u64 {
+        match self {
+            Committed::Done(effects) => effects.iter().map(|effect| effect.before).sum(),
+            Committed::Conflict(_) => 0,
+        }
+    }
+}
+
 /// A stretch of keys, in the order of their bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
@@ -168,6 +178,13 @@ pub struct Range {
     /// Keys after this one.
     pub after: Option<Vec<u8>>,
     pub limit: usize,
+}
+
+impl Range {
+    /// Where the next page begins; none if this one was the last.
+    pub fn next<T>(&self, page: &[(Vec<u8>, T)]) -> Option<Vec<u8>> {
+        page.last().filter(|_| page.len() >= self.limit).map(|(key, _)| key.clone())
+    }
 }
 
 /// An open store. Calls block: they are made on the store's own thread, never on Lua's.

@@ -116,9 +116,7 @@ impl Shared {
 fn settle(depot: &Arc<Depot>, ask: Ask, patience: Duration) -> Result<u64> {
     let clock = depot.state().clock.clone();
     match depot.ask(ask, &clock, None).wait(patience) {
-        Some(Ok(Answer::Flushed(count))) => Ok(count),
-        Some(Ok(_)) => Err(Error::internal("a flush that answers something else")),
-        Some(Err(error)) => Err(error),
+        Some(answer) => answer?.flushed(),
         None => Err(Error::timeout(
             Phase::Total,
             format!("the store \"{}\" did not answer within {patience:?}", depot.place),

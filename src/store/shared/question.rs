@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::net::{Waker, lock};
 use crate::store::{Change, Committed, Durability, Range, Record, Space, Write};
 
@@ -43,6 +43,44 @@ pub enum Answer {
     Flushed(u64),
     /// The record as it is now; none after a deletion.
     Updated(Option<Record>),
+}
+
+impl Answer {
+    /// What [`Question::Get`] is answered.
+    pub fn records(self) -> Result<Vec<Option<Record>>> {
+        match self {
+            Answer::Records(records) => Ok(records),
+            _ => Err(something_else()),
+        }
+    }
+
+    /// What [`Question::Scan`] is answered.
+    pub fn page(self) -> Result<Vec<(Vec<u8>, Record)>> {
+        match self {
+            Answer::Page(page) => Ok(page),
+            _ => Err(something_else()),
+        }
+    }
+
+    /// What [`Question::Commit`] is answered.
+    pub fn committed(self) -> Result<Committed> {
+        match self {
+            Answer::Committed(committed) => Ok(committed),
+            _ => Err(something_else()),
+        }
+    }
+
+    /// What a flush is answered.
+    pub fn flushed(self) -> Result<u64> {
+        match self {
+            Answer::Flushed(count) => Ok(count),
+            _ => Err(something_else()),
+        }
+    }
+}
+
+fn something_else() -> Error {
+    Error::internal("the store answered something else")
 }
 
 /// An answer to come. Dropping it does not take the question back.

@@ -82,8 +82,7 @@ impl Work<'_> {
         let (mut rest, mut found) = (range.clone(), Vec::new());
         while rest.limit > 0 {
             let page = self.engine()?.scan(&rest, now)?;
-            let until =
-                page.last().filter(|_| page.len() >= rest.limit).map(|(key, _)| key.clone());
+            let until = rest.next(&page);
             found.extend(self.depot.state().queue.over(page, &rest, until.as_deref(), now));
             if until.is_none() {
                 break;

@@ -9,7 +9,7 @@ use crate::memory::{Address, Scope, Talk};
 use crate::runtime::Runtime;
 use crate::shape::Options;
 use crate::step::{Face, Ready};
-use crate::store::{Answer, Asking, Committed, Expected, Question};
+use crate::store::{Asking, Committed, Expected, Question};
 use crate::value::{Data, Ref};
 
 use super::entries::waits;
@@ -93,10 +93,9 @@ impl Meant {
         let (space, key) = Runtime::talk_key(&self.owner, &self.session);
         let question = Question::Get { space, keys: vec![key.clone()] };
         let operation = Asking::operation("memory_load", question, move |_, answer| {
-            let Answer::Records(records) = answer else {
-                return Err(Error::internal("the store answered something else"));
+            let Some(record) = answer.records()?.into_iter().flatten().next() else {
+                return Ok(usual);
             };
-            let Some(record) = records.into_iter().flatten().next() else { return Ok(usual) };
             let (messages, _) = contents(&Talk::from_bytes(&key, &record.bytes)?)?;
             Ok(shown(&messages).unwrap_or(usual))
         });
@@ -161,16 +160,15 @@ impl Meant {
         let durability = runtime.config.durability;
         let question = Question::Commit { writes: vec![write], durability };
         let operation = Asking::operation("memory_save", question, move |runtime, answer| {
-            match answer {
-                Answer::Committed(Committed::Done(effects)) => {
+            match answer.committed()? {
+                Committed::Done(effects) => {
                     // An agent that is not here reads it when it is.
                     if runtime.agent_of(&talk.agent).is_some() {
                         runtime.attach(vec![talk], false, false);
                     }
                     Ok(result(true, effects.iter().any(|effect| effect.before > 0)))
                 }
-                Answer::Committed(Committed::Conflict(_)) => Ok(result(false, true)),
-                _ => Err(Error::internal("the store answered something else")),
+                Committed::Conflict(_) => Ok(result(false, true)),
             }
         });
         Ok(waits(operation, face))

@@ -7,7 +7,7 @@ use crate::memory::{self, Embed, Entry, Item, Keep, Spot, Value};
 use crate::runtime::Runtime;
 use crate::shape::{Check, Field, Kind, Options, Shape, shown};
 use crate::step::{Face, Operation, Ready, Start};
-use crate::store::{Answer, Asking, Committed, Durability, Question, Record, Space};
+use crate::store::{Answer, Asking, Durability, Question, Space};
 use crate::value::{self, Data, Document, Ref, Tape};
 
 use super::conversation;
@@ -144,12 +144,8 @@ fn ask_for(
 }
 
 fn records(answer: Answer) -> Result<Vec<Option<Entry>>> {
-    let Answer::Records(records) = answer else {
-        return Err(Error::internal("the store answered something else"));
-    };
-    let entry =
-        |record: Record| Entry::from_bytes(&record.bytes, record.version, record.expires_at);
-    records.into_iter().map(|record| record.map(entry).transpose()).collect()
+    let records = answer.records()?;
+    records.iter().map(|record| record.as_ref().map(Entry::from_record).transpose()).collect()
 }
 
 /// The value, and what goes with it.
@@ -182,11 +178,8 @@ pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let write = memory::write(&spot, None);
     let durability = runtime.config.durability;
     let question = Question::Commit { writes: vec![write], durability };
-    let operation = Asking::operation("memory_save", question, move |_, answer| match answer {
-        Answer::Committed(Committed::Done(effects)) => {
-            Ok(Data::Bool(here || effects.iter().any(|effect| effect.before > 0)))
-        }
-        _ => Err(Error::internal("the store answered something else")),
+    let operation = Asking::operation("memory_save", question, move |_, answer| {
+        Ok(Data::Bool(answer.committed()?.before() > 0 || here))
     });
     Ok(waits(operation, face(&options)))
 }

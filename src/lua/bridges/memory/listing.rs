@@ -154,7 +154,7 @@ pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
     everything.each(&mut runtime.memory, now, |key, entry| {
         tally.count(key, entry);
         if entry.kind == Type::Persistent {
-            here.push((scope_of(key), entry.version));
+            here.push((addresses::scope(key), entry.version));
         }
     });
     let dirty = |(scope, version): &&(Scope, u64)| runtime.memory.is_dirty(*scope, *version);
@@ -166,10 +166,6 @@ pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
     let see = |tally: &mut Tally, key: &[u8], entry: Entry| tally.count(key, &entry);
     let operation = Survey::operation("memory_load", everything, tally, see, finish);
     Ok(waits(operation, Face::Plain))
-}
-
-fn scope_of(key: &[u8]) -> Scope {
-    addresses::parse(key).map_or(Scope::Global, |(address, _)| address.scope)
 }
 
 #[derive(Default)]
@@ -184,7 +180,7 @@ struct Tally {
 
 impl Tally {
     fn count(&mut self, key: &[u8], entry: &Entry) {
-        let scope = scope_of(key);
+        let scope = addresses::scope(key);
         self.keys += 1;
         self.bytes += (key.len() + entry.size()) as u64;
         self.by_scope[scope as usize] += 1;

@@ -366,6 +366,19 @@ for _, store in ipairs(stores.all()) do
       end
     end)
 
+    it("runs an update once where nobody interferes", function()
+      for _, kind in ipairs(TYPES) do
+        memory.store("k", 1, { type = kind })
+        local runs = 0
+        memory.update("k", function(old)
+          runs = runs + 1
+          return old + 1
+        end)
+        assert.equal(1, runs)
+        memory.clear()
+      end
+    end)
+
     it("deletes by an update that returns nil", function()
       for _, kind in ipairs(TYPES) do
         memory.store("k", 1, { type = kind })

@@ -174,7 +174,7 @@ describe("the store", function()
         local fine, err = pcall(ai.flush)
         assert.is_false(fine)
         assert.equal("io_error", err.code)
-        assert.matches("^2 queued writes could not be stored and stay queued: ", err.message)
+        assert.matches("^2 queued writes could not be stored: ", err.message)
         assert.is_string(err.details.reason)
       end
       assert.equal(2, ai.memory.retrieve("k2"), "and it is read all the while")

@@ -378,7 +378,18 @@ fn join(path: &str, key: &str) -> String {
 }
 
 fn mismatch(path: &str, kind: &Kind, value: Ref<'_>) -> Error {
-    expected(path, &kind.describe(), value)
+    let what = match kind {
+        // Whoever ran into a bound asks for it, however far off it is.
+        Kind::Number(low, high) if value.as_f64().is_some() => {
+            format!("a number from {} to {}", bound(*low), bound(*high))
+        }
+        kind => kind.describe(),
+    };
+    expected(path, &what, value)
+}
+
+fn bound(n: f64) -> String {
+    if n.abs() < 1e15 { n.to_string() } else { format!("{n:e}") }
 }
 
 /// What is put in the wrong place by mistake may be the very thing that must not be shown.

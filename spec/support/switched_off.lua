@@ -14,7 +14,7 @@ local new = zigllms.new
 function zigllms.new(config)
   local module = new(config)
   for name, switch in pairs(off) do
-    if not (config and config[name]) then
+    if type(config) ~= "table" or not config[name] then
       module.configure({ [name] = switch })
     end
   end

@@ -9,6 +9,7 @@ mod answer;
 mod arguments;
 pub mod estimate;
 mod growing;
+pub mod kept;
 pub mod media;
 pub mod messages;
 pub mod printed;
@@ -198,6 +199,10 @@ pub enum Rung {
 }
 
 impl Rung {
+    pub fn of(name: &str) -> Option<Rung> {
+        [Rung::Strict, Rung::Json, Rung::Prompted].into_iter().find(|rung| rung.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Rung::Strict => "strict",
@@ -255,6 +260,20 @@ pub enum Finish {
 }
 
 impl Finish {
+    const ALL: [Finish; 7] = [
+        Finish::Stop,
+        Finish::Length,
+        Finish::ToolCalls,
+        Finish::ContentFilter,
+        Finish::Pause,
+        Finish::Cancelled,
+        Finish::Unknown,
+    ];
+
+    pub fn of(name: &str) -> Option<Finish> {
+        Finish::ALL.into_iter().find(|finish| finish.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Finish::Stop => "stop",

@@ -2,11 +2,17 @@
 //! otherwise once more.
 
 use super::{Entry, Kind, Put, Spot, Value, write};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Code, Error, Result, quoted};
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Returned, Step, Token, stopped};
-use crate::store::{Answer, Committed, Expected, Pending, Question, Record, Space, Write};
+use crate::store::{Answer, Committed, Expected, Pending, Question, Record, Shared, Space, Write};
 use crate::value::{Data, Slot};
+
+/// The version of a record whose commit is to come.
+const QUEUED: u64 = 0;
+
+/// Whom others were faster than so often has itself in the way: its function writes the key.
+const ATTEMPTS: u32 = 1000;
 
 /// What happens to the value.
 #[derive(Clone, Debug)]
@@ -28,15 +34,19 @@ pub struct Change {
     old: Option<Entry>,
     /// What was read is in the store, or what is written shall be.
     there: bool,
+    /// Where it was read: there it is written, whatever the function makes of the configuration.
+    store: Option<Shared>,
     pending: Option<Pending>,
+    attempts: u32,
     /// What the call ends with, once it is written.
     result: Data,
 }
 
 impl Change {
     pub fn new(spot: Spot, key: String, how: How, fresh: Entry) -> Change {
-        let (old, there, pending, result) = (None, false, None, Data::Nil);
-        Change { spot, key, how, fresh, old, there, pending, result }
+        let (old, there, result) = (None, false, Data::Nil);
+        let (store, pending, attempts) = (None, None, 0);
+        Change { spot, key, how, fresh, old, there, store, pending, attempts, result }
     }
 
     pub fn operation(self) -> Operation {
@@ -45,9 +55,16 @@ impl Change {
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        self.attempts += 1;
+        if self.attempts > ATTEMPTS {
+            return Err(contention(&self.key));
+        }
         self.old = runtime.recall(&self.spot);
         self.there = false;
-        if self.old.is_some() || runtime.backing().is_none() {
+        if self.store.is_none() {
+            self.store = runtime.backing().cloned();
+        }
+        if self.old.is_some() || self.store.is_none() {
             return self.change(runtime, me);
         }
         let keys = vec![self.spot.key.clone()];
@@ -55,7 +72,8 @@ impl Change {
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token, question: Question) -> Result<Step> {
-        self.pending = Some(runtime.ask_store(me, question)?);
+        let waker = runtime.tasks.waker(me)?;
+        self.pending = self.store.as_ref().map(|store| store.ask(question, waker));
         self.look(runtime, me)
     }
 
@@ -67,6 +85,9 @@ impl Change {
         match answer? {
             Answer::Records(records) => self.read(runtime, me, records),
             Answer::Committed(Committed::Conflict(_)) => self.begin(runtime, me),
+            Answer::Committed(Committed::Done(effects)) if effects.is_empty() => {
+                self.begin(runtime, me)
+            }
             _ => Ok(Step::Done(Output::Data(std::mem::take(&mut self.result)))),
         }
     }
@@ -78,6 +99,11 @@ impl Change {
         records: Vec<Option<Record>>,
     ) -> Result<Step> {
         let found = records.into_iter().flatten().next();
+        if found.as_ref().is_some_and(|record| record.version == QUEUED) {
+            // It gets its version when it is committed, and no commit is in vain then.
+            let (writes, durability) = (Vec::new(), runtime.config.durability);
+            return self.ask(runtime, me, Question::Commit { writes, durability });
+        }
         self.old = found.as_ref().map(Entry::from_record).transpose()?;
         self.there = self.old.is_some() || self.fresh.kind == Kind::Persistent;
         self.change(runtime, me)
@@ -162,6 +188,16 @@ impl Change {
             Put::Done
         })
     }
+}
+
+fn contention(key: &str) -> Error {
+    let key = quoted(key);
+    let details = serde_json::json!({ "reason": "contention" });
+    let message = format!(
+        "{key} was written by others in the midst of each of {ATTEMPTS} attempts \
+         (a function given to update must not write its own key)"
+    );
+    Error::new(Code::IoError, message).with(|f| f.details = Some(details))
 }
 
 /// Integers stay integers while they fit.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::store::{
-    Answer, Change, Committed, Durability, Expected, Pending, Question, Space, Write,
+    Answer, Change, Committed, Durability, Expected, Pending, Question, Shared, Space, Write,
 };
 use crate::value::Data;
 
@@ -32,6 +32,8 @@ pub struct Keep {
     sync: bool,
     /// The item that waits for the store.
     open: Option<Item>,
+    /// The one that was chosen when it began.
+    store: Option<Shared>,
     pending: Option<Pending>,
     pub kept: u64,
     /// What the machine ends with.
@@ -40,8 +42,8 @@ pub struct Keep {
 
 impl Keep {
     pub fn new(items: Vec<Item>, result: fn(u64) -> Data) -> Keep {
-        let (awaited, open, pending) = (Vec::new(), None, None);
-        Keep { items: items.into(), awaited, sync: false, open, pending, kept: 0, result }
+        let (awaited, open, store, pending) = (Vec::new(), None, None, None);
+        Keep { items: items.into(), awaited, sync: false, open, store, pending, kept: 0, result }
     }
 
     pub fn operation(self) -> Operation {
@@ -79,11 +81,18 @@ impl Keep {
         if runtime.memory.within(item.spot.scope, is_here) {
             return Ok(None);
         }
-        if runtime.backing().is_some() {
+        if self.store(runtime).is_some() {
             return Ok(Some(item));
         }
         self.put_absent(runtime, item);
         Ok(None)
+    }
+
+    fn store(&mut self, runtime: &mut Runtime) -> Option<&Shared> {
+        if self.store.is_none() {
+            self.store = runtime.backing().cloned();
+        }
+        self.store.as_ref()
     }
 
     /// Nothing is in the store.
@@ -95,7 +104,7 @@ impl Keep {
 
     fn put(&mut self, runtime: &mut Runtime, item: Item) -> Result<()> {
         self.kept += 1;
-        let backed = runtime.backing().is_some();
+        let backed = self.store(runtime).is_some();
         let Item { spot, entry, sync, .. } = item;
         let there = match entry {
             Some(entry) if !backed || entry.kind != Kind::Persistent => {
@@ -121,7 +130,7 @@ impl Keep {
 
     fn send(&mut self, runtime: &mut Runtime, write: Write) -> Result<()> {
         let policy = runtime.config.batch.policy;
-        match runtime.backing() {
+        match self.store(runtime) {
             Some(store) if policy.enabled && store.has_room() => store.queue(vec![write], policy),
             // Nothing shall be put off, or the store does not keep up: its caller waits for it.
             _ => {
@@ -148,8 +157,9 @@ impl Keep {
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let waker = runtime.tasks.waker(me)?;
         let question = self.question();
-        self.pending = Some(runtime.ask_store(me, question)?);
+        self.pending = self.store(runtime).map(|store| store.ask(question, waker));
         self.look(runtime, me)
     }
 

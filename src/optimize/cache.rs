@@ -82,13 +82,15 @@ impl Wish {
 pub struct Recall {
     key: Key,
     stamp: Stamp,
-    /// Milliseconds, where the call says for how long.
+    /// Milliseconds, where it is known for how long.
     ttl: Option<f64>,
+    /// Other processes may have the answer: all that it depends on is in the key.
+    shared: bool,
 }
 
 impl Recall {
     pub fn new(key: Key, stamp: Stamp) -> Recall {
-        Recall { key, stamp, ttl: None }
+        Recall { key, stamp, ttl: None, shared: false }
     }
 
     #[must_use]
@@ -97,6 +99,31 @@ impl Recall {
             self.ttl = Some(ms);
         }
         self
+    }
+
+    #[must_use]
+    pub fn shareable(mut self, shared: bool) -> Recall {
+        self.shared = shared;
+        self
+    }
+
+    /// The question, if others may have its answer.
+    pub fn shared(&self) -> Option<&[u8]> {
+        self.key.bytes().filter(|_| self.shared)
+    }
+
+    /// Others shall not get the answer.
+    pub fn keep_here(&mut self) {
+        self.shared = false;
+    }
+
+    /// For so many milliseconds more, or for good.
+    pub fn until(&mut self, ms: Option<f64>) {
+        self.ttl = Some(ms.unwrap_or(f64::MAX));
+    }
+
+    pub fn function(&self) -> usize {
+        self.key.function().into()
     }
 }
 
@@ -107,6 +134,14 @@ struct Counts {
     evictions: u64,
     expired: u64,
     outdated: u64,
+}
+
+/// Questions to the store.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stored {
+    hits: u64,
+    misses: u64,
+    failures: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -152,6 +187,7 @@ pub struct Cache {
     active: u64,
     memo: Memo<Box<dyn Any>>,
     counts: Vec<Counts>,
+    stored: Stored,
 }
 
 impl Default for Cache {
@@ -162,6 +198,7 @@ impl Default for Cache {
             active: 0,
             memo: Memo::new(settings.limits),
             counts: vec![Counts::default(); FUNCTIONS.len()],
+            stored: Stored::default(),
             settings,
         };
         cache.active = cache.switched_on();
@@ -222,15 +259,37 @@ impl Cache {
             return;
         }
         let group = recall.key.function();
-        let ages = FUNCTIONS.get(usize::from(group)).is_some_and(|function| function.ages);
-        let ttl = recall.ttl.or(Some(self.settings.ttl_ms).filter(|ms| ages && *ms > 0.0));
-        let until = ttl.map(|ms| self.clock.now().after_float_ms(ms));
+        let until = self.ttl(&recall).map(|ms| self.clock.now().after_float_ms(ms));
         let (key, stamp) = (recall.key.into_bytes(), recall.stamp);
         let new = New { key, group, stamp, until, weight, value: Box::new(value) as Box<dyn Any> };
         let evicted = self.memo.put(new);
         if let Some(counts) = self.counts.get_mut(usize::from(group)) {
             counts.evictions += evicted;
         }
+    }
+
+    /// For how many milliseconds an answer may be given again; none: for good.
+    pub fn ttl(&self, recall: &Recall) -> Option<f64> {
+        let ages = FUNCTIONS.get(recall.function()).is_some_and(|function| function.ages);
+        recall.ttl.or(Some(self.settings.ttl_ms).filter(|ms| ages && *ms > 0.0))
+    }
+
+    /// What the store said to a question that was missed here: an answer found there is a hit.
+    pub fn count_stored(&mut self, recall: &Recall, hit: bool) {
+        if !hit {
+            self.stored.misses += 1;
+            return;
+        }
+        self.stored.hits += 1;
+        if let Some(counts) = self.counts.get_mut(recall.function()) {
+            counts.hits += 1;
+            counts.misses = counts.misses.saturating_sub(1);
+        }
+    }
+
+    /// The store could not be asked, or told.
+    pub fn count_failure(&mut self) {
+        self.stored.failures += 1;
     }
 
     /// Merges checked options; null restores a default, and nothing restores all of them.
@@ -277,6 +336,7 @@ impl Cache {
     /// Starts counting anew.
     pub fn reset_counts(&mut self) {
         self.counts.fill(Counts::default());
+        self.stored = Stored::default();
     }
 
     fn sum(&self, count: impl Fn(&Counts) -> u64) -> u64 {
@@ -292,6 +352,7 @@ impl Cache {
                 (function.name.to_owned(), json!({ "hits": hits, "misses": misses }))
             })
             .collect();
+        let Stored { hits, misses, failures } = self.stored;
         json!({
             "enabled": self.settings.enabled,
             "entries": self.memo.len(),
@@ -302,6 +363,7 @@ impl Cache {
             "expired": self.sum(|c| c.expired),
             "invalidated": self.sum(|c| c.outdated),
             "by_function": by_function,
+            "store": { "hits": hits, "misses": misses, "failures": failures },
         })
     }
 }

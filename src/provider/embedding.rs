@@ -1,16 +1,20 @@
 //! Embeddings: texts in as many requests as the provider wants, their vectors in one answer.
 
 use std::collections::VecDeque;
+use std::task::Poll;
 
 use super::inquiry::Subject;
 use super::instance::Provider;
 use super::prices::Prices;
 use super::question::{Embed, Embeddings, Found, Question};
 use super::recall;
+use super::stored::Lookup;
 use crate::chat::{Usage, estimate};
+use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::optimize::Recall;
 use crate::runtime::Runtime;
+use crate::step::Token;
 use crate::value::{Data, Record};
 
 /// Bytes of text in one request: OpenAI takes 300,000 tokens.
@@ -30,6 +34,8 @@ pub struct Embedding {
     recall: Option<Recall>,
     /// The result of the same question, asked before.
     kept: Option<Data>,
+    /// What the store has.
+    lookup: Lookup,
 }
 
 impl Embedding {
@@ -44,8 +50,19 @@ impl Embedding {
         let prices = provider.prices();
         let provider = provider.id.clone();
         let (vectors, usage) = (Vec::new(), Usage::default());
-        let (model, recall, kept) = (None, None, None);
-        Ok(Embedding { now: ask, left, vectors, usage, model, provider, prices, recall, kept })
+        let (model, recall, kept, lookup) = (None, None, None, Lookup::Not);
+        Ok(Embedding {
+            now: ask,
+            left,
+            vectors,
+            usage,
+            model,
+            provider,
+            prices,
+            recall,
+            kept,
+            lookup,
+        })
     }
 
     /// The same, where the vectors may have been kept.
@@ -137,6 +154,19 @@ impl Subject for Embedding {
             (false, true) => Some(Question::Models(None)),
             (false, false) => Some(Question::Embed(&self.now)),
         }
+    }
+
+    fn look_in_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Option<Moment>> {
+        let read = recall::read_vectors;
+        match self.lookup.look(runtime, me, self.recall.as_mut(), read)? {
+            Poll::Pending => return Ok(self.lookup.end()),
+            Poll::Ready(None) => {}
+            Poll::Ready(Some(result)) => {
+                let recall = self.recall.take();
+                self.kept = recall.map(|recall| recall::adopt_vectors(runtime, recall, result));
+            }
+        }
+        Ok(None)
     }
 
     fn learn(&mut self, found: Found) -> Result<()> {

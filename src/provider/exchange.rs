@@ -1,5 +1,7 @@
 //! One question to a provider, from the first request through retries to the answer.
 
+use std::task::Poll;
+
 use serde_json::{Map, Value, json};
 
 use super::attempts::Due;
@@ -9,10 +11,11 @@ use super::instance::Ended;
 use super::question::{Found, Question};
 use super::reach::Reach;
 use super::recall;
+use super::stored::Lookup;
 use super::structured;
 use super::target::Target;
 use super::whom::Whom;
-use crate::chat::{Answer, Delta, Finish, Reply, Request, Usage, estimate};
+use crate::chat::{Answer, Delta, Finish, Reply, Request, Usage, estimate, kept};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
@@ -53,6 +56,8 @@ pub struct Exchange {
     answer: Option<Box<Answer>>,
     /// As what the answer is kept.
     recall: Option<Recall>,
+    /// What the store has.
+    lookup: Lookup,
     /// A chunk has gone out.
     delivered: bool,
     /// A chunk is on its way.
@@ -93,6 +98,7 @@ impl Exchange {
             chunk: None,
             answer: None,
             recall: None,
+            lookup: Lookup::Not,
             delivered: false,
             emitting: false,
             recorded: false,
@@ -111,6 +117,16 @@ impl Exchange {
             self.stage = Stage::Replaying;
         }
         Ok(())
+    }
+
+    /// The store may have the answer; then nobody is asked.
+    fn look_in_store(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        let found = self.lookup.look(runtime, me, self.recall.as_mut(), kept::read)?;
+        let Poll::Ready(found) = found else { return Ok(Step::Wait(self.lookup.end())) };
+        let Some(answer) = found else { return self.go_on(runtime, me) };
+        self.answer = self.recall.take().map(|recall| recall::adopt(runtime, recall, &answer));
+        self.stage = Stage::Replaying;
+        self.replay(runtime)
     }
 
     /// A kept answer goes out in one piece.
@@ -421,7 +437,9 @@ impl Exchange {
             Outcome::Start | Outcome::Emitted if self.stage == Stage::Replaying => {
                 self.replay(runtime)
             }
-            Outcome::Start | Outcome::Ready | Outcome::Emitted => self.go_on(runtime, me),
+            Outcome::Start => self.look_in_store(runtime, me),
+            Outcome::Ready if self.lookup.end().is_some() => self.look_in_store(runtime, me),
+            Outcome::Ready | Outcome::Emitted => self.go_on(runtime, me),
             Outcome::Refused => Ok(self.refuse(runtime)),
             Outcome::Stop(Stop::Deadline) => Err(self.time_out(runtime)),
             Outcome::Stop(stop) => Err(self.stop(runtime, stopped(&stop, "the request"))),

@@ -30,6 +30,11 @@ pub trait Subject {
     /// The next question; none: everything is known.
     fn question(&self) -> Option<Question<'_>>;
 
+    /// Looks for the answers in the store; the moment until which that is to be waited for.
+    fn look_in_store(&mut self, _: &mut Runtime, _: Token) -> Result<Option<Moment>> {
+        Ok(None)
+    }
+
     /// Takes the answer to it.
     fn learn(&mut self, found: Found) -> Result<()>;
 
@@ -93,6 +98,9 @@ impl<S: Subject + 'static> Inquiry<S> {
     fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let Some(attempts) = &mut self.attempts else { return Ok(self.conclude(runtime)) };
         attempts.rearm();
+        if let Some(until) = self.subject.look_in_store(runtime, me)? {
+            return Ok(Step::Wait(Some(until)));
+        }
         match attempts.due(runtime) {
             Due::Send => self.ask(runtime, me),
             Due::Wait(until) => Ok(Step::Wait(Some(until))),

@@ -7,6 +7,7 @@ mod broken;
 pub mod catalog;
 pub mod cohere;
 mod counting;
+mod digest;
 mod documents;
 #[cfg(feature = "local")]
 mod embedded;
@@ -37,6 +38,7 @@ pub mod retry;
 pub mod secret;
 mod source;
 pub mod sse;
+mod stored;
 pub mod structured;
 mod target;
 #[cfg(test)]
@@ -56,4 +58,5 @@ pub use providers::Providers;
 pub use reach::Reach;
 pub use recall::embed as question_of;
 pub use source::models_of_file;
+pub use stored::clear as clear_stored;
 pub use whom::Whom;

@@ -4,8 +4,9 @@
 //! has changed, another key or another address, make another question. What only says how to wait for
 //! the answer (time limits, retries, streams) is not.
 //!
-//! Answers lie in the cache of the instance. One that other processes may have, in the store, is to be
-//! asked for where [`find`] finds nothing, and handed on where [`keep`] keeps.
+//! Answers lie in the cache of the instance, and in the store, if one is configured: there other
+//! processes find them. A function that makes requests is known in its own process only, so what it
+//! answers stays there.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use super::instance::Provider;
 use super::options;
 use super::question::Embed;
 use super::secret::fingerprint;
+use super::stored;
 use super::target::Target;
 use super::whom::Whom;
 use crate::chat::{
     Answer, Cache as Kept, Content, Finish, Format, Message, Part, Settings, Source, ToolCall,
-    ToolChoice, ToolSpec,
+    ToolChoice, ToolSpec, kept,
 };
 use crate::error::Result;
 use crate::optimize::functions::{CHAT, EMBED};
@@ -33,7 +35,7 @@ use crate::value::{Data, Record};
 pub fn chat(runtime: &mut Runtime, ask: &Ask, target: &Target) -> Result<Option<Recall>> {
     let Some(wish) = wish(runtime, ask, target) else { return Ok(None) };
     let mut key = Key::of(CHAT);
-    let configured = whom(runtime, &ask.whom, &ask.options, &mut key)?;
+    let (configured, shared) = whom(runtime, &ask.whom, &ask.options, &mut key)?;
     if ask.reach.transport().is_some() {
         key.refuse();
     }
@@ -42,7 +44,7 @@ pub fn chat(runtime: &mut Runtime, ask: &Ask, target: &Target) -> Result<Option<
     messages(&mut key, &ask.request.messages);
     tools(&mut key, &ask.request.tools);
     settings(&mut key, &ask.request.settings);
-    Ok(Some(Recall::new(key, [configured, 0, 0, 0]).wished(wish)))
+    Ok(Some(Recall::new(key, [configured, 0, 0, 0]).wished(wish).shareable(shared)))
 }
 
 /// A call of its own may also be kept because the function was switched on: where chance has no part.
@@ -60,18 +62,31 @@ fn wish(runtime: &Runtime, ask: &Ask, target: &Target) -> Option<Wish> {
 /// The kept answer to a chat, as if it had come now.
 pub fn find(runtime: &mut Runtime, recall: &Recall) -> Option<Box<Answer>> {
     let answer = runtime.cache.find::<Rc<Answer>>(recall)?;
-    let mut answer = Box::new(Answer::clone(&answer));
-    (answer.cached, answer.attempts, answer.ttft_ms) = (true, 0, None);
-    Some(answer)
+    Some(given_again(&answer))
+}
+
+fn given_again(answer: &Answer) -> Box<Answer> {
+    Box::new(Answer { cached: true, attempts: 0, ttft_ms: None, ..answer.clone() })
+}
+
+/// An answer from the store, which this process has from now on.
+pub fn adopt(runtime: &mut Runtime, recall: Recall, answer: &Answer) -> Box<Answer> {
+    keep_here(runtime, recall, answer);
+    given_again(answer)
 }
 
 /// Keeps an answer that is complete.
 pub fn keep(runtime: &mut Runtime, recall: Recall, answer: &Answer) {
     let ends = [Finish::Stop, Finish::Length, Finish::ToolCalls].map(Finish::name);
     if answer.flaw.is_none() && ends.contains(&answer.finish_reason) {
-        let weight = answer.to_data().weight().unwrap_or_default() + size_of::<Answer>();
-        runtime.cache.keep(recall, weight, Rc::new(answer.clone()));
+        stored::put(runtime, &recall, || kept::write(answer));
+        keep_here(runtime, recall, answer);
     }
+}
+
+fn keep_here(runtime: &mut Runtime, recall: Recall, answer: &Answer) {
+    let weight = answer.to_data().weight().unwrap_or_default() + size_of::<Answer>();
+    runtime.cache.keep(recall, weight, Rc::new(answer.clone()));
 }
 
 /// The question of embeddings, if their vectors may be kept.
@@ -87,7 +102,7 @@ pub fn embed(
         return Ok(None);
     };
     let mut key = Key::of(EMBED);
-    let configured = whom(runtime, of, call, &mut key)?;
+    let (configured, shared) = whom(runtime, of, call, &mut key)?;
     let Embed { model, texts, dimensions, input_type, extra } = asked;
     key.text(model);
     key.list(texts.len());
@@ -95,7 +110,7 @@ pub fn embed(
     key.option(*dimensions, |key, n| key.int(n.into()));
     key.option(input_type.as_ref(), Key::text);
     members(&mut key, extra);
-    Ok(Some(Recall::new(key, [configured, 0, 0, 0]).wished(wish)))
+    Ok(Some(Recall::new(key, [configured, 0, 0, 0]).wished(wish).shareable(shared)))
 }
 
 /// The kept vectors.
@@ -105,8 +120,74 @@ pub fn vectors(runtime: &mut Runtime, recall: &Recall) -> Option<Data> {
     Some(record.clone().set("cached", true).into())
 }
 
+/// A result of embeddings as the store has it: member by member.
+fn write_vectors(result: &Record) -> Value {
+    let members = result.fields.iter();
+    members
+        .map(|(name, value)| (name.to_string(), write_member(value)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn write_member(value: &Data) -> Value {
+    match value {
+        Data::Bool(value) => (*value).into(),
+        Data::Int(n) => (*n).into(),
+        Data::Num(n) => (*n).into(),
+        Data::Text(text) => text.as_str().into(),
+        Data::Json(value) => value.clone(),
+        Data::List(items) => items.iter().map(write_member).collect(),
+        Data::Numbers(numbers) => numbers.iter().copied().collect(),
+        Data::Record(record) => write_vectors(record),
+        Data::Shared(data) => write_member(data),
+        _ => Value::Null,
+    }
+}
+
+/// `None` for anything else than what was written.
+pub fn read_vectors(result: &Value) -> Option<Record> {
+    let numbers = |vector: &Value| {
+        let numbers = vector.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
+        Some(Data::Numbers(numbers))
+    };
+    let vectors = result.get("embeddings")?.as_array()?.iter().map(numbers);
+    let vectors = Data::List(vectors.collect::<Option<_>>()?);
+    let rest = result.as_object()?.iter().filter(|(name, _)| *name != "embeddings");
+    let record = Record::new().set("embeddings", vectors);
+    Some(rest.fold(record, |record, (name, value)| record.set(name.clone(), read_member(value))))
+}
+
+fn read_member(value: &Value) -> Data {
+    match value {
+        Value::Null => Data::Nil,
+        Value::Bool(value) => (*value).into(),
+        Value::Number(n) => n.as_i64().map_or(Data::Num(n.as_f64().unwrap_or_default()), Data::Int),
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => Data::List(items.iter().map(read_member).collect()),
+        Value::Object(members) => {
+            let set = |record: Record, (name, value): (&String, &Value)| {
+                record.set(name.clone(), read_member(value))
+            };
+            members.iter().fold(Record::new(), set).into()
+        }
+    }
+}
+
+/// Vectors from the store, which this process has from now on.
+pub fn adopt_vectors(runtime: &mut Runtime, recall: Recall, result: Record) -> Data {
+    match keep_vectors_here(runtime, recall, result) {
+        Data::Record(record) => record.set("cached", true).into(),
+        other => other,
+    }
+}
+
 /// Keeps a result of embeddings; gives it back in a form that shares its vectors with what is kept.
-pub fn keep_vectors(runtime: &mut Runtime, recall: Recall, mut result: Record) -> Data {
+pub fn keep_vectors(runtime: &mut Runtime, recall: Recall, result: Record) -> Data {
+    stored::put(runtime, &recall, || write_vectors(&result));
+    keep_vectors_here(runtime, recall, result)
+}
+
+fn keep_vectors_here(runtime: &mut Runtime, recall: Recall, mut result: Record) -> Data {
     for (name, value) in &mut result.fields {
         if name == "embeddings" {
             *value = Data::Shared(Arc::new(std::mem::take(value)));
@@ -119,17 +200,18 @@ pub fn keep_vectors(runtime: &mut Runtime, recall: Recall, mut result: Record) -
     result.into()
 }
 
-/// Who is asked, and with which headers; gives the count of its configuration. A function that makes
-/// its requests is known by that count alone.
+/// Who is asked, and with which headers; gives the count of its configuration, and whether others may
+/// have its answers. A function that makes its requests is known by that count alone.
 fn whom(
     runtime: &mut Runtime,
     whom: &Whom,
     call: &Map<String, Value>,
     key: &mut Key,
-) -> Result<u64> {
+) -> Result<(u64, bool)> {
     let provider = runtime.providers.ask(whom)?;
     let known = matches!(whom, Whom::Known(_));
-    if !known && provider.reach.transport().is_some() {
+    let speaks = provider.reach.transport().is_some();
+    if !known && speaks {
         key.refuse();
     }
     identity(provider, key);
@@ -141,16 +223,17 @@ fn whom(
     headers.sort();
     for (name, value) in headers {
         key.text(name);
-        key.option(value.as_ref(), |key, value| secret(key, value));
+        key.option(value.as_ref(), secret);
     }
-    Ok(configured)
+    Ok((configured, !speaks))
 }
 
 /// A provider as servers see it.
 fn identity(provider: &Provider, key: &mut Key) {
     key.text(&provider.id);
     key.text(provider.row.name);
-    key.text(provider.base_url());
+    // It may name a user.
+    secret(key, provider.base_url());
     for option in ["api", "api_version", "organization", "project", "model_path", "prices"] {
         key.option(provider.options.get(option), Key::json);
     }
@@ -158,7 +241,7 @@ fn identity(provider: &Provider, key: &mut Key) {
 }
 
 /// A text that may be a secret is known by its hash.
-fn secret(key: &mut Key, text: &str) {
+fn secret(key: &mut Key, text: impl AsRef<[u8]>) {
     fingerprint(text).into_iter().for_each(|half| key.int(half));
 }
 
@@ -289,7 +372,17 @@ fn form(key: &mut Key, format: &Format) {
     }
 }
 
+/// What is merged into requests as it is: there may be secrets in it.
 fn members(key: &mut Key, members: &Map<String, Value>) {
+    let mut all = Key::of(key.function().into());
+    plain_members(&mut all, members);
+    match all.bytes() {
+        Some(bytes) => secret(key, bytes),
+        None => key.refuse(),
+    }
+}
+
+fn plain_members(key: &mut Key, members: &Map<String, Value>) {
     key.list(members.len());
     let mut members: Vec<_> = members.iter().collect();
     members.sort_by_key(|(name, _)| name.as_str());

@@ -2,13 +2,12 @@
 //! came from elsewhere (servers echo what they were sent).
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use once_cell::sync::Lazy;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::digest::sha256;
 use crate::error::Error;
 use crate::net::Proxy;
 use crate::value::percent;
@@ -45,10 +44,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What tells a secret from others in this process, and nothing else of it.
-pub fn fingerprint(text: &str) -> [i64; 2] {
-    static HASHERS: Lazy<[RandomState; 2]> = Lazy::new(Default::default);
-    [0, 1].map(|half| HASHERS[half].hash_one(text) as i64)
+/// What tells a secret from others, also in another process, and nothing else of it.
+pub fn fingerprint(secret: impl AsRef<[u8]>) -> [i64; 4] {
+    let [a, b, c, d, e, f, g, h] = sha256(secret.as_ref()).map(i64::from);
+    [(a << 32) | b, (c << 32) | d, (e << 32) | f, (g << 32) | h]
 }
 
 /// Takes secrets out of texts, in every form in which servers and proxies write a text.

@@ -300,5 +300,5 @@ fn failure(reason: &str, message: &str) -> Error {
 }
 
 fn still_queued(error: Error, count: usize) -> Error {
-    error.at(&format!("{count} queued writes could not be stored and stay queued"))
+    error.at(&format!("{count} queued writes could not be stored"))
 }

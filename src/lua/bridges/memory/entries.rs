@@ -219,7 +219,7 @@ fn listed(runtime: &Runtime, triple: Ref<'_>, options: &Options<'_>, path: &str)
     let (name, value, own) = (parts.next(), parts.next(), parts.next());
     let Some(name) = name else {
         return Err(Error::invalid(format!(
-            "{path}: expected {{key, value, options}}, got {}",
+            "{path}: expected an array of key, value, options, got {}",
             shown(triple)
         )));
     };

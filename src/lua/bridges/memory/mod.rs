@@ -136,7 +136,7 @@ pub static BRIDGE: Bridge = Bridge {
             name: "increment",
             params: &[
                 KEY,
-                Param::new("by", Kind::Number(-1e308, 1e308)).optional(),
+                Param::new("by", Kind::Number(f64::MIN, f64::MAX)).optional(),
                 Param::new("options", Kind::Table(&change::CHANGE)).optional(),
             ],
             returns: &[("value", "number")],

@@ -113,7 +113,8 @@ pub fn key_of(value: Ref<'_>) -> Vec<u8> {
     match (value.as_bytes(), value.as_i64(), value.as_f64()) {
         (Some(bytes), ..) => bytes.to_vec(),
         (_, Some(n), _) => n.to_string().into_bytes(),
-        (_, _, Some(n)) => n.to_string().into_bytes(),
+        // As in a table of Lua, -0.0 is the key 0.
+        (_, _, Some(n)) => (n + 0.0).to_string().into_bytes(),
         _ => Vec::new(),
     }
 }

@@ -15,7 +15,7 @@
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
 ---@field output zigllms.output Reads what models write, as they write it, and writes what they read.
----@field cache zigllms.cache Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. Each hit is a fresh table. Two equal calls at the same time are both made.
+---@field cache zigllms.cache Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. With `configure{store=}`, answers of `provider.chat` and `provider.embed` lie in the store, too, with their questions, and any process gets them that asks the same of the same provider; what a `transport` or a tool answers stays in its process. Each hit is a fresh table. Two equal calls at the same time are both made.
 local zigllms = {}
 
 ---@class zigllms.Config
@@ -1508,17 +1508,19 @@ function output.recover(text, format_or_options) end
 ---@return table description
 function output.get_schema(format) end
 
----Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. Each hit is a fresh table. Two equal calls at the same time are both made.
+---Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. With `configure{store=}`, answers of `provider.chat` and `provider.embed` lie in the store, too, with their questions, and any process gets them that asks the same of the same provider; what a `transport` or a tool answers stays in its process. Each hit is a fresh table. Two equal calls at the same time are both made.
 ---@class zigllms.cache
 local cache = {}
 zigllms.cache = cache
 
----Drops all results, or those of the functions whose names match: `*` stands for any text, as in "schema.*". Says how many those were.
+---Drops all results, or those of the functions whose names match: `*` stands for any text, as in "schema.*". Says how many those were. Answers of `provider.chat` and `provider.embed` go from the store, too, for all processes; they are not counted.
+---
+---Errors: invalid_argument, io_error
 ---@param pattern? string a non-empty string
 ---@return integer dropped
 function cache.clear(pattern) end
 
----How often the cache has helped: `{enabled, entries, bytes, hits, misses, evictions, expired, invalidated, by_function}`. Only calls whose results could be kept are counted.
+---How often the cache has helped: `{enabled, entries, bytes, hits, misses, evictions, expired, invalidated, by_function, store}`. Only calls whose results could be kept are counted. An answer found in the store is a hit; `store = {hits, misses, failures}` tells of the questions to it.
 ---@return zigllms.CacheStats stats
 function cache.stats() end
 

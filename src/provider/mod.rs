@@ -7,7 +7,6 @@ mod broken;
 pub mod catalog;
 pub mod cohere;
 mod counting;
-mod digest;
 mod documents;
 #[cfg(feature = "local")]
 mod embedded;

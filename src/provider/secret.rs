@@ -4,10 +4,10 @@
 use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::digest::sha256;
 use crate::error::Error;
 use crate::net::Proxy;
 use crate::value::percent;
@@ -46,8 +46,10 @@ impl fmt::Debug for Secret {
 
 /// What tells a secret from others, also in another process, and nothing else of it.
 pub fn fingerprint(secret: impl AsRef<[u8]>) -> [i64; 4] {
-    let [a, b, c, d, e, f, g, h] = sha256(secret.as_ref()).map(i64::from);
-    [(a << 32) | b, (c << 32) | d, (e << 32) | f, (g << 32) | h]
+    let digest = digest(&SHA256, secret.as_ref());
+    let (words, _) = digest.as_ref().as_chunks::<8>();
+    let word = |at: usize| words.get(at).map_or(0, |word| i64::from_be_bytes(*word));
+    [word(0), word(1), word(2), word(3)]
 }
 
 /// Takes secrets out of texts, in every form in which servers and proxies write a text.

@@ -48,7 +48,9 @@ pub mod chunk;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod event;
 pub mod guard;
+pub mod hook;
 #[cfg(feature = "_lua")]
 mod lua;
 pub mod memory;
@@ -64,6 +66,7 @@ pub mod shape;
 pub mod step;
 pub mod store;
 pub mod tasks;
+pub mod telling;
 pub mod tool;
 pub mod value;
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::event::Events;
+use crate::hook::Hooks;
 use crate::memory::Memory;
 use crate::meter::Meter;
 use crate::net::{Http, Transport};
@@ -36,6 +38,8 @@ pub struct Runtime {
     pub memory: Memory,
     /// Where data outlive the process.
     pub store: Current,
+    pub events: Events,
+    pub hooks: Hooks,
     /// Tokens, times and retries of all requests since the last reset.
     pub meter: Meter,
 }
@@ -56,6 +60,8 @@ impl Default for Runtime {
             cache: Cache::default(),
             memory: Memory::default(),
             store: Current::default(),
+            events: Events::default(),
+            hooks: Hooks::default(),
             meter: Meter::default(),
         }
     }
@@ -74,6 +80,7 @@ impl Runtime {
         let Some(mut running) = self.tasks.remove(token) else { return };
         running.children.drain(..).for_each(|child| self.abandon(child));
         if let Some(mut machine) = running.machine.take() {
+            self.tell_abandoned(&running, machine.as_ref());
             machine.abandon(self, token);
         }
     }

@@ -9,7 +9,7 @@ use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::value::{Data, Document, Record, Slot};
+use crate::value::{Data, Document, Record, Ref, Slot};
 
 /// Names a machine to those who wake it.
 pub type Token = u64;
@@ -25,6 +25,36 @@ pub trait Machine {
     /// The conversation this machine has reserved, so that a nested use of it can be refused.
     fn holds(&self) -> Option<&str> {
         None
+    }
+
+    /// Ids and names by which hooks and events know what it is about; [`Machine::input`] apart.
+    fn about(&self, _: &Runtime) -> Record {
+        Record::new()
+    }
+
+    /// What it was given: the value that hooks may change before it starts.
+    fn input(&self) -> Data {
+        Data::Nil
+    }
+
+    /// A hook gave it something else, before it started.
+    fn replace_input(&mut self, _: &mut Runtime, _: &Given<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// What a hook gave in place of its own result, which is `None` if it failed or never started.
+    fn replace_output(
+        &mut self,
+        _: &mut Runtime,
+        given: &Given<'_>,
+        _: Option<Output>,
+    ) -> Result<Output> {
+        Ok(Output::Data(given.slot.clone().map_or(Data::Nil, Data::Slot)))
+    }
+
+    /// What events tell of its result, besides how long it took.
+    fn told_of(&self, _: &Output) -> Record {
+        Record::new()
     }
 
     /// Number of the agent whose run this machine is.
@@ -142,6 +172,24 @@ pub enum Face {
     Detached,
 }
 
+/// A Lua value that a hook gave.
+pub struct Given<'t> {
+    /// As plain data; `None` if it is nil, or none.
+    pub value: Option<Ref<'t>>,
+    /// Itself; `None` for nil.
+    pub slot: Option<Slot>,
+    /// Why it is no plain data.
+    pub problem: Option<Error>,
+}
+
+impl<'t> Given<'t> {
+    /// The value as data, where nothing else will do.
+    pub fn data(&self) -> Result<Ref<'t>> {
+        let wrong = || Error::invalid("expected a value, got nil");
+        self.value.ok_or_else(|| self.problem.clone().unwrap_or_else(wrong))
+    }
+}
+
 /// What a machine ends with. Typed where a parent machine reads it.
 pub enum Output {
     Data(Data),
@@ -154,6 +202,21 @@ pub enum Output {
 }
 
 impl Output {
+    /// The same, for hooks to look at.
+    pub fn copy(&self) -> Output {
+        match self {
+            Output::Data(data) => Output::Data(data.clone()),
+            Output::Answer(answer) => Output::Answer(answer.clone()),
+            Output::Tool { result, text } => {
+                Output::Tool { result: result.clone(), text: text.clone() }
+            }
+        }
+    }
+
+    pub fn to_data(&self) -> Data {
+        self.copy().into_data()
+    }
+
     pub fn into_data(self) -> Data {
         match self {
             Output::Data(data) => data,

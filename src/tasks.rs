@@ -15,6 +15,12 @@ use crate::step::{Machine, Operation, Output, Token};
 pub struct Running {
     /// Taken out while it is being stepped.
     pub machine: Option<Box<dyn Machine>>,
+    /// The operation's name.
+    pub name: &'static str,
+    /// When it was stepped first.
+    pub begun: Option<Moment>,
+    /// Hooks are around it: what it ended with stays here, and so does the machine.
+    pub attended: bool,
     /// The machine or call around it; 0 at the outermost.
     pub parent: Token,
     /// Those it runs now, in order.
@@ -77,11 +83,14 @@ impl Tasks {
             let _ = self.notifier(); // before the new one is there: what is, is the parent's
         }
         let token = self.token();
-        let machine = Some(operation.machine);
+        let (machine, name) = (Some(operation.machine), operation.name);
         self.running.insert(
             token,
             Running {
                 machine,
+                name,
+                begun: None,
+                attended: false,
                 parent,
                 children: Vec::new(),
                 output: None,

@@ -5,7 +5,7 @@ use crate::optimize::Key;
 use crate::shape::{Check, Kind, Options, Shape, id_of};
 use crate::value::{Ref, Slot, Tape};
 
-use super::bridge::{Function, Param};
+use super::bridge::Param;
 use super::stack::Borrowed;
 
 /// Where an argument stands: on the tape, by reference, or both.
@@ -27,13 +27,13 @@ pub struct Args<'t> {
 impl<'t> Args<'t> {
     /// Checks every argument; the first violation is the error.
     pub fn check(
-        function: &'static Function,
+        params: &'static [Param],
         tape: &'t Tape,
         places: &'t [Place],
         check: Check,
     ) -> Result<Args<'t>> {
         let args = Args { tape, places };
-        for (i, param) in function.params.iter().enumerate() {
+        for (i, param) in params.iter().enumerate() {
             args.check_one(i, param, check)?;
         }
         Ok(args)

@@ -13,6 +13,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::{Entry, Run};
 use super::drive::{self, Action};
+use super::inner::Inner;
 use super::instance::{Frame, Instance};
 use super::memo;
 
@@ -59,6 +60,22 @@ pub fn check(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) 
     };
 }
 
+/// Runs a function that only the chunks know: nothing is counted.
+pub fn inner(instance: &mut Instance, inner: &'static Inner, frame: &mut Frame) {
+    frame.action = match guarded(|| inner_answer(instance, inner, frame)) {
+        Ok(data) => Action::Return(data),
+        Err(error) => Action::Raise(error),
+    };
+}
+
+fn inner_answer(instance: &mut Instance, inner: &'static Inner, frame: &mut Frame) -> Result<Data> {
+    if let Some(error) = frame.error.take() {
+        return Err(error);
+    }
+    let args = Args::check(inner.params, &frame.tape, &frame.places, Check { strict: true })?;
+    (inner.run)(instance, &args)
+}
+
 /// Sets up a call that waits; `drive.lua` goes on from there.
 pub fn start(instance: &mut Instance, entry: &'static Entry, parent: u64, frame: &mut Frame) {
     instance.metrics.called(entry.number);
@@ -100,5 +117,5 @@ fn checked<'f>(runtime: &Runtime, entry: &'static Entry, frame: &'f mut Frame) -
         return Err(error);
     }
     let check = Check { strict: runtime.config.strict };
-    Args::check(entry.function, &frame.tape, &frame.places, check)
+    Args::check(entry.function.params, &frame.tape, &frame.places, check)
 }

@@ -1,7 +1,7 @@
 -- Drives machines: performs the steps they ask for.
 local core = ...
 
-local abandon, chunk, step, token = core.abandon, core.chunk, core.step, core.token
+local chunk, step, token = core.chunk, core.step, core.token
 local pipe_bytes, pipe_put = core.pipe_bytes, core.pipe_put
 local contexts, tasks, MAIN = core.contexts, core.tasks, core.main
 local earliest, overdue, self, stopped = core.earliest, core.overdue, core.self, core.stopped
@@ -13,14 +13,23 @@ local unpack = table.unpack or unpack -- luacheck: ignore
 
 -- Outcomes, as raw.rs numbers them.
 local START, READY, RETURNED, FINISHED, EMITTED, REFUSED, STOP = 0, 1, 2, 3, 4, 5, 6
+local GO_ON = 8
 -- Verbs, as drive.rs numbers them.
-local DONE, FAIL, WAIT, CALL, RUN, FORK, EMIT = 1, 2, 3, 4, 5, 6, 7
+local DONE, FAIL, WAIT, CALL, RUN, FORK, EMIT, TELL = 1, 2, 3, 4, 5, 6, 7, 9
 
 -- Bytes a stream keeps for its reader before the producer waits.
 local PIPE_LIMIT = 1048576
 
+local hooked = core.hooked
 local operations = setmetatable({}, { __mode = "v" }) -- token of a machine -> its context
 local perform = {}
+
+-- Ends an operation without a word to its caller; events tell others.
+local function abandon(machine, refused)
+  if core.abandon(machine, refused) then
+    later(core.tell)
+  end
+end
 
 -- Steps a machine, unless its time is over.
 local function proceed(context, machine, ...)
@@ -44,7 +53,10 @@ end
 
 -- THE seam: every operation of every bridge passes here, whoever started it. Hooks and events of
 -- an operation attach to its name and subject at this point.
-local function operation(context, _name, _subject, machine)
+local function operation(context, name, _subject, machine)
+  if hooked[name] then
+    return core.attend(context, name, machine)
+  end
   return advance(context, machine, proceed(context, machine, START))
 end
 
@@ -167,6 +179,12 @@ perform[EMIT] = function(context, machine)
     return emit_to_function(context, machine, sink)
   end
   return emit_to_pipe(context, machine, sink)
+end
+
+-- Events come before what the machine asks for, and before its end.
+perform[TELL] = function(_, machine)
+  core.tell()
+  return step(machine, GO_ON)
 end
 
 function core.cancel_operation(machine, reason)

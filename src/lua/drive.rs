@@ -4,8 +4,9 @@ use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
 use crate::runtime::Runtime;
-use crate::step::{Call, Face, Operation, Outcome, Output, Start, Step, Token};
+use crate::step::{Call, Face, Machine, Operation, Outcome, Output, Start, Step, Token};
 use crate::tasks::Next;
+use crate::telling::Teller;
 use crate::value::Data;
 
 use super::bridge::{ENTRIES, Entry};
@@ -38,6 +39,8 @@ pub enum Verb {
     Fork = 6,
     Emit = 7,
     Listen = 8,
+    /// Events are to be told first; then the machine goes on with what was kept meanwhile.
+    Tell = 9,
 }
 
 /// Registers a call that waits; answers token, face, sink, deadline, name, subject.
@@ -81,8 +84,27 @@ pub fn ms(moment: Moment) -> f64 {
     moment.ms_since(Moment::START)
 }
 
-/// Steps a machine once.
+/// Steps a machine once. What it has to tell comes before what it asks for.
 pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
+    let action = stepped(instance, token, outcome);
+    told_first(instance, token, action)
+}
+
+fn told_first(instance: &mut Instance, token: Token, action: Action) -> Action {
+    if !instance.runtime.events.has_told() {
+        return action;
+    }
+    instance.kept.insert(token, action);
+    Action::Verb(Verb::Tell, Data::Many(Vec::new()))
+}
+
+/// What was to be done before events were told.
+pub fn go_on(instance: &mut Instance, token: Token) -> Action {
+    let gone = || Action::Fail(Error::internal("nothing was kept while events were told"));
+    instance.kept.remove(&token).unwrap_or_else(gone)
+}
+
+fn stepped(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
     let runtime = &mut instance.runtime;
     match advance(runtime, token, outcome) {
         Ok(Step::Done(output)) => ended(instance, token, Ok(output)),
@@ -109,15 +131,34 @@ pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
 /// Takes the machine out while it is stepped, so that nothing can step it twice.
 fn advance(runtime: &mut Runtime, token: Token, outcome: Outcome) -> Result<Step> {
     let gone = || Error::internal("stepped an operation that has ended");
+    let now = runtime.clock.now();
     let running = runtime.tasks.get_mut(token).ok_or_else(gone)?;
     let mut machine = running.machine.take().ok_or_else(gone)?;
-    let result = guarded(|| machine.step(runtime, token, outcome));
-    if !matches!(result, Ok(Step::Done(_)) | Err(_))
-        && let Some(running) = runtime.tasks.get_mut(token)
-    {
-        running.machine = Some(machine);
+    let first = running.begun.is_none();
+    running.begun.get_or_insert(now);
+    let name = running.name;
+    if first {
+        runtime.tell_begun(name, machine.as_ref());
     }
+    let result = guarded(|| machine.step(runtime, token, outcome));
+    put_back(runtime, token, machine, &result);
     result
+}
+
+/// A machine that has ended is dropped, unless hooks may still have a say.
+fn put_back(runtime: &mut Runtime, token: Token, machine: Box<dyn Machine>, result: &Result<Step>) {
+    let Some(running) = runtime.tasks.get_mut(token) else { return };
+    let teller = Teller::from(&*running);
+    let ended = match result {
+        Ok(Step::Done(output)) => Ok(output),
+        Err(error) => Err(error),
+        Ok(_) => return running.machine = Some(machine),
+    };
+    if running.attended {
+        running.machine = Some(machine);
+    } else {
+        runtime.tell_ended(&teller, machine.as_ref(), ended);
+    }
 }
 
 fn wait(token: Token, until: Option<Moment>) -> Action {
@@ -154,8 +195,41 @@ fn fork(runtime: &mut Runtime, parent: Token, operations: Vec<Operation>, limit:
     Action::Verb(Verb::Fork, Data::Many(vec![Data::from(limit), Data::List(children)]))
 }
 
-/// An inner machine's output waits for its parent; an outer one's goes to Lua.
+/// How a machine ended, unless hooks may still have a say.
 fn ended(instance: &mut Instance, token: Token, output: Result<Output>) -> Action {
+    let attended = instance.runtime.tasks.get_mut(token).filter(|running| running.attended);
+    if let Some(running) = attended {
+        let verb = if output.is_err() { Verb::Fail } else { Verb::Done };
+        running.output = Some(output);
+        return Action::Verb(verb, Data::Many(Vec::new()));
+    }
+    over(instance, token, output)
+}
+
+/// The hooks of an operation have had their say.
+pub fn release(instance: &mut Instance, token: Token) -> Action {
+    let action = released(instance, token);
+    told_first(instance, token, action)
+}
+
+fn released(instance: &mut Instance, token: Token) -> Action {
+    let runtime = &mut instance.runtime;
+    let gone = || Error::internal("an operation has gone with its hooks still there");
+    let Some(running) = runtime.tasks.get_mut(token) else { return Action::Fail(gone()) };
+    running.attended = false;
+    let output = running.output.take().unwrap_or_else(|| Err(gone()));
+    if let Some(mut machine) = running.machine.take() {
+        let teller = Teller::from(&*running);
+        runtime.tell_ended(&teller, machine.as_ref(), output.as_ref());
+        if teller.begun.is_none() {
+            machine.abandon(runtime, token);
+        }
+    }
+    over(instance, token, output)
+}
+
+/// An inner machine's output waits for its parent; an outer one's goes to Lua.
+fn over(instance: &mut Instance, token: Token, output: Result<Output>) -> Action {
     let cancelled = output.as_ref().is_err_and(|error| error.code() == Code::Cancelled);
     let inner = instance.runtime.tasks.get_mut(token).filter(|running| running.inner);
     if let Some(running) = inner {
@@ -260,7 +334,8 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     })
 }
 
-/// abandon(token, refused?): ends an operation whose caller is gone, or must not wait here.
+/// abandon(token, refused?) → whether there are events to tell. Ends an operation whose caller is
+/// gone, or must not wait here.
 fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     let (token, refused) = (numbers[0] as u64, numbers[1] == 1.0);
     if let Some(open) = instance.metrics.open.remove(&token) {
@@ -269,8 +344,9 @@ fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
         instance.metrics.cancelled += u64::from(!refused);
         instance.took(open.number, open.since);
     }
+    instance.kept.remove(&token);
     instance.runtime.abandon(token);
-    Ok(Data::Nil)
+    Ok(Data::Bool(instance.runtime.events.has_told()))
 }
 
 /// pipe_put(pipe, token) → bytes waiting in the pipe

@@ -1,6 +1,10 @@
 -- The metatables of error objects and responses, and what is known about a raised value.
 local core = ...
 
+-- What stands around a public function, by its full name: gets the function and its number, and
+-- gives what users call.
+core.wraps = {}
+
 local getmetatable, rawget, setmetatable, tostring, type =
   getmetatable, rawget, setmetatable, tostring, type
 local next, pcall, format = next, pcall, string.format

@@ -1,8 +1,11 @@
 //! One loaded module: the runtime, and the reusable frames of its native calls.
 
+use std::collections::HashMap;
+
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::runtime::Runtime;
+use crate::step::Token;
 use crate::value::Tape;
 
 use super::args::Place;
@@ -25,6 +28,8 @@ pub struct Instance {
     pub overflow: Error,
     pub strings: Strings,
     pub scratches: Scratches,
+    /// What machines go on with once events were told.
+    pub kept: HashMap<Token, Action>,
     #[allow(clippy::vec_box)] // they leave and come back as raw pointers, so they must not move
     frames: Vec<Box<Frame>>,
 }
@@ -50,6 +55,7 @@ impl Default for Instance {
             overflow: Error::state("stack overflow"),
             strings: Strings::default(),
             scratches: Scratches::default(),
+            kept: HashMap::new(),
             frames: Vec::new(),
         }
     }

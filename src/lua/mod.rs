@@ -4,16 +4,20 @@
 //! `call.rs`, and pushed by `push.rs`. A call that waits is handed to `drive.lua`.
 
 mod args;
+mod attend;
 mod bridge;
 mod bridges;
 mod call;
 mod compiled;
 mod drive;
+mod events;
 mod faces;
 mod filters;
 mod foreign;
 mod growing;
 mod help;
+mod hooks;
+mod inner;
 mod instance;
 mod memo;
 mod metrics;

@@ -63,6 +63,10 @@ for _, entry in ipairs(core.entries) do
   elseif kind == "lua" then
     fn = checked(number, fn, core.lua[name], core.prepare[name])
   end
+  local wrap = core.wraps[bridge .. "." .. name]
+  if wrap then
+    fn = wrap(fn, number)
+  end
   publish(bridge, name, fn, kind == "waits" or (kind == "lua" and core.waiting[name] or false))
 end
 
@@ -114,6 +118,7 @@ end
 
 for _, constants in ipairs(core.constants) do
   local bridge, name, members = constants[1], constants[2], constants[3]
+  module[bridge] = module[bridge] or bridge ~= "" and {} or nil
   local owner = bridge == "" and module or module[bridge]
   owner[name] = constant_table((bridge == "" and "" or bridge .. ".") .. name, members)
 end

@@ -11,7 +11,7 @@ use super::bridge::{ENTRIES, Run};
 use super::compiled;
 use super::drive::NATIVES;
 use super::stack::{Meta, UPVALUES};
-use super::{growing, raw};
+use super::{growing, inner, raw};
 
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[
@@ -20,6 +20,9 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/turn.lua", include_str!("turn.lua")),
     (c"=zigllms/tasks.lua", include_str!("tasks.lua")),
     (c"=zigllms/hosts.lua", include_str!("hosts.lua")),
+    (c"=zigllms/events.lua", include_str!("events.lua")),
+    (c"=zigllms/hooks.lua", include_str!("hooks.lua")),
+    (c"=zigllms/attend.lua", include_str!("attend.lua")),
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/listen.lua", include_str!("listen.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
@@ -45,6 +48,8 @@ const HOSTS: &[(&CStr, &CStr, &str)] = &[
 /// C functions of `core` besides [`NATIVES`].
 const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"step", raw::step),
+    (c"release", raw::release),
+    (c"told", raw::told),
     (c"raise", raw::raise),
     (c"ended", raw::ended),
     (c"nearest", raw::nearest),
@@ -211,6 +216,11 @@ unsafe fn core(l: *mut lua_State, base: c_int) {
             let name = native.name.as_bytes();
             ffi::lua_pushlstring(l, name.as_ptr().cast(), name.len());
             closure(l, base, raw::native, std::ptr::from_ref(native).cast());
+            ffi::lua_rawset(l, -3);
+        }
+        for inner in inner::ALL.iter().flat_map(|room| room.iter()) {
+            ffi::lua_pushlstring(l, inner.name.as_ptr().cast(), inner.name.len());
+            closure(l, base, raw::inner, std::ptr::from_ref(inner).cast());
             ffi::lua_rawset(l, -3);
         }
         for (name, function) in FUNCTIONS {

@@ -69,6 +69,7 @@ fn slots_needed(data: &Data) -> usize {
         Data::Json(value) => json_slots(value),
         Data::Document(_) => document::SLOTS,
         Data::Shared(data) => slots_needed(data),
+        Data::Error(failure) => error_slots(&failure.error),
         Data::Patched(_, patches) => {
             // The copies of two tables, and a pair of the second; or a table, a name and a value.
             patches.iter().map(|p| 3 + json_slots(&p.value)).max().unwrap_or(0).max(7)
@@ -126,6 +127,10 @@ unsafe fn push(l: *mut lua_State, data: &Data) {
             Data::Numbers(numbers) => floats(l, numbers),
             Data::Record(fields) => record(l, fields),
             Data::Shared(data) => push(l, data),
+            Data::Error(failure) => {
+                let origin = Origin::named(failure.function.to_owned(), String::new());
+                error(l, &failure.error, &origin);
+            }
             Data::Patched(slot, patches) => patched(l, slot.id(), patches),
         }
     }

@@ -19,6 +19,7 @@ use super::bridge::{ENTRIES, Entry, Run};
 use super::call;
 use super::drive::{self, Action, Native, Verb};
 use super::foreign;
+use super::inner::Inner;
 use super::instance::{Frame, Instance};
 use super::push::{self, Origin};
 use super::read;
@@ -124,7 +125,7 @@ unsafe fn at_once(l: *mut lua_State, run: fn(&mut Instance, &'static Entry, &mut
     unsafe {
         framed(l, |instance, frame| {
             let entry = entry(l);
-            read::arguments(l, instance, entry.function, 1, frame);
+            read::arguments(l, instance, entry.function.params, 1, frame);
             run(&mut *instance, entry, &mut *frame);
             (*frame).entry = (!matches!(entry.function.run, Run::Lua)).then_some(entry);
             if matches!((*frame).action, Action::Raise(_)) {
@@ -167,7 +168,7 @@ pub unsafe extern "C-unwind" fn start(l: *mut lua_State) -> c_int {
         framed(l, |instance, frame| {
             let entry = entry(l);
             (*frame).origin = origin(l, entry);
-            read::arguments(l, instance, entry.function, 2, frame);
+            read::arguments(l, instance, entry.function.params, 2, frame);
             call::start(&mut *instance, entry, token(l, 1), &mut *frame);
         })
     }
@@ -187,6 +188,20 @@ pub unsafe extern "C-unwind" fn native(l: *mut lua_State) -> c_int {
     }
 }
 
+/// A function for the chunks that takes more than numbers.
+pub unsafe extern "C-unwind" fn inner(l: *mut lua_State) -> c_int {
+    unsafe {
+        framed(l, |instance, frame| {
+            let inner = &*ffi::lua_touserdata(l, upvalue(DECLARATION)).cast::<Inner>();
+            read::arguments(l, instance, inner.params, 1, frame);
+            call::inner(&mut *instance, inner, &mut *frame);
+            if matches!((*frame).action, Action::Raise(_)) {
+                (*frame).origin = Origin::named(String::new(), stack::position(l));
+            }
+        })
+    }
+}
+
 unsafe fn optional_number(l: *mut lua_State, index: c_int) -> f64 {
     unsafe {
         if ffi::lua_type(l, index) == ffi::LUA_TNUMBER {
@@ -201,19 +216,33 @@ unsafe fn token(l: *mut lua_State, index: c_int) -> Token {
     unsafe { optional_number(l, index) as Token }
 }
 
+/// The outcome that says: events were told, what comes next?
+const GO_ON: f64 = 8.0;
+
 /// step(token, outcome, ...) → verb, operands. Outcomes are numbered as in `drive.lua`.
 pub unsafe extern "C-unwind" fn step(l: *mut lua_State) -> c_int {
     unsafe {
         framed(l, |instance, frame| {
             let token = token(l, 1);
-            let outcome = outcome(l, instance, frame, token);
-            (*frame).action = drive::step(&mut *instance, token, outcome);
-            if matches!((*frame).action, Action::Fail(_))
-                && let Some(open) = (*instance).metrics.open.remove(&token)
-            {
-                (*frame).origin = open.origin;
-            }
+            (*frame).action = if optional_number(l, 2) == GO_ON {
+                drive::go_on(&mut *instance, token)
+            } else {
+                let outcome = outcome(l, instance, frame, token);
+                drive::step(&mut *instance, token, outcome)
+            };
+            failing(instance, frame, token);
         })
+    }
+}
+
+/// An error that the call ends with says which function failed.
+unsafe fn failing(instance: *mut Instance, frame: *mut Frame, token: Token) {
+    unsafe {
+        if matches!((*frame).action, Action::Fail(_))
+            && let Some(open) = (*instance).metrics.open.remove(&token)
+        {
+            (*frame).origin = open.origin;
+        }
     }
 }
 
@@ -367,6 +396,29 @@ fn error(code: &str, message: String, reason: String) -> Error {
     let details = (!reason.is_empty()).then(|| serde_json::json!({ "reason": reason }));
     let phase = (code == Code::Timeout).then_some(Phase::Total);
     Error::new(code, message).with(|f| (f.details, f.phase) = (details, phase))
+}
+
+/// release(token) → verb, operands: as `step`, once the hooks around a machine have had their say
+pub unsafe extern "C-unwind" fn release(l: *mut lua_State) -> c_int {
+    unsafe {
+        framed(l, |instance, frame| {
+            let token = token(l, 1);
+            (*frame).action = drive::release(&mut *instance, token);
+            failing(instance, frame, token);
+        })
+    }
+}
+
+/// told() → name, data and error object of the next event to be told; nothing if there is none
+pub unsafe extern "C-unwind" fn told(l: *mut lua_State) -> c_int {
+    unsafe {
+        framed(l, |instance, frame| {
+            let Some(told) = (*instance).runtime.events.next_told() else { return };
+            let name = Data::from(told.event.name());
+            let error = told.failure.map_or(Data::Nil, |failure| Data::Error(Box::new(failure)));
+            (*frame).action = Action::Return(Data::Many(vec![name, told.data.into(), error]));
+        })
+    }
 }
 
 /// ended(number, began?, code?): a call of a function written in Lua is over, having failed if there

@@ -12,7 +12,7 @@ use crate::error::{Code, Error};
 use crate::value::{Kind, MAX_DEPTH, Tape};
 
 use super::args::Place;
-use super::bridge::{Function, Param, Read};
+use super::bridge::{Param, Read};
 use super::compiled;
 use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
@@ -62,13 +62,13 @@ pub enum Segment {
 pub unsafe fn arguments(
     l: *mut lua_State,
     instance: *mut Instance,
-    function: &'static Function,
+    params: &'static [Param],
     first: c_int,
     frame: *mut Frame,
 ) {
     unsafe {
         let top = ffi::lua_gettop(l);
-        for (i, param) in function.params.iter().enumerate() {
+        for (i, param) in params.iter().enumerate() {
             let index = first + i as c_int;
             if index > top {
                 (*frame).places.push(Place::default());

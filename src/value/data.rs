@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Document, Slot};
+use crate::error::Error;
 
 #[derive(Clone, Debug, Default)]
 pub enum Data {
@@ -34,6 +35,15 @@ pub enum Data {
     Many(Vec<Data>),
     /// Kept by somebody else, too.
     Shared(Arc<Data>),
+    /// An error object.
+    Error(Box<Failure>),
+}
+
+/// An error, and the function that failed by its full name.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub error: Error,
+    pub function: &'static str,
 }
 
 impl Data {
@@ -44,7 +54,7 @@ impl Data {
             Data::Text(text) => text.len(),
             Data::Json(value) => weight_of(value),
             Data::Document(document) => document.tape.weight()?,
-            Data::Slot(_) | Data::Patched(..) => return None,
+            Data::Slot(_) | Data::Patched(..) | Data::Error(_) => return None,
             Data::List(items) | Data::Many(items) => sum(items.iter())?,
             Data::Numbers(numbers) => size_of_val(numbers.as_slice()),
             Data::Record(record) => {

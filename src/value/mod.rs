@@ -17,7 +17,7 @@ pub mod tape;
 pub mod xml;
 pub mod yaml;
 
-pub use data::{Data, Key, Patch, Record};
+pub use data::{Data, Failure, Key, Patch, Record};
 pub use document::Document;
 pub use kept::Kept;
 pub use slot::{Slot, Slots};

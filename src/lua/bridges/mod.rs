@@ -5,6 +5,8 @@ use super::bridge::Bridge;
 mod agent;
 mod batch;
 mod cache;
+mod event;
+mod hook;
 mod memory;
 mod module;
 mod observe;
@@ -18,8 +20,10 @@ pub static BRIDGES: &[&Bridge] = &[
     &agent::BRIDGE,
     &tool::BRIDGE,
     &provider::BRIDGE,
+    &event::BRIDGE,
     &schema::BRIDGE,
     &memory::BRIDGE,
+    &hook::BRIDGE,
     &output::BRIDGE,
     &cache::BRIDGE,
 ];

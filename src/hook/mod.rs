@@ -1,0 +1,4 @@
+//! Hooks: functions around operations.
+
+#[derive(Debug, Default)]
+pub struct Hooks {}

@@ -1,0 +1,4 @@
+-- Attended operations: those that hooks are registered for.
+local core = ...
+
+return core

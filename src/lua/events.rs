@@ -1,0 +1,5 @@
+//! What `events.lua` asks of the core.
+
+use super::inner::Inner;
+
+pub static INNER: &[Inner] = &[];

@@ -1,0 +1,5 @@
+//! What `hooks.lua` asks of the core.
+
+use super::inner::Inner;
+
+pub static INNER: &[Inner] = &[];

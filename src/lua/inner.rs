@@ -1,0 +1,19 @@
+//! Functions that only the chunks know, and that take more than numbers: nobody else calls them, so
+//! they have no documentation for users and are not counted.
+
+use crate::error::Result;
+use crate::value::Data;
+
+use super::args::Args;
+use super::bridge::Param;
+use super::instance::Instance;
+use super::{attend, events, hooks};
+
+pub struct Inner {
+    pub name: &'static str,
+    pub params: &'static [Param],
+    pub run: fn(&mut Instance, &Args<'_>) -> Result<Data>,
+}
+
+/// All of them.
+pub static ALL: &[&[Inner]] = &[attend::INNER, events::INNER, hooks::INNER];

@@ -1,0 +1,102 @@
+//! The events of operations: that one begins, and how it ended.
+
+use crate::error::{Code, Error};
+use crate::event::{Builtin, Lifecycle};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Output};
+use crate::tasks::Running;
+use crate::value::{Data, Failure, Record};
+
+/// What has to be known of an operation when it ends.
+pub struct Teller {
+    pub name: &'static str,
+    pub begun: Option<crate::clock::Moment>,
+}
+
+impl From<&Running> for Teller {
+    fn from(running: &Running) -> Teller {
+        Teller { name: running.name, begun: running.begun }
+    }
+}
+
+impl Runtime {
+    /// An operation is about to be stepped for the first time.
+    pub fn tell_begun(&mut self, name: &str, machine: &dyn Machine) {
+        let Some(events) = Lifecycle::of(name).filter(|e| self.events.wants(e.begun)) else {
+            return;
+        };
+        let data = machine.about(self).set("input", machine.input());
+        self.events.tell(events.begun, data, None);
+    }
+
+    /// An operation has ended, with its hooks.
+    pub fn tell_ended(
+        &mut self,
+        teller: &Teller,
+        machine: &dyn Machine,
+        output: Result<&Output, &Error>,
+    ) {
+        let Some(events) = Lifecycle::of(teller.name) else { return };
+        match output {
+            Ok(output) => self.tell_done(events.done, teller, machine, output),
+            Err(error) => self.tell_failed(events.failed, teller, machine, error),
+        }
+    }
+
+    fn tell_done(
+        &mut self,
+        event: Builtin,
+        teller: &Teller,
+        machine: &dyn Machine,
+        output: &Output,
+    ) {
+        if !self.events.wants(event) {
+            return;
+        }
+        let mut data = machine.about(self).set("input", machine.input());
+        data.fields.extend(machine.told_of(output).fields);
+        let data = self.with_duration(data, teller);
+        self.events.tell(event, data, None);
+    }
+
+    fn tell_failed(
+        &mut self,
+        event: Builtin,
+        teller: &Teller,
+        machine: &dyn Machine,
+        error: &Error,
+    ) {
+        if !self.events.wants(event) {
+            return;
+        }
+        let data = machine.about(self).set("input", machine.input());
+        let data = self.with_duration(data, teller);
+        let failure = Failure { error: error.clone(), function: function_of(teller.name) };
+        self.events.tell(event, data, Some(failure));
+    }
+
+    fn with_duration(&self, data: Record, teller: &Teller) -> Record {
+        let now = self.clock.now();
+        data.set("duration_ms", teller.begun.map_or(Data::Nil, |at| now.ms_since(at).into()))
+    }
+
+    /// An operation ends because nobody is left who could see its end.
+    pub fn tell_abandoned(&mut self, running: &Running, machine: &dyn Machine) {
+        if running.begun.is_some() {
+            let gone = Error::new(Code::Cancelled, "nobody was left to see the result");
+            self.tell_ended(&running.into(), machine, Err(&gone));
+        }
+    }
+}
+
+/// The public function behind an operation, by its full name.
+pub fn function_of(operation: &str) -> &'static str {
+    match operation {
+        "agent_run" => "agent.run",
+        "tool_execute" => "tool.execute",
+        "provider_embed" => "provider.embed",
+        "memory_save" => "memory.store",
+        "memory_load" => "memory.retrieve",
+        _ => "provider.chat",
+    }
+}

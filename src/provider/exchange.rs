@@ -23,10 +23,14 @@ use crate::meter::{Exchanged, Series};
 use crate::optimize::Recall;
 use crate::runtime::Runtime;
 use crate::step::{
-    Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+    Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
+use crate::value::{Data, Record};
+
+mod hooked;
 
 /// What is asked, of whom and how.
+#[derive(Clone)]
 pub struct Ask {
     pub whom: Whom,
     pub request: Request,
@@ -463,6 +467,35 @@ impl Machine for Exchange {
 
     fn chunk(&mut self) -> Option<Chunk> {
         self.chunk.take()
+    }
+
+    fn about(&self, _: &Runtime) -> Record {
+        self.who()
+    }
+
+    fn input(&self) -> Data {
+        self.neutral()
+    }
+
+    fn replace_input(&mut self, runtime: &mut Runtime, given: &Given<'_>) -> Result<()> {
+        self.ask_instead(runtime, given)
+    }
+
+    fn replace_output(
+        &mut self,
+        runtime: &mut Runtime,
+        given: &Given<'_>,
+        own: Option<Output>,
+    ) -> Result<Output> {
+        self.answer_instead(runtime, given, own)
+    }
+
+    fn told_of(&self, output: &Output) -> Record {
+        let Output::Answer(answer) = output else { return Record::new() };
+        Record::new()
+            .set("usage", answer.usage.to_record())
+            .set("attempts", answer.attempts)
+            .set("finish_reason", answer.finish_reason)
     }
 
     fn abandon(&mut self, runtime: &mut Runtime, _: Token) {

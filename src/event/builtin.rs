@@ -90,7 +90,7 @@ impl Lifecycle {
         let (begun, done, failed) = match operation {
             "agent_run" => (Builtin::AgentStarted, Builtin::AgentCompleted, Builtin::AgentFailed),
             "tool_execute" => (Builtin::ToolInvoked, Builtin::ToolSucceeded, Builtin::ToolFailed),
-            "provider_request" => {
+            "provider_request" | "provider_embed" => {
                 (Builtin::ProviderRequest, Builtin::ProviderResponse, Builtin::ProviderError)
             }
             _ => return None,

@@ -11,6 +11,7 @@ use super::instance::Ended;
 use super::question::{Found, Question};
 use super::reach::Reach;
 use super::recall;
+use super::retried::Retried;
 use super::stored::Lookup;
 use super::structured;
 use super::target::Target;
@@ -206,11 +207,16 @@ impl Exchange {
             return Err(error);
         }
         self.record(runtime, Ended::Failed(&error));
+        let why = error.clone();
         let next = self.others.after(error, Some(&self.target.model))?;
+        let (provider, model) = (self.target.id.clone(), self.target.model.clone());
+        let attempt = self.target.attempts.count;
         // Another provider's answer is no answer of this one.
         self.recall = None;
         self.target = Target::next(runtime, &self.ask, &mut self.others, next, self.total)?;
         self.begin();
+        let retried = Retried { provider: &provider, model: &model, attempt, ms: 0 };
+        retried.tell(runtime, Some(&self.target.id), || why);
         Ok(())
     }
 
@@ -330,10 +336,13 @@ impl Exchange {
     }
 
     /// Asks again if that may help, or fails.
-    fn failed(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
+    fn failed(&mut self, runtime: &mut Runtime, error: Error) -> Result<Step> {
         let retried = match self.delivered {
             true => Err(error),
-            false => self.target.attempts.again(runtime, error),
+            false => {
+                let who = (self.target.id.as_str(), self.ask.request.model.as_str());
+                self.target.attempts.again(runtime, who, error)
+            }
         };
         retried.map_err(|error| self.finish_error(runtime, error))
     }

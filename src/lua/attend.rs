@@ -12,7 +12,7 @@ use super::inner::Inner;
 use super::instance::Instance;
 
 const MACHINE: Param = Param::new("machine", Kind::Number(0.0, 1e15));
-const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Both);
+const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Whole);
 
 pub static INNER: &[Inner] = &[
     Inner { name: "hold", params: &[MACHINE], run: hold },
@@ -71,8 +71,7 @@ fn about(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 }
 
 fn given<'t>(args: &Args<'t>) -> Given<'t> {
-    let problem = args.require_data(1).err();
-    Given { value: args.get(1), slot: args.given(1), problem }
+    Given::new(args.get(1), args.given(1), args.require_data(1).err())
 }
 
 /// give_input(machine, value): before it starts

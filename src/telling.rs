@@ -4,7 +4,7 @@ use crate::error::{Code, Error};
 use crate::event::{Builtin, Lifecycle};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Output};
-use crate::tasks::Running;
+use crate::tasks::{ATTENTION, Running};
 use crate::value::{Data, Failure, Record};
 
 /// What has to be known of an operation when it ends.
@@ -78,6 +78,19 @@ impl Runtime {
     fn with_duration(&self, data: Record, teller: &Teller) -> Record {
         let now = self.clock.now();
         data.set("duration_ms", teller.begun.map_or(Data::Nil, |at| now.ms_since(at).into()))
+    }
+
+    /// Commits that failed while nobody waited for them. What was to be written stays queued.
+    pub fn tell_failures(&mut self) {
+        if !self.events.wants(Builtin::BatchError) {
+            return;
+        }
+        let tasks = &mut self.tasks;
+        for error in self.store.failures(|| tasks.waker(ATTENTION)) {
+            let data = Record::new().set("lost", 0u64);
+            let failure = Failure { error, function: "flush" };
+            self.events.tell(Builtin::BatchError, data, Some(failure));
+        }
     }
 
     /// An operation ends because nobody is left who could see its end.

@@ -294,6 +294,7 @@ pub static NATIVES: &[Native] = &[
         },
     },
     Native { name: "ready", run: ready },
+    Native { name: "attention", run: attention },
     Native { name: "abandon", run: abandon },
     Native { name: "pipe_open", run: |i, _| Ok(Data::from(i.runtime.tasks.open_pipe())) },
     Native { name: "pipe_put", run: pipe_put },
@@ -332,6 +333,12 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
         Next::Stop(token, reason) => Data::Many(vec![Data::from(token), Data::from(reason)]),
         Next::Nothing | Next::Interrupted => Data::Nil,
     })
+}
+
+/// attention() → whether there are events to tell
+fn attention(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    instance.runtime.tell_failures();
+    Ok(Data::Bool(instance.runtime.events.has_told()))
 }
 
 /// abandon(token, refused?) → whether there are events to tell. Ends an operation whose caller is

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
+use crate::event::Builtin;
 use crate::memory::{Gate, about};
 use crate::runtime::Runtime;
 use crate::shape::{Check, Kind};
@@ -95,7 +96,8 @@ pub fn watches(runtime: &Runtime, entry: &Entry) -> bool {
 
 /// Whether calls of memory are.
 pub fn is_watched(runtime: &Runtime) -> bool {
-    runtime.events.wants(crate::event::Builtin::MemoryUpdated)
+    runtime.events.wants(Builtin::MemoryUpdated)
+        || runtime.events.wants(Builtin::BatchError)
         || runtime.hooks.is_hooked("memory_save")
         || runtime.hooks.is_hooked("memory_load")
 }
@@ -217,7 +219,9 @@ impl Late {
         let Run::Perhaps(_, run) = self.entry.function.run else {
             return Err(Error::internal("called as if it might wait"));
         };
-        match run(runtime, &self.args(runtime)?)? {
+        let ready = run(runtime, &self.args(runtime)?)?;
+        runtime.tell_failures();
+        match ready {
             Ready::Now(data) => Ok(Step::Done(Output::Data(data))),
             Ready::Waits(start) => Ok(Step::Run(start.operation)),
         }

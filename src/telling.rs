@@ -1,31 +1,45 @@
 //! The events of operations: that one begins, and how it ended.
 
+use crate::clock::Moment;
 use crate::error::{Code, Error};
 use crate::event::{Builtin, Lifecycle};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Output};
+use crate::step::{Machine, Output, Token};
 use crate::tasks::{ATTENTION, Running};
 use crate::value::{Data, Failure, Record};
 
 /// What has to be known of an operation when it ends.
 pub struct Teller {
     pub name: &'static str,
-    pub begun: Option<crate::clock::Moment>,
+    /// The operation around it.
+    pub parent: Token,
+    pub begun: Option<Moment>,
 }
 
 impl From<&Running> for Teller {
     fn from(running: &Running) -> Teller {
-        Teller { name: running.name, begun: running.begun }
+        Teller { name: running.name, parent: running.parent, begun: running.begun }
     }
 }
 
 impl Runtime {
+    /// Ids and names of what an operation inside `parent` is about; in an agent's run, also its.
+    pub fn about(&self, parent: Token, machine: &dyn Machine) -> Record {
+        let mut about = machine.about(self);
+        if about.get("agent_id").is_none()
+            && let Some(number) = self.tasks.agent_around(parent)
+        {
+            about.put("agent_id", self.agents.id(number));
+        }
+        about
+    }
+
     /// An operation is about to be stepped for the first time.
-    pub fn tell_begun(&mut self, name: &str, machine: &dyn Machine) {
-        let Some(events) = Lifecycle::of(name).filter(|e| self.events.wants(e.begun)) else {
+    pub fn tell_begun(&mut self, teller: &Teller, machine: &dyn Machine) {
+        let Some(events) = Lifecycle::of(teller.name).filter(|e| self.events.wants(e.begun)) else {
             return;
         };
-        let data = machine.about(self).set("input", machine.input());
+        let data = self.about(teller.parent, machine).set("input", machine.input());
         self.events.tell(events.begun, data, None);
     }
 
@@ -53,7 +67,7 @@ impl Runtime {
         if !self.events.wants(event) {
             return;
         }
-        let mut data = machine.about(self).set("input", machine.input());
+        let mut data = self.about(teller.parent, machine).set("input", machine.input());
         data.fields.extend(machine.told_of(output).fields);
         let data = self.with_duration(data, teller);
         self.events.tell(event, data, None);
@@ -69,7 +83,7 @@ impl Runtime {
         if !self.events.wants(event) {
             return;
         }
-        let data = machine.about(self).set("input", machine.input());
+        let data = self.about(teller.parent, machine).set("input", machine.input());
         let data = self.with_duration(data, teller);
         let failure = Failure { error: error.clone(), function: function_of(teller.name) };
         self.events.tell(event, data, Some(failure));

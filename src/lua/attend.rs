@@ -64,8 +64,10 @@ fn hold(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 
 /// about(machine) → ids and names of what it is about, its input
 fn about(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let running = instance.runtime.tasks.get_mut(token(args)).ok_or_else(gone)?;
+    let parent = running.parent;
     with(instance, token(args), |instance, machine| {
-        let about = machine.about(&instance.runtime);
+        let about = instance.runtime.about(parent, machine.as_ref());
         Ok(Data::Many(vec![about.into(), machine.input()]))
     })
 }

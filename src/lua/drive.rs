@@ -136,9 +136,9 @@ fn advance(runtime: &mut Runtime, token: Token, outcome: Outcome) -> Result<Step
     let mut machine = running.machine.take().ok_or_else(gone)?;
     let first = running.begun.is_none();
     running.begun.get_or_insert(now);
-    let name = running.name;
+    let teller = Teller::from(&*running);
     if first {
-        runtime.tell_begun(name, machine.as_ref());
+        runtime.tell_begun(&teller, machine.as_ref());
     }
     let result = guarded(|| machine.step(runtime, token, outcome));
     put_back(runtime, token, machine, &result);

@@ -39,7 +39,7 @@ impl Runtime {
         let Some(events) = Lifecycle::of(teller.name).filter(|e| self.events.wants(e.begun)) else {
             return;
         };
-        let data = self.about(teller.parent, machine).set("input", machine.input());
+        let data = self.opening(events, teller, machine);
         self.events.tell(events.begun, data, None);
     }
 
@@ -52,41 +52,47 @@ impl Runtime {
     ) {
         let Some(events) = Lifecycle::of(teller.name) else { return };
         match output {
-            Ok(output) => self.tell_done(events.done, teller, machine, output),
-            Err(error) => self.tell_failed(events.failed, teller, machine, error),
+            Ok(output) => self.tell_done(events, teller, machine, output),
+            Err(error) => self.tell_failed(events, teller, machine, error),
         }
     }
 
     fn tell_done(
         &mut self,
-        event: Builtin,
+        events: Lifecycle,
         teller: &Teller,
         machine: &dyn Machine,
         output: &Output,
     ) {
-        if !self.events.wants(event) {
+        if !self.events.wants(events.done) {
             return;
         }
-        let mut data = self.about(teller.parent, machine).set("input", machine.input());
+        let mut data = self.opening(events, teller, machine);
         data.fields.extend(machine.told_of(output).fields);
         let data = self.with_duration(data, teller);
-        self.events.tell(event, data, None);
+        self.events.tell(events.done, data, None);
     }
 
     fn tell_failed(
         &mut self,
-        event: Builtin,
+        events: Lifecycle,
         teller: &Teller,
         machine: &dyn Machine,
         error: &Error,
     ) {
-        if !self.events.wants(event) {
+        if !self.events.wants(events.failed) {
             return;
         }
-        let data = self.about(teller.parent, machine).set("input", machine.input());
+        let data = self.opening(events, teller, machine);
         let data = self.with_duration(data, teller);
         let failure = Failure { error: error.clone(), function: function_of(teller.name) };
-        self.events.tell(event, data, Some(failure));
+        self.events.tell(events.failed, data, Some(failure));
+    }
+
+    /// What all events of an operation say.
+    fn opening(&self, events: Lifecycle, teller: &Teller, machine: &dyn Machine) -> Record {
+        let about = self.about(teller.parent, machine);
+        if events.with_input { about.set("input", machine.input()) } else { about }
     }
 
     fn with_duration(&self, data: Record, teller: &Teller) -> Record {

@@ -82,6 +82,8 @@ pub struct Lifecycle {
     pub begun: Builtin,
     pub done: Builtin,
     pub failed: Builtin,
+    /// They tell what it was given. A request does not: conversations are long, and private.
+    pub with_input: bool,
 }
 
 impl Lifecycle {
@@ -95,6 +97,7 @@ impl Lifecycle {
             }
             _ => return None,
         };
-        Some(Lifecycle { begun, done, failed })
+        let with_input = begun != Builtin::ProviderRequest;
+        Some(Lifecycle { begun, done, failed, with_input })
     }
 }

@@ -422,6 +422,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.hooks.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
     Ok(Data::Bool(true))

@@ -394,5 +394,6 @@ end
 
 core.results, core.operation = results, operation
 core.perform, core.proceed, core.called = perform, proceed, called
+core.advance, core.leave = advance, leave
 
 return core

@@ -26,6 +26,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/listen.lua", include_str!("listen.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
+    (c"=zigllms/fire.lua", include_str!("fire.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
     (c"=zigllms/batch.lua", include_str!("batch.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),

@@ -6,7 +6,7 @@ mod agent;
 mod batch;
 mod cache;
 mod event;
-mod hook;
+pub mod hook;
 mod memory;
 mod module;
 mod observe;

@@ -424,6 +424,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.providers.clear();
     runtime.schemas.clear();
     runtime.events.clear();
+    runtime.hooks.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
     Ok(Data::Bool(true))

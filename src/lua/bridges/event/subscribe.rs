@@ -138,7 +138,8 @@ impl<'t> Wanted<'t> {
 
     fn has(&self, subscription: &Subscription) -> bool {
         if self.text.contains('*') {
-            return *self.text == *subscription.pattern || self.pattern.matches(&subscription.pattern);
+            return *self.text == *subscription.pattern
+                || self.pattern.matches(&subscription.pattern);
         }
         Pattern::parse(&subscription.pattern).is_ok_and(|pattern| pattern.matches(self.text))
     }

@@ -170,6 +170,11 @@ impl Hooks {
         plan
     }
 
+    /// Whether nothing has changed since [`Hooks::hooked`] was asked.
+    pub fn is_known(&self) -> bool {
+        self.now.0 == self.changes()
+    }
+
     /// Operations, and points without one, at which an enabled hook may run.
     pub fn hooked(&mut self) -> Vec<&'static str> {
         let mut names: Vec<_> = OPERATIONS

@@ -518,7 +518,9 @@ core.tell_own = tell_own
 function core.tell(context)
   local name, data, err = core.told()
   while name do
-    data.error = err
+    if err ~= nil then
+      data.error = err
+    end
     tell_own(name, data, context)
     name, data, err = core.told()
   end

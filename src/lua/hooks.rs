@@ -41,8 +41,11 @@ fn number(args: &Args<'_>, at: usize) -> u64 {
     args.get(at).and_then(|value| value.as_f64()).unwrap_or_default() as u64
 }
 
-/// hooked_names() → names of what has hooks now
+/// hooked_names() → names of what has hooks now; nil if that is what it was
 fn hooked_names(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
+    if instance.runtime.hooks.is_known() {
+        return Ok(Data::Nil);
+    }
     let names = instance.runtime.hooks.hooked();
     Ok(Data::List(names.into_iter().map(Data::from).collect()))
 }

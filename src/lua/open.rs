@@ -23,6 +23,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/events.lua", include_str!("events.lua")),
     (c"=zigllms/hooks.lua", include_str!("hooks.lua")),
     (c"=zigllms/attend.lua", include_str!("attend.lua")),
+    (c"=zigllms/cleanup.lua", include_str!("cleanup.lua")),
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
     (c"=zigllms/listen.lua", include_str!("listen.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),

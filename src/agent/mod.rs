@@ -16,6 +16,7 @@ use crate::tool::{DEFINITION, Tool};
 use crate::value::Kept;
 
 pub mod conversation;
+pub mod input;
 pub mod keeping;
 mod queue;
 mod record;
@@ -209,6 +210,11 @@ impl Named for Agent {
 impl Agent {
     pub fn text(&self, key: &str) -> Option<String> {
         self.config.text(key)
+    }
+
+    /// Whether a run of it has begun.
+    pub fn has_run(&self) -> bool {
+        !self.runs.is_empty() || self.counts.as_ref().is_some_and(|counts| counts.runs > 0)
     }
 
     pub fn enter(&mut self, state: State, now: f64) {

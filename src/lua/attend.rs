@@ -12,7 +12,7 @@ use super::inner::Inner;
 use super::instance::Instance;
 
 const MACHINE: Param = Param::new("machine", Kind::Number(0.0, 1e15));
-const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Both);
+const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Whole);
 
 pub static INNER: &[Inner] = &[
     Inner { name: "hold", params: &[MACHINE], run: hold },
@@ -64,15 +64,16 @@ fn hold(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 
 /// about(machine) → ids and names of what it is about, its input
 fn about(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let running = instance.runtime.tasks.get_mut(token(args)).ok_or_else(gone)?;
+    let parent = running.parent;
     with(instance, token(args), |instance, machine| {
-        let about = machine.about(&instance.runtime);
+        let about = instance.runtime.about(parent, machine.as_ref());
         Ok(Data::Many(vec![about.into(), machine.input()]))
     })
 }
 
 fn given<'t>(args: &Args<'t>) -> Given<'t> {
-    let problem = args.require_data(1).err();
-    Given { value: args.get(1), slot: args.given(1), problem }
+    Given::new(args.get(1), args.given(1), args.require_data(1).err())
 }
 
 /// give_input(machine, value): before it starts

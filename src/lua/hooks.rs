@@ -43,8 +43,7 @@ fn number(args: &Args<'_>, at: usize) -> u64 {
 
 /// hooked_names() → names of what has hooks now
 fn hooked_names(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
-    let names = instance.runtime.hooks.hooked();
-    Ok(Data::List(names.into_iter().map(Data::from).collect()))
+    Ok(Data::List(instance.runtime.hooks.hooked().map(Data::from).collect()))
 }
 
 fn numbers(list: &[u64]) -> Data {
@@ -57,9 +56,10 @@ fn plan(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let runtime = &mut instance.runtime;
     let gone = || Error::internal("the operation is gone");
     let running = runtime.tasks.get_mut(number(args, 0) as Token).ok_or_else(gone)?;
-    let (name, machine) = (running.name, running.machine.take().ok_or_else(gone)?);
+    let (name, parent) = (running.name, running.parent);
+    let machine = running.machine.take().ok_or_else(gone)?;
     let mut hooks = std::mem::take(&mut runtime.hooks);
-    let plan = hooks.plan(name, || machine.about(runtime));
+    let plan = hooks.plan(name, || runtime.about(parent, machine.as_ref()));
     runtime.hooks = hooks;
     if let Some(running) = runtime.tasks.get_mut(number(args, 0) as Token) {
         running.machine = Some(machine);

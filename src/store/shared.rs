@@ -101,6 +101,11 @@ impl Shared {
         Counters { queued: state.queue.len(), ..state.counters }
     }
 
+    /// Wakes at each failure from now on; [`Shared::take_failures`] has it.
+    pub fn alarm(&self, waker: Waker) {
+        self.depot().state().alarms.push(waker);
+    }
+
     /// What went wrong since the last time while nobody was waiting for it.
     pub fn take_failures(&self) -> Vec<Error> {
         std::mem::take(&mut self.depot().state().failures)

@@ -5,10 +5,9 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use crate::agent::{
-    Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool,
-    info, summary, usable,
+    self, Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State,
+    find_tool, info, summary, usable,
 };
-use crate::chat::{Message, Role, messages};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
@@ -20,7 +19,7 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::Start;
 use crate::tool::{DEFINITION, Tool};
-use crate::value::{Data, Kept, Record, Ref, glob, json};
+use crate::value::{Data, Kept, Record, Ref, glob};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
@@ -359,7 +358,7 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let number = runtime.agents.require(&args.id(0))?;
     let options = args.options(2, &RUN);
     let (face, sink) = streamed(&options, None)?;
-    let input = input_of(args.get(1))?;
+    let input = agent::input::read(args.get(1))?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
     let (own, nearer) = Reach::split(&options, &runtime.providers, "options")?;
     let own = with_schema(runtime, own, "options")?;
@@ -384,26 +383,6 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         follow: follows(face, sink.as_ref()),
     };
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
-}
-
-/// The forms an input may have.
-fn input_of(value: Option<Ref<'_>>) -> Result<Vec<Message>> {
-    let Some(value) = value else { return Ok(Vec::new()) };
-    if value.as_str().is_some()
-        || value.is_array() && !value.is_empty()
-        || value.get("role").is_some()
-    {
-        return messages::read(value, "input");
-    }
-    let text = ["message", "content", "messages"].into_iter().find_map(|key| value.get(key));
-    let mut input = match text {
-        Some(given) => messages::read(given, "input.message")?,
-        None => vec![Message::new(Role::User, json::to_sorted(value))],
-    };
-    if let Some(context) = value.get("context").filter(|_| text.is_some()) {
-        input.push(Message::new(Role::User, format!("Context: {}", json::to_sorted(context))));
-    }
-    Ok(input)
 }
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Counters, Shared};
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::net::Waker;
 use crate::store::Place;
 
 /// How long another choice of store waits for the one before.
@@ -16,6 +17,8 @@ pub struct Current {
     shared: Option<Shared>,
     /// What had been counted when this instance last began to count.
     before: Counters,
+    /// What the store rings when a commit fails that nobody waits for.
+    alarm: Option<Waker>,
 }
 
 impl Current {
@@ -49,6 +52,20 @@ impl Current {
         self.shared.as_ref()
     }
 
+    /// What went wrong while nobody waited for it. From the first time on the store says when there
+    /// is more, by a token that no machine has.
+    pub fn failures(&mut self, waker: impl FnOnce() -> Result<Waker>) -> Vec<Error> {
+        let Some(shared) = &self.shared else { return Vec::new() };
+        if self.alarm.is_none()
+            && let Ok(waker) = waker()
+        {
+            shared.alarm(waker.clone());
+            self.alarm = Some(waker);
+        }
+        self.alarm.iter().for_each(Waker::rearm);
+        shared.take_failures()
+    }
+
     /// Chooses another store, once everything queued is in the one before. If that fails nothing
     /// changes.
     pub fn choose(&mut self, place: Place) -> Result<()> {
@@ -59,6 +76,7 @@ impl Current {
             shared.flush_blocking(PATIENCE)?;
         }
         self.shared = None;
+        self.alarm = None;
         self.before = Counters::default();
         self.place = place;
         Ok(())

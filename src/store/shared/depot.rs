@@ -75,6 +75,8 @@ pub struct State {
     pub failing: Option<(u32, Error)>,
     /// For whoever reports them.
     pub failures: Vec<Error>,
+    /// Woken at each failure.
+    pub alarms: Vec<Waker>,
     /// Those who share the store.
     pub users: usize,
     /// Something is being answered or committed.

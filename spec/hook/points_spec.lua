@@ -410,24 +410,27 @@ describe("hooks around an operation", function()
       assert.are.equal("slept well", result)
     end)
 
-    it("inside a C call that cannot be yielded over ends the operation, and nothing is left", function()
-      local id = tool.register({
-        name = "slow",
-        execute = function()
-          zigllms.sleep(20)
-        end,
-      })
-      hook.register("tool_execute", function(_, next)
-        local ok = pcall(string.gsub, "x", "x", function()
-          next()
+    it(
+      "inside a C call that cannot be yielded over ends the operation, and nothing is left",
+      function()
+        local id = tool.register({
+          name = "slow",
+          execute = function()
+            zigllms.sleep(20)
+          end,
+        })
+        hook.register("tool_execute", function(_, next)
+          local ok = pcall(string.gsub, "x", "x", function()
+            next()
+          end)
+          return ok
         end)
-        return ok
-      end)
-      local ok = pcall(tool.execute, id)
-      hook.disable("tool_execute")
-      assert.is_nil(tool.execute(id))
-      assert.is_boolean(ok)
-    end)
+        local ok = pcall(tool.execute, id)
+        hook.disable("tool_execute")
+        assert.is_nil(tool.execute(id))
+        assert.is_boolean(ok)
+      end
+    )
   end)
 
   describe("ERROR", function()
@@ -546,12 +549,16 @@ describe("hooks around an operation", function()
       end, { type = kind })
     end
     tool.execute(double(), { n = 1 })
-    raised("tool_error", tool.execute, tool.register({
-      name = "bad",
-      execute = function()
-        error("x")
-      end,
-    }))
+    raised(
+      "tool_error",
+      tool.execute,
+      tool.register({
+        name = "bad",
+        execute = function()
+          error("x")
+        end,
+      })
+    )
     local pre = "tool_before_execute"
     assert.are.same({ pre, "tool_after_execute", pre, "tool_error" }, points)
   end)

@@ -91,7 +91,8 @@ impl Runtime {
 
     /// What all events of an operation say.
     fn opening(&self, events: Lifecycle, teller: &Teller, machine: &dyn Machine) -> Record {
-        let about = self.about(teller.parent, machine);
+        let mut about = self.about(teller.parent, machine);
+        about.fields.retain(|(name, _)| name != "first_run"); // a word for hooks
         if events.with_input { about.set("input", machine.input()) } else { about }
     }
 

@@ -12,8 +12,10 @@
 ---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
+---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?}`, whose `type` and `name` are its full name.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
+---@field hook zigllms.hook Functions around operations: they change what goes in and what comes out, or say no.
 ---@field output zigllms.output Reads what models write, as they write it, and writes what they read.
 ---@field cache zigllms.cache Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. With `configure{store=}`, answers of `provider.chat` and `provider.embed` lie in the store, too, with their questions, and any process gets them that asks the same of the same provider; what a `transport` or a tool answers stays in its process. Each hit is a fresh table. Two equal calls at the same time are both made.
 local zigllms = {}
@@ -301,6 +303,26 @@ local zigllms = {}
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
+---@class zigllms.EmitOptions
+---@field priority? "low"|"normal"|"high"|"critical" of the event, as `min_priority` asks for ["normal"]
+---@field category? "system"|"user"|"agent"|"tool"|"workflow" "user" where the name says none [by its name]
+---@field type? "system"|"user"|"agent"|"tool"|"workflow" the same as `category`
+---@field source? string who emits it ["user"]
+---@field tags? (string)[] words about it
+---@field metadata? table more about it
+---@field correlation_id? string what it belongs to
+---@field strict? boolean what a handler raises ends the emit, unchanged [false]
+
+---@class zigllms.SubscribeOptions
+---@field priority? "low"|"normal"|"high"|"critical" higher ones are called first ["normal"]
+---@field once? boolean ends before its first call [false]
+---@field filter? function|table<string, string|number|boolean> function(event), true where it is wanted; or fields and their values, as {["data.user.id"]=7}
+---@field category? "system"|"user"|"agent"|"tool"|"workflow" events of that category alone
+---@field min_priority? "low"|"normal"|"high"|"critical" events of that priority or a higher one
+
+---@class zigllms.EventCriteria
+---@field pattern? string of the events' names ["*"]
+
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
 
@@ -384,6 +406,26 @@ local zigllms = {}
 
 ---@class zigllms.LoadOptions: zigllms.MemoryExtent
 ---@field replace? boolean true: what is there and is not loaded goes; else what is loaded goes over it [false]
+
+---@class zigllms.HookOptions
+---@field name? string in a table that is the only argument: where the hook attaches; else what the hook itself is called
+---@field callback? function the function, in a table that is the only argument
+---@field type? "pre"|"post"|"around"|"error" when it runs: before, after or around an operation, or when it failed [by the name]
+---@field priority? number|"highest"|"high"|"normal"|"low"|"lowest" higher runs first: a `hook.Priority` or any number ["normal"]
+---@field description? string shown in infos
+---@field enabled? boolean whether it runs [true]
+---@field once? boolean it is unregistered by its first call [false]
+---@field agent? string only for that agent, with its tools and requests
+---@field tool? string only for that tool
+---@field workflow? string only for that workflow
+---@field timeout_ms? number a number of at least 0: limit of one call; around an operation also of what it runs; 0 = none [none]
+---@field metadata? table plain data, shown in infos and given to the function
+
+---@class zigllms.ComposeOptions
+---@field mode? "sequential"|"parallel"|"first" each gets what the one before it left; "parallel": all get the same, the results are an array; "first": until one returns a value ["sequential"]
+---@field name? string where it attaches; without one only hook.execute(id) runs it
+---@field type? "pre"|"post"|"around"|"error" when it runs [theirs, if they agree, else "post"]
+---@field priority? number|"highest"|"high"|"normal"|"low"|"lowest" higher runs first ["normal"]
 
 ---@class zigllms.ReadOptions
 ---@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto; json with schema or fields]
@@ -1142,6 +1184,77 @@ function provider.embed(input, options) end
 ---@overload fun(messages: string|(any)[]|table, options: { async: true }): zigllms.Handle
 function provider.count_tokens(messages, options) end
 
+---Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?}`, whose `type` and `name` are its full name.
+---@class zigllms.event
+local event = {}
+zigllms.event = event
+
+---@alias zigllms.event.Type
+---| "system"
+---| "user"
+---| "agent"
+---| "tool"
+---| "workflow"
+
+event.Type = {
+  SYSTEM = "system",
+  USER = "user",
+  AGENT = "agent",
+  TOOL = "tool",
+  WORKFLOW = "workflow",
+}
+
+---@alias zigllms.event.Priority
+---| "low"
+---| "normal"
+---| "high"
+---| "critical"
+
+event.Priority = {
+  LOW = "low",
+  NORMAL = "normal",
+  HIGH = "high",
+  CRITICAL = "critical",
+}
+
+---Calls the handlers of all subscriptions that match, before it returns; says how many those were. `data` is handed on as it is. A table with no keys but `data`, `priority`, `type` or `category`, `source`, `tags`, `metadata` and `correlation_id` that has `data` or a valid `priority` is an envelope around the data; with options it never is. What a handler raises is counted and emitted as `system.handler_error` `{subscription_id, event, error}`; with `strict` the first is raised. At most 64 emits are nested.
+---
+---Errors: invalid_argument, conversion_error, invalid_state, callback_error
+---@param name string a non-empty string
+---@param data? any a value
+---@param options? zigllms.EmitOptions a table
+---@return true ok
+---@return integer delivered
+function event.emit(name, data, options) end
+
+---Has callback(event) called for events whose names match, from the next one on: by priority, then in order of subscription. It may wait, emit, subscribe and unsubscribe.
+---
+---Errors: invalid_argument, conversion_error
+---@param pattern string a non-empty string
+---@param callback function a function
+---@param options? zigllms.SubscribeOptions a table
+---@return string subscription_id
+function event.subscribe(pattern, callback, options) end
+
+---Ends a subscription, from the next event on; also removes a filter and stops a recorder.
+---@param subscription_id string the id or name of subscription
+---@return boolean found
+function event.unsubscribe(subscription_id) end
+
+---All subscriptions in order; those that hear of events of a name; or those whose patterns are, or match, a pattern with `*`.
+---@param pattern? string a non-empty string
+---@return zigllms.Subscription[] subscriptions
+function event.list_subscriptions(pattern) end
+
+---With a callback: has callback(event) called before all others, in order of registration; `false` drops the event, a table replaces its data (or its fields, if all its keys are fields of events), nil and true let it pass. Gives an id for `unsubscribe`. Without one: the recorded events that match.
+---
+---Errors: invalid_argument, not_found, unsupported
+---@param pattern string|zigllms.EventCriteria a non-empty string or a table
+---@param callback? function a function
+---@return string|table[] result
+---@overload fun(pattern: string|zigllms.EventCriteria, options: { async: true }): zigllms.Handle
+function event.filter(pattern, callback) end
+
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema
 local schema = {}
@@ -1402,6 +1515,89 @@ function memory.persist(path, options) end
 ---@return integer count
 ---@overload fun(path?: string, options: { async: true }): zigllms.Handle
 function memory.load(path, options) end
+
+---Functions around operations: they change what goes in and what comes out, or say no.
+---@class zigllms.hook
+local hook = {}
+zigllms.hook = hook
+
+---@alias zigllms.hook.Type
+---| "pre"
+---| "post"
+---| "around"
+---| "error"
+
+hook.Type = {
+  PRE = "pre",
+  POST = "post",
+  AROUND = "around",
+  ERROR = "error",
+}
+
+---@alias zigllms.hook.Priority
+---| "highest"
+---| "high"
+---| "normal"
+---| "low"
+---| "lowest"
+
+hook.Priority = {
+  HIGHEST = "highest",
+  HIGH = "high",
+  NORMAL = "normal",
+  LOW = "low",
+  LOWEST = "lowest",
+}
+
+---Calls `callback(context)` at a point: `agent_init`, `agent_before_run`, `agent_after_run`, `agent_error`, `agent_cleanup`, `tool_before_execute`, `tool_after_execute`, `tool_error`, `provider_before_request`, `provider_after_response`, `provider_error`, `memory_before_save`, `memory_after_load`, `workflow_start`, `workflow_complete`, `workflow_error`, `workflow_step_start`, `workflow_step_complete`, `workflow_step_error`; around an operation: `agent_run`, `tool_execute`, `provider_request`, `memory_save`, `memory_load`, `workflow_execute`, `workflow_step`; at a name of your own, which hook.execute calls; or at all that a glob stands for (`tool_*`). The third argument may be the priority alone; one table with name, callback and options does as well. Where the type is not said the name tells it: `_before_`, `_init` and `_start` are PRE, `_error` is ERROR, operations are AROUND, all else is POST. `context` holds `data` (the working value), `input`, `result` and `output` (POST), `error` (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: the operation raises `aborted_by_hook`. An AROUND hook gets `next(data?)` as well, which performs the operation, at most once and only while the hook runs, and returns the result or raises the error; what the hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; one that is disabled or unregistered is called no more.
+---@param name string|zigllms.HookOptions a non-empty string or a table
+---@param callback? function a function
+---@param options? number|"highest"|"high"|"normal"|"low"|"lowest"|zigllms.HookOptions a number or one of "highest", "high", "normal", "low", "lowest" or a table
+---@return string hook_id
+function hook.register(name, callback, options) end
+
+---Forgets a hook; it is called no more, also by operations under way.
+---@param hook_id string the id or name of a hook
+---@return boolean existed
+function hook.unregister(hook_id) end
+
+---Lets a disabled hook run again.
+---@param hook_id string the id or name of a hook
+---@return boolean exists
+function hook.enable(hook_id) end
+
+---Keeps a hook from being called until it is enabled.
+---@param hook_id string the id or name of a hook
+---@return boolean exists
+function hook.disable(hook_id) end
+
+---Calls the enabled hooks of a name, or one hook by its id, in the order PRE, AROUND, POST, ERROR; each gets the data that the one before it left. `{hook, hooks_executed, executed, data, aborted, results = {{hook_id, ok, value?, error?, duration_ms}}}`. Without hooks the data are unchanged. It raises nothing that a hook raises: an error is in `results` and the others go on; a veto ends it with `aborted` set. Hooks for one object run if the data say so in `agent_id`, `tool_id` or `workflow_id`. At most 64 calls are nested.
+---
+---Errors: invalid_argument, not_found, invalid_state
+---@param name string the id or name of a hook
+---@param data? any a value
+---@return table result
+function hook.execute(name, data) end
+
+---The hooks in the order in which they run: `{id, name, label?, type, priority, enabled, call_count}`. With a name those that it stands for: `*` is any text, and hooks that are registered for a glob are among those of each name it stands for.
+---@param name? string|zigllms.ListFilter a string or a table
+---@return table[] hooks
+function hook.list(name) end
+
+---What `list` tells and `error_count`, `avg_time_ms` (with what it waited for, or ran), `last_called_at`, `last_error`, `metadata`, `created_at` and the options that are set.
+---
+---Errors: invalid_argument, not_found
+---@param hook_id string the id or name of a hook
+---@return table info
+function hook.get_info(hook_id) end
+
+---Makes one hook of several, which stay as they are; it goes on when they are gone. "sequential" gives each what the one before it left (AROUND hooks are nested), "parallel" gives all the same and leaves an array of what each made of it, "first" stops at the first that returns a value. Where one of them fails, so does the whole. Without a name only hook.execute runs it.
+---
+---Errors: invalid_argument, not_found
+---@param hook_ids (string)[] an array (the id or name of a hook each)
+---@param how? "sequential"|"parallel"|"first"|zigllms.ComposeOptions one of "sequential", "parallel", "first" or a table
+---@return string hook_id
+function hook.compose(hook_ids, how) end
 
 ---Reads what models write, as they write it, and writes what they read.
 ---@class zigllms.output

@@ -6,7 +6,7 @@
 local core = ...
 
 local contexts, self = core.contexts, core.self
-local about, call_hook, hold, plan = core.about, core.call_hook, core.hold, core.plan
+local about, call_hook, hold, plan = core.about, core.call_hook, core.hold, core.hook_plan
 local earliest, guarded, halted = core.earliest, core.guarded, core.halted
 local taken = core.taken
 local error, format, next, pcall = error, string.format, next, pcall

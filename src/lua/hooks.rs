@@ -22,7 +22,7 @@ const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Refere
 
 pub static INNER: &[Inner] = &[
     Inner { name: "hooked_names", params: &[], run: hooked_names },
-    Inner { name: "plan", params: &[MACHINE], run: plan },
+    Inner { name: "hook_plan", params: &[MACHINE], run: plan },
     Inner { name: "named_hooks", params: &[TEXT, Param::new("about", Kind::Map)], run: named },
     Inner { name: "find_hook", params: &[TEXT], run: find },
     Inner { name: "points_of", params: &[TEXT], run: points_of },
@@ -50,7 +50,7 @@ fn numbers(list: &[u64]) -> Data {
     Data::List(list.iter().map(|number| Data::from(*number)).collect())
 }
 
-/// plan(machine) → hooks before the first run, PRE, AROUND, POST and ERROR hooks of the operation;
+/// hook_plan(machine) → hooks before the first run, PRE, AROUND, POST and ERROR hooks of the operation;
 /// nothing if it has none
 fn plan(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let runtime = &mut instance.runtime;

@@ -90,6 +90,11 @@ impl Shared {
         self.depot().ask(Ask::FlushNow, &self.clock, Some(waker))
     }
 
+    /// What is queued for a store that cannot be opened, if nobody else uses it: for another one.
+    pub fn take_stranded(&self) -> Option<Vec<Write>> {
+        self.depot().take_stranded()
+    }
+
     /// Writes that wait for their commit.
     pub fn queued(&self) -> usize {
         self.depot().state().queue.len()

@@ -377,7 +377,8 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         functions::check(switches, "options.cache.functions", not_cached)?;
     }
     if let Some(place) = store::chosen(&options, "options")? {
-        runtime.store.choose(place)?;
+        let policy = runtime.config.batch.policy;
+        runtime.store.choose(place, &runtime.clock, policy)?;
         runtime.settle_persistent()?;
     }
     runtime.config.configure(&options);
@@ -422,6 +423,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.events.clear();
     runtime.hooks.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);

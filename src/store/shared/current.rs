@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Counters, Shared};
+use super::{Counters, Policy, Shared};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::net::Waker;
-use crate::store::Place;
+use crate::store::{Place, Write};
 
 /// How long another choice of store waits for the one before.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,18 +67,36 @@ impl Current {
     }
 
     /// Chooses another store, once everything queued is in the one before. If that fails nothing
-    /// changes.
-    pub fn choose(&mut self, place: Place) -> Result<()> {
+    /// changes; but what is queued for one that cannot be opened at all (its name was mistyped)
+    /// is written to the new one.
+    pub fn choose(&mut self, place: Place, clock: &Clock, policy: Policy) -> Result<()> {
         if place == self.place {
             return Ok(());
         }
-        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.queued() > 0) {
-            shared.flush_blocking(PATIENCE)?;
+        if let Some(stranded) = self.leave(&place)? {
+            let shared = Shared::of(&place, clock.clone());
+            shared.queue(stranded, policy)?;
+            self.stay(place, Some(shared));
+        } else {
+            self.stay(place, None);
         }
-        self.shared = None;
-        self.alarm = None;
-        self.before = Counters::default();
-        self.place = place;
         Ok(())
+    }
+
+    fn stay(&mut self, place: Place, shared: Option<Shared>) {
+        (self.place, self.shared, self.alarm) = (place, shared, None);
+        self.before = self.used().map(Shared::counters).unwrap_or_default();
+    }
+
+    /// Writes that were meant for the store before and are to go into the new one.
+    fn leave(&self, next: &Place) -> Result<Option<Vec<Write>>> {
+        let Some(shared) = self.shared.as_ref().filter(|shared| shared.queued() > 0) else {
+            return Ok(None);
+        };
+        match shared.flush_blocking(PATIENCE) {
+            Ok(_) => Ok(None),
+            Err(error) if next.is_memory() => Err(error),
+            Err(error) => shared.take_stranded().map(Some).ok_or(error),
+        }
     }
 }

@@ -228,6 +228,17 @@ impl Depot {
         state.is_idle() && state.queue.is_empty()
     }
 
+    /// What is queued for a store that cannot be opened, if nobody else uses it.
+    pub fn take_stranded(&self) -> Option<Vec<Write>> {
+        let engine = lock(&self.engine);
+        let mut state = self.state();
+        let stranded = engine.is_none() && state.users == 1 && state.jobs.is_empty();
+        stranded.then(|| {
+            state.failing = None;
+            state.queue.take()
+        })
+    }
+
     pub fn is_open(&self) -> bool {
         self.engine.try_lock().map_or(true, |engine| engine.is_some())
     }

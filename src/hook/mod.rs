@@ -47,15 +47,18 @@ impl Plan {
 #[derive(Debug)]
 pub struct Hooks {
     all: Registry<Hook>,
+    /// How many enabled hooks may run at each of [`PLACES`].
+    counts: [usize; PLACES],
     /// What the registry was when the plan of an operation was made.
     plans: HashMap<&'static str, (u64, Rc<Plan>)>,
-    /// What [`Hooks::hooked`] answered last, and what the registry was then.
-    now: (u64, Vec<&'static str>),
 }
+
+/// The operations, and agents being destroyed.
+const PLACES: usize = OPERATIONS.len() + 1;
 
 impl Default for Hooks {
     fn default() -> Hooks {
-        Hooks { all: Registry::new("hook"), plans: HashMap::new(), now: (0, Vec::new()) }
+        Hooks { all: Registry::new("hook"), counts: [0; PLACES], plans: HashMap::new() }
     }
 }
 
@@ -65,74 +68,78 @@ impl Hooks {
     }
 
     pub fn add(&mut self, hook: Hook) -> u64 {
+        self.count(&places_of(&hook), hook.enabled, 1);
         self.all.insert(hook)
     }
 
     pub fn remove(&mut self, number: u64) -> Option<Hook> {
-        self.all.remove(number)
+        let hook = self.all.remove(number)?;
+        self.count(&places_of(&hook), hook.enabled, -1);
+        Some(hook)
     }
 
     pub fn enable(&mut self, number: u64, on: bool) {
-        if let Some(hook) = self.all.get_mut(number) {
+        let changing = self.all.get(number).filter(|hook| hook.enabled != on).map(places_of);
+        if let (Some(places), Some(hook)) = (changing, self.all.get_mut(number)) {
             hook.enabled = on;
+            self.count(&places, true, if on { 1 } else { -1 });
         }
     }
 
     pub fn clear(&mut self) {
         self.all.clear();
+        self.counts = [0; PLACES];
     }
 
-    /// Another number after any change.
-    pub fn changes(&self) -> u64 {
-        self.all.changes()
+    fn count(&mut self, places: &[bool; PLACES], enabled: bool, change: isize) {
+        for (count, here) in self.counts.iter_mut().zip(places) {
+            if *here && enabled {
+                *count = count.saturating_add_signed(change);
+            }
+        }
     }
 
     /// The hook that is to be called now: it may have gone, or been disabled, since it was planned.
     /// One that runs once is taken out. Answers whether it was.
     pub fn take(&mut self, number: u64) -> Option<(Taken, bool)> {
         let hook = self.all.get(number).filter(|hook| hook.enabled)?;
-        let taken = Taken::of(hook);
-        let once = hook.once;
+        let (taken, once) = (Taken::of(hook), hook.once);
         if once {
-            self.all.remove(number);
+            self.remove(number);
         }
         Some((taken, once))
     }
 
     /// Numbers of the enabled hooks that `wanted` accepts, in the order in which they run.
-    pub fn in_order(&self, wanted: impl Fn(&Hook) -> bool) -> Vec<u64> {
+    fn in_order(&self, wanted: impl Fn(&Hook) -> bool) -> Vec<u64> {
         let mut found: Vec<_> =
             self.all.iter().filter(|(_, hook)| hook.enabled && wanted(hook)).collect();
-        found.sort_by(|(_, a), (_, b)| a.kind.cmp(&b.kind).then(b.priority.total_cmp(&a.priority)));
+        found.sort_by(|(_, a), (_, b)| a.order(b));
         found.into_iter().map(|(number, _)| number).collect()
     }
 
     /// All hooks in the order in which they run, also those that are disabled.
     pub fn listed(&self) -> Vec<(u64, &Hook)> {
         let mut all: Vec<_> = self.all.iter().collect();
-        all.sort_by(|(_, a), (_, b)| a.kind.cmp(&b.kind).then(b.priority.total_cmp(&a.priority)));
+        all.sort_by(|(_, a), (_, b)| a.order(b));
         all
     }
 
     /// Hooks by a name: what `hook.execute` runs.
     pub fn named(&self, name: &str, about: &Record) -> Vec<u64> {
-        self.in_order(|hook| {
-            !hook.name.is_empty() && covers(&hook.name, name) && hook.concerns(about)
-        })
+        let named = |hook: &Hook| !hook.name.is_empty() && covers(&hook.name, name);
+        self.in_order(|hook| named(hook) && hook.concerns(about))
     }
 
     /// The hooks of an operation; `about` tells what it is about, and is asked only if that counts.
     pub fn plan(&mut self, operation: &str, about: impl FnOnce() -> Record) -> Rc<Plan> {
         let Some(operation) = point::operation(operation) else { return Rc::default() };
         let plan = self.planned(operation);
-        if !plan.picky {
-            return plan;
-        }
-        Rc::new(self.picked(&plan, &about()))
+        if plan.picky { Rc::new(self.picked(&plan, &about())) } else { plan }
     }
 
     fn planned(&mut self, operation: &'static Operation) -> Rc<Plan> {
-        let changes = self.changes();
+        let changes = self.all.changes();
         if let Some((_, plan)) = self.plans.get(operation.name).filter(|(at, _)| *at == changes) {
             return plan.clone();
         }
@@ -170,34 +177,28 @@ impl Hooks {
         plan
     }
 
-    /// Whether nothing has changed since [`Hooks::hooked`] was asked.
-    pub fn is_known(&self) -> bool {
-        self.now.0 == self.changes()
-    }
-
     /// Operations, and points without one, at which an enabled hook may run.
-    pub fn hooked(&mut self) -> Vec<&'static str> {
-        let mut names: Vec<_> = OPERATIONS
-            .iter()
-            .filter(|operation| !self.planned(operation).is_empty())
-            .map(|operation| operation.name)
-            .collect();
-        let cleanup = |hook: &Hook| hook.kind == Type::Post && covers(&hook.name, CLEANUP);
-        if !self.in_order(cleanup).is_empty() {
-            names.push(CLEANUP);
-        }
-        self.now = (self.changes(), names.clone());
-        names
+    pub fn hooked(&self) -> impl Iterator<Item = &'static str> {
+        let names = OPERATIONS.iter().map(|operation| operation.name).chain([CLEANUP]);
+        names.zip(self.counts).filter(|(_, count)| *count > 0).map(|(name, _)| name)
     }
 
     /// Whether an enabled hook may run around that operation.
     pub fn is_hooked(&self, operation: &str) -> bool {
-        let (at, names) = &self.now;
-        if *at == self.changes() {
-            return names.contains(&operation);
-        }
-        point::operation(operation).is_some_and(|operation| !self.made(operation).is_empty())
+        self.hooked().any(|name| name == operation)
     }
+}
+
+/// Where a hook may run.
+fn places_of(hook: &Hook) -> [bool; PLACES] {
+    let mut places = [false; PLACES];
+    for (place, operation) in places.iter_mut().zip(OPERATIONS) {
+        *place = operation.has(&hook.name, hook.kind);
+    }
+    if let Some(last) = places.last_mut() {
+        *last = hook.kind == Type::Post && covers(&hook.name, CLEANUP);
+    }
+    places
 }
 
 /// What a call of a hook needs of it: the hook itself may go meanwhile.

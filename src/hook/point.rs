@@ -83,6 +83,12 @@ impl Operation {
             _ => covers(name, point) || (name == self.name && point == self.point(kind)),
         }
     }
+
+    /// Whether hooks of that name and type run anywhere about the operation.
+    pub fn has(&self, name: &str, kind: Type) -> bool {
+        self.runs(name, kind, self.point(kind))
+            || (kind == Type::Pre && self.runs(name, kind, self.init))
+    }
 }
 
 const fn of(

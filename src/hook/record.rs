@@ -1,6 +1,7 @@
 //! One registered hook: what it is called for, and what became of its calls.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 
 use serde_json::Value;
 
@@ -111,6 +112,12 @@ impl Hook {
             created_at: 0.0,
             stats: Stats::default(),
         }
+    }
+
+    /// By type, then priority; equal ones run in the order in which they were registered.
+    pub fn order(&self, other: &Hook) -> Ordering {
+        let priority = other.priority.partial_cmp(&self.priority).unwrap_or(Ordering::Equal);
+        self.kind.cmp(&other.kind).then(priority)
     }
 
     /// Whether it is for what an operation is about.

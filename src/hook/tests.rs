@@ -24,7 +24,7 @@ fn a_plan_follows_every_change() {
     assert!(!hooks.is_hooked("tool_execute"));
     let number = hooks.add(hook("tool_*"));
     assert_eq!(hooks.plan("tool_execute", nothing).post, [number]);
-    assert_eq!(hooks.hooked(), ["tool_execute"]);
+    assert_eq!(hooks.hooked().collect::<Vec<_>>(), ["tool_execute"]);
     hooks.enable(number, false);
     assert!(!hooks.is_hooked("tool_execute"));
     assert!(hooks.plan("tool_execute", nothing).is_empty());
@@ -69,10 +69,32 @@ fn a_hook_that_runs_once_is_taken_out_by_its_call() {
 }
 
 #[test]
+fn what_is_hooked_is_counted_through_every_change() {
+    let mut hooks = Hooks::default();
+    let all = |hooks: &Hooks| hooks.hooked().collect::<Vec<_>>();
+    let (a, b) = (hooks.add(hook("agent_*")), hooks.add(hook("agent_init")));
+    assert_eq!(all(&hooks), ["agent_run", "agent_cleanup"]);
+    hooks.enable(a, false);
+    hooks.enable(a, false);
+    assert_eq!(all(&hooks), ["agent_run"]);
+    hooks.remove(b);
+    assert!(all(&hooks).is_empty());
+    hooks.remove(a);
+    hooks.add(Hook { once: true, ..hook("memory_before_save") });
+    assert!(hooks.is_hooked("memory_save"));
+    hooks.take(3);
+    assert!(!hooks.is_hooked("memory_save"));
+    hooks.add(Hook { enabled: false, ..hook("*") });
+    assert!(all(&hooks).is_empty());
+    hooks.clear();
+    assert!(all(&hooks).is_empty());
+}
+
+#[test]
 fn what_has_no_name_is_in_no_plan() {
     let mut hooks = Hooks::default();
     hooks.add(hook(""));
-    assert!(hooks.hooked().is_empty());
+    assert_eq!(hooks.hooked().count(), 0);
     assert!(hooks.named("", &nothing()).is_empty());
 }
 

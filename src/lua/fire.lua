@@ -36,14 +36,14 @@ end
 
 -- The numbers of the hooks that a name or an id stands for, and the point they run at.
 local function planned(name, data)
-  local number = answered("execute", pcall(core.find_hook, name))
-  if name:find("^hook_%d+$") then
-    if not number then
-      core.raise("not_found", ('hook not found: "%s"'):format(name), "hook.execute")
-    end
-    return { number }, core.hook_name(number)
+  if not name:find("^hook_%d+$") then
+    return core.named_hooks(name, ids_of(data)), name
   end
-  return core.named_hooks(name, ids_of(data)), name
+  local number = core.find_hook(name)
+  if not number then
+    core.raise("not_found", ('hook not found: "%s"'):format(name), "hook.execute")
+  end
+  return { number }, core.hook_name(number) or name
 end
 
 -- Results stand in the order in which the hooks began.
@@ -95,6 +95,9 @@ local step
 -- What an AROUND hook is around: the AROUND hooks behind it, and in the end nothing.
 local function inside(run, state)
   return function(ran, inner)
+    if ran.info.type ~= "around" then
+      return nil
+    end
     return function(data)
       if state.called or state.closed or contexts[self()] ~= inner then
         local text = "next runs once, and only in its hook and while that runs"

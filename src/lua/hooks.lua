@@ -12,14 +12,10 @@ local hooked = {}
 core.hooked = hooked
 
 local function refresh()
-  local names = core.hooked_names()
-  if not names then
-    return
-  end
   for name in next, hooked do
     hooked[name] = nil
   end
-  for _, name in ipairs(names) do
+  for _, name in ipairs(core.hooked_names()) do
     hooked[name] = true
   end
 end

@@ -41,13 +41,9 @@ fn number(args: &Args<'_>, at: usize) -> u64 {
     args.get(at).and_then(|value| value.as_f64()).unwrap_or_default() as u64
 }
 
-/// hooked_names() → names of what has hooks now; nil if that is what it was
+/// hooked_names() → names of what has hooks now
 fn hooked_names(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
-    if instance.runtime.hooks.is_known() {
-        return Ok(Data::Nil);
-    }
-    let names = instance.runtime.hooks.hooked();
-    Ok(Data::List(names.into_iter().map(Data::from).collect()))
+    Ok(Data::List(instance.runtime.hooks.hooked().map(Data::from).collect()))
 }
 
 fn numbers(list: &[u64]) -> Data {

@@ -5,8 +5,13 @@ use std::collections::VecDeque;
 use crate::value::{Failure, Record};
 
 mod builtin;
+mod pattern;
+pub mod recorder;
 
 pub use builtin::{Builtin, Lifecycle, Wanted};
+pub use pattern::Pattern;
+
+use recorder::Recorders;
 
 /// An event of the module itself that is still to be told.
 #[derive(Debug)]
@@ -21,10 +26,21 @@ pub struct Told {
 pub struct Events {
     /// Built-in events that somebody would hear: kept up to date by whoever changes what is heard.
     pub wanted: Wanted,
+    pub recorders: Recorders,
     outbox: VecDeque<Told>,
 }
 
 impl Events {
+    /// Whether anybody hears of events of that name.
+    fn heard(&self, name: &str) -> bool {
+        self.recorders.hears(name)
+    }
+
+    /// Somebody else hears of events than before.
+    pub fn changed(&mut self) {
+        self.wanted = Wanted::of(|name| self.heard(name));
+    }
+
     /// Whether it is worth putting the event together.
     pub fn wants(&self, event: Builtin) -> bool {
         self.wanted.has(event)

@@ -24,7 +24,7 @@ pub use queue::Policy;
 
 use depot::{Ask, Depot};
 
-use super::{Place, Write};
+use super::{Durability, Place, Write};
 use crate::clock::Clock;
 use crate::error::{Error, Phase, Result};
 use crate::net::Waker;
@@ -36,6 +36,12 @@ pub struct Shared {
     clock: Clock,
     /// Found anew in a forked child: what its parent opened is not its own.
     user: RefCell<Arc<User>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shared({})", self.place)
+    }
 }
 
 impl Shared {
@@ -90,6 +96,14 @@ impl Shared {
         self.depot().ask(Ask::FlushNow, &self.clock, Some(waker))
     }
 
+    /// Commits writes without conditions and waits for it: behind it nothing is left to be lost with
+    /// the process.
+    pub fn commit_blocking(&self, writes: Vec<Write>, patience: Duration) -> Result<()> {
+        depots::guard_exit();
+        let question = Question::Commit { writes, durability: Durability::Batched };
+        answered(&self.depot(), Ask::Question(question), patience).map(drop)
+    }
+
     /// Writes that wait for their commit.
     pub fn queued(&self) -> usize {
         self.depot().state().queue.len()
@@ -114,9 +128,13 @@ impl Shared {
 
 /// Asks and waits; the answer says of how many writes.
 fn settle(depot: &Arc<Depot>, ask: Ask, patience: Duration) -> Result<u64> {
+    answered(depot, ask, patience)?.flushed()
+}
+
+fn answered(depot: &Arc<Depot>, ask: Ask, patience: Duration) -> Result<Answer> {
     let clock = depot.state().clock.clone();
     match depot.ask(ask, &clock, None).wait(patience) {
-        Some(answer) => answer?.flushed(),
+        Some(answer) => answer,
         None => Err(Error::timeout(
             Phase::Total,
             format!("the store \"{}\" did not answer within {patience:?}", depot.place),

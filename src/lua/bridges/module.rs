@@ -13,7 +13,7 @@ use crate::optimize::functions;
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
-use crate::store::{self, Asking};
+use crate::store::{self, Flushing};
 use crate::value::{Data, Record};
 
 use super::super::faces::{ASYNC, DETACH, face};
@@ -407,9 +407,10 @@ fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     Ok(Data::Json(shown))
 }
 
-fn flush(_: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+fn flush(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let face = face(&args.options(0, &FLUSH));
-    Ok(Start { operation: Asking::flush("flush"), face, sink: None })
+    let files = runtime.events.recorders.files();
+    Ok(Start { operation: Flushing::operation("flush", files), face, sink: None })
 }
 
 fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
@@ -424,5 +425,6 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.schemas.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
+    runtime.events.recorders.clear();
     Ok(Data::Bool(true))
 }

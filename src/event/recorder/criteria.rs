@@ -2,21 +2,17 @@
 
 use super::Recorded;
 use crate::error::Result;
-use crate::event::Pattern;
+use crate::event::{Category, Pattern, Priority};
 use crate::value::path::Path;
 use crate::value::tape::Kind;
 use crate::value::{Document, Key, Ref};
 
-/// The words for priorities, the lowest first.
-pub const PRIORITIES: &[&str] = &["low", "normal", "high", "critical"];
-
 #[derive(Debug, Default)]
 pub struct Criteria {
     pub pattern: Option<Pattern>,
-    pub category: Option<String>,
-    /// Places among [`PRIORITIES`].
-    pub priority: Option<usize>,
-    pub min_priority: Option<usize>,
+    pub category: Option<Category>,
+    pub priority: Option<Priority>,
+    pub min_priority: Option<Priority>,
     pub source: Option<String>,
     /// Unix seconds, both of them included.
     pub since: Option<f64>,
@@ -52,13 +48,12 @@ impl Criteria {
 
     fn fits(&self, event: Ref<'_>) -> bool {
         let text = |field| event.get(field).and_then(Ref::as_str);
-        let is = |field, wanted: &Option<String>| {
-            wanted.as_deref().is_none_or(|wanted| text(field) == Some(wanted))
-        };
-        let priority = || PRIORITIES.iter().position(|word| text("priority") == Some(word));
+        let is =
+            |field, wanted: Option<&str>| wanted.is_none_or(|wanted| text(field) == Some(wanted));
+        let priority = || text("priority").and_then(Priority::parse);
         let at = event.get("timestamp").and_then(Ref::as_f64);
-        is("category", &self.category)
-            && is("source", &self.source)
+        is("category", self.category.map(Category::name))
+            && is("source", self.source.as_deref())
             && self.priority.is_none_or(|wanted| priority() == Some(wanted))
             && self.min_priority.is_none_or(|least| priority() >= Some(least))
             && self.since.is_none_or(|since| at.is_some_and(|at| at >= since))
@@ -145,14 +140,14 @@ mod tests {
         let pattern = |text| Criteria::of(Some(Pattern::parse(text).unwrap()));
         assert!(takes(&pattern("order.*")) && !takes(&pattern("user.*")));
         let word = |text: &str| Some(text.to_owned());
-        assert!(takes(&Criteria { category: word("user"), ..all() }));
-        assert!(!takes(&Criteria { category: word("tool"), ..all() }));
+        assert!(takes(&Criteria { category: Some(Category::User), ..all() }));
+        assert!(!takes(&Criteria { category: Some(Category::Tool), ..all() }));
         assert!(takes(&Criteria { source: word("shop"), ..all() }));
         assert!(!takes(&Criteria { source: word("sho"), ..all() }));
-        assert!(takes(&Criteria { priority: Some(2), ..all() }));
-        assert!(!takes(&Criteria { priority: Some(1), ..all() }));
-        assert!(takes(&Criteria { min_priority: Some(1), ..all() }));
-        assert!(!takes(&Criteria { min_priority: Some(3), ..all() }));
+        assert!(takes(&Criteria { priority: Some(Priority::High), ..all() }));
+        assert!(!takes(&Criteria { priority: Some(Priority::Normal), ..all() }));
+        assert!(takes(&Criteria { min_priority: Some(Priority::Normal), ..all() }));
+        assert!(!takes(&Criteria { min_priority: Some(Priority::Critical), ..all() }));
         assert!(takes(&Criteria { since: Some(10.5), until: Some(10.5), ..all() }));
         assert!(!takes(&Criteria { since: Some(10.6), ..all() }));
         assert!(!takes(&Criteria { until: Some(10.4), ..all() }));

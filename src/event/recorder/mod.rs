@@ -25,7 +25,7 @@ use crate::store::{Place, Shared};
 use crate::value::Slot;
 
 pub use clear::{Clear, Widened};
-pub use criteria::{Criteria, PRIORITIES};
+pub use criteria::Criteria;
 pub use query::query;
 pub use recorded::Recorded;
 pub use replay::{Replay, Replaying};

@@ -74,11 +74,6 @@ pub fn remove(log: &str, stamp: Stamp) -> Write {
     write(key(log, stamp), Change::Delete)
 }
 
-/// A log goes, which is empty.
-pub fn forget(log: &str) -> Write {
-    write(log_key(log), Change::Delete)
-}
-
 /// At the end of a file of lines. One key for all: so they keep their order.
 pub fn line(bytes: Vec<u8>) -> Write {
     put(Vec::new(), bytes)

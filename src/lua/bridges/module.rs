@@ -425,6 +425,6 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.schemas.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
-    runtime.events.recorders.clear();
+    runtime.events.clear();
     Ok(Data::Bool(true))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::gather::{Found, Gather, Page, ask, not_found};
 use super::{Criteria, Recorders, Stamp, stamp};
 use crate::error::Result;
-use crate::event::Pattern;
+use crate::event::{Events, Pattern, Subscriptions};
 use crate::runtime::Runtime;
 use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Start, Step, Token, stopped};
 use crate::store::{Durability, Pending, Question};
@@ -14,6 +14,8 @@ use crate::value::Data;
 /// What goes besides recorded events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Widened {
+    pub subscriptions: bool,
+    pub filters: bool,
     pub recorders: bool,
 }
 
@@ -24,19 +26,15 @@ pub struct Clear {
     widened: Widened,
     /// Every event once, whoever had it.
     gone: BTreeSet<Stamp>,
-    /// Other things that went.
-    others: u64,
 }
 
 impl Clear {
-    /// Of one recorder, by its id or name, or of all of this instance. `others`: things that went
-    /// already.
+    /// Of one recorder, by its id or name, or of all of this instance.
     pub fn ready(
         runtime: &mut Runtime,
         recorder: Option<&str>,
         pattern: Option<Pattern>,
         widened: Widened,
-        others: u64,
         face: Face,
     ) -> Result<Ready> {
         let backed = !runtime.store.place().is_memory();
@@ -50,7 +48,7 @@ impl Clear {
         };
         let criteria = Criteria::of(pattern);
         let gone = recorders.forget(&numbers.unwrap_or_default(), &criteria)?;
-        let mut clear = Clear { criteria, gather, committing: None, widened, gone, others };
+        let mut clear = Clear { criteria, gather, committing: None, widened, gone };
         if clear.gather.is_done() {
             return Ok(Ready::now("event_clear", face, clear.result(runtime)));
         }
@@ -61,12 +59,8 @@ impl Clear {
     }
 
     fn result(&mut self, runtime: &mut Runtime) -> Data {
-        let pattern = self.criteria.pattern.as_ref();
-        let removed = runtime.events.recorders.tidy(pattern, self.widened.recorders);
-        if self.widened.recorders {
-            runtime.events.changed();
-        }
-        let count = self.gone.len() as u64 + self.others + removed;
+        let others = runtime.events.forget(self.criteria.pattern.as_ref(), self.widened);
+        let count = self.gone.len() as u64 + others;
         Data::Many(vec![Data::Bool(true), Data::from(count)])
     }
 
@@ -99,6 +93,34 @@ impl Clear {
             self.committing = Some(ask(runtime, me, question)?);
         }
         Ok(())
+    }
+}
+
+/// Whether a pattern covers another one, as it was said; none covers all.
+fn covers(pattern: Option<&Pattern>, said: &str) -> bool {
+    pattern.is_none_or(|pattern| pattern.matches(said))
+}
+
+fn remove(from: &mut Subscriptions, pattern: Option<&Pattern>) -> u64 {
+    let covered = from.iter().filter(|(_, one)| covers(pattern, &one.pattern));
+    let numbers: Vec<u64> = covered.map(|(number, _)| number).collect();
+    numbers.into_iter().filter_map(|number| from.remove(number)).count() as u64
+}
+
+impl Events {
+    /// Those go whose pattern is covered by the one given; gives how many.
+    fn forget(&mut self, pattern: Option<&Pattern>, what: Widened) -> u64 {
+        let mut count = self.recorders.tidy(pattern, what.recorders);
+        if what.subscriptions {
+            count += remove(&mut self.subscriptions, pattern);
+        }
+        if what.filters {
+            count += remove(&mut self.filters, pattern);
+        }
+        if count > 0 {
+            self.changed();
+        }
+        count
     }
 }
 
@@ -135,11 +157,10 @@ impl Recorders {
     /// given. Gives how many went because that was wanted.
     fn tidy(&mut self, pattern: Option<&Pattern>, all: bool) -> u64 {
         let mut removed = 0;
-        let covered = |said: &str| pattern.is_none_or(|pattern| pattern.matches(said));
         let gone: Vec<(u64, bool)> = self
             .all
             .iter()
-            .map(|(number, recorder)| (number, recorder, all && covered(&recorder.said)))
+            .map(|(number, recorder)| (number, recorder, all && covers(pattern, &recorder.said)))
             .filter(|(_, recorder, wanted)| *wanted || recorder.is_empty())
             .map(|(number, _, wanted)| (number, wanted))
             .collect();

@@ -106,8 +106,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "flush",
             params: &[Param::new("options", Kind::Table(&FLUSH)).optional()],
             returns: &[("count", "integer")],
-            doc: "Writes what is queued for the store, and returns how many writes that were once they and all before \
-                  them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.",
+            doc: "Writes what is queued for the store and for files of recorders, and returns how many writes that were \
+                  once they and all before them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.",
             errors: &[Code::IoError, Code::Unsupported, Code::Cancelled],
             effect: Effect::Outside,
             example: "print(zigllms.flush())",
@@ -423,8 +423,8 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.events.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
-    runtime.events.clear();
     Ok(Data::Bool(true))
 }

@@ -17,7 +17,12 @@ const RING: i64 = 10_000;
 static OPTIONS: Shape = Shape::new(
     "RecordOptions",
     &[
-        Field::new("name", Kind::Name, "", "stands for the id; in a store it is how others find it"),
+        Field::new(
+            "name",
+            Kind::Name,
+            "",
+            "stands for the id; in a store it is how others find it",
+        ),
         Field::new("duration_ms", DURATION, "", "it stops so long after it began"),
         Field::new(
             "max_events",

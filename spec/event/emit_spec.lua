@@ -96,7 +96,8 @@ describe("emit", function()
       end,
     })
     rawset(cyclic, "self", cyclic)
-    local values = { cyclic, print, coroutine.create(print), io.stdout, "", "\255\0", 0 / 0, false, null }
+    local values =
+      { cyclic, print, coroutine.create(print), io.stdout, "", "\255\0", 0 / 0, false, null }
     for i = 1, #values do
       event.emit("a", values[i])
       assert.is_true(rawequal(values[i], list[i].data) or values[i] ~= values[i])
@@ -126,15 +127,18 @@ describe("emit", function()
         data = false,
       })
       local e = list[4]
-      assert.equal("a tool cook x 1 c1 false", table.concat({
-        e.type,
-        e.category,
-        e.source,
-        e.tags[1],
-        e.metadata.n,
-        e.correlation_id,
-        tostring(e.data),
-      }, " "))
+      assert.equal(
+        "a tool cook x 1 c1 false",
+        table.concat({
+          e.type,
+          e.category,
+          e.source,
+          e.tags[1],
+          e.metadata.n,
+          e.correlation_id,
+          tostring(e.data),
+        }, " ")
+      )
       event.emit("a", { category = "Agent", data = 1 })
       assert.equal("agent", list[5].category)
     end)
@@ -307,7 +311,10 @@ describe("emit", function()
       assert.is_true(pcall(event.emit, "a", 1, { strict = false }))
       local metrics = zigllms.metrics().bridges.event.functions.emit
       assert.equal(2, metrics.calls)
-      assert.equal(pcall(coroutine.wrap(pcall), error) and _VERSION == "Lua 5.1" and not jit and 0 or 1, metrics.errors)
+      assert.equal(
+        pcall(coroutine.wrap(pcall), error) and _VERSION == "Lua 5.1" and not jit and 0 or 1,
+        metrics.errors
+      )
     end)
   end)
 
@@ -481,9 +488,13 @@ describe("emit", function()
     pcall(event.emit, "a", 1, { nonsense = 1 })
     assert.equal(19, counts().calls)
     assert.equal(2, counts().errors)
-    assert.is_truthy(zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 19', 1, true))
+    assert.is_truthy(
+      zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 19', 1, true)
+    )
     event.emit("a")
-    assert.is_truthy(zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 20', 1, true))
+    assert.is_truthy(
+      zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 20', 1, true)
+    )
     zigllms.metrics({ reset = true })
     event.emit("a")
     zigllms.configure({ profiling = true })

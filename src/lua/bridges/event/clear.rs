@@ -23,12 +23,13 @@ static OPTIONS: Shape = Shape::new(
     &[],
 );
 
+const WIDER: Kind = Kind::OneOf(&[Kind::Enum(&["all"]), Kind::Table(&OPTIONS)]);
+
 pub const CLEAR: Function = Function {
     name: "clear",
     params: &[
         Param::new("pattern", Kind::Name).optional(),
-        Param::new("options", Kind::OneOf(&[Kind::Enum(&["all"]), Kind::Table(&OPTIONS)]))
-            .optional(),
+        Param::new("options", WIDER).optional(),
     ],
     returns: &[("ok", "true"), ("count", "integer")],
     doc: "Forgets recorded events whose names match, all unless told, in the store as well; files stay as they are. A \

@@ -48,12 +48,11 @@ static OPTIONS: Shape = Shape::new(
     &[],
 );
 
+const HOW: Kind = Kind::OneOf(&[DURATION, Kind::Table(&OPTIONS)]);
+
 pub const RECORD: Function = Function {
     name: "record",
-    params: &[
-        Param::new("pattern", Kind::Name).optional(),
-        Param::new("options", Kind::OneOf(&[DURATION, Kind::Table(&OPTIONS)])).optional(),
-    ],
+    params: &[Param::new("pattern", Kind::Name).optional(), Param::new("options", HOW).optional()],
     returns: &[("recorder_id", "string")],
     doc: "Keeps copies of the events whose names match, of all unless told, from the next one on; a number is \
           `duration_ms`. `unsubscribe` stops it; what it has stays until `clear`. Lines of a file are written together as \

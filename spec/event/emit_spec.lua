@@ -221,7 +221,7 @@ describe("emit", function()
       raised("invalid_argument", event.emit, "a", 1, { priority = "urgent" })
       local err = raised("invalid_argument", event.emit, "a", 1, { prioritty = "high" })
       assert.is_truthy(err.message:find("priority", 1, true))
-      assert.is_truthy(err.where:find("emit_spec", 1, true))
+      assert.is_truthy(err.where:find("%.lua:%d+$"))
       heard("*")
     end
   end)
@@ -311,10 +311,8 @@ describe("emit", function()
       assert.is_true(pcall(event.emit, "a", 1, { strict = false }))
       local metrics = zigllms.metrics().bridges.event.functions.emit
       assert.equal(2, metrics.calls)
-      assert.equal(
-        pcall(coroutine.wrap(pcall), error) and _VERSION == "Lua 5.1" and not jit and 0 or 1,
-        metrics.errors
-      )
+      -- Plain Lua 5.1 cannot wait inside a pcall: there failures are not counted.
+      assert.equal(_VERSION == "Lua 5.1" and not rawget(_G, "jit") and 0 or 1, metrics.errors)
     end)
   end)
 
@@ -473,7 +471,8 @@ describe("emit", function()
 
   it("counts every call exactly", function()
     local function counts()
-      return zigllms.metrics().bridges.event.functions.emit
+      local bridge = zigllms.metrics().bridges.event
+      return bridge and bridge.functions.emit or { calls = 0, errors = 0 }
     end
     for _ = 1, 10 do
       event.emit("nobody")
@@ -506,7 +505,7 @@ describe("emit", function()
     event.emit("a")
     event.emit("a")
     zigllms.reset()
-    assert.is_true((counts() or { calls = 0 }).calls == 0)
+    assert.equal(0, counts().calls)
   end)
 
   it("keeps instances apart", function()
@@ -529,7 +528,7 @@ describe("emit", function()
 
   it("forgets all listeners with reset", function()
     local list = heard("*")
-    event.filter("*", error)
+    event.filter("*", function() end)
     event.emit("a")
     zigllms.reset()
     assert.equal(0, delivered("a"))

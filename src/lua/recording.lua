@@ -5,8 +5,8 @@ local error, getmetatable, next, pcall, rawget = error, getmetatable, next, pcal
 local rawset, setmetatable, tostring, type = rawset, setmetatable, tostring, type
 local format = string.format
 
--- Nesting of an event that can be kept.
-local MAX_DEPTH = 100
+-- Nesting and size of an event that can be kept, and how many paths it names that were left out.
+local MAX_DEPTH, MOST_VALUES, MOST_PATHS = 100, 1000000, 100
 
 local function path_of(path, key)
   if type(key) == "string" and key:find("^[%a_][%w_]*$") then
@@ -33,55 +33,59 @@ local function is_key(key, table_)
   return type(key) == "string"
 end
 
-local function strip_table(value, path, left_out, around)
-  local copy = {}
-  around[value] = true
+local function leave_out(path, state)
+  if #state.left_out < MOST_PATHS then
+    state.left_out[#state.left_out + 1] = path
+  end
+end
+
+local function strip_table(value, path, state)
+  local copy, whole = {}, true
   for key, member in next, value do
-    local at = path_of(path, key)
-    local kept
+    local at, kept = path_of(path, key), nil
     if is_key(key, value) then
-      kept = strip(member, at, left_out, around)
+      kept = strip(member, at, state)
     else
-      left_out[#left_out + 1] = at
+      leave_out(at, state)
     end
-    if kept ~= nil then
+    if kept == nil then
+      whole = false
+    else
       rawset(copy, key, kept)
     end
   end
-  around[value] = nil
   local meta = getmetatable(value)
-  if meta == core.metas[3] and #left_out > 0 and next(copy, #copy > 0 and #copy or nil) then
-    meta = nil -- an array with a hole is none
-  end
-  if meta == core.metas[3] or meta == core.metas[4] then
+  -- An array with a hole is none.
+  if meta == core.metas[3] and whole or meta == core.metas[4] then
     setmetatable(copy, meta)
   end
   return copy
 end
 
--- A copy without what cannot be kept, whose paths go into `left_out`.
-function strip(value, path, left_out, around)
-  if type(value) == "table" then
-    around.depth = around.depth + 1
-    local copy
-    if not around[value] and around.depth <= MAX_DEPTH then
-      copy = strip_table(value, path, left_out, around)
-    else
-      left_out[#left_out + 1] = path
+-- A copy without what cannot be kept; says in `state` what that is.
+function strip(value, path, state)
+  state.values = state.values + 1
+  if state.values > MOST_VALUES then
+    return leave_out(path, state)
+  elseif type(value) ~= "table" then
+    if is_plain(value) then
+      return value
     end
-    around.depth = around.depth - 1
-    return copy
-  elseif is_plain(value) then
-    return value
+    return leave_out(path, state)
+  elseif state.around[value] or state.depth >= MAX_DEPTH then
+    return leave_out(path, state)
   end
-  left_out[#left_out + 1] = path
+  state.depth, state.around[value] = state.depth + 1, true
+  local copy = strip_table(value, path, state)
+  state.depth, state.around[value] = state.depth - 1, nil
+  return copy
 end
 
 -- The event without what cannot be kept, and which says so.
 local function stripped(event)
-  local left_out = {}
-  local copy = strip(event, "", left_out, { depth = 0 })
-  copy.unrecorded = left_out
+  local state = { left_out = {}, around = {}, depth = 0, values = 0 }
+  local copy = strip(event, "", state)
+  copy.unrecorded = state.left_out
   return copy
 end
 

@@ -47,7 +47,8 @@ impl Recorded {
         let mut tape = Tape::default();
         let (mark, mut count) = (tape.open_object(), 0);
         for field in FIELDS {
-            let value = event.get(field).filter(|value| !value.is_null());
+            // Null as data is data.
+            let value = event.get(field).filter(|value| *field == "data" || !value.is_null());
             let Some(value) = value else { continue };
             tape.str(field.as_bytes());
             copy(value, &mut tape)?;

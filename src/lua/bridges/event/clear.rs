@@ -37,7 +37,7 @@ pub const CLEAR: Function = Function {
           whose own pattern is the one given, or is covered by it. Returns how many events and other things went. With \
           a store it waits.",
     errors: &[Code::NotFound, Code::IoError, Code::InvalidState, Code::Cancelled],
-    effect: Effect::Writes("events"),
+    effect: Effect::Writes("subs"),
     example: "zigllms.event.record(\"order.*\")\nzigllms.event.emit(\"order.paid\", { total = 12 })\n\
               local ok, count = zigllms.event.clear(\"order.*\")\nassert(ok and count == 1)",
     run: Run::Perhaps(None, clear),

@@ -60,7 +60,7 @@ pub const RECORD: Function = Function {
           only to read; `max_events` does not shorten it. What is no plain data (functions, userdata) is left out, \
           which `unrecorded` of the event then names, and is reported as an error of a handler. With a store it waits.",
     errors: &[Code::IoError, Code::Unsupported, Code::InvalidState, Code::Cancelled],
-    effect: Effect::Writes("events"),
+    effect: Effect::Writes("subs"),
     example: "local recorder = zigllms.event.record(\"order.*\", { max_events = 100 })\n\
               zigllms.event.emit(\"order.paid\", { total = 12 })\n\
               assert(zigllms.event.filter{ recorder = recorder }[1].data.total == 12)",

@@ -50,6 +50,11 @@ impl Shared {
         Shared::over(depots::join(place), clock)
     }
 
+    /// The same, if somebody in this process uses it.
+    pub fn used(place: &Place, clock: &Clock) -> Option<Shared> {
+        depots::is_used(place).then(|| Shared::of(place, clock.clone()))
+    }
+
     fn over(depot: Arc<Depot>, clock: Clock) -> Shared {
         let place = depot.place.clone();
         Shared { place, clock, user: RefCell::new(Arc::new(User(depot))) }

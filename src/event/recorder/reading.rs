@@ -95,13 +95,15 @@ impl Reading {
     }
 
     fn is_flushed(&mut self, runtime: &mut Runtime, me: Token) -> Result<bool> {
-        let waker = runtime.tasks.waker(me)?;
-        let (_, pending) = self.flushed.get_or_insert_with(|| {
-            let shared = Shared::of(&Place::lines(&self.path), runtime.clock.clone());
-            let pending = shared.ask(Question::Flush, waker);
-            (shared, pending)
-        });
-        let Some(answer) = pending.take() else { return Ok(false) };
+        if self.flushed.is_none() {
+            let place = Place::lines(&self.path);
+            let Some(shared) = Shared::used(&place, &runtime.clock) else { return Ok(true) };
+            let pending = shared.ask(Question::Flush, runtime.tasks.waker(me)?);
+            self.flushed = Some((shared, pending));
+        }
+        let answer = self.flushed.as_ref().and_then(|(_, pending)| pending.take());
+        let Some(answer) = answer else { return Ok(false) };
+        self.flushed = None;
         answer.map(|_| true)
     }
 

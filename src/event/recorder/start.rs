@@ -14,6 +14,9 @@ use crate::store::filing::failed;
 use crate::store::{Place, Shared, lines};
 use crate::value::Data;
 
+/// Of a path: longer ones name no file anywhere.
+const LONGEST: usize = 1 << 16;
+
 /// What is to be recorded, and where.
 #[derive(Debug)]
 pub struct Plan {
@@ -27,6 +30,9 @@ pub struct Plan {
 
 /// The path as one that stays the same wherever the process goes; `name` is how messages call it.
 pub fn absolute(path: &str, name: &str) -> Result<PathBuf> {
+    if path.len() > LONGEST {
+        return Err(Error::invalid(format!("{name}: a path of {} bytes", path.len())));
+    }
     if path.contains('\0') {
         return Err(Error::invalid(format!("{name}: a path with a zero byte in it")));
     }

@@ -21,6 +21,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/tasks.lua", include_str!("tasks.lua")),
     (c"=zigllms/hosts.lua", include_str!("hosts.lua")),
     (c"=zigllms/events.lua", include_str!("events.lua")),
+    (c"=zigllms/recording.lua", include_str!("recording.lua")),
     (c"=zigllms/hooks.lua", include_str!("hooks.lua")),
     (c"=zigllms/attend.lua", include_str!("attend.lua")),
     (c"=zigllms/cleanup.lua", include_str!("cleanup.lua")),

@@ -19,6 +19,7 @@ mod work;
 
 pub use counters::Counters;
 pub use current::Current;
+pub(super) use depots::guard_exit;
 pub use question::{Answer, Changing, Pending, Question};
 pub use queue::Policy;
 

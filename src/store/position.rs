@@ -1,0 +1,41 @@
+//! Where in a stream an entry stands: `<milliseconds>-<number>`.
+
+/// Whether a text names a position, as Redis reads it.
+pub fn is_position(text: &str) -> bool {
+    parse(text).is_some()
+}
+
+/// `5` is `5-0`.
+pub fn parse(text: &str) -> Option<(u64, u64)> {
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (time, number) = text.split_once('-').unwrap_or((text, "0"));
+    (plain(time) && plain(number)).then_some(())?;
+    Some((time.parse().ok()?, number.parse().ok()?))
+}
+
+/// Where reading goes on after the connection was made again. A server that came back with less
+/// than it had gives positions again that were behind: what is there now is behind us as well.
+pub fn resumed(mine: String, last: String) -> String {
+    if parse(&last) < parse(&mine) { last } else { mine }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_numbers() {
+        assert_eq!(parse("0"), Some((0, 0)));
+        assert_eq!(parse("1700000000000-12"), Some((1_700_000_000_000, 12)));
+        for wrong in ["", "-", "1-", "-1", "1-2-3", "a", "$", "+1", "1 ", "99999999999999999999"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn reading_goes_on_where_it_was_unless_the_server_lost_entries() {
+        assert_eq!(resumed("5-1".into(), "9-0".into()), "5-1");
+        assert_eq!(resumed("5-10".into(), "5-9".into()), "5-9");
+        assert_eq!(resumed("5-1".into(), "0-0".into()), "0-0");
+    }
+}

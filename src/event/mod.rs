@@ -2,11 +2,19 @@
 
 use std::collections::VecDeque;
 
+use crate::error::Result;
 use crate::value::{Failure, Record};
 
 mod builtin;
+pub mod pattern;
+pub mod subscriptions;
+mod topic;
+mod trie;
 
 pub use builtin::{Builtin, Lifecycle, Wanted};
+pub use pattern::Pattern;
+pub use subscriptions::{Filter, Limits, Subscription, Subscriptions};
+pub use topic::{Category, Priority};
 
 /// An event of the module itself that is still to be told.
 #[derive(Debug)]
@@ -17,14 +25,90 @@ pub struct Told {
     pub failure: Option<Failure>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Events {
     /// Built-in events that somebody would hear: kept up to date by whoever changes what is heard.
     pub wanted: Wanted,
+    pub subscriptions: Subscriptions,
+    /// Functions that see an event first, and may change or drop it.
+    pub filters: Subscriptions,
+    /// Whether what the edge knows of who hears what is no longer true.
+    stale: bool,
     outbox: VecDeque<Told>,
 }
 
+impl Default for Events {
+    fn default() -> Events {
+        Events {
+            wanted: Wanted::default(),
+            subscriptions: Subscriptions::new("sub"),
+            filters: Subscriptions::new("filter"),
+            stale: false,
+            outbox: VecDeque::new(),
+        }
+    }
+}
+
 impl Events {
+    /// Whether anybody would hear of an event of that name.
+    pub fn heard(&self, name: &str) -> bool {
+        self.filters.hear(name) || self.subscriptions.hear(name)
+    }
+
+    /// Who hears what has changed.
+    pub fn changed(&mut self) {
+        self.stale = true;
+        self.wanted = Wanted::of(|name| self.heard(name));
+    }
+
+    /// The same, for events whose names match: mostly not those of the module itself.
+    fn changed_for(&mut self, pattern: &str) {
+        self.stale = true;
+        let builtin = |p: Pattern| Builtin::ALL.iter().any(|event| p.matches(event.name()));
+        if Pattern::parse(pattern).is_ok_and(builtin) {
+            self.changed();
+        }
+    }
+
+    /// Whether who hears what has changed since this was asked last.
+    pub fn take_stale(&mut self) -> bool {
+        std::mem::take(&mut self.stale)
+    }
+
+    /// Answers its id.
+    pub fn subscribe(&mut self, subscription: Subscription) -> Result<String> {
+        let pattern = subscription.pattern.clone();
+        let number = self.subscriptions.insert(subscription)?;
+        self.changed_for(&pattern);
+        Ok(self.subscriptions.id(number))
+    }
+
+    /// As [`Events::subscribe`], for a function that sees events first.
+    pub fn intercept(&mut self, filter: Subscription) -> Result<String> {
+        let pattern = filter.pattern.clone();
+        let number = self.filters.insert(filter)?;
+        self.changed_for(&pattern);
+        Ok(self.filters.id(number))
+    }
+
+    /// Ends a subscription or a filter; false if there is none with that id.
+    pub fn unsubscribe(&mut self, id: &str) -> bool {
+        let removed = match (self.subscriptions.find(id), self.filters.find(id)) {
+            (Some(number), _) => self.subscriptions.remove(number),
+            (None, Some(number)) => self.filters.remove(number),
+            (None, None) => None,
+        };
+        removed.as_ref().inspect(|gone| self.changed_for(&gone.pattern)).is_some()
+    }
+
+    /// Forgets who hears what.
+    pub fn clear(&mut self) {
+        self.subscriptions.clear();
+        self.filters.clear();
+        self.outbox.clear();
+        self.changed();
+    }
+
     /// Whether it is worth putting the event together.
     pub fn wants(&self, event: Builtin) -> bool {
         self.wanted.has(event)

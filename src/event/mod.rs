@@ -7,12 +7,14 @@ use crate::value::{Failure, Record};
 
 mod builtin;
 pub mod pattern;
+mod remote;
 pub mod subscriptions;
 mod topic;
 mod trie;
 
 pub use builtin::{Builtin, Lifecycle, Wanted};
 pub use pattern::Pattern;
+pub use remote::{Links, Opening, Plan, flush};
 pub use subscriptions::{Filter, Limits, Subscription, Subscriptions};
 pub use topic::{Category, Priority};
 
@@ -25,13 +27,14 @@ pub struct Told {
     pub failure: Option<Failure>,
 }
 
-#[derive(Debug)]
 pub struct Events {
     /// Built-in events that somebody would hear: kept up to date by whoever changes what is heard.
     pub wanted: Wanted,
     pub subscriptions: Subscriptions,
     /// Functions that see an event first, and may change or drop it.
     pub filters: Subscriptions,
+    /// To other processes.
+    pub links: Links,
     /// Whether what the edge knows of who hears what is no longer true.
     stale: bool,
     outbox: VecDeque<Told>,
@@ -43,6 +46,7 @@ impl Default for Events {
             wanted: Wanted::default(),
             subscriptions: Subscriptions::new("sub"),
             filters: Subscriptions::new("filter"),
+            links: Links::default(),
             stale: false,
             outbox: VecDeque::new(),
         }
@@ -52,7 +56,7 @@ impl Default for Events {
 impl Events {
     /// Whether anybody would hear of an event of that name.
     pub fn heard(&self, name: &str) -> bool {
-        self.filters.hear(name) || self.subscriptions.hear(name)
+        self.filters.hear(name) || self.subscriptions.hear(name) || self.links.hear(name)
     }
 
     /// Who hears what has changed.
@@ -91,8 +95,13 @@ impl Events {
         Ok(self.filters.id(number))
     }
 
-    /// Ends a subscription or a filter; false if there is none with that id.
+    /// Ends a subscription, a filter or a link; false if there is none with that id.
     pub fn unsubscribe(&mut self, id: &str) -> bool {
+        if let Some(number) = self.links.find(id) {
+            let ended = self.links.remove(number);
+            self.changed();
+            return ended;
+        }
         let removed = match (self.subscriptions.find(id), self.filters.find(id)) {
             (Some(number), _) => self.subscriptions.remove(number),
             (None, Some(number)) => self.filters.remove(number),
@@ -105,6 +114,7 @@ impl Events {
     pub fn clear(&mut self) {
         self.subscriptions.clear();
         self.filters.clear();
+        self.links.clear();
         self.outbox.clear();
         self.changed();
     }

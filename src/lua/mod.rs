@@ -19,6 +19,7 @@ mod help;
 mod hooks;
 mod inner;
 mod instance;
+mod linking;
 mod memo;
 mod metrics;
 mod open;

@@ -45,6 +45,10 @@ pub struct Terms {
     pub claim_ms: u64,
     /// By whom what is sent is known: it does not get its own messages back.
     pub origin: String,
+    /// Its name in the group.
+    pub member: String,
+    /// It was open before, in the process that this one was forked from.
+    pub again: bool,
 }
 
 /// A message that came.
@@ -86,7 +90,7 @@ mod none {
             match *self {}
         }
 
-        pub fn opened(&self) -> Option<Result<()>> {
+        pub fn opened(&self, _: &Waker) -> Option<Result<()>> {
             match *self {}
         }
 

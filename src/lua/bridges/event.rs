@@ -2,6 +2,8 @@
 
 use crate::lua::bridge::{Bridge, Constants};
 
+mod link;
+
 pub static BRIDGE: Bridge = Bridge {
     name: "event",
     doc: "Telling others what happens, and hearing of it.",
@@ -26,5 +28,5 @@ pub static BRIDGE: Bridge = Bridge {
             ],
         },
     ],
-    functions: &[],
+    functions: &[link::FUNCTION],
 };

@@ -26,7 +26,7 @@ mod link;
 mod record;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -38,11 +38,8 @@ pub struct Channel {
     post: Arc<Post>,
 }
 
-/// How long the end of a Lua state waits for what is queued.
-const AT_CLOSE: Duration = Duration::from_secs(5);
-
 impl Channel {
-    /// Connects on a thread; `waker` tells of that, of messages and of trouble.
+    /// Connects on a thread; `waker` tells of messages, of trouble and of the end.
     pub fn open(url: &Url, terms: Terms, clock: &Clock, waker: Waker) -> Result<Channel> {
         let address = Address::parse(url.secret())?;
         let post = Post::new(address, terms, clock.clone(), waker);
@@ -55,10 +52,9 @@ impl Channel {
         self.post.home.is_here()
     }
 
-    /// Whether the first connection stood; `None` while that is not known.
-    pub fn opened(&self) -> Option<Result<()>> {
-        self.post.waker.rearm();
-        self.post.state().opened.clone()
+    /// Whether the first connection stood; `None` while that is not known: `waker` tells.
+    pub fn opened(&self, waker: &Waker) -> Option<Result<()>> {
+        self.post.opened(waker)
     }
 
     /// Queues a message. If a server that is there does not keep up, the caller is held for a
@@ -109,7 +105,6 @@ impl Drop for Channel {
     fn drop(&mut self) {
         if self.is_here() {
             self.close();
-            self.settle(AT_CLOSE);
         } else {
             // Inherited: one more count, so that nothing of the parent's is touched.
             std::mem::forget(self.post.clone());

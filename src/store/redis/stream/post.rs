@@ -65,7 +65,7 @@ pub struct State {
     lost: u64,
     /// Whether the writer's thread runs.
     pub writing: bool,
-    /// Those who wait for `gone`.
+    /// Those who wait for `gone`, or for `opened`.
     waiting: Vec<Waker>,
 }
 
@@ -119,6 +119,22 @@ impl Post {
         }
     }
 
+    /// The first connection stands, or cannot be made.
+    pub fn began(&self, how: Result<()>) {
+        let mut state = self.state();
+        state.opened.get_or_insert(how);
+        state.tell_waiting();
+    }
+
+    pub fn opened(&self, waker: &Waker) -> Option<Result<()>> {
+        waker.rearm();
+        let mut state = self.state();
+        if state.opened.is_none() {
+            state.waiting.push(waker.clone());
+        }
+        state.opened.clone()
+    }
+
     pub fn sent(&self, number: u64, waker: &Waker) -> Option<Result<()>> {
         waker.rearm();
         let mut state = self.state();
@@ -148,6 +164,7 @@ impl Post {
     /// The server answers.
     pub fn works(&self) {
         self.state().failing = None;
+        self.room.notify_all();
     }
 
     /// The server does not: the user is told once, until it works again.
@@ -162,12 +179,13 @@ impl Post {
         self.room.notify_all();
     }
 
-    /// Waits before the next attempt, longer each time; an end of the channel ends it.
+    /// Waits before the next attempt, longer each time, unless the other thread has got through;
+    /// the end of the channel ends it.
     pub fn pause(&self, attempt: u32) {
         let ms = (PAUSE_MS.0 << attempt.min(10)).min(PAUSE_MS.1);
-        let open = |state: &mut State| !state.closing;
+        let away = |state: &mut State| state.failing.is_some() && !state.closing;
         let patience = Duration::from_millis(ms);
-        drop(self.room.wait_timeout_while(self.state(), patience, open));
+        drop(self.room.wait_timeout_while(self.state(), patience, away));
     }
 }
 

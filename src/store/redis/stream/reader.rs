@@ -1,8 +1,10 @@
 //! The thread that reads.
 
+use std::time::Duration;
+
 use super::BACK;
 use super::commands::{Answer, Entry, Wire};
-use super::post::Post;
+use super::post::{Post, State};
 use crate::clock::Moment;
 use crate::store::channel::Message;
 use crate::store::position::resumed;
@@ -14,6 +16,12 @@ const WAIT_MS: u64 = 250;
 /// Entries read at once.
 const MOST: usize = 128;
 
+/// A member that finds what it handed back itself looks again after this time at most.
+const MOST_PAUSE_MS: u64 = 2_000;
+
+/// Before the first entry of a stream.
+const START: &str = "0-0";
+
 /// What is handed back looks as if nobody had touched it for a day.
 const LONG_MS: u64 = 86_400_000;
 
@@ -23,107 +31,98 @@ struct Member<'p> {
     group: &'p str,
     me: &'p str,
     wire: Wire,
-    /// When to look next for what others left, and to speak for what is held here.
+    /// Where to go on looking for what others left, and when.
+    claim_from: String,
     claim_at: Moment,
+    /// When to say that what is held here is in good hands.
     speak_at: Moment,
+}
+
+/// How far the reader has come, whatever connections it took.
+#[derive(Default)]
+struct Progress {
+    /// Of the last entry that was read; of a listener only.
+    position: Option<String>,
+    /// A first connection stood.
+    begun: bool,
+    /// Connections that failed since one stood.
+    failures: u32,
 }
 
 impl Post {
     /// Everything that the thread does.
     pub fn read(&self) {
-        let (mut position, mut attempt, mut begun) = (self.terms.since.clone(), 0, false);
+        let position = self.terms.since.clone();
+        let mut progress = Progress { position, begun: self.terms.again, failures: 0 };
         while !self.state().closing {
-            let result = self.connected(&mut position, &mut begun, &mut attempt);
-            let Err(failure) = result else { return };
+            let Err(failure) = self.connected(&mut progress) else { return };
             let error = failure.error(self.address.shown());
-            if !begun {
-                self.state().opened = Some(Err(error));
-                return self.waker.wake();
+            if !progress.begun {
+                return self.began(Err(error));
             }
             self.fails(error);
-            self.pause(attempt);
-            attempt += 1;
+            self.pause(progress.failures);
+            progress.failures += 1;
         }
     }
 
     /// Until the connection breaks, or the end of the channel.
-    fn connected(
-        &self,
-        position: &mut Option<String>,
-        begun: &mut bool,
-        attempt: &mut u32,
-    ) -> Answer<()> {
+    fn connected(&self, progress: &mut Progress) -> Answer<()> {
         let mut wire = Wire::connect(&self.address, &self.terms.stream)?;
         let last = wire.last()?;
         if !self.terms.direction.reads() {
-            self.ready(begun);
+            self.ready(progress);
             return Ok(());
         }
         if let Some(group) = &self.terms.group {
             // A group that has vanished has lost its place: everything there is may be new to it.
-            let start = if *begun { "0" } else { self.terms.since.as_deref().unwrap_or("$") };
-            wire.join(group, start)?;
-            return self.as_member(group, wire, begun, attempt);
+            let now = self.terms.since.as_deref().unwrap_or("$");
+            wire.join(group, if progress.begun { "0" } else { now })?;
+            return self.as_member(group, wire, progress);
         }
-        *position = Some(match position.take() {
-            Some(mine) if *begun => resumed(mine, last),
+        progress.position = Some(match progress.position.take() {
+            Some(mine) if progress.begun => resumed(mine, last),
             Some(since) => since,
             None => last,
         });
-        self.ready(begun);
-        self.as_listener(wire, position, attempt)
+        self.ready(progress);
+        self.as_listener(wire, progress)
     }
 
-    fn ready(&self, begun: &mut bool) {
-        if !std::mem::replace(begun, true) {
-            self.state().opened = Some(Ok(()));
-            self.waker.wake();
-        }
+    fn ready(&self, progress: &mut Progress) {
+        (progress.begun, progress.failures) = (true, 0);
+        self.began(Ok(()));
         self.works();
     }
 
-    fn as_listener(
-        &self,
-        mut wire: Wire,
-        position: &mut Option<String>,
-        attempt: &mut u32,
-    ) -> Answer<()> {
+    fn as_listener(&self, mut wire: Wire, progress: &mut Progress) -> Answer<()> {
+        let own = self.terms.origin.as_bytes();
         while let Some(room) = self.await_room() {
             if room == 0 {
                 continue;
             }
-            let after = position.clone().unwrap_or_default();
+            let after = progress.position.clone().unwrap_or_default();
             let entries = wire.read(&after, room.min(MOST), WAIT_MS)?;
-            *attempt = 0;
             if let Some(last) = entries.last() {
-                *position = Some(last.position.clone());
+                progress.position = Some(last.position.clone());
             }
-            let own = self.terms.origin.as_bytes();
-            self.keep(entries.into_iter().filter(|entry| entry.origin != own));
+            let others = |entry: &Entry| entry.origin != own && !entry.bytes.is_empty();
+            self.keep(entries.into_iter().filter(others));
         }
         Ok(())
     }
 
-    fn as_member(
-        &self,
-        group: &str,
-        wire: Wire,
-        begun: &mut bool,
-        attempt: &mut u32,
-    ) -> Answer<()> {
-        let now = self.clock.now();
-        let me = self.terms.origin.as_str();
-        let mut member = Member { post: self, group, me, wire, claim_at: now, speak_at: now };
+    fn as_member(&self, group: &str, wire: Wire, progress: &mut Progress) -> Answer<()> {
+        let mut member = Member::new(self, group, wire);
         member.claim()?;
         member.recall()?;
-        self.ready(begun);
+        self.ready(progress);
         while let Some(room) = self.await_room() {
             member.speak()?;
             if room > 0 {
                 member.claim()?;
                 member.take(room.min(MOST))?;
             }
-            *attempt = 0;
         }
         member.leave()
     }
@@ -131,8 +130,8 @@ impl Post {
     /// How many entries may come; `None` when the channel is closed. Waits a moment if there is no
     /// room.
     fn await_room(&self) -> Option<usize> {
-        let full = |state: &mut super::post::State| state.free() == 0 && !state.closing;
-        let patience = std::time::Duration::from_millis(WAIT_MS);
+        let full = |state: &mut State| state.free() == 0 && !state.closing;
+        let patience = Duration::from_millis(WAIT_MS);
         let waited = self.room.wait_timeout_while(self.state(), patience, full);
         let state = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         (!state.closing).then(|| state.free())
@@ -155,7 +154,13 @@ impl Post {
     }
 }
 
-impl Member<'_> {
+impl<'p> Member<'p> {
+    fn new(post: &'p Post, group: &'p str, wire: Wire) -> Member<'p> {
+        let now = post.clock.now();
+        let (me, claim_from) = (post.terms.member.as_str(), START.to_owned());
+        Member { post, group, me, wire, claim_from, claim_at: now, speak_at: now }
+    }
+
     /// What was handed to this member before the connection broke, and did not arrive.
     fn recall(&mut self) -> Answer<()> {
         let mut after = "0".to_owned();
@@ -178,29 +183,36 @@ impl Member<'_> {
         if now < self.claim_at {
             return Ok(());
         }
-        let (mut from, mut strange) = ("0-0".to_owned(), true);
-        loop {
-            let most = self.post.state().free().min(MOST);
-            if most == 0 {
-                break;
-            }
-            let idle = self.post.terms.claim_ms;
-            let (next, entries) = self.wire.claim((self.group, self.me), idle, &from, most)?;
-            strange = self.sort(entries)? && strange;
-            from = next;
-            if from.is_empty() || from == "0-0" || self.post.state().closing {
-                break;
-            }
-        }
-        // Where there is only what it handed back itself, somebody else has to come.
-        let pause = if strange { WAIT_MS } else { self.post.terms.claim_ms.min(2_000) };
+        let mut own = false;
+        while self.claim_some(&mut own)? {}
+        // What it handed back itself waits for somebody else to come.
+        let pause = if own { self.post.terms.claim_ms.min(MOST_PAUSE_MS) } else { WAIT_MS };
         self.claim_at = now.after_ms(pause);
         Ok(())
     }
 
-    /// Keeps entries of others and hands its own back; says whether there was none of those.
+    /// Whether there may be more at once. The server looks at ten times as many entries as it may
+    /// give: where it found none it goes on later.
+    fn claim_some(&mut self, own: &mut bool) -> Answer<bool> {
+        let (most, closing) = {
+            let state = self.post.state();
+            (state.free().min(MOST), state.closing)
+        };
+        if most == 0 || closing {
+            return Ok(false);
+        }
+        let idle = self.post.terms.claim_ms;
+        let who = (self.group, self.me);
+        let (next, entries) = self.wire.claim(who, idle, &self.claim_from, most)?;
+        let (found, last) = (!entries.is_empty(), next.is_empty() || next == START);
+        self.claim_from = if next.is_empty() { START.to_owned() } else { next };
+        *own |= self.sort(entries)?;
+        Ok(found && !last)
+    }
+
+    /// Keeps entries of others and hands its own back; says whether there were any of those.
     fn sort(&mut self, entries: Vec<Entry>) -> Answer<bool> {
-        let own = self.me.as_bytes();
+        let own = self.post.terms.origin.as_bytes();
         let (mine, others): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.origin == own);
         let (gone, others): (Vec<_>, Vec<_>) =
@@ -212,7 +224,7 @@ impl Member<'_> {
         let mine = positions(mine);
         self.wire.hand(self.group, BACK, LONG_MS, &mine)?;
         self.post.keep(others.into_iter());
-        Ok(mine.is_empty())
+        Ok(!mine.is_empty())
     }
 
     /// Says of all that it holds that it is alive.

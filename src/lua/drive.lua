@@ -182,8 +182,8 @@ perform[EMIT] = function(context, machine)
 end
 
 -- Events come before what the machine asks for, and before its end.
-perform[TELL] = function(_, machine)
-  core.tell()
+perform[TELL] = function(context, machine)
+  core.tell(context)
   return step(machine, GO_ON)
 end
 

@@ -251,7 +251,7 @@ end
 
 handle_mt.__metatable = "zigllms.handle"
 
-local lua = {}
+local lua = core.lua or {}
 core.lua = lua
 
 function lua.await(handle)

@@ -5,7 +5,8 @@
 -- unfinished work.
 local core = ...
 
-local contexts, now, self, suspend = core.contexts, core.now, core.self, core.suspend
+local contexts, guarded, now = core.contexts, core.guarded, core.now
+local self, suspend = core.self, core.suspend
 local pairs, pcall, rawget, type = pairs, pcall, rawget, type
 local yield = coroutine.yield
 
@@ -49,20 +50,20 @@ function core.publish(event)
   end
 end
 
-local function dispatch(event)
-  event.remote, event.name = true, event.type
-  pcall(core.emit_event, event)
+local function dispatch(event, origin)
+  event.remote, event.origin = true, origin
+  guarded(core.emit_event, event)
 end
 
 -- Delivers what has arrived; false when there is no more for now.
 local function deliver(link)
   local began = now()
   for _ = 1, MOST do
-    local event = core.receive(link)
+    local event, origin = core.receive(link)
     if not event then
       return false
     end
-    dispatch(event)
+    dispatch(event, origin)
     if now() - began > LONGEST_MS then
       return true
     end

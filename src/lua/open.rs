@@ -51,6 +51,7 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"step", raw::step),
     (c"release", raw::release),
     (c"told", raw::told),
+    (c"unix", raw::unix),
     (c"raise", raw::raise),
     (c"ended", raw::ended),
     (c"nearest", raw::nearest),
@@ -238,6 +239,8 @@ unsafe fn core(l: *mut lua_State, base: c_int) {
         ffi::lua_setfield(l, -2, c"host_chunk".as_ptr());
         globals(l);
         ffi::lua_setfield(l, -2, c"globals".as_ptr());
+        ffi::lua_pushvalue(l, base + 2);
+        ffi::lua_setfield(l, -2, c"slots".as_ptr());
         ffi::lua_pushvalue(l, base + 3);
         ffi::lua_setfield(l, -2, c"metas".as_ptr());
         entries(l, base);

@@ -18,6 +18,7 @@ use crate::value::{Data, Document, Slot, json};
 use super::bridge::{ENTRIES, Entry, Run};
 use super::call;
 use super::drive::{self, Action, Native, Verb};
+use super::events::PLANS;
 use super::foreign;
 use super::inner::Inner;
 use super::instance::{Frame, Instance};
@@ -54,9 +55,21 @@ unsafe fn clear_slots(l: *mut lua_State, instance: *mut Instance) {
     }
 }
 
+/// Takes from `events.lua` what it knows of who hears what, if that has changed. False instead of
+/// nil keeps the entry, so that this never allocates.
+unsafe fn clear_plans(l: *mut lua_State, instance: *mut Instance) {
+    unsafe {
+        if (*instance).runtime.events.take_stale() {
+            ffi::lua_pushboolean(l, 0);
+            ffi::lua_rawseti(l, upvalue(SLOTS), PLANS);
+        }
+    }
+}
+
 /// Pushes what the call ends with, gives the frame back, and returns or raises.
 unsafe fn leave(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame) -> c_int {
     unsafe {
+        clear_plans(l, instance);
         let (count, raise) = match &(*frame).action {
             Action::Nothing => (Some(0), false),
             Action::Return(data) => (results(l, instance, (*frame).entry, data), false),
@@ -418,6 +431,16 @@ pub unsafe extern "C-unwind" fn told(l: *mut lua_State) -> c_int {
             let error = told.failure.map_or(Data::Nil, |failure| Data::Error(Box::new(failure)));
             (*frame).action = Action::Return(Data::Many(vec![name, told.data.into(), error]));
         })
+    }
+}
+
+/// unix() → Unix seconds
+pub unsafe extern "C-unwind" fn unix(l: *mut lua_State) -> c_int {
+    unsafe {
+        let instance = stack::instance(l);
+        let now = if instance.is_null() { 0.0 } else { (*instance).runtime.clock.unix() };
+        ffi::lua_pushnumber(l, now);
+        1
     }
 }
 

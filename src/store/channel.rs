@@ -55,6 +55,8 @@ pub struct Terms {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub position: String,
+    /// Who sent it.
+    pub origin: String,
     pub bytes: Vec<u8>,
 }
 

@@ -19,6 +19,12 @@ pub struct Plan {
     pub terms: Terms,
 }
 
+/// An event that came, and who published it.
+pub struct Arrival {
+    pub event: Document,
+    pub origin: String,
+}
+
 pub struct Link {
     number: u64,
     plan: Plan,
@@ -107,7 +113,7 @@ impl Link {
     }
 
     /// The next event that is meant. Asking for it says that the one before has been dispatched.
-    pub fn receive(&mut self) -> Option<Document> {
+    pub fn receive(&mut self) -> Option<Arrival> {
         loop {
             self.handled();
             let message = self.channel.as_ref().filter(|_| self.open)?.next()?;
@@ -115,7 +121,7 @@ impl Link {
             self.current = Some(message.position);
             match message::decode(&message.bytes) {
                 Some(event) if message::name(&event).is_some_and(|name| self.means(name)) => {
-                    return Some(event);
+                    return Some(Arrival { event, origin: message.origin });
                 }
                 Some(_) => {}
                 None => self.trouble = Some(self.misread()),

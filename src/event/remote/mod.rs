@@ -13,10 +13,10 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::step::Token;
 use crate::tasks::Tasks;
-use crate::value::{Document, Ref};
+use crate::value::Ref;
 
 pub use flush::flush;
-pub use link::{Link, Plan};
+pub use link::{Arrival, Link, Plan};
 pub use opening::Opening;
 
 use origin::Origin;
@@ -104,7 +104,7 @@ impl Links {
     }
 
     /// The next event that a link brought and that it means.
-    pub fn receive(&mut self, number: u64) -> Option<Document> {
+    pub fn receive(&mut self, number: u64) -> Option<Arrival> {
         self.all.get_mut(&number)?.receive()
     }
 

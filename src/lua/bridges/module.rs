@@ -423,6 +423,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.tools.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
+    runtime.events.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
     Ok(Data::Bool(true))

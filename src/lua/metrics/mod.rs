@@ -94,8 +94,13 @@ pub fn label(bridge: &Bridge) -> &'static str {
 impl Metrics {
     #[inline]
     pub fn called(&mut self, number: usize) {
+        self.called_often(number, 1);
+    }
+
+    #[inline]
+    pub fn called_often(&mut self, number: usize, calls: u64) {
         if let Some(counters) = self.by_function.get_mut(number) {
-            counters.calls += 1;
+            counters.calls += calls;
         }
     }
 

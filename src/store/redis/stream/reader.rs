@@ -140,12 +140,13 @@ impl Post {
     fn keep(&self, entries: impl Iterator<Item = Entry>) {
         let mut state = self.state();
         let mut came = false;
-        for Entry { position, bytes, .. } in entries {
+        for Entry { position, origin, bytes } in entries {
             if self.terms.group.is_some() && !state.held.insert(position.clone()) {
                 continue;
             }
             came = true;
-            state.put(Message { position, bytes });
+            let origin = String::from_utf8_lossy(&origin).into_owned();
+            state.put(Message { position, origin, bytes });
         }
         drop(state);
         if came {

@@ -116,7 +116,11 @@ mod none {
             match *self {}
         }
 
-        pub fn sent(&self, _: u64, _: &Waker) -> Option<Result<()>> {
+        pub fn hurry(&self) -> u64 {
+            match *self {}
+        }
+
+        pub fn sent(&self, _: u64, _: u64, _: &Waker) -> Option<Result<()>> {
             match *self {}
         }
 

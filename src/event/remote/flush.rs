@@ -5,31 +5,31 @@ use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::store::Asking;
 
-/// The links, and up to which event of each.
-struct Flush(Vec<(u64, u64)>);
+use super::Barrier;
+
+struct Flush(Vec<Barrier>);
 
 /// `zigllms.flush`. Its result is the number of writes to the store.
 pub fn flush(runtime: &mut Runtime) -> Operation {
     let store = Asking::flush("flush");
-    let links = &runtime.events.links.all;
-    let queued = links.iter().map(|(number, link)| (*number, link.queued()));
-    let queued: Vec<(u64, u64)> = queued.filter(|(_, events)| *events > 0).collect();
-    if queued.is_empty() {
+    let links = runtime.events.links.all.values();
+    let barriers: Vec<Barrier> = links.filter_map(|link| link.barrier()).collect();
+    if barriers.is_empty() {
         return store;
     }
-    Operation { machine: Box::new(Flush(queued)), ..store }
+    Operation { machine: Box::new(Flush(barriers)), ..store }
 }
 
 impl Flush {
     fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
-        while let Some((number, events)) = self.0.last() {
-            let link = runtime.events.links.get_mut(*number);
-            match link.and_then(|link| link.sent(*events, &waker)) {
-                None if runtime.events.links.has(*number) => return Ok(Step::Wait(None)),
-                Some(Err(error)) => return Err(error),
-                None | Some(Ok(())) => self.0.pop(),
-            };
+        while let Some(barrier) = self.0.last() {
+            let link = runtime.events.links.get_mut(barrier.link);
+            match link.map_or(Some(Ok(())), |link| link.passed(barrier, &waker)) {
+                None => return Ok(Step::Wait(None)),
+                Some(passed) => passed?,
+            }
+            self.0.pop();
         }
         Ok(Step::Run(Asking::flush("flush")))
     }

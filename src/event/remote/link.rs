@@ -25,6 +25,13 @@ pub struct Arrival {
     pub origin: String,
 }
 
+/// Up to which event a link is to have sent, and how often that had failed before.
+pub struct Barrier {
+    pub link: u64,
+    pub events: u64,
+    pub failures: u64,
+}
+
 pub struct Link {
     number: u64,
     plan: Plan,
@@ -147,14 +154,18 @@ impl Link {
         own.or_else(|| self.channel.as_ref().and_then(Channel::trouble))
     }
 
-    /// Events that were published.
-    pub fn queued(&self) -> u64 {
-        self.channel.as_ref().map_or(0, Channel::queued)
+    /// Everything published so far; what could not be sent is tried again now.
+    pub fn barrier(&self) -> Option<Barrier> {
+        let channel = self.channel.as_ref().filter(|channel| channel.is_here())?;
+        let events = channel.queued();
+        (events > 0).then(|| Barrier { link: self.number, events, failures: channel.hurry() })
     }
 
-    /// Whether they have left; `None`: not all so far, and the waker tells.
-    pub fn sent(&self, number: u64, waker: &Waker) -> Option<Result<()>> {
-        self.channel.as_ref().map_or(Some(Ok(())), |channel| channel.sent(number, waker))
+    /// Whether that has left; `None`: not all so far, and the waker tells.
+    pub fn passed(&self, barrier: &Barrier, waker: &Waker) -> Option<Result<()>> {
+        let Barrier { events, failures, .. } = *barrier;
+        let channel = self.channel.as_ref();
+        channel.map_or(Some(Ok(())), |channel| channel.sent(events, failures, waker))
     }
 
     pub fn close(&mut self) {

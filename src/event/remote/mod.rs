@@ -16,7 +16,7 @@ use crate::tasks::Tasks;
 use crate::value::Ref;
 
 pub use flush::flush;
-pub use link::{Arrival, Link, Plan};
+pub use link::{Arrival, Barrier, Link, Plan};
 pub use opening::Opening;
 
 use origin::Origin;

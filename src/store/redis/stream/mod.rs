@@ -85,9 +85,15 @@ impl Channel {
         self.post.state().queued()
     }
 
-    /// Whether all messages up to that number have left; `None`: not yet, and `waker` tells when.
-    pub fn sent(&self, number: u64, waker: &Waker) -> Option<Result<()>> {
-        self.post.sent(number, waker)
+    /// Tries again now what failed; answers how often it has failed so far.
+    pub fn hurry(&self) -> u64 {
+        self.post.hurry()
+    }
+
+    /// Whether all messages up to that number have left, or have failed oftener than `failures`;
+    /// `None`: neither so far, and `waker` tells when.
+    pub fn sent(&self, number: u64, failures: u64, waker: &Waker) -> Option<Result<()>> {
+        self.post.sent(number, failures, waker)
     }
 
     /// Ends it; threads and connections follow soon.

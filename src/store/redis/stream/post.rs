@@ -60,6 +60,9 @@ pub struct State {
     pub held: BTreeSet<String>,
     /// Why the server cannot be asked at the moment.
     failing: Option<Error>,
+    /// How often it could not, and how often somebody asked to try again at once.
+    failures: u64,
+    hurries: u64,
     /// What the user has not been told yet.
     trouble: Option<Error>,
     lost: u64,
@@ -135,13 +138,21 @@ impl Post {
         state.opened.clone()
     }
 
-    pub fn sent(&self, number: u64, waker: &Waker) -> Option<Result<()>> {
+    /// What failed is tried again now. Answers how often it has failed so far.
+    pub fn hurry(&self) -> u64 {
+        let mut state = self.state();
+        state.hurries += 1;
+        self.room.notify_all();
+        state.failures
+    }
+
+    pub fn sent(&self, number: u64, failures: u64, waker: &Waker) -> Option<Result<()>> {
         waker.rearm();
         let mut state = self.state();
         if state.gone >= number {
             return Some(Ok(()));
         }
-        if let Some(error) = &state.failing {
+        if let Some(error) = state.failing.as_ref().filter(|_| state.failures > failures) {
             let left = number - state.gone;
             return Some(Err(error.clone().at(&format!("{left} events could not be sent"))));
         }
@@ -175,17 +186,21 @@ impl Post {
             self.waker.wake();
         }
         state.failing = Some(error);
+        state.failures += 1;
         state.tell_waiting();
         self.room.notify_all();
     }
 
     /// Waits before the next attempt, longer each time, unless the other thread has got through;
-    /// the end of the channel ends it.
+    /// the end of the channel ends it, and so does whoever is in a hurry.
     pub fn pause(&self, attempt: u32) {
         let ms = (PAUSE_MS.0 << attempt.min(10)).min(PAUSE_MS.1);
-        let away = |state: &mut State| state.failing.is_some() && !state.closing;
-        let patience = Duration::from_millis(ms);
-        drop(self.room.wait_timeout_while(self.state(), patience, away));
+        let state = self.state();
+        let hurries = state.hurries;
+        let away = |state: &mut State| {
+            state.failing.is_some() && !state.closing && state.hurries == hurries
+        };
+        drop(self.room.wait_timeout_while(state, Duration::from_millis(ms), away));
     }
 }
 

@@ -266,24 +266,22 @@ describe("a bridge", function()
     second:answer()
     first:kill()
     local third = member(path, 300)
-    local seen, ids, lines
+    local seen, distinct, lines
     local late = clock() + 60
     repeat
       second:begin("return await(function() return false end, 0.3)")
       third:ask("return await(function() return false end, 0.3)")
       second:answer()
-      seen, ids, lines = {}, {}, 0
-      local distinct = 0
+      seen, distinct, lines = {}, 0, 0
       for origin, id, n in io.open(path):read("*a"):gmatch("(%x+) (evt_%d+) (%d+)\n") do
         lines = lines + 1
         distinct = distinct + (seen[n] and 0 or 1)
         assert.equal(seen[n] or origin .. id, origin .. id) -- a duplicate has the same id
         seen[n] = origin .. id
       end
-      ids = distinct
-    until ids == total or clock() > late
+    until distinct == total or clock() > late
     os.remove(path)
-    assert.equal(total, ids)
+    assert.equal(total, distinct)
     print(("\n%d events, %d deliveries, one member killed"):format(total, lines))
     assert.equal(0, server:command("XPENDING", "zigllms:s:s", "g")[1])
   end)
@@ -349,8 +347,8 @@ describe("a bridge", function()
     end, 5))
     assert.same(before, usage())
     for i = 6, 10 do
-      for _, member in ipairs(server:command("XINFO", "CONSUMERS", "zigllms:s:s" .. i, "g")) do
-        assert.equal("back", member[2]) -- has what was emitted, for members to come
+      for _, entry in ipairs(server:command("XINFO", "CONSUMERS", "zigllms:s:s" .. i, "g")) do
+        assert.equal("back", entry[2]) -- has what was emitted, for members to come
       end
     end
     assert.equal(1, server:command("XLEN", "zigllms:s:s1"))

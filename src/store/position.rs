@@ -13,12 +13,6 @@ pub fn parse(text: &str) -> Option<(u64, u64)> {
     Some((time.parse().ok()?, number.parse().ok()?))
 }
 
-/// Where reading goes on after the connection was made again. A server that came back with less
-/// than it had gives positions again that were behind: what is there now is behind us as well.
-pub fn resumed(mine: String, last: String) -> String {
-    if parse(&last) < parse(&mine) { last } else { mine }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,12 +24,5 @@ mod tests {
         for wrong in ["", "-", "1-", "-1", "1-2-3", "a", "$", "+1", "1 ", "99999999999999999999"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn reading_goes_on_where_it_was_unless_the_server_lost_entries() {
-        assert_eq!(resumed("5-1".into(), "9-0".into()), "5-1");
-        assert_eq!(resumed("5-10".into(), "5-9".into()), "5-9");
-        assert_eq!(resumed("5-1".into(), "0-0".into()), "0-0");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 mod counters;
 mod current;
 mod depot;
-mod depots;
+pub(super) mod depots;
 mod question;
 mod queue;
 #[cfg(test)]
@@ -19,7 +19,6 @@ mod work;
 
 pub use counters::Counters;
 pub use current::Current;
-pub(super) use depots::guard_exit;
 pub use question::{Answer, Changing, Pending, Question};
 pub use queue::Policy;
 

@@ -6,7 +6,7 @@ use super::post::Post;
 use crate::clock::{Clock, Moment};
 use crate::net::lock;
 use crate::net::workers::PerProcess;
-use crate::store::shared::guard_exit;
+use crate::store::shared::depots::guard_exit;
 
 type Posts = Mutex<Vec<Weak<Post>>>;
 

@@ -7,7 +7,7 @@ use super::commands::{Answer, Entry, Wire};
 use super::post::{Post, State};
 use crate::clock::Moment;
 use crate::store::channel::Message;
-use crate::store::position::resumed;
+use crate::store::position::parse;
 
 /// How long the server waits for entries before it answers that there are none: so late the end of
 /// a channel is seen, too.
@@ -249,5 +249,23 @@ impl<'p> Member<'p> {
         self.wire.hand(self.group, BACK, LONG_MS, &held.into_iter().collect::<Vec<_>>())?;
         let (group, me) = (self.group, self.me);
         self.wire.leave(group, me)
+    }
+}
+
+/// Where reading goes on after the connection was made again. A server that came back with less
+/// than it had gives positions again that were behind: what is there now is behind us as well.
+fn resumed(mine: String, last: String) -> String {
+    if parse(&last) < parse(&mine) { last } else { mine }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resumed;
+
+    #[test]
+    fn reading_goes_on_where_it_was_unless_the_server_lost_entries() {
+        assert_eq!(resumed("5-1".into(), "9-0".into()), "5-1");
+        assert_eq!(resumed("5-10".into(), "5-9".into()), "5-9");
+        assert_eq!(resumed("5-1".into(), "0-0".into()), "0-0");
     }
 }

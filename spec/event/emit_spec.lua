@@ -96,7 +96,8 @@ describe("emit", function()
       end,
     })
     rawset(cyclic, "self", cyclic)
-    local values = { cyclic, print, coroutine.create(print), io.stdout, "", "\255\0", 0 / 0, false, null }
+    local values =
+      { cyclic, print, coroutine.create(print), io.stdout, "", "\255\0", 0 / 0, false, null }
     for i = 1, #values do
       event.emit("a", values[i])
       assert.is_true(rawequal(values[i], list[i].data) or values[i] ~= values[i])
@@ -126,15 +127,18 @@ describe("emit", function()
         data = false,
       })
       local e = list[4]
-      assert.equal("a tool cook x 1 c1 false", table.concat({
-        e.type,
-        e.category,
-        e.source,
-        e.tags[1],
-        e.metadata.n,
-        e.correlation_id,
-        tostring(e.data),
-      }, " "))
+      assert.equal(
+        "a tool cook x 1 c1 false",
+        table.concat({
+          e.type,
+          e.category,
+          e.source,
+          e.tags[1],
+          e.metadata.n,
+          e.correlation_id,
+          tostring(e.data),
+        }, " ")
+      )
       event.emit("a", { category = "Agent", data = 1 })
       assert.equal("agent", list[5].category)
     end)
@@ -217,7 +221,7 @@ describe("emit", function()
       raised("invalid_argument", event.emit, "a", 1, { priority = "urgent" })
       local err = raised("invalid_argument", event.emit, "a", 1, { prioritty = "high" })
       assert.is_truthy(err.message:find("priority", 1, true))
-      assert.is_truthy(err.where:find("emit_spec", 1, true))
+      assert.is_truthy(err.where:find("%.lua:%d+$"))
       heard("*")
     end
   end)
@@ -307,7 +311,8 @@ describe("emit", function()
       assert.is_true(pcall(event.emit, "a", 1, { strict = false }))
       local metrics = zigllms.metrics().bridges.event.functions.emit
       assert.equal(2, metrics.calls)
-      assert.equal(pcall(coroutine.wrap(pcall), error) and _VERSION == "Lua 5.1" and not jit and 0 or 1, metrics.errors)
+      -- Plain Lua 5.1 cannot wait inside a pcall: there failures are not counted.
+      assert.equal(_VERSION == "Lua 5.1" and not rawget(_G, "jit") and 0 or 1, metrics.errors)
     end)
   end)
 
@@ -466,7 +471,8 @@ describe("emit", function()
 
   it("counts every call exactly", function()
     local function counts()
-      return zigllms.metrics().bridges.event.functions.emit
+      local bridge = zigllms.metrics().bridges.event
+      return bridge and bridge.functions.emit or { calls = 0, errors = 0 }
     end
     for _ = 1, 10 do
       event.emit("nobody")
@@ -481,9 +487,13 @@ describe("emit", function()
     pcall(event.emit, "a", 1, { nonsense = 1 })
     assert.equal(19, counts().calls)
     assert.equal(2, counts().errors)
-    assert.is_truthy(zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 19', 1, true))
+    assert.is_truthy(
+      zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 19', 1, true)
+    )
     event.emit("a")
-    assert.is_truthy(zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 20', 1, true))
+    assert.is_truthy(
+      zigllms.metrics_text():find('zigllms_calls_total{bridge="event",func="emit"} 20', 1, true)
+    )
     zigllms.metrics({ reset = true })
     event.emit("a")
     zigllms.configure({ profiling = true })
@@ -495,7 +505,7 @@ describe("emit", function()
     event.emit("a")
     event.emit("a")
     zigllms.reset()
-    assert.is_true((counts() or { calls = 0 }).calls == 0)
+    assert.equal(0, counts().calls)
   end)
 
   it("keeps instances apart", function()
@@ -518,7 +528,7 @@ describe("emit", function()
 
   it("forgets all listeners with reset", function()
     local list = heard("*")
-    event.filter("*", error)
+    event.filter("*", function() end)
     event.emit("a")
     zigllms.reset()
     assert.equal(0, delivered("a"))

@@ -1,18 +1,18 @@
 -- Events: who hears of what, and telling them.
 --
--- A plan says who hears of events of one name. It is kept until anything changes; then the core puts
--- false in its place, whatever call has changed it.
+-- A plan says who hears of events of one name. All plans are kept until anything changes; then the
+-- core puts false in their place, whatever call has changed it.
 local core = ...
 
 local describe, guarded, null = core.describe, core.guarded, core.null
 local pcall, rawget, rawequal, running = pcall, rawget, rawequal, coroutine.running
 local error, getmetatable, next, setmetatable = error, getmetatable, next, setmetatable
-local status, tonumber, tostring, type = coroutine.status, tonumber, tostring, type
+local status, tonumber, type = coroutine.status, tonumber, type
 local unix, wraps = core.unix, core.wraps
 local getinfo = debug and debug.getinfo
 
 local LIMIT = 64 -- events inside of each other
-local MOST_NAMES, MOST_HANDLERS = 1024, 65536 -- kept in plans
+local MOST_NAMES, MOST_HANDLERS = 1024, 262144 -- kept in plans
 local HANDLER_ERROR = "system.handler_error"
 local RANK = { low = 1, normal = 2, high = 3, critical = 4 }
 local FIELDS = {
@@ -43,8 +43,8 @@ local ENVELOPE = {
 
 -- Who hears of what ----------------------------------------------------------------------------
 
-local slots, PLANS = core.slots, -1
-slots[PLANS] = false
+local slots, NONE = core.slots, {}
+slots[-1] = false
 
 local listeners = {} -- id -> what is to be known to call it, and how often it was called
 local names, handlers = 0, 0 -- how many there are in the plans
@@ -99,20 +99,47 @@ local function listeners_of(ids)
   return list
 end
 
+-- Plans whose handlers were called so often since that was written down.
+local used = {}
+
+local function settle_handlers()
+  for i = 1, #used do
+    local plan = used[i]
+    for k = 1, plan.count do
+      local handler = plan.handlers[k]
+      handler.calls = handler.calls + plan.runs
+    end
+    plan.runs, used[i] = 0, nil
+  end
+end
+
 local function new_plans()
   local plans, gone = {}, core.listeners_gone()
+  settle_handlers()
   for i = 1, #gone do
     listeners[gone[i]] = nil
   end
   names, handlers = 0, 0
-  slots[PLANS] = plans
+  slots[-1] = plans
   return plans
+end
+
+-- The functions of handlers that all want every event.
+local function functions_of(list)
+  local fns = {}
+  for i = 1, #list do
+    if not list[i].plain then
+      return nil
+    end
+    fns[i] = list[i].fn
+  end
+  return fns
 end
 
 -- Finalisers may change who hears what while this runs: then it keeps the plan in a table that
 -- nobody looks into any more.
 local function new_plan(name)
-  local plans = slots[PLANS]
+  local plans = slots[-1]
   if not plans or names >= MOST_NAMES or handlers >= MOST_HANDLERS then
     plans = new_plans()
   end
@@ -120,8 +147,10 @@ local function new_plan(name)
   if plan then
     plan.filters = listeners_of(plan.filters)
     plan.handlers = listeners_of(plan.handlers)
-    plan.count = #plan.handlers
-    plan.direct = #plan.filters == 0 and not (plan.records or plan.publishes)
+    plan.count, plan.runs = #plan.handlers, 0
+    if #plan.filters == 0 and not (plan.records or plan.publishes) then
+      plan.fns = functions_of(plan.handlers)
+    end
     handlers = handlers + plan.count
   end
   names = names + 1
@@ -131,9 +160,8 @@ end
 
 -- False if nobody hears of events of that name.
 local function plan_of(name)
-  local plans = slots[PLANS]
-  local plan = plans and plans[name]
-  if plan == nil or not plans then
+  local plan = (slots[-1] or NONE)[name]
+  if plan == nil then
     return new_plan(name)
   end
   return plan
@@ -145,8 +173,9 @@ end
 -- handler do not count, and nobody is told when one is killed: so the stacks say how deep it is,
 -- once so many dispatches were begun that have not ended.
 local seen = setmetatable({}, { __mode = "k" })
-local open, open_in_main, credit = 0, 0, 0
-local deliver, intercept -- the functions that call handlers
+local open, credit = 0, 0
+local open_in_main = 0 -- where the main thread has no name
+local dispatch
 
 local function frame(co, level)
   if co then
@@ -160,7 +189,7 @@ local function count_in(co)
   local level, count = 0, 0
   local info = frame(co, level)
   while info do
-    if info.func == deliver or info.func == intercept then
+    if info.func == dispatch then
       count = count + 1
     end
     level = level + 1
@@ -169,12 +198,12 @@ local function count_in(co)
   return count
 end
 
--- How many events are dispatched around this call.
+-- How many events are dispatched around the one that asks.
 local function nested(me)
   if not getinfo then
     return open
   end
-  local count = count_in()
+  local count = count_in() - 1
   for co in next, seen do
     if co ~= me and status(co) == "normal" then
       count = count + count_in(co)
@@ -239,7 +268,7 @@ local function passes(run, handler, event)
 end
 
 -- Calls the handlers behind the one that was called last.
-function deliver(run, event)
+local function deliver(run, event)
   local list = run.list
   for i = run.at + 1, #list do
     run.at = i
@@ -266,8 +295,17 @@ local function replace(event, new)
   end
 end
 
+-- The same for handlers that want every event.
+local function deliver_all(run, event)
+  local fns = run.fns
+  for i = run.at + 1, #fns do
+    run.at = i
+    fns[i](event)
+  end
+end
+
 -- Calls the filters behind the one that was called last; true if one drops the event.
-function intercept(run, event)
+local function intercept(run, event)
   local list = run.list
   for i = run.at + 1, #list do
     run.at = i
@@ -276,7 +314,7 @@ function intercept(run, event)
     local verdict = filter.fn(event)
     if verdict == false then
       return true
-    elseif type(verdict) == "table" and verdict ~= event then
+    elseif type(verdict) == "table" and not rawequal(verdict, event) then
       replace(event, verdict)
     end
   end
@@ -291,6 +329,11 @@ local function failed(id, event, err)
   end
 end
 
+local function blame(culprit, event, err)
+  culprit.errors = culprit.errors + 1
+  failed(culprit.id, event, err)
+end
+
 -- Goes through a list by `step`, which goes on behind what raised. Answers what it answers.
 local function through(step, run, event, strict)
   while true do
@@ -299,11 +342,11 @@ local function through(step, run, event, strict)
       return result
     end
     local culprit = run.list[run.at]
-    culprit.errors = culprit.errors + 1
     if strict then
+      culprit.errors = culprit.errors + 1
       error(result, 0)
     end
-    failed(culprit.id, event, result)
+    blame(culprit, event, result)
   end
 end
 
@@ -332,35 +375,38 @@ local function before(plan, event, strict)
   return false
 end
 
-local spare -- a run that nobody uses
-
-local function dispatched(plan, event, strict)
-  if not plan.direct and before(plan, event, strict) then
+-- In full: filters, recorders, links, conditions of subscriptions. Answers how many were called.
+local function in_full(plan, event, strict)
+  if before(plan, event, strict) then
     return 0
   end
+  local run = { list = plan.handlers, at = 0, passed = 0 }
+  through(deliver, run, event, strict)
+  return plan.count - run.passed
+end
+
+local spare -- a run that nobody uses
+
+-- To several handlers that want every event.
+local function to_all(plan, event)
   local run = spare or {}
   spare = nil
-  run.list, run.at, run.passed = plan.handlers, 0, 0
-  local ok, err = guarded(deliver, run, event)
+  run.fns, run.at = plan.fns, 0
+  local ok, err = guarded(deliver_all, run, event)
   if not ok then
-    local culprit = run.list[run.at]
-    culprit.errors = culprit.errors + 1
-    if strict then
-      error(err, 0)
-    end
-    failed(culprit.id, event, err)
-    through(deliver, run, event, false)
+    run.list = plan.handlers
+    blame(run.list[run.at], event, err)
+    through(deliver_all, run, event)
+    run.list = nil
   end
-  run.list, spare = nil, run
-  return plan.count - run.passed
+  run.fns, spare = nil, run
 end
 
 -- Hands an event to those in the plan. With `strict` the first error of a handler is raised.
 -- Answers how many handlers were called.
-local function dispatch(plan, event, strict)
-  local me, main = running()
-  me = not main and me or nil
-  if me then
+function dispatch(plan, event, strict)
+  local me = running()
+  if me and not seen[me] then
     seen[me] = true
   end
   if open >= LIMIT then
@@ -370,11 +416,22 @@ local function dispatch(plan, event, strict)
   if not me then
     open_in_main = open_in_main + 1
   end
-  local ok, result = true, nil
-  if strict or not plan.direct then
-    ok, result = guarded(dispatched, plan, event, strict)
+  local ok, result = true, plan.count
+  if strict or not plan.fns then
+    ok, result = guarded(in_full, plan, event, strict)
   else
-    result = dispatched(plan, event)
+    if plan.runs == 0 then
+      used[#used + 1] = plan
+    end
+    plan.runs = plan.runs + 1
+    if result > 1 then
+      to_all(plan, event)
+    else
+      local called, err = guarded(plan.fns[1], event)
+      if not called then
+        blame(plan.handlers[1], event, err)
+      end
+    end
   end
   open = open - 1
   if not me then
@@ -457,13 +514,36 @@ end
 
 core.tell_own = tell_own
 
--- Tells what the core has queued, on behalf of the operation of `context`.
-function core.tell(context)
+local function tell_queued(context)
   local name, data, err = core.told()
   while name do
     data.error = err
     tell_own(name, data, context)
     name, data, err = core.told()
+  end
+end
+
+-- Where handlers run that hear of the operation of `context`: nested in it, but neither its end nor
+-- its time limit ends what they wait for.
+local function beside(context)
+  local around = context.parent
+  return core.attach({
+    parent = context,
+    beyond = around or false,
+    deadline = around and around.deadline,
+    blocking = context.blocking,
+    depth = context.depth,
+    home = context.home,
+    group = context.group,
+  })
+end
+
+-- Tells what the core has queued, on behalf of the operation of `context`.
+function core.tell(context)
+  if context then
+    core.within(beside(context), tell_queued, context)
+  else
+    tell_queued()
   end
 end
 
@@ -494,14 +574,6 @@ local function is_envelope(value)
     end
   end
   return rawget(value, "data") ~= nil or RANK[lower(rawget(value, "priority"))] ~= nil
-end
-
--- What a table may be that has neither: no envelope.
-local function may_be_envelope(value)
-  if getmetatable(value) ~= nil then
-    return rawget(value, "data") ~= nil or rawget(value, "priority") ~= nil
-  end
-  return value.data ~= nil or value.priority ~= nil
 end
 
 -- As options, without the data, which may be anything.
@@ -568,39 +640,56 @@ local function is_plain(envelope)
   return priority == nil or RANK[priority] ~= nil
 end
 
+-- Calls that are out of the ordinary in any way, or the first of their name.
+local function emit_otherwise(checked, ordinary, name, data, options)
+  if options == nil and not measured and open < LIMIT and pcall(plan_of, name) then
+    return ordinary(name, data)
+  end
+  return emit_checked(checked, name, data, options)
+end
+
 wraps["event.emit"] = function(checked, number)
   number_of_emit = number
-  return function(name, data, options)
-    local plans = slots[PLANS]
-    local plan = plans and plans[name]
-    if options ~= nil or measured or open >= LIMIT then
-      return emit_checked(checked, name, data, options)
-    elseif plan == nil or not plans then
-      local ok
-      ok, plan = pcall(plan_of, name)
-      if not ok then
-        return emit_checked(checked, name, data)
-      end
+  local function ordinary(name, data, options)
+    local plan = (slots[-1] or NONE)[name]
+    if plan == nil or options ~= nil or measured or open >= LIMIT then
+      return emit_otherwise(checked, ordinary, name, data, options)
     end
     local priority = "normal"
-    if type(data) == "table" and may_be_envelope(data) and is_envelope(data) then
+    if
+      type(data) == "table"
+      and (getmetatable(data) ~= nil or data.data ~= nil or data.priority ~= nil)
+      and is_envelope(data)
+    then
       if not is_plain(data) then
         return emit_checked(checked, name, data)
       end
       priority, data = rawget(data, "priority") or priority, rawget(data, "data")
     end
+    calls = calls + 1
     if not plan then
-      calls = calls + 1
       return true, 0
     end
-    calls = calls + 1
-    return true, dispatch(plan, new_event(plan, name, data, priority))
+    last = last + 1
+    return true,
+      dispatch(plan, {
+        id = "evt_" .. last,
+        type = name,
+        name = name,
+        category = plan.category,
+        priority = priority,
+        data = data,
+        source = "user",
+        timestamp = unix(),
+      })
   end
+  return ordinary
 end
 
 wraps["event.list_subscriptions"] = function(list)
   return function(...)
     local subscriptions = list(...)
+    settle_handlers()
     for i = 1, #subscriptions do
       local item = subscriptions[i]
       local known = listeners[item.id]

@@ -66,7 +66,7 @@ impl Run {
         let unknown =
             || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
         let Usable { id, tool } = usable.ok_or_else(unknown)?;
-        if tool.execute.is_none() {
+        if tool.is_declared() {
             return Ok(None);
         }
         let bad = || Error::new(Code::ValidationFailed, "the arguments are not valid JSON");

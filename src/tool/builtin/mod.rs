@@ -1,8 +1,17 @@
 //! Tools that are there without being registered. They run no code of anybody's, and reach only
 //! what `configure{tools=}` opens to them.
 
+mod bounds;
 mod calculator;
+mod data;
+mod files;
+mod http;
+mod system;
 
+pub use bounds::{Bounds, TOOLS, check};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{Stats, Tool};
@@ -38,7 +47,13 @@ pub enum Work {
 }
 
 /// In the order of `tool.discover`.
-pub static ALL: &[&Builtin] = &[&calculator::CALCULATOR];
+pub static ALL: &[&Builtin] = &[
+    &calculator::CALCULATOR,
+    &data::DATA_PROCESSOR,
+    &system::SYSTEM_INFO,
+    &files::FILE_READER,
+    &http::HTTP_REQUEST,
+];
 
 /// The built-in tool of that name or alias.
 pub fn find(name: &str) -> Option<&'static Builtin> {
@@ -89,4 +104,26 @@ impl Builtin {
             stats: Stats::default(),
         }
     }
+}
+
+/// Bytes as a text: base64 if they are none.
+pub fn put_bytes(found: &mut Value, name: &str, bytes: Vec<u8>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            found[name] = text.into();
+            found["encoding"] = "utf-8".into();
+        }
+        Err(bytes) => {
+            found[name] = STANDARD.encode(bytes.as_bytes()).into();
+            found["encoding"] = "base64".into();
+            found["note"] = format!("{name} is base64: the bytes are no UTF-8 text").into();
+        }
+    }
+}
+
+/// A count among the input; floats that are whole do as well.
+pub fn count(input: &Value, name: &str) -> Option<u64> {
+    let given = input.get(name)?;
+    let whole = |x: f64| (x >= 0.0 && x.fract() == 0.0).then_some(x as u64);
+    given.as_u64().or_else(|| given.as_f64().and_then(whole))
 }

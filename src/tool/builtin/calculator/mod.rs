@@ -5,6 +5,8 @@ mod functions;
 mod number;
 mod parse;
 
+pub use number::Number;
+
 use serde_json::{Value, json};
 
 use super::{Builtin, Work};

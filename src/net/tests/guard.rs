@@ -5,6 +5,8 @@ use std::net::{IpAddr, TcpListener};
 use super::super::testing::{Server, get, start};
 use super::super::{Failure, Guard, Request};
 
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
 fn only(url: &str, admitted: &'static str) -> Request {
     let admitted: IpAddr = admitted.parse().unwrap();
     Request { guard: Guard::new(move |_, address| address == admitted), ..get(url) }
@@ -23,7 +25,7 @@ fn beside(server: &Server) -> TcpListener {
 
 #[test]
 fn a_name_leads_to_the_admitted_addresses_only() {
-    let server = Server::replying("hello");
+    let server = Server::replying(OK);
     let inner = beside(&server);
     let url = format!("http://mixed-guard.test:{}/", server.address.port());
     assert_eq!(end(only(&url, "127.0.0.1")), Ok(()));
@@ -36,7 +38,7 @@ fn a_name_leads_to_the_admitted_addresses_only() {
 
 #[test]
 fn every_spelling_of_an_address_is_asked_about() {
-    let server = Server::replying("hello");
+    let server = Server::replying(OK);
     let port = server.address.port();
     for host in ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "localhost", "[::1]"] {
         let outcome = end(only(&format!("http://{host}:{port}/"), "10.0.0.1"));
@@ -47,7 +49,7 @@ fn every_spelling_of_an_address_is_asked_about() {
 
 #[test]
 fn no_connection_of_an_unguarded_request_is_used() {
-    let server = Server::replying("hello");
+    let server = Server::replying(OK);
     let url = format!("http://mixed-pool.test:{}/", server.address.port());
     // Nobody listens on the first address of that name: the second one is taken.
     assert_eq!(end(get(&url)), Ok(()));

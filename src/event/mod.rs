@@ -6,12 +6,14 @@ use crate::error::Result;
 use crate::value::{Failure, Record};
 
 mod builtin;
+mod id;
 pub mod pattern;
 pub mod subscriptions;
 mod topic;
 mod trie;
 
 pub use builtin::{Builtin, Lifecycle, Wanted};
+pub use id::Id;
 pub use pattern::Pattern;
 pub use subscriptions::{Filter, Limits, Subscription, Subscriptions};
 pub use topic::{Category, Priority};
@@ -32,6 +34,8 @@ pub struct Events {
     pub subscriptions: Subscriptions,
     /// Functions that see an event first, and may change or drop it.
     pub filters: Subscriptions,
+    /// The number of the last event.
+    last: u64,
     /// Whether what the edge knows of who hears what is no longer true.
     stale: bool,
     outbox: VecDeque<Told>,
@@ -43,6 +47,7 @@ impl Default for Events {
             wanted: Wanted::default(),
             subscriptions: Subscriptions::new("sub"),
             filters: Subscriptions::new("filter"),
+            last: 0,
             stale: false,
             outbox: VecDeque::new(),
         }
@@ -50,6 +55,12 @@ impl Default for Events {
 }
 
 impl Events {
+    /// Of an event that comes to be now.
+    pub fn next_id(&mut self) -> Id {
+        self.last += 1;
+        Id::new(self.last)
+    }
+
     /// Whether anybody would hear of an event of that name.
     pub fn heard(&self, name: &str) -> bool {
         self.filters.hear(name) || self.subscriptions.hear(name)

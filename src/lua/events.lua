@@ -8,7 +8,7 @@ local describe, guarded, null = core.describe, core.guarded, core.null
 local pcall, rawget, rawequal, running = pcall, rawget, rawequal, coroutine.running
 local error, getmetatable, next, setmetatable = error, getmetatable, next, setmetatable
 local status, tonumber, type = coroutine.status, tonumber, type
-local unix, wraps = core.unix, core.wraps
+local stamp, wraps = core.stamp, core.wraps
 local getinfo = debug and debug.getinfo
 
 local LIMIT = 64 -- events inside of each other
@@ -445,19 +445,17 @@ end
 
 -- Events ---------------------------------------------------------------------------------------
 
-local last = 0
-
 local function new_event(plan, name, data, priority)
-  last = last + 1
+  local id, now = stamp()
   return {
-    id = "evt_" .. last,
+    id = id,
     type = name,
     name = name,
     category = plan.category,
     priority = priority,
     data = data,
     source = "user",
-    timestamp = unix(),
+    timestamp = now,
   }
 end
 
@@ -670,17 +668,17 @@ wraps["event.emit"] = function(checked, number)
     if not plan then
       return true, 0
     end
-    last = last + 1
+    local id, now = stamp()
     return true,
       dispatch(plan, {
-        id = "evt_" .. last,
+        id = id,
         type = name,
         name = name,
         category = plan.category,
         priority = priority,
         data = data,
         source = "user",
-        timestamp = unix(),
+        timestamp = now,
       })
   end
   return ordinary

@@ -50,7 +50,7 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"step", raw::step),
     (c"release", raw::release),
     (c"told", raw::told),
-    (c"unix", raw::unix),
+    (c"stamp", raw::stamp),
     (c"raise", raw::raise),
     (c"ended", raw::ended),
     (c"nearest", raw::nearest),

@@ -173,7 +173,7 @@ end
 -- handler do not count, and nobody is told when one is killed: so the stacks say how deep it is,
 -- once so many dispatches were begun that have not ended.
 local seen = setmetatable({}, { __mode = "k" })
-local open, credit = 0, 0
+local open, credit, checks = 0, 0, 0
 local open_in_main = 0 -- where the main thread has no name
 local dispatch
 
@@ -198,18 +198,27 @@ local function count_in(co)
   return count
 end
 
--- How many events are dispatched around the one that asks.
-local function nested(me)
+-- How many events are dispatched around the one that asks; with `all`, also in coroutines that are
+-- suspended.
+local function nested(me, all)
   if not getinfo then
     return open
   end
   local count = count_in() - 1
   for co in next, seen do
-    if co ~= me and status(co) == "normal" then
+    if co ~= me and (all or status(co) == "normal") then
       count = count + count_in(co)
     end
   end
   return me and count + open_in_main or count
+end
+
+-- Nobody tells that a coroutine was killed: so they are counted anew now and then.
+local function recount(me)
+  checks = checks + 1
+  if checks >= LIMIT then
+    checks, open = 0, nested(me, true)
+  end
 end
 
 -- Raises if the event would be too deep inside of others.
@@ -224,6 +233,7 @@ local function check_depth(me)
     core.raise("invalid_state", text, "event.emit")
   end
   credit = LIMIT - depth - 1
+  recount(me)
 end
 
 -- Dispatch -------------------------------------------------------------------------------------
@@ -411,6 +421,8 @@ function dispatch(plan, event, strict)
   end
   if open >= LIMIT then
     check_depth(me)
+  else
+    credit = 0
   end
   open = open + 1
   if not me then
@@ -655,7 +667,8 @@ wraps["event.emit"] = function(checked, number)
     end
     local priority = "normal"
     if
-      type(data) == "table"
+      data ~= nil
+      and type(data) == "table"
       and (getmetatable(data) ~= nil or data.data ~= nil or data.priority ~= nil)
       and is_envelope(data)
     then

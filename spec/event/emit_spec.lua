@@ -96,8 +96,17 @@ describe("emit", function()
       end,
     })
     rawset(cyclic, "self", cyclic)
-    local values =
-      { cyclic, print, coroutine.create(print), io.stdout, "", "\255\0", 0 / 0, false, null }
+    local values = {
+      cyclic,
+      print,
+      coroutine.create(function() end),
+      io.stdout,
+      "",
+      "\255\0",
+      0 / 0,
+      false,
+      null,
+    }
     for i = 1, #values do
       event.emit("a", values[i])
       assert.is_true(rawequal(values[i], list[i].data) or values[i] ~= values[i])

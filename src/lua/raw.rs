@@ -55,7 +55,7 @@ unsafe fn clear_slots(l: *mut lua_State, instance: *mut Instance) {
     }
 }
 
-/// Takes from `events.lua` what it knows of who hears what, if that has changed. False instead of
+/// Takes from `plans.lua` what it knows of who hears what, if that has changed. False instead of
 /// nil keeps the entry, so that this never allocates.
 unsafe fn clear_plans(l: *mut lua_State, instance: *mut Instance) {
     unsafe {

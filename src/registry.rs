@@ -20,8 +20,10 @@ pub trait Named {
 
 #[derive(Debug)]
 pub struct Registry<T> {
-    /// As in `agent_1`; also what messages call such a thing.
+    /// As in `agent_1`.
     prefix: &'static str,
+    /// What messages call such a thing.
+    what: &'static str,
     last: u64,
     things: BTreeMap<u64, Counted<T>>,
     /// Numbers by the hash of their thing's name: the names themselves are not stored twice.
@@ -42,8 +44,14 @@ struct Counted<T> {
 
 impl<T: Named> Registry<T> {
     pub fn new(prefix: &'static str) -> Registry<T> {
+        Registry::called(prefix, prefix)
+    }
+
+    /// As [`Registry::new`], where the word is longer than the prefix.
+    pub fn called(prefix: &'static str, what: &'static str) -> Registry<T> {
         Registry {
             prefix,
+            what,
             last: 0,
             things: BTreeMap::new(),
             names: HashTable::new(),
@@ -157,7 +165,7 @@ impl<T: Named> Registry<T> {
 
     /// As [`Registry::find`], but it must exist.
     pub fn require(&self, key: &str) -> Result<u64> {
-        self.find(key)?.ok_or_else(|| Error::not_found(self.prefix, key))
+        self.find(key)?.ok_or_else(|| Error::not_found(self.what, key))
     }
 
     fn by_id(&self, key: &str) -> Option<u64> {
@@ -167,7 +175,7 @@ impl<T: Named> Registry<T> {
     }
 
     fn ambiguous(&self, name: &str, count: usize) -> Error {
-        let what = self.prefix;
+        let what = self.what;
         Error::invalid(format!("{count} {what}s are named {}: use an id", quoted(name)))
     }
 

@@ -176,6 +176,31 @@ CacheStats: How often results that were kept have helped.
   invalidated  integer  that were not true any more
   by_function  table<string, table>  `{hits, misses}`
 
+Event: What a handler of events gets.
+  id  string  `evt_N`
+  type  string  its full name
+  name  string  the same
+  category  "system"|"user"|"agent"|"tool"|"workflow"
+  priority  "low"|"normal"|"high"|"critical"
+  data  any  what was emitted, as it is; that of the module's own events prints as JSON
+  source  string  who emitted it: "user", or the bridge
+  timestamp  number  Unix seconds
+  correlation_id  string?  the same for all events of the module inside one operation
+  tags  string[]?
+  metadata  table?
+  replayed  boolean?  whether it was recorded and comes again
+
+Subscription: One of `event.list_subscriptions`.
+  id  string
+  pattern  string
+  event_type  string  the same
+  priority  "low"|"normal"|"high"|"critical"
+  once  boolean
+  has_filter  boolean
+  call_count  integer
+  error_count  integer  of its handler and its filter
+  created_at  number  Unix seconds
+
 Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
   code  zigllms.ErrorCode  one word to match on
   message  string  which argument or option, what was expected, what came

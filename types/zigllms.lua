@@ -124,6 +124,7 @@ local zigllms = {}
 ---@field model? string the model asked [the provider's]
 ---@field memory? boolean|zigllms.AgentMemory `false` = every run starts anew [{type="short_term"}]
 ---@field memory_config? boolean|zigllms.AgentMemory the same as `memory`
+---@field hooks? table<string, function> a function for each point, as `hook.register` takes them: for this agent only, with its tools and requests [none]
 
 ---@class zigllms.ProviderConfig: zigllms.Limits, zigllms.Reach
 ---@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" a `provider.Type` [required]

@@ -215,9 +215,10 @@ describe("A callback of events", function()
     })
   end
 
-  for _, name in ipairs({ "agent.started", "provider.request", "tool.invoked", "tool.succeeded" }) do
+  local OWN = { "agent.started", "provider.request", "tool.invoked", "tool.succeeded" }
+  for _, name in ipairs(OWN) do
     for _, way in ipairs({ "handler", "interceptor", "filter of a subscription" }) do
-      it("(" .. way .. " of " .. name .. ") may destroy the running agent", function()
+      it(("(%s of %s) may destroy the running agent"):format(way, name), function()
         within_five_seconds(function()
           local id = agent()
           local destroyed = 0
@@ -250,6 +251,49 @@ describe("A callback of events", function()
       end)
     end
   end
+
+  it("may wait although the operation it hears of was cancelled or ran out of time", function()
+    local id = zigllms.agent.create({
+      provider = {
+        type = "openai",
+        api_key = "none",
+        model = "m",
+        transport = function()
+          zigllms.sleep(10000)
+        end,
+      },
+    })
+    local waited, errors = 0, {}
+    event.subscribe("agent.failed", function()
+      zigllms.sleep(1)
+      waited = waited + 1
+    end)
+    event.subscribe("system.handler_error", function(e)
+      errors[#errors + 1] = tostring(e.data.error)
+    end)
+    local handle = zigllms.agent.run(id, "hello", { async = true })
+    zigllms.sleep(5)
+    handle:cancel()
+    assert.is_false(pcall(handle.await, handle))
+    assert.is_false(pcall(zigllms.agent.run, id, "hello", { timeout_ms = 10 }))
+    local co = coroutine.wrap(pcall)
+    assert.is_false(co(zigllms.agent.run, id, "hello", { timeout_ms = 10 }))
+    assert.same({}, errors)
+    assert.equal(3, waited)
+  end)
+
+  it("may run the agent again that has completed, but not the one that runs", function()
+    local id = agent()
+    local again = {}
+    for _, name in ipairs({ "agent.started", "agent.completed" }) do
+      event.subscribe(name, function()
+        local ok, err = pcall(zigllms.agent.run, id, "again")
+        again[name] = ok and "ran" or err.code
+      end, { once = true })
+    end
+    zigllms.agent.run(id, "hello")
+    assert.same({ ["agent.started"] = "invalid_state", ["agent.completed"] = "ran" }, again)
+  end)
 
   it("leaves nothing behind when its coroutine is killed in the middle", function()
     event.subscribe("probe", function()

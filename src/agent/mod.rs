@@ -85,7 +85,6 @@ pub static BEHAVIOUR: Shape = Shape::new(
             "ids, names or definitions: nothing else is offered to the model",
         ),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
-        Field::new("hooks", Kind::Absent("hook bridge"), "", ""),
         Field::new("summarize", Kind::Absent("summaries"), "", ""),
     ],
     &[],
@@ -112,6 +111,12 @@ pub static CONFIG: Shape = Shape::new(
             "`false` = every run starts anew",
         )
         .or(&["memory_config"]),
+        Field::new(
+            "hooks",
+            Kind::MapOf(&Kind::Function),
+            "none",
+            "a function for each point, as `hook.register` takes them: for this agent only, with its tools and requests",
+        ),
     ],
     &[&BEHAVIOUR, &GENERATION, &LIMITS, &REACH],
 );
@@ -177,6 +182,8 @@ pub struct Agent {
     /// Runs under way.
     pub runs: Vec<Token>,
     pub counts: Option<Box<Counts>>,
+    /// Numbers of the hooks that it brought along.
+    pub hooks: Vec<u64>,
     pub created_at: f64,
     /// Under which its memory lies, where another agent of its name was there before: `name#2`.
     pub alias: Option<Box<str>>,

@@ -7,6 +7,7 @@ use crate::value::{Failure, Record};
 
 mod builtin;
 pub mod pattern;
+pub mod recorder;
 pub mod subscriptions;
 mod topic;
 mod trie;
@@ -15,6 +16,8 @@ pub use builtin::{Builtin, Lifecycle, Wanted};
 pub use pattern::Pattern;
 pub use subscriptions::{Filter, Limits, Subscription, Subscriptions};
 pub use topic::{Category, Priority};
+
+use recorder::Recorders;
 
 /// An event of the module itself that is still to be told.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub struct Events {
     pub subscriptions: Subscriptions,
     /// Functions that see an event first, and may change or drop it.
     pub filters: Subscriptions,
+    pub recorders: Recorders,
     /// Whether what the edge knows of who hears what is no longer true.
     stale: bool,
     outbox: VecDeque<Told>,
@@ -43,6 +47,7 @@ impl Default for Events {
             wanted: Wanted::default(),
             subscriptions: Subscriptions::new("sub"),
             filters: Subscriptions::new("filter"),
+            recorders: Recorders::default(),
             stale: false,
             outbox: VecDeque::new(),
         }
@@ -52,7 +57,7 @@ impl Default for Events {
 impl Events {
     /// Whether anybody would hear of an event of that name.
     pub fn heard(&self, name: &str) -> bool {
-        self.filters.hear(name) || self.subscriptions.hear(name)
+        self.filters.hear(name) || self.subscriptions.hear(name) || self.recorders.hears(name)
     }
 
     /// Who hears what has changed.
@@ -91,8 +96,12 @@ impl Events {
         Ok(self.filters.id(number))
     }
 
-    /// Ends a subscription or a filter; false if there is none with that id.
+    /// Ends a subscription or a filter, or stops a recorder; false if there is none with that id.
     pub fn unsubscribe(&mut self, id: &str) -> bool {
+        if self.recorders.stop(id) {
+            self.changed();
+            return true;
+        }
         let removed = match (self.subscriptions.find(id), self.filters.find(id)) {
             (Some(number), _) => self.subscriptions.remove(number),
             (None, Some(number)) => self.filters.remove(number),
@@ -105,6 +114,7 @@ impl Events {
     pub fn clear(&mut self) {
         self.subscriptions.clear();
         self.filters.clear();
+        self.recorders.clear();
         self.outbox.clear();
         self.changed();
     }

@@ -20,6 +20,11 @@ pub static INNER: &[Inner] = &[
     Inner { name: "give_input", params: &[MACHINE, VALUE], run: give_input },
     Inner { name: "output", params: &[MACHINE], run: output },
     Inner { name: "give_output", params: &[MACHINE, VALUE], run: give_output },
+    Inner {
+        name: "agent_about",
+        params: &[Param::new("agent_id", Kind::Any).optional()],
+        run: agent_about,
+    },
     Inner { name: "failure", params: &[MACHINE], run: failure },
     Inner {
         name: "give_failure",
@@ -70,6 +75,12 @@ fn about(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
         let about = instance.runtime.about(parent, machine.as_ref());
         Ok(Data::Many(vec![about.into(), machine.input()]))
     })
+}
+
+/// agent_about(id) → ids and names of an agent, all about it; nothing if there is none
+fn agent_about(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let about = super::bridges::agent_about(&instance.runtime, &args.id(0));
+    Ok(about.map_or(Data::Nil, |(about, info)| Data::Many(vec![about.into(), info])))
 }
 
 fn given<'t>(args: &Args<'t>) -> Given<'t> {

@@ -86,12 +86,17 @@ function core.recorded() end
 function core.entering() end
 function core.over() end
 
+-- What is told of an operation is heard although that was stopped: `beyond` is what is around both.
 local function stopped(context)
   while context do
     if context.stop then
       return context.stop
     end
-    context = context.parent
+    local beyond = context.beyond
+    if beyond == nil then
+      beyond = context.parent
+    end
+    context = beyond
   end
 end
 

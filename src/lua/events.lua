@@ -12,7 +12,7 @@ local unix, wraps = core.unix, core.wraps
 local getinfo = debug and debug.getinfo
 
 local LIMIT = 64 -- events inside of each other
-local MOST_NAMES, MOST_HANDLERS = 1024, 65536 -- kept in plans
+local MOST_NAMES, MOST_HANDLERS = 1024, 262144 -- kept in plans
 local HANDLER_ERROR = "system.handler_error"
 local RANK = { low = 1, normal = 2, high = 3, critical = 4 }
 local FIELDS = {
@@ -314,7 +314,7 @@ local function intercept(run, event)
     local verdict = filter.fn(event)
     if verdict == false then
       return true
-    elseif type(verdict) == "table" and verdict ~= event then
+    elseif type(verdict) == "table" and not rawequal(verdict, event) then
       replace(event, verdict)
     end
   end
@@ -514,13 +514,38 @@ end
 
 core.tell_own = tell_own
 
--- Tells what the core has queued, on behalf of the operation of `context`.
-function core.tell(context)
+local function tell_queued(context)
   local name, data, err = core.told()
   while name do
-    data.error = err
+    if err ~= nil then
+      data.error = err
+    end
     tell_own(name, data, context)
     name, data, err = core.told()
+  end
+end
+
+-- Where handlers run that hear of the operation of `context`: nested in it, but neither its end nor
+-- its time limit ends what they wait for.
+local function beside(context)
+  local around = context.parent
+  return core.attach({
+    parent = context,
+    beyond = around or false,
+    deadline = around and around.deadline,
+    blocking = context.blocking,
+    depth = context.depth,
+    home = context.home,
+    group = context.group,
+  })
+end
+
+-- Tells what the core has queued, on behalf of the operation of `context`.
+function core.tell(context)
+  if context then
+    core.within(beside(context), tell_queued, context)
+  else
+    tell_queued()
   end
 end
 

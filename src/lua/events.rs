@@ -46,8 +46,9 @@ fn plan(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let record = Record::new()
         .set("filters", ids(&events.filters, name))
         .set("handlers", ids(&events.subscriptions, name))
-        .set("category", Category::of(name).name());
-    // Recorders and links that match would be told here: `records`, `publishes`.
+        .set("category", Category::of(name).name())
+        .set("records", events.recorders.hears(name));
+    // Links that match would be told here: `publishes`.
     let heard = events.heard(name);
     Ok(if heard { record.into() } else { Data::Nil })
 }

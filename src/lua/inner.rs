@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, events, hooks};
+use super::{attend, events, hooks, recording};
 
 pub struct Inner {
     pub name: &'static str,
@@ -16,4 +16,4 @@ pub struct Inner {
 }
 
 /// All of them.
-pub static ALL: &[&[Inner]] = &[attend::INNER, events::INNER, hooks::INNER];
+pub static ALL: &[&[Inner]] = &[attend::INNER, events::INNER, hooks::INNER, recording::INNER];

@@ -27,6 +27,7 @@ mod push;
 mod quick;
 mod raw;
 mod read;
+mod recording;
 mod reference;
 mod short;
 mod stack;

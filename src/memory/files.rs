@@ -1,4 +1,4 @@
-//! Whole files, read and written on a thread of their own: nobody's event loop stands still.
+//! Whole files.
 //!
 //! A file is replaced by renaming: whoever reads it sees the old or the new one, whatever happens in
 //! between. What is written meanwhile has a name beside it, and a lock that tells a living writer
@@ -6,22 +6,16 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use serde_json::json;
 
-use crate::error::{Code, Error, Result, quoted};
-use crate::guard::guarded;
-use crate::net::{Waker, lock, workers};
-
-/// Virtual memory only; a document may be nested deeply.
-const STACK: usize = 2 << 20;
+use crate::error::{Error, Result};
+use crate::store::filing::{failed, said};
 
 /// Names tried for the file that is written: so many writers of one file at once.
 const NAMES: u32 = 100;
@@ -31,41 +25,6 @@ const LONGEST: usize = 200;
 
 /// Lengths in a document have 32 bits.
 const MOST_BYTES: u64 = u32::MAX as u64;
-
-/// Work on a thread of its own. Dropping it does not stop the work.
-pub struct Filing<T>(Arc<Desk<T>>);
-
-struct Desk<T> {
-    done: Mutex<Option<Result<T>>>,
-    waker: Waker,
-}
-
-impl<T: Send + 'static> Filing<T> {
-    pub fn start(
-        waker: Waker,
-        work: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<Filing<T>> {
-        let desk = Arc::new(Desk { done: Mutex::new(None), waker });
-        let theirs = desk.clone();
-        let spawned = workers::spawn("zigllms-file", STACK, move || {
-            *lock(&theirs.done) = Some(guarded(work));
-            theirs.waker.wake();
-        });
-        match spawned {
-            Ok(()) => Ok(Filing(desk)),
-            Err(error) => {
-                Err(Error::new(Code::IoError, format!("no thread could be made: {error}"))
-                    .with(|f| f.details = Some(json!({ "reason": "no_thread" }))))
-            }
-        }
-    }
-
-    /// What became of it, once; `None`: not done yet.
-    pub fn take(&self) -> Option<Result<T>> {
-        self.0.waker.rearm();
-        lock(&self.0.done).take()
-    }
-}
 
 /// The path as one that stays the same wherever the process goes.
 pub fn absolute(path: &str) -> Result<PathBuf> {
@@ -178,32 +137,6 @@ fn clear_away(folder: &OwnedFd, beside: &OsString) -> bool {
     let Ok(left) = fs::openat(folder, beside, flags, Mode::empty()) else { return false };
     fs::flock(&left, FlockOperation::NonBlockingLockExclusive).is_ok()
         && fs::unlinkat(folder, beside, AtFlags::empty()).is_ok()
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Error {
-    said(path, reason(error), &error.to_string())
-}
-
-/// An `io_error` about a file.
-pub fn said(path: &Path, reason: &str, what: &str) -> Error {
-    let path = path.to_string_lossy();
-    let details = json!({ "reason": reason, "path": path });
-    Error::new(Code::IoError, format!("{}: {what}", quoted(&path)))
-        .with(|f| f.details = Some(details))
-}
-
-fn reason(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::NotADirectory => "not_a_directory",
-        ErrorKind::IsADirectory => "is_directory",
-        ErrorKind::PermissionDenied => "denied",
-        ErrorKind::ReadOnlyFilesystem => "readonly",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => "full",
-        ErrorKind::InvalidFilename => "bad_name",
-        ErrorKind::AlreadyExists => "busy",
-        _ => "io",
-    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::extent::kept;
-use super::files::{self, Filing};
+use super::files;
 use super::pages::{Found, Pages};
 use super::snapshot::Snapshot;
 use super::{Entry, Extent, Kind, Spot, Talk, address, write};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
-use crate::store::{Change, Pending, Question, Record, Space, Write};
+use crate::store::{Change, Filing, Pending, Question, Record, Space, Write};
 use crate::value::Data;
 
 pub struct Load {

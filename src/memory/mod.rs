@@ -17,7 +17,6 @@ mod keep;
 mod load;
 mod pages;
 mod persist;
-mod plain;
 mod search;
 mod selection;
 mod snapshot;

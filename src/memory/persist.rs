@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::extent::kept_key;
-use super::files::{self, Filing};
+use super::files;
 use super::pages::{Found, Pages};
 use super::snapshot::Snapshot;
 use super::{Address, Entry, Extent, Kind, Scope, Talk, Versions, address, forget};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
-use crate::store::{Change, Durability, Pending, Question, Space, Write};
+use crate::store::{Change, Durability, Filing, Pending, Question, Space, Write};
 use crate::value::Data;
 
 pub struct Persist {

@@ -7,11 +7,11 @@
 use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Address, Entry, Extra, Kind, Scope, Talk, Value, address, corrupt, plain};
+use super::{Address, Entry, Extra, Kind, Scope, Talk, Value, address, corrupt};
 use crate::error::{Code, Error, Result};
 use crate::store::UnixMs;
 use crate::value::json as text;
-use crate::value::{MAX_DEPTH, Ref, Tape};
+use crate::value::{MAX_DEPTH, Ref, Tape, plain};
 
 const FORMAT: &str = "zigllms-memory";
 const VERSION: i64 = 1;

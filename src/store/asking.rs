@@ -20,8 +20,6 @@ pub struct Asking {
 
 enum Asked {
     Not(Question),
-    /// A flush that the user called for.
-    Flush,
     Now(Pending),
     Over,
 }
@@ -35,18 +33,11 @@ impl Asking {
         operation(name, Asked::Not(question), Box::new(then))
     }
 
-    /// Everything queued, out and durable: the number of writes.
-    pub fn flush(name: &'static str) -> Operation {
-        let then = |_: &mut Runtime, answer: Answer| answer.flushed().map(Data::from);
-        operation(name, Asked::Flush, Box::new(then))
-    }
-
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
         let store = runtime.store.shared(&runtime.clock);
         self.asked = match std::mem::replace(&mut self.asked, Asked::Over) {
             Asked::Not(question) => Asked::Now(store.ask(question, waker)),
-            Asked::Flush => Asked::Now(store.flush(waker)),
             asked => asked,
         };
         self.look(runtime)

@@ -7,6 +7,7 @@ pub fn open(place: &Place) -> Result<Box<dyn Store>> {
     match place {
         Place::Memory => Ok(Box::new(super::memory::Memory::default())),
         Place::Sqlite(path) => Ok(Box::new(super::sqlite::Sqlite::open(path)?)),
+        Place::Lines(path) => Ok(Box::new(super::lines::Lines::open(path)?)),
         #[cfg(feature = "redis")]
         Place::Redis(url) => Ok(Box::new(super::redis::Redis::open(url.secret())?)),
         #[cfg(not(feature = "redis"))]

@@ -8,6 +8,9 @@ mod asking;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod engine;
+pub mod filing;
+mod flushing;
+pub mod lines;
 pub mod memory;
 mod options;
 mod place;
@@ -19,6 +22,8 @@ pub mod sqlite;
 use crate::error::Result;
 
 pub use asking::Asking;
+pub use filing::Filing;
+pub use flushing::Flushing;
 pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
 pub use place::{Place, Url};
 pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};

@@ -13,6 +13,8 @@ pub enum Place {
     /// Absolute, so that it stays the same file wherever the process goes.
     Sqlite(PathBuf),
     Redis(Url),
+    /// A file of lines: written to only, and no store that `configure` takes.
+    Lines(PathBuf),
 }
 
 /// The address of a Redis server. It may hold a password, which is shown nowhere.
@@ -59,7 +61,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Memory => f.write_str("memory"),
-            Place::Sqlite(path) => path.display().fmt(f),
+            Place::Sqlite(path) | Place::Lines(path) => path.display().fmt(f),
             Place::Redis(url) => url.fmt(f),
         }
     }
@@ -99,6 +101,11 @@ impl Place {
         let absolute = std::path::absolute(path);
         let absolute = absolute.map_err(|e| Error::invalid(format!("{name}: {e}")))?;
         Ok(Place::Sqlite(one_name(&absolute)))
+    }
+
+    /// A file of lines by its absolute path.
+    pub fn lines(path: &Path) -> Place {
+        Place::Lines(one_name(path))
     }
 
     #[cfg(feature = "redis")]

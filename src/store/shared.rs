@@ -24,7 +24,7 @@ pub use queue::Policy;
 
 use depot::{Ask, Depot};
 
-use super::{Place, Write};
+use super::{Durability, Place, Write};
 use crate::clock::Clock;
 use crate::error::{Error, Phase, Result};
 use crate::net::Waker;
@@ -38,10 +38,21 @@ pub struct Shared {
     user: RefCell<Arc<User>>,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shared({})", self.place)
+    }
+}
+
 impl Shared {
     /// Opens nothing yet: no thread, no file before the first question or write.
     pub fn of(place: &Place, clock: Clock) -> Shared {
         Shared::over(depots::join(place), clock)
+    }
+
+    /// The same, if somebody in this process uses it.
+    pub fn used(place: &Place, clock: &Clock) -> Option<Shared> {
+        depots::is_used(place).then(|| Shared::of(place, clock.clone()))
     }
 
     fn over(depot: Arc<Depot>, clock: Clock) -> Shared {
@@ -95,6 +106,14 @@ impl Shared {
         self.depot().take_stranded()
     }
 
+    /// Commits writes without conditions and waits for it: behind it nothing is left to be lost with
+    /// the process.
+    pub fn commit_blocking(&self, writes: Vec<Write>, patience: Duration) -> Result<()> {
+        depots::guard_exit();
+        let question = Question::Commit { writes, durability: Durability::Batched };
+        answered(&self.depot(), Ask::Question(question), patience).map(drop)
+    }
+
     /// Writes that wait for their commit.
     pub fn queued(&self) -> usize {
         self.depot().state().queue.len()
@@ -124,9 +143,13 @@ impl Shared {
 
 /// Asks and waits; the answer says of how many writes.
 fn settle(depot: &Arc<Depot>, ask: Ask, patience: Duration) -> Result<u64> {
+    answered(depot, ask, patience)?.flushed()
+}
+
+fn answered(depot: &Arc<Depot>, ask: Ask, patience: Duration) -> Result<Answer> {
     let clock = depot.state().clock.clone();
     match depot.ask(ask, &clock, None).wait(patience) {
-        Some(answer) => answer?.flushed(),
+        Some(answer) => answer,
         None => Err(Error::timeout(
             Phase::Total,
             format!("the store \"{}\" did not answer within {patience:?}", depot.place),

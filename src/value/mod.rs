@@ -11,6 +11,7 @@ mod kept;
 pub mod path;
 pub mod percent;
 pub mod place;
+pub mod plain;
 pub mod repair;
 mod slot;
 pub mod tape;

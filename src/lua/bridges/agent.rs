@@ -23,6 +23,8 @@ use crate::value::{Data, Kept, Record, Ref, glob};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
+mod hooks;
+
 static RUN: Shape = Shape::new(
     "RunOptions",
     &[
@@ -245,23 +247,25 @@ fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &CONFIG);
     let agent = Agent { created_at: runtime.clock.unix(), ..Agent::default() };
     let agent = with_options(runtime, agent, &options)?;
+    let hooks = hooks::said(&options)?.unwrap_or_default();
     if agent.provider.is_none() {
         Whom::usual(runtime)?;
     }
-    Ok(Data::from(insert(runtime, agent)))
+    let number = insert(runtime, agent);
+    hooks::set(runtime, number, hooks);
+    Ok(Data::from(runtime.agents.id(number)))
 }
 
 /// An agent without a name is named after its id.
-fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
-    let id = runtime.agents.id(runtime.agents.next());
+fn insert(runtime: &mut Runtime, mut agent: Agent) -> u64 {
     if agent.name.is_empty() {
-        agent.name.clone_from(&id);
+        agent.name = runtime.agents.id(runtime.agents.next());
     }
     agent.since = agent.created_at;
     agent.alias = alias(runtime, &agent.name, runtime.agents.next());
     let number = runtime.agents.insert(agent);
     runtime.welcome(number);
-    id
+    number
 }
 
 /// The first of `name#2`, `name#3`, … that is free, if the name is not.
@@ -296,7 +300,7 @@ fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> R
     if let Some(name) = options.text("name") {
         agent.name = name;
     }
-    for known in ["name", "tools", "provider"] {
+    for known in ["name", "tools", "provider", "hooks"] {
         map.shift_remove(known);
     }
     let mut config = agent.config.to_map();
@@ -348,6 +352,7 @@ fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     for token in agent.runs.iter().copied().chain(queued) {
         runtime.tasks.stop(token, "agent destroyed");
     }
+    hooks::forget(runtime, agent.hooks.clone());
     if args.options(1, &DESTROY).bool("keep_memory") != Some(true) {
         runtime.forget_agent(agent.owner())?;
     }
@@ -389,6 +394,9 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let options = args.options(1, &CONFIG);
     let blank = with_options(runtime, copy(runtime, number), &options)?;
+    if let Some(own) = hooks::said(&options)? {
+        hooks::set(runtime, number, own);
+    }
     let now = runtime.clock.unix();
     let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
     let old = std::mem::replace(&mut agent.name, blank.name);
@@ -446,9 +454,23 @@ fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
-    let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
+    Ok(info_of(runtime, number))
+}
+
+fn info_of(runtime: &Runtime, number: u64) -> Data {
+    let Some(agent) = runtime.agents.get(number) else { return Data::Nil };
     let kind = agent.provider.as_ref().and_then(|whom| whom.kind(&runtime.providers));
-    Ok(info(&runtime.agents.id(number), agent, kind, &runtime.tools).into())
+    info(&runtime.agents.id(number), agent, kind, &runtime.tools).into()
+}
+
+/// Ids and names of an agent, and all about it; nothing if there is none.
+pub fn about(runtime: &Runtime, key: &str) -> Option<(Record, Data)> {
+    let number = runtime.agents.find(key).ok().flatten()?;
+    let agent = runtime.agents.get(number)?;
+    let about = Record::new()
+        .set("agent_id", runtime.agents.id(number))
+        .set("agent_name", agent.name.as_str());
+    Some((about, info_of(runtime, number)))
 }
 
 fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
@@ -512,6 +534,10 @@ fn clone(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         agent.name.clear();
     }
     agent.created_at = runtime.clock.unix();
-    let agent = with_options(runtime, agent, &args.options(1, &CONFIG))?;
-    Ok(Data::from(insert(runtime, agent)))
+    let options = args.options(1, &CONFIG);
+    let agent = with_options(runtime, agent, &options)?;
+    let hooks = hooks::said(&options)?.unwrap_or_else(|| hooks::of(runtime, number));
+    let number = insert(runtime, agent);
+    hooks::set(runtime, number, hooks);
+    Ok(Data::from(runtime.agents.id(number)))
 }

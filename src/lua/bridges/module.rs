@@ -13,7 +13,7 @@ use crate::optimize::functions;
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
-use crate::store::{self, Asking};
+use crate::store::{self, Flushing};
 use crate::value::{Data, Record};
 
 use super::super::faces::{ASYNC, DETACH, face};
@@ -106,8 +106,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "flush",
             params: &[Param::new("options", Kind::Table(&FLUSH)).optional()],
             returns: &[("count", "integer")],
-            doc: "Writes what is queued for the store, and returns how many writes that were once they and all before \
-                  them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.",
+            doc: "Writes what is queued for the store and for files of recorders, and returns how many writes that were \
+                  once they and all before them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.",
             errors: &[Code::IoError, Code::Unsupported, Code::Cancelled],
             effect: Effect::Outside,
             example: "print(zigllms.flush())",
@@ -408,9 +408,10 @@ fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
     Ok(Data::Json(shown))
 }
 
-fn flush(_: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+fn flush(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let face = face(&args.options(0, &FLUSH));
-    Ok(Start { operation: Asking::flush("flush"), face, sink: None })
+    let files = runtime.events.recorders.files();
+    Ok(Start { operation: Flushing::operation("flush", files), face, sink: None })
 }
 
 fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {

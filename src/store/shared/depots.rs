@@ -50,24 +50,49 @@ impl Depots {
     }
 
     fn depot(&self, place: &Place) -> Arc<Depot> {
-        let mut open = lock(&self.open);
-        let depot = open.entry(place.clone()).or_insert_with(|| {
-            let place = place.clone();
-            let opened: Open = {
-                let place = place.clone();
-                Box::new(move || engine::open(&place))
-            };
-            Depot::new(place, opened)
-        });
-        depot.clone()
+        within(&mut lock(&self.open), place)
     }
+
+    fn join(&self, place: &Place) -> Arc<Depot> {
+        let mut open = lock(&self.open);
+        let depot = within(&mut open, place);
+        depot.state().users += 1;
+        depot
+    }
+
+    /// Files of lines are many, and each is used for a while only.
+    fn forget(&self, depot: &Arc<Depot>) {
+        let mut open = lock(&self.open);
+        let unused = {
+            let state = depot.state();
+            state.users == 0 && state.queue.is_empty()
+        };
+        if unused && open.get(&depot.place).is_some_and(|there| Arc::ptr_eq(there, depot)) {
+            open.remove(&depot.place);
+        }
+    }
+}
+
+fn within(open: &mut HashMap<Place, Arc<Depot>>, place: &Place) -> Arc<Depot> {
+    let depot = open.entry(place.clone()).or_insert_with(|| {
+        let place = place.clone();
+        let opened: Open = {
+            let place = place.clone();
+            Box::new(move || engine::open(&place))
+        };
+        Depot::new(place, opened)
+    });
+    depot.clone()
 }
 
 /// The open store of that place, with one more user.
 pub fn join(place: &Place) -> Arc<Depot> {
-    let depot = depots().depot(place);
-    depot.state().users += 1;
-    depot
+    depots().join(place)
+}
+
+/// Whether somebody in this process uses that place.
+pub fn is_used(place: &Place) -> bool {
+    lock(&depots().open).contains_key(place)
 }
 
 /// One user less. Nothing may be lost with a Lua state: this waits for what is queued, and with
@@ -82,6 +107,9 @@ pub fn leave(depot: &Arc<Depot>) {
     let ask = if last { Ask::Close } else { Ask::Question(Question::Flush) };
     if has_work(depot, last) {
         let _ = settle(depot, ask, AT_CLOSE);
+    }
+    if matches!(depot.place, Place::Lines(_)) {
+        depots().forget(depot);
     }
 }
 

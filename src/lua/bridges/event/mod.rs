@@ -1,7 +1,10 @@
 //! `zigllms.event`: telling others what happens, and hearing of it.
 
+mod clear;
 mod emit;
 mod query;
+mod record;
+mod replay;
 mod subscribe;
 
 use crate::error::Code;
@@ -109,13 +112,24 @@ pub static BRIDGE: Bridge = Bridge {
             returns: &[("result", "string|table[]")],
             doc: "With a callback: has callback(event) called before all others, in order of registration; `false` drops the \
                   event, a table replaces its data (or its fields, if all its keys are fields of events), nil and true let \
-                  it pass. Gives an id for `unsubscribe`. Without one: the recorded events that match.",
-            errors: &[Code::NotFound, Code::Unsupported],
+                  it pass. Gives an id for `unsubscribe`. Without one: copies of the recorded events that match, in the order \
+                  in which they happened, each once however many recorders have it. With a recorder in a store it waits.",
+            errors: &[
+                Code::NotFound,
+                Code::IoError,
+                Code::Unsupported,
+                Code::InvalidState,
+                Code::Cancelled,
+            ],
             effect: Effect::Writes("subs"),
             example: "local id = zigllms.event.filter(\"user.*\", function(event)\n  \
                       return event.data ~= \"secret\"\nend)\n\
-                      local ok, delivered = zigllms.event.emit(\"user.said\", \"secret\")\nassert(delivered == 0)",
+                      local ok, delivered = zigllms.event.emit(\"user.said\", \"secret\")\nassert(delivered == 0)\n\
+                      local said = zigllms.event.filter{ pattern = \"user.*\", min_priority = \"high\" }",
             run: Run::Perhaps(None, subscribe::filter),
         },
+        record::RECORD,
+        replay::REPLAY,
+        clear::CLEAR,
     ],
 };

@@ -198,7 +198,7 @@ pub fn store_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 }
 
 /// All that is to be kept, checked.
-fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Wish>> {
+pub fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Wish>> {
     let Some(entries) = args.get(0) else { return Ok(Vec::new()) };
     match entries.is_array() {
         true => entries

@@ -41,6 +41,8 @@ fn one<'t>(
 fn many<'t>(runtime: &Runtime, args: &Args<'t>) -> Result<Vec<Place<'t>>> {
     let options = args.options(1, &STORE);
     let Some(entries) = args.get(0) else { return Ok(Vec::new()) };
+    // What is wrong with any of them is said before a hook sees one.
+    super::entries::items(runtime, args, &options)?;
     if entries.is_object() {
         let address = address(runtime, &options)?;
         let place = |(name, value)| (Spot::new(&address, &key_of(name)).key, Some(value));
@@ -49,7 +51,7 @@ fn many<'t>(runtime: &Runtime, args: &Args<'t>) -> Result<Vec<Place<'t>>> {
     entries.items().map(|triple| listed(runtime, triple, &options)).collect()
 }
 
-/// Of `{key, value, options}`: what is wrong with it is said where it is stored.
+/// Of `{key, value, options}`.
 fn listed<'t>(runtime: &Runtime, triple: Ref<'t>, options: &Options<'_>) -> Result<Place<'t>> {
     let mut parts = triple.items();
     let (name, value, own) = (parts.next(), parts.next(), parts.next());

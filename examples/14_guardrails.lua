@@ -16,7 +16,8 @@ local function pretending(request)
   local delta = { content = "I was told: " .. last.content }
   if last.role == "user" then
     local call = { name = "delete_file", arguments = '{"path": "/etc/passwd"}' }
-    delta = { tool_calls = { { index = 0, id = "call_1", type = "function", ["function"] = call } } }
+    delta =
+      { tool_calls = { { index = 0, id = "call_1", type = "function", ["function"] = call } } }
     print("the model read: " .. last.content)
   end
   local finish = delta.content and "stop" or "tool_calls"

@@ -3,7 +3,7 @@ local core = ...
 
 local call_hook, taken, isolate = core.call_hook, core.taken, core.isolate
 local contexts, lua, self = core.contexts, core.lua, core.self
-local error, ipairs, next, pcall, rawequal = error, ipairs, next, pcall, rawequal
+local error, ipairs, pcall, rawequal = error, ipairs, pcall, rawequal
 local rawget, rawset, type = rawget, rawset, type
 local insert, unpack = table.insert, table.unpack or unpack -- luacheck: ignore
 
@@ -63,9 +63,6 @@ local function filler(run, i)
     info.index, info.total = i, #run.list
     info.elapsed_ms = core.now() - run.began
     info.data, info.input = run.data, run.data
-    for key, value in next, run.ids do
-      info[key] = value
-    end
     local kind = info.type
     if kind == "post" or kind == "error" then
       info.result, info.output = run.data, run.data
@@ -148,7 +145,7 @@ function step(run)
   return ran ~= nil
 end
 
-local function perform(list, point, data, ids)
+local function perform(list, point, data)
   local parent = core.context()
   local depth = core.deeper(parent, "hook.execute")
   local context = {
@@ -160,7 +157,7 @@ local function perform(list, point, data, ids)
     group = parent and parent.group,
   }
   local run = { context = core.attach(context), list = list, point = point, data = data, at = 1 }
-  run.results, run.executed, run.ids, run.began = {}, 0, ids, core.now()
+  run.results, run.executed, run.began = {}, 0, core.now()
   while run.at <= #list and not run.aborted do
     step(run)
   end
@@ -183,12 +180,7 @@ function lua.execute(name, data)
     name = rawget(name, "id")
   end
   local list, point = planned(name, data)
-  return result_of(perform(list, point, data, {}), name)
-end
-
--- Runs the hooks of a built-in point that has no operation around it; `ids` say what it is about.
-function core.fire(point, data, ids)
-  return result_of(perform(core.named_hooks(point, ids), point, data, ids), point)
+  return result_of(perform(list, point, data), name)
 end
 
 local function same(data)

@@ -12,7 +12,7 @@
 ---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
----@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?}`, whose `type` and `name` are its full name.
+---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
 ---@field hook zigllms.hook Functions around operations: they change what goes in and what comes out, or say no.
@@ -323,6 +323,49 @@ local zigllms = {}
 
 ---@class zigllms.EventCriteria
 ---@field pattern? string of the events' names ["*"]
+---@field category? "system"|"user"|"agent"|"tool"|"workflow" of the events
+---@field priority? "low"|"normal"|"high"|"critical" exactly that
+---@field min_priority? "low"|"normal"|"high"|"critical" that or a higher one
+---@field source? string of the events
+---@field since? number a number of at least -1000000000000000: Unix seconds; that moment included
+---@field until_time? number a number of at least -1000000000000000: the same for the end
+---@field where? table paths and the values there: `{["data.items[1].id"] = 7}`; null = nothing is there
+---@field recorder? string what this one has; also one that another process keeps in the store [all of this instance]
+---@field limit? integer an integer of at least 0: the first so many
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.RecordOptions
+---@field name? string stands for the id; in a store it is how others find it
+---@field duration_ms? number a number of at least 1: it stops so long after it began
+---@field max_events? integer an integer from 1 to 10000000: of more than so many it keeps the latest [10000]
+---@field file? string path of a file that each event is put at the end of as a line of JSON as well
+---@field store? boolean true: events lie in the store of `configure{store=}`, where other processes find them by name; without a store in this process [false]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.ReplayOptions
+---@field pattern? string of the names of the events that are told ["*"]
+---@field callback? function `function(event)`, called instead of emitting
+---@field limit? integer an integer of at least 0: the first so many
+---@field speed? number a number from 0.000001 to 1000000000: 1 = with the pauses there were, 2 = twice as fast; unless told as fast as can be
+---@field timeout_ms? number a number of at least 0: the whole replay; 0 = no limit [0]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.EventClearOptions
+---@field recorder? string what this one has [all of this instance]
+---@field subscriptions? boolean subscriptions end, too [false]
+---@field filters? boolean filters go, too [false]
+---@field recorders? boolean recorders stop and go, with all they have [false]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.BridgeOptions
+---@field patterns string|(string)[] names of the events that are meant, in both directions: "workflow.*", or an array of such [required]
+---@field stream boolean|fun(chunk: zigllms.Chunk): boolean? name of the stream: processes that name the same one hear of each other [required]
+---@field group? string its members share the events: each goes to one of them. Without a group everybody gets each
+---@field direction? "both"|"in"|"out" "out" only publishes, "in" only delivers ["both"]
+---@field since? string delivers what came after that position: "0" = all that the stream still has, or an id of Redis such as "1700000000000-0"; for a group it counts when the group is made [now]
+---@field max_len? integer an integer of at least 0: the stream keeps so many events, about, and forgets older ones, delivered or not; 0 = all [100000]
+---@field claim_ms? integer an integer from 50 to 86400000: a member of a group that has not been heard of for so long is dead: others get what it had not finished [30000]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
@@ -617,6 +660,33 @@ local zigllms = {}
 ---@field invalidated integer that were not true any more
 ---@field by_function table<string, table> `{hits, misses}`
 
+---What a handler of events gets.
+---@class zigllms.Event
+---@field id string `evt_N`
+---@field type string its full name
+---@field name string the same
+---@field category "system"|"user"|"agent"|"tool"|"workflow"
+---@field priority "low"|"normal"|"high"|"critical"
+---@field data any what was emitted, as it is; that of the module's own events prints as JSON
+---@field source string who emitted it: "user", or the bridge
+---@field timestamp number Unix seconds
+---@field correlation_id? string the same for all events of the module inside one operation
+---@field tags? string[]
+---@field metadata? table
+---@field replayed? boolean whether it was recorded and comes again
+
+---One of `event.list_subscriptions`.
+---@class zigllms.Subscription
+---@field id string
+---@field pattern string
+---@field event_type string the same
+---@field priority "low"|"normal"|"high"|"critical"
+---@field once boolean
+---@field has_filter boolean
+---@field call_count integer
+---@field error_count integer of its handler and its filter
+---@field created_at number Unix seconds
+
 ---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
 ---@class zigllms.Error
 ---@field code zigllms.ErrorCode one word to match on
@@ -788,7 +858,7 @@ function zigllms.configure(options) end
 ---@return table options
 function zigllms.config() end
 
----Writes what is queued for the store, and returns how many writes that were once they and all before them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.
+---Writes what is queued for the store and for files of recorders, and returns how many writes that were once they and all before them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.
 ---
 ---Errors: invalid_argument, io_error, unsupported, cancelled
 ---@param options? zigllms.FlushOptions a table
@@ -1185,7 +1255,7 @@ function provider.embed(input, options) end
 ---@overload fun(messages: string|(any)[]|table, options: { async: true }): zigllms.Handle
 function provider.count_tokens(messages, options) end
 
----Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?}`, whose `type` and `name` are its full name.
+---Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.
 ---@class zigllms.event
 local event = {}
 zigllms.event = event
@@ -1237,7 +1307,7 @@ function event.emit(name, data, options) end
 ---@return string subscription_id
 function event.subscribe(pattern, callback, options) end
 
----Ends a subscription, from the next event on; also removes a filter and stops a recorder.
+---Ends a subscription, from the next event on; also removes a filter, stops a recorder, and ends a bridge.
 ---@param subscription_id string the id or name of subscription
 ---@return boolean found
 function event.unsubscribe(subscription_id) end
@@ -1247,14 +1317,51 @@ function event.unsubscribe(subscription_id) end
 ---@return zigllms.Subscription[] subscriptions
 function event.list_subscriptions(pattern) end
 
----With a callback: has callback(event) called before all others, in order of registration; `false` drops the event, a table replaces its data (or its fields, if all its keys are fields of events), nil and true let it pass. Gives an id for `unsubscribe`. Without one: the recorded events that match.
+---With a callback: has callback(event) called before all others, in order of registration; `false` drops the event, a table replaces its data (or its fields, if all its keys are fields of events), nil and true let it pass. Gives an id for `unsubscribe`. Without one: copies of the recorded events that match, in the order in which they happened, each once however many recorders have it. With a recorder in a store it waits.
 ---
----Errors: invalid_argument, not_found, unsupported
+---Errors: invalid_argument, not_found, io_error, unsupported, invalid_state, cancelled
 ---@param pattern string|zigllms.EventCriteria a non-empty string or a table
 ---@param callback? function a function
 ---@return string|table[] result
 ---@overload fun(pattern: string|zigllms.EventCriteria, options: { async: true }): zigllms.Handle
 function event.filter(pattern, callback) end
+
+---Keeps copies of the events whose names match, of all unless told, from the next one on; a number is `duration_ms`. `unsubscribe` stops it; what it has stays until `clear`. Lines of a file are written together as writes to the store are: by `configure{batch=}`, `flush`, `unsubscribe` and the end. A file is made for its owner only to read; `max_events` does not shorten it. What is no plain data (functions, userdata) is left out, which `unrecorded` of the event then names, and is reported as an error of a handler. With a store it waits.
+---
+---Errors: invalid_argument, io_error, unsupported, invalid_state, cancelled
+---@param pattern? string a non-empty string
+---@param options? number|zigllms.RecordOptions a number of at least 1 or a table
+---@return string recorder_id
+---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
+function event.record(pattern, options) end
+
+---Emits what a recorder has, or what is in a file, again and in order: with the ids and times there were, and with `replayed = true`. Such events are not recorded. A name that no recorder of this instance has is looked for in the store, then as a file. What happens meanwhile is not part of it. A file is read piece by piece; a last line that a killed process left half written is passed over, any other that is no event is `parse_failed`, with its number as `details.line`. An error of the callback ends the replay. Waits.
+---
+---Errors: invalid_argument, not_found, io_error, parse_failed, unsupported, invalid_state, callback_error, timeout, cancelled
+---@param recorder string the id or name of recorder
+---@param options? zigllms.ReplayOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(recorder: string, options: { async: true }): zigllms.Handle
+function event.replay(recorder, options) end
+
+---Forgets recorded events whose names match, all unless told, in the store as well; files stay as they are. A recorder that has stopped and has nothing left goes. Options widen it, "all" to everything they name: to those whose own pattern is the one given, or is covered by it. Returns how many events and other things went. With a store it waits.
+---
+---Errors: invalid_argument, not_found, io_error, invalid_state, cancelled
+---@param pattern? string a non-empty string
+---@param options? "all"|zigllms.EventClearOptions one of "all" or a table
+---@return true ok
+---@return integer count
+---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
+function event.clear(pattern, options) end
+
+---Shares events with other processes and machines, through a stream of the Redis store: those that match are published, and those that others published are delivered here, with `remote=true` and otherwise as they were. Nobody gets its own events back, and what came from elsewhere is not published again. Each event is delivered at least once; one that comes twice has the same id. Data must be plain data. `unsubscribe(bridge_id)` ends it, `zigllms.flush()` waits until everything has left. See doc/redis.md. Waits until the server has answered.
+---
+---Errors: invalid_argument, unsupported, io_error, cancelled
+---@param options zigllms.BridgeOptions a table
+---@return string bridge_id
+---@overload fun(, options: { async: true }): zigllms.Handle
+function event.bridge(options) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

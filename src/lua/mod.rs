@@ -20,6 +20,7 @@ mod hooks;
 mod inner;
 mod instance;
 mod late;
+mod linking;
 mod memo;
 mod metrics;
 mod open;

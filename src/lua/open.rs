@@ -20,6 +20,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/turn.lua", include_str!("turn.lua")),
     (c"=zigllms/tasks.lua", include_str!("tasks.lua")),
     (c"=zigllms/hosts.lua", include_str!("hosts.lua")),
+    (c"=zigllms/linking.lua", include_str!("linking.lua")),
     (c"=zigllms/events.lua", include_str!("events.lua")),
     (c"=zigllms/recording.lua", include_str!("recording.lua")),
     (c"=zigllms/hooks.lua", include_str!("hooks.lua")),

@@ -10,7 +10,7 @@ use std::time::Duration;
 mod counters;
 mod current;
 mod depot;
-mod depots;
+pub(super) mod depots;
 mod question;
 mod queue;
 #[cfg(test)]

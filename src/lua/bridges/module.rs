@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::config::{CONFIG, LOOP};
 use crate::error::{Code, Result};
+use crate::event;
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Function, Param, Read, Run};
 use crate::lua::help;
@@ -13,7 +14,7 @@ use crate::optimize::functions;
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
-use crate::store::{self, Flushing};
+use crate::store;
 use crate::value::{Data, Record};
 
 use super::super::faces::{ASYNC, DETACH, face};
@@ -410,8 +411,7 @@ fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
 
 fn flush(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let face = face(&args.options(0, &FLUSH));
-    let files = runtime.events.recorders.files();
-    Ok(Start { operation: Flushing::operation("flush", files), face, sink: None })
+    Ok(Start { operation: event::flush(runtime), face, sink: None })
 }
 
 fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {

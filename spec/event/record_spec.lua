@@ -288,6 +288,26 @@ describe("A file of a recorder", function()
     end
   end)
 
+  it("shows in the metrics, also when it is no longer written to", function()
+    zigllms.metrics({ reset = true })
+    zigllms.configure({ batch = { timeout_ms = 3600000, max_batch_size = 1000 } })
+    local first, second = event.record("*", { file = path }), event.record("*", { file = path })
+    for i = 1, 10 do
+      event.emit("n", i)
+    end
+    assert.equal(20, zigllms.metrics().batch.queued)
+    zigllms.flush()
+    local batch = zigllms.metrics().batch
+    assert.same(
+      { 0, 1, 20, 1 },
+      { batch.queued, batch.batches, batch.calls, batch.flush_reasons.manual }
+    )
+    event.unsubscribe(first)
+    event.unsubscribe(second)
+    assert.equal(20, zigllms.metrics({ reset = true }).batch.calls)
+    assert.equal(0, zigllms.metrics().batch.calls)
+  end)
+
   it("is shared by recorders, which lose no line", function()
     event.record("a.*", { file = path })
     local other = zigllms.new()

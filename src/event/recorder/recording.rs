@@ -42,7 +42,7 @@ impl Runtime {
             }
         };
         let filed = match &recorder.file {
-            Some(file) => put(file, vec![stamp::line(event.to_line()?)], policy),
+            Some(file) => put(&file.shared, vec![stamp::line(event.to_line()?)], policy),
             None => Ok(()),
         };
         logged.and(filed)

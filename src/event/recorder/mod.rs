@@ -128,11 +128,6 @@ impl Recorders {
         self.all.remove(number);
     }
 
-    /// Whether there is a recorder with that id.
-    pub fn has(&self, id: &str) -> bool {
-        self.all.find(id).ok().flatten().is_some()
-    }
-
     /// All of them go, with what they hold in the process; counters of ids go on.
     pub fn clear(&mut self) {
         self.all.clear();

@@ -262,10 +262,9 @@ describe("replay", function()
     local calls, errors = 0, 0
     event.subscribe("a", function()
       calls = calls + 1
-      event.replay(id)
-    end)
-    event.subscribe("system.handler_error", function()
-      errors = errors + 1
+      if not pcall(event.replay, id) then
+        errors = errors + 1
+      end
     end)
     event.replay(id)
     assert.truthy(calls >= 10 and calls <= 64, calls)

@@ -49,9 +49,14 @@ failures() {
 
 has_specs() { [ -d spec ] && [ -n "$(find spec -name '*_spec.lua' -print -quit)" ]; }
 
+# LuaJIT 2.1.0-beta3 (Debian 12) makes bad code of some traces that it stitches together around
+# calls of C functions: in one of some 25 runs of all specs it crashed in such a trace of a spec's
+# own Lua, its stack pointer cut to 32 bits. So no trace is stitched there.
 specs() {
   program=$(interpreter "$1")
-  with_module "build/quick/$1" "$program" /usr/bin/busted --exclude-pattern=local_spec spec
+  [ "$1" != jit ] || program="$program -Ominstitch=1000000"
+  # shellcheck disable=SC2086 # the program and its option
+  with_module "build/quick/$1" $program /usr/bin/busted --exclude-pattern=local_spec spec
 }
 
 local_specs() {

@@ -6,7 +6,7 @@
 //! lua/        the edge: C functions, reading, pushing, the dispatcher, drive.lua, the bridge tables
 //! runtime     what one instance owns            config   its global options
 //! agent/      combines the nouns below, as a step machine
-//! tool/ provider/ schema/ output/               nouns that stand alone
+//! tool/ provider/ schema/ output/ event/ hook/  nouns that stand alone
 //! chat/       what is said between them, in neutral words
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines

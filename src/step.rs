@@ -176,6 +176,8 @@ pub enum Face {
 pub struct Given<'t> {
     /// As plain data; `None` if it is nil, or none.
     pub value: Option<Ref<'t>>,
+    /// The same, whose strings may be any bytes.
+    pub bytes: Option<Ref<'t>>,
     /// Itself; `None` for nil.
     pub slot: Option<Slot>,
     /// Why it is no plain data.
@@ -183,10 +185,31 @@ pub struct Given<'t> {
 }
 
 impl<'t> Given<'t> {
+    pub fn new(value: Option<Ref<'t>>, slot: Option<Slot>, problem: Option<Error>) -> Given<'t> {
+        let bytes = value;
+        if value.is_none_or(Ref::is_text) {
+            return Given { value, bytes, slot, problem };
+        }
+        let no_text = || Error::new(Code::ConversionError, "a string in it is not UTF-8");
+        Given { value: None, bytes, slot, problem: problem.or_else(|| Some(no_text())) }
+    }
+
     /// The value as data, where nothing else will do.
     pub fn data(&self) -> Result<Ref<'t>> {
-        let wrong = || Error::invalid("expected a value, got nil");
-        self.value.ok_or_else(|| self.problem.clone().unwrap_or_else(wrong))
+        self.value.ok_or_else(|| self.refusal())
+    }
+
+    fn refusal(&self) -> Error {
+        self.problem.clone().unwrap_or_else(|| Error::invalid("expected a value, got nil"))
+    }
+
+    /// A copy of it, for those who take any bytes; `None` for nil.
+    pub fn document(&self) -> Result<Option<Document>> {
+        match self.bytes {
+            Some(value) => Ok(Some(Document::copy(value))),
+            None if self.slot.is_none() => Ok(None),
+            None => Err(self.refusal()),
+        }
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Tasks {
     /// The timer that the watched descriptor tells.
     told: Option<Moment>,
     stops: VecDeque<(Token, String)>,
+    /// Tokens that something posts for as long as it is there, after a fork as well.
+    standing: Vec<Token>,
     door: Option<Door>,
     /// The machine around the call that is being set up; 0 if there is none.
     pub around: Token,
@@ -159,6 +161,13 @@ impl Tasks {
         self.stops
             .extend(outermost.map(|(token, _)| (*token, "the process has forked".to_owned())));
         opened.post(ATTENTION);
+        // Who waits for these has to look after it again.
+        self.standing.iter().for_each(|token| opened.post(*token));
+    }
+
+    /// These tokens stand for something that lasts: they are posted once after a fork.
+    pub fn stand(&mut self, tokens: Vec<Token>) {
+        self.standing = tokens;
     }
 
     /// The descriptor for an event loop of others; it tells tokens, stops and timers.

@@ -1,31 +1,45 @@
 //! The events of operations: that one begins, and how it ended.
 
+use crate::clock::Moment;
 use crate::error::{Code, Error};
 use crate::event::{Builtin, Lifecycle};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Output};
-use crate::tasks::Running;
+use crate::step::{Machine, Output, Token};
+use crate::tasks::{ATTENTION, Running};
 use crate::value::{Data, Failure, Record};
 
 /// What has to be known of an operation when it ends.
 pub struct Teller {
     pub name: &'static str,
-    pub begun: Option<crate::clock::Moment>,
+    /// The operation around it.
+    pub parent: Token,
+    pub begun: Option<Moment>,
 }
 
 impl From<&Running> for Teller {
     fn from(running: &Running) -> Teller {
-        Teller { name: running.name, begun: running.begun }
+        Teller { name: running.name, parent: running.parent, begun: running.begun }
     }
 }
 
 impl Runtime {
+    /// Ids and names of what an operation inside `parent` is about; in an agent's run, also its.
+    pub fn about(&self, parent: Token, machine: &dyn Machine) -> Record {
+        let mut about = machine.about(self);
+        if about.get("agent_id").is_none()
+            && let Some(number) = self.tasks.agent_around(parent)
+        {
+            about.put("agent_id", self.agents.id(number));
+        }
+        about
+    }
+
     /// An operation is about to be stepped for the first time.
-    pub fn tell_begun(&mut self, name: &str, machine: &dyn Machine) {
-        let Some(events) = Lifecycle::of(name).filter(|e| self.events.wants(e.begun)) else {
+    pub fn tell_begun(&mut self, teller: &Teller, machine: &dyn Machine) {
+        let Some(events) = Lifecycle::of(teller.name).filter(|e| self.events.wants(e.begun)) else {
             return;
         };
-        let data = machine.about(self).set("input", machine.input());
+        let data = self.opening(events, teller, machine);
         self.events.tell(events.begun, data, None);
     }
 
@@ -38,46 +52,66 @@ impl Runtime {
     ) {
         let Some(events) = Lifecycle::of(teller.name) else { return };
         match output {
-            Ok(output) => self.tell_done(events.done, teller, machine, output),
-            Err(error) => self.tell_failed(events.failed, teller, machine, error),
+            Ok(output) => self.tell_done(events, teller, machine, output),
+            Err(error) => self.tell_failed(events, teller, machine, error),
         }
     }
 
     fn tell_done(
         &mut self,
-        event: Builtin,
+        events: Lifecycle,
         teller: &Teller,
         machine: &dyn Machine,
         output: &Output,
     ) {
-        if !self.events.wants(event) {
+        if !self.events.wants(events.done) {
             return;
         }
-        let mut data = machine.about(self).set("input", machine.input());
+        let mut data = self.opening(events, teller, machine);
         data.fields.extend(machine.told_of(output).fields);
         let data = self.with_duration(data, teller);
-        self.events.tell(event, data, None);
+        self.events.tell(events.done, data, None);
     }
 
     fn tell_failed(
         &mut self,
-        event: Builtin,
+        events: Lifecycle,
         teller: &Teller,
         machine: &dyn Machine,
         error: &Error,
     ) {
-        if !self.events.wants(event) {
+        if !self.events.wants(events.failed) {
             return;
         }
-        let data = machine.about(self).set("input", machine.input());
+        let data = self.opening(events, teller, machine);
         let data = self.with_duration(data, teller);
         let failure = Failure { error: error.clone(), function: function_of(teller.name) };
-        self.events.tell(event, data, Some(failure));
+        self.events.tell(events.failed, data, Some(failure));
+    }
+
+    /// What all events of an operation say.
+    fn opening(&self, events: Lifecycle, teller: &Teller, machine: &dyn Machine) -> Record {
+        let mut about = self.about(teller.parent, machine);
+        about.fields.retain(|(name, _)| name != "first_run"); // a word for hooks
+        if events.with_input { about.set("input", machine.input()) } else { about }
     }
 
     fn with_duration(&self, data: Record, teller: &Teller) -> Record {
         let now = self.clock.now();
         data.set("duration_ms", teller.begun.map_or(Data::Nil, |at| now.ms_since(at).into()))
+    }
+
+    /// Commits that failed while nobody waited for them. What was to be written stays queued.
+    pub fn tell_failures(&mut self) {
+        if !self.events.wants(Builtin::BatchError) {
+            return;
+        }
+        let tasks = &mut self.tasks;
+        for error in self.store.failures(|| tasks.waker(ATTENTION)) {
+            let data = Record::new().set("lost", 0u64);
+            let failure = Failure { error, function: "flush" };
+            self.events.tell(Builtin::BatchError, data, Some(failure));
+        }
     }
 
     /// An operation ends because nobody is left who could see its end.

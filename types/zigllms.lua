@@ -12,8 +12,10 @@
 ---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
+---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
+---@field hook zigllms.hook Functions around operations: they change what goes in and what comes out, or say no.
 ---@field output zigllms.output Reads what models write, as they write it, and writes what they read.
 ---@field cache zigllms.cache Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. With `configure{store=}`, answers of `provider.chat` and `provider.embed` lie in the store, too, with their questions, and any process gets them that asks the same of the same provider; what a `transport` or a tool answers stays in its process. Each hit is a fresh table. Two equal calls at the same time are both made.
 local zigllms = {}
@@ -122,6 +124,7 @@ local zigllms = {}
 ---@field model? string the model asked [the provider's]
 ---@field memory? boolean|zigllms.AgentMemory `false` = every run starts anew [{type="short_term"}]
 ---@field memory_config? boolean|zigllms.AgentMemory the same as `memory`
+---@field hooks? table<string, function> a function for each point, as `hook.register` takes them: for this agent only, with its tools and requests [none]
 
 ---@class zigllms.ProviderConfig: zigllms.Limits, zigllms.Reach
 ---@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" a `provider.Type` [required]
@@ -301,6 +304,69 @@ local zigllms = {}
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
+---@class zigllms.EmitOptions
+---@field priority? "low"|"normal"|"high"|"critical" of the event, as `min_priority` asks for ["normal"]
+---@field category? "system"|"user"|"agent"|"tool"|"workflow" "user" where the name says none [by its name]
+---@field type? "system"|"user"|"agent"|"tool"|"workflow" the same as `category`
+---@field source? string who emits it ["user"]
+---@field tags? (string)[] words about it
+---@field metadata? table more about it
+---@field correlation_id? string what it belongs to
+---@field strict? boolean what a handler raises ends the emit, unchanged [false]
+
+---@class zigllms.SubscribeOptions
+---@field priority? "low"|"normal"|"high"|"critical" higher ones are called first ["normal"]
+---@field once? boolean ends before its first call [false]
+---@field filter? function|table<string, string|number|boolean> function(event), true where it is wanted; or fields and their values, as {["data.user.id"]=7}
+---@field category? "system"|"user"|"agent"|"tool"|"workflow" events of that category alone
+---@field min_priority? "low"|"normal"|"high"|"critical" events of that priority or a higher one
+
+---@class zigllms.EventCriteria
+---@field pattern? string of the events' names ["*"]
+---@field category? "system"|"user"|"agent"|"tool"|"workflow" of the events
+---@field priority? "low"|"normal"|"high"|"critical" exactly that
+---@field min_priority? "low"|"normal"|"high"|"critical" that or a higher one
+---@field source? string of the events
+---@field since? number a number of at least -1000000000000000: Unix seconds; that moment included
+---@field until_time? number a number of at least -1000000000000000: the same for the end
+---@field where? table paths and the values there: `{["data.items[1].id"] = 7}`; null = nothing is there
+---@field recorder? string what this one has; also one that another process keeps in the store [all of this instance]
+---@field limit? integer an integer of at least 0: the first so many
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.RecordOptions
+---@field name? string stands for the id; in a store it is how others find it
+---@field duration_ms? number a number of at least 1: it stops so long after it began
+---@field max_events? integer an integer from 1 to 10000000: of more than so many it keeps the latest [10000]
+---@field file? string path of a file that each event is put at the end of as a line of JSON as well
+---@field store? boolean true: events lie in the store of `configure{store=}`, where other processes find them by name; without a store in this process [false]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.ReplayOptions
+---@field pattern? string of the names of the events that are told ["*"]
+---@field callback? function `function(event)`, called instead of emitting
+---@field limit? integer an integer of at least 0: the first so many
+---@field speed? number a number from 0.000001 to 1000000000: 1 = with the pauses there were, 2 = twice as fast; unless told as fast as can be
+---@field timeout_ms? number a number of at least 0: the whole replay; 0 = no limit [0]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.EventClearOptions
+---@field recorder? string what this one has [all of this instance]
+---@field subscriptions? boolean subscriptions end, too [false]
+---@field filters? boolean filters go, too [false]
+---@field recorders? boolean recorders stop and go, with all they have [false]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.BridgeOptions
+---@field patterns string|(string)[] names of the events that are meant, in both directions: "workflow.*", or an array of such [required]
+---@field stream boolean|fun(chunk: zigllms.Chunk): boolean? name of the stream: processes that name the same one hear of each other [required]
+---@field group? string its members share the events: each goes to one of them. Without a group everybody gets each
+---@field direction? "both"|"in"|"out" "out" only publishes, "in" only delivers ["both"]
+---@field since? string delivers what came after that position: "0" = all that the stream still has, or an id of Redis such as "1700000000000-0"; for a group it counts when the group is made [now]
+---@field max_len? integer an integer of at least 0: the stream keeps so many events, about, and forgets older ones, delivered or not; 0 = all [100000]
+---@field claim_ms? integer an integer from 50 to 86400000: a member of a group that has not been heard of for so long is dead: others get what it had not finished [30000]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
 
@@ -384,6 +450,26 @@ local zigllms = {}
 
 ---@class zigllms.LoadOptions: zigllms.MemoryExtent
 ---@field replace? boolean true: what is there and is not loaded goes; else what is loaded goes over it [false]
+
+---@class zigllms.HookOptions
+---@field name? string in a table that is the only argument: where the hook attaches; else what the hook itself is called
+---@field callback? function the function, in a table that is the only argument
+---@field type? "pre"|"post"|"around"|"error" when it runs: before, after or around an operation, or when it failed [by the name]
+---@field priority? number|"highest"|"high"|"normal"|"low"|"lowest" higher runs first: a `hook.Priority` or any number ["normal"]
+---@field description? string shown in infos
+---@field enabled? boolean whether it runs [true]
+---@field once? boolean it is unregistered by its first call [false]
+---@field agent? string only for that agent, with its tools and requests
+---@field tool? string only for that tool
+---@field workflow? string only for that workflow
+---@field timeout_ms? number a number of at least 0: limit of one call; around an operation also of what it runs; 0 = none [none]
+---@field metadata? table plain data, shown in infos and given to the function
+
+---@class zigllms.ComposeOptions
+---@field mode? "sequential"|"parallel"|"first" each gets what the one before it left; "parallel": all get the same, the results are an array; "first": until one returns a value ["sequential"]
+---@field name? string where it attaches; without one only hook.execute(id) runs it
+---@field type? "pre"|"post"|"around"|"error" when it runs [theirs, if they agree, else "post"]
+---@field priority? number|"highest"|"high"|"normal"|"low"|"lowest" higher runs first ["normal"]
 
 ---@class zigllms.ReadOptions
 ---@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto; json with schema or fields]
@@ -574,6 +660,33 @@ local zigllms = {}
 ---@field invalidated integer that were not true any more
 ---@field by_function table<string, table> `{hits, misses}`
 
+---What a handler of events gets.
+---@class zigllms.Event
+---@field id string `evt_N`
+---@field type string its full name
+---@field name string the same
+---@field category "system"|"user"|"agent"|"tool"|"workflow"
+---@field priority "low"|"normal"|"high"|"critical"
+---@field data any what was emitted, as it is; that of the module's own events prints as JSON
+---@field source string who emitted it: "user", or the bridge
+---@field timestamp number Unix seconds
+---@field correlation_id? string the same for all events of the module inside one operation
+---@field tags? string[]
+---@field metadata? table
+---@field replayed? boolean whether it was recorded and comes again
+
+---One of `event.list_subscriptions`.
+---@class zigllms.Subscription
+---@field id string
+---@field pattern string
+---@field event_type string the same
+---@field priority "low"|"normal"|"high"|"critical"
+---@field once boolean
+---@field has_filter boolean
+---@field call_count integer
+---@field error_count integer of its handler and its filter
+---@field created_at number Unix seconds
+
 ---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
 ---@class zigllms.Error
 ---@field code zigllms.ErrorCode one word to match on
@@ -745,7 +858,7 @@ function zigllms.configure(options) end
 ---@return table options
 function zigllms.config() end
 
----Writes what is queued for the store, and returns how many writes that were once they and all before them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.
+---Writes what is queued for the store and for files of recorders, and returns how many writes that were once they and all before them survive a crash of the machine. What cannot be written stays queued and is tried again. Waits.
 ---
 ---Errors: invalid_argument, io_error, unsupported, cancelled
 ---@param options? zigllms.FlushOptions a table
@@ -1142,6 +1255,114 @@ function provider.embed(input, options) end
 ---@overload fun(messages: string|(any)[]|table, options: { async: true }): zigllms.Handle
 function provider.count_tokens(messages, options) end
 
+---Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.
+---@class zigllms.event
+local event = {}
+zigllms.event = event
+
+---@alias zigllms.event.Type
+---| "system"
+---| "user"
+---| "agent"
+---| "tool"
+---| "workflow"
+
+event.Type = {
+  SYSTEM = "system",
+  USER = "user",
+  AGENT = "agent",
+  TOOL = "tool",
+  WORKFLOW = "workflow",
+}
+
+---@alias zigllms.event.Priority
+---| "low"
+---| "normal"
+---| "high"
+---| "critical"
+
+event.Priority = {
+  LOW = "low",
+  NORMAL = "normal",
+  HIGH = "high",
+  CRITICAL = "critical",
+}
+
+---Calls the handlers of all subscriptions that match, before it returns; says how many those were. `data` is handed on as it is. A table with no keys but `data`, `priority`, `type` or `category`, `source`, `tags`, `metadata` and `correlation_id` that has `data` or a valid `priority` is an envelope around the data; with options it never is. What a handler raises is counted and emitted as `system.handler_error` `{subscription_id, event, error}`; with `strict` the first is raised. At most 64 emits are nested.
+---
+---Errors: invalid_argument, conversion_error, invalid_state, callback_error
+---@param name string a non-empty string
+---@param data? any a value
+---@param options? zigllms.EmitOptions a table
+---@return true ok
+---@return integer delivered
+function event.emit(name, data, options) end
+
+---Has callback(event) called for events whose names match, from the next one on: by priority, then in order of subscription. It may wait, emit, subscribe and unsubscribe.
+---
+---Errors: invalid_argument, conversion_error
+---@param pattern string a non-empty string
+---@param callback function a function
+---@param options? zigllms.SubscribeOptions a table
+---@return string subscription_id
+function event.subscribe(pattern, callback, options) end
+
+---Ends a subscription, from the next event on; also removes a filter, stops a recorder, and ends a bridge.
+---@param subscription_id string the id or name of subscription
+---@return boolean found
+function event.unsubscribe(subscription_id) end
+
+---All subscriptions in order; those that hear of events of a name; or those whose patterns are, or match, a pattern with `*`.
+---@param pattern? string a non-empty string
+---@return zigllms.Subscription[] subscriptions
+function event.list_subscriptions(pattern) end
+
+---With a callback: has callback(event) called before all others, in order of registration; `false` drops the event, a table replaces its data (or its fields, if all its keys are fields of events), nil and true let it pass. Gives an id for `unsubscribe`. Without one: copies of the recorded events that match, in the order in which they happened, each once however many recorders have it. With a recorder in a store it waits.
+---
+---Errors: invalid_argument, not_found, io_error, unsupported, invalid_state, cancelled
+---@param pattern string|zigllms.EventCriteria a non-empty string or a table
+---@param callback? function a function
+---@return string|table[] result
+---@overload fun(pattern: string|zigllms.EventCriteria, options: { async: true }): zigllms.Handle
+function event.filter(pattern, callback) end
+
+---Keeps copies of the events whose names match, of all unless told, from the next one on; a number is `duration_ms`. `unsubscribe` stops it; what it has stays until `clear`. Lines of a file are written together as writes to the store are: by `configure{batch=}`, `flush`, `unsubscribe` and the end. A file is made for its owner only to read; `max_events` does not shorten it. What is no plain data (functions, userdata) is left out, which `unrecorded` of the event then names, and is reported as an error of a handler. With a store it waits.
+---
+---Errors: invalid_argument, io_error, unsupported, invalid_state, cancelled
+---@param pattern? string a non-empty string
+---@param options? number|zigllms.RecordOptions a number of at least 1 or a table
+---@return string recorder_id
+---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
+function event.record(pattern, options) end
+
+---Emits what a recorder has, or what is in a file, again and in order: with the ids and times there were, and with `replayed = true`. Such events are not recorded. A name that no recorder of this instance has is looked for in the store, then as a file. What happens meanwhile is not part of it. A file is read piece by piece; a last line that a killed process left half written is passed over, any other that is no event is `parse_failed`, with its number as `details.line`. An error of the callback ends the replay. Waits.
+---
+---Errors: invalid_argument, not_found, io_error, parse_failed, unsupported, invalid_state, callback_error, timeout, cancelled
+---@param recorder string the id or name of recorder
+---@param options? zigllms.ReplayOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(recorder: string, options: { async: true }): zigllms.Handle
+function event.replay(recorder, options) end
+
+---Forgets recorded events whose names match, all unless told, in the store as well; files stay as they are. A recorder that has stopped and has nothing left goes. Options widen it, "all" to everything they name: to those whose own pattern is the one given, or is covered by it. Returns how many events and other things went. With a store it waits.
+---
+---Errors: invalid_argument, not_found, io_error, invalid_state, cancelled
+---@param pattern? string a non-empty string
+---@param options? "all"|zigllms.EventClearOptions one of "all" or a table
+---@return true ok
+---@return integer count
+---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
+function event.clear(pattern, options) end
+
+---Shares events with other processes and machines, through a stream of the Redis store: those that match are published, and those that others published are delivered here, with `remote=true` and otherwise as they were. Nobody gets its own events back, and what came from elsewhere is not published again. Each event is delivered at least once; one that comes twice has the same id. Data must be plain data. `unsubscribe(bridge_id)` ends it, `zigllms.flush()` waits until everything has left. See doc/redis.md. Waits until the server has answered.
+---
+---Errors: invalid_argument, unsupported, io_error, cancelled
+---@param options zigllms.BridgeOptions a table
+---@return string bridge_id
+---@overload fun(, options: { async: true }): zigllms.Handle
+function event.bridge(options) end
+
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema
 local schema = {}
@@ -1402,6 +1623,89 @@ function memory.persist(path, options) end
 ---@return integer count
 ---@overload fun(path?: string, options: { async: true }): zigllms.Handle
 function memory.load(path, options) end
+
+---Functions around operations: they change what goes in and what comes out, or say no.
+---@class zigllms.hook
+local hook = {}
+zigllms.hook = hook
+
+---@alias zigllms.hook.Type
+---| "pre"
+---| "post"
+---| "around"
+---| "error"
+
+hook.Type = {
+  PRE = "pre",
+  POST = "post",
+  AROUND = "around",
+  ERROR = "error",
+}
+
+---@alias zigllms.hook.Priority
+---| "highest"
+---| "high"
+---| "normal"
+---| "low"
+---| "lowest"
+
+hook.Priority = {
+  HIGHEST = "highest",
+  HIGH = "high",
+  NORMAL = "normal",
+  LOW = "low",
+  LOWEST = "lowest",
+}
+
+---Calls `callback(context)` at a point: `agent_init`, `agent_before_run`, `agent_after_run`, `agent_error`, `agent_cleanup`, `tool_before_execute`, `tool_after_execute`, `tool_error`, `provider_before_request`, `provider_after_response`, `provider_error`, `memory_before_save`, `memory_after_load`, `workflow_start`, `workflow_complete`, `workflow_error`, `workflow_step_start`, `workflow_step_complete`, `workflow_step_error`; around an operation: `agent_run`, `tool_execute`, `provider_request`, `memory_save`, `memory_load`, `workflow_execute`, `workflow_step`; at a name of your own, which hook.execute calls; or at all that a glob stands for (`tool_*`). The third argument may be the priority alone; one table with name, callback and options does as well. Where the type is not said the name tells it: `_before_`, `_init` and `_start` are PRE, `_error` is ERROR, operations are AROUND, all else is POST. `context` holds `data` (the working value), `input`, `result` and `output` (POST), `error` (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: the operation raises `aborted_by_hook`. An AROUND hook gets `next(data?)` as well, which performs the operation, at most once and only while the hook runs, and returns the result or raises the error; what the hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; one that is disabled or unregistered is called no more.
+---@param name string|zigllms.HookOptions a non-empty string or a table
+---@param callback? function a function
+---@param options? number|"highest"|"high"|"normal"|"low"|"lowest"|zigllms.HookOptions a number or one of "highest", "high", "normal", "low", "lowest" or a table
+---@return string hook_id
+function hook.register(name, callback, options) end
+
+---Forgets a hook; it is called no more, also by operations under way.
+---@param hook_id string the id or name of a hook
+---@return boolean existed
+function hook.unregister(hook_id) end
+
+---Lets a disabled hook run again.
+---@param hook_id string the id or name of a hook
+---@return boolean exists
+function hook.enable(hook_id) end
+
+---Keeps a hook from being called until it is enabled.
+---@param hook_id string the id or name of a hook
+---@return boolean exists
+function hook.disable(hook_id) end
+
+---Calls the enabled hooks of a name, or one hook by its id, in the order PRE, AROUND, POST, ERROR; each gets the data that the one before it left. `{hook, hooks_executed, executed, data, aborted, results = {{hook_id, ok, value?, error?, duration_ms}}}`. Without hooks the data are unchanged. It raises nothing that a hook raises: an error is in `results` and the others go on; a veto ends it with `aborted` set. Hooks for one object run if the data say so in `agent_id`, `tool_id` or `workflow_id`. At most 64 calls are nested.
+---
+---Errors: invalid_argument, not_found, invalid_state
+---@param name string the id or name of a hook
+---@param data? any a value
+---@return table result
+function hook.execute(name, data) end
+
+---The hooks in the order in which they run: `{id, name, label?, type, priority, enabled, call_count}`. With a name those that it stands for: `*` is any text, and hooks that are registered for a glob are among those of each name it stands for.
+---@param name? string|zigllms.ListFilter a string or a table
+---@return table[] hooks
+function hook.list(name) end
+
+---What `list` tells and `error_count`, `avg_time_ms` (with what it waited for, or ran), `last_called_at`, `last_error`, `metadata`, `created_at` and the options that are set.
+---
+---Errors: invalid_argument, not_found
+---@param hook_id string the id or name of a hook
+---@return table info
+function hook.get_info(hook_id) end
+
+---Makes one hook of several, which stay as they are; it goes on when they are gone. "sequential" gives each what the one before it left (AROUND hooks are nested), "parallel" gives all the same and leaves an array of what each made of it, "first" stops at the first that returns a value. Where one of them fails, so does the whole. Without a name only hook.execute runs it.
+---
+---Errors: invalid_argument, not_found
+---@param hook_ids (string)[] an array (the id or name of a hook each)
+---@param how? "sequential"|"parallel"|"first"|zigllms.ComposeOptions one of "sequential", "parallel", "first" or a table
+---@return string hook_id
+function hook.compose(hook_ids, how) end
 
 ---Reads what models write, as they write it, and writes what they read.
 ---@class zigllms.output

@@ -209,7 +209,7 @@ describe("cqueues", function()
     local reply = scripted.text({}, {})
     reply.sse = nil
     reply.chunks = { "data: " .. '{"choices":[{"index":0,"delta":{"content":"x"}}]}' .. "\n\n" }
-    reply.times = 20000
+    reply.times = 100000
     reply.chunks[2] = "data: [DONE]\n\n"
     server:script(reply)
     queue:wrap(function()

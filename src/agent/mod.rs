@@ -16,6 +16,7 @@ use crate::tool::{DEFINITION, Tool};
 use crate::value::Kept;
 
 pub mod conversation;
+pub mod input;
 pub mod keeping;
 mod queue;
 mod record;
@@ -84,7 +85,6 @@ pub static BEHAVIOUR: Shape = Shape::new(
             "ids, names or definitions: nothing else is offered to the model",
         ),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
-        Field::new("hooks", Kind::Absent("hook bridge"), "", ""),
         Field::new("summarize", Kind::Absent("summaries"), "", ""),
     ],
     &[],
@@ -111,6 +111,12 @@ pub static CONFIG: Shape = Shape::new(
             "`false` = every run starts anew",
         )
         .or(&["memory_config"]),
+        Field::new(
+            "hooks",
+            Kind::MapOf(&Kind::Function),
+            "none",
+            "a function for each point, as `hook.register` takes them: for this agent only, with its tools and requests",
+        ),
     ],
     &[&BEHAVIOUR, &GENERATION, &LIMITS, &REACH],
 );
@@ -176,6 +182,8 @@ pub struct Agent {
     /// Runs under way.
     pub runs: Vec<Token>,
     pub counts: Option<Box<Counts>>,
+    /// Numbers of the hooks that it brought along.
+    pub hooks: Vec<u64>,
     pub created_at: f64,
     /// Under which its memory lies, where another agent of its name was there before: `name#2`.
     pub alias: Option<Box<str>>,
@@ -209,6 +217,11 @@ impl Named for Agent {
 impl Agent {
     pub fn text(&self, key: &str) -> Option<String> {
         self.config.text(key)
+    }
+
+    /// Whether a run of it has begun.
+    pub fn has_run(&self) -> bool {
+        !self.runs.is_empty() || self.counts.as_ref().is_some_and(|counts| counts.runs > 0)
     }
 
     pub fn enter(&mut self, state: State, now: f64) {

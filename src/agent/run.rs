@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 
 use super::State;
+use super::input;
 use super::record::{self, Executed};
 use super::tools::{Usable, specs};
 use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
@@ -16,12 +17,13 @@ use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
+use crate::step::{Given, Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
 use crate::store::Pending;
-use crate::value::Data;
+use crate::value::{Data, Record};
 
 mod calls;
 mod conversation;
+mod hooked;
 mod keeping;
 mod limits;
 
@@ -70,6 +72,8 @@ pub struct Run {
     repaired: bool,
     chunk: Option<Chunk>,
     finished: Option<Data>,
+    /// Content that a hook gave in place of the response's.
+    replaced: Option<String>,
     /// What the store was asked.
     asked: Option<Pending>,
 }
@@ -113,6 +117,7 @@ impl Run {
             repaired: false,
             chunk: None,
             finished: None,
+            replaced: None,
             asked: None,
         }
     }
@@ -149,7 +154,7 @@ impl Run {
         agent.last_error = None;
         agent.enter(State::Ready, now);
         self.read_conversation(runtime)?;
-        self.turn.append(&mut self.plan.input);
+        self.turn.extend(self.plan.input.iter().cloned());
         Ok(())
     }
 
@@ -377,6 +382,32 @@ impl Machine for Run {
 
     fn agent(&self) -> Option<u64> {
         Some(self.plan.agent)
+    }
+
+    fn about(&self, runtime: &Runtime) -> Record {
+        self.who(runtime)
+    }
+
+    fn input(&self) -> Data {
+        self.shown_input()
+    }
+
+    fn replace_input(&mut self, _: &mut Runtime, given: &Given<'_>) -> Result<()> {
+        self.plan.input = input::read(Some(given.data()?))?;
+        Ok(())
+    }
+
+    fn replace_output(
+        &mut self,
+        runtime: &mut Runtime,
+        given: &Given<'_>,
+        own: Option<Output>,
+    ) -> Result<Output> {
+        self.respond_instead(runtime, given, own)
+    }
+
+    fn told_of(&self, output: &Output) -> Record {
+        self.told_of_response(output)
     }
 
     fn holds(&self) -> Option<&str> {

@@ -12,6 +12,7 @@ mod growing;
 pub mod kept;
 pub mod media;
 pub mod messages;
+mod overlay;
 pub mod printed;
 
 pub use answer::{Answer, non_empty};

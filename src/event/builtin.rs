@@ -82,6 +82,8 @@ pub struct Lifecycle {
     pub begun: Builtin,
     pub done: Builtin,
     pub failed: Builtin,
+    /// They tell what it was given. A request does not: conversations are long, and private.
+    pub with_input: bool,
 }
 
 impl Lifecycle {
@@ -90,11 +92,12 @@ impl Lifecycle {
         let (begun, done, failed) = match operation {
             "agent_run" => (Builtin::AgentStarted, Builtin::AgentCompleted, Builtin::AgentFailed),
             "tool_execute" => (Builtin::ToolInvoked, Builtin::ToolSucceeded, Builtin::ToolFailed),
-            "provider_request" => {
+            "provider_request" | "provider_embed" => {
                 (Builtin::ProviderRequest, Builtin::ProviderResponse, Builtin::ProviderError)
             }
             _ => return None,
         };
-        Some(Lifecycle { begun, done, failed })
+        let with_input = begun != Builtin::ProviderRequest;
+        Some(Lifecycle { begun, done, failed, with_input })
     }
 }

@@ -8,12 +8,14 @@ use crate::value::{Failure, Record};
 mod builtin;
 pub mod pattern;
 pub mod recorder;
+mod remote;
 pub mod subscriptions;
 mod topic;
 mod trie;
 
 pub use builtin::{Builtin, Lifecycle, Wanted};
 pub use pattern::Pattern;
+pub use remote::{Links, Opening, Plan, flush};
 pub use subscriptions::{Filter, Limits, Subscription, Subscriptions};
 pub use topic::{Category, Priority};
 
@@ -28,7 +30,6 @@ pub struct Told {
     pub failure: Option<Failure>,
 }
 
-#[derive(Debug)]
 pub struct Events {
     /// Built-in events that somebody would hear: kept up to date by whoever changes what is heard.
     pub wanted: Wanted,
@@ -36,6 +37,8 @@ pub struct Events {
     /// Functions that see an event first, and may change or drop it.
     pub filters: Subscriptions,
     pub recorders: Recorders,
+    /// To other processes.
+    pub links: Links,
     /// Whether what the edge knows of who hears what is no longer true.
     stale: bool,
     outbox: VecDeque<Told>,
@@ -48,6 +51,7 @@ impl Default for Events {
             subscriptions: Subscriptions::new("sub"),
             filters: Subscriptions::new("filter"),
             recorders: Recorders::default(),
+            links: Links::default(),
             stale: false,
             outbox: VecDeque::new(),
         }
@@ -57,7 +61,10 @@ impl Default for Events {
 impl Events {
     /// Whether anybody would hear of an event of that name.
     pub fn heard(&self, name: &str) -> bool {
-        self.filters.hear(name) || self.subscriptions.hear(name) || self.recorders.hears(name)
+        self.filters.hear(name)
+            || self.subscriptions.hear(name)
+            || self.recorders.hears(name)
+            || self.links.hear(name)
     }
 
     /// Who hears what has changed.
@@ -96,11 +103,17 @@ impl Events {
         Ok(self.filters.id(number))
     }
 
-    /// Ends a subscription or a filter, or stops a recorder; false if there is none with that id.
+    /// Ends a subscription, a filter or a link, or stops a recorder; false if there is none with
+    /// that id.
     pub fn unsubscribe(&mut self, id: &str) -> bool {
         if self.recorders.stop(id) {
             self.changed();
             return true;
+        }
+        if let Some(number) = self.links.find(id) {
+            let ended = self.links.remove(number);
+            self.changed();
+            return ended;
         }
         let removed = match (self.subscriptions.find(id), self.filters.find(id)) {
             (Some(number), _) => self.subscriptions.remove(number),
@@ -115,6 +128,7 @@ impl Events {
         self.subscriptions.clear();
         self.filters.clear();
         self.recorders.clear();
+        self.links.clear();
         self.outbox.clear();
         self.changed();
     }

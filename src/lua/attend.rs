@@ -12,7 +12,7 @@ use super::inner::Inner;
 use super::instance::Instance;
 
 const MACHINE: Param = Param::new("machine", Kind::Number(0.0, 1e15));
-const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Both);
+const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Whole);
 
 pub static INNER: &[Inner] = &[
     Inner { name: "hold", params: &[MACHINE], run: hold },
@@ -20,6 +20,11 @@ pub static INNER: &[Inner] = &[
     Inner { name: "give_input", params: &[MACHINE, VALUE], run: give_input },
     Inner { name: "output", params: &[MACHINE], run: output },
     Inner { name: "give_output", params: &[MACHINE, VALUE], run: give_output },
+    Inner {
+        name: "agent_about",
+        params: &[Param::new("agent_id", Kind::Any).optional()],
+        run: agent_about,
+    },
     Inner { name: "failure", params: &[MACHINE], run: failure },
     Inner {
         name: "give_failure",
@@ -64,15 +69,22 @@ fn hold(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 
 /// about(machine) → ids and names of what it is about, its input
 fn about(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let running = instance.runtime.tasks.get_mut(token(args)).ok_or_else(gone)?;
+    let parent = running.parent;
     with(instance, token(args), |instance, machine| {
-        let about = machine.about(&instance.runtime);
+        let about = instance.runtime.about(parent, machine.as_ref());
         Ok(Data::Many(vec![about.into(), machine.input()]))
     })
 }
 
+/// agent_about(id) → ids and names of an agent, all about it; nothing if there is none
+fn agent_about(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let about = super::bridges::agent_about(&instance.runtime, &args.id(0));
+    Ok(about.map_or(Data::Nil, |(about, info)| Data::Many(vec![about.into(), info])))
+}
+
 fn given<'t>(args: &Args<'t>) -> Given<'t> {
-    let problem = args.require_data(1).err();
-    Given { value: args.get(1), slot: args.given(1), problem }
+    Given::new(args.get(1), args.given(1), args.require_data(1).err())
 }
 
 /// give_input(machine, value): before it starts

@@ -98,6 +98,8 @@ pub enum Read {
     Text,
     /// Plain data whose strings may be any bytes.
     Bytes,
+    /// As `Bytes`, and the value itself by reference, which need not be data.
+    Whole,
     /// Not looked into.
     Reference,
 }

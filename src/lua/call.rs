@@ -15,7 +15,7 @@ use super::bridge::{Entry, Run};
 use super::drive::{self, Action};
 use super::inner::Inner;
 use super::instance::{Frame, Instance};
-use super::memo;
+use super::{late, memo};
 
 /// Runs a function that answers at once.
 pub fn now(instance: &mut Instance, entry: &'static Entry, frame: &mut Frame) {
@@ -104,6 +104,7 @@ fn set_up(runtime: &mut Runtime, entry: &'static Entry, frame: &mut Frame) -> Re
     let args = checked(runtime, entry, frame)?;
     match entry.function.run {
         Run::Waits(run) => run(runtime, &args).map(Ready::Waits),
+        Run::Perhaps(..) if late::watches(runtime, entry) => late::start(runtime, entry, frame),
         Run::Perhaps(_, run) => run(runtime, &args),
         Run::Now(_) | Run::Short(..) | Run::Instance(_) | Run::Lua => {
             Err(Error::internal("called as if it waited"))

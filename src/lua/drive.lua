@@ -278,9 +278,16 @@ local function on_main(context, name, subject, machine)
   return results(task)
 end
 
+-- Operations that mostly need not wait run where they were called, also on the main thread and in
+-- a C call; if they do wait, the wait itself refuses what is not possible.
+local INLINE = { memory_save = true, memory_load = true, memory_call = true }
+
 -- A plain call. In a coroutine it runs right there, so that a raw yield of a callback reaches
 -- that one's resumer.
 local function plain(context, face, name, subject, machine, func)
+  if INLINE[name] and face ~= "yield" then
+    return unwrap(in_coroutine(context, func, name, subject, machine))
+  end
   local me = self()
   local before = tasks[me]
   local adopts = face == "yield" and me ~= MAIN and not before and not core.launcher()
@@ -387,5 +394,6 @@ end
 
 core.results, core.operation = results, operation
 core.perform, core.proceed, core.called = perform, proceed, called
+core.advance, core.leave = advance, leave
 
 return core

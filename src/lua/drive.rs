@@ -136,9 +136,9 @@ fn advance(runtime: &mut Runtime, token: Token, outcome: Outcome) -> Result<Step
     let mut machine = running.machine.take().ok_or_else(gone)?;
     let first = running.begun.is_none();
     running.begun.get_or_insert(now);
-    let name = running.name;
+    let teller = Teller::from(&*running);
     if first {
-        runtime.tell_begun(name, machine.as_ref());
+        runtime.tell_begun(&teller, machine.as_ref());
     }
     let result = guarded(|| machine.step(runtime, token, outcome));
     put_back(runtime, token, machine, &result);
@@ -294,6 +294,7 @@ pub static NATIVES: &[Native] = &[
         },
     },
     Native { name: "ready", run: ready },
+    Native { name: "attention", run: attention },
     Native { name: "abandon", run: abandon },
     Native { name: "pipe_open", run: |i, _| Ok(Data::from(i.runtime.tasks.open_pipe())) },
     Native { name: "pipe_put", run: pipe_put },
@@ -332,6 +333,12 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
         Next::Stop(token, reason) => Data::Many(vec![Data::from(token), Data::from(reason)]),
         Next::Nothing | Next::Interrupted => Data::Nil,
     })
+}
+
+/// attention() → whether there are events to tell
+fn attention(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    instance.runtime.tell_failures();
+    Ok(Data::Bool(instance.runtime.events.has_told()))
 }
 
 /// abandon(token, refused?) → whether there are events to tell. Ends an operation whose caller is

@@ -517,7 +517,9 @@ core.tell_own = tell_own
 local function tell_queued(context)
   local name, data, err = core.told()
   while name do
-    data.error = err
+    if err ~= nil then
+      data.error = err
+    end
     tell_own(name, data, context)
     name, data, err = core.told()
   end

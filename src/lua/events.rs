@@ -47,8 +47,8 @@ fn plan(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
         .set("filters", ids(&events.filters, name))
         .set("handlers", ids(&events.subscriptions, name))
         .set("category", Category::of(name).name())
-        .set("records", events.recorders.hears(name));
-    // Links that match would be told here: `publishes`.
+        .set("records", events.recorders.hears(name))
+        .set("publishes", events.links.hear(name));
     let heard = events.heard(name);
     Ok(if heard { record.into() } else { Data::Nil })
 }

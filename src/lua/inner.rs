@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, events, hooks, recording};
+use super::{attend, events, hooks, linking, recording};
 
 pub struct Inner {
     pub name: &'static str,
@@ -16,4 +16,5 @@ pub struct Inner {
 }
 
 /// All of them.
-pub static ALL: &[&[Inner]] = &[attend::INNER, events::INNER, hooks::INNER, recording::INNER];
+pub static ALL: &[&[Inner]] =
+    &[attend::INNER, events::INNER, hooks::INNER, linking::INNER, recording::INNER];

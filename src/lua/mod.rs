@@ -19,6 +19,8 @@ mod help;
 mod hooks;
 mod inner;
 mod instance;
+mod late;
+mod linking;
 mod memo;
 mod metrics;
 mod open;

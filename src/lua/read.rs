@@ -92,7 +92,7 @@ unsafe fn argument(
         (*frame).places.push(Place::default());
         let by_reference = read == Read::Options;
         let files = by_reference || read == Read::Data;
-        let any_bytes = read == Read::Bytes;
+        let any_bytes = matches!(read, Read::Bytes | Read::Whole);
         let room = LEVELS_AT_HAND;
         let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes, room };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
@@ -102,14 +102,14 @@ unsafe fn argument(
         if read != Read::Reference {
             match reader.value(index) {
                 Ok(()) => last(frame).node = Some(node),
-                Err(problem) if matches!(read, Read::Both | Read::Text) => {
+                Err(problem) if matches!(read, Read::Both | Read::Whole | Read::Text) => {
                     not_data(frame, param.name, problem, node);
                 }
                 Err(problem) => return Err(problem),
             }
             ffi::lua_settop(l, top);
         }
-        if matches!(read, Read::Both | Read::Text | Read::Reference)
+        if matches!(read, Read::Both | Read::Whole | Read::Text | Read::Reference)
             && ffi::lua_type(l, index) != ffi::LUA_TNIL
         {
             last(frame).slot = Some((*instance).runtime.slots.take());

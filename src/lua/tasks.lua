@@ -24,6 +24,7 @@ end
 
 local failures = {} -- errors of code that nobody waits for
 local active = 0 -- tasks that have not ended
+local listening = 0 -- those that are there for what may come: they are no unfinished work
 
 -- Lets a producer go on that waits for its reader.
 local function unblock(task)
@@ -43,6 +44,14 @@ local function count(group, change)
   end
 end
 
+local function count_task(context, change)
+  if context.aside then
+    listening = listening + change
+  else
+    count(context.group, change)
+  end
+end
+
 local function fail(err)
   failures[#failures + 1] = { err }
 end
@@ -52,7 +61,7 @@ local function finish(task, ok, ...)
     return
   end
   task.done, task.ok, task.n, task.values = true, ok, select("#", ...), { ... }
-  count(task.context.group, -1)
+  count_task(task.context, -1)
   local co = task.co or self()
   if tasks[co] == task then
     tasks[co], contexts[co] = nil, nil
@@ -136,7 +145,7 @@ local function launch(context, body, ...)
   task.detached = context.detached
   local host = not context.blocking and core.launcher()
   task.owner = core.owner()
-  count(context.group, 1)
+  count_task(context, 1)
   if host then
     start_hosted(host, task, body, ...)
   else
@@ -239,6 +248,11 @@ end
 -- Tasks that have not ended, and callbacks that have not run.
 function core.unfinished()
   return active + core.queued()
+end
+
+-- Tasks that wait for what may come, for as long as the host delivers.
+function core.listening()
+  return listening
 end
 
 -- Takes the errors of code that nobody waited for: an array of {error}.

@@ -106,6 +106,9 @@ local function deliver_ready(count, began, timeout)
   while tok do
     if tok == ATTENTION then
       rung = false
+      if core.attention() then
+        core.tell()
+      end
     elseif reason then
       core.cancel_operation(tok, reason)
     end

@@ -1,12 +1,12 @@
 //! `update` and `increment`: an entry is read, changed, and written if nobody else was faster;
 //! otherwise once more.
 
-use super::{Entry, Kind, Put, Spot, Value, write};
+use super::{Entry, Gate, Kind, Put, Spot, Value, about, write};
 use crate::error::{Code, Error, Result, quoted};
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Returned, Step, Token, stopped};
 use crate::store::{Answer, Committed, Expected, Pending, Question, Record, Shared, Space, Write};
-use crate::value::{Data, Slot};
+use crate::value::{Data, Document, Slot};
 
 /// The version of a record whose commit is to come.
 const QUEUED: u64 = 0;
@@ -50,7 +50,7 @@ impl Change {
     }
 
     pub fn operation(self) -> Operation {
-        let (name, subject) = ("memory_save", self.key.clone());
+        let (name, subject) = ("memory_write", self.key.clone());
         Operation { name, subject, machine: Box::new(self), deadline: None }
     }
 
@@ -88,8 +88,18 @@ impl Change {
             Answer::Committed(Committed::Done(effects)) if effects.is_empty() => {
                 self.begin(runtime, me)
             }
-            _ => Ok(Step::Done(Output::Data(std::mem::take(&mut self.result)))),
+            _ => Ok(self.done(runtime)),
         }
+    }
+
+    fn done(&mut self, runtime: &mut Runtime) -> Step {
+        let op = match &self.how {
+            _ if matches!(self.result, Data::Nil) => "delete",
+            How::Function(_) => "update",
+            How::Add(_) => "increment",
+        };
+        runtime.tell_entry(&self.spot.key, op);
+        Step::Done(Output::Data(std::mem::take(&mut self.result)))
     }
 
     fn read(
@@ -114,7 +124,7 @@ impl Change {
         match &self.how {
             How::Add(number) => {
                 let sum = self.sum(number)?;
-                self.write(runtime, me, Some(sum))
+                self.pass(runtime, me, Some(sum))
             }
             How::Function(function) => Ok(Step::Call(Call {
                 function: function.clone(),
@@ -142,6 +152,28 @@ impl Change {
     fn returned(&mut self, runtime: &mut Runtime, me: Token, returned: Returned) -> Result<Step> {
         returned.text?;
         let value = returned.document.and_then(|document| document.value().map(Value::of));
+        self.pass(runtime, me, value)
+    }
+
+    /// Hooks may change the new value or say no.
+    fn pass(&mut self, runtime: &mut Runtime, me: Token, value: Option<Value>) -> Result<Step> {
+        match value {
+            Some(value) if runtime.hooks.is_hooked("memory_save") => {
+                let mut document = Document::default();
+                value.put(&mut document.tape);
+                Ok(Step::Run(Gate::new(about(&self.spot.key), document.value()).operation()))
+            }
+            value => self.write(runtime, me, value),
+        }
+    }
+
+    fn passed(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        outputs: Vec<Result<Output>>,
+    ) -> Result<Step> {
+        let value = Gate::passed(outputs)?.value().map(Value::of);
         self.write(runtime, me, value)
     }
 
@@ -158,7 +190,7 @@ impl Change {
             None => self.remove(runtime),
         };
         match put {
-            Put::Done => Ok(Step::Done(Output::Data(std::mem::take(&mut self.result)))),
+            Put::Done => Ok(self.done(runtime)),
             Put::Conflict => self.begin(runtime, me),
         }
     }
@@ -216,6 +248,7 @@ impl Machine for Change {
         match outcome {
             Outcome::Start => self.begin(runtime, me),
             Outcome::Returned(returned) => self.returned(runtime, me, returned),
+            Outcome::Finished(outputs) => self.passed(runtime, me, outputs),
             Outcome::Raised(raised) => Err(raised.into_error("the function given to update")),
             Outcome::Stop(stop) => Err(stopped(&stop, "the change")),
             _ => self.look(runtime, me),

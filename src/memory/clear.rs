@@ -7,8 +7,11 @@ use crate::step::Operation;
 use crate::store::{Asking, Change, Durability, Question, Space, Write};
 use crate::value::Data;
 
-/// What `clear` returns.
-pub fn cleared(count: u64) -> Data {
+/// What `clear` returns; it is told, too.
+pub fn cleared(runtime: &mut Runtime, count: u64) -> Data {
+    if count > 0 {
+        runtime.tell_entries("clear", count);
+    }
     Data::Many(vec![Data::Bool(true), Data::from(count)])
 }
 
@@ -19,14 +22,15 @@ pub fn clear(selection: Selection, count: u64) -> Operation {
         return all(selection.prefix, count);
     }
     let found = Found { keys: Vec::new(), count };
-    Survey::operation("memory_save", selection, found, Found::see, Found::delete)
+    Survey::operation("memory_write", selection, found, Found::see, Found::delete)
 }
 
 fn all(prefix: Vec<u8>, count: u64) -> Operation {
     let writes = vec![write(prefix, Change::DeleteAll)];
     let question = Question::Commit { writes, durability: Durability::Batched };
-    Asking::operation("memory_save", question, move |_, answer| {
-        Ok(cleared(count + answer.committed()?.before()))
+    Asking::operation("memory_write", question, move |runtime, answer| {
+        let count = count + answer.committed()?.before();
+        Ok(cleared(runtime, count))
     })
 }
 
@@ -51,6 +55,6 @@ impl Found {
         if let Some(store) = runtime.backing() {
             store.queue(writes, policy)?;
         }
-        Ok(cleared(count))
+        Ok(cleared(runtime, count))
     }
 }

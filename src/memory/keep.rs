@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::{Entry, Kind, Put, Spot};
 use crate::error::{Error, Result};
+use crate::event::Builtin;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::store::{
@@ -36,6 +37,8 @@ pub struct Keep {
     store: Option<Shared>,
     pending: Option<Pending>,
     pub kept: u64,
+    /// What is to be told once all is kept.
+    changed: Vec<(Vec<u8>, &'static str)>,
     /// What the machine ends with.
     result: fn(u64) -> Data,
 }
@@ -43,11 +46,12 @@ pub struct Keep {
 impl Keep {
     pub fn new(items: Vec<Item>, result: fn(u64) -> Data) -> Keep {
         let (awaited, open, store, pending) = (Vec::new(), None, None, None);
-        Keep { items: items.into(), awaited, sync: false, open, store, pending, kept: 0, result }
+        let (items, sync, kept, changed) = (items.into(), false, 0, Vec::new());
+        Keep { items, awaited, sync, open, store, pending, kept, changed, result }
     }
 
     pub fn operation(self) -> Operation {
-        let (name, subject) = ("memory_save", String::new());
+        let (name, subject) = ("memory_write", String::new());
         Operation { name, subject, machine: Box::new(self), deadline: None }
     }
 
@@ -63,7 +67,17 @@ impl Keep {
             }
             return Ok(None);
         }
-        Ok(self.awaited.is_empty().then(|| (self.result)(self.kept)))
+        if !self.awaited.is_empty() {
+            return Ok(None);
+        }
+        self.changed.drain(..).for_each(|(key, op)| runtime.tell_entry(&key, op));
+        Ok(Some((self.result)(self.kept)))
+    }
+
+    fn changes(&mut self, runtime: &Runtime, key: &[u8], op: &'static str) {
+        if runtime.events.wants(Builtin::MemoryUpdated) {
+            self.changed.push((key.to_vec(), op));
+        }
     }
 
     /// Gives the item back if the store must be asked first.
@@ -98,12 +112,19 @@ impl Keep {
     /// Nothing is in the store.
     fn put_absent(&mut self, runtime: &mut Runtime, item: Item) {
         let Some(entry) = item.entry else { return };
-        let put = runtime.keep_if(&item.spot, Expected::Absent, entry);
-        self.kept += u64::from(put == Put::Done);
+        if runtime.keep_if(&item.spot, Expected::Absent, entry) == Put::Done {
+            self.kept += 1;
+            self.changes(runtime, &item.spot.key, "store");
+        }
     }
 
     fn put(&mut self, runtime: &mut Runtime, item: Item) -> Result<()> {
         self.kept += 1;
+        self.changes(
+            runtime,
+            &item.spot.key,
+            if item.entry.is_some() { "store" } else { "delete" },
+        );
         let backed = self.store(runtime).is_some();
         let Item { spot, entry, sync, .. } = item;
         let there = match entry {
@@ -178,7 +199,10 @@ impl Keep {
     fn answered(&mut self, runtime: &mut Runtime, answer: Answer) -> Result<()> {
         let Some(item) = self.open.take() else { return Ok(()) };
         match answer {
-            Answer::Committed(Committed::Done(_)) => self.kept += 1,
+            Answer::Committed(Committed::Done(_)) => {
+                self.kept += 1;
+                self.changes(runtime, &item.spot.key, "store");
+            }
             Answer::Committed(Committed::Conflict(_)) => {}
             Answer::Records(found) if found.iter().all(Option::is_none) => {
                 self.put_absent(runtime, item);

@@ -47,7 +47,7 @@ impl Load {
             found: Rc::default(),
             waits: Waits::Nothing,
         });
-        Operation { name: "memory_load", subject: String::new(), machine, deadline: None }
+        Operation { name: "memory_read", subject: String::new(), machine, deadline: None }
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
@@ -185,6 +185,7 @@ impl Load {
             }
         }
         runtime.attach(talks, self.replaces_talks(), self.path.is_some());
+        runtime.tell_entries("load", count as u64);
         Ok(Step::Done(Output::Data(Data::Many(vec![Data::Bool(true), Data::from(count)]))))
     }
 

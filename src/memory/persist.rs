@@ -52,7 +52,7 @@ impl Persist {
             count: 0,
             versions: Versions::default(),
         });
-        Operation { name: "memory_save", subject: String::new(), machine, deadline: None }
+        Operation { name: "memory_write", subject: String::new(), machine, deadline: None }
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {

@@ -13,6 +13,7 @@ use super::limiter::{Gate, Pass};
 use super::options::Network;
 use super::question::{Found, Question};
 use super::reach::Reach;
+use super::retried::Retried;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
 use crate::chat::{Answer, Reply, Request, Usage};
@@ -184,12 +185,20 @@ impl Attempts {
     }
 
     /// After a failure: the pause before the next request, or the error if there is to be none.
-    pub fn again(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
+    /// `who` is asked for what.
+    pub fn again(
+        &mut self,
+        runtime: &mut Runtime,
+        (provider, model): (&str, &str),
+        error: Error,
+    ) -> Result<Step> {
         self.over();
         let head = self.head();
         match self.retry.decide(self.count, &error, Some(&head), random()) {
             Verdict::GiveUp => Err(error),
             Verdict::After(ms) => {
+                let retried = Retried { provider, model, attempt: self.count, ms };
+                retried.tell(runtime, None, || self.complete(error, provider));
                 let until = runtime.clock.now().after_ms(ms);
                 self.phase = Phase::Pausing(until);
                 Ok(Step::Wait(Some(until)))

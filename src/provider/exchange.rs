@@ -11,6 +11,7 @@ use super::instance::Ended;
 use super::question::{Found, Question};
 use super::reach::Reach;
 use super::recall;
+use super::retried::Retried;
 use super::stored::Lookup;
 use super::structured;
 use super::target::Target;
@@ -23,10 +24,14 @@ use crate::meter::{Exchanged, Series};
 use crate::optimize::Recall;
 use crate::runtime::Runtime;
 use crate::step::{
-    Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+    Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
+use crate::value::{Data, Record};
+
+mod hooked;
 
 /// What is asked, of whom and how.
+#[derive(Clone)]
 pub struct Ask {
     pub whom: Whom,
     pub request: Request,
@@ -202,11 +207,16 @@ impl Exchange {
             return Err(error);
         }
         self.record(runtime, Ended::Failed(&error));
+        let why = error.clone();
         let next = self.others.after(error, Some(&self.target.model))?;
+        let (provider, model) = (self.target.id.clone(), self.target.model.clone());
+        let attempt = self.target.attempts.count;
         // Another provider's answer is no answer of this one.
         self.recall = None;
         self.target = Target::next(runtime, &self.ask, &mut self.others, next, self.total)?;
         self.begin();
+        let retried = Retried { provider: &provider, model: &model, attempt, ms: 0 };
+        retried.tell(runtime, Some(&self.target.id), || why);
         Ok(())
     }
 
@@ -326,10 +336,13 @@ impl Exchange {
     }
 
     /// Asks again if that may help, or fails.
-    fn failed(&mut self, runtime: &Runtime, error: Error) -> Result<Step> {
+    fn failed(&mut self, runtime: &mut Runtime, error: Error) -> Result<Step> {
         let retried = match self.delivered {
             true => Err(error),
-            false => self.target.attempts.again(runtime, error),
+            false => {
+                let who = (self.target.id.as_str(), self.ask.request.model.as_str());
+                self.target.attempts.again(runtime, who, error)
+            }
         };
         retried.map_err(|error| self.finish_error(runtime, error))
     }
@@ -463,6 +476,35 @@ impl Machine for Exchange {
 
     fn chunk(&mut self) -> Option<Chunk> {
         self.chunk.take()
+    }
+
+    fn about(&self, _: &Runtime) -> Record {
+        self.who()
+    }
+
+    fn input(&self) -> Data {
+        self.neutral()
+    }
+
+    fn replace_input(&mut self, runtime: &mut Runtime, given: &Given<'_>) -> Result<()> {
+        self.ask_instead(runtime, given)
+    }
+
+    fn replace_output(
+        &mut self,
+        runtime: &mut Runtime,
+        given: &Given<'_>,
+        own: Option<Output>,
+    ) -> Result<Output> {
+        self.answer_instead(runtime, given, own)
+    }
+
+    fn told_of(&self, output: &Output) -> Record {
+        let Output::Answer(answer) = output else { return Record::new() };
+        Record::new()
+            .set("usage", answer.usage.to_record())
+            .set("attempts", answer.attempts)
+            .set("finish_reason", answer.finish_reason)
     }
 
     fn abandon(&mut self, runtime: &mut Runtime, _: Token) {

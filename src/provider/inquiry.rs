@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::meter::{Exchanged, Series};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Raised, Returned, Step, Token, stopped};
-use crate::value::Data;
+use crate::value::{Data, Record};
 
 /// What there is to find out.
 pub trait Subject {
@@ -127,7 +127,10 @@ impl<S: Subject + 'static> Inquiry<S> {
         match end {
             None => Ok(Step::Wait(None)),
             Some(Err(error)) => match self.subject.excuse(error) {
-                Err(error) => attempts.again(runtime, error),
+                Err(error) => {
+                    let model = self.subject.metered().map_or("", |(_, model)| model);
+                    attempts.again(runtime, (&self.provider, model), error)
+                }
                 Ok(()) => {
                     attempts.over();
                     self.ask(runtime, me)
@@ -218,6 +221,19 @@ impl<S: Subject + 'static> Machine for Inquiry<S> {
             self.record(runtime, Ended::Failed(&error));
             error
         })
+    }
+
+    fn about(&self, _: &Runtime) -> Record {
+        let model = self.subject.metered().map(|(_, model)| model);
+        Record::new()
+            .set("provider", self.provider.as_str())
+            .set("model", model.filter(|model| !model.is_empty()))
+            .set("operation", S::NAME.trim_start_matches("provider_"))
+    }
+
+    fn told_of(&self, _: &Output) -> Record {
+        let attempts = self.attempts.as_ref().map(|attempts| attempts.count);
+        Record::new().set("usage", self.subject.used().to_record()).set("attempts", attempts)
     }
 
     fn abandon(&mut self, runtime: &mut Runtime, _: Token) {

@@ -33,6 +33,7 @@ pub mod reach;
 mod reading;
 mod recall;
 pub mod responses;
+mod retried;
 pub mod retry;
 pub mod secret;
 mod source;

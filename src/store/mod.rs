@@ -5,6 +5,7 @@
 //! by side in it, each in a [`Space`] of its own.
 
 mod asking;
+mod channel;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod engine;
@@ -14,6 +15,7 @@ pub mod lines;
 pub mod memory;
 mod options;
 mod place;
+mod position;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod shared;
@@ -22,10 +24,12 @@ pub mod sqlite;
 use crate::error::Result;
 
 pub use asking::Asking;
+pub use channel::{Channel, Direction, Message, Terms, Trouble};
 pub use filing::Filing;
 pub use flushing::Flushing;
 pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
 pub use place::{Place, Url};
+pub use position::is_position;
 pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
 /// Whose keys they are; keys of different spaces never meet.

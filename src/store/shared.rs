@@ -10,7 +10,7 @@ use std::time::Duration;
 mod counters;
 mod current;
 mod depot;
-mod depots;
+pub(super) mod depots;
 mod question;
 mod queue;
 #[cfg(test)]
@@ -101,6 +101,11 @@ impl Shared {
         self.depot().ask(Ask::FlushNow, &self.clock, Some(waker))
     }
 
+    /// What is queued for a store that cannot be opened, if nobody else uses it: for another one.
+    pub fn take_stranded(&self) -> Option<Vec<Write>> {
+        self.depot().take_stranded()
+    }
+
     /// Commits writes without conditions and waits for it: behind it nothing is left to be lost with
     /// the process.
     pub fn commit_blocking(&self, writes: Vec<Write>, patience: Duration) -> Result<()> {
@@ -118,6 +123,11 @@ impl Shared {
         let depot = self.depot();
         let state = depot.state();
         Counters { queued: state.queue.len(), ..state.counters }
+    }
+
+    /// Wakes at each failure from now on; [`Shared::take_failures`] has it.
+    pub fn alarm(&self, waker: Waker) {
+        self.depot().state().alarms.push(waker);
     }
 
     /// What went wrong since the last time while nobody was waiting for it.

@@ -12,7 +12,7 @@ use crate::optimize::Recall;
 use crate::runtime::Runtime;
 use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
-    Call, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+    Call, Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
 use crate::value::repair::{self, Level, Options};
 use crate::value::{Data, Key, Patch, Record, Ref, Slot, Tape, json};
@@ -136,6 +136,8 @@ pub struct ToolRun {
     info: Record,
     limit: Option<Duration>,
     retries: u32,
+    /// The input is checked against the schema.
+    checks: bool,
     /// A model reads the result.
     for_model: bool,
     started: Option<Moment>,
@@ -151,8 +153,9 @@ impl ToolRun {
             (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
         let input = input.0;
-        let (for_model, started, recall) = (false, None, None);
-        ToolRun { tool, id, input, info, limit, retries, for_model, started, recall }
+        let (checks, for_model) = (tool.validates(), false);
+        let (started, recall) = (None, None);
+        ToolRun { tool, id, input, info, limit, retries, checks, for_model, started, recall }
     }
 
     #[must_use]
@@ -165,6 +168,12 @@ impl ToolRun {
     #[must_use]
     pub fn recalled(mut self, recall: Option<Recall>) -> ToolRun {
         self.recall = recall;
+        self
+    }
+
+    #[must_use]
+    pub fn checks(mut self, checks: bool) -> ToolRun {
+        self.checks = checks;
         self
     }
 
@@ -330,5 +339,53 @@ impl Machine for ToolRun {
         result
     }
 
+    fn about(&self, _: &Runtime) -> Record {
+        let mut record = Record::new()
+            .set("tool_id", self.id.as_str())
+            .set("tool_name", self.tool.name.as_str());
+        for name in ["agent_id", "call_id"] {
+            record.put(name, self.info.get(name).cloned());
+        }
+        record
+    }
+
+    fn input(&self) -> Data {
+        self.input.clone()
+    }
+
+    /// Checked as any input; a result of another one is none of this one.
+    fn replace_input(&mut self, _: &mut Runtime, given: &Given<'_>) -> Result<()> {
+        if self.tool.has_schema() && given.value.is_none() && given.slot.is_some() {
+            return given.data().map(drop);
+        }
+        let input = Input::from_lua(&self.tool, self.checks, given.value, given.slot.clone())?;
+        self.input = input.0;
+        self.recall = None;
+        Ok(())
+    }
+
+    fn replace_output(
+        &mut self,
+        _: &mut Runtime,
+        given: &Given<'_>,
+        _: Option<Output>,
+    ) -> Result<Output> {
+        let text = match (given.value, &given.problem) {
+            (_, Some(problem)) => error_text(problem.message()),
+            (Some(value), None) => in_words(value),
+            (None, None) => "null".into(),
+        };
+        Ok(Output::Tool { result: given.slot.clone().map_or(Data::Nil, Data::Slot), text })
+    }
+
+    fn told_of(&self, output: &Output) -> Record {
+        Record::new().set("output", output.to_data())
+    }
+
     fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}
+
+/// A value as a model reads it: strings as they are, other values as JSON.
+fn in_words(value: Ref<'_>) -> String {
+    value.as_str().map_or_else(|| json::to_sorted(value), str::to_owned)
 }

@@ -10,6 +10,13 @@ pub struct Document {
 }
 
 impl Document {
+    /// A value with a tape of its own.
+    pub fn copy(value: Ref<'_>) -> Document {
+        let mut tape = Tape::default();
+        tape.copy(value.tape().walk(value.position(), &[]));
+        Document { tape, root: 0 }
+    }
+
     pub fn value(&self) -> Option<Ref<'_>> {
         self.tape.at(self.root)
     }

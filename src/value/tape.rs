@@ -428,6 +428,13 @@ impl<'t> Ref<'t> {
         std::str::from_utf8(self.as_bytes()?).ok()
     }
 
+    /// Whether all strings in it are UTF-8.
+    pub fn is_text(self) -> bool {
+        let valid = self.as_bytes().is_none_or(|bytes| std::str::from_utf8(bytes).is_ok());
+        let members = |(key, value): (Ref<'t>, Ref<'t>)| key.is_text() && value.is_text();
+        valid && self.items().all(Ref::is_text) && self.members().all(members)
+    }
+
     pub fn as_slot(self) -> Option<&'t Slot> {
         match self.kind() {
             Kind::Function | Kind::Opaque => self.tape.slots.get(self.node().bits as usize),

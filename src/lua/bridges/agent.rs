@@ -5,10 +5,9 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use crate::agent::{
-    Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State, find_tool,
-    info, summary, usable,
+    self, Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State,
+    find_tool, info, summary, usable,
 };
-use crate::chat::{Message, Role, messages};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
@@ -20,9 +19,11 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape, id_of};
 use crate::step::Start;
 use crate::tool::{DEFINITION, Tool};
-use crate::value::{Data, Kept, Record, Ref, glob, json};
+use crate::value::{Data, Kept, Record, Ref, glob};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
+
+mod hooks;
 
 static RUN: Shape = Shape::new(
     "RunOptions",
@@ -246,23 +247,25 @@ fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &CONFIG);
     let agent = Agent { created_at: runtime.clock.unix(), ..Agent::default() };
     let agent = with_options(runtime, agent, &options)?;
+    let hooks = hooks::said(&options)?.unwrap_or_default();
     if agent.provider.is_none() {
         Whom::usual(runtime)?;
     }
-    Ok(Data::from(insert(runtime, agent)))
+    let number = insert(runtime, agent);
+    hooks::set(runtime, number, hooks);
+    Ok(Data::from(runtime.agents.id(number)))
 }
 
 /// An agent without a name is named after its id.
-fn insert(runtime: &mut Runtime, mut agent: Agent) -> String {
-    let id = runtime.agents.id(runtime.agents.next());
+fn insert(runtime: &mut Runtime, mut agent: Agent) -> u64 {
     if agent.name.is_empty() {
-        agent.name.clone_from(&id);
+        agent.name = runtime.agents.id(runtime.agents.next());
     }
     agent.since = agent.created_at;
     agent.alias = alias(runtime, &agent.name, runtime.agents.next());
     let number = runtime.agents.insert(agent);
     runtime.welcome(number);
-    id
+    number
 }
 
 /// The first of `name#2`, `name#3`, … that is free, if the name is not.
@@ -297,7 +300,7 @@ fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> R
     if let Some(name) = options.text("name") {
         agent.name = name;
     }
-    for known in ["name", "tools", "provider"] {
+    for known in ["name", "tools", "provider", "hooks"] {
         map.shift_remove(known);
     }
     let mut config = agent.config.to_map();
@@ -349,6 +352,7 @@ fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     for token in agent.runs.iter().copied().chain(queued) {
         runtime.tasks.stop(token, "agent destroyed");
     }
+    hooks::forget(runtime, agent.hooks.clone());
     if args.options(1, &DESTROY).bool("keep_memory") != Some(true) {
         runtime.forget_agent(agent.owner())?;
     }
@@ -359,7 +363,7 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let number = runtime.agents.require(&args.id(0))?;
     let options = args.options(2, &RUN);
     let (face, sink) = streamed(&options, None)?;
-    let input = input_of(args.get(1))?;
+    let input = agent::input::read(args.get(1))?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
     let (own, nearer) = Reach::split(&options, &runtime.providers, "options")?;
     let own = with_schema(runtime, own, "options")?;
@@ -386,30 +390,13 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
 }
 
-/// The forms an input may have.
-fn input_of(value: Option<Ref<'_>>) -> Result<Vec<Message>> {
-    let Some(value) = value else { return Ok(Vec::new()) };
-    if value.as_str().is_some()
-        || value.is_array() && !value.is_empty()
-        || value.get("role").is_some()
-    {
-        return messages::read(value, "input");
-    }
-    let text = ["message", "content", "messages"].into_iter().find_map(|key| value.get(key));
-    let mut input = match text {
-        Some(given) => messages::read(given, "input.message")?,
-        None => vec![Message::new(Role::User, json::to_sorted(value))],
-    };
-    if let Some(context) = value.get("context").filter(|_| text.is_some()) {
-        input.push(Message::new(Role::User, format!("Context: {}", json::to_sorted(context))));
-    }
-    Ok(input)
-}
-
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let options = args.options(1, &CONFIG);
     let blank = with_options(runtime, copy(runtime, number), &options)?;
+    if let Some(own) = hooks::said(&options)? {
+        hooks::set(runtime, number, own);
+    }
     let now = runtime.clock.unix();
     let Some(agent) = runtime.agents.get_mut(number) else { return Ok(Data::Bool(true)) };
     let old = std::mem::replace(&mut agent.name, blank.name);
@@ -467,9 +454,23 @@ fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
-    let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
+    Ok(info_of(runtime, number))
+}
+
+fn info_of(runtime: &Runtime, number: u64) -> Data {
+    let Some(agent) = runtime.agents.get(number) else { return Data::Nil };
     let kind = agent.provider.as_ref().and_then(|whom| whom.kind(&runtime.providers));
-    Ok(info(&runtime.agents.id(number), agent, kind, &runtime.tools).into())
+    info(&runtime.agents.id(number), agent, kind, &runtime.tools).into()
+}
+
+/// Ids and names of an agent, and all about it; nothing if there is none.
+pub fn about(runtime: &Runtime, key: &str) -> Option<(Record, Data)> {
+    let number = runtime.agents.find(key).ok().flatten()?;
+    let agent = runtime.agents.get(number)?;
+    let about = Record::new()
+        .set("agent_id", runtime.agents.id(number))
+        .set("agent_name", agent.name.as_str());
+    Some((about, info_of(runtime, number)))
 }
 
 fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
@@ -533,6 +534,10 @@ fn clone(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         agent.name.clear();
     }
     agent.created_at = runtime.clock.unix();
-    let agent = with_options(runtime, agent, &args.options(1, &CONFIG))?;
-    Ok(Data::from(insert(runtime, agent)))
+    let options = args.options(1, &CONFIG);
+    let agent = with_options(runtime, agent, &options)?;
+    let hooks = hooks::said(&options)?.unwrap_or_else(|| hooks::of(runtime, number));
+    let number = insert(runtime, agent);
+    hooks::set(runtime, number, hooks);
+    Ok(Data::from(runtime.agents.id(number)))
 }

@@ -6,7 +6,7 @@ mod agent;
 mod batch;
 mod cache;
 mod event;
-mod hook;
+pub mod hook;
 mod memory;
 mod module;
 mod observe;
@@ -31,4 +31,6 @@ pub static BRIDGES: &[&Bridge] = &[
 /// Those that are tables of functions, but no bridges.
 pub static PARTS: &[&str] = &["cache"];
 
+pub use agent::about as agent_about;
+pub use memory::watched as watched_memory;
 pub use schema::answers as schema_answers;

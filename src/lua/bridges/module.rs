@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::config::{CONFIG, LOOP};
 use crate::error::{Code, Result};
+use crate::event;
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Function, Param, Read, Run};
 use crate::lua::help;
@@ -13,7 +14,7 @@ use crate::optimize::functions;
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
-use crate::store::{self, Flushing};
+use crate::store;
 use crate::value::{Data, Record};
 
 use super::super::faces::{ASYNC, DETACH, face};
@@ -377,7 +378,8 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         functions::check(switches, "options.cache.functions", not_cached)?;
     }
     if let Some(place) = store::chosen(&options, "options")? {
-        runtime.store.choose(place)?;
+        let policy = runtime.config.batch.policy;
+        runtime.store.choose(place, &runtime.clock, policy)?;
         runtime.settle_persistent()?;
     }
     runtime.config.configure(&options);
@@ -409,8 +411,7 @@ fn config(runtime: &mut Runtime, _: &Args<'_>) -> Result<Data> {
 
 fn flush(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let face = face(&args.options(0, &FLUSH));
-    let files = runtime.events.recorders.files();
-    Ok(Start { operation: Flushing::operation("flush", files), face, sink: None })
+    Ok(Start { operation: event::flush(runtime), face, sink: None })
 }
 
 fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
@@ -424,6 +425,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.providers.clear();
     runtime.schemas.clear();
     runtime.events.clear();
+    runtime.hooks.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
     Ok(Data::Bool(true))

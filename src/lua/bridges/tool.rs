@@ -193,6 +193,7 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     });
     let run = ToolRun::new(tool, found.id, input, info)
         .recalled(recall)
+        .checks(checks)
         .limit(options.number("timeout_ms"))
         .retries(options.number("retries"));
     Ok(Start { operation: run.operation(), face: face(&options), sink: None })

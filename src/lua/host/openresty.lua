@@ -137,6 +137,9 @@ local function look_around(mine)
   while pump == mine do
     ngx.sleep(TICK_S)
     reap()
+    if core.listening() > 0 and ngx.worker.exiting() then
+      core.end_links() -- nginx waits for timers that sleep
+    end
     if pump == mine and next(parked) == nil then
       pump = nil
       core.post(0)

@@ -20,7 +20,8 @@ return function(uv, schedule)
   local on_readable
 
   local function rest()
-    local wanted = (core.unfinished() > 0 or holders > 0) and not scheduled
+    local waited = core.unfinished() > 0 or core.listening() > 0 or holders > 0
+    local wanted = waited and not scheduled
     bell.rings = wanted and on_readable or nil
     if wanted and not active then
       poll:start("r", on_poll)

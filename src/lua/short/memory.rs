@@ -7,6 +7,7 @@ use mlua::ffi::{self, lua_State};
 
 use crate::lua::bridge::{Entry, Run, Short};
 use crate::lua::instance::Instance;
+use crate::lua::late;
 use crate::lua::stack;
 use crate::memory::{self, Scalar, Value, address};
 
@@ -46,7 +47,10 @@ pub unsafe fn memory(l: *mut lua_State, instance: *mut Instance, entry: &'static
     unsafe {
         let Run::Perhaps(Some(short), _) = entry.function.run else { return 0 };
         let runtime = &(*instance).runtime;
-        if runtime.config.profiling > 0.0 || !runtime.store.place().is_memory() {
+        if runtime.config.profiling > 0.0
+            || !runtime.store.place().is_memory()
+            || late::is_watched(runtime)
+        {
             return 0;
         }
         if ffi::lua_type(l, 1) != ffi::LUA_TSTRING {

@@ -26,7 +26,7 @@ impl Embed {
         result: fn(u64) -> Data,
     ) -> Operation {
         let machine = Box::new(Embed { ask: Some(ask), items, whose, result, keep: None });
-        Operation { name: "memory_save", subject: String::new(), machine, deadline: None }
+        Operation { name: "memory_write", subject: String::new(), machine, deadline: None }
     }
 
     fn ask(&mut self) -> Result<Step> {

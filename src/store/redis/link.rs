@@ -131,26 +131,12 @@ impl Link {
     }
 
     fn open(&mut self) -> Answer<Connection> {
-        let mut connection = self.dial().map_err(Failure::connecting)?;
+        let mut connection = dial(&self.address).map_err(Failure::connecting)?;
         connection.set_read_timeout(Some(self.answer_within)).map_err(Failure::connecting)?;
         connection.set_write_timeout(Some(self.answer_within)).map_err(Failure::connecting)?;
         self.scripts.commit = load(&mut connection, Script::Commit)?;
         self.scripts.scan = load(&mut connection, Script::Scan)?;
         Ok(connection)
-    }
-
-    fn dial(&self) -> ::redis::RedisResult<Connection> {
-        let info = self.address.info();
-        let client = match self.address.ca() {
-            None => Client::open(info)?,
-            Some(path) => {
-                let authority = fs::read(path)
-                    .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(authority) };
-                Client::build_with_tls(info, certificates)?
-            }
-        };
-        client.get_connection_with_timeout(CONNECT)
     }
 
     /// Whether what is there is ours, and kept.
@@ -195,6 +181,21 @@ impl Link {
         let policy = field("maxmemory_policy:")?.trim();
         (limited && policy.starts_with("allkeys")).then(|| policy.to_owned())
     }
+}
+
+/// A new connection, logged in.
+pub fn dial(address: &Address) -> ::redis::RedisResult<Connection> {
+    let info = address.info();
+    let client = match address.ca() {
+        None => Client::open(info)?,
+        Some(path) => {
+            let authority = fs::read(path)
+                .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
+            let certificates = TlsCertificates { client_tls: None, root_cert: Some(authority) };
+            Client::build_with_tls(info, certificates)?
+        }
+    };
+    client.get_connection_with_timeout(CONNECT)
 }
 
 fn send(connection: &mut Connection, question: &Cmd) -> Answer<Value> {

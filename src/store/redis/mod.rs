@@ -24,8 +24,9 @@ mod address;
 mod failure;
 mod link;
 mod record;
+mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -36,6 +37,7 @@ use crate::error::{Error, Result};
 pub use address::Address;
 use failure::Failure;
 use link::{Link, Script};
+pub use stream::{Channel, finish};
 
 /// Records looked at by one run of `scan.lua`, and bytes after which it stops: a server does
 /// nothing else meanwhile.

@@ -31,6 +31,11 @@ impl Names {
         format!("{}store", self.0)
     }
 
+    /// Of messages between processes.
+    pub fn stream(&self, name: &str) -> String {
+        format!("{}s:{name}", self.0)
+    }
+
     pub fn index(&self, space: Space) -> String {
         format!("{}i:{}", self.0, space.name())
     }

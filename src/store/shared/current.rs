@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Counters, Shared};
+use super::{Counters, Policy, Shared};
 use crate::clock::Clock;
-use crate::error::Result;
-use crate::store::Place;
+use crate::error::{Error, Result};
+use crate::net::Waker;
+use crate::store::{Place, Write};
 
 /// How long another choice of store waits for the one before.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,6 +17,8 @@ pub struct Current {
     shared: Option<Shared>,
     /// What had been counted when this instance last began to count.
     before: Counters,
+    /// What the store rings when a commit fails that nobody waits for.
+    alarm: Option<Waker>,
 }
 
 impl Current {
@@ -49,18 +52,51 @@ impl Current {
         self.shared.as_ref()
     }
 
+    /// What went wrong while nobody waited for it. From the first time on the store says when there
+    /// is more, by a token that no machine has.
+    pub fn failures(&mut self, waker: impl FnOnce() -> Result<Waker>) -> Vec<Error> {
+        let Some(shared) = &self.shared else { return Vec::new() };
+        if self.alarm.is_none()
+            && let Ok(waker) = waker()
+        {
+            shared.alarm(waker.clone());
+            self.alarm = Some(waker);
+        }
+        self.alarm.iter().for_each(Waker::rearm);
+        shared.take_failures()
+    }
+
     /// Chooses another store, once everything queued is in the one before. If that fails nothing
-    /// changes.
-    pub fn choose(&mut self, place: Place) -> Result<()> {
+    /// changes; but what is queued for one that cannot be opened at all (its name was mistyped)
+    /// is written to the new one.
+    pub fn choose(&mut self, place: Place, clock: &Clock, policy: Policy) -> Result<()> {
         if place == self.place {
             return Ok(());
         }
-        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.queued() > 0) {
-            shared.flush_blocking(PATIENCE)?;
+        if let Some(stranded) = self.leave(&place)? {
+            let shared = Shared::of(&place, clock.clone());
+            shared.queue(stranded, policy)?;
+            self.stay(place, Some(shared));
+        } else {
+            self.stay(place, None);
         }
-        self.shared = None;
-        self.before = Counters::default();
-        self.place = place;
         Ok(())
+    }
+
+    fn stay(&mut self, place: Place, shared: Option<Shared>) {
+        (self.place, self.shared, self.alarm) = (place, shared, None);
+        self.before = self.used().map(Shared::counters).unwrap_or_default();
+    }
+
+    /// Writes that were meant for the store before and are to go into the new one.
+    fn leave(&self, next: &Place) -> Result<Option<Vec<Write>>> {
+        let Some(shared) = self.shared.as_ref().filter(|shared| shared.queued() > 0) else {
+            return Ok(None);
+        };
+        match shared.flush_blocking(PATIENCE) {
+            Ok(_) => Ok(None),
+            Err(error) if next.is_memory() => Err(error),
+            Err(error) => shared.take_stranded().map(Some).ok_or(error),
+        }
     }
 }

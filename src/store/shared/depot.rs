@@ -75,6 +75,8 @@ pub struct State {
     pub failing: Option<(u32, Error)>,
     /// For whoever reports them.
     pub failures: Vec<Error>,
+    /// Woken at each failure.
+    pub alarms: Vec<Waker>,
     /// Those who share the store.
     pub users: usize,
     /// Something is being answered or committed.
@@ -224,6 +226,17 @@ impl Depot {
     pub fn is_settled(&self) -> bool {
         let state = self.state();
         state.is_idle() && state.queue.is_empty()
+    }
+
+    /// What is queued for a store that cannot be opened, if nobody else uses it.
+    pub fn take_stranded(&self) -> Option<Vec<Write>> {
+        let engine = lock(&self.engine);
+        let mut state = self.state();
+        let stranded = engine.is_none() && state.users == 1 && state.jobs.is_empty();
+        stranded.then(|| {
+            state.failing = None;
+            state.queue.take()
+        })
     }
 
     pub fn is_open(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Moment};
 use crate::guard::guarded;
 use crate::net::lock;
 use crate::net::workers::PerProcess;
-use crate::store::{Place, engine};
+use crate::store::{Place, channel, engine};
 
 /// How long the end of a Lua state waits for what is queued.
 const AT_CLOSE: Duration = Duration::from_secs(10);
@@ -135,6 +135,7 @@ extern "C" fn before_exit() {
         let closing: Vec<_> =
             open.iter().filter(|depot| has_work(depot, true)).map(close).collect();
         closing.into_iter().for_each(|(depot, pending)| wait(depot, &pending, &clock, until));
+        channel::finish(&clock, until);
         Ok(())
     });
 }

@@ -169,6 +169,12 @@ impl Queue {
         }
     }
 
+    /// Takes out all of it, in order.
+    pub fn take(&mut self) -> Vec<Write> {
+        let all = std::mem::take(self);
+        all.log.into_iter().map(|queued| queued.write).collect()
+    }
+
     pub fn postpone(&mut self, until: Option<Moment>) {
         self.not_before = until;
     }

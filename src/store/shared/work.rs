@@ -8,6 +8,7 @@ use super::queue::{Queued, Reason, Seen, overlap};
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
+use crate::net::Waker;
 use crate::store::{
     Change, Committed, Durability, Effect, Expected, Range, Record, Space, Store, UnixMs, Write,
 };
@@ -245,6 +246,7 @@ impl Work<'_> {
         if state.failures.len() < KEPT {
             state.failures.push(error.clone());
         }
+        state.alarms.iter().for_each(Waker::wake);
         let pause = (PAUSE_MS.0 << times.min(10)).min(PAUSE_MS.1);
         let until = state.clock.now().after_ms(pause);
         state.queue.postpone(Some(until));

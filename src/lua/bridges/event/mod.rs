@@ -2,6 +2,7 @@
 
 mod clear;
 mod emit;
+mod link;
 mod query;
 mod record;
 mod replay;
@@ -21,7 +22,7 @@ pub static BRIDGE: Bridge = Bridge {
     doc: "Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is \
           one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. \
           A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, \
-          correlation_id?, tags?, metadata?, replayed?}`, whose `type` and `name` are its full name.",
+          correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.",
     constants: &[
         Constants {
             name: "Type",
@@ -85,7 +86,7 @@ pub static BRIDGE: Bridge = Bridge {
             name: "unsubscribe",
             params: &[Param::new("subscription_id", Kind::Id("subscription"))],
             returns: &[("found", "boolean")],
-            doc: "Ends a subscription, from the next event on; also removes a filter and stops a recorder.",
+            doc: "Ends a subscription, from the next event on; also removes a filter, stops a recorder, and ends a bridge.",
             errors: &[],
             effect: Effect::Writes("subs"),
             example: "assert(zigllms.event.unsubscribe(\"sub_1\") == false)",
@@ -131,5 +132,6 @@ pub static BRIDGE: Bridge = Bridge {
         record::RECORD,
         replay::REPLAY,
         clear::CLEAR,
+        link::FUNCTION,
     ],
 };

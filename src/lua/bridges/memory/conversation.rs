@@ -88,11 +88,11 @@ impl Meant {
     pub fn retrieve(&self, runtime: &mut Runtime, usual: Data, face: Face) -> Result<Ready> {
         if !self.is_stored(runtime) {
             let messages = shown(&self.here(runtime)).unwrap_or(usual);
-            return Ok(Ready::now("memory_load", face, messages));
+            return Ok(Ready::now("memory_read", face, messages));
         }
         let (space, key) = Runtime::talk_key(&self.owner, &self.session);
         let question = Question::Get { space, keys: vec![key.clone()] };
-        let operation = Asking::operation("memory_load", question, move |_, answer| {
+        let operation = Asking::operation("memory_read", question, move |_, answer| {
             let Some(record) = answer.records()?.into_iter().flatten().next() else {
                 return Ok(usual);
             };
@@ -145,7 +145,7 @@ impl Meant {
         if done {
             runtime.attach(vec![talk], false, true);
         }
-        Ok(Ready::now("memory_save", face, result(done, existed)))
+        Ok(Ready::now("memory_write", face, result(done, existed)))
     }
 
     fn commit(
@@ -159,7 +159,7 @@ impl Meant {
         let write = talk.write(only_new.then_some(Expected::Absent));
         let durability = runtime.config.durability;
         let question = Question::Commit { writes: vec![write], durability };
-        let operation = Asking::operation("memory_save", question, move |runtime, answer| {
+        let operation = Asking::operation("memory_write", question, move |runtime, answer| {
             match answer.committed()? {
                 Committed::Done(effects) => {
                     // An agent that is not here reads it when it is.

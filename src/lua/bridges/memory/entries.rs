@@ -99,7 +99,7 @@ fn keep(
     }
     let mut keep = Keep::new(items, result);
     match keep.begin(runtime)? {
-        Some(data) => Ok(Ready::now("memory_save", face, data)),
+        Some(data) => Ok(Ready::now("memory_write", face, data)),
         None => Ok(waits(keep.operation(), face)),
     }
 }
@@ -117,13 +117,13 @@ pub fn retrieve(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     }
     let spot = Spot::new(&address(runtime, &options)?, &key);
     if let Some(entry) = runtime.recall(&spot) {
-        return Ok(Ready::now("memory_load", face(&options), values(&entry)));
+        return Ok(Ready::now("memory_read", face(&options), values(&entry)));
     }
     let finish = move |found: Option<Entry>| {
         found.map_or_else(|| usual.unwrap_or_default(), |entry| values(&entry))
     };
     if runtime.backing().is_none() {
-        return Ok(Ready::now("memory_load", face(&options), finish(None)));
+        return Ok(Ready::now("memory_read", face(&options), finish(None)));
     }
     let operation =
         ask_for(vec![spot.key], |_, found| Ok(finish(found.into_iter().flatten().next())));
@@ -136,7 +136,7 @@ fn ask_for(
     then: impl FnOnce(&mut Runtime, Vec<Option<Entry>>) -> Result<Data> + 'static,
 ) -> Operation {
     let question = Question::Get { space: Space::Memory, keys };
-    Asking::operation("memory_load", question, |runtime, answer| {
+    Asking::operation("memory_read", question, |runtime, answer| {
         let found = records(answer)?;
         runtime.memory.own.counts.found(found.iter().flatten().count() as u64);
         then(runtime, found)
@@ -172,14 +172,21 @@ pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     }
     let spot = Spot::new(&address(runtime, &options)?, &key);
     let here = runtime.forget(&spot);
+    if here {
+        runtime.tell_entry(&spot.key, "delete");
+    }
     if runtime.backing().is_none() {
-        return Ok(Ready::now("memory_save", face(&options), Data::Bool(here)));
+        return Ok(Ready::now("memory_write", face(&options), Data::Bool(here)));
     }
     let write = memory::write(&spot, None);
     let durability = runtime.config.durability;
     let question = Question::Commit { writes: vec![write], durability };
-    let operation = Asking::operation("memory_save", question, move |_, answer| {
-        Ok(Data::Bool(answer.committed()?.before() > 0 || here))
+    let operation = Asking::operation("memory_write", question, move |runtime, answer| {
+        let there = answer.committed()?.before() > 0;
+        if there && !here {
+            runtime.tell_entry(&spot.key, "delete");
+        }
+        Ok(Data::Bool(there || here))
     });
     Ok(waits(operation, face(&options)))
 }
@@ -191,7 +198,7 @@ pub fn store_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 }
 
 /// All that is to be kept, checked.
-fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Wish>> {
+pub fn items(runtime: &Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<Vec<Wish>> {
     let Some(entries) = args.get(0) else { return Ok(Vec::new()) };
     match entries.is_array() {
         true => entries
@@ -231,7 +238,7 @@ fn listed(runtime: &Runtime, triple: Ref<'_>, options: &Options<'_>, path: &str)
 }
 
 /// The entry's own options, and those of the call that it does not have.
-fn over(own: Ref<'_>, options: &Options<'_>) -> Tape {
+pub fn over(own: Ref<'_>, options: &Options<'_>) -> Tape {
     let mut tape = Tape::default();
     let mark = tape.open_object();
     let others = options.members().filter(|(key, _)| own.get(&key.to_text()).is_none());
@@ -258,7 +265,7 @@ pub fn retrieve_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         }
     }
     if missing.is_empty() || runtime.backing().is_none() {
-        return Ok(Ready::now("memory_load", face(&options), table(&found)));
+        return Ok(Ready::now("memory_read", face(&options), table(&found)));
     }
     let whole = missing.iter().map(|key| address.key(key)).collect();
     let operation = ask_for(whole, move |_, entries| {

@@ -4,8 +4,8 @@ use crate::error::Result;
 use crate::lua::args::Args;
 use crate::lua::faces::face;
 use crate::memory::{
-    self, Address, Counts, Entry, Kind as Type, Scope, Selection, Survey, Value,
-    address as addresses, cleared, global,
+    self, Address, Counts, Entry, Kind as Type, Scope, Selection, Survey, address as addresses,
+    cleared, global, name,
 };
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
@@ -79,10 +79,10 @@ pub fn list_keys(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let limit = options.int("limit").map_or(usize::MAX, |n| n as usize);
     let listing = Listing { found, detail, limit };
     if runtime.backing().is_none() || !selection.may_be_stored() {
-        return Ok(Ready::now("memory_load", face(&options), listing.sorted()));
+        return Ok(Ready::now("memory_read", face(&options), listing.sorted()));
     }
     let finish = |listing: Listing, _: &mut Runtime| Ok(listing.sorted());
-    let operation = Survey::operation("memory_load", selection, listing, Listing::see, finish);
+    let operation = Survey::operation("memory_read", selection, listing, Listing::see, finish);
     Ok(waits(operation, face(&options)))
 }
 
@@ -102,15 +102,6 @@ impl Listing {
         self.found.sort_by(|(a, _), (b, _)| a.cmp(b));
         self.found.dedup_by(|(a, _), (b, _)| a == b);
         Data::List(self.found.into_iter().take(self.limit).map(|(_, item)| item).collect())
-    }
-}
-
-/// The key alone.
-fn name(key: &[u8]) -> Data {
-    let key = addresses::parse(key).map_or(key, |(_, key)| key);
-    match std::str::from_utf8(key) {
-        Ok(text) => Data::from(text),
-        Err(_) => Value::Text(key.into()).to_data(),
     }
 }
 
@@ -141,7 +132,7 @@ pub fn clear(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let selection = selection(&options, prefix);
     let count = selection.forget(&mut runtime.memory, now);
     if runtime.backing().is_none() || !selection.may_be_stored() {
-        return Ok(Ready::now("memory_save", face(&options), cleared(count)));
+        return Ok(Ready::now("memory_write", face(&options), cleared(runtime, count)));
     }
     Ok(waits(memory::clear(selection, count), face(&options)))
 }
@@ -160,11 +151,11 @@ pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
     let dirty = |(scope, version): &&(Scope, u64)| runtime.memory.is_dirty(*scope, *version);
     tally.dirty = here.iter().filter(dirty).count() as u64;
     if runtime.backing().is_none() {
-        return Ok(Ready::now("memory_load", Face::Plain, stats(&tally, runtime)));
+        return Ok(Ready::now("memory_read", Face::Plain, stats(&tally, runtime)));
     }
     let finish = |tally: Tally, runtime: &mut Runtime| Ok(stats(&tally, runtime));
     let see = |tally: &mut Tally, key: &[u8], entry: Entry| tally.count(key, &entry);
-    let operation = Survey::operation("memory_load", everything, tally, see, finish);
+    let operation = Survey::operation("memory_read", everything, tally, see, finish);
     Ok(waits(operation, Face::Plain))
 }
 

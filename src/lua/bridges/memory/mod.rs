@@ -11,6 +11,7 @@ mod files;
 mod listing;
 mod options;
 mod search;
+pub mod watched;
 
 const KEY: Param = Param::new("key", KEY_KIND).read(Read::Bytes);
 const KEY_KIND: Kind = Kind::OneOf(&[Kind::Name, Kind::Number(-9e15, 9e15)]);

@@ -4,7 +4,7 @@ mod crowd;
 mod faults;
 mod lost;
 mod proxy;
-mod server;
+pub(super) mod server;
 mod tls;
 
 use std::sync::Mutex;

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::Recorders;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::store::{Counters, Place, Shared, lines};
+use crate::net::Waker;
+use crate::store::{Alarm, Counters, Place, Shared, lines};
 
 /// One that a recorder writes to.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub struct File {
     pub shared: Shared,
     /// What had been counted when the first recorder of this instance began to use it.
     before: Counters,
+    alarm: Alarm,
 }
 
 impl File {
@@ -34,7 +36,7 @@ impl Recorders {
         let shared = Shared::of(&Place::lines(path), clock.clone());
         let same = self.in_use().find(|(_, file)| file.shared.place() == shared.place());
         let before = same.map_or_else(|| shared.counters(), |(_, file)| file.before);
-        Ok(File { shared, before })
+        Ok(File { shared, before, alarm: Alarm::default() })
     }
 
     /// A recorder writes no more, and what it wrote is in its file.
@@ -51,9 +53,16 @@ impl Recorders {
         self.in_use().map(|(_, file)| file.shared.clone()).collect()
     }
 
-    /// What went wrong since the last time while nobody was waiting for it.
-    pub fn take_failures(&self) -> Vec<Error> {
-        self.in_use().flat_map(|(_, file)| file.shared.take_failures()).collect()
+    /// From now on its file says when something goes wrong while nobody waits for it.
+    pub(super) fn set_alarm(&mut self, number: u64, waker: impl FnOnce() -> Result<Waker>) {
+        if let Some(file) = self.all.get_mut(number).and_then(|recorder| recorder.file.as_mut()) {
+            file.alarm.set(&file.shared, waker);
+        }
+    }
+
+    /// What went wrong while nobody waited for it.
+    pub fn failures(&self) -> Vec<Error> {
+        self.in_use().flat_map(|(_, file)| file.alarm.failures(&file.shared)).collect()
     }
 
     /// What group commit did for files; several recorders of one share it.

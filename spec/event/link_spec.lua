@@ -81,7 +81,7 @@ describe("a bridge", function()
   end)
 
   after_each(function()
-    for i = #open, 1, -1 do
+    while open[1] do
       table.remove(open):stop()
     end
     end_all()
@@ -311,6 +311,14 @@ describe("a bridge", function()
     end)
     assert.same({ kept, 10, 0, kept }, { #all, #rest, #none, #shared })
     assert.same({ 1000 - kept + 1, 1000, 991 }, { all[1].data, all[kept].data, rest[1].data })
+    local again = another()
+    local last = remote_events(again)
+    again.event.bridge({ patterns = "n", stream = "s", since = all[kept - 5].position })
+    await(function()
+      again.poll(5)
+      return #last == 5
+    end)
+    assert.same({ 5, 996 }, { #last, last[1].data })
   end)
 
   it("ends with its threads, connections and descriptors", function()

@@ -163,6 +163,8 @@ describe("a bridge", function()
     event.bridge({ patterns = "n", stream = "s" })
     for _, other in ipairs({ a, b }) do
       other:ask('event.bridge({ patterns = "n", stream = "s" })')
+    end
+    for _, other in ipairs({ a, b }) do
       other:begin(("for i = 1, %d do event.emit('n', i) end return zigllms.flush()"):format(total))
     end
     for i = 1, total do

@@ -220,6 +220,33 @@ describe("a bridge", function()
     assert.equal(total, sum)
   end)
 
+  it("gives a member the next event when it has handled the one before", function()
+    local busy, idle = another(), another()
+    local started, got = {}, remote_events(idle)
+    busy.event.subscribe("job", function(e)
+      started[#started + 1] = e.data
+      busy.sleep(60000)
+    end)
+    busy.event.bridge({ patterns = "job", stream = "s", group = "g" })
+    event.bridge({ patterns = "job", stream = "s", direction = "out" })
+    event.emit("job", 0)
+    await(function()
+      busy.poll(5)
+      return #started > 0
+    end)
+    idle.event.bridge({ patterns = "job", stream = "s", group = "g" })
+    for i = 1, 50 do
+      event.emit("job", i)
+    end
+    await(function()
+      busy.poll(1)
+      idle.poll(5)
+      return #got == 50
+    end)
+    assert.same({ 0 }, started)
+    assert.equal(50, #got)
+  end)
+
   it("gives what a member emits to the others of its group", function()
     local other = another()
     local got, own = remote_events(other), remote_events(zigllms)
@@ -248,9 +275,9 @@ describe("a bridge", function()
       event.subscribe("job", function(e)
         log:write(e.origin, " ", e.id, " ", e.data, "\n")
         log:flush()
-        zigllms.sleep(0.5)
+        zigllms.sleep(1)
       end)
-      event.bridge({ patterns = "job", stream = "s", group = "g", claim_ms = %d })
+      event.bridge({ patterns = "job", stream = "s", group = "g", claim_ms = %d, prefetch = 20 })
     ]]):format(path, claim_ms))
     return worker
   end
@@ -263,16 +290,19 @@ describe("a bridge", function()
       event.emit("job", i)
     end
     zigllms.flush()
-    first:begin("return await(function() return false end, 60)")
-    second:begin("return await(function() return false end, 0.4)")
+    local endless = "return await(function() return false end, %g)"
+    first:begin(endless:format(60))
+    second:begin(endless:format(0.3))
     second:answer()
     first:kill()
+    local unfinished = server:command("XPENDING", "zigllms:s:s", "g")[1]
+    assert.is_true(unfinished > 0)
     local third = member(path, 300)
     local seen, distinct, lines
     local late = clock() + 60
     repeat
-      second:begin("return await(function() return false end, 0.3)")
-      third:ask("return await(function() return false end, 0.3)")
+      second:begin(endless:format(0.3))
+      third:ask(endless:format(0.3))
       second:answer()
       seen, distinct, lines = {}, 0, 0
       for origin, id, n in io.open(path):read("*a"):gmatch("(%x+) (evt_%d+) (%d+)\n") do
@@ -284,7 +314,8 @@ describe("a bridge", function()
     until distinct == total or clock() > late
     os.remove(path)
     assert.equal(total, distinct)
-    print(("\n%d events, %d deliveries, one member killed"):format(total, lines))
+    local text = "\n%d events, %d unfinished when a member was killed, %d deliveries"
+    print(text:format(total, unfinished, lines))
     assert.equal(0, server:command("XPENDING", "zigllms:s:s", "g")[1])
   end)
 
@@ -551,6 +582,7 @@ describe("a bridge", function()
       ["options.direction: expected one of"] = { direction = "up" },
       ["options.max_len: expected"] = { max_len = -1 },
       ["options.claim_ms: expected"] = { claim_ms = 1 },
+      ["options.prefetch: expected"] = { prefetch = 0 },
       ['did you mean "group"'] = { grop = "x" },
     }) do
       local options = {}

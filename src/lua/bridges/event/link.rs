@@ -60,6 +60,13 @@ static OPTIONS: Shape = Shape::new(
             "30000",
             "a member of a group that has not been heard of for so long is dead: others get what it had not finished",
         ),
+        Field::new(
+            "prefetch",
+            Kind::Int(1, 1000),
+            "1",
+            "a member of a group is given so many events at once; others get the rest. More is faster where handlers \
+             are quick",
+        ),
         ASYNC,
     ],
     &[],
@@ -141,6 +148,7 @@ fn terms(options: &Options<'_>) -> Result<Terms> {
         },
         max_len: options.int("max_len").map_or(100_000, |n| n as u64),
         claim_ms: options.int("claim_ms").map_or(30_000, |n| n as u64),
+        prefetch: options.int("prefetch").map_or(1, |n| n as usize),
         origin: String::new(),
         member: String::new(),
         again: false,

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::value::{Failure, Record};
 
 mod builtin;
+mod id;
 pub mod pattern;
 mod remote;
 pub mod subscriptions;
@@ -13,6 +14,7 @@ mod topic;
 mod trie;
 
 pub use builtin::{Builtin, Lifecycle, Wanted};
+pub use id::Id;
 pub use pattern::Pattern;
 pub use remote::{Links, Opening, Plan, flush};
 pub use subscriptions::{Filter, Limits, Subscription, Subscriptions};
@@ -35,6 +37,8 @@ pub struct Events {
     pub filters: Subscriptions,
     /// To other processes.
     pub links: Links,
+    /// The number of the last event.
+    last: u64,
     /// Whether what the edge knows of who hears what is no longer true.
     stale: bool,
     outbox: VecDeque<Told>,
@@ -47,6 +51,7 @@ impl Default for Events {
             subscriptions: Subscriptions::new("sub"),
             filters: Subscriptions::new("filter"),
             links: Links::default(),
+            last: 0,
             stale: false,
             outbox: VecDeque::new(),
         }
@@ -54,6 +59,12 @@ impl Default for Events {
 }
 
 impl Events {
+    /// Of an event that comes to be now.
+    pub fn next_id(&mut self) -> Id {
+        self.last += 1;
+        Id::new(self.last)
+    }
+
     /// Whether anybody would hear of an event of that name.
     pub fn heard(&self, name: &str) -> bool {
         self.filters.hear(name) || self.subscriptions.hear(name) || self.links.hear(name)

@@ -18,7 +18,6 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::clock::{Clock, Moment};
-use crate::error::Result;
 use crate::event::Pattern;
 use crate::net::workers::Home;
 use crate::registry::{Named, Registry};
@@ -158,14 +157,6 @@ impl Recorders {
         self.last.number += 1;
         self.last.ms = self.last.ms.max(u64::try_from(clock.unix_ms()).unwrap_or_default());
         self.last
-    }
-
-    /// What was recorded: by the one of that id or name, or by all.
-    fn found(&self, key: Option<&str>) -> Result<Option<Vec<u64>>> {
-        match key {
-            Some(key) => Ok(self.all.find(key)?.map(|number| vec![number])),
-            None => Ok(Some(self.all.iter().map(|(number, _)| number).collect())),
-        }
     }
 
     /// Logs of these recorders, each once.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::config::Config;
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Ready, Step};
 use crate::value::{Data, Slots, Tape, json};

@@ -165,7 +165,7 @@ impl Recorders {
             .map(|(number, _, wanted)| (number, wanted))
             .collect();
         for (number, wanted) in gone {
-            self.all.remove(number);
+            self.remove(number);
             removed += u64::from(wanted);
         }
         removed

@@ -145,7 +145,7 @@ impl Replay {
             Ok(Page::End) => Ok(Page::End),
             Ok(Page::Some(found)) => {
                 let until = self.until;
-                let before = found.events.into_iter().filter(|(stamp, _)| *stamp < until);
+                let before = found.events.into_iter().filter(|(stamp, _)| stamp.is_before(until));
                 Ok(Page::Some(before.map(|(_, event)| event).collect()))
             }
         }

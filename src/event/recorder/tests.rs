@@ -144,7 +144,8 @@ impl Case {
     }
 
     fn store(&mut self, path: PathBuf) {
-        self.runtime.store.choose(crate::store::Place::Sqlite(path)).unwrap();
+        let (place, policy) = (crate::store::Place::Sqlite(path), self.runtime.config.batch.policy);
+        self.runtime.store.choose(place, &self.runtime.clock, policy).unwrap();
     }
 }
 

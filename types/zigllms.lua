@@ -65,7 +65,7 @@ local zigllms = {}
 ---@field tokens_per_minute? integer an integer of at least 1: tokens: the prompt as estimated (bytes / 4) and `max_tokens`, until the answer tells its usage [no limit]
 ---@field key? string counted by itself: a user, a tenant
 ---@field on_limit? "wait"|"raise" "raise": `rate_limited` with `retry_after_ms`, nothing is sent ["wait"]
----@field shared? boolean true: counted in the store [false]
+---@field shared? boolean true: counted in the store, for all processes whose provider has the same name [false]
 
 ---@class zigllms.Store
 ---@field backend? "memory"|"sqlite"|"redis" what kind of store [as `path` or `url` says]

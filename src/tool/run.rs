@@ -232,7 +232,7 @@ impl ToolRun {
     fn kept(&self, runtime: &mut Runtime) -> Option<Step> {
         let result = recall::find(&mut runtime.cache, self.recall.as_ref()?)?;
         let text = if self.for_model { recall::text(&result) } else { String::new() };
-        Some(Step::Done(Output::Tool { result: Data::Shared(result), text }))
+        Some(Step::Done(Output::Tool { result: Data::Shared(result), text, ms: 0.0 }))
     }
 
     fn returned(&mut self, runtime: &mut Runtime, returned: Returned) -> Result<Step> {
@@ -250,7 +250,8 @@ impl ToolRun {
             recall::keep(&mut runtime.cache, recall, &self.tool, document);
         }
         let result = returned.value.map_or(Data::Nil, Data::Slot);
-        Ok(Step::Done(Output::Tool { result, text }))
+        let ms = self.started.map_or(0.0, |started| runtime.clock.now().ms_since(started));
+        Ok(Step::Done(Output::Tool { result, text, ms }))
     }
 
     /// How a model reads the result. A value that is no data is an error only for a model, so it
@@ -368,14 +369,15 @@ impl Machine for ToolRun {
         &mut self,
         _: &mut Runtime,
         given: &Given<'_>,
-        _: Option<Output>,
+        own: Option<Output>,
     ) -> Result<Output> {
+        let ms = if let Some(Output::Tool { ms, .. }) = own { ms } else { 0.0 };
         let text = match (given.value, &given.problem) {
             (_, Some(problem)) => error_text(problem.message()),
             (Some(value), None) => in_words(value),
             (None, None) => "null".into(),
         };
-        Ok(Output::Tool { result: given.slot.clone().map_or(Data::Nil, Data::Slot), text })
+        Ok(Output::Tool { result: given.slot.clone().map_or(Data::Nil, Data::Slot), text, ms })
     }
 
     fn told_of(&self, output: &Output) -> Record {

@@ -118,7 +118,7 @@ describe("async tools", function()
     assert.equal('c2 {"n":2}', told[2])
   end)
 
-  it("one that raises ends the run when the others have ended, and no call lacks a result", function()
+  it("one that raises ends the run once the others have ended", function()
     server:script(
       calls({ { "c1", "slow", '{"n":1,"ms":1,"fails":true}' }, { "c2", "slow", '{"n":2,"ms":5}' } })
     )

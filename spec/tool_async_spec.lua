@@ -109,7 +109,10 @@ describe("async tools", function()
 
   it("that fail are told to the model, the others go on", function()
     server:script(
-      calls({ { "c1", "slow", '{"n":1,"ms":1,"fails":true}' }, { "c2", "slow", '{"n":2,"ms":5}' } }),
+      calls({
+        { "c1", "slow", '{"n":1,"ms":1,"fails":true}' },
+        { "c2", "slow", '{"n":2,"ms":5}' },
+      }),
       text("done")
     )
     agent.run(agent.create({ model = "m", tools = { sleeper("slow", log) } }), "go")

@@ -194,7 +194,7 @@ describe("the store", function()
     end)
 
     it("what is queued for a store that cannot be opened goes to the next one", function()
-      local ai = zigllms.new({ store = folder .. "/mistyped/store.db" })
+      ai = zigllms.new({ store = folder .. "/mistyped/store.db" })
       assert.is_true(ai.memory.store("k", "v", PERSISTENT))
       assert.is_true(ai.memory.store("k", "w", PERSISTENT))
       assert.is_false((pcall(ai.flush)))

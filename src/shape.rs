@@ -45,8 +45,6 @@ pub enum Kind {
     OneOf(&'static [Kind]),
     /// An option this version does not have yet; the text says what it belongs to.
     Absent(&'static str),
-    /// A switch that this version can only have off; the text says what it would need.
-    Off(&'static str),
 }
 
 /// A table type: its name in the documentation and its fields.
@@ -155,7 +153,6 @@ impl Check {
             Kind::MapOf(kind) if value.is_object() => self.map(value, kind, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
             Kind::Absent(what) => Err(absent(path, what)),
-            Kind::Off(what) if value.as_bool() == Some(true) => Err(absent(path, what)),
             Kind::Choice(_, later) if value.as_str().is_some_and(|s| is_one(s, later)) => {
                 Err(absent(path, &quoted(&value.to_text())))
             }
@@ -225,7 +222,6 @@ impl Kind {
         match self {
             Kind::Any => true,
             Kind::Bool => value.kind() == Tag::Bool,
-            Kind::Off(_) => value.as_bool() == Some(false),
             Kind::Text => value.kind() == Tag::Str,
             Kind::Name => value.as_bytes().is_some_and(|text| !text.is_empty()),
             Kind::Number(low, high) => value.as_f64().is_some_and(|n| n >= *low && n <= *high),
@@ -278,7 +274,7 @@ impl Kind {
     pub fn describe(&self) -> String {
         match self {
             Kind::Any => "a value".into(),
-            Kind::Bool | Kind::Off(_) => "a boolean".into(),
+            Kind::Bool => "a boolean".into(),
             Kind::Text => "a string".into(),
             Kind::Name => "a non-empty string".into(),
             Kind::Number(low, high) => range("a number", *low, *high),
@@ -300,7 +296,7 @@ impl Kind {
     pub fn annotation(&self) -> String {
         match self {
             Kind::Any => "any".into(),
-            Kind::Bool | Kind::Off(_) => "boolean".into(),
+            Kind::Bool => "boolean".into(),
             Kind::Text | Kind::Name | Kind::Id(_) => "string".into(),
             Kind::Number(..) => "number".into(),
             Kind::Int(..) => "integer".into(),

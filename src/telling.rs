@@ -107,7 +107,9 @@ impl Runtime {
             return;
         }
         let tasks = &mut self.tasks;
-        for error in self.store.failures(|| tasks.waker(ATTENTION)) {
+        let mut failures = self.store.failures(|| tasks.waker(ATTENTION));
+        failures.extend(self.events.recorders.failures());
+        for error in failures {
             let data = Record::new().set("lost", 0u64);
             let failure = Failure { error, function: "flush" };
             self.events.tell(Builtin::BatchError, data, Some(failure));

@@ -65,7 +65,7 @@ local zigllms = {}
 ---@field tokens_per_minute? integer an integer of at least 1: tokens: the prompt as estimated (bytes / 4) and `max_tokens`, until the answer tells its usage [no limit]
 ---@field key? string counted by itself: a user, a tenant
 ---@field on_limit? "wait"|"raise" "raise": `rate_limited` with `retry_after_ms`, nothing is sent ["wait"]
----@field shared? boolean true: counted in the store [false]
+---@field shared? boolean true: counted in the store, for all processes whose provider has the same name [false]
 
 ---@class zigllms.Store
 ---@field backend? "memory"|"sqlite"|"redis" what kind of store [as `path` or `url` says]
@@ -189,7 +189,7 @@ local zigllms = {}
 ---@field execute? fun(input: any, ctx: zigllms.ToolContext): any, string? `function(input, ctx)`; without it the tool is declared: calls come back to the client
 ---@field handler? fun(input: any, ctx: zigllms.ToolContext): any, string? the same as `execute`
 ---@field category? string a `tool.Category` or any other word ["custom"]
----@field execution_mode? "direct" how it runs ["direct"]
+---@field execution_mode? "direct"|"async" "async": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side ["direct"]
 ---@field timeout_ms? number a number of at least 0: limit of one call; 0 = none [60000]
 ---@field max_retries? integer an integer from 0 to 100: further calls after one that raised [0]
 ---@field on_error? "return"|"raise" "raise": an agent's run ends with the tool's error ["return"]
@@ -253,7 +253,7 @@ local zigllms = {}
 ---@field retries? integer an integer from 0 to 100: further calls after one that raised [the tool's max_retries]
 ---@field validate? boolean check the input [the tool's]
 ---@field context? table added to the `ctx` of the function
----@field mode? "direct" how it runs [the tool's]
+---@field mode? "direct"|"async" how it runs [the tool's]
 ---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: the result of a call with an equal input is given again [the tool's]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
@@ -362,9 +362,10 @@ local zigllms = {}
 ---@field stream boolean|fun(chunk: zigllms.Chunk): boolean? name of the stream: processes that name the same one hear of each other [required]
 ---@field group? string its members share the events: each goes to one of them. Without a group everybody gets each
 ---@field direction? "both"|"in"|"out" "out" only publishes, "in" only delivers ["both"]
----@field since? string delivers what came after that position: "0" = all that the stream still has, or an id of Redis such as "1700000000000-0"; for a group it counts when the group is made [now]
+---@field since? string delivers what came after that position: "0" = all that the stream still has, or the `position` of an event; for a group it counts when the group is made [now]
 ---@field max_len? integer an integer of at least 0: the stream keeps so many events, about, and forgets older ones, delivered or not; 0 = all [100000]
 ---@field claim_ms? integer an integer from 50 to 86400000: a member of a group that has not been heard of for so long is dead: others get what it had not finished [30000]
+---@field prefetch? integer an integer from 1 to 1000: a member of a group is given so many events at once; others get the rest. More is faster where handlers are quick [1]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
@@ -1355,7 +1356,7 @@ function event.replay(recorder, options) end
 ---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
 function event.clear(pattern, options) end
 
----Shares events with other processes and machines, through a stream of the Redis store: those that match are published, and those that others published are delivered here, with `remote=true` and otherwise as they were. Nobody gets its own events back, and what came from elsewhere is not published again. Each event is delivered at least once; one that comes twice has the same id. Data must be plain data. `unsubscribe(bridge_id)` ends it, `zigllms.flush()` waits until everything has left. See doc/redis.md. Waits until the server has answered.
+---Shares events with other processes and machines, through a stream of the Redis store: those that match are published, and those that others published are delivered here, with `remote=true`, their `origin` and `position`, and otherwise as they were. Nobody gets its own events back, and what came from elsewhere is not published again. Each event is delivered at least once; one that comes twice has the same origin and id. Data must be plain data. `unsubscribe(bridge_id)` ends it, `zigllms.flush()` waits until everything has left. See doc/redis.md. Waits until the server has answered.
 ---
 ---Errors: invalid_argument, unsupported, io_error, cancelled
 ---@param options zigllms.BridgeOptions a table

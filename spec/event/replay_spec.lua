@@ -194,6 +194,83 @@ describe("replay", function()
     assert.same({ true, 2 }, { event.replay(id) })
   end)
 
+  it("hands on whatever its callback raises, and works on", function()
+    local id = event.record()
+    event.emit("a", 1)
+    local userdata = io.stdout
+    for _, cause in ipairs({ "text", { 1 }, userdata, 7, true }) do
+      local err = raised("callback_error", event.replay, id, {
+        callback = function()
+          error(cause, 0)
+        end,
+      })
+      assert.equal(cause, err.cause)
+    end
+    raised("callback_error", event.replay, id, {
+      callback = function()
+        error(nil)
+      end,
+    })
+    local own = zigllms.error("auth", "mine")
+    local err = raised("auth", event.replay, id, {
+      callback = function()
+        error(own)
+      end,
+    })
+    assert.equal(own, err)
+    assert.same({ true, 1 }, { event.replay(id) })
+  end)
+
+  it("may be stopped, cleared, nested and reset from inside", function()
+    local id = event.record("a", { file = path })
+    for i = 1, 3 do
+      event.emit("a", i)
+    end
+    local got = {}
+    local _, count = event.replay(id, {
+      callback = function(e)
+        got[#got + 1] = e.data
+        event.unsubscribe(id)
+        event.clear(nil, "all")
+        collectgarbage()
+      end,
+    })
+    assert.equal(3, count)
+    assert.same({ 1, 2, 3 }, got)
+    local inner
+    event.replay(path, {
+      limit = 1,
+      callback = function()
+        _, inner = event.replay(path, { callback = function() end })
+      end,
+    })
+    assert.equal(3, inner)
+    local calls = 0
+    event.replay(path, {
+      callback = function()
+        calls = calls + 1
+        zigllms.reset()
+      end,
+    })
+    assert.equal(3, calls)
+    assert.same({ true, 3 }, { event.replay(path) })
+  end)
+
+  it("that replays itself for ever ends at the limit of nested events", function()
+    local id = event.record("a")
+    event.emit("a", 1)
+    local calls, errors = 0, 0
+    event.subscribe("a", function()
+      calls = calls + 1
+      if not pcall(event.replay, id) then
+        errors = errors + 1
+      end
+    end)
+    event.replay(id)
+    assert.truthy(calls >= 10 and calls <= 64, calls)
+    assert.truthy(errors >= 1)
+  end)
+
   it("passes over a last line that was not written to its end", function()
     local whole = '{"type":"a","data":1}\n{"type":"a","data":2}\n'
     for _, rest in ipairs({ "", "{", '{"type":"a","da', '{"type":"a","data":"x', "\n" }) do

@@ -82,6 +82,10 @@ local function heard(web, workers)
   return all
 end
 
+local function clients()
+  return #server:command("CLIENT", "LIST"):gsub("[^\n]", "")
+end
+
 describe("a bridge in nginx", function()
   local web, emitted
 
@@ -100,6 +104,9 @@ describe("a bridge in nginx", function()
 
   -- Each of two workers emits, until both have; then each has heard all that the other emitted.
   local function exchange()
+    assert.is_true(web:wait_until(function()
+      return clients() >= 3 -- the reader of each worker, and who asks
+    end))
     assert.is_true(web:wait_until(function()
       local pid = web:get("/emit?n=50")
       emitted[pid] = (emitted[pid] or 0) + 50
@@ -135,9 +142,6 @@ describe("a bridge in nginx", function()
 
   it("opened by a timer of init_worker, too", function()
     web = start([[init_worker_by_lua_block { ngx.timer.at(0, function() listen() end) }]])
-    web:wait_until(function()
-      return server:command("CLIENT", "LIST"):gsub("[^\n]", ""):len() >= 3
-    end)
     exchange()
   end)
 
@@ -163,9 +167,12 @@ describe("a bridge in nginx", function()
     )
     other.reset()
     assert.equal("true", (web:get("/close?id=" .. id)))
-    assert.is_true(web:wait_until(function()
-      return server:command("CLIENT", "LIST"):gsub("[^\n]", ""):len() == 1
-    end))
+    assert.is_true(
+      web:wait_until(function()
+        return clients() == 1
+      end),
+      server:command("CLIENT", "LIST")
+    )
     assert.same({}, web:complaints())
   end)
 

@@ -437,6 +437,22 @@ describe("http_request", function()
     )
   end)
 
+  it("overlaps with other calls of a round", function()
+    server:as_default(zigllms)()
+    allow({ "127.0.0.1" })
+    local calls = {}
+    for i = 1, 4 do
+      calls[i] = { "c" .. i, "http_request", ('{"url":"%s/%d"}'):format(server.root, i) }
+    end
+    local slow = { delay_ms = 500, body = "slow" }
+    server:script(scripted.calls(calls), slow, slow, slow, slow, scripted.text("read"))
+    local agent = zigllms.agent.create({ tools = { "http_request" } })
+    local began = clock()
+    assert.equal("read", zigllms.agent.run(agent, "read them").content)
+    assert.is_true(clock() - began < 1.5)
+    zigllms.configure({ default_provider = zigllms.null })
+  end)
+
   it("serves a model", function()
     server:as_default(zigllms)()
     allow({ "127.0.0.1" })

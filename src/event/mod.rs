@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::value::{Failure, Record};
 
 mod builtin;
+mod id;
 pub mod pattern;
 pub mod recorder;
 mod remote;
@@ -14,6 +15,7 @@ mod topic;
 mod trie;
 
 pub use builtin::{Builtin, Lifecycle, Wanted};
+pub use id::Id;
 pub use pattern::Pattern;
 pub use remote::{Links, Opening, Plan, flush};
 pub use subscriptions::{Filter, Limits, Subscription, Subscriptions};
@@ -39,6 +41,8 @@ pub struct Events {
     pub recorders: Recorders,
     /// To other processes.
     pub links: Links,
+    /// The number of the last event.
+    last: u64,
     /// Whether what the edge knows of who hears what is no longer true.
     stale: bool,
     outbox: VecDeque<Told>,
@@ -52,6 +56,7 @@ impl Default for Events {
             filters: Subscriptions::new("filter"),
             recorders: Recorders::default(),
             links: Links::default(),
+            last: 0,
             stale: false,
             outbox: VecDeque::new(),
         }
@@ -59,6 +64,12 @@ impl Default for Events {
 }
 
 impl Events {
+    /// Of an event that comes to be now.
+    pub fn next_id(&mut self) -> Id {
+        self.last += 1;
+        Id::new(self.last)
+    }
+
     /// Whether anybody would hear of an event of that name.
     pub fn heard(&self, name: &str) -> bool {
         self.filters.hear(name)

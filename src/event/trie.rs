@@ -37,7 +37,7 @@ enum Numbers {
     #[default]
     None,
     One(u64),
-    Many(BTreeSet<u64>),
+    Many(Box<BTreeSet<u64>>),
 }
 
 impl Trie {
@@ -214,7 +214,7 @@ impl Numbers {
     fn insert(&mut self, number: u64) {
         match self {
             Numbers::None => *self = Numbers::One(number),
-            Numbers::One(first) => *self = Numbers::Many(BTreeSet::from([*first, number])),
+            Numbers::One(first) => *self = Numbers::Many(Box::new([*first, number].into())),
             Numbers::Many(all) => drop(all.insert(number)),
         }
     }
@@ -236,7 +236,7 @@ impl Numbers {
         let (one, many) = match self {
             Numbers::None => (None, None),
             Numbers::One(number) => (Some(*number), None),
-            Numbers::Many(all) => (None, Some(all)),
+            Numbers::Many(all) => (None, Some(&**all)),
         };
         one.into_iter().chain(many.into_iter().flatten().copied())
     }

@@ -125,9 +125,11 @@ impl Hooks {
         all
     }
 
-    /// Hooks by a name: what `hook.execute` runs.
+    /// Hooks by a name: what `hook.execute` runs. At a built-in point those of its types.
     pub fn named(&self, name: &str, about: &Record) -> Vec<u64> {
-        let named = |hook: &Hook| !hook.name.is_empty() && covers(&hook.name, name);
+        let named = |hook: &Hook| {
+            !hook.name.is_empty() && covers(&hook.name, name) && check(name, hook.kind).is_ok()
+        };
         self.in_order(|hook| named(hook) && hook.concerns(about))
     }
 

@@ -138,8 +138,14 @@ pub fn covers(name: &str, other: &str) -> bool {
     name == other || (is_glob(name) && glob::matches(name, other))
 }
 
-/// Refuses a type that a built-in point or operation has no place for.
+/// Longest name, in bytes: globs are matched against every point.
+const LONGEST: usize = 1000;
+
+/// Refuses a name that is none, and a type that a built-in point or operation has no place for.
 pub fn check(name: &str, kind: Type) -> Result<()> {
+    if name.len() > LONGEST {
+        return Err(Error::invalid(format!("name: expected at most {LONGEST} bytes")));
+    }
     let wrong = |own: &str| {
         let kind = kind.name();
         Err(Error::invalid(format!("hooks at {name} are {own}, not of type \"{kind}\"")))

@@ -91,6 +91,17 @@ fn what_is_hooked_is_counted_through_every_change() {
 }
 
 #[test]
+fn a_glob_stands_for_points_of_its_type() {
+    let mut hooks = Hooks::default();
+    let post = hooks.add(hook("agent_*"));
+    let pre = hooks.add(Hook { kind: Type::Pre, ..hook("agent_*") });
+    let around = hooks.add(Hook { kind: Type::Around, ..hook("*") });
+    assert_eq!(hooks.named("agent_cleanup", &nothing()), [post]);
+    assert_eq!(hooks.named("agent_before_run", &nothing()), [pre, around]);
+    assert_eq!(hooks.named("agent_of_mine", &nothing()), [pre, around, post]);
+}
+
+#[test]
 fn what_has_no_name_is_in_no_plan() {
     let mut hooks = Hooks::default();
     hooks.add(hook(""));

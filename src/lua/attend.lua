@@ -277,7 +277,7 @@ local function after(run, list)
       end
     end
     if ran and not ran.ok then
-      core.isolate(ran)
+      core.isolate(ran, run.context)
     end
   end
 end
@@ -301,7 +301,7 @@ local function rescue(run, list)
       end
     end
     if ran and not ran.ok then
-      core.isolate(ran)
+      core.isolate(ran, run.context)
     end
   end
 end

@@ -1,4 +1,4 @@
-//! What `events.lua` asks of the core: who hears of an event, and what it keeps of them.
+//! What `plans.lua`, `events.lua` and `emit.lua` ask of the core: who hears of an event, and what it keeps of them.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use super::bridge::{Param, Read};
 use super::inner::Inner;
 use super::instance::Instance;
 
-/// Where `events.lua` keeps what it knows of who hears what, in the table of slots: it is taken
+/// Where `plans.lua` keeps what it knows of who hears what, in the table of slots: it is taken
 /// away there when that has changed, by whatever call.
 pub const PLANS: i64 = -1;
 

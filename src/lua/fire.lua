@@ -3,7 +3,7 @@ local core = ...
 
 local call_hook, taken, isolate = core.call_hook, core.taken, core.isolate
 local contexts, lua, self = core.contexts, core.lua, core.self
-local error, ipairs, next, pcall, rawequal = error, ipairs, next, pcall, rawequal
+local error, ipairs, pcall, rawequal = error, ipairs, pcall, rawequal
 local rawget, rawset, type = rawget, rawset, type
 local insert, unpack = table.insert, table.unpack or unpack -- luacheck: ignore
 
@@ -54,7 +54,7 @@ local function note(run, ran, at)
   run.executed = run.executed + 1
   if not ran.ok then
     run.failure = run.failure or ran.error
-    isolate(ran)
+    isolate(ran, run.context)
   end
 end
 
@@ -63,9 +63,6 @@ local function filler(run, i)
     info.index, info.total = i, #run.list
     info.elapsed_ms = core.now() - run.began
     info.data, info.input = run.data, run.data
-    for key, value in next, run.ids do
-      info[key] = value
-    end
     local kind = info.type
     if kind == "post" or kind == "error" then
       info.result, info.output = run.data, run.data
@@ -95,7 +92,7 @@ local step
 -- What an AROUND hook is around: the AROUND hooks behind it, and in the end nothing.
 local function inside(run, state)
   return function(ran, inner)
-    if ran.info.type ~= "around" then
+    if ran.kind ~= "around" then
       return nil
     end
     return function(data)
@@ -121,14 +118,14 @@ end
 
 -- Takes over what a hook left; those inside one that did not call them are passed over.
 local function leave(run, ran, state)
-  local kind = ran.info.type
+  local kind = ran.kind
   if not ran.ok then
     return
   elseif ran.value == false and kind == "pre" then
     run.aborted = true
     return
   end
-  run.data = taken(ran, run.data, unpack(LEFT[kind] or LEFT.pre))
+  run.data = taken(ran, run.data, unpack(LEFT[kind]))
   while kind == "around" and not state.called and is_around(run) do
     run.at = run.at + 1
   end
@@ -148,7 +145,7 @@ function step(run)
   return ran ~= nil
 end
 
-local function perform(list, point, data, ids)
+local function perform(list, point, data)
   local parent = core.context()
   local depth = core.deeper(parent, "hook.execute")
   local context = {
@@ -160,7 +157,7 @@ local function perform(list, point, data, ids)
     group = parent and parent.group,
   }
   local run = { context = core.attach(context), list = list, point = point, data = data, at = 1 }
-  run.results, run.executed, run.ids, run.began = {}, 0, ids, core.now()
+  run.results, run.executed, run.began = {}, 0, core.now()
   while run.at <= #list and not run.aborted do
     step(run)
   end
@@ -183,12 +180,7 @@ function lua.execute(name, data)
     name = rawget(name, "id")
   end
   local list, point = planned(name, data)
-  return result_of(perform(list, point, data, {}), name)
-end
-
--- Runs the hooks of a built-in point that has no operation around it; `ids` say what it is about.
-function core.fire(point, data, ids)
-  return result_of(perform(core.named_hooks(point, ids), point, data, ids), point)
+  return result_of(perform(list, point, data), name)
 end
 
 local function same(data)
@@ -196,29 +188,30 @@ local function same(data)
 end
 
 -- What a function made of the working value in its table: as `taken`.
-local function made(info, before, value)
-  local left = LEFT[info.type] or LEFT.pre
+local function made(info, left, before, value)
   return taken({ value = value, info = info }, before, unpack(left))
 end
 
-local function put(info, value)
-  for _, key in ipairs(LEFT[info.type] or LEFT.pre) do
+local function put(info, left, value)
+  for _, key in ipairs(left) do
     rawset(info, key, value)
   end
 end
 
+-- Each takes the functions and the type of the composed hook.
 local compositions = {}
 
-function compositions.sequential(functions)
+function compositions.sequential(functions, kind)
+  local left = LEFT[kind]
   return function(info, next_one)
     local value, before = info.data, info.data
     for _, fn in ipairs(functions) do
       local returned, reason = fn(info, next_one or same)
-      if returned == false and info.type == "pre" then
+      if returned == false and kind == "pre" then
         return false, reason
       end
-      value = made(info, value, returned)
-      put(info, value)
+      value = made(info, left, value, returned)
+      put(info, left, value)
     end
     if not rawequal(value, before) then
       return value
@@ -235,30 +228,30 @@ local function nested(functions)
       end
       return function(data)
         if data ~= nil then
-          rawset(info, "data", data)
-          rawset(info, "input", data)
+          put(info, LEFT.pre, data)
         end
         local value = functions[i](info, from(i + 1))
         if value ~= nil then
           rawset(info, "result", value)
         end
-        return info.result
+        return rawget(info, "result")
       end
     end
     return from(1)()
   end
 end
 
-function compositions.parallel(functions)
+function compositions.parallel(functions, kind)
+  local left = LEFT[kind]
   return function(info, next_one)
     local data, results = info.data, {}
     for i, fn in ipairs(functions) do
-      put(info, data)
+      put(info, left, data)
       local returned, reason = fn(info, next_one or same)
-      if returned == false and info.type == "pre" then
+      if returned == false and kind == "pre" then
         return false, reason
       end
-      local value = made(info, data, returned)
+      local value = made(info, left, data, returned)
       results[i] = value == nil and core.null or value
     end
     return results
@@ -282,7 +275,7 @@ function lua.compose(ids, how)
   if kind == "around" and mode == "sequential" then
     compose = nested
   end
-  local id = core.add_hook(name, kind, priority, compose(functions))
+  local id = core.add_hook(name, kind, priority, compose(functions, kind))
   core.refresh_hooks()
   return id
 end

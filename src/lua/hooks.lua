@@ -91,6 +91,7 @@ function core.call_hook(context, number, point, fill, wrap)
     refresh()
   end
   local ran = { number = number, id = id, point = point, info = info, began = began }
+  ran.kind = info.type
   info.point = point
   fill(info)
   local inner = context_of(context, limit and began + limit)
@@ -103,9 +104,9 @@ function core.halted(context)
 end
 
 -- An error that goes no further is told as an event.
-function core.isolate(ran)
+function core.isolate(ran, context)
   if core.hook_failed(ran.number, ran.point, ran.error) then
-    core.tell()
+    core.tell(context)
   end
 end
 

@@ -5,7 +5,7 @@ use crate::event::Builtin;
 use crate::hook::{Hook, Taken, Type, check, is_point, operation};
 use crate::shape::{Kind, id_of};
 use crate::step::Token;
-use crate::value::{Data, Record};
+use crate::value::{Data, Failure, Record};
 
 use super::args::Args;
 use super::bridge::{Param, Read};
@@ -159,9 +159,11 @@ fn failed(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     if runtime.events.wants(Builtin::HookFailed) {
         let data = Record::new()
             .set("hook_id", runtime.hooks.all().id(number(args, 0)))
-            .set("point", args.text(1).map_or(Data::Nil, Data::from))
-            .set("error", args.slot(2).map_or(Data::Nil, Data::Slot));
-        runtime.events.tell(Builtin::HookFailed, data, None);
+            .set("point", args.text(1).map_or(Data::Nil, Data::from));
+        let itself =
+            Error::new(Code::HookError, "a hook failed").with(|f| f.rethrow = args.slot(2));
+        let failure = Failure { error: itself, function: "" };
+        runtime.events.tell(Builtin::HookFailed, data, Some(failure));
     }
     Ok(Data::Bool(runtime.events.has_told()))
 }

@@ -116,6 +116,7 @@ impl Instance {
         self.runtime.meter = Default::default();
         self.runtime.cache.reset_counts();
         self.runtime.store.reset_counters();
+        self.runtime.events.recorders.reset_counters();
     }
 
     pub fn take_frame(&mut self) -> *mut Frame {

@@ -50,8 +50,8 @@ function core.publish(event)
   end
 end
 
-local function dispatch(event, origin)
-  event.remote, event.origin = true, origin
+local function dispatch(event, origin, position)
+  event.remote, event.origin, event.position = true, origin, position
   guarded(core.emit_event, event)
 end
 
@@ -59,11 +59,11 @@ end
 local function deliver(link)
   local began = now()
   for _ = 1, MOST do
-    local event, origin = core.receive(link)
+    local event, origin, position = core.receive(link)
     if not event then
       return false
     end
-    dispatch(event, origin)
+    dispatch(event, origin, position)
     if now() - began > LONGEST_MS then
       return true
     end

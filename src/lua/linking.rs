@@ -61,12 +61,12 @@ fn link_lives(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(instance.runtime.events.links.has(number(args))))
 }
 
-/// receive(link) → the next event and who published it; the one before it has been dispatched
+/// receive(link) → the next event, who published it and where it stands; the one before it has been dispatched
 fn receive(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     here(&mut instance.runtime)?;
     let event = instance.runtime.events.links.receive(number(args));
     Ok(event.map_or(Data::Nil, |came| {
-        Data::Many(vec![Data::from(came.event), Data::from(came.origin)])
+        Data::Many(vec![came.event.into(), came.origin.into(), came.position.into()])
     }))
 }
 

@@ -55,7 +55,7 @@ unsafe fn clear_slots(l: *mut lua_State, instance: *mut Instance) {
     }
 }
 
-/// Takes from `events.lua` what it knows of who hears what, if that has changed. False instead of
+/// Takes from `plans.lua` what it knows of who hears what, if that has changed. False instead of
 /// nil keeps the entry, so that this never allocates.
 unsafe fn clear_plans(l: *mut lua_State, instance: *mut Instance) {
     unsafe {
@@ -434,13 +434,17 @@ pub unsafe extern "C-unwind" fn told(l: *mut lua_State) -> c_int {
     }
 }
 
-/// unix() → Unix seconds
-pub unsafe extern "C-unwind" fn unix(l: *mut lua_State) -> c_int {
+/// stamp() → the id of a new event, and Unix seconds
+pub unsafe extern "C-unwind" fn stamp(l: *mut lua_State) -> c_int {
     unsafe {
         let instance = stack::instance(l);
-        let now = if instance.is_null() { 0.0 } else { (*instance).runtime.clock.unix() };
-        ffi::lua_pushnumber(l, now);
-        1
+        if instance.is_null() {
+            return ffi::luaL_error(l, c"zigllms: its Lua state is closing".as_ptr());
+        }
+        let id = (*instance).runtime.events.next_id();
+        stack::push_bytes(l, id.bytes());
+        ffi::lua_pushnumber(l, (*instance).runtime.clock.unix());
+        2
     }
 }
 

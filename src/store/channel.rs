@@ -43,6 +43,8 @@ pub struct Terms {
     pub max_len: u64,
     /// A member of a group that is not heard of for so long is believed to be dead.
     pub claim_ms: u64,
+    /// A member of a group has so many at once that it has not handled.
+    pub prefetch: usize,
     /// By whom what is sent is known: it does not get its own messages back.
     pub origin: String,
     /// Its name in the group.

@@ -30,7 +30,7 @@ pub use flushing::Flushing;
 pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
 pub use place::{Place, Url};
 pub use position::is_position;
-pub use shared::{Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
+pub use shared::{Alarm, Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

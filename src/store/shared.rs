@@ -126,7 +126,7 @@ impl Shared {
     }
 
     /// Wakes at each failure from now on; [`Shared::take_failures`] has it.
-    pub fn alarm(&self, waker: Waker) {
+    fn alarm(&self, waker: Waker) {
         self.depot().state().alarms.push(waker);
     }
 
@@ -154,6 +154,29 @@ fn answered(depot: &Arc<Depot>, ask: Ask, patience: Duration) -> Result<Answer> 
             Phase::Total,
             format!("the store \"{}\" did not answer within {patience:?}", depot.place),
         )),
+    }
+}
+
+/// Tells one who reports failures that there are some.
+#[derive(Debug, Default)]
+pub struct Alarm(Option<Waker>);
+
+impl Alarm {
+    /// From now on the store says when something went wrong while nobody waited for it.
+    pub fn set(&mut self, shared: &Shared, waker: impl FnOnce() -> Result<Waker>) {
+        if self.0.is_none()
+            && let Ok(waker) = waker()
+        {
+            shared.alarm(waker.clone());
+            self.0 = Some(waker);
+        }
+    }
+
+    /// What went wrong, if it is set.
+    pub fn failures(&self, shared: &Shared) -> Vec<Error> {
+        let Some(waker) = &self.0 else { return Vec::new() };
+        waker.rearm();
+        shared.take_failures()
     }
 }
 

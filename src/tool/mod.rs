@@ -33,7 +33,7 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("returns", Kind::Schema, "", "schema of the result, checked when given").or(&["output_schema"]),
         Field::new("execute", Kind::Function, "", "`function(input, ctx)`; without it the tool is declared, if it is not a built-in: calls come back to the client").or(&["handler"]),
         Field::new("category", Kind::Text, "\"custom\"", "a `tool.Category` or any other word"),
-        Field::new("execution_mode", Kind::Choice(&["direct"], &["async", "sandboxed"]), "\"direct\"", "how it runs"),
+        Field::new("execution_mode", Kind::Choice(&["direct", "async"], &["sandboxed"]), "\"direct\"", "\"async\": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side"),
         Field::new("timeout_ms", Kind::Number(0.0, 1e12), "60000", "limit of one call; 0 = none"),
         Field::new("max_retries", Kind::Int(0, 100), "0", "further calls after one that raised"),
         Field::new("on_error", Kind::Enum(&["return", "raise"]), "\"return\"", "\"raise\": an agent's run ends with the tool's error"),
@@ -178,6 +178,17 @@ impl Tool {
 
     pub fn validates(&self) -> bool {
         self.options.get("validate") != Some(Value::Bool(false))
+    }
+
+    /// Whether its calls run beside each other.
+    pub fn overlaps(&self) -> bool {
+        self.text("execution_mode").as_deref() == Some("async")
+    }
+
+    /// Whether calls of a round run beside each other: also those of built-in tools that wait.
+    pub fn runs_aside(&self) -> bool {
+        let waits = |builtin: &Builtin| builtin.capabilities.contains(&"asynchronous");
+        self.overlaps() || self.kind() == "builtin" && self.builtin.is_some_and(waits)
     }
 
     /// Whether its failure ends an agent's run.

@@ -242,7 +242,7 @@ impl ToolRun {
     fn kept(&self, runtime: &mut Runtime) -> Option<Step> {
         let result = recall::find(&mut runtime.cache, self.recall.as_ref()?)?;
         let text = if self.for_model { recall::text(&result) } else { String::new() };
-        Some(Step::Done(Output::Tool { result: Data::Shared(result), text }))
+        Some(Step::Done(Output::Tool { result: Data::Shared(result), text, ms: 0.0 }))
     }
 
     fn returned(&mut self, runtime: &mut Runtime, returned: Returned) -> Result<Step> {
@@ -260,7 +260,11 @@ impl ToolRun {
             recall::keep(&mut runtime.cache, recall, &self.tool, document);
         }
         let result = returned.value.map_or(Data::Nil, Data::Slot);
-        Ok(Step::Done(Output::Tool { result, text }))
+        Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+    }
+
+    fn took(&self, runtime: &Runtime) -> f64 {
+        self.started.map_or(0.0, |started| runtime.clock.now().ms_since(started))
     }
 
     /// How a model reads the result. A value that is no data is an error only for a model, so it
@@ -351,7 +355,7 @@ impl ToolRun {
             recall::keep(&mut runtime.cache, recall, &self.tool, Some(document));
         }
         let result = if value.is_null() { Data::Nil } else { Data::Json(value) };
-        Ok(Step::Done(Output::Tool { result, text }))
+        Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
     }
 
     /// A built-in tool has failed. Only the network may do better another time.
@@ -382,9 +386,7 @@ impl ToolRun {
     fn count(&self, runtime: &Runtime, result: &Result<Step>) {
         let failed = result.is_err();
         if failed || matches!(result, Ok(Step::Done(_))) {
-            let now = runtime.clock.now();
-            let ms = self.started.map_or(0.0, |started| now.ms_since(started));
-            self.tool.stats.ended(ms, runtime.clock.unix(), failed);
+            self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
         }
     }
 }
@@ -462,14 +464,15 @@ impl Machine for ToolRun {
         &mut self,
         _: &mut Runtime,
         given: &Given<'_>,
-        _: Option<Output>,
+        own: Option<Output>,
     ) -> Result<Output> {
+        let ms = if let Some(Output::Tool { ms, .. }) = own { ms } else { 0.0 };
         let text = match (given.value, &given.problem) {
             (_, Some(problem)) => error_text(problem.message()),
             (Some(value), None) => in_words(value),
             (None, None) => "null".into(),
         };
-        Ok(Output::Tool { result: given.slot.clone().map_or(Data::Nil, Data::Slot), text })
+        Ok(Output::Tool { result: given.slot.clone().map_or(Data::Nil, Data::Slot), text, ms })
     }
 
     fn told_of(&self, output: &Output) -> Record {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::gather::{Found, Gather, Page, ask, not_found};
+use super::gather::{Found, Gather, Page, ask};
 use super::{Criteria, Recorders, Stamp, stamp};
 use crate::error::Result;
 use crate::event::{Events, Pattern, Subscriptions};
@@ -39,15 +39,9 @@ impl Clear {
     ) -> Result<Ready> {
         let backed = !runtime.store.place().is_memory();
         let recorders = &mut runtime.events.recorders;
-        let numbers = recorders.found(recorder)?;
-        let gather = match (&numbers, recorder) {
-            (Some(numbers), _) if backed => Gather::of(recorders.logs(numbers)),
-            (None, Some(name)) if backed => Gather::unsure(name.to_owned()),
-            (None, name) => return Err(not_found(name.unwrap_or_default())),
-            _ => Gather::default(),
-        };
+        let (numbers, gather) = recorders.reach(recorder, backed)?;
         let criteria = Criteria::of(pattern);
-        let gone = recorders.forget(&numbers.unwrap_or_default(), &criteria)?;
+        let gone = recorders.forget(&numbers, &criteria)?;
         let mut clear = Clear { criteria, gather, committing: None, widened, gone };
         if clear.gather.is_done() {
             return Ok(Ready::now("event_clear", face, clear.result(runtime)));
@@ -165,7 +159,7 @@ impl Recorders {
             .map(|(number, _, wanted)| (number, wanted))
             .collect();
         for (number, wanted) in gone {
-            self.all.remove(number);
+            self.remove(number);
             removed += u64::from(wanted);
         }
         removed

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Recorded, Stamp, stamp};
+use super::{Recorded, Recorders, Stamp, stamp};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::Token;
@@ -86,6 +86,26 @@ impl Gather {
     fn range(&self, log: &str) -> Range {
         let (prefix, after) = (stamp::prefix(log), self.after.clone());
         Range { space: Space::Events, prefix, after, limit: PAGE }
+    }
+}
+
+impl Recorders {
+    /// What was recorded by the one of that id or name, or by all of this instance: numbers of those
+    /// that are here, and what is to be looked for in the store.
+    pub(super) fn reach(&self, key: Option<&str>, backed: bool) -> Result<(Vec<u64>, Gather)> {
+        let found = match key {
+            Some(key) => self.all.find(key)?.map(|number| vec![number]),
+            None => Some(self.all.iter().map(|(number, _)| number).collect()),
+        };
+        match (found, key) {
+            (Some(numbers), _) if backed => {
+                let logs = self.logs(&numbers);
+                Ok((numbers, Gather::of(logs)))
+            }
+            (Some(numbers), _) => Ok((numbers, Gather::default())),
+            (None, Some(name)) if backed => Ok((Vec::new(), Gather::unsure(name.to_owned()))),
+            (None, name) => Err(not_found(name.unwrap_or_default())),
+        }
     }
 }
 

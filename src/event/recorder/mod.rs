@@ -2,6 +2,7 @@
 
 mod clear;
 mod criteria;
+mod files;
 mod gather;
 mod query;
 mod reading;
@@ -17,15 +18,15 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::clock::{Clock, Moment};
-use crate::error::{Error, Result};
 use crate::event::Pattern;
 use crate::net::workers::Home;
 use crate::registry::{Named, Registry};
-use crate::store::{Place, Shared};
+use crate::store::{Counters, Place};
 use crate::value::Slot;
 
 pub use clear::{Clear, Widened};
 pub use criteria::Criteria;
+use files::File;
 pub use query::query;
 pub use recorded::Recorded;
 pub use replay::{Replay, Replaying};
@@ -48,7 +49,7 @@ pub struct Recorder {
     until: Option<Moment>,
     max_events: usize,
     ring: VecDeque<(Stamp, Recorded)>,
-    file: Option<Shared>,
+    file: Option<File>,
     log: Option<Log>,
 }
 
@@ -75,12 +76,6 @@ impl Recorder {
         }
         self.ring.push_back((stamp, event));
     }
-
-    fn stop(&mut self) -> bool {
-        // The file is written to its end.
-        self.file = None;
-        std::mem::take(&mut self.running)
-    }
 }
 
 /// All recorders of an instance.
@@ -88,6 +83,8 @@ impl Recorder {
 pub struct Recorders {
     all: Registry<Recorder>,
     last: Stamp,
+    /// What group commit did for files that are written to no more.
+    counted: Counters,
     home: Option<Home>,
     /// The function that tells an event which is there already.
     pub emitter: Option<Slot>,
@@ -95,8 +92,13 @@ pub struct Recorders {
 
 impl Default for Recorders {
     fn default() -> Recorders {
-        let (last, home, emitter) = (Stamp::default(), None, None);
-        Recorders { all: Registry::called("rec", "recorder"), last, home, emitter }
+        Recorders {
+            all: Registry::called("rec", "recorder"),
+            last: Stamp::default(),
+            counted: Counters::default(),
+            home: None,
+            emitter: None,
+        }
     }
 }
 
@@ -114,13 +116,15 @@ impl Recorders {
     /// Stops the recorder with that id; false if there is none, or it has stopped. What it recorded
     /// stays. Waits for what is still to be written into its file.
     pub fn stop(&mut self, id: &str) -> bool {
-        let found = self.all.find(id).ok().flatten();
-        found.and_then(|number| self.all.get_mut(number)).is_some_and(Recorder::stop)
+        let Some(number) = self.all.find(id).ok().flatten() else { return false };
+        self.close(number);
+        let recorder = self.all.get_mut(number);
+        recorder.is_some_and(|recorder| std::mem::take(&mut recorder.running))
     }
 
-    /// Whether there is a recorder with that id.
-    pub fn has(&self, id: &str) -> bool {
-        self.all.find(id).ok().flatten().is_some()
+    fn remove(&mut self, number: u64) {
+        self.close(number);
+        self.all.remove(number);
     }
 
     /// All of them go, with what they hold in the process; counters of ids go on.
@@ -153,25 +157,6 @@ impl Recorders {
         self.last.number += 1;
         self.last.ms = self.last.ms.max(u64::try_from(clock.unix_ms()).unwrap_or_default());
         self.last
-    }
-
-    /// The files that are written to.
-    pub fn files(&self) -> Vec<Shared> {
-        self.all.iter().filter_map(|(_, recorder)| recorder.file.clone()).collect()
-    }
-
-    /// What went wrong with files since the last time while nobody was waiting for it.
-    pub fn take_failures(&self) -> Vec<Error> {
-        let files = self.all.iter().filter_map(|(_, recorder)| recorder.file.as_ref());
-        files.flat_map(Shared::take_failures).collect()
-    }
-
-    /// What was recorded: by the one of that id or name, or by all.
-    fn found(&self, key: Option<&str>) -> Result<Option<Vec<u64>>> {
-        match key {
-            Some(key) => Ok(self.all.find(key)?.map(|number| vec![number])),
-            None => Ok(Some(self.all.iter().map(|(number, _)| number).collect())),
-        }
     }
 
     /// Logs of these recorders, each once.

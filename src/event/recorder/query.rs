@@ -1,6 +1,6 @@
 //! Recorded events that fit, in their order, each once.
 
-use super::gather::{Gather, Page, not_found};
+use super::gather::{Gather, Page};
 use super::{Criteria, Recorded, Stamp};
 use crate::error::Result;
 use crate::runtime::Runtime;
@@ -24,15 +24,9 @@ pub fn query(
 ) -> Result<Ready> {
     let backed = !runtime.store.place().is_memory();
     let recorders = &runtime.events.recorders;
-    let numbers = recorders.found(recorder)?;
-    let gather = match (&numbers, recorder) {
-        (Some(numbers), _) if backed => Gather::of(recorders.logs(numbers)),
-        (None, Some(name)) if backed => Gather::unsure(name.to_owned()),
-        (None, name) => return Err(not_found(name.unwrap_or_default())),
-        _ => Gather::default(),
-    };
+    let (numbers, gather) = recorders.reach(recorder, backed)?;
     let mut query = Query { criteria, limit, gather, found: Vec::new() };
-    let all = numbers.unwrap_or_default().into_iter().filter_map(|n| recorders.all.get(n));
+    let all = numbers.into_iter().filter_map(|n| recorders.all.get(n));
     for (stamp, event) in all.flat_map(|recorder| &recorder.ring) {
         query.see(*stamp, event)?;
     }

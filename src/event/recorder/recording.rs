@@ -2,8 +2,10 @@
 
 use super::{PATIENCE, Recorded, Recorder, Stamp, stamp};
 use crate::error::{Error, Result};
+use crate::event::Builtin;
 use crate::runtime::Runtime;
 use crate::store::{Policy, Shared, Write};
+use crate::tasks::ATTENTION;
 use crate::value::Ref;
 
 impl Runtime {
@@ -30,6 +32,10 @@ impl Runtime {
     fn take_down(&mut self, number: u64, stamp: Stamp, event: &Recorded) -> Result<()> {
         let policy = self.config.batch.policy;
         let backed = !self.store.place().is_memory();
+        if self.events.wants(Builtin::BatchError) {
+            let tasks = &mut self.tasks;
+            self.events.recorders.set_alarm(number, || tasks.waker(ATTENTION));
+        }
         let Some(recorder) = self.events.recorders.all.get_mut(number) else { return Ok(()) };
         let logged = match backed && recorder.log.is_some() {
             true => {
@@ -42,7 +48,7 @@ impl Runtime {
             }
         };
         let filed = match &recorder.file {
-            Some(file) => put(file, vec![stamp::line(event.to_line()?)], policy),
+            Some(file) => put(&file.shared, vec![stamp::line(event.to_line()?)], policy),
             None => Ok(()),
         };
         logged.and(filed)

@@ -28,12 +28,7 @@ pub struct Replaying {
 }
 
 pub struct Replay {
-    what: String,
-    path: PathBuf,
-    criteria: Criteria,
-    callback: Option<Slot>,
-    limit: u64,
-    speed: Option<f64>,
+    asked: Replaying,
     source: Source,
     ready: VecDeque<Recorded>,
     /// When the first event was told, and when it had happened.
@@ -51,22 +46,16 @@ enum Source {
 }
 
 impl Replay {
-    pub fn operation(replaying: Replaying) -> Operation {
-        let Replaying { what, path, criteria, callback, limit, speed, deadline } = replaying;
-        let machine = Replay {
-            what,
-            path,
-            criteria,
-            callback,
-            limit,
-            speed,
+    pub fn operation(asked: Replaying) -> Operation {
+        let deadline = asked.deadline;
+        let machine = Box::new(Replay {
+            asked,
             source: Source::Log(Gather::default()),
             ready: VecDeque::new(),
             began: None,
             until: Stamp::default(),
             count: 0,
-        };
-        let machine = Box::new(machine);
+        });
         Operation { name: "event_replay", subject: String::new(), machine, deadline }
     }
 
@@ -74,9 +63,9 @@ impl Replay {
         let backed = !runtime.store.place().is_memory();
         let recorders = &mut runtime.events.recorders;
         self.until = recorders.stamp(&runtime.clock);
-        let Some(number) = recorders.all.find(&self.what)? else {
+        let Some(number) = recorders.all.find(&self.asked.what)? else {
             self.source = match backed {
-                true => Source::Perhaps(Gather::unsure(self.what.clone())),
+                true => Source::Perhaps(Gather::unsure(self.asked.what.clone())),
                 false => self.file(),
             };
             return Ok(());
@@ -90,13 +79,13 @@ impl Replay {
     }
 
     fn file(&self) -> Source {
-        Source::File(Box::new(Reading::of(self.path.clone())))
+        Source::File(Box::new(Reading::of(self.asked.path.clone())))
     }
 
     /// Keeps those that are meant.
     fn choose(&mut self) -> Result<()> {
         for event in std::mem::take(&mut self.ready) {
-            if self.criteria.take(&event)? {
+            if self.asked.criteria.take(&event)? {
                 self.ready.push_back(event);
             }
         }
@@ -105,7 +94,7 @@ impl Replay {
 
     fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         loop {
-            if self.count >= self.limit {
+            if self.count >= self.asked.limit {
                 return Ok(self.end());
             }
             if let Some(event) = self.ready.front() {
@@ -145,7 +134,7 @@ impl Replay {
             Ok(Page::End) => Ok(Page::End),
             Ok(Page::Some(found)) => {
                 let until = self.until;
-                let before = found.events.into_iter().filter(|(stamp, _)| *stamp < until);
+                let before = found.events.into_iter().filter(|(stamp, _)| stamp.is_before(until));
                 Ok(Page::Some(before.map(|(_, event)| event).collect()))
             }
         }
@@ -154,25 +143,26 @@ impl Replay {
     /// What is not called as a file is a recorder that is not there.
     fn missing(&self, error: Error) -> Error {
         let reason = error.fields().details.as_ref().and_then(|details| details["reason"].as_str());
-        let called = self.what.contains(['/', '.']);
-        if reason == Some("not_found") && !called { not_found(&self.what) } else { error }
+        let called = self.asked.what.contains(['/', '.']);
+        if reason == Some("not_found") && !called { not_found(&self.asked.what) } else { error }
     }
 
     /// When an event is to be told.
     fn due(&self, event: &Recorded, now: Moment) -> Option<Moment> {
-        let ((began, first), speed) = (self.began?, self.speed?);
+        let ((began, first), speed) = (self.began?, self.asked.speed?);
         let later = (event.timestamp()? - first) * 1e3 / speed;
         Some(if later > 0.0 { began.after_float_ms(later) } else { now })
     }
 
     fn tell(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let Some(event) = self.ready.pop_front() else { return Ok(self.end()) };
-        if self.began.is_none() && self.speed.is_some() {
+        if self.began.is_none() && self.asked.speed.is_some() {
             self.began = event.timestamp().map(|first| (runtime.clock.now(), first));
         }
         self.count += 1;
         let emitter = || Error::internal("nobody tells events");
-        let function = self.callback.clone().or_else(|| runtime.events.recorders.emitter.clone());
+        let function =
+            self.asked.callback.clone().or_else(|| runtime.events.recorders.emitter.clone());
         Ok(Step::Call(Call {
             function: function.ok_or_else(emitter)?,
             argument: Data::from(event.document(true)?),

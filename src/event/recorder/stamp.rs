@@ -20,9 +20,20 @@ pub struct Stamp {
 
 const LENGTH: usize = 24;
 
+/// So much the clocks of other machines may be ahead.
+const AHEAD_MS: u64 = 60_000;
+
 impl Stamp {
     fn bytes(self) -> impl Iterator<Item = u8> {
         [self.ms, self.origin, self.number].into_iter().flat_map(u64::to_be_bytes)
+    }
+
+    /// Whether it is of an event before a moment of this instance; of others as far as clocks tell.
+    pub fn is_before(self, moment: Stamp) -> bool {
+        match self.origin == moment.origin {
+            true => self.number < moment.number,
+            false => self.ms <= moment.ms + AHEAD_MS,
+        }
     }
 
     /// Of the key of an event.
@@ -91,6 +102,8 @@ mod tests {
         assert!(keys.is_sorted());
         assert_eq!(keys.each_ref().map(|key| Stamp::of(key)), all.map(Some));
         assert!(keys[0].starts_with(&prefix("log")));
+        assert!(all[1].is_before(stamp(2, 1, 301)) && !all[1].is_before(stamp(2, 1, 300)));
+        assert!(all[2].is_before(stamp(2, 1, 1)), "another one's in the same moment");
         assert!(!key("logs", all[0]).starts_with(&prefix("log")));
     }
 }

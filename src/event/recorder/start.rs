@@ -11,7 +11,6 @@ use crate::event::Pattern;
 use crate::runtime::Runtime;
 use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Start, Step, Token, stopped};
 use crate::store::filing::failed;
-use crate::store::{Place, Shared, lines};
 use crate::value::Data;
 
 /// Of a path: longer ones name no file anywhere.
@@ -42,8 +41,8 @@ pub fn absolute(path: &str, name: &str) -> Result<PathBuf> {
 /// Answers with the id; waits where the store must be asked what it has.
 pub fn start(runtime: &mut Runtime, plan: Plan, face: Face) -> Result<Ready> {
     let pattern = Pattern::parse(&plan.pattern)?;
-    let file = plan.file.map(|path| open(runtime, &path)).transpose()?;
     let recorders = &mut runtime.events.recorders;
+    let file = plan.file.map(|path| recorders.open(&path, &runtime.clock)).transpose()?;
     let id = recorders.all.id(recorders.all.next());
     let name = if plan.name.is_empty() { id.clone() } else { plan.name.clone() };
     let log = plan.store.then(|| Log { name: name.clone(), ..Log::default() });
@@ -69,12 +68,6 @@ pub fn start(runtime: &mut Runtime, plan: Plan, face: Face) -> Result<Ready> {
     let operation =
         Operation { name: "event_record", subject: String::new(), machine, deadline: None };
     Ok(Ready::Waits(Start { operation, face, sink: None }))
-}
-
-/// The file is there from now on, so that what is wrong with it is told to whoever named it.
-fn open(runtime: &Runtime, path: &Path) -> Result<Shared> {
-    lines::open(path)?;
-    Ok(Shared::of(&Place::lines(path), runtime.clock.clone()))
 }
 
 struct Starting {
@@ -124,7 +117,7 @@ impl Starting {
     }
 
     fn give_up(&self, runtime: &mut Runtime) {
-        runtime.events.recorders.all.remove(self.number);
+        runtime.events.recorders.remove(self.number);
     }
 }
 

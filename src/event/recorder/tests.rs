@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::config::Config;
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Ready, Step};
 use crate::value::{Data, Slots, Tape, json};
@@ -144,7 +145,8 @@ impl Case {
     }
 
     fn store(&mut self, path: PathBuf) {
-        self.runtime.store.choose(crate::store::Place::Sqlite(path)).unwrap();
+        let (place, policy) = (crate::store::Place::Sqlite(path), self.runtime.config.batch.policy);
+        self.runtime.store.choose(place, &self.runtime.clock, policy).unwrap();
     }
 }
 

@@ -19,10 +19,11 @@ pub struct Plan {
     pub terms: Terms,
 }
 
-/// An event that came, and who published it.
+/// An event that came, who published it, and where in the stream it stands.
 pub struct Arrival {
     pub event: Document,
     pub origin: String,
+    pub position: String,
 }
 
 /// Up to which event a link is to have sent, and how often that had failed before.
@@ -124,11 +125,12 @@ impl Link {
         loop {
             self.handled();
             let message = self.channel.as_ref().filter(|_| self.open)?.next()?;
-            self.position = Some(message.position.clone());
-            self.current = Some(message.position);
+            let position = message.position;
+            self.position = Some(position.clone());
+            self.current = Some(position.clone());
             match message::decode(&message.bytes) {
                 Some(event) if message::name(&event).is_some_and(|name| self.means(name)) => {
-                    return Some(Arrival { event, origin: message.origin });
+                    return Some(Arrival { event, origin: message.origin, position });
                 }
                 Some(_) => {}
                 None => self.trouble = Some(self.misread()),

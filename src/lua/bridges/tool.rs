@@ -10,7 +10,7 @@ use crate::optimize::cache::WISH;
 use crate::optimize::{Key, Wish};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
-use crate::step::Start;
+use crate::step::{Face, Start};
 use crate::tool::{DEFINITION, Input, Tool, ToolRun, recall};
 use crate::value::{Data, Record, Ref};
 
@@ -39,7 +39,7 @@ static EXECUTE: Shape = Shape::new(
         Field::new("context", Kind::Map, "", "added to the `ctx` of the function"),
         Field::new(
             "mode",
-            Kind::Choice(&["direct"], &["async", "sandboxed"]),
+            Kind::Choice(&["direct", "async"], &["sandboxed"]),
             "the tool's",
             "how it runs",
         ),
@@ -200,12 +200,17 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         args.write_one(1, key);
         key.option(options.get("context"), Key::value);
     });
+    let mode = options.word("mode").map_or(tool.overlaps(), |mode| mode == "async");
+    let face = match face(&options) {
+        Face::Plain if mode => Face::Handle,
+        face => face,
+    };
     let run = ToolRun::new(tool, found.id, input, info)
         .recalled(recall)
         .checks(checks)
         .limit(options.number("timeout_ms"))
         .retries(options.number("retries"));
-    Ok(Start { operation: run.operation(), face: face(&options), sink: None })
+    Ok(Start { operation: run.operation(), face, sink: None })
 }
 
 fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

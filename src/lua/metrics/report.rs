@@ -35,9 +35,9 @@ pub fn report(instance: &Instance) -> Record {
         .set("profile", Record::new().set("samples", samples(metrics)))
 }
 
-/// Of the group commit of the store, which this instance may share with others.
+/// Of the group commit of the store and of recorders' files, which this instance may share with others.
 pub fn batch_stats(runtime: &Runtime) -> Value {
-    let counters = runtime.store.counters();
+    let counters = runtime.store.counters().plus(runtime.events.recorders.counters());
     json!({
         "enabled": runtime.config.batch.policy.enabled,
         "queued": counters.queued,

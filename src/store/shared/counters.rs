@@ -38,6 +38,21 @@ impl Counters {
         }
     }
 
+    /// Of two together.
+    #[must_use]
+    pub fn plus(self, other: Counters) -> Counters {
+        Counters {
+            queued: self.queued + other.queued,
+            batches: self.batches + other.batches,
+            calls: self.calls + other.calls,
+            full: self.full + other.full,
+            timeout: self.timeout + other.timeout,
+            barrier: self.barrier + other.barrier,
+            manual: self.manual + other.manual,
+            errors: self.errors + other.errors,
+        }
+    }
+
     pub(super) fn committed(&mut self, writes: usize, reason: Reason) {
         self.batches += 1;
         self.calls += writes as u64;

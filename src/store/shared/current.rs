@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Counters, Policy, Shared};
+use super::{Alarm, Counters, Policy, Shared};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::net::Waker;
@@ -18,7 +18,7 @@ pub struct Current {
     /// What had been counted when this instance last began to count.
     before: Counters,
     /// What the store rings when a commit fails that nobody waits for.
-    alarm: Option<Waker>,
+    alarm: Alarm,
 }
 
 impl Current {
@@ -56,14 +56,8 @@ impl Current {
     /// is more, by a token that no machine has.
     pub fn failures(&mut self, waker: impl FnOnce() -> Result<Waker>) -> Vec<Error> {
         let Some(shared) = &self.shared else { return Vec::new() };
-        if self.alarm.is_none()
-            && let Ok(waker) = waker()
-        {
-            shared.alarm(waker.clone());
-            self.alarm = Some(waker);
-        }
-        self.alarm.iter().for_each(Waker::rearm);
-        shared.take_failures()
+        self.alarm.set(shared, waker);
+        self.alarm.failures(shared)
     }
 
     /// Chooses another store, once everything queued is in the one before. If that fails nothing
@@ -84,7 +78,7 @@ impl Current {
     }
 
     fn stay(&mut self, place: Place, shared: Option<Shared>) {
-        (self.place, self.shared, self.alarm) = (place, shared, None);
+        (self.place, self.shared, self.alarm) = (place, shared, Alarm::default());
         self.before = self.used().map(Shared::counters).unwrap_or_default();
     }
 

@@ -1,4 +1,4 @@
-//! What `emit` takes besides name and data; `events.lua` does the rest.
+//! What `emit` takes besides name and data; `emit.lua` does the rest.
 
 use crate::shape::{Field, Kind, Shape};
 

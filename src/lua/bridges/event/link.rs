@@ -45,8 +45,8 @@ static OPTIONS: Shape = Shape::new(
             "since",
             Kind::Name,
             "now",
-            "delivers what came after that position: \"0\" = all that the stream still has, or an id of Redis such as \
-             \"1700000000000-0\"; for a group it counts when the group is made",
+            "delivers what came after that position: \"0\" = all that the stream still has, or the `position` of an \
+             event; for a group it counts when the group is made",
         ),
         Field::new(
             "max_len",
@@ -60,6 +60,13 @@ static OPTIONS: Shape = Shape::new(
             "30000",
             "a member of a group that has not been heard of for so long is dead: others get what it had not finished",
         ),
+        Field::new(
+            "prefetch",
+            Kind::Int(1, 1000),
+            "1",
+            "a member of a group is given so many events at once; others get the rest. More is faster where handlers \
+             are quick",
+        ),
         ASYNC,
     ],
     &[],
@@ -70,9 +77,9 @@ pub const FUNCTION: Function = Function {
     params: &[Param::new("options", Kind::Table(&OPTIONS))],
     returns: &[("bridge_id", "string")],
     doc: "Shares events with other processes and machines, through a stream of the Redis store: those that match are \
-          published, and those that others published are delivered here, with `remote=true` and otherwise as they were. \
+          published, and those that others published are delivered here, with `remote=true`, their `origin` and `position`, and otherwise as they were. \
           Nobody gets its own events back, and what came from elsewhere is not published again. Each event is delivered \
-          at least once; one that comes twice has the same id. Data must be plain data. `unsubscribe(bridge_id)` ends \
+          at least once; one that comes twice has the same origin and id. Data must be plain data. `unsubscribe(bridge_id)` ends \
           it, `zigllms.flush()` waits until everything has left. See doc/redis.md. Waits until the server has answered.",
     errors: &[Code::Unsupported, Code::IoError, Code::Cancelled],
     effect: Effect::Outside,
@@ -141,6 +148,7 @@ fn terms(options: &Options<'_>) -> Result<Terms> {
         },
         max_len: options.int("max_len").map_or(100_000, |n| n as u64),
         claim_ms: options.int("claim_ms").map_or(30_000, |n| n as u64),
+        prefetch: options.int("prefetch").map_or(1, |n| n as usize),
         origin: String::new(),
         member: String::new(),
         again: false,
@@ -162,7 +170,7 @@ fn since(options: &Options<'_>) -> Result<Option<String>> {
     if since == "$" {
         return Ok(None);
     }
-    let expected = "expected \"0\", or an id of Redis such as \"1700000000000-0\"";
+    let expected = "expected \"0\" or a position such as \"1700000000000-0\"";
     let wrong = || Error::invalid(format!("options.since: {expected}, got {}", quoted(&since)));
     is_position(&since).then(|| since.clone()).ok_or_else(wrong).map(Some)
 }

@@ -89,7 +89,7 @@ pub static BRIDGE: Bridge = Bridge {
             doc: "Ends a subscription, from the next event on; also removes a filter, stops a recorder, and ends a bridge.",
             errors: &[],
             effect: Effect::Writes("subs"),
-            example: "assert(zigllms.event.unsubscribe(\"sub_1\") == false)",
+            example: "assert(zigllms.event.unsubscribe(\"sub_0\") == false)",
             run: Run::Now(subscribe::unsubscribe),
         },
         Function {

@@ -56,6 +56,8 @@ pub struct State {
     pub acks: Vec<String>,
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
+    /// So many of them at most.
+    most_held: usize,
     /// Positions of what this member of a group has and has not handled.
     pub held: BTreeSet<String>,
     /// Why the server cannot be asked at the moment.
@@ -74,13 +76,14 @@ pub struct State {
 
 impl Post {
     pub fn new(address: Address, terms: Terms, clock: Clock, waker: Waker) -> Arc<Post> {
+        let most_held = terms.group.as_ref().map_or(MOST_HELD, |_| terms.prefetch);
         Arc::new(Post {
             home: Home::here(),
             address,
             terms,
             clock,
             waker,
-            state: Mutex::default(),
+            state: Mutex::new(State { most_held, ..State::default() }),
             work: Condvar::new(),
             room: Condvar::new(),
         })
@@ -272,7 +275,7 @@ impl State {
 
     /// How many more entries may come.
     pub fn free(&self) -> usize {
-        let count = MOST_HELD.saturating_sub(self.held.len().max(self.inbox.len()));
+        let count = self.most_held.saturating_sub(self.held.len().max(self.inbox.len()));
         if self.inbox_bytes < MOST_HELD_BYTES { count } else { 0 }
     }
 

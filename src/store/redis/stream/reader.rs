@@ -19,11 +19,25 @@ const MOST: usize = 128;
 /// A member that finds what it handed back itself looks again after this time at most.
 const MOST_PAUSE_MS: u64 = 2_000;
 
+/// So many parts of what is pending are looked at before anything else is done.
+const MOST_LOOKS: usize = 16;
+
 /// Before the first entry of a stream.
 const START: &str = "0-0";
 
 /// What is handed back looks as if nobody had touched it for a day.
 const LONG_MS: u64 = 86_400_000;
+
+/// How a look at what others left has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// There is more to look at.
+    More,
+    /// It was the last part.
+    Over,
+    /// There is no room for more.
+    Full,
+}
 
 /// A member of a group.
 struct Member<'p> {
@@ -121,7 +135,7 @@ impl Post {
             member.speak()?;
             if room > 0 {
                 member.claim()?;
-                member.take(room.min(MOST))?;
+                member.take()?;
             }
         }
         member.leave()
@@ -173,7 +187,11 @@ impl<'p> Member<'p> {
         }
     }
 
-    fn take(&mut self, most: usize) -> Answer<()> {
+    fn take(&mut self) -> Answer<()> {
+        let most = self.post.state().free().min(MOST);
+        if most == 0 {
+            return Ok(());
+        }
         let entries = self.wire.take((self.group, self.me), ">", most, WAIT_MS)?;
         self.sort(entries).map(drop)
     }
@@ -184,31 +202,36 @@ impl<'p> Member<'p> {
         if now < self.claim_at {
             return Ok(());
         }
-        let mut own = false;
-        while self.claim_some(&mut own)? {}
-        // What it handed back itself waits for somebody else to come.
-        let pause = if own { self.post.terms.claim_ms.min(MOST_PAUSE_MS) } else { WAIT_MS };
+        let (mut own, mut look) = (false, Look::More);
+        for _ in 0..MOST_LOOKS {
+            look = self.look(&mut own)?;
+            if look != Look::More {
+                break;
+            }
+        }
+        let pause = match look {
+            Look::Full => 0,
+            // What it handed back itself waits for somebody else to come.
+            _ if own => self.post.terms.claim_ms.min(MOST_PAUSE_MS),
+            _ => WAIT_MS,
+        };
         self.claim_at = now.after_ms(pause);
         Ok(())
     }
 
-    /// Whether there may be more at once. The server looks at ten times as many entries as it may
-    /// give: where it found none it goes on later.
-    fn claim_some(&mut self, own: &mut bool) -> Answer<bool> {
-        let (most, closing) = {
-            let state = self.post.state();
-            (state.free().min(MOST), state.closing)
-        };
-        if most == 0 || closing {
-            return Ok(false);
+    /// The server looks at ten times as many entries as it may give.
+    fn look(&mut self, own: &mut bool) -> Answer<Look> {
+        let most = self.post.state().free().min(MOST);
+        if most == 0 {
+            return Ok(Look::Full);
         }
         let idle = self.post.terms.claim_ms;
         let who = (self.group, self.me);
         let (next, entries) = self.wire.claim(who, idle, &self.claim_from, most)?;
-        let (found, last) = (!entries.is_empty(), next.is_empty() || next == START);
-        self.claim_from = if next.is_empty() { START.to_owned() } else { next };
+        let over = next.is_empty() || next == START;
+        self.claim_from = if over { START.to_owned() } else { next };
         *own |= self.sort(entries)?;
-        Ok(found && !last)
+        Ok(if over { Look::Over } else { Look::More })
     }
 
     /// Keeps entries of others and hands its own back; says whether there were any of those.

@@ -24,6 +24,7 @@ fn terms(member: &str, group: Option<&str>) -> Terms {
         direction: Direction::Both,
         max_len: 100_000,
         claim_ms: 200,
+        prefetch: 10,
         origin: member.to_owned(),
         member: member.to_owned(),
         again: false,

@@ -1,6 +1,6 @@
 -- The tools that are there without being registered, and what each of them may reach. No network.
 --
---   lua5.4 examples/14_builtin_tools.lua
+--   lua5.4 examples/16_builtin_tools.lua
 local zigllms = require("zigllms")
 local tool = zigllms.tool
 
@@ -23,7 +23,7 @@ print(tool.execute("data_processor", {
 
 -- Files below the roots only, whatever the path says.
 zigllms.configure({ tools = { file_roots = { "examples" } } })
-local found = tool.execute("file_reader", { path = "14_builtin_tools.lua", max_bytes = 30 })
+local found = tool.execute("file_reader", { path = "16_builtin_tools.lua", max_bytes = 30 })
 print(found.content, "of " .. found.size .. " bytes")
 print(select(2, pcall(tool.execute, "file_reader", { path = "../Cargo.toml" })))
 

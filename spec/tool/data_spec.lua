@@ -1,4 +1,5 @@
 -- The built-in tools data_processor and system_info.
+local clock = require("spec.support.program").clock
 local raised = require("spec.support.raised")
 local zigllms = require("zigllms")
 
@@ -117,6 +118,39 @@ describe("data_processor", function()
     raised("validation_failed", process, { data = "[]", format = "xml" })
     raised("validation_failed", process, { data = "[]", where = { { op = "=" } } })
     raised("validation_failed", process, { data = "[]", aggregate = "eval" })
+  end)
+
+  it("is bounded in what it does for a row", function()
+    refuses({ data = ("a,"):rep(1001) .. "\n1", format = "csv" }, "1000 columns at most")
+    local wide = {}
+    for i = 1, 1001 do
+      wide[i] = { ["k" .. i] = i }
+    end
+    refuses({ data = wide, to = "csv" }, "1000 columns at most")
+    local conditions = {}
+    for i = 1, 101 do
+      conditions[i] = { field = "a" }
+    end
+    raised("validation_failed", process, { data = "[]", where = conditions })
+    local unchecked = { data = "[]", where = conditions }
+    raised("tool_error", zigllms.tool.execute, "data_processor", unchecked, { validate = false })
+  end)
+
+  it("takes megabytes in its stride", function()
+    local lines = { "id,word,n" }
+    for i = 1, 50000 do
+      lines[i + 1] = ("%d,word%d,%d"):format(i, i % 977, (i * 7919) % 50021)
+    end
+    local began = clock()
+    local rows = process({
+      data = table.concat(lines, "\n"),
+      format = "csv",
+      sort_by = "n",
+      descending = true,
+      limit = 2,
+    })
+    assert.is_true(rows[1].n >= rows[2].n)
+    assert.is_true(clock() - began < 20)
   end)
 
   it("gives way to a tool of its name", function()

@@ -381,6 +381,19 @@ describe("tool", function()
       )
     end)
 
+    it("can be registered again as get gives them, and stand inline in an agent", function()
+      local id = tool.register(tool.get("calculator"))
+      assert.equal("builtin", tool.get_info(id).type)
+      assert.equal(6, tool.execute(id, { expression = "2 * 3" }))
+      local agent = zigllms.agent.create({
+        provider = "openai",
+        tools = { { name = "sums", builtin = "calculator" }, "data_processor" },
+      })
+      local tools = zigllms.agent.get_info(agent).tools
+      assert.equal("sums", tools[1].name)
+      assert.is_nil(tools[2].missing)
+    end)
+
     it("refuse a name that is none, and a function beside them", function()
       local err = raised("invalid_argument", tool.register, { name = "x", builtin = "calculater" })
       has(err.message, '"calculator"')

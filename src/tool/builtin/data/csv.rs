@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use super::trouble;
 use crate::error::{Result, quoted};
 
+/// More would make a table of every row that is mostly empty.
+const MOST_COLUMNS: usize = 1000;
+
 /// Cells that are written as JSON writes numbers become numbers.
 pub fn read(text: &str, delimiter: char) -> Result<Value> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -25,6 +28,7 @@ pub fn read(text: &str, delimiter: char) -> Result<Value> {
 }
 
 fn names(head: Vec<Cell>) -> Result<Vec<String>> {
+    check_columns(head.len())?;
     let mut names: Vec<String> = Vec::with_capacity(head.len());
     for (i, cell) in head.into_iter().enumerate() {
         let name = cell.text.trim().to_owned();
@@ -35,6 +39,13 @@ fn names(head: Vec<Cell>) -> Result<Vec<String>> {
         names.push(name);
     }
     Ok(names)
+}
+
+fn check_columns(count: usize) -> Result<()> {
+    match count > MOST_COLUMNS {
+        true => Err(trouble(format!("a table has {MOST_COLUMNS} columns at most"))),
+        false => Ok(()),
+    }
 }
 
 struct Cell {
@@ -124,6 +135,7 @@ pub fn write(value: &Value, delimiter: char) -> Result<String> {
     for name in rows.iter().filter_map(Value::as_object).flat_map(Map::keys) {
         if !names.contains(&name.as_str()) {
             names.push(name);
+            check_columns(names.len())?;
         }
     }
     let mut out = String::new();

@@ -10,6 +10,9 @@ use super::{at, parse_path, text, trouble};
 use crate::error::{Result, quoted};
 use crate::value::path::Path;
 
+/// Conditions, or fields that are selected.
+pub const MOST_ITEMS: usize = 100;
+
 pub const OPERATORS: [&str; 8] = ["=", "!=", "<", "<=", ">", ">=", "contains", "exists"];
 pub const AGGREGATES: [&str; 5] = ["count", "sum", "avg", "min", "max"];
 
@@ -34,6 +37,15 @@ pub fn process(value: Value, input: &Value) -> Result<Value> {
     }
 }
 
+/// A list of the input. Each item is looked at for each row.
+fn items<'v>(input: &'v Value, name: &str) -> Result<&'v [Value]> {
+    let items = input.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    match items.len() > MOST_ITEMS {
+        true => Err(trouble(format!("{name}: more than {MOST_ITEMS} items"))),
+        false => Ok(items),
+    }
+}
+
 struct Condition<'v> {
     field: Path,
     operator: &'v str,
@@ -41,8 +53,8 @@ struct Condition<'v> {
 }
 
 fn keep(rows: &mut Vec<Value>, input: &Value) -> Result<()> {
-    let given = input.get("where").and_then(Value::as_array);
-    let conditions = given.into_iter().flatten().map(condition).collect::<Result<Vec<_>>>()?;
+    let given = items(input, "where")?;
+    let conditions = given.iter().map(condition).collect::<Result<Vec<_>>>()?;
     rows.retain(|row| conditions.iter().all(|condition| condition.holds(row)));
     Ok(())
 }
@@ -119,23 +131,28 @@ fn rank(value: &Value) -> u8 {
 }
 
 /// Rows without the field come last, in either direction.
-fn sort(rows: &mut [Value], input: &Value) -> Result<()> {
+fn sort(rows: &mut Vec<Value>, input: &Value) -> Result<()> {
     let Some(field) = text(input, "sort_by") else { return Ok(()) };
     let field = parse_path(field, "sort_by")?;
     let descending = input.get("descending").and_then(Value::as_bool) == Some(true);
     let key = |row: &Value| at(row, &field).filter(|value| !value.is_null()).cloned();
-    rows.sort_by(|a, b| match (key(a), key(b)) {
+    let mut keyed: Vec<_> = std::mem::take(rows).into_iter().map(|row| (key(&row), row)).collect();
+    keyed.sort_by(|(a, _), (b, _)| match (a, b) {
         (Some(a), Some(b)) => {
-            let order = compare(&a, &b).unwrap_or(Ordering::Equal);
+            let order = compare(a, b).unwrap_or(Ordering::Equal);
             if descending { order.reverse() } else { order }
         }
         (a, b) => b.is_some().cmp(&a.is_some()),
     });
+    rows.extend(keyed.into_iter().map(|(_, row)| row));
     Ok(())
 }
 
 fn select(rows: Vec<Value>, input: &Value) -> Result<Vec<Value>> {
-    let Some(fields) = input.get("select").and_then(Value::as_array) else { return Ok(rows) };
+    let fields = items(input, "select")?;
+    if fields.is_empty() {
+        return Ok(rows);
+    }
     let names = fields.iter().filter_map(Value::as_str);
     let fields: Vec<(&str, Path)> =
         names.map(|name| Ok((name, parse_path(name, "select")?))).collect::<Result<_>>()?;

@@ -241,7 +241,8 @@ local function hand_over(take, event)
   end
 end
 
--- What comes before the handlers; true if the event goes no further.
+-- What comes before the handlers; true if the event goes no further. What came from another process
+-- goes to no third one: so nothing runs in circles.
 local function before(plan, event, strict)
   if #plan.filters > 0 then
     local run = { list = plan.filters, at = 0, passed = 0 }

@@ -113,6 +113,13 @@ pub struct Operation {
     pub deadline: Option<Moment>,
 }
 
+impl Operation {
+    /// About nothing that has an id, without an end of its own.
+    pub fn new(name: &'static str, machine: impl Machine + 'static) -> Operation {
+        Operation { name, subject: String::new(), machine: Box::new(machine), deadline: None }
+    }
+}
+
 /// A call that waits, as its bridge sets it up.
 pub struct Start {
     pub operation: Operation,
@@ -134,8 +141,10 @@ impl Ready {
         if matches!(face, Face::Plain | Face::Blocking | Face::Yield) {
             return Ready::Now(data);
         }
-        let machine = Box::new(Known(Some(data)));
-        let operation = Operation { name, subject: String::new(), machine, deadline: None };
+        Ready::waits(Operation::new(name, Known(Some(data))), face)
+    }
+
+    pub fn waits(operation: Operation, face: Face) -> Ready {
         Ready::Waits(Start { operation, face, sink: None })
     }
 }

@@ -1,18 +1,10 @@
 -- Emitting: events and envelopes, who is called in which order, what goes wrong in handlers.
+local heard = require("spec.support.heard")
 local raised = require("spec.support.raised")
 local zigllms = require("zigllms")
 
 local event = zigllms.event
 local null = zigllms.null
-
--- Collects the events of a pattern.
-local function heard(pattern, options)
-  local list = {}
-  event.subscribe(pattern, function(e)
-    list[#list + 1] = e
-  end, options)
-  return list
-end
 
 local function delivered(...)
   local ok, count = event.emit(...)

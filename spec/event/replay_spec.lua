@@ -1,5 +1,6 @@
 -- Replaying: recorded events told again, in this process and in others, on this engine and others.
 local cjson = require("cjson")
+local heard = require("spec.support.heard")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
 local size = require("spec.support.size")
@@ -12,14 +13,6 @@ local function write(path, text)
   local file = assert(io.open(path, "wb"))
   file:write(text)
   file:close()
-end
-
-local function heard(pattern)
-  local list = {}
-  event.subscribe(pattern, function(e)
-    list[#list + 1] = e
-  end)
-  return list
 end
 
 describe("replay", function()

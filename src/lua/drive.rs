@@ -351,9 +351,20 @@ fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
         instance.metrics.cancelled += u64::from(!refused);
         instance.took(open.number, open.since);
     }
-    instance.kept.remove(&token);
+    forget_kept(instance, token);
     instance.runtime.abandon(token);
     Ok(Data::Bool(instance.runtime.events.has_told()))
+}
+
+/// What an operation and those inside it would have gone on with.
+fn forget_kept(instance: &mut Instance, token: Token) {
+    if instance.kept.is_empty() {
+        return;
+    }
+    instance.kept.remove(&token);
+    let running = instance.runtime.tasks.get_mut(token);
+    let inner = running.map(|running| running.children.clone()).unwrap_or_default();
+    inner.into_iter().for_each(|child| forget_kept(instance, child));
 }
 
 /// pipe_put(pipe, token) → bytes waiting in the pipe

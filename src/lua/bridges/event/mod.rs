@@ -8,8 +8,8 @@ mod record;
 mod replay;
 mod subscribe;
 
-use crate::error::Code;
-use crate::event::{Category, Priority};
+use crate::error::{Code, Result};
+use crate::event::{Category, Pattern, Priority};
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Run};
 use crate::shape::Kind;
 
@@ -110,7 +110,7 @@ pub static BRIDGE: Bridge = Bridge {
                 Param::new("pattern", Kind::OneOf(&[Kind::Name, Kind::Table(&query::CRITERIA)])),
                 Param::new("callback", Kind::Function).optional(),
             ],
-            returns: &[("result", "string|table[]")],
+            returns: &[("result", "string|zigllms.Event[]")],
             doc: "With a callback: has callback(event) called before all others, in order of registration; `false` drops the \
                   event, a table replaces its data (or its fields, if all its keys are fields of events), nil and true let \
                   it pass. Gives an id for `unsubscribe`. Without one: copies of the recorded events that match, in the order \
@@ -135,3 +135,8 @@ pub static BRIDGE: Bridge = Bridge {
         link::FUNCTION,
     ],
 };
+
+/// A pattern, or what is wrong with it and where it stands.
+fn parsed(text: &str, place: &str) -> Result<Pattern> {
+    Pattern::parse(text).map_err(|error| error.at(place))
+}

@@ -209,7 +209,6 @@ describe("tool", function()
     it("says what this version does not have", function()
       local absent = {
         source = "return function() end",
-        builtin = "calculator",
         memory_limit = 1,
         max_result_bytes = 1,
         requires_approval = true,
@@ -224,7 +223,6 @@ describe("tool", function()
       local id = tool.register({ name = "y", execute = echo, replace = true })
       raised("unsupported", tool.execute, id, {}, { mode = mode })
       assert.is_false(tool.exists("x"))
-      assert.is_false(tool.exists("calculator"))
     end)
 
     it("does not overwrite unless asked to", function()

@@ -164,17 +164,34 @@ impl Check {
     }
 
     fn table(self, table: Ref<'_>, shape: &'static Shape, path: &str) -> Result<()> {
-        for (key, value) in table.members() {
-            let name = key.as_str().unwrap_or_default();
-            match shape.find(name) {
-                Some(_) if value.is_null() => {}
-                Some(field) if field.kind.takes(value) => {}
-                Some(field) => self.value(value, &field.kind, &join(path, name))?,
-                None if self.strict => return Err(unknown_key(path, name, shape)),
-                None => {}
-            }
+        table.members().try_for_each(|(key, value)| self.member(key.as_str(), value, shape, path))
+    }
+
+    #[inline]
+    fn member(
+        self,
+        key: Option<&str>,
+        value: Ref<'_>,
+        shape: &'static Shape,
+        path: &str,
+    ) -> Result<()> {
+        let name = key.unwrap_or_default();
+        match shape.find(name) {
+            Some(_) if value.is_null() => Ok(()),
+            Some(field) if field.kind.takes(value) => Ok(()),
+            Some(field) => self.value(value, &field.kind, &join(path, name)),
+            None if self.strict => Err(unknown_key(path, name, shape)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Every member that is wrong, and what is wrong with it.
+    pub fn each(self, table: Ref<'_>, shape: &'static Shape, path: &str) -> Vec<(String, Error)> {
+        let wrong = |(key, value): (Ref<'_>, Ref<'_>)| {
+            let error = self.member(key.as_str(), value, shape, path).err()?;
+            Some((key.to_text(), error))
+        };
+        table.members().filter_map(wrong).collect()
     }
 
     fn list(self, list: Ref<'_>, item: &'static Kind, path: &str) -> Result<()> {

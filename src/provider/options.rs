@@ -479,11 +479,7 @@ fn proxy(value: Option<&Value>) -> Proxy {
 }
 
 fn roots(value: Option<&Value>) -> Roots {
-    match value.and_then(Value::as_str) {
-        None | Some("platform") => Roots::Platform,
-        Some("webpki") => Roots::Webpki,
-        Some(path) => Roots::File(path.to_owned()),
-    }
+    Roots::of(value.and_then(Value::as_str))
 }
 
 /// As they stand in an option.

@@ -44,7 +44,10 @@ impl Run {
     }
 
     fn overlaps(&self, call: &ToolCall) -> bool {
-        self.plan.tools.iter().any(|usable| usable.tool.name == call.name && usable.tool.overlaps())
+        self.plan
+            .tools
+            .iter()
+            .any(|usable| usable.tool.name == call.name && usable.tool.runs_aside())
     }
 
     /// Runs calls side by side.
@@ -123,7 +126,7 @@ impl Run {
         let unknown =
             || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
         let Usable { id, tool } = usable.ok_or_else(unknown)?;
-        if tool.execute.is_none() {
+        if tool.is_declared() {
             return Ok(None);
         }
         let bad = || Error::new(Code::ValidationFailed, "the arguments are not valid JSON");

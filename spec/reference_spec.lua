@@ -310,6 +310,35 @@ describe("the documented results", function()
     assert.is_false(ok)
     expect_documented(err, "Error")
   end)
+
+  it("are those of hooks and events", function()
+    local contexts, events = {}, {}
+    local function note(context)
+      contexts[#contexts + 1] = context
+    end
+    for _, name in ipairs({ "agent_before_run", "tool_*", "provider_error", "memory_before_save" }) do
+      local options = { name = "mine", description = "d", timeout_ms = 1000, metadata = { n = 1 } }
+      local id = instance.hook.register(name, note, options)
+      expect_documented(instance.hook.get_info(id), "Hook")
+    end
+    instance.event.subscribe("*", function(event)
+      events[#events + 1] = event
+    end)
+    server:script(scripted.calls({ { "call_1", "look", "{}" } }), scripted.failure(400, "no"))
+    local look = { name = "look", execute = function() end }
+    local agent = instance.agent.create({ provider = model, tools = { look } })
+    assert.is_false(pcall(instance.agent.run, agent, "Where?", { session = "s", retry = false }))
+    instance.memory.store("key", 1, { agent = agent })
+    expect_documented(instance.hook.execute("nobody", {}), "HookResult")
+    assert.are.equal(4, #contexts)
+    for _, context in ipairs(contexts) do
+      expect_documented(context, "HookContext")
+    end
+    assert.is_true(#events > 4)
+    for _, event in ipairs(events) do
+      expect_documented(event, "Event")
+    end
+  end)
 end)
 
 describe("the :help file", function()

@@ -67,6 +67,8 @@ pub mod step;
 pub mod store;
 pub mod tasks;
 pub mod telling;
+#[cfg(test)]
+mod testing;
 pub mod tool;
 pub mod value;
 

@@ -505,6 +505,11 @@ impl<'t> Options<'t> {
         self.get(name)?.as_f64()
     }
 
+    /// As [`id_of`].
+    pub fn id(&self, name: &str) -> Option<String> {
+        self.get(name).and_then(id_of)
+    }
+
     pub fn function(&self, name: &str) -> Option<Slot> {
         let value = self.get(name)?;
         (value.kind() == Tag::Function).then(|| value.as_slot().cloned()).flatten()

@@ -113,6 +113,13 @@ pub struct Operation {
     pub deadline: Option<Moment>,
 }
 
+impl Operation {
+    /// About nothing that has an id, without an end of its own.
+    pub fn new(name: &'static str, machine: impl Machine + 'static) -> Operation {
+        Operation { name, subject: String::new(), machine: Box::new(machine), deadline: None }
+    }
+}
+
 /// A call that waits, as its bridge sets it up.
 pub struct Start {
     pub operation: Operation,
@@ -134,8 +141,10 @@ impl Ready {
         if matches!(face, Face::Plain | Face::Blocking | Face::Yield) {
             return Ready::Now(data);
         }
-        let machine = Box::new(Known(Some(data)));
-        let operation = Operation { name, subject: String::new(), machine, deadline: None };
+        Ready::waits(Operation::new(name, Known(Some(data))), face)
+    }
+
+    pub fn waits(operation: Operation, face: Face) -> Ready {
         Ready::Waits(Start { operation, face, sink: None })
     }
 }
@@ -182,16 +191,19 @@ pub struct Given<'t> {
     pub slot: Option<Slot>,
     /// Why it is no plain data.
     pub problem: Option<Error>,
+    /// Whether it is a table, of plain data or not.
+    pub is_table: bool,
 }
 
 impl<'t> Given<'t> {
     pub fn new(value: Option<Ref<'t>>, slot: Option<Slot>, problem: Option<Error>) -> Given<'t> {
         let bytes = value;
+        let given = Given { value, bytes, slot, problem, is_table: false };
         if value.is_none_or(Ref::is_text) {
-            return Given { value, bytes, slot, problem };
+            return given;
         }
         let no_text = || Error::new(Code::ConversionError, "a string in it is not UTF-8");
-        Given { value: None, bytes, slot, problem: problem.or_else(|| Some(no_text())) }
+        Given { value: None, problem: given.problem.or_else(|| Some(no_text())), ..given }
     }
 
     /// The value as data, where nothing else will do.

@@ -189,6 +189,10 @@ Event: What a handler of events gets.
   tags  string[]?
   metadata  table?
   replayed  boolean?  whether it was recorded and comes again
+  unrecorded  string[]?  replayed ones: paths of what could not be kept
+  remote  boolean?  whether a bridge brought it
+  origin  string?  remote ones: who published it
+  position  string?  remote ones: where in the stream it stands, for `since`
 
 Subscription: One of `event.list_subscriptions`.
   id  string
@@ -200,6 +204,64 @@ Subscription: One of `event.list_subscriptions`.
   call_count  integer
   error_count  integer  of its handler and its filter
   created_at  number  Unix seconds
+
+HookContext: What a hook gets: a table of its own for each call.
+  hook  string?  the name it is registered for
+  hook_id  string
+  type  zigllms.hook.Type
+  point  string  where it runs now
+  data  any  the working value: the input; of POST hooks the result
+  input  any  what the operation was given
+  result  any  POST hooks, and others once the operation has ended
+  output  any  the same
+  error  zigllms.Error?  ERROR hooks: why it failed
+  index  integer  which of the hooks at this point it is
+  total  integer  how many these are
+  timestamp  number  Unix seconds
+  elapsed_ms  number  since the operation began
+  metadata  table?  of the hook
+  agent_id  string?  whose run it is, or is part of
+  agent_name  string?
+  session  string?  of an agent's run
+  first_run  true?  no run of the agent has begun before
+  tool_id  string?
+  tool_name  string?
+  call_id  string?  of a tool that a model calls
+  provider  string?  of a request
+  model  string?  of a request
+  operation  string?  of a request: chat, embed, …
+  key  string?  of an entry of memory
+  scope  string?
+  owner  string?
+
+Hook: One of `hook.list`, and what `hook.get_info` returns, which has all of it.
+  id  string
+  name  string?  the point, operation, name of your own or glob it is registered for
+  label  string?  what the hook itself is called
+  type  zigllms.hook.Type
+  priority  number
+  enabled  boolean
+  call_count  integer
+  error_count  integer?
+  avg_time_ms  number?  with what it waited for, or ran
+  last_called_at  number?  Unix seconds
+  last_error  string?
+  once  boolean?
+  timeout_ms  number?
+  description  string?
+  metadata  table?
+  created_at  number?  Unix seconds
+  agent  string?  the one it is for
+  tool  string?
+  workflow  string?
+
+HookResult: What `hook.execute` returns.
+  hook  string  the name or id that was asked for
+  hooks_executed  integer
+  executed  integer  the same
+  data  any  what the last hook left
+  aborted  boolean  whether a PRE hook said no
+  results  table[]  `{hook_id, ok, value?, error?, duration_ms}` of each that was called
 
 Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
   code  zigllms.ErrorCode  one word to match on
@@ -257,7 +319,7 @@ ErrorCode: One word to match on.
   unsupported  not built in, not offered by the provider, or not possible here
   timeout  `phase` says which limit
   cancelled  by `handle:cancel()`, `agent.destroy` or an interrupt; `details.reason`, `partial`
-  aborted_by_hook  not raised by this version
+  aborted_by_hook  a hook before the operation returned `false`
   budget_exceeded  a limit of `budget`; `partial` is set
   max_iterations  with `on_limit="raise"`; `partial` is set
   version_mismatch  not raised by this version
@@ -271,7 +333,7 @@ ErrorCode: One word to match on.
   network  DNS, TLS (`details.reason`), connection; a stream that was cut
   bad_response  a reply that cannot be understood or is too large
   tool_error  a tool's function failed; `cause` is what it raised
-  hook_error  not raised by this version
+  hook_error  a hook before or around an operation failed; `cause` is what it raised
   callback_error  another function of yours failed; `cause` is what it raised
   io_error  files and descriptors
   assertion_failed  not raised by this version
@@ -304,6 +366,11 @@ local TYPES = {
   ["all.handles"] = "zigllms.Handle[]",
   ["await.handle"] = "zigllms.Handle",
   ["error.code"] = "zigllms.ErrorCode|string",
+  ["event.filter.callback"] = "fun(event: zigllms.Event): boolean|table?",
+  ["event.subscribe.callback"] = "fun(event: zigllms.Event)",
+  ["hook.register.callback"] = "fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string?",
+  ["HookOptions.callback"] = "fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string?",
+  ["ReplayOptions.callback"] = "fun(event: zigllms.Event)",
   ["provider.chat.messages"] = "string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions",
   ["provider.stream.callback"] = "zigllms.ChatOptions|fun(chunk: zigllms.Chunk): boolean?",
   ["provider.stream.messages"] = "string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions",

@@ -1,16 +1,9 @@
 -- Filters: functions that see an event first, and may drop or change it.
+local heard = require("spec.support.heard")
 local raised = require("spec.support.raised")
 local zigllms = require("zigllms")
 
 local event = zigllms.event
-
-local function heard(pattern, options)
-  local list = {}
-  event.subscribe(pattern, function(e)
-    list[#list + 1] = e
-  end, options)
-  return list
-end
 
 local function delivered(...)
   return (select(2, event.emit(...)))

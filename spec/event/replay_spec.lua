@@ -1,5 +1,6 @@
 -- Replaying: recorded events told again, in this process and in others, on this engine and others.
 local cjson = require("cjson")
+local heard = require("spec.support.heard")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
 local size = require("spec.support.size")
@@ -12,14 +13,6 @@ local function write(path, text)
   local file = assert(io.open(path, "wb"))
   file:write(text)
   file:close()
-end
-
-local function heard(pattern)
-  local list = {}
-  event.subscribe(pattern, function(e)
-    list[#list + 1] = e
-  end)
-  return list
 end
 
 describe("replay", function()
@@ -279,6 +272,23 @@ describe("replay", function()
     end
     write(path, whole .. '{"type":"a","data":3}')
     assert.same({ true, 3 }, { event.replay(path, { callback = function() end }) })
+  end)
+
+  it("gives events of other programs a type and a name, whichever they say", function()
+    local file = assert(io.open(path, "w"))
+    file:write('{"type":"a.b","data":1}\n{"name":"a.b","data":2}\n')
+    file:close()
+    local seen = {}
+    event.subscribe("a.b", function(e)
+      seen[#seen + 1] = e
+    end)
+    assert.same({ true, 2 }, { event.replay(path) })
+    for i, e in ipairs(seen) do
+      assert.equal("a.b", e.type)
+      assert.equal("a.b", e.name)
+      assert.equal(i, e.data)
+    end
+    assert.equal(2, #seen)
   end)
 
   it("says which line is no event", function()

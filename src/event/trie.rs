@@ -37,6 +37,7 @@ enum Numbers {
     #[default]
     None,
     One(u64),
+    #[allow(clippy::box_collection)] // most nodes have none of these: the box makes them smaller
     Many(Box<BTreeSet<u64>>),
 }
 

@@ -109,6 +109,11 @@ impl<'t> Args<'t> {
         self.get(i)?.as_str()
     }
 
+    /// A number; 0 if it is absent.
+    pub fn number(&self, i: usize) -> f64 {
+        self.get(i).and_then(Ref::as_f64).unwrap_or_default()
+    }
+
     /// An id, name, or the `id` of a table that `get` or `get_info` returned.
     pub fn id(&self, i: usize) -> String {
         self.get(i).and_then(id_of).unwrap_or_default()

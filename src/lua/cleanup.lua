@@ -55,16 +55,4 @@ core.wraps["agent.destroy"] = function(destroy)
   end
 end
 
-for _, name in ipairs({ "agent.create", "agent.configure", "agent.clone" }) do
-  core.wraps[name] = function(fn)
-    local function refreshed(...)
-      core.refresh_hooks()
-      return ...
-    end
-    return function(...)
-      return refreshed(fn(...))
-    end
-  end
-end
-
 return core

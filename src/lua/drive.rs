@@ -220,8 +220,13 @@ fn released(instance: &mut Instance, token: Token) -> Action {
     let output = running.output.take().unwrap_or_else(|| Err(gone()));
     if let Some(mut machine) = running.machine.take() {
         let teller = Teller::from(&*running);
+        // Whoever counts what begins and ends counts what its hooks have ended as well.
+        let never_stepped = teller.begun.is_none();
+        if never_stepped {
+            runtime.tell_begun(&teller, machine.as_ref());
+        }
         runtime.tell_ended(&teller, machine.as_ref(), output.as_ref());
-        if teller.begun.is_none() {
+        if never_stepped {
             machine.abandon(runtime, token);
         }
     }
@@ -351,9 +356,20 @@ fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
         instance.metrics.cancelled += u64::from(!refused);
         instance.took(open.number, open.since);
     }
-    instance.kept.remove(&token);
+    forget_kept(instance, token);
     instance.runtime.abandon(token);
     Ok(Data::Bool(instance.runtime.events.has_told()))
+}
+
+/// What an operation and those inside it would have gone on with.
+fn forget_kept(instance: &mut Instance, token: Token) {
+    if instance.kept.is_empty() {
+        return;
+    }
+    instance.kept.remove(&token);
+    let running = instance.runtime.tasks.get_mut(token);
+    let inner = running.map(|running| running.children.clone()).unwrap_or_default();
+    inner.into_iter().for_each(|child| forget_kept(instance, child));
 }
 
 /// pipe_put(pipe, token) → bytes waiting in the pipe

@@ -134,6 +134,7 @@ wraps["event.emit"] = function(checked, number)
       return true, 0
     end
     local id, now = stamp()
+    -- As `new_event` makes it; without that call, as this is what runs all the time.
     local delivered = dispatch(plan, {
       id = id,
       type = name,

@@ -1,9 +1,9 @@
 -- Events: telling those who hear of them.
 local core = ...
 
-local describe, guarded, stamp = core.describe, core.guarded, core.stamp
+local guarded, stamp = core.guarded, core.stamp
 local plan_of, used, RANK = core.plan_of, core.used_plans, core.rank
-local error, next, pcall, rawequal, rawget = error, next, pcall, rawequal, rawget
+local error, next, rawequal, rawget = error, next, rawequal, rawget
 local running, status = coroutine.running, coroutine.status
 local setmetatable, tonumber, type = setmetatable, tonumber, type
 local getinfo = debug and debug.getinfo
@@ -80,15 +80,16 @@ local function recount(me)
   end
 end
 
--- Whether the event would be too deep inside of others.
-local function is_too_deep(me)
+-- Whether the event would be too deep inside of others. That an event was refused is told one level
+-- deeper.
+local function is_too_deep(me, name)
   credit = credit - 1
   if credit >= 0 then
     return false -- there was room for so many more
   end
   local depth = nested(me)
   if depth >= LIMIT then
-    return true
+    return depth > LIMIT or name ~= HANDLER_ERROR
   end
   credit = LIMIT - depth - 1
   recount(me)
@@ -206,11 +207,9 @@ local function intercept(run, event)
   return false
 end
 
-local tell_own
-
 local function failed(id, event, err)
   if event.type ~= HANDLER_ERROR and plan_of(HANDLER_ERROR) then
-    tell_own(HANDLER_ERROR, { subscription_id = id, event = event, error = err })
+    core.tell_own(HANDLER_ERROR, { subscription_id = id, event = event, error = err })
   end
 end
 
@@ -243,7 +242,8 @@ local function hand_over(take, event)
   end
 end
 
--- What comes before the handlers; true if the event goes no further.
+-- What comes before the handlers; true if the event goes no further. What came from another process
+-- goes to no third one: so nothing runs in circles.
 local function before(plan, event, strict)
   if #plan.filters > 0 then
     local run = { list = plan.filters, at = 0, passed = 0 }
@@ -296,7 +296,7 @@ function dispatch(plan, event, strict)
   end
   if open < LIMIT then
     credit = 0
-  elseif is_too_deep(me) then
+  elseif is_too_deep(me, event.type) then
     return nil
   end
   open = open + 1
@@ -344,94 +344,6 @@ local function new_event(plan, name, data, priority)
     source = "user",
     timestamp = now,
   }
-end
-
--- What is no data shows as its text.
-local function shown(value, depth)
-  if pcall(core.json_text, value) then
-    return value
-  elseif type(value) ~= "table" or depth > 8 then
-    return describe(value)
-  end
-  local copy = {}
-  for key, inner in next, value do
-    copy[describe(key)] = shown(inner, depth + 1)
-  end
-  return copy
-end
-
--- Compact JSON.
-local function to_text(data)
-  return core.json_text(shown(data, 1))
-end
-
-local data_mt = { __name = "zigllms.event_data", __jsontype = "object", __tostring = to_text }
-
--- What all events inside of one operation have in common.
-local chains = 0
-
-local function correlation(context)
-  local root
-  while context do
-    root = context.token and context or root
-    context = context.parent
-  end
-  if not root then
-    return nil
-  elseif not root.correlation then
-    chains = chains + 1
-    root.correlation = "op_" .. chains
-  end
-  return root.correlation
-end
-
--- An event of the module itself, if anybody hears of it.
-function tell_own(name, data, context)
-  local plan = plan_of(name)
-  if not plan then
-    return
-  end
-  local event = new_event(plan, name, setmetatable(data, data_mt), "normal")
-  event.source = name:match("^[^.]*")
-  event.correlation_id = correlation(context)
-  guarded(dispatch, plan, event)
-end
-
-core.tell_own = tell_own
-
-local function tell_queued(context)
-  local name, data, err = core.told()
-  while name do
-    if err ~= nil then
-      data.error = err
-    end
-    tell_own(name, data, context)
-    name, data, err = core.told()
-  end
-end
-
--- Where handlers run that hear of the operation of `context`: nested in it, but neither its end nor
--- its time limit ends what they wait for.
-local function beside(context)
-  local around = context.parent
-  return core.attach({
-    parent = context,
-    beyond = around or false,
-    deadline = around and around.deadline,
-    blocking = context.blocking,
-    depth = context.depth,
-    home = context.home,
-    group = context.group,
-  })
-end
-
--- Tells what the core has queued, on behalf of the operation of `context`.
-function core.tell(context)
-  if context then
-    core.within(beside(context), tell_queued, context)
-  else
-    tell_queued()
-  end
 end
 
 function core.refuse_depth()

@@ -1,9 +1,10 @@
-//! What `plans.lua`, `events.lua` and `emit.lua` ask of the core: who hears of an event, and what it keeps of them.
+//! What `plans.lua`, `events.lua` and `emit.lua` ask of the core: who hears of an event, and what it
+//! keeps of them.
 
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::event::{Category, Filter, Limits, Subscription, Subscriptions};
+use crate::event::{Category, Filter, Limits, Priority, Subscription, Subscriptions};
 use crate::shape::Kind;
 use crate::value::{Data, Record, json};
 
@@ -84,7 +85,7 @@ fn with_limits(record: Record, limits: &Limits) -> Record {
     let record = record
         .set("once", limits.once)
         .set("category", limits.category.map(Category::name))
-        .set("min_priority", limits.min_priority.map(crate::event::Priority::name));
+        .set("min_priority", limits.min_priority.map(Priority::name));
     match &limits.filter {
         Some(Filter::Function(function)) => record.set("filter", function.clone()),
         Some(Filter::Fields(fields)) => record.set("fields", Value::Object(fields.clone())),
@@ -110,8 +111,7 @@ fn remove_listener(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 
 /// add_calls(function, calls): of a function that counts its calls itself
 fn add_calls(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
-    let number = |i| args.get(i).and_then(|value| value.as_f64()).unwrap_or_default();
-    instance.metrics.called_often(number(0) as usize, number(1) as u64);
+    instance.metrics.called_often(args.number(0) as usize, args.number(1) as u64);
     Ok(Data::Nil)
 }
 

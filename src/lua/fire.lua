@@ -1,26 +1,12 @@
--- `hook.execute` and `hook.compose`: hooks that are called by their name or id.
+-- `hook.execute`: hooks that are called by their name or id.
 local core = ...
 
 local call_hook, taken, isolate = core.call_hook, core.taken, core.isolate
-local contexts, lua, self = core.contexts, core.lua, core.self
-local error, ipairs, pcall, rawequal = error, ipairs, pcall, rawequal
-local rawget, rawset, type = rawget, rawset, type
+local contexts, lua, self, LEFT = core.contexts, core.lua, core.self, core.left
+local ipairs, rawget, rawset, type = ipairs, rawget, rawset, type
 local insert, unpack = table.insert, table.unpack or unpack -- luacheck: ignore
 
 local IDS = { "agent_id", "agent_name", "tool_id", "tool_name", "workflow_id", "workflow_name" }
-
--- Errors of the core say which function failed.
-local function answered(func, ok, ...)
-  if ok then
-    return ...
-  end
-  local err = (...)
-  if core.is_error(err) then
-    rawset(err, "bridge", "hook")
-    rawset(err, "func", func)
-  end
-  error(err, 0)
-end
 
 -- What hooks for one object look at.
 local function ids_of(data)
@@ -78,14 +64,6 @@ local function is_around(run)
   local number = run.list[run.at]
   return number ~= nil and (core.hook_type(number) or "around") == "around"
 end
-
--- Fields in which a hook of each type may leave a value.
-local LEFT = {
-  pre = { "data", "input" },
-  around = { "data", "result" },
-  post = { "data", "result", "output" },
-  error = { "data", "result", "output" },
-}
 
 local step
 
@@ -181,103 +159,6 @@ function lua.execute(name, data)
   end
   local list, point = planned(name, data)
   return result_of(perform(list, point, data), name)
-end
-
-local function same(data)
-  return data
-end
-
--- What a function made of the working value in its table: as `taken`.
-local function made(info, left, before, value)
-  return taken({ value = value, info = info }, before, unpack(left))
-end
-
-local function put(info, left, value)
-  for _, key in ipairs(left) do
-    rawset(info, key, value)
-  end
-end
-
--- Each takes the functions and the type of the composed hook.
-local compositions = {}
-
-function compositions.sequential(functions, kind)
-  local left = LEFT[kind]
-  return function(info, next_one)
-    local value, before = info.data, info.data
-    for _, fn in ipairs(functions) do
-      local returned, reason = fn(info, next_one or same)
-      if returned == false and kind == "pre" then
-        return false, reason
-      end
-      value = made(info, left, value, returned)
-      put(info, left, value)
-    end
-    if not rawequal(value, before) then
-      return value
-    end
-  end
-end
-
--- The first one outermost.
-local function nested(functions)
-  return function(info, next_one)
-    local function from(i)
-      if not functions[i] then
-        return next_one
-      end
-      return function(data)
-        if data ~= nil then
-          put(info, LEFT.pre, data)
-        end
-        local value = functions[i](info, from(i + 1))
-        if value ~= nil then
-          rawset(info, "result", value)
-        end
-        return rawget(info, "result")
-      end
-    end
-    return from(1)()
-  end
-end
-
-function compositions.parallel(functions, kind)
-  local left = LEFT[kind]
-  return function(info, next_one)
-    local data, results = info.data, {}
-    for i, fn in ipairs(functions) do
-      put(info, left, data)
-      local returned, reason = fn(info, next_one or same)
-      if returned == false and kind == "pre" then
-        return false, reason
-      end
-      local value = made(info, left, data, returned)
-      results[i] = value == nil and core.null or value
-    end
-    return results
-  end
-end
-
-function compositions.first(functions)
-  return function(info, next_one)
-    for _, fn in ipairs(functions) do
-      local returned, reason = fn(info, next_one or same)
-      if returned ~= nil then
-        return returned, reason
-      end
-    end
-  end
-end
-
-function lua.compose(ids, how)
-  local name, kind, priority, mode, functions = answered("compose", pcall(core.parts_of, ids, how))
-  local compose = compositions[mode]
-  if kind == "around" and mode == "sequential" then
-    compose = nested
-  end
-  local id = core.add_hook(name, kind, priority, compose(functions, kind))
-  core.refresh_hooks()
-  return id
 end
 
 return core

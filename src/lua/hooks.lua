@@ -23,7 +23,16 @@ end
 core.refresh_hooks = refresh
 
 -- Functions that may change which hooks there are.
-local CHANGES = { "hook.register", "hook.unregister", "hook.enable", "hook.disable", ".reset" }
+local CHANGES = {
+  "hook.register",
+  "hook.unregister",
+  "hook.enable",
+  "hook.disable",
+  "agent.create",
+  "agent.configure",
+  "agent.clone",
+  ".reset",
+}
 
 local function refreshed(...)
   refresh()
@@ -109,6 +118,14 @@ function core.isolate(ran, context)
     core.tell(context)
   end
 end
+
+-- Fields in which a hook of each type may leave a value.
+core.left = {
+  pre = { "data", "input" },
+  around = { "data", "result" },
+  post = { "data", "result", "output" },
+  error = { "data", "result", "output" },
+}
 
 -- What a hook made of a value: what it returned, or has put in place of it in its table.
 function core.taken(ran, before, first, second, third)

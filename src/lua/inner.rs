@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, events, hooks, linking, recording};
+use super::{attend, compose, events, hooks, linking, recording};
 
 pub struct Inner {
     pub name: &'static str,
@@ -17,4 +17,4 @@ pub struct Inner {
 
 /// All of them.
 pub static ALL: &[&[Inner]] =
-    &[attend::INNER, events::INNER, hooks::INNER, linking::INNER, recording::INNER];
+    &[attend::INNER, compose::INNER, events::INNER, hooks::INNER, linking::INNER, recording::INNER];

@@ -42,12 +42,9 @@ local function portable(event)
   return copy
 end
 
--- Hands an event to the links that mean it; raises if it is no plain data. What came from another
--- process goes to no third one: so nothing runs in circles.
+-- Hands an event to the links that mean it; raises if it is no plain data.
 function core.publish(event)
-  if not event.remote then
-    publish(portable(event))
-  end
+  publish(portable(event))
 end
 
 local function dispatch(event, origin, position)

@@ -1,7 +1,7 @@
 //! What `linking.lua` asks of the core: events on their way to other processes, and from them.
 
 use crate::error::{Error, Result};
-use crate::event::Builtin;
+use crate::event::{Builtin, Links};
 use crate::runtime::Runtime;
 use crate::shape::Kind;
 use crate::value::{Data, Failure, Record};
@@ -28,7 +28,7 @@ pub static INNER: &[Inner] = &[
 ];
 
 fn number(args: &Args<'_>) -> u64 {
-    args.get(0).and_then(|value| value.as_f64()).unwrap_or_default() as u64
+    args.number(0) as u64
 }
 
 /// After a fork the links are made anew first.
@@ -57,11 +57,13 @@ fn next_link(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     }))
 }
 
+/// link_lives(link) → whether it has not been ended
 fn link_lives(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(instance.runtime.events.links.has(number(args))))
 }
 
-/// receive(link) → the next event, who published it and where it stands; the one before it has been dispatched
+/// receive(link) → the next event, who published it and where it stands. The one before it has been
+/// dispatched.
 fn receive(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     here(&mut instance.runtime)?;
     let event = instance.runtime.events.links.receive(number(args));
@@ -78,8 +80,7 @@ fn trouble(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
         return Ok(Data::Bool(false));
     };
     let failure = Failure { error: trouble.error, function: "event.bridge" };
-    let data =
-        Record::new().set("lost", trouble.lost).set("bridge_id", crate::event::Links::id(number));
+    let data = Record::new().set("lost", trouble.lost).set("bridge_id", Links::id(number));
     events.tell(Builtin::BatchError, data, Some(failure));
     Ok(Data::Bool(events.has_told()))
 }

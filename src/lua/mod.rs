@@ -9,6 +9,7 @@ mod bridge;
 mod bridges;
 mod call;
 mod compiled;
+mod compose;
 mod drive;
 mod events;
 mod faces;

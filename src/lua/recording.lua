@@ -94,9 +94,6 @@ local record_event = core.record_event
 -- Records an event. What fails, and what could not be kept of it, is raised once it is recorded;
 -- not for the event that tells of such errors, or there would be no end.
 function core.record(event)
-  if event.replayed then
-    return
-  end
   local ok, err = pcall(record_event, event)
   if ok then
     return

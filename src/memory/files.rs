@@ -142,66 +142,50 @@ fn clear_away(folder: &OwnedFd, beside: &OsString) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Folder;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Folder {
-            let folder =
-                std::env::temp_dir().join(format!("zigllms-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
-            Folder(folder)
-        }
-
-        fn names(&self) -> Vec<String> {
-            let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
-            let mut names: Vec<_> = std::fs::read_dir(&self.0).unwrap().map(name).collect();
-            names.sort();
-            names.into_iter().map(|name| name.into_string().unwrap()).collect()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn names(folder: &Folder) -> Vec<String> {
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = std::fs::read_dir(folder.here()).unwrap().map(name).collect();
+        names.sort();
+        names.into_iter().map(|name| name.into_string().unwrap()).collect()
     }
 
     #[test]
     fn a_file_is_replaced_and_nothing_is_left_beside_it() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = Folder::new("replace");
-        let path = folder.0.join("a.json");
+        let folder = Folder::new();
+        let path = folder.path("a.json");
         std::os::unix::fs::symlink("elsewhere", &path).unwrap();
         replace(&path, b"one").unwrap();
         replace(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap(), b"two");
-        assert_eq!(folder.names(), ["a.json"], "the link was not followed");
+        assert_eq!(names(&folder), ["a.json"], "the link was not followed");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
     fn what_a_killed_writer_left_is_cleared_away_and_what_a_living_one_writes_is_not() {
-        let folder = Folder::new("left");
-        let path = folder.0.join("a");
-        std::fs::write(folder.0.join(".a.0.tmp"), b"left").unwrap();
-        let living = File::create(folder.0.join(".a.1.tmp")).unwrap();
+        let folder = Folder::new();
+        let path = folder.path("a");
+        std::fs::write(folder.path(".a.0.tmp"), b"left").unwrap();
+        let living = File::create(folder.path(".a.1.tmp")).unwrap();
         fs::flock(&living, FlockOperation::LockExclusive).unwrap();
         replace(&path, b"new").unwrap();
-        assert_eq!(folder.names(), [".a.1.tmp", "a"]);
+        assert_eq!(names(&folder), [".a.1.tmp", "a"]);
     }
 
     #[test]
     fn failures_say_why_and_leave_nothing() {
-        let folder = Folder::new("fail");
+        let folder = Folder::new();
         let why = |error: Error| error.fields().details.clone().unwrap()["reason"].clone();
-        assert_eq!(why(replace(&folder.0, b"x").unwrap_err()), "is_directory");
-        assert_eq!(why(read(&folder.0).unwrap_err()), "is_directory");
-        assert_eq!(why(read(&folder.0.join("none")).unwrap_err()), "not_found");
-        assert_eq!(why(replace(&folder.0.join("none/a"), b"x").unwrap_err()), "not_found");
+        assert_eq!(why(replace(folder.here(), b"x").unwrap_err()), "is_directory");
+        assert_eq!(why(read(folder.here()).unwrap_err()), "is_directory");
+        assert_eq!(why(read(&folder.path("none")).unwrap_err()), "not_found");
+        assert_eq!(why(replace(&folder.path("none/a"), b"x").unwrap_err()), "not_found");
         assert_eq!(why(read(Path::new("/dev/null")).unwrap_err()), "not_a_file");
         let long = "x".repeat(300);
-        assert_eq!(why(replace(&folder.0.join(long), b"x").unwrap_err()), "bad_name");
-        assert!(folder.names().is_empty());
+        assert_eq!(why(replace(&folder.path(&long), b"x").unwrap_err()), "bad_name");
+        assert!(names(&folder).is_empty());
     }
 }

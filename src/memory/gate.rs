@@ -20,8 +20,7 @@ impl Gate {
 
     /// The operation that hooks know as the saving of an entry.
     pub fn operation(self) -> Operation {
-        let machine = Box::new(self);
-        Operation { name: "memory_save", subject: String::new(), machine, deadline: None }
+        Operation::new("memory_save", self)
     }
 
     /// The value a gate has ended with.

@@ -37,17 +37,19 @@ enum Waits {
 
 impl Load {
     pub fn operation(extent: Extent, replace: bool, path: Option<PathBuf>) -> Operation {
-        let machine = Box::new(Load {
-            extent,
-            replace,
-            path,
-            snapshot: Snapshot::default(),
-            left: Vec::new(),
-            reading: None,
-            found: Rc::default(),
-            waits: Waits::Nothing,
-        });
-        Operation { name: "memory_read", subject: String::new(), machine, deadline: None }
+        Operation::new(
+            "memory_read",
+            Load {
+                extent,
+                replace,
+                path,
+                snapshot: Snapshot::default(),
+                left: Vec::new(),
+                reading: None,
+                found: Rc::default(),
+                waits: Waits::Nothing,
+            },
+        )
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {

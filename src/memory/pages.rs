@@ -25,8 +25,7 @@ pub struct Pages {
 impl Pages {
     pub fn operation(space: Space, prefix: Vec<u8>, found: &Found) -> Operation {
         let range = Range { space, prefix, after: None, limit: PAGE };
-        let machine = Box::new(Pages { range, pending: None, found: found.clone() });
-        Operation { name: "memory_read", subject: String::new(), machine, deadline: None }
+        Operation::new("memory_read", Pages { range, pending: None, found: found.clone() })
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {

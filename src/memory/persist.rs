@@ -41,18 +41,20 @@ enum Waits {
 
 impl Persist {
     pub fn operation(extent: Extent, path: Option<PathBuf>) -> Operation {
-        let machine = Box::new(Persist {
-            extent,
-            path,
-            snapshot: Snapshot::default(),
-            left: Vec::new(),
-            reading: None,
-            found: Rc::default(),
-            waits: Waits::Nothing,
-            count: 0,
-            versions: Versions::default(),
-        });
-        Operation { name: "memory_write", subject: String::new(), machine, deadline: None }
+        Operation::new(
+            "memory_write",
+            Persist {
+                extent,
+                path,
+                snapshot: Snapshot::default(),
+                left: Vec::new(),
+                reading: None,
+                found: Rc::default(),
+                waits: Waits::Nothing,
+                count: 0,
+                versions: Versions::default(),
+            },
+        )
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {

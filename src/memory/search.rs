@@ -73,8 +73,7 @@ impl Search {
     }
 
     pub fn operation(self) -> Operation {
-        let machine = Box::new(self);
-        Operation { name: "memory_search", subject: String::new(), machine, deadline: None }
+        Operation::new("memory_search", self)
     }
 
     /// The result, if it takes no time and nobody has to be asked.

@@ -43,7 +43,7 @@ impl<T: 'static> Survey<T> {
             see,
             finish,
         };
-        Operation { name, subject: String::new(), machine: Box::new(survey), deadline: None }
+        Operation::new(name, survey)
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {

@@ -17,7 +17,7 @@ pub enum Value {
 
 impl Value {
     pub fn of(value: Ref<'_>) -> Value {
-        let walk = value.tape().walk(value.position(), &[]);
+        let walk = value.walk();
         match walk.clone().take() {
             Token::Bool(value) => Value::Bool(value),
             Token::Int(n) => Value::Int(n),

@@ -55,8 +55,7 @@ impl Asking {
 }
 
 fn operation(name: &'static str, asked: Asked, then: Then) -> Operation {
-    let machine = Box::new(Asking { name, asked, then: Some(then) });
-    Operation { name, subject: String::new(), machine, deadline: None }
+    Operation::new(name, Asking { name, asked, then: Some(then) })
 }
 
 impl Machine for Asking {

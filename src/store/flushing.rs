@@ -18,8 +18,7 @@ pub struct Flushing {
 impl Flushing {
     /// A flush that the user called for.
     pub fn operation(name: &'static str, others: Vec<Shared>) -> Operation {
-        let machine = Box::new(Flushing { others, asked: Vec::new(), count: 0, failed: None });
-        Operation { name, subject: String::new(), machine, deadline: None }
+        Operation::new(name, Flushing { others, asked: Vec::new(), count: 0, failed: None })
     }
 
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {

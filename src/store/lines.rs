@@ -218,28 +218,8 @@ impl Store for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Folder;
     use std::os::unix::fs::PermissionsExt;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Folder {
-            let name = format!("zigllms-lines-{name}-{}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            std::fs::create_dir_all(&folder).unwrap();
-            Folder(folder)
-        }
-
-        fn file(&self) -> PathBuf {
-            self.0.join("events.jsonl")
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn put(lines: &mut Lines, text: &str) {
         let change = Change::Put { bytes: text.as_bytes().to_vec(), expires_at: None };
@@ -249,7 +229,7 @@ mod tests {
 
     #[test]
     fn lines_are_appended_and_the_file_is_its_owners() {
-        let folder = Folder::new("append");
+        let folder = Folder::new();
         let mut lines = Lines::open(&folder.file()).unwrap();
         put(&mut lines, "{\"a\":1}\n");
         let mut other = Lines::open(&folder.file()).unwrap();
@@ -263,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_a_killed_writer_left_of_a_line_is_cut_off_at_any_byte() {
-        let folder = Folder::new("torn");
+        let folder = Folder::new();
         let line = format!("{{\"a\":\"{}\"}}\n", "x".repeat(100_000));
         for cut in [1, 2, 5, 7, 50_000, BLOCK, BLOCK + 1, line.len() - 2] {
             std::fs::write(folder.file(), format!("{{}}\n{}", &line[..cut])).unwrap();
@@ -277,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_somebody_else_left_without_a_line_break_stays() {
-        let folder = Folder::new("foreign");
+        let folder = Folder::new();
         for text in ["{\"whole\":1}", "no document"] {
             std::fs::write(folder.file(), text).unwrap();
             put(&mut Lines::open(&folder.file()).unwrap(), "[1]\n");
@@ -287,23 +267,23 @@ mod tests {
 
     #[test]
     fn a_file_that_was_moved_away_gets_a_successor() {
-        let folder = Folder::new("moved");
+        let folder = Folder::new();
         let mut lines = Lines::open(&folder.file()).unwrap();
         put(&mut lines, "1\n");
-        std::fs::rename(folder.file(), folder.0.join("old")).unwrap();
+        std::fs::rename(folder.file(), folder.path("old")).unwrap();
         put(&mut lines, "2\n");
-        assert_eq!(std::fs::read_to_string(folder.0.join("old")).unwrap(), "1\n");
+        assert_eq!(std::fs::read_to_string(folder.path("old")).unwrap(), "1\n");
         assert_eq!(std::fs::read_to_string(folder.file()).unwrap(), "2\n");
     }
 
     #[test]
     fn what_is_no_file_is_refused() {
-        let folder = Folder::new("refused");
+        let folder = Folder::new();
         let why =
             |error: crate::error::Error| error.fields().details.clone().unwrap()["reason"].clone();
-        assert_eq!(why(open(&folder.0).unwrap_err()), "is_directory");
+        assert_eq!(why(open(folder.here()).unwrap_err()), "is_directory");
         assert_eq!(why(open(Path::new("/dev/null")).unwrap_err()), "not_a_file");
-        assert_eq!(why(open(&folder.0.join("none/a")).unwrap_err()), "not_found");
+        assert_eq!(why(open(&folder.path("none/a")).unwrap_err()), "not_found");
         assert_eq!(why(open_to_read(&folder.file()).unwrap_err()), "not_found");
     }
 }

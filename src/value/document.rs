@@ -13,7 +13,7 @@ impl Document {
     /// A value with a tape of its own.
     pub fn copy(value: Ref<'_>) -> Document {
         let mut tape = Tape::default();
-        tape.copy(value.tape().walk(value.position(), &[]));
+        tape.copy(value.walk());
         Document { tape, root: 0 }
     }
 

@@ -7,7 +7,7 @@ use super::{Criteria, Recorders, Stamp, stamp};
 use crate::error::Result;
 use crate::event::{Events, Pattern, Subscriptions};
 use crate::runtime::Runtime;
-use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Start, Step, Token, stopped};
+use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Step, Token, stopped};
 use crate::store::{Durability, Pending, Question};
 use crate::value::Data;
 
@@ -46,10 +46,7 @@ impl Clear {
         if clear.gather.is_done() {
             return Ok(Ready::now("event_clear", face, clear.result(runtime)));
         }
-        let machine = Box::new(clear);
-        let operation =
-            Operation { name: "event_clear", subject: String::new(), machine, deadline: None };
-        Ok(Ready::Waits(Start { operation, face, sink: None }))
+        Ok(Ready::waits(Operation::new("event_clear", clear), face))
     }
 
     fn result(&mut self, runtime: &mut Runtime) -> Data {

@@ -6,7 +6,7 @@ use super::{Recorded, Recorders, Stamp, stamp};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::Token;
-use crate::store::{Pending, Question, Range, Space};
+use crate::store::{Pending, Question, Range, Record, Space};
 
 /// Events asked for at once.
 const PAGE: usize = 500;
@@ -63,17 +63,20 @@ impl Gather {
             found.ok_or_else(|| not_found(&log))?;
             return self.next(runtime, me);
         }
-        let page = answer?.page()?;
+        self.found(log, answer?.page()?).map(Page::Some)
+    }
+
+    fn found(&mut self, log: String, page: Vec<(Vec<u8>, Record)>) -> Result<Found> {
         self.after = self.range(&log).next(&page);
         if self.after.is_none() {
             self.logs.pop_front();
         }
-        let event = |(key, record): (Vec<u8>, crate::store::Record)| {
+        let event = |(key, record): (Vec<u8>, Record)| {
             let stamp = Stamp::of(&key).unwrap_or_default();
             Recorded::from_bytes(&record.bytes).map(|event| (stamp, event))
         };
         let events = page.into_iter().map(event).collect::<Result<_>>()?;
-        Ok(Page::Some(Found { log, events }))
+        Ok(Found { log, events })
     }
 
     fn question(&self, log: &str) -> Question {

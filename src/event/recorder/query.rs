@@ -4,7 +4,7 @@ use super::gather::{Gather, Page};
 use super::{Criteria, Recorded, Stamp};
 use crate::error::Result;
 use crate::runtime::Runtime;
-use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Start, Step, Token, stopped};
+use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Step, Token, stopped};
 use crate::value::Data;
 
 struct Query {
@@ -33,10 +33,7 @@ pub fn query(
     if query.gather.is_done() {
         return Ok(Ready::now("event_filter", face, query.result()?));
     }
-    let machine = Box::new(query);
-    let operation =
-        Operation { name: "event_filter", subject: String::new(), machine, deadline: None };
-    Ok(Ready::Waits(Start { operation, face, sink: None }))
+    Ok(Ready::waits(Operation::new("event_filter", query), face))
 }
 
 impl Query {

@@ -37,21 +37,14 @@ impl Runtime {
             self.events.recorders.set_alarm(number, || tasks.waker(ATTENTION));
         }
         let Some(recorder) = self.events.recorders.all.get_mut(number) else { return Ok(()) };
-        let logged = match backed && recorder.log.is_some() {
-            true => {
-                let store = self.store.shared(&self.clock);
-                put(store, recorder.log(store, stamp, event), policy)
-            }
-            false => {
-                recorder.push(stamp, event.clone());
-                Ok(())
-            }
+        let logged = if backed && recorder.log.is_some() {
+            let store = self.store.shared(&self.clock);
+            put(store, recorder.log(store, stamp, event), policy)
+        } else {
+            recorder.push(stamp, event.clone());
+            Ok(())
         };
-        let filed = match &recorder.file {
-            Some(file) => put(&file.shared, vec![stamp::line(event.to_line()?)], policy),
-            None => Ok(()),
-        };
-        logged.and(filed)
+        logged.and(recorder.write(event, policy))
     }
 }
 
@@ -64,6 +57,12 @@ fn put(store: &Shared, writes: Vec<Write>, policy: Policy) -> Result<()> {
 }
 
 impl Recorder {
+    /// Puts an event at the end of the file, if there is one.
+    fn write(&self, event: &Recorded, policy: Policy) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        put(&file.shared, vec![stamp::line(event.to_line()?)], policy)
+    }
+
     /// What adds an event to the log, in the store there is now, and takes out the oldest.
     fn log(&mut self, store: &Shared, stamp: Stamp, event: &Recorded) -> Vec<Write> {
         let (Some(log), mut writes) = (&mut self.log, Vec::new()) else { return Vec::new() };

@@ -48,15 +48,15 @@ enum Source {
 impl Replay {
     pub fn operation(asked: Replaying) -> Operation {
         let deadline = asked.deadline;
-        let machine = Box::new(Replay {
+        let replay = Replay {
             asked,
             source: Source::Log(Gather::default()),
             ready: VecDeque::new(),
             began: None,
             until: Stamp::default(),
             count: 0,
-        });
-        Operation { name: "event_replay", subject: String::new(), machine, deadline }
+        };
+        Operation { deadline, ..Operation::new("event_replay", replay) }
     }
 
     fn begin(&mut self, runtime: &mut Runtime) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::event::Pattern;
 use crate::runtime::Runtime;
-use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Start, Step, Token, stopped};
+use crate::step::{Face, Machine, Operation, Outcome, Output, Ready, Step, Token, stopped};
 use crate::store::filing::failed;
 use crate::value::Data;
 
@@ -64,10 +64,7 @@ pub fn start(runtime: &mut Runtime, plan: Plan, face: Face) -> Result<Ready> {
         return Ok(Ready::now("event_record", face, id));
     }
     starting.gather = Gather::of(vec![name]);
-    let machine = Box::new(starting);
-    let operation =
-        Operation { name: "event_record", subject: String::new(), machine, deadline: None };
-    Ok(Ready::Waits(Start { operation, face, sink: None }))
+    Ok(Ready::waits(Operation::new("event_record", starting), face))
 }
 
 struct Starting {

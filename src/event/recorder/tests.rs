@@ -7,29 +7,8 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Ready, Step};
+use crate::testing::Folder;
 use crate::value::{Data, Slots, Tape, json};
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let name = format!("zigllms-recorder-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn plan(pattern: &str) -> Plan {
     Plan {
@@ -220,7 +199,7 @@ fn what_was_replayed_is_not_recorded() {
 
 #[test]
 fn a_file_is_replayed_by_another_one_and_a_torn_end_is_passed_over() {
-    let folder = Folder::new("file");
+    let folder = Folder::new();
     let path = folder.path("events.jsonl");
     let mut case = Case::default();
     let id = case.start(Plan { file: Some(path.clone()), ..plan("*") });
@@ -245,7 +224,7 @@ fn a_file_is_replayed_by_another_one_and_a_torn_end_is_passed_over() {
 
 #[test]
 fn a_broken_line_is_an_error_with_its_number_and_what_is_missing_too() {
-    let folder = Folder::new("broken");
+    let folder = Folder::new();
     let path = folder.path("events.jsonl");
     std::fs::write(&path, "{\"type\":\"a\",\"data\":{\"n\":1}}\n\nnonsense\n{}\n").unwrap();
     let mut case = Case::default();
@@ -260,7 +239,7 @@ fn a_broken_line_is_an_error_with_its_number_and_what_is_missing_too() {
 
 #[test]
 fn a_log_in_the_store_is_found_by_others_and_keeps_the_latest() {
-    let folder = Folder::new("store");
+    let folder = Folder::new();
     let (mut case, mut other) = (Case::default(), Case::default());
     case.store(folder.path("store.db"));
     other.store(folder.path("store.db"));
@@ -283,7 +262,7 @@ fn a_log_in_the_store_is_found_by_others_and_keeps_the_latest() {
 
 #[test]
 fn the_configuration_of_batches_is_obeyed() {
-    let folder = Folder::new("batch");
+    let folder = Folder::new();
     let path = folder.path("events.jsonl");
     let mut case = Case::default();
     assert!(Config::default().batch.policy.enabled);

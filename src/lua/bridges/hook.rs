@@ -7,7 +7,7 @@ use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
 use crate::lua::filters::{LIST, Wanted};
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Options, Shape, id_of};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::value::{Data, Ref, Slot};
 
 const PRIORITY: Kind = Kind::OneOf(&[
@@ -194,7 +194,7 @@ pub static BRIDGE: Bridge = Bridge {
                 Param::new("name", Kind::Id("a hook")),
                 Param::new("data", Kind::Any).optional().read(Read::Reference),
             ],
-            returns: &[("result", "table")],
+            returns: &[("result", "zigllms.HookResult")],
             doc: "Calls the enabled hooks of a name, or one hook by its id, in the order PRE, AROUND, POST, ERROR; each gets the \
                   data that the one before it left. `{hook, hooks_executed, executed, data, aborted, results = {{hook_id, ok, \
                   value?, error?, duration_ms}}}`. Without hooks the data are unchanged. It raises nothing that a hook raises: \
@@ -209,7 +209,7 @@ pub static BRIDGE: Bridge = Bridge {
         Function {
             name: "list",
             params: &[Param::new("name", Kind::OneOf(&[Kind::Text, Kind::Table(&LIST)])).optional()],
-            returns: &[("hooks", "table[]")],
+            returns: &[("hooks", "zigllms.Hook[]|string[]")],
             doc: "The hooks in the order in which they run: `{id, name, label?, type, priority, enabled, call_count}`. With a name \
                   those that it stands for: `*` is any text, and hooks that are registered for a glob are among those of \
                   each name it stands for.",
@@ -221,7 +221,7 @@ pub static BRIDGE: Bridge = Bridge {
         Function {
             name: "get_info",
             params: &[HOOK],
-            returns: &[("info", "table")],
+            returns: &[("info", "zigllms.Hook")],
             doc: "What `list` tells and `error_count`, `avg_time_ms` (with what it waited for, or ran), `last_called_at`, \
                   `last_error`, `metadata`, `created_at` and the options that are set.",
             errors: &[Code::NotFound],
@@ -298,7 +298,7 @@ fn made(runtime: &Runtime, name: &str, callback: Slot, options: &Options<'_>) ->
 fn scopes(runtime: &Runtime, options: &Options<'_>) -> Result<Vec<Scope>> {
     let mut scopes = Vec::new();
     for of in ["agent", "tool", "workflow"] {
-        let Some(key) = options.get(of).and_then(id_of) else { continue };
+        let Some(key) = options.id(of) else { continue };
         let found = match of {
             "agent" => runtime.agents.find(&key)?.map(|number| runtime.agents.id(number)),
             "tool" => find_tool(&runtime.tools, &key)?.map(|found| found.id),

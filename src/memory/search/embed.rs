@@ -25,8 +25,7 @@ impl Embed {
         whose: Vec<usize>,
         result: fn(u64) -> Data,
     ) -> Operation {
-        let machine = Box::new(Embed { ask: Some(ask), items, whose, result, keep: None });
-        Operation { name: "memory_write", subject: String::new(), machine, deadline: None }
+        Operation::new("memory_write", Embed { ask: Some(ask), items, whose, result, keep: None })
     }
 
     fn ask(&mut self) -> Result<Step> {

@@ -1,37 +1,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::error::{Code, Error};
 use crate::store::conformance::{self, NOW, bytes, done, put, put_until};
-
-/// A folder of its own, removed in the end.
-struct Folder(PathBuf);
+use crate::testing::Folder;
 
 impl Folder {
-    fn new() -> Folder {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("zigllms-sqlite-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("store.db")
-    }
-
     fn open(&self) -> Sqlite {
         Sqlite::open(&self.file()).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
     }
 }
 
@@ -60,8 +37,8 @@ fn only_its_owner_may_read_it() {
     let folder = Folder::new();
     let mut store = folder.open();
     done(&mut store, &[put("key", "value")]);
-    for name in ["store.db", "store.db-wal", "store.db-shm"] {
-        assert_eq!(mode(&folder.0.join(name)), 0o600, "{name}");
+    for name in ["file", "file-wal", "file-shm"] {
+        assert_eq!(mode(&folder.path(name)), 0o600, "{name}");
     }
 }
 
@@ -69,27 +46,28 @@ fn only_its_owner_may_read_it() {
 fn closed_it_is_one_file() {
     let folder = Folder::new();
     done(&mut folder.open(), &[put("key", "value")]);
-    let names: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|f| f.unwrap().file_name()).collect();
-    assert_eq!(names, ["store.db"]);
+    let names: Vec<_> =
+        fs::read_dir(folder.here()).unwrap().map(|f| f.unwrap().file_name()).collect();
+    assert_eq!(names, ["file"]);
     assert_eq!(bytes(&mut folder.open(), "key"), Some(b"value".to_vec()));
 }
 
 #[test]
 fn a_folder_that_is_missing_is_not_made() {
     let folder = Folder::new();
-    let error = Sqlite::open(&folder.0.join("missing/store.db")).err().unwrap();
+    let error = Sqlite::open(&folder.path("missing/file")).err().unwrap();
     assert_eq!(reason(&error), "cannot_open");
     assert!(error.message().ends_with("its folder does not exist"), "{error}");
-    assert!(!folder.0.join("missing").exists());
+    assert!(!folder.path("missing").exists());
 }
 
 #[test]
 fn what_is_no_store_is_left_as_it_is() {
     let folder = Folder::new();
-    let other = rusqlite::Connection::open(folder.0.join("other.db")).unwrap();
+    let other = rusqlite::Connection::open(folder.path("other.db")).unwrap();
     other.execute_batch("CREATE TABLE records (a); INSERT INTO records VALUES (1)").unwrap();
     drop(other);
-    let database = fs::read(folder.0.join("other.db")).unwrap();
+    let database = fs::read(folder.path("other.db")).unwrap();
     for foreign in [b"{}".to_vec(), vec![b'x'; 10_000], database] {
         fs::write(folder.file(), &foreign).unwrap();
         let error = refused(&folder);
@@ -203,7 +181,7 @@ fn the_log_of_a_store_that_was_removed_is_not_taken_over() {
     let killed = folder.open();
     done(&mut folder.open(), &[put("key", "old")]);
     fs::remove_file(folder.file()).unwrap();
-    assert!(folder.0.join("store.db-wal").exists());
+    assert!(folder.path("file-wal").exists());
     assert_eq!(bytes(&mut folder.open(), "key"), None);
     drop(killed);
 }
@@ -212,7 +190,7 @@ fn the_log_of_a_store_that_was_removed_is_not_taken_over() {
 fn a_store_may_have_any_name() {
     for name in ["file:x?mode=memory", ":memory:", "ä b'\"%20#?.db", "-wal"] {
         let folder = Folder::new();
-        let path = folder.0.join(name);
+        let path = folder.path(name);
         done(&mut Sqlite::open(&path).unwrap(), &[put("key", "value")]);
         assert!(path.is_file(), "{name}");
         assert_eq!(bytes(&mut Sqlite::open(&path).unwrap(), "key"), Some(b"value".to_vec()));

@@ -9,12 +9,12 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Ready;
 
-use super::query::parsed;
+use super::parsed;
 
 static OPTIONS: Shape = Shape::new(
     "EventClearOptions",
     &[
-        Field::new("recorder", Kind::Id("recorder"), "all of this instance", "what this one has"),
+        Field::new("recorder", Kind::Id("a recorder"), "all of this instance", "what this one has"),
         Field::new("subscriptions", Kind::Bool, "false", "subscriptions end, too"),
         Field::new("filters", Kind::Bool, "false", "filters go, too"),
         Field::new("recorders", Kind::Bool, "false", "recorders stop and go, with all they have"),
@@ -48,7 +48,7 @@ fn clear(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let all = args.text(1).is_some();
     let wide = |name: &str| all || options.bool(name) == Some(true);
     let pattern = args.text(0).map(|text| parsed(text, "argument #1: pattern")).transpose()?;
-    let recorder = options.get("recorder").and_then(crate::shape::id_of);
+    let recorder = options.id("recorder");
     let widened = Widened {
         subscriptions: wide("subscriptions"),
         filters: wide("filters"),

@@ -11,6 +11,8 @@ use crate::step::Start;
 use crate::store::{Direction, Place, Terms, Url, is_position};
 use crate::value::Ref;
 
+use super::parsed;
+
 /// The names of a stream and of a group are parts of the names of keys.
 const LONGEST: usize = 512;
 
@@ -128,7 +130,7 @@ fn patterns(options: &Options<'_>) -> Result<Vec<Pattern>> {
 }
 
 fn pattern(given: Ref<'_>, path: &str) -> Result<Pattern> {
-    Pattern::parse(given.as_str().unwrap_or_default()).map_err(|error| error.at(path))
+    parsed(given.as_str().unwrap_or_default(), path)
 }
 
 fn missing(name: &str, expected: &str) -> Error {

@@ -8,8 +8,8 @@ mod record;
 mod replay;
 mod subscribe;
 
-use crate::error::Code;
-use crate::event::{Category, Priority};
+use crate::error::{Code, Result};
+use crate::event::{Category, Pattern, Priority};
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Run};
 use crate::shape::Kind;
 
@@ -58,7 +58,7 @@ pub static BRIDGE: Bridge = Bridge {
                   `metadata` and `correlation_id` that has `data` or a valid `priority` is an envelope around the data; with \
                   options it never is. What a handler raises is counted and emitted as `system.handler_error` \
                   `{subscription_id, event, error}`; with `strict` the first is raised. At most 64 emits are nested.",
-            errors: &[Code::ConversionError, Code::InvalidState, Code::CallbackError],
+            errors: &[Code::ConversionError, Code::InvalidState],
             effect: Effect::Outside,
             example: "zigllms.event.subscribe(\"order.*\", function(event) print(event.type, event.data.total) end)\n\
                       zigllms.event.emit(\"order.paid\", { total = 12 })\n\
@@ -84,7 +84,7 @@ pub static BRIDGE: Bridge = Bridge {
         },
         Function {
             name: "unsubscribe",
-            params: &[Param::new("subscription_id", Kind::Id("subscription"))],
+            params: &[Param::new("subscription_id", Kind::Id("a subscription"))],
             returns: &[("found", "boolean")],
             doc: "Ends a subscription, from the next event on; also removes a filter, stops a recorder, and ends a bridge.",
             errors: &[],
@@ -110,7 +110,7 @@ pub static BRIDGE: Bridge = Bridge {
                 Param::new("pattern", Kind::OneOf(&[Kind::Name, Kind::Table(&query::CRITERIA)])),
                 Param::new("callback", Kind::Function).optional(),
             ],
-            returns: &[("result", "string|table[]")],
+            returns: &[("result", "string|zigllms.Event[]")],
             doc: "With a callback: has callback(event) called before all others, in order of registration; `false` drops the \
                   event, a table replaces its data (or its fields, if all its keys are fields of events), nil and true let \
                   it pass. Gives an id for `unsubscribe`. Without one: copies of the recorded events that match, in the order \
@@ -135,3 +135,8 @@ pub static BRIDGE: Bridge = Bridge {
         link::FUNCTION,
     ],
 };
+
+/// A pattern, or what is wrong with it and where it stands.
+fn parsed(text: &str, place: &str) -> Result<Pattern> {
+    Pattern::parse(text).map_err(|error| error.at(place))
+}

@@ -2,14 +2,16 @@
 
 use crate::error::{Error, Result, quoted};
 use crate::event::recorder::{self, Criteria};
-use crate::event::{Category, Pattern, Priority};
+use crate::event::{Category, Priority};
 use crate::lua::args::Args;
 use crate::lua::faces::{ASYNC, face};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Ready;
 use crate::value::path::Path;
-use crate::value::{Document, Ref, Tape};
+use crate::value::{Document, Ref};
+
+use super::parsed;
 
 pub static CRITERIA: Shape = Shape::new(
     "EventCriteria",
@@ -29,7 +31,7 @@ pub static CRITERIA: Shape = Shape::new(
         ),
         Field::new(
             "recorder",
-            Kind::Id("recorder"),
+            Kind::Id("a recorder"),
             "all of this instance",
             "what this one has; also one that another process keeps in the store",
         ),
@@ -47,13 +49,9 @@ pub fn query(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         None => options.text("pattern").map(|text| parsed(&text, "pattern.pattern")).transpose()?,
     };
     let criteria = Criteria { pattern, ..criteria(&options)? };
-    let recorder = options.get("recorder").and_then(crate::shape::id_of);
+    let recorder = options.id("recorder");
     let limit = options.int("limit").map_or(usize::MAX, |n| n as usize);
     recorder::query(runtime, recorder.as_deref(), criteria, limit, face(&options))
-}
-
-pub fn parsed(text: &str, place: &str) -> Result<Pattern> {
-    Pattern::parse(text).map_err(|error| error.at(place))
 }
 
 fn criteria(options: &Options<'_>) -> Result<Criteria> {
@@ -73,7 +71,5 @@ fn criteria(options: &Options<'_>) -> Result<Criteria> {
 fn field(path: Ref<'_>, value: Ref<'_>) -> Result<(Path, Document)> {
     let text = path.as_str().unwrap_or_default();
     let wrong = |what: String| Error::invalid(format!("pattern.where[{}]: {what}", quoted(text)));
-    let mut tape = Tape::default();
-    tape.copy(value.walk());
-    Ok((Path::parse(text).map_err(wrong)?, Document { tape, root: 0 }))
+    Ok((Path::parse(text).map_err(wrong)?, Document::copy(value)))
 }

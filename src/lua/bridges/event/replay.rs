@@ -1,7 +1,6 @@
 //! Recorded events told again.
 
 use crate::error::{Code, Result};
-use crate::event::Pattern;
 use crate::event::recorder::{self, Criteria, Replay, Replaying};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
@@ -9,6 +8,8 @@ use crate::lua::faces::{ASYNC, face};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Start;
+
+use super::parsed;
 
 static OPTIONS: Shape = Shape::new(
     "ReplayOptions",
@@ -31,7 +32,7 @@ static OPTIONS: Shape = Shape::new(
 pub const REPLAY: Function = Function {
     name: "replay",
     params: &[
-        Param::new("recorder", Kind::Id("recorder")),
+        Param::new("recorder", Kind::Id("a recorder")),
         Param::new("options", Kind::Table(&OPTIONS)).optional(),
     ],
     returns: &[("ok", "true"), ("count", "integer")],
@@ -61,13 +62,14 @@ pub const REPLAY: Function = Function {
 
 fn replay(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = args.options(1, &OPTIONS);
-    let pattern = options.text("pattern").map(|text| Pattern::parse(&text)).transpose();
+    let pattern =
+        options.text("pattern").map(|text| parsed(&text, "options.pattern")).transpose()?;
     let timeout = options.number("timeout_ms").filter(|ms| *ms > 0.0);
     let what = args.id(0);
     let operation = Replay::operation(Replaying {
         path: recorder::absolute(&what, "argument #1: recorder")?,
         what,
-        criteria: Criteria::of(pattern.map_err(|error| error.at("options.pattern"))?),
+        criteria: Criteria::of(pattern),
         callback: options.function("callback"),
         limit: options.int("limit").map_or(u64::MAX, |n| n as u64),
         speed: options.number("speed"),

@@ -10,7 +10,10 @@ use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Ready;
 use crate::value::{Data, Record, Slot};
 
-use super::{CATEGORY, PRIORITY};
+use super::{CATEGORY, PRIORITY, parsed};
+
+/// Where the pattern stands.
+const PLACE: &str = "argument #1: pattern";
 
 const SCALAR: Kind = Kind::OneOf(&[Kind::Text, Kind::Number(f64::MIN, f64::MAX), Kind::Bool]);
 
@@ -64,7 +67,7 @@ fn new(runtime: &Runtime, args: &Args<'_>) -> Result<Subscription> {
 }
 
 fn in_pattern(error: Error) -> Error {
-    error.at("pattern").at("argument #1")
+    error.at(PLACE)
 }
 
 /// `None` if every event that matches is wanted, again and again.
@@ -119,7 +122,7 @@ pub fn unsubscribe(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 pub fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let wanted = args.text(0).map(Wanted::parse).transpose().map_err(in_pattern)?;
+    let wanted = args.text(0).map(Wanted::parse).transpose()?;
     let subscriptions = &runtime.events.subscriptions;
     let all = subscriptions.iter().filter(|(_, s)| wanted.as_ref().is_none_or(|w| w.has(s)));
     Ok(Data::List(all.map(|(number, s)| info(subscriptions.id(number), s)).collect()))
@@ -133,7 +136,7 @@ struct Wanted<'t> {
 
 impl<'t> Wanted<'t> {
     fn parse(text: &'t str) -> Result<Wanted<'t>> {
-        Ok(Wanted { text, pattern: Pattern::parse(text)? })
+        Ok(Wanted { text, pattern: parsed(text, PLACE)? })
     }
 
     fn has(&self, subscription: &Subscription) -> bool {

@@ -6,7 +6,7 @@ use crate::lua::faces::face;
 use crate::memory::{Change, Entry, How, Spot, Value};
 use crate::runtime::Runtime;
 use crate::shape::{Options, Shape};
-use crate::step::{Ready, Start};
+use crate::step::Ready;
 use crate::value::Tape;
 
 use super::options::{NEW, OWNER, SCOPE, address, entry, key};
@@ -33,7 +33,7 @@ fn change(runtime: &mut Runtime, args: &Args<'_>, how: How) -> Result<Ready> {
     let shown = String::from_utf8_lossy(&key).into_owned();
     let change = Change::new(spot, shown, how, fresh(runtime, &options));
     let operation = change.operation();
-    Ok(Ready::Waits(Start { operation, face: face(&options), sink: None }))
+    Ok(Ready::waits(operation, face(&options)))
 }
 
 /// What the entry is like if there is none.

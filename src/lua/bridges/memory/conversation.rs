@@ -12,8 +12,6 @@ use crate::step::{Face, Ready};
 use crate::store::{Asking, Committed, Expected, Question};
 use crate::value::{Data, Ref};
 
-use super::entries::waits;
-
 const KEY: &[u8] = b"conversation";
 
 /// A conversation that a key means: of which agent, and which one of it.
@@ -99,7 +97,7 @@ impl Meant {
             let (messages, _) = contents(&Talk::from_bytes(&key, &record.bytes)?)?;
             Ok(shown(&messages).unwrap_or(usual))
         });
-        Ok(waits(operation, face))
+        Ok(Ready::waits(operation, face))
     }
 
     pub fn store(
@@ -171,6 +169,6 @@ impl Meant {
                 Committed::Conflict(_) => Ok(result(false, true)),
             }
         });
-        Ok(waits(operation, face))
+        Ok(Ready::waits(operation, face))
     }
 }

@@ -6,7 +6,7 @@ use crate::lua::faces::face;
 use crate::memory::{self, Embed, Entry, Item, Keep, Spot, Value};
 use crate::runtime::Runtime;
 use crate::shape::{Check, Field, Kind, Options, Shape, shown};
-use crate::step::{Face, Operation, Ready, Start};
+use crate::step::{Face, Operation, Ready};
 use crate::store::{Answer, Asking, Durability, Question, Space};
 use crate::value::{self, Data, Document, Ref, Tape};
 
@@ -95,17 +95,13 @@ fn keep(
         let wanted = texts.into_iter().enumerate().filter_map(|(i, text)| Some((i, text?)));
         let (whose, texts) = wanted.unzip();
         let ask = asking(runtime, texts, Purpose::Document)?;
-        return Ok(waits(Embed::operation(ask, items, whose, result), face));
+        return Ok(Ready::waits(Embed::operation(ask, items, whose, result), face));
     }
     let mut keep = Keep::new(items, result);
     match keep.begin(runtime)? {
         Some(data) => Ok(Ready::now("memory_write", face, data)),
-        None => Ok(waits(keep.operation(), face)),
+        None => Ok(Ready::waits(keep.operation(), face)),
     }
-}
-
-pub fn waits(operation: Operation, face: Face) -> Ready {
-    Ready::Waits(Start { operation, face, sink: None })
 }
 
 pub fn retrieve(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
@@ -127,7 +123,7 @@ pub fn retrieve(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     }
     let operation =
         ask_for(vec![spot.key], |_, found| Ok(finish(found.into_iter().flatten().next())));
-    Ok(waits(operation, face(&options)))
+    Ok(Ready::waits(operation, face(&options)))
 }
 
 /// Reads entries of the store, in the order of their keys.
@@ -188,7 +184,7 @@ pub fn delete(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         }
         Ok(Data::Bool(there || here))
     });
-    Ok(waits(operation, face(&options)))
+    Ok(Ready::waits(operation, face(&options)))
 }
 
 pub fn store_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
@@ -244,8 +240,8 @@ pub fn over(own: Ref<'_>, options: &Options<'_>) -> Tape {
     let others = options.members().filter(|(key, _)| own.get(&key.to_text()).is_none());
     let mut count = 0;
     for (key, value) in own.members().chain(others) {
-        tape.copy(key.tape().walk(key.position(), &[]));
-        tape.copy(value.tape().walk(value.position(), &[]));
+        tape.copy(key.walk());
+        tape.copy(value.walk());
         count += 1;
     }
     tape.close(mark, count);
@@ -273,7 +269,7 @@ pub fn retrieve_many(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         found.extend(more.filter_map(|(key, entry)| Some((key, entry?))));
         Ok(table(&found))
     });
-    Ok(waits(operation, face(&options)))
+    Ok(Ready::waits(operation, face(&options)))
 }
 
 /// A table from key to value: keys are any bytes, as a document may have them.

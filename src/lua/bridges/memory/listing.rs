@@ -12,7 +12,7 @@ use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::{Face, Ready};
 use crate::value::{Data, Record};
 
-use super::entries::{about, waits};
+use super::entries::about;
 use super::options::{OWNER, address};
 
 /// "all" besides what single entries may have.
@@ -83,7 +83,7 @@ pub fn list_keys(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     }
     let finish = |listing: Listing, _: &mut Runtime| Ok(listing.sorted());
     let operation = Survey::operation("memory_read", selection, listing, Listing::see, finish);
-    Ok(waits(operation, face(&options)))
+    Ok(Ready::waits(operation, face(&options)))
 }
 
 struct Listing {
@@ -134,7 +134,7 @@ pub fn clear(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     if runtime.backing().is_none() || !selection.may_be_stored() {
         return Ok(Ready::now("memory_write", face(&options), cleared(runtime, count)));
     }
-    Ok(waits(memory::clear(selection, count), face(&options)))
+    Ok(Ready::waits(memory::clear(selection, count), face(&options)))
 }
 
 pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
@@ -156,7 +156,7 @@ pub fn get_stats(runtime: &mut Runtime, _: &Args<'_>) -> Result<Ready> {
     let finish = |tally: Tally, runtime: &mut Runtime| Ok(stats(&tally, runtime));
     let see = |tally: &mut Tally, key: &[u8], entry: Entry| tally.count(key, &entry);
     let operation = Survey::operation("memory_read", everything, tally, see, finish);
-    Ok(waits(operation, Face::Plain))
+    Ok(Ready::waits(operation, Face::Plain))
 }
 
 #[derive(Default)]

@@ -13,7 +13,7 @@ use crate::shape::{Field, Kind, Options, Shape, shown};
 use crate::step::{Operation, Ready};
 use crate::value::{Data, Record, Ref};
 
-use super::entries::{about, waits};
+use super::entries::about;
 use super::listing::{SCOPES, named, selected};
 use super::options::OWNER;
 
@@ -48,7 +48,7 @@ pub fn search(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let mut search = Search::new(query, wanted, found);
     match search.at_once(runtime)? {
         Some(data) => Ok(Ready::now("memory_search", face(&options), data)),
-        None => Ok(waits(search.operation(), face(&options))),
+        None => Ok(Ready::waits(search.operation(), face(&options))),
     }
 }
 

@@ -70,8 +70,8 @@ pub fn with_values(entries: Ref<'_>, values: &[Document], tape: &mut Tape) {
     if entries.is_object() {
         let mark = tape.open_object();
         for ((name, value), other) in entries.members().zip(values) {
-            copy(name, tape);
-            copy(other.value().unwrap_or(value), tape);
+            tape.copy(name.walk());
+            tape.copy(other.value().unwrap_or(value).walk());
         }
         return tape.close(mark, entries.len());
     }
@@ -79,13 +79,9 @@ pub fn with_values(entries: Ref<'_>, values: &[Document], tape: &mut Tape) {
     for (triple, other) in entries.items().zip(values) {
         let inner = tape.open_array();
         for (i, part) in triple.items().enumerate() {
-            copy(other.value().filter(|_| i == 1).unwrap_or(part), tape);
+            tape.copy(other.value().filter(|_| i == 1).unwrap_or(part).walk());
         }
         tape.close(inner, triple.len());
     }
     tape.close(mark, entries.len());
-}
-
-fn copy(value: Ref<'_>, tape: &mut Tape) {
-    tape.copy(value.tape().walk(value.position(), &[]));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::Address;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::net::workers::{self, Home};
 use crate::net::{Waker, lock};
 use crate::store::channel::{Message, Terms, Trouble};
@@ -96,8 +96,8 @@ impl Post {
 
     pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
         workers::spawn(name, STACK, work).map_err(|error| {
-            let text = format!("cannot start a thread for a stream of events: {error}");
-            Error::new(crate::error::Code::IoError, text)
+            let text = format!("cannot start a thread for a stream: {error}");
+            Error::new(Code::IoError, text)
         })
     }
 
@@ -157,7 +157,7 @@ impl Post {
         }
         if let Some(error) = state.failing.as_ref().filter(|_| state.failures > failures) {
             let left = number - state.gone;
-            return Some(Err(error.clone().at(&format!("{left} events could not be sent"))));
+            return Some(Err(error.clone().at(&format!("{left} messages could not be sent"))));
         }
         state.waiting.push(waker.clone());
         None
@@ -297,7 +297,7 @@ impl State {
     pub fn take_trouble(&mut self) -> Option<Trouble> {
         let lost = std::mem::take(&mut self.lost);
         let error = self.trouble.take().or_else(|| self.failing.clone().filter(|_| lost > 0));
-        let unknown = || Error::new(crate::error::Code::IoError, "the server does not keep up");
+        let unknown = || Error::new(Code::IoError, "the server does not keep up");
         (error.is_some() || lost > 0)
             .then(|| Trouble { error: error.unwrap_or_else(unknown), lost })
     }

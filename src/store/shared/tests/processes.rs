@@ -10,29 +10,9 @@ use super::*;
 use crate::net::testing::sleep_ms;
 use crate::net::workers::{exit_child, fork};
 use crate::store::sqlite::Sqlite;
+use crate::testing::Folder;
 
 const FILE: &str = "ZIGLLMS_TEST_STORE";
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path =
-            std::env::temp_dir().join(format!("zigllms-store-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("s.db")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
 
 /// The file to work on, in the process that is looked at.
 fn inside() -> Option<Shared> {
@@ -73,7 +53,7 @@ fn the_end_of_a_process_loses_nothing() {
         std::mem::forget(shared);
         std::process::exit(7);
     }
-    let folder = Folder::new("exit");
+    let folder = Folder::new();
     let (status, said) = run("the_end_of_a_process_loses_nothing", &folder.file());
     assert_eq!((status.code(), said.as_str()), (Some(7), ""));
     assert!(!log_of(&folder.file()).exists(), "the store is closed: it is all in one file");
@@ -108,7 +88,7 @@ fn a_killed_process_loses_what_was_not_due() {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         sleep_ms(10_000);
     }
-    let folder = Folder::new("kill");
+    let folder = Folder::new();
     let (status, _) = run("a_killed_process_loses_what_was_not_due", &folder.file());
     assert_eq!(status.code(), None);
     let there = ["early", "durable", "late"].map(|key| stored(&folder.file(), key).is_some());
@@ -119,7 +99,7 @@ fn a_killed_process_loses_what_was_not_due() {
 #[test]
 fn a_forked_child_has_a_store_of_its_own() {
     let Some(shared) = inside() else {
-        let folder = Folder::new("fork");
+        let folder = Folder::new();
         let (status, said) = run("a_forked_child_has_a_store_of_its_own", &folder.file());
         assert!(status.success(), "{said}");
         let count = stored(&folder.file(), "count").unwrap();
@@ -159,7 +139,7 @@ fn child(n: usize, shared: &Shared, memory: &Shared) -> Pid {
 #[test]
 fn closing_in_a_child_leaves_the_parent_alone() {
     let Some(shared) = inside() else {
-        let folder = Folder::new("close");
+        let folder = Folder::new();
         let (status, said) = run("closing_in_a_child_leaves_the_parent_alone", &folder.file());
         assert!(status.success(), "{said}");
         assert_eq!(stored(&folder.file(), "after").as_deref(), Some("1"));
@@ -182,7 +162,7 @@ fn closing_in_a_child_leaves_the_parent_alone() {
 /// A store that closes with its last user may be wanted again at that moment.
 #[test]
 fn users_come_and_go() {
-    let folder = Folder::new("churn");
+    let folder = Folder::new();
     let place = Place::Sqlite(folder.file());
     std::thread::scope(|scope| {
         for thread in 0..4 {

@@ -8,6 +8,7 @@ use crate::optimize::stack::Switches;
 use crate::provider::options::{HEADERS, LIMITS, merge, shown};
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::store::{self, Batching, Durability};
+use crate::tool::builtin::{Bounds, TOOLS};
 
 pub static HTTP: Shape = Shape::new(
     "HttpConfig",
@@ -93,7 +94,7 @@ pub static CONFIG: Shape = Shape::new(
         ),
         Field::new("stack", Kind::Table(&STACK), "", "foretelling the stack slots of results"),
         Field::new("memory", Kind::Table(&memory::BOUNDS), "", "bounds and search of `memory`"),
-        Field::new("tools", Kind::Absent("built-in tool"), "", ""),
+        Field::new("tools", Kind::Table(&TOOLS), "", "what built-in tools may reach"),
         Field::new("otlp", Kind::Absent("OTLP export"), "", ""),
         Field::new("loop", LOOP, "\"auto\"", "how to wait, see `loop`"),
     ],
@@ -133,6 +134,8 @@ pub struct Config {
     /// Of ordinary writes.
     pub durability: Durability,
     pub batch: Batching,
+    /// Of built-in tools.
+    pub tools: Bounds,
 }
 
 impl Default for Config {
@@ -147,6 +150,7 @@ impl Default for Config {
             memory: memory::Bounds::default(),
             durability: Durability::Batched,
             batch: Batching::default(),
+            tools: Bounds::default(),
             changes: 0,
         }
     }
@@ -173,6 +177,8 @@ impl Config {
                 ("durability", word) => self.durability = store::durability(word.as_str()),
                 ("batch", Value::Object(batch)) => self.batch.configure(&batch),
                 ("batch", _) => self.batch = usual.batch,
+                ("tools", Value::Object(tools)) => self.tools.configure(&tools),
+                ("tools", _) => self.tools = Bounds::default(),
                 _ => {}
             }
         }
@@ -202,6 +208,7 @@ impl Config {
             "durability": self.durability.name(),
             "batch": self.batch.shown(),
             "memory": self.memory.shown(),
+            "tools": self.tools.shown(),
         });
         if let Some(session) = &self.session {
             all["session"] = Value::from(session.as_str());

@@ -1,6 +1,5 @@
 //! What one instance of the module owns. Nothing here is shared with another Lua state.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::agent::Agent;
@@ -19,7 +18,7 @@ use crate::schema::Library;
 use crate::step::Token;
 use crate::store::Current;
 use crate::tasks::Tasks;
-use crate::tool::Tool;
+use crate::tool::Tools;
 use crate::value::Slots;
 
 pub struct Runtime {
@@ -31,7 +30,7 @@ pub struct Runtime {
     pub tasks: Tasks,
     pub transport: Arc<dyn Transport>,
     pub agents: Registry<Agent>,
-    pub tools: Registry<Rc<Tool>>,
+    pub tools: Tools,
     pub providers: Providers,
     pub schemas: Library,
     pub cache: Cache,
@@ -54,7 +53,7 @@ impl Default for Runtime {
             tasks: Tasks::default(),
             transport: Arc::new(Http),
             agents: Registry::new("agent"),
-            tools: Registry::new("tool"),
+            tools: Tools::default(),
             providers: Providers::default(),
             schemas: Library::default(),
             cache: Cache::default(),

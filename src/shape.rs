@@ -45,8 +45,6 @@ pub enum Kind {
     OneOf(&'static [Kind]),
     /// An option this version does not have yet; the text says what it belongs to.
     Absent(&'static str),
-    /// A switch that this version can only have off; the text says what it would need.
-    Off(&'static str),
 }
 
 /// A table type: its name in the documentation and its fields.
@@ -155,7 +153,6 @@ impl Check {
             Kind::MapOf(kind) if value.is_object() => self.map(value, kind, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
             Kind::Absent(what) => Err(absent(path, what)),
-            Kind::Off(what) if value.as_bool() == Some(true) => Err(absent(path, what)),
             Kind::Choice(_, later) if value.as_str().is_some_and(|s| is_one(s, later)) => {
                 Err(absent(path, &quoted(&value.to_text())))
             }
@@ -167,17 +164,34 @@ impl Check {
     }
 
     fn table(self, table: Ref<'_>, shape: &'static Shape, path: &str) -> Result<()> {
-        for (key, value) in table.members() {
-            let name = key.as_str().unwrap_or_default();
-            match shape.find(name) {
-                Some(_) if value.is_null() => {}
-                Some(field) if field.kind.takes(value) => {}
-                Some(field) => self.value(value, &field.kind, &join(path, name))?,
-                None if self.strict => return Err(unknown_key(path, name, shape)),
-                None => {}
-            }
+        table.members().try_for_each(|(key, value)| self.member(key.as_str(), value, shape, path))
+    }
+
+    #[inline]
+    fn member(
+        self,
+        key: Option<&str>,
+        value: Ref<'_>,
+        shape: &'static Shape,
+        path: &str,
+    ) -> Result<()> {
+        let name = key.unwrap_or_default();
+        match shape.find(name) {
+            Some(_) if value.is_null() => Ok(()),
+            Some(field) if field.kind.takes(value) => Ok(()),
+            Some(field) => self.value(value, &field.kind, &join(path, name)),
+            None if self.strict => Err(unknown_key(path, name, shape)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Every member that is wrong, and what is wrong with it.
+    pub fn each(self, table: Ref<'_>, shape: &'static Shape, path: &str) -> Vec<(String, Error)> {
+        let wrong = |(key, value): (Ref<'_>, Ref<'_>)| {
+            let error = self.member(key.as_str(), value, shape, path).err()?;
+            Some((key.to_text(), error))
+        };
+        table.members().filter_map(wrong).collect()
     }
 
     fn list(self, list: Ref<'_>, item: &'static Kind, path: &str) -> Result<()> {
@@ -208,7 +222,6 @@ impl Kind {
         match self {
             Kind::Any => true,
             Kind::Bool => value.kind() == Tag::Bool,
-            Kind::Off(_) => value.as_bool() == Some(false),
             Kind::Text => value.kind() == Tag::Str,
             Kind::Name => value.as_bytes().is_some_and(|text| !text.is_empty()),
             Kind::Number(low, high) => value.as_f64().is_some_and(|n| n >= *low && n <= *high),
@@ -261,7 +274,7 @@ impl Kind {
     pub fn describe(&self) -> String {
         match self {
             Kind::Any => "a value".into(),
-            Kind::Bool | Kind::Off(_) => "a boolean".into(),
+            Kind::Bool => "a boolean".into(),
             Kind::Text => "a string".into(),
             Kind::Name => "a non-empty string".into(),
             Kind::Number(low, high) => range("a number", *low, *high),
@@ -283,7 +296,7 @@ impl Kind {
     pub fn annotation(&self) -> String {
         match self {
             Kind::Any => "any".into(),
-            Kind::Bool | Kind::Off(_) => "boolean".into(),
+            Kind::Bool => "boolean".into(),
             Kind::Text | Kind::Name | Kind::Id(_) => "string".into(),
             Kind::Number(..) => "number".into(),
             Kind::Int(..) => "integer".into(),

@@ -230,6 +230,8 @@ pub enum Output {
     Tool {
         result: Data,
         text: String,
+        /// How long it took, in milliseconds.
+        ms: f64,
     },
 }
 
@@ -239,8 +241,8 @@ impl Output {
         match self {
             Output::Data(data) => Output::Data(data.clone()),
             Output::Answer(answer) => Output::Answer(answer.clone()),
-            Output::Tool { result, text } => {
-                Output::Tool { result: result.clone(), text: text.clone() }
+            Output::Tool { result, text, ms } => {
+                Output::Tool { result: result.clone(), text: text.clone(), ms: *ms }
             }
         }
     }

@@ -84,6 +84,11 @@ fn what_was_estimated_is_corrected_up_and_down() {
     assert_eq!(window.soonest(at(5 * MINUTE), allowed, 100), Some(at(5 * MINUTE)));
 }
 
+/// These limits are not shared.
+fn nowhere() -> zigllms::store::Shared {
+    panic!("the store was asked")
+}
+
 struct Caller {
     gate: Gate,
     waker: Waker,
@@ -94,15 +99,17 @@ fn callers(count: u64, notifier: &Arc<Notifier>) -> Vec<Caller> {
     let limiters = Limiters::default();
     let allowed = Allowance { requests: Some(2), tokens: None };
     let rate = Rate { allowed, ..Rate::default() };
-    let caller =
-        |token| Caller { gate: limiters.gate(&rate, at(0)), waker: Waker::new(notifier, token) };
+    let caller = |token| Caller {
+        gate: limiters.gate(&rate, at(0), None),
+        waker: Waker::new(notifier, token),
+    };
     (1..=count).map(caller).collect()
 }
 
 impl Caller {
     fn pass(&mut self, ms: u64) -> Pass {
         self.waker.rearm();
-        self.gate.pass(at(ms), &self.waker, 0).unwrap()
+        self.gate.pass(at(ms), &self.waker, 0, nowhere).unwrap()
     }
 }
 
@@ -140,15 +147,18 @@ fn who_does_not_want_to_wait_learns_how_long_it_would_be() {
     let notifier = Notifier::new().unwrap();
     let limiters = Limiters::default();
     let allowed = Allowance { requests: Some(1), tokens: None };
-    let gate = |raises| limiters.gate(&Rate { allowed, raises, ..Rate::default() }, at(0));
+    let gate = |raises| limiters.gate(&Rate { allowed, raises, ..Rate::default() }, at(0), None);
     let (mut first, mut waiting, mut hasty) = (gate(true), gate(false), gate(true));
     let waker = |token| Waker::new(&notifier, token);
-    assert_eq!(first.pass(at(0), &waker(1), 0).unwrap(), Pass::Go);
-    let refused = hasty.pass(at(20_000), &waker(2), 0).unwrap_err();
+    assert_eq!(first.pass(at(0), &waker(1), 0, nowhere).unwrap(), Pass::Go);
+    let refused = hasty.pass(at(20_000), &waker(2), 0, nowhere).unwrap_err();
     assert_eq!(refused.code(), Code::RateLimited);
     assert_eq!(refused.fields().retry_after_ms, Some(40_001));
-    assert!(matches!(waiting.pass(at(20_000), &waker(3), 0).unwrap(), Pass::Wait(Some(_))));
-    let refused = hasty.pass(at(20_000), &waker(2), 0).unwrap_err();
+    assert!(matches!(
+        waiting.pass(at(20_000), &waker(3), 0, nowhere).unwrap(),
+        Pass::Wait(Some(_))
+    ));
+    let refused = hasty.pass(at(20_000), &waker(2), 0, nowhere).unwrap_err();
     assert_eq!(refused.fields().retry_after_ms, Some(100_001), "after the one who waits");
 }
 
@@ -156,10 +166,10 @@ fn who_does_not_want_to_wait_learns_how_long_it_would_be() {
 fn a_request_above_the_allowance_never_goes() {
     let notifier = Notifier::new().unwrap();
     let allowed = Allowance { requests: None, tokens: Some(100) };
-    let mut gate = Limiters::default().gate(&Rate { allowed, ..Rate::default() }, at(0));
-    let error: Error = gate.pass(at(0), &Waker::new(&notifier, 1), 101).unwrap_err();
+    let mut gate = Limiters::default().gate(&Rate { allowed, ..Rate::default() }, at(0), None);
+    let error: Error = gate.pass(at(0), &Waker::new(&notifier, 1), 101, nowhere).unwrap_err();
     assert_eq!((error.code(), error.retryable()), (Code::RateLimited, false));
-    assert_eq!(gate.pass(at(0), &Waker::new(&notifier, 1), 100).unwrap(), Pass::Go);
+    assert_eq!(gate.pass(at(0), &Waker::new(&notifier, 1), 100, nowhere).unwrap(), Pass::Go);
 }
 
 #[test]
@@ -169,11 +179,19 @@ fn keys_are_counted_apart_and_idle_ones_forgotten() {
     let allowed = Allowance { requests: Some(1), tokens: None };
     for round in 0..3 {
         for user in 0..200 {
-            let rate = Rate { allowed, key: format!("user {user} of {round}"), raises: true };
+            let rate = Rate {
+                allowed,
+                key: format!("user {user} of {round}"),
+                raises: true,
+                shared: false,
+            };
             let now = at(round * 2 * MINUTE + user);
             let waker = Waker::new(&notifier, 1);
-            assert_eq!(limiters.gate(&rate, now).pass(now, &waker, 0).unwrap(), Pass::Go);
-            assert!(limiters.gate(&rate, now).pass(now, &waker, 0).is_err());
+            assert_eq!(
+                limiters.gate(&rate, now, None).pass(now, &waker, 0, nowhere).unwrap(),
+                Pass::Go
+            );
+            assert!(limiters.gate(&rate, now, None).pass(now, &waker, 0, nowhere).is_err());
         }
         assert!(format!("{limiters:?}") == "Limiters(200)", "{limiters:?}");
     }

@@ -65,7 +65,7 @@ local zigllms = {}
 ---@field tokens_per_minute? integer an integer of at least 1: tokens: the prompt as estimated (bytes / 4) and `max_tokens`, until the answer tells its usage [no limit]
 ---@field key? string counted by itself: a user, a tenant
 ---@field on_limit? "wait"|"raise" "raise": `rate_limited` with `retry_after_ms`, nothing is sent ["wait"]
----@field shared? boolean true: counted in the store [false]
+---@field shared? boolean true: counted in the store, for all processes whose provider has the same name [false]
 
 ---@class zigllms.Store
 ---@field backend? "memory"|"sqlite"|"redis" what kind of store [as `path` or `url` says]
@@ -189,7 +189,7 @@ local zigllms = {}
 ---@field execute? fun(input: any, ctx: zigllms.ToolContext): any, string? `function(input, ctx)`; without it the tool is declared: calls come back to the client
 ---@field handler? fun(input: any, ctx: zigllms.ToolContext): any, string? the same as `execute`
 ---@field category? string a `tool.Category` or any other word ["custom"]
----@field execution_mode? "direct" how it runs ["direct"]
+---@field execution_mode? "direct"|"async" "async": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side ["direct"]
 ---@field timeout_ms? number a number of at least 0: limit of one call; 0 = none [60000]
 ---@field max_retries? integer an integer from 0 to 100: further calls after one that raised [0]
 ---@field on_error? "return"|"raise" "raise": an agent's run ends with the tool's error ["return"]
@@ -253,7 +253,7 @@ local zigllms = {}
 ---@field retries? integer an integer from 0 to 100: further calls after one that raised [the tool's max_retries]
 ---@field validate? boolean check the input [the tool's]
 ---@field context? table added to the `ctx` of the function
----@field mode? "direct" how it runs [the tool's]
+---@field mode? "direct"|"async" how it runs [the tool's]
 ---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: the result of a call with an equal input is given again [the tool's]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]

@@ -9,9 +9,8 @@ use crate::chat::messages::to_json;
 use crate::chat::{Message, Rung, ToolCall, non_empty};
 use crate::provider::Whom;
 use crate::provider::options::shown;
-use crate::registry::Registry;
 use crate::runtime::Runtime;
-use crate::tool::Tool;
+use crate::tool::Tools;
 use crate::value::json::without_nulls;
 use crate::value::{Data, Record};
 
@@ -98,12 +97,7 @@ pub fn summary(id: &str, agent: &Agent) -> Record {
 }
 
 /// `agent.get_info`: the configuration, and what has happened so far.
-pub fn info(
-    id: &str,
-    agent: &Agent,
-    provider_type: Option<&str>,
-    tools: &Registry<std::rc::Rc<Tool>>,
-) -> Record {
+pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Tools) -> Record {
     let counts = agent.counts.as_deref().cloned().unwrap_or_default();
     let mut record = summary(id, agent)
         .set("status", agent.state.name())
@@ -125,7 +119,7 @@ pub fn info(
     record
 }
 
-fn tool_item(tool: &AgentTool, tools: &Registry<std::rc::Rc<Tool>>) -> Record {
+fn tool_item(tool: &AgentTool, tools: &Tools) -> Record {
     match tool {
         AgentTool::Inline(tool) => {
             Record::new().set("id", tool.name.as_str()).set("name", tool.name.as_str())

@@ -63,6 +63,10 @@ pub struct Run {
     pub(super) pending: Vec<ToolCall>,
     calls: VecDeque<ToolCall>,
     running: Option<(ToolCall, Moment)>,
+    /// Calls that run side by side now.
+    beside: Vec<(ToolCall, Moment)>,
+    /// So many of those executed were told to whoever follows the stream.
+    told: usize,
     pub(super) usage: Usage,
     pub(super) iteration: u32,
     pub(super) attempts: u32,
@@ -86,6 +90,8 @@ enum Stage {
     Reading,
     Asking,
     Calling,
+    /// Several tools at once.
+    Beside,
     Ending,
     /// The turn is written to the store.
     Writing,
@@ -109,6 +115,8 @@ impl Run {
             pending: Vec::new(),
             calls: VecDeque::new(),
             running: None,
+            beside: Vec::new(),
+            told: 0,
             usage: Usage::default(),
             iteration: 0,
             attempts: 0,
@@ -422,6 +430,9 @@ impl Machine for Run {
 
 impl Run {
     fn child_ended(&mut self, runtime: &mut Runtime, outputs: Vec<Result<Output>>) -> Result<Step> {
+        if self.stage == Stage::Beside {
+            return self.all_ended(runtime, outputs);
+        }
         let output =
             outputs.into_iter().next().unwrap_or_else(|| Err(Error::internal("no output")));
         match self.stage {

@@ -5,8 +5,7 @@ use std::rc::Rc;
 use super::{Agent, AgentTool};
 use crate::chat::ToolSpec;
 use crate::error::Result;
-use crate::registry::Registry;
-use crate::tool::Tool;
+use crate::tool::{Tool, Tools};
 
 /// A tool with the id it is known by; inline ones go by their name.
 #[derive(Clone, Debug)]
@@ -15,20 +14,23 @@ pub struct Usable {
     pub tool: Rc<Tool>,
 }
 
-/// The registered tool of that id or name.
-pub fn find_tool(tools: &Registry<Rc<Tool>>, key: &str) -> Result<Option<Usable>> {
-    let number = tools.find(key)?;
-    Ok(number.and_then(|n| Some(Usable { id: tools.id(n), tool: tools.get(n)?.clone() })))
+/// The tool of that id or name: a registered one, else a built-in one, whose id is its name.
+pub fn find_tool(tools: &Tools, key: &str) -> Result<Option<Usable>> {
+    let registered = tools.find(key)?;
+    let registered =
+        registered.and_then(|n| Some(Usable { id: tools.id(n), tool: tools.get(n)?.clone() }));
+    let builtin = || tools.builtin(key).map(|tool| Usable { id: tool.name.clone(), tool });
+    Ok(registered.or_else(builtin))
 }
 
 impl Agent {
     /// Those that exist now; a tool that was unregistered meanwhile is left out.
-    pub fn usable(&self, tools: &Registry<Rc<Tool>>) -> Vec<Usable> {
+    pub fn usable(&self, tools: &Tools) -> Vec<Usable> {
         usable(&self.tools, tools)
     }
 }
 
-pub fn usable(wanted: &[AgentTool], tools: &Registry<Rc<Tool>>) -> Vec<Usable> {
+pub fn usable(wanted: &[AgentTool], tools: &Tools) -> Vec<Usable> {
     let found = wanted.iter().filter_map(|wanted| match wanted {
         AgentTool::Inline(tool) => Some(Usable { id: tool.name.clone(), tool: tool.clone() }),
         AgentTool::Named(key) => find_tool(tools, key).ok().flatten(),

@@ -121,11 +121,11 @@ perform[FORK] = function(context, machine, limit, children)
       return
     end
     launch(derive(context, child[1], child[2]), function()
-      operation(contexts[self()], child[3], child[4], child[1])
+      local ok, err = guarded(operation, contexts[self()], child[3], child[4], child[1])
       left = left - 1
       later(join)
       start_next()
-      return true
+      return ok, err
     end)
   end
   for _ = 1, limit do

@@ -5,13 +5,14 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::sock::Sock;
 use super::workers::Home;
-use super::{Failure, Limits, lock};
+use super::{Failure, Guard, Limits, lock};
 use crate::clock::{Clock, Moment};
 use crate::error::Phase;
 
@@ -109,6 +110,7 @@ pub(super) struct Ctl {
     connects: AtomicU8,
     state: Mutex<State>,
     changed: Condvar,
+    guard: OnceLock<Guard>,
 }
 
 struct State {
@@ -142,7 +144,21 @@ impl Ctl {
             connects: AtomicU8::new(0),
             state: Mutex::new(State { phase: Phase::Connect, deadline, socks: Vec::new() }),
             changed: Condvar::new(),
+            guard: OnceLock::new(),
         })
+    }
+
+    /// To be said before the call begins.
+    pub fn guard_with(&self, guard: Guard) {
+        let _ = self.guard.set(guard);
+    }
+
+    /// The addresses of `host` that the call may connect to.
+    pub fn admitted(&self, host: &str, found: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+        match self.guard.get() {
+            Some(guard) => guard.admitted(host, found),
+            None => Ok(found),
+        }
     }
 
     // The call of this thread.

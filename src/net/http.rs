@@ -24,6 +24,7 @@ pub struct Http;
 impl Transport for Http {
     fn start(&self, request: Request, sink: Box<dyn Sink>) -> Box<dyn Call> {
         let ctl = Ctl::new(request.clock.clone(), request.limits);
+        ctl.guard_with(request.guard.clone());
         let route = Route::plan(&request);
         let exchange = Exchange { ctl: ctl.clone(), request, route, sink };
         match process().calls.submit(exchange) {
@@ -137,7 +138,7 @@ impl Exchange {
         let route = self.route.as_ref().map_err(Failure::clone)?;
         let roots = route.needs_tls().then_some(&self.request.roots);
         let agent = process().agents.get(roots, &self.ctl).map_err(ended)??;
-        let answer = match self.send(&agent, route, false) {
+        let answer = match self.send(&agent, route, self.request.guard.is_set()) {
             Err(ureq::Error::Io(_) | ureq::Error::Other(_)) if self.ctl.was_stale() => {
                 self.send(&agent, route, true)
             }

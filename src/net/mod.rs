@@ -5,6 +5,7 @@
 //! [`Transport`].
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ mod buffers;
 mod ctl;
 mod dial;
 mod flight;
+mod guard;
 mod http;
 mod line;
 mod names;
@@ -34,6 +36,7 @@ mod tests;
 mod watch;
 pub mod workers;
 
+pub use guard::Guard;
 pub use http::{Http, check_headers};
 pub use line::Door;
 pub use notify::{Notifier, Waker, Woke};
@@ -51,6 +54,7 @@ pub struct Request {
     pub max_response_bytes: u64,
     pub proxy: Proxy,
     pub roots: Roots,
+    pub guard: Guard,
     pub clock: Clock,
 }
 
@@ -98,6 +102,17 @@ pub enum Roots {
     Webpki,
     /// A PEM file.
     File(String),
+}
+
+impl Roots {
+    /// As options name them.
+    pub fn of(word: Option<&str>) -> Roots {
+        match word {
+            None | Some("platform") => Roots::Platform,
+            Some("webpki") => Roots::Webpki,
+            Some(path) => Roots::File(path.to_owned()),
+        }
+    }
 }
 
 /// Status line and headers of the answer.
@@ -151,6 +166,8 @@ pub enum Failure {
     Tls(String),
     /// The connection broke, or ended before the answer was complete.
     Broken(String),
+    /// The host has no address that the request's guard admits; this is one of them.
+    Forbidden(IpAddr),
     /// The answer is larger than `max_response_bytes`.
     TooLarge(u64),
     /// The answer is not HTTP that can be understood.
@@ -167,6 +184,7 @@ impl fmt::Display for Failure {
             Failure::Connect(why) => write!(f, "cannot connect: {why}"),
             Failure::Tls(why) => write!(f, "TLS: {why}"),
             Failure::Broken(why) => write!(f, "connection broken: {why}"),
+            Failure::Forbidden(address) => write!(f, "the address {address} is forbidden"),
             Failure::TooLarge(most) => write!(f, "the answer is larger than {most} bytes"),
             Failure::Malformed(why) => write!(f, "not an HTTP answer: {why}"),
         }

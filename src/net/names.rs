@@ -110,6 +110,7 @@ impl Resolver for Lookup {
             Ok(address) => vec![address],
             Err(_) => process().names.find(&host.to_ascii_lowercase(), &ctl)?,
         };
+        let found = ctl.admitted(host, found)?;
         let mut addresses = self.empty();
         for ip in found.into_iter().take(MOST) {
             addresses.push(SocketAddr::new(ip, port(uri)));

@@ -25,6 +25,8 @@ pub fn look_up(host: &str) -> Option<io::Result<Vec<IpAddr>>> {
             sleep_ms(3000);
             Err(io::Error::other("slow"))
         }
+        // The first one is not to be reached.
+        Some("mixed") => Ok(vec![IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), loopback]),
         // Nobody listens on the first.
         Some("second") => Ok(vec![IpAddr::V4(Ipv4Addr::new(127, 9, 9, 9)), loopback]),
         Some("counted") => {
@@ -331,6 +333,7 @@ pub fn get(url: &str) -> Request {
         max_response_bytes: 64 << 20,
         proxy: Proxy::None,
         roots: Roots::Webpki,
+        guard: Default::default(),
         clock: Clock::default(),
     }
 }

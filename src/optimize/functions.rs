@@ -79,6 +79,8 @@ pub static FUNCTIONS: &[Function] = &[
     of("agent.get_info", &[Agent, Providers, Tools]),
     of("agent.list", &[Agents]),
     of("tool.list", &[Tools]),
+    of("tool.discover", &[Tools]),
+    of("tool.get_schema", &[Tools]),
     // What is in the environment is counted by nobody.
     of("provider.list", &[Providers, Config]).ages(),
     of("provider.get", &[Providers, Config]).ages(),

@@ -9,6 +9,8 @@ mod payload;
 
 use serde_json::Value;
 
+pub(super) use payload::tool;
+
 use super::abilities::Abilities;
 use super::fields::{accepted, list_of_models, outgoing, page, post, unix, without};
 use super::question::{Count, Listing, Model};

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::inbox::{Inbox, Shared};
 use super::instance::Provider;
-use super::limiter::{Gate, Pass};
+use super::limiter::shared::Shares;
+use super::limiter::{Gate, Pass, Rate};
 use super::options::Network;
 use super::question::{Found, Question};
 use super::reach::Reach;
@@ -17,7 +18,7 @@ use super::retried::Retried;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
 use crate::chat::{Answer, Reply, Request, Usage};
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
 use crate::net::{Head, Waker};
 use crate::runtime::Runtime;
@@ -57,12 +58,16 @@ impl Attempts {
         provider: &Provider,
         network: &Network,
         reach: &Reach,
-        now: Moment,
+        clock: &Clock,
     ) -> Result<Attempts> {
+        let now = clock.now();
         Ok(Attempts {
             source: Source::of(provider, network)?,
             retry: network.retry,
-            gate: network.rate.as_ref().map(|rate| provider.limiters.gate(rate, now)),
+            gate: network
+                .rate
+                .as_ref()
+                .map(|rate| provider.limiters.gate(rate, now, shares(provider, rate, clock))),
             transport: provider.reach.under(reach).transport(),
             phase: Phase::Before,
             waker: None,
@@ -112,11 +117,13 @@ impl Attempts {
         keep_raw: bool,
     ) -> Result<Step> {
         let waker = self.waker(runtime, me)?;
-        if let Some(gate) = &mut self.gate
-            && let Pass::Wait(until) = gate.pass(runtime.clock.now(), &waker, question.tokens())?
-        {
-            self.phase = Phase::Before;
-            return Ok(Step::Wait(until));
+        if let Some(gate) = &mut self.gate {
+            let (now, clock) = (runtime.clock.now(), &runtime.clock);
+            let store = || runtime.store.shared(clock).clone();
+            if let Pass::Wait(until) = gate.pass(now, &waker, question.tokens(), store)? {
+                self.phase = Phase::Before;
+                return Ok(Step::Wait(until));
+            }
         }
         self.inbox = Arc::new(Mutex::default());
         self.inbox.lock().reply.keep_raw = keep_raw;
@@ -236,6 +243,13 @@ impl Attempts {
             f.request_id = f.request_id.take().or(request_id);
         })
     }
+}
+
+/// The part of a limit that lies in the store. Who shares it goes by the provider's name.
+fn shares(provider: &Provider, rate: &Rate, clock: &Clock) -> Option<Shares> {
+    rate.shared.then(|| {
+        Shares::new(provider.name.as_deref().unwrap_or(&provider.id), &rate.key, clock.clone())
+    })
 }
 
 /// The tokens that a request has taken for certain: those that were reported, and none where

@@ -17,6 +17,7 @@ pub fn broken(failure: Failure) -> Error {
         Failure::Connect(why) => network(format!("cannot connect: {why}")),
         Failure::Tls(why) => tls(&why),
         Failure::Broken(why) => network(format!("the connection broke: {why}")),
+        Failure::Forbidden(address) => network(format!("the address {address} is forbidden")),
         Failure::TooLarge(limit) => Error::new(
             Code::BadResponse,
             format!("the answer is larger than max_response_bytes ({limit})"),

@@ -83,8 +83,8 @@ impl<S: Subject + 'static> Inquiry<S> {
         if subject.question().is_some() {
             let all = options::lay([&runtime.config.http, &provider.options, call]);
             let network = options::network(&all, total);
-            let now = runtime.clock.now();
-            attempts = Some(Box::new(Attempts::of(provider, &network, reach, now)?));
+            let clock = &runtime.clock;
+            attempts = Some(Box::new(Attempts::of(provider, &network, reach, clock)?));
         }
         let (provider, kind) = (provider.id.clone(), provider.row.name);
         Ok(Inquiry { provider, kind, started, subject, whom, attempts, open: false })

@@ -22,6 +22,11 @@ use std::rc::Rc;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::net::Waker;
+use crate::store::Shared;
+
+pub mod shared;
+
+use shared::{Shares, Verdict};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -40,6 +45,8 @@ pub struct Rate {
     pub key: String,
     /// Fail at once instead of waiting.
     pub raises: bool,
+    /// Counted in the store, for all who share it.
+    pub shared: bool,
 }
 
 /// What was sent in the last minute.
@@ -186,7 +193,8 @@ impl fmt::Debug for Limiters {
 const MANY: usize = 64;
 
 impl Limiters {
-    pub fn gate(&self, rate: &Rate, now: Moment) -> Gate {
+    /// `shares` is the part of it that lies in the store.
+    pub fn gate(&self, rate: &Rate, now: Moment, shares: Option<Shares>) -> Gate {
         let mut all = self.0.borrow_mut();
         if all.len() >= MANY && !all.contains_key(&rate.key) {
             all.retain(|_, one| {
@@ -194,7 +202,8 @@ impl Limiters {
             });
         }
         let limiter = all.entry(rate.key.clone()).or_default().clone();
-        Gate { limiter, allowed: rate.allowed, raises: rate.raises, waiting: None, taken: None }
+        let (allowed, raises) = (rate.allowed, rate.raises);
+        Gate { limiter, allowed, raises, waiting: None, taken: None, shares }
     }
 }
 
@@ -207,6 +216,7 @@ pub struct Gate {
     waiting: Option<Waker>,
     /// Number of the latest request in the window.
     taken: Option<u64>,
+    shares: Option<Shares>,
 }
 
 /// What a call at a gate has to do.
@@ -218,9 +228,16 @@ pub enum Pass {
 }
 
 impl Gate {
-    /// Asks to send a request of so many tokens now.
-    pub fn pass(&mut self, now: Moment, waker: &Waker, tokens: u64) -> Result<Pass> {
-        let mut limiter = self.limiter.borrow_mut();
+    /// Asks to send a request of so many tokens now. `store` is where others count, too.
+    pub fn pass(
+        &mut self,
+        now: Moment,
+        waker: &Waker,
+        tokens: u64,
+        store: impl FnOnce() -> Shared,
+    ) -> Result<Pass> {
+        let limiter = self.limiter.clone();
+        let mut limiter = limiter.borrow_mut();
         let Some(at) = limiter.window.soonest(now, self.allowed, tokens) else {
             drop(limiter);
             self.leave();
@@ -228,20 +245,50 @@ impl Gate {
         };
         let first = limiter.is_first(waker);
         if first && at <= now {
-            self.taken = Some(limiter.window.take(now, tokens));
-            drop(limiter);
-            self.leave();
-            return Ok(Pass::Go);
+            match self.others(waker, tokens, store)? {
+                Verdict::Go => {
+                    self.taken = Some(limiter.window.take(now, tokens));
+                    drop(limiter);
+                    self.leave();
+                    return Ok(Pass::Go);
+                }
+                Verdict::After(ms) if self.raises => return Err(limited(now, now.after_ms(ms))),
+                Verdict::After(ms) => {
+                    self.line_up(&mut limiter, waker, tokens);
+                    return Ok(Pass::Wait(Some(now.after_ms(ms))));
+                }
+                Verdict::Asking => {
+                    self.line_up(&mut limiter, waker, tokens);
+                    return Ok(Pass::Wait(None));
+                }
+            }
         }
         if self.raises {
             return Err(limited(now, limiter.foresee(now, self.allowed, tokens)));
         }
+        self.line_up(&mut limiter, waker, tokens);
+        Ok(Pass::Wait(first.then_some(at)))
+    }
+
+    /// What those say with whom the limit is shared.
+    fn others(
+        &mut self,
+        waker: &Waker,
+        tokens: u64,
+        store: impl FnOnce() -> Shared,
+    ) -> Result<Verdict> {
+        match &mut self.shares {
+            Some(shares) => shares.ask(store, waker, self.allowed, tokens),
+            None => Ok(Verdict::Go),
+        }
+    }
+
+    fn line_up(&mut self, limiter: &mut Limiter, waker: &Waker, tokens: u64) {
         if limiter.position(waker).is_none() {
             let allowed = self.allowed;
             limiter.line.push_back(Waiting { waker: waker.clone(), allowed, tokens });
             self.waiting = Some(waker.clone());
         }
-        Ok(Pass::Wait(first.then_some(at)))
     }
 
     /// The latest request took so many tokens. Where those are fewer than expected, others may go.
@@ -250,6 +297,7 @@ impl Gate {
             let mut limiter = self.limiter.borrow_mut();
             limiter.window.correct(number, tokens);
             limiter.wake_first();
+            self.shares.iter_mut().for_each(|shares| shares.correct(tokens));
         }
     }
 

@@ -60,3 +60,14 @@ pub use recall::embed as question_of;
 pub use source::models_of_file;
 pub use stored::clear as clear_stored;
 pub use whom::Whom;
+
+use crate::chat::ToolSpec;
+
+/// A tool as requests in that protocol carry it; `None` if the word stands for none.
+pub fn tool_for(protocol: &str, tool: &ToolSpec) -> Option<serde_json::Value> {
+    match protocol {
+        "openai" | "cohere" => Some(openai::tool(tool)),
+        "anthropic" => Some(anthropic::tool(tool)),
+        _ => None,
+    }
+}

@@ -167,7 +167,12 @@ static RATE_LIMIT: Shape = Shape::new(
             "\"wait\"",
             "\"raise\": `rate_limited` with `retry_after_ms`, nothing is sent",
         ),
-        Field::new("shared", Kind::Off("store"), "false", "true: counted in the store"),
+        Field::new(
+            "shared",
+            Kind::Bool,
+            "false",
+            "true: counted in the store, for all processes whose provider has the same name",
+        ),
     ],
     &[],
 );
@@ -460,6 +465,7 @@ fn rate(given: &Value) -> Option<Rate> {
         allowed,
         key: given.get("key").and_then(Value::as_str).unwrap_or_default().to_owned(),
         raises: given.get("on_limit").and_then(Value::as_str) == Some("raise"),
+        shared: given.get("shared").and_then(Value::as_bool) == Some(true),
     })
 }
 
@@ -473,11 +479,7 @@ fn proxy(value: Option<&Value>) -> Proxy {
 }
 
 fn roots(value: Option<&Value>) -> Roots {
-    match value.and_then(Value::as_str) {
-        None | Some("platform") => Roots::Platform,
-        Some("webpki") => Roots::Webpki,
-        Some(path) => Roots::File(path.to_owned()),
-    }
+    Roots::of(value.and_then(Value::as_str))
 }
 
 /// As they stand in an option.

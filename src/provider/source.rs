@@ -258,6 +258,7 @@ impl Server {
             max_response_bytes: self.network.max_response_bytes,
             proxy: self.network.proxy.clone(),
             roots: self.network.roots.clone(),
+            guard: net::Guard::default(),
             clock: runtime.clock.clone(),
         }
     }

@@ -65,7 +65,6 @@ impl Target {
     ) -> Result<Target> {
         let whom = whom.unwrap_or_else(|| ask.whom.clone());
         let options = said_to(&whom, ask);
-        let now = runtime.clock.now();
         let label = whom.label().to_owned();
         let gone = |error: Error| error.with(|f| f.provider = Some(label));
         let provider = runtime.providers.ask(&whom).map_err(gone)?;
@@ -74,7 +73,7 @@ impl Target {
         let settings = options::settings(&all)?;
         let network = options::network(&all, total);
         let (id, kind) = (provider.id.clone(), provider.row.name);
-        let attempts = Attempts::of(provider, &network, &ask.reach, now)
+        let attempts = Attempts::of(provider, &network, &ask.reach, &runtime.clock)
             .map_err(|error| error.with(|f| f.provider = Some(id.clone())))?;
         Ok(Target {
             attempts,

@@ -13,10 +13,16 @@ use crate::schema::{Library, Schema};
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::value::{Kept, Record, Slot};
 
+pub mod builtin;
+pub mod check;
 pub mod recall;
 mod run;
+mod shown;
+mod tools;
 
+pub use builtin::Builtin;
 pub use run::{Input, ToolRun, error_text};
+pub use tools::Tools;
 
 pub static DEFINITION: Shape = Shape::new(
     "ToolDefinition",
@@ -25,9 +31,9 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("description", Kind::Text, "\"\"", "what it does; the model reads it"),
         Field::new("parameters", Kind::Schema, "an object without properties", "schema of the input").or(&["schema", "input_schema"]),
         Field::new("returns", Kind::Schema, "", "schema of the result, checked when given").or(&["output_schema"]),
-        Field::new("execute", Kind::Function, "", "`function(input, ctx)`; without it the tool is declared: calls come back to the client").or(&["handler"]),
+        Field::new("execute", Kind::Function, "", "`function(input, ctx)`; without it the tool is declared, if it is not a built-in: calls come back to the client").or(&["handler"]),
         Field::new("category", Kind::Text, "\"custom\"", "a `tool.Category` or any other word"),
-        Field::new("execution_mode", Kind::Choice(&["direct"], &["async", "sandboxed"]), "\"direct\"", "how it runs"),
+        Field::new("execution_mode", Kind::Choice(&["direct", "async"], &["sandboxed"]), "\"direct\"", "\"async\": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side"),
         Field::new("timeout_ms", Kind::Number(0.0, 1e12), "60000", "limit of one call; 0 = none"),
         Field::new("max_retries", Kind::Int(0, 100), "0", "further calls after one that raised"),
         Field::new("on_error", Kind::Enum(&["return", "raise"]), "\"return\"", "\"raise\": an agent's run ends with the tool's error"),
@@ -39,7 +45,7 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("metadata", Kind::Map, "", "kept as it is"),
         Field::new("id", Kind::Text, "", "ignored: `tool.get` returns it"),
         Field::new("source", Kind::Absent("sandboxed tool"), "", ""),
-        Field::new("builtin", Kind::Absent("built-in tool"), "", ""),
+        Field::new("builtin", Kind::Text, "the name, if a built-in has it", "the built-in tool that does the work, where there is no `execute`"),
         Field::new("memory_limit", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("max_result_bytes", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("requires_approval", Kind::Absent("approval"), "", ""),
@@ -61,6 +67,8 @@ pub struct Tool {
     parameters: Option<Box<Value>>,
     compiled: OnceCell<Schema>,
     pub execute: Option<Slot>,
+    /// What does the work where there is no function.
+    pub builtin: Option<&'static Builtin>,
     /// Whether equal inputs have equal results.
     pub cache: Option<Wish>,
     /// What is set beyond that, by canonical name.
@@ -98,21 +106,27 @@ impl Tool {
     pub fn define(options: &Options<'_>, schemas: &Library, now: f64) -> Result<Tool> {
         let name = options.text("name").unwrap_or_default();
         check_name(&name)?;
+        let execute = options.function("execute");
+        let builtin =
+            builtin::bound(options, &name, execute.is_some() || options.get("source").is_some())?;
         let mut rest = options.to_map();
         let parameters = schema(schemas, rest.shift_remove("parameters"), "parameters")?;
         if let Some(returns) = schema(schemas, rest.shift_remove("returns"), "returns")? {
             rest.insert("returns".into(), returns);
         }
-        for known in ["name", "description", "replace", "id"] {
+        for known in ["name", "description", "replace", "id", "builtin"] {
             rest.shift_remove(known);
         }
         rest.retain(|_, value| !value.is_null());
         Ok(Tool {
             name,
-            description: options.text("description").unwrap_or_default(),
-            parameters: parameters.map(Box::new),
+            description: options
+                .text("description")
+                .unwrap_or_else(|| builtin.map_or("", |builtin| builtin.description).into()),
+            parameters: parameters.or_else(|| Some((builtin?.parameters)())).map(Box::new),
             compiled: OnceCell::new(),
-            execute: options.function("execute"),
+            execute,
+            builtin,
             cache: Wish::of(rest.get("cache")),
             options: Kept::new(&rest),
             registered_at: now,
@@ -166,29 +180,54 @@ impl Tool {
         self.options.get("validate") != Some(Value::Bool(false))
     }
 
+    /// Whether its calls run beside each other.
+    pub fn overlaps(&self) -> bool {
+        self.text("execution_mode").as_deref() == Some("async")
+    }
+
+    /// Whether calls of a round run beside each other: also those of built-in tools that wait.
+    pub fn runs_aside(&self) -> bool {
+        let waits = |builtin: &Builtin| builtin.capabilities.contains(&"asynchronous");
+        self.overlaps() || self.kind() == "builtin" && self.builtin.is_some_and(waits)
+    }
+
     /// Whether its failure ends an agent's run.
     pub fn raises(&self) -> bool {
         self.text("on_error").as_deref() == Some("raise")
     }
 
     pub fn category(&self) -> String {
-        self.text("category").unwrap_or_else(|| "custom".into())
+        let usual = || self.builtin.map_or("custom", |builtin| builtin.category).into();
+        self.text("category").unwrap_or_else(usual)
     }
 
     /// "script" for a Lua function, "declared" for a client-side tool.
     pub fn kind(&self) -> &'static str {
-        if self.execute.is_some() { "script" } else { "declared" }
+        match (&self.execute, self.builtin) {
+            (Some(_), _) => "script",
+            (None, Some(_)) => "builtin",
+            (None, None) => "declared",
+        }
+    }
+
+    /// Whether a client answers its calls.
+    pub fn is_declared(&self) -> bool {
+        self.kind() == "declared"
+    }
+
+    pub fn tags(&self) -> Value {
+        self.options.get("tags").unwrap_or_else(|| json!([]))
     }
 
     /// An item of `tool.list`.
-    pub fn summary(&self, id: &str) -> Record {
+    pub fn summary(&self, id: Option<&str>) -> Record {
         Record::new()
             .set("id", id)
             .set("name", self.name.as_str())
             .set("description", self.description.as_str())
             .set("category", self.category())
             .set("source", self.kind())
-            .set("tags", self.options.get("tags").unwrap_or_else(|| json!([])))
+            .set("tags", self.tags())
     }
 
     /// The normalised definition, with the same function.
@@ -199,9 +238,10 @@ impl Tool {
             .set("description", self.description.as_str())
             .set("parameters", self.parameters())
             .set("execute", self.execute.clone())
+            .set("builtin", self.builtin.map(|builtin| builtin.name))
             .set("category", self.category())
             .set("execution_mode", self.text("execution_mode").unwrap_or_else(|| "direct".into()))
-            .set("tags", self.options.get("tags").unwrap_or_else(|| json!([])))
+            .set("tags", self.tags())
             .set("version", self.text("version").unwrap_or_else(|| "1.0.0".into()))
             .set("timeout_ms", self.number("timeout_ms").unwrap_or(TIMEOUT_MS))
             .set("max_retries", self.number("max_retries").unwrap_or(0.0) as u64)

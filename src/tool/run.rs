@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::builtin::{Builtin, Work};
 use super::{Tool, recall};
 use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
@@ -15,7 +16,7 @@ use crate::step::{
     Call, Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
 use crate::value::repair::{self, Level, Options};
-use crate::value::{Data, Key, Patch, Record, Ref, Slot, Tape, json};
+use crate::value::{Data, Document, Key, Patch, Record, Ref, Slot, Tape, json};
 
 /// A tool's input that passed its schema.
 pub struct Input(Data);
@@ -32,6 +33,10 @@ impl Input {
             return Input::checked(tool, checks, Value::Object(Map::new()));
         };
         let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
+        // What is no function reads plain data.
+        if tool.builtin.is_some() && value.is_object() {
+            return Input::checked(tool, checks, value.to_json());
+        }
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
             return Input::checked(tool, checks, document(text)?);
         }
@@ -143,6 +148,8 @@ pub struct ToolRun {
     started: Option<Moment>,
     /// As what the result is kept.
     recall: Option<Recall>,
+    /// What a built-in tool has under way.
+    work: Option<Box<dyn Machine>>,
 }
 
 impl ToolRun {
@@ -154,8 +161,8 @@ impl ToolRun {
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
         let input = input.0;
         let (checks, for_model) = (tool.validates(), false);
-        let (started, recall) = (None, None);
-        ToolRun { tool, id, input, info, limit, retries, checks, for_model, started, recall }
+        let (started, recall, work) = (None, None, None);
+        ToolRun { tool, id, input, info, limit, retries, checks, for_model, started, recall, work }
     }
 
     #[must_use]
@@ -197,9 +204,12 @@ impl ToolRun {
         Operation { name: "tool_execute", subject, machine: Box::new(self), deadline: None }
     }
 
-    fn call(&mut self, runtime: &Runtime) -> Result<Step> {
+    fn call(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let now = runtime.clock.now();
         self.started.get_or_insert(now);
+        if let (None, Some(builtin)) = (&self.tool.execute, self.tool.builtin) {
+            return self.begin(runtime, me, builtin);
+        }
         let Some(function) = self.tool.execute.clone() else {
             return Err(declared(&self.tool.name));
         };
@@ -232,7 +242,7 @@ impl ToolRun {
     fn kept(&self, runtime: &mut Runtime) -> Option<Step> {
         let result = recall::find(&mut runtime.cache, self.recall.as_ref()?)?;
         let text = if self.for_model { recall::text(&result) } else { String::new() };
-        Some(Step::Done(Output::Tool { result: Data::Shared(result), text }))
+        Some(Step::Done(Output::Tool { result: Data::Shared(result), text, ms: 0.0 }))
     }
 
     fn returned(&mut self, runtime: &mut Runtime, returned: Returned) -> Result<Step> {
@@ -250,7 +260,11 @@ impl ToolRun {
             recall::keep(&mut runtime.cache, recall, &self.tool, document);
         }
         let result = returned.value.map_or(Data::Nil, Data::Slot);
-        Ok(Step::Done(Output::Tool { result, text }))
+        Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+    }
+
+    fn took(&self, runtime: &Runtime) -> f64 {
+        self.started.map_or(0.0, |started| runtime.clock.now().ms_since(started))
     }
 
     /// How a model reads the result. A value that is no data is an error only for a model, so it
@@ -268,15 +282,95 @@ impl ToolRun {
         Ok(text)
     }
 
-    fn failed(&mut self, runtime: &Runtime, raised: Raised) -> Result<Step> {
+    fn failed(&mut self, runtime: &mut Runtime, me: Token, raised: Raised) -> Result<Step> {
         if self.late(runtime) {
             return Err(self.timeout());
         }
         if self.retries > 0 {
             self.retries -= 1;
-            return self.call(runtime);
+            return self.call(runtime, me);
         }
         Err(self.error(raised))
+    }
+
+    fn begin(&mut self, runtime: &mut Runtime, me: Token, builtin: &Builtin) -> Result<Step> {
+        let Data::Json(input) = self.input.clone() else {
+            return Err(Error::new(Code::ValidationFailed, "the input must be an object"));
+        };
+        match (builtin.start)(runtime, input) {
+            Ok(Work::Done(value)) => self.worked(runtime, value),
+            Ok(Work::Goes(machine)) => {
+                self.work = Some(machine);
+                self.go_on(runtime, me, Outcome::Start)
+            }
+            Err(error) => self.broke(runtime, me, error),
+        }
+    }
+
+    /// A step of the work of a built-in tool.
+    fn go_on(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        if self.late(runtime) {
+            self.stop_work(runtime, me);
+            return Err(self.timeout());
+        }
+        let Some(work) = &mut self.work else {
+            return Err(Error::internal("nothing to go on with"));
+        };
+        match work.step(runtime, me, outcome) {
+            Ok(Step::Wait(until)) => Ok(Step::Wait(until.into_iter().chain(self.deadline()).min())),
+            Ok(Step::Done(output)) => {
+                self.work = None;
+                match output.into_data() {
+                    Data::Json(value) => self.worked(runtime, value),
+                    _ => Err(Error::internal("a built-in tool ended with something else")),
+                }
+            }
+            Ok(step) => Ok(step),
+            Err(error) => {
+                self.work = None;
+                self.broke(runtime, me, error)
+            }
+        }
+    }
+
+    fn stop_work(&mut self, runtime: &mut Runtime, me: Token) {
+        if let Some(mut work) = self.work.take() {
+            work.abandon(runtime, me);
+        }
+    }
+
+    /// A built-in tool has its result.
+    fn worked(&mut self, runtime: &mut Runtime, value: Value) -> Result<Step> {
+        let mut document = Document::default();
+        document.root = json::put(&value, &mut document.tape);
+        let returns = self.tool.options.get("returns");
+        let mut text = String::new();
+        if self.for_model || returns.is_some() {
+            text = document.value().map(in_words).unwrap_or_default();
+        }
+        if let Some(schema) = &returns {
+            check_result(schema, &text, value.is_string())?;
+        }
+        if let Some(recall) = self.recall.take() {
+            recall::keep(&mut runtime.cache, recall, &self.tool, Some(document));
+        }
+        let result = if value.is_null() { Data::Nil } else { Data::Json(value) };
+        Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+    }
+
+    /// A built-in tool has failed. Only the network may do better another time.
+    fn broke(&mut self, runtime: &mut Runtime, me: Token, error: Error) -> Result<Step> {
+        if self.retries > 0 && error.retryable() && !self.late(runtime) {
+            self.retries -= 1;
+            return self.call(runtime, me);
+        }
+        if matches!(error.code(), Code::Timeout | Code::Cancelled | Code::Internal) {
+            return Err(error);
+        }
+        let message = format!("tool {:?} failed: {}", self.tool.name, error.message());
+        let details = error.fields().details.clone();
+        let wrapped = Error::new(Code::ToolError, message).with(|f| f.details = details);
+        Err(if error.code() == Code::ToolError { wrapped } else { wrapped.caused_by(error) })
     }
 
     fn error(&self, raised: Raised) -> Error {
@@ -292,9 +386,7 @@ impl ToolRun {
     fn count(&self, runtime: &Runtime, result: &Result<Step>) {
         let failed = result.is_err();
         if failed || matches!(result, Ok(Step::Done(_))) {
-            let now = runtime.clock.now();
-            let ms = self.started.map_or(0.0, |started| now.ms_since(started));
-            self.tool.stats.ended(ms, runtime.clock.unix(), failed);
+            self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
         }
     }
 }
@@ -321,16 +413,20 @@ fn check_result(schema: &Value, text: &str, is_text: bool) -> Result<()> {
 }
 
 impl Machine for ToolRun {
-    fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Step> {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        if matches!(outcome, Outcome::Stop(_)) {
+            self.stop_work(runtime, me);
+        }
         if matches!(outcome, Outcome::Start)
             && let Some(step) = self.kept(runtime)
         {
             return Ok(step);
         }
         let result = match outcome {
-            Outcome::Start => self.call(runtime),
+            Outcome::Start => self.call(runtime, me),
+            Outcome::Ready if self.work.is_some() => self.go_on(runtime, me, Outcome::Ready),
             Outcome::Returned(returned) => self.returned(runtime, returned),
-            Outcome::Raised(raised) => self.failed(runtime, raised),
+            Outcome::Raised(raised) => self.failed(runtime, me, raised),
             Outcome::Stop(Stop::Deadline) if self.late(runtime) => Err(self.timeout()),
             Outcome::Stop(stop) => Err(stopped(&stop, "the tool call")),
             _ => Err(Error::internal("a tool call waits for its function only")),
@@ -368,21 +464,24 @@ impl Machine for ToolRun {
         &mut self,
         _: &mut Runtime,
         given: &Given<'_>,
-        _: Option<Output>,
+        own: Option<Output>,
     ) -> Result<Output> {
+        let ms = if let Some(Output::Tool { ms, .. }) = own { ms } else { 0.0 };
         let text = match (given.value, &given.problem) {
             (_, Some(problem)) => error_text(problem.message()),
             (Some(value), None) => in_words(value),
             (None, None) => "null".into(),
         };
-        Ok(Output::Tool { result: given.slot.clone().map_or(Data::Nil, Data::Slot), text })
+        Ok(Output::Tool { result: given.slot.clone().map_or(Data::Nil, Data::Slot), text, ms })
     }
 
     fn told_of(&self, output: &Output) -> Record {
         Record::new().set("output", output.to_data())
     }
 
-    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+    fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        self.stop_work(runtime, me);
+    }
 }
 
 /// A value as a model reads it: strings as they are, other values as JSON.

@@ -1,6 +1,7 @@
-//! The tool calls of a round, one after the other. Every call gets a result, whatever becomes of it.
+//! The tool calls of a round: those that overlap side by side, then the others one after the other.
+//! Every call gets a result, whatever becomes of it; the results stand in the order of the calls.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use super::{Run, Stage};
 use crate::agent::conversation::not_executed;
@@ -8,6 +9,7 @@ use crate::agent::record::{self, Executed};
 use crate::agent::tools::Usable;
 use crate::chat::{Answer, Message, ToolCall};
 use crate::chunk::Chunk;
+use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
 use crate::runtime::Runtime;
 use crate::step::{Output, Step};
@@ -36,13 +38,70 @@ impl Run {
             self.turn.append(&mut not_executed(&calls));
             return self.ask(runtime);
         }
-        self.calls = calls.into();
+        let (beside, alone) = calls.into_iter().partition(|call| self.overlaps(call));
+        self.calls = VecDeque::from(alone);
+        self.call_beside(runtime, beside)
+    }
+
+    fn overlaps(&self, call: &ToolCall) -> bool {
+        self.plan
+            .tools
+            .iter()
+            .any(|usable| usable.tool.name == call.name && usable.tool.runs_aside())
+    }
+
+    /// Runs calls side by side.
+    fn call_beside(&mut self, runtime: &mut Runtime, calls: Vec<ToolCall>) -> Result<Step> {
+        let mut operations = Vec::new();
+        for call in calls {
+            let now = runtime.clock.now();
+            match self.prepare(runtime, &call) {
+                Ok(None) => self.pending.push(call),
+                Ok(Some(machine)) => {
+                    operations.push(machine.operation());
+                    self.beside.push((call, now));
+                }
+                Err(error) => self.failed(runtime, (call, now), &error),
+            }
+        }
+        if operations.is_empty() {
+            self.stage = Stage::Calling;
+            return self.next_call(runtime);
+        }
+        self.stage = Stage::Beside;
+        Ok(Step::Fork(operations, runtime.config.max_concurrency()))
+    }
+
+    /// All of them have ended. One that raises ends the run, now that the others have results.
+    pub(super) fn all_ended(
+        &mut self,
+        runtime: &mut Runtime,
+        outputs: Vec<Result<Output>>,
+    ) -> Result<Step> {
         self.stage = Stage::Calling;
-        self.next_call(runtime)
+        let mut raised = None;
+        for (begun, output) in std::mem::take(&mut self.beside).into_iter().zip(outputs) {
+            match output {
+                Ok(Output::Tool { result, text, ms }) => self.succeeded(begun.0, result, text, ms),
+                Ok(_) => return Err(Error::internal("a tool call ended with something else")),
+                Err(error) => {
+                    let raises = self.raises(&begun.0);
+                    self.failed(runtime, begun, &error);
+                    raised = raised.or(Some(error).filter(|_| raises));
+                }
+            }
+        }
+        match raised {
+            Some(error) => Err(self.broken_off(runtime, error)),
+            None => self.next_call(runtime),
+        }
     }
 
     /// Runs the next call of the round; after the last one the model is asked again.
     pub(super) fn next_call(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        if self.told < self.executed.len() {
+            return Ok(self.tell());
+        }
         while let Some(call) = self.calls.pop_front() {
             let now = runtime.clock.now();
             match self.prepare(runtime, &call) {
@@ -57,6 +116,7 @@ impl Run {
                 }
             }
         }
+        self.settle_order();
         if self.pending.is_empty() { self.ask(runtime) } else { self.finish(runtime, "tool_calls") }
     }
 
@@ -66,7 +126,7 @@ impl Run {
         let unknown =
             || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
         let Usable { id, tool } = usable.ok_or_else(unknown)?;
-        if tool.execute.is_none() {
+        if tool.is_declared() {
             return Ok(None);
         }
         let bad = || Error::new(Code::ValidationFailed, "the arguments are not valid JSON");
@@ -90,43 +150,73 @@ impl Run {
         output: Result<Output>,
     ) -> Result<Step> {
         match output {
-            Ok(Output::Tool { result, text }) => self.tool_succeeded(runtime, result, text),
+            Ok(Output::Tool { result, text, ms }) => {
+                let Some((call, _)) = self.running.take() else {
+                    return Err(Error::internal("no tool was running"));
+                };
+                self.succeeded(call, result, text, ms);
+                Ok(self.tell())
+            }
             Ok(_) => Err(Error::internal("a tool call ended with something else")),
             Err(error) => self.tool_failed(runtime, error),
         }
     }
 
-    fn tool_succeeded(&mut self, runtime: &Runtime, result: Data, text: String) -> Result<Step> {
-        let Some((call, since)) = self.running.take() else {
-            return Err(Error::internal("no tool was running"));
-        };
-        let duration_ms = runtime.clock.now().ms_since(since);
+    fn succeeded(&mut self, call: ToolCall, result: Data, text: String, duration_ms: f64) {
         self.turn.push(Message::tool_result(&call.id, text));
         self.executed.push(Executed { call, result, error: None, duration_ms });
-        Ok(self.tell())
     }
 
     /// A failing tool is the model's to deal with, unless the tool says otherwise.
     fn tool_failed(&mut self, runtime: &mut Runtime, error: Error) -> Result<Step> {
-        let Some((call, since)) = self.running.take() else { return Err(error) };
-        let raises = self.plan.tools.iter().any(|u| u.tool.name == call.name && u.tool.raises());
-        let text = error.message().to_owned();
-        let duration_ms = runtime.clock.now().ms_since(since);
-        self.turn.push(Message::tool_result(&call.id, error_text(&text)));
-        self.executed.push(Executed { call, result: Data::Nil, error: Some(text), duration_ms });
+        let Some(begun) = self.running.take() else { return Err(error) };
+        let raises = self.raises(&begun.0);
+        self.failed(runtime, begun, &error);
         if raises {
-            let mut open = std::mem::take(&mut self.pending);
-            open.extend(self.calls.drain(..));
-            self.turn.append(&mut not_executed(&open));
-            let partial = record::response(self, runtime, "unknown");
-            return Err(error.with(|f| f.partial = Some(partial)));
+            return Err(self.broken_off(runtime, error));
         }
         Ok(self.tell())
     }
 
-    /// Tells a follower of the stream about the tool that has ended.
+    fn raises(&self, call: &ToolCall) -> bool {
+        self.plan.tools.iter().any(|u| u.tool.name == call.name && u.tool.raises())
+    }
+
+    fn failed(&mut self, runtime: &Runtime, (call, since): (ToolCall, Moment), error: &Error) {
+        let text = error.message().to_owned();
+        let duration_ms = runtime.clock.now().ms_since(since);
+        self.turn.push(Message::tool_result(&call.id, error_text(&text)));
+        self.executed.push(Executed { call, result: Data::Nil, error: Some(text), duration_ms });
+    }
+
+    /// A tool's error ends the run.
+    fn broken_off(&mut self, runtime: &mut Runtime, error: Error) -> Error {
+        let mut open = std::mem::take(&mut self.pending);
+        open.extend(self.calls.drain(..));
+        self.turn.append(&mut not_executed(&open));
+        self.settle_order();
+        let partial = record::response(self, runtime, "unknown");
+        error.with(|f| f.partial = Some(partial))
+    }
+
+    /// Those that ran beside others have ended before them: results stand in the order of the calls.
+    fn settle_order(&mut self) {
+        let asked = self.turn.iter().rposition(|message| !message.tool_calls.is_empty());
+        let Some((asking, results)) = asked.and_then(|at| self.turn.split_at_mut_checked(at + 1))
+        else {
+            return;
+        };
+        let Some(calls) = asking.last().map(|message| &message.tool_calls) else { return };
+        let place = |message: &Message| {
+            calls.iter().position(|call| Some(&call.id) == message.tool_call_id.as_ref())
+        };
+        results.sort_by_key(|message| place(message).unwrap_or(usize::MAX));
+    }
+
+    /// Tells a follower of the stream about the next tool that has ended.
     fn tell(&mut self) -> Step {
-        let tool_result = self.executed.last().map(Executed::to_record);
+        let tool_result = self.executed.get(self.told).map(Executed::to_record);
+        self.told += 1;
         self.chunk =
             Some(Chunk { tool_result, iteration: Some(self.iteration), ..Chunk::default() });
         Step::Emit
@@ -135,6 +225,7 @@ impl Run {
     /// The stream callback returned `false` after a tool: the rest of the round is not run.
     pub(super) fn refused(&mut self, runtime: &mut Runtime) -> Result<Step> {
         self.turn.append(&mut not_executed(self.calls.make_contiguous()));
+        self.settle_order();
         self.plan.follow = false;
         self.finish(runtime, "cancelled")
     }

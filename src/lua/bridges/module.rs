@@ -15,6 +15,7 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
 use crate::store;
+use crate::tool::builtin;
 use crate::value::{Data, Record};
 
 use super::super::faces::{ASYNC, DETACH, face};
@@ -377,6 +378,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     if let Some(switches) = cache.as_ref().and_then(|cache| cache.get("functions")) {
         functions::check(switches, "options.cache.functions", not_cached)?;
     }
+    builtin::check(&options)?;
     if let Some(place) = store::chosen(&options, "options")? {
         let policy = runtime.config.batch.policy;
         runtime.store.choose(place, &runtime.clock, policy)?;

@@ -10,12 +10,15 @@ use crate::optimize::cache::WISH;
 use crate::optimize::{Key, Wish};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
-use crate::step::Start;
+use crate::step::{Face, Start};
 use crate::tool::{DEFINITION, Input, Tool, ToolRun, recall};
 use crate::value::{Data, Record, Ref};
 
 use super::super::faces::{ASYNC, DETACH, face};
-use super::super::filters::{LIST, Wanted};
+
+mod inspect;
+
+use inspect::Wanted;
 
 static EXECUTE: Shape = Shape::new(
     "ToolOptions",
@@ -36,7 +39,7 @@ static EXECUTE: Shape = Shape::new(
         Field::new("context", Kind::Map, "", "added to the `ctx` of the function"),
         Field::new(
             "mode",
-            Kind::Choice(&["direct"], &["async", "sandboxed"]),
+            Kind::Choice(&["direct", "async"], &["sandboxed"]),
             "the tool's",
             "how it runs",
         ),
@@ -84,7 +87,7 @@ pub static BRIDGE: Bridge = Bridge {
             name: "unregister",
             params: &[TOOL],
             returns: &[("existed", "boolean")],
-            doc: "Forgets a tool. Agents that hold it skip it and show it as missing.",
+            doc: "Forgets a tool. Agents that hold it skip it and show it as missing. Built-in tools stay: false.",
             errors: &[],
             effect: Effect::Writes("tools"),
             example: "zigllms.tool.register{ name = \"old\" }\nassert(zigllms.tool.unregister(\"old\"))",
@@ -117,9 +120,10 @@ pub static BRIDGE: Bridge = Bridge {
         },
         Function {
             name: "list",
-            params: &[Param::new("filter", Kind::Table(&LIST)).optional()],
+            params: &[inspect::FILTERED],
             returns: &[("tools", "table[]")],
-            doc: "Registered tools in the order they were registered: `{id, name, description, category, source, tags}`.",
+            doc: "Registered tools in the order they were registered: `{id, name, description, category, source, tags}`. \
+                  The filter is that of `discover`.",
             errors: &[],
             effect: Effect::Reads("tools"),
             example: "for _, tool in ipairs(zigllms.tool.list()) do print(tool.id, tool.name) end",
@@ -129,7 +133,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "get",
             params: &[TOOL],
             returns: &[("definition", "table?")],
-            doc: "The normalised definition with the id and the same function; nil if there is no such tool.",
+            doc: "The normalised definition with the id and the same function; nil if there is no such tool. The id of a \
+                  built-in tool is its name.",
             errors: &[],
             effect: Effect::Reads("tools"),
             example: "assert(zigllms.tool.get(\"no_such_tool\") == nil)",
@@ -139,12 +144,16 @@ pub static BRIDGE: Bridge = Bridge {
             name: "exists",
             params: &[TOOL],
             returns: &[("exists", "boolean")],
-            doc: "Whether a tool has that id or name.",
+            doc: "Whether a tool has that id or name; built-in tools are there.",
             errors: &[],
             effect: Effect::Reads("tools"),
             example: "assert(not zigllms.tool.exists(\"no_such_tool\"))",
             run: Run::Now(exists),
         },
+        inspect::DISCOVER,
+        inspect::VALIDATE,
+        inspect::GET_SCHEMA,
+        inspect::GET_INFO,
     ],
 };
 
@@ -191,22 +200,22 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         args.write_one(1, key);
         key.option(options.get("context"), Key::value);
     });
+    let mode = options.word("mode").map_or(tool.overlaps(), |mode| mode == "async");
+    let face = match face(&options) {
+        Face::Plain if mode => Face::Handle,
+        face => face,
+    };
     let run = ToolRun::new(tool, found.id, input, info)
         .recalled(recall)
         .checks(checks)
         .limit(options.number("timeout_ms"))
         .retries(options.number("retries"));
-    Ok(Start { operation: run.operation(), face: face(&options), sink: None })
+    Ok(Start { operation: run.operation(), face, sink: None })
 }
 
 fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let wanted = Wanted::from(args, 0);
-    let all = runtime.tools.iter().filter(|(_, tool)| wanted.name(&tool.name));
-    let items = all.map(|(number, tool)| {
-        let id = runtime.tools.id(number);
-        if wanted.ids { Data::from(id) } else { tool.summary(&id).into() }
-    });
-    Ok(Data::List(items.collect()))
+    Ok(Data::List(inspect::registered(runtime, &wanted)))
 }
 
 fn get(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
@@ -215,5 +224,5 @@ fn get(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn exists(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    Ok(Data::Bool(runtime.tools.find(&args.id(0))?.is_some()))
+    Ok(Data::Bool(find_tool(&runtime.tools, &args.id(0))?.is_some()))
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod fork;
+mod guard;
 mod limits;
 mod load;
 mod replies;

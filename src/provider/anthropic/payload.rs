@@ -161,7 +161,7 @@ fn tools(body: &mut Object, request: &Request) {
     body.insert("tool_choice".into(), choice.into());
 }
 
-fn tool(tool: &ToolSpec) -> Value {
+pub fn tool(tool: &ToolSpec) -> Value {
     let mut out = Object::new();
     out.insert("name".into(), tool.name.as_str().into());
     set(&mut out, "description", Some(tool.description.as_str()).filter(|text| !text.is_empty()));

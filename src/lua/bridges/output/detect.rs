@@ -185,7 +185,7 @@ fn of_shape(shape: &'static Shape) -> Value {
 
 fn of_kind(kind: &'static Kind) -> Value {
     match kind {
-        Kind::Bool | Kind::Off(_) => json!({ "type": "boolean" }),
+        Kind::Bool => json!({ "type": "boolean" }),
         Kind::Text => json!({ "type": "string" }),
         Kind::Name | Kind::Id(_) => json!({ "type": "string", "minLength": 1 }),
         Kind::Number(low, high) => json!({ "type": "number", "minimum": low, "maximum": high }),

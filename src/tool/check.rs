@@ -1,0 +1,121 @@
+//! What is wrong with a definition or an input, all of it, without an error being raised.
+
+use serde_json::Value;
+
+use super::{DEFINITION, Input, Tool, builtin, check_name, schema};
+use crate::error::{Code, Error};
+use crate::schema::Library;
+use crate::shape::{Check, Options};
+use crate::value::{Record, Ref, Slot};
+
+/// One thing that is wrong.
+#[derive(Debug)]
+pub struct Flaw {
+    /// JSON pointer.
+    pub path: String,
+    pub message: String,
+    pub keyword: &'static str,
+}
+
+impl Flaw {
+    /// A field of a definition, and the error about it.
+    fn of(field: &str, error: &Error) -> Flaw {
+        let message = error.message();
+        let message = message.strip_prefix("definition.").unwrap_or(message).to_owned();
+        let keyword = match error.code() {
+            Code::Unsupported => "unsupported",
+            Code::ValidationFailed | Code::NotFound => "schema",
+            _ if message.contains(": unknown key") => "additionalProperties",
+            _ => "type",
+        };
+        Flaw { path: format!("/{field}"), message, keyword }
+    }
+
+    fn to_record(&self) -> Record {
+        Record::new()
+            .set("path", self.path.as_str())
+            .set("message", self.message.as_str())
+            .set("keyword", self.keyword)
+    }
+}
+
+/// `{valid, errors, warnings}`
+fn verdict(errors: Vec<Record>, warnings: Vec<String>) -> Record {
+    Record::new().set("valid", errors.is_empty()).set("errors", errors).set("warnings", warnings)
+}
+
+/// What `tool.register` would say, about every field.
+pub fn definition(given: Ref<'_>, check: Check, schemas: &Library) -> Record {
+    let wrong = check.each(given, &DEFINITION, "definition");
+    let mut flaws: Vec<_> = wrong.iter().map(|(field, error)| Flaw::of(field, error)).collect();
+    let options = Options::new(Some(given), &DEFINITION);
+    let mut say = |field: &str, error: Option<Error>| {
+        let path = format!("/{field}");
+        if let Some(error) = error.filter(|_| flaws.iter().all(|known| known.path != path)) {
+            flaws.push(Flaw::of(field, &error));
+        }
+    };
+    let name = options.text("name").unwrap_or_default();
+    say("name", check_name(&name).err());
+    for field in ["parameters", "returns"] {
+        let value = options.get(field).map(Ref::to_json);
+        say(field, schema(schemas, value, field).err());
+    }
+    let has_code = options.function("execute").is_some() || options.get("source").is_some();
+    say("builtin", builtin::bound(&options, &name, has_code).err());
+    let warnings = if flaws.is_empty() { warnings(&options, &name, has_code) } else { Vec::new() };
+    verdict(flaws.iter().map(Flaw::to_record).collect(), warnings)
+}
+
+/// What is allowed, and rarely meant.
+fn warnings(options: &Options<'_>, name: &str, has_code: bool) -> Vec<String> {
+    let mut all = Vec::new();
+    let bound = builtin::find(&options.text("builtin").unwrap_or_else(|| name.to_owned()));
+    match bound {
+        Some(one) if has_code && one.name == name => {
+            all.push(format!("name: hides the built-in tool {name:?}"));
+        }
+        None if !has_code => {
+            all.push("execute: absent, so that a client has to answer the tool's calls".into());
+        }
+        _ => {}
+    }
+    if bound.is_none() && options.text("description").is_none_or(|text| text.is_empty()) {
+        all.push("description: empty, though models choose tools by it".into());
+    }
+    if bound.is_none() && options.get("parameters").is_none() {
+        all.push("parameters: absent, so that models do not learn what to pass".into());
+    }
+    all
+}
+
+/// What `tool.execute` would say of an input.
+pub fn input(
+    tool: &Tool,
+    value: Option<Ref<'_>>,
+    slot: Option<Slot>,
+    problem: Option<Error>,
+) -> Record {
+    let no_data = problem.filter(|_| tool.has_schema()).map_or(Ok(()), Err);
+    let error = no_data.and_then(|()| Input::from_lua(tool, true, value, slot).map(drop)).err();
+    verdict(error.as_ref().map_or_else(Vec::new, violations), Vec::new())
+}
+
+fn violations(error: &Error) -> Vec<Record> {
+    let listed = error.fields().details.as_ref().and_then(|details| details["errors"].as_array());
+    match listed {
+        Some(listed) => listed.iter().map(entry).collect(),
+        None => {
+            let (path, keyword) = (String::new(), "type");
+            vec![Flaw { path, message: error.message().to_owned(), keyword }.to_record()]
+        }
+    }
+}
+
+fn entry(violation: &Value) -> Record {
+    let text = |name: &str| violation[name].as_str().unwrap_or_default().to_owned();
+    Record::new()
+        .set("path", text("path"))
+        .set("message", text("message"))
+        .set("keyword", text("keyword"))
+}

@@ -1,0 +1,59 @@
+//! All tools that can be called by name: the registered ones, and the built-in ones behind them.
+
+use std::cell::OnceCell;
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
+
+use super::{Tool, builtin};
+use crate::registry::Registry;
+
+/// The registered tools, and their built-in siblings once somebody asks for one.
+pub struct Tools {
+    registered: Registry<Rc<Tool>>,
+    builtin: OnceCell<Vec<Rc<Tool>>>,
+}
+
+impl Default for Tools {
+    fn default() -> Tools {
+        Tools { registered: Registry::new("tool"), builtin: OnceCell::new() }
+    }
+}
+
+impl Tools {
+    /// Each instance has its own: they count their calls.
+    pub fn builtins(&self) -> &[Rc<Tool>] {
+        self.builtin.get_or_init(|| builtin::ALL.iter().map(|one| Rc::new(one.tool())).collect())
+    }
+
+    /// The built-in tool of that name, in either form.
+    pub fn builtin(&self, name: &str) -> Option<Rc<Tool>> {
+        let found = builtin::find(name)?;
+        self.builtins().iter().find(|tool| tool.name == found.name).cloned()
+    }
+
+    /// Built-in tools whose name no registered tool has taken.
+    pub fn unshadowed(&self) -> impl Iterator<Item = &Rc<Tool>> {
+        let free = |tool: &&Rc<Tool>| self.registered.all_named(&tool.name).is_empty();
+        self.builtins().iter().filter(free)
+    }
+
+    /// Forgets what was registered, and what was counted.
+    pub fn clear(&mut self) {
+        self.registered.clear();
+        self.builtin = OnceCell::new();
+    }
+}
+
+impl Deref for Tools {
+    type Target = Registry<Rc<Tool>>;
+
+    fn deref(&self) -> &Registry<Rc<Tool>> {
+        &self.registered
+    }
+}
+
+impl DerefMut for Tools {
+    fn deref_mut(&mut self) -> &mut Registry<Rc<Tool>> {
+        &mut self.registered
+    }
+}

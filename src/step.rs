@@ -191,16 +191,19 @@ pub struct Given<'t> {
     pub slot: Option<Slot>,
     /// Why it is no plain data.
     pub problem: Option<Error>,
+    /// Whether it is a table, of plain data or not.
+    pub is_table: bool,
 }
 
 impl<'t> Given<'t> {
     pub fn new(value: Option<Ref<'t>>, slot: Option<Slot>, problem: Option<Error>) -> Given<'t> {
         let bytes = value;
+        let given = Given { value, bytes, slot, problem, is_table: false };
         if value.is_none_or(Ref::is_text) {
-            return Given { value, bytes, slot, problem };
+            return given;
         }
         let no_text = || Error::new(Code::ConversionError, "a string in it is not UTF-8");
-        Given { value: None, bytes, slot, problem: problem.or_else(|| Some(no_text())) }
+        Given { value: None, problem: given.problem.or_else(|| Some(no_text())), ..given }
     }
 
     /// The value as data, where nothing else will do.

@@ -32,6 +32,7 @@ local zigllms = {}
 ---@field cache? zigllms.CacheConfig results that are kept so that they need not be computed, or asked for, again
 ---@field stack? zigllms.StackConfig foretelling the stack slots of results
 ---@field memory? zigllms.MemoryConfig bounds and search of `memory`
+---@field tools? zigllms.ToolsConfig what built-in tools may reach
 ---@field loop? "auto"|"blocking"|"nvim"|"openresty"|"luv"|"copas"|"cqueues"|zigllms.Loop how to wait, see `loop` ["auto"]
 
 ---@class zigllms.Profiling
@@ -94,6 +95,13 @@ local zigllms = {}
 ---@field max_entries? integer an integer of at least 1: SHORT_TERM entries kept; the one unused for longest goes first [10000]
 ---@field embed_provider? string asked for embeddings by `memory.search` and `embed=true`
 ---@field embed_model? string its model [the provider's]
+
+---@class zigllms.ToolsConfig
+---@field file_roots? (string)[] directories below which `file_reader` looks; {} = nowhere [{"."}]
+---@field http? zigllms.ToolHttpConfig where `http_request` may go
+
+---@class zigllms.ToolHttpConfig
+---@field allow_private? boolean|(string)[] addresses that are not public: all of them, or these hosts, addresses and CIDR blocks [false]
 
 ---@class zigllms.Loop
 ---@field wait function `function(fd, timeout_ms)`: returns when the descriptor is readable or the time is over (nil: no limit); may yield [required]
@@ -186,7 +194,7 @@ local zigllms = {}
 ---@field input_schema? zigllms.Schema the same as `parameters`
 ---@field returns? zigllms.Schema schema of the result, checked when given
 ---@field output_schema? zigllms.Schema the same as `returns`
----@field execute? fun(input: any, ctx: zigllms.ToolContext): any, string? `function(input, ctx)`; without it the tool is declared: calls come back to the client
+---@field execute? fun(input: any, ctx: zigllms.ToolContext): any, string? `function(input, ctx)`; without it the tool is declared, if it is not a built-in: calls come back to the client
 ---@field handler? fun(input: any, ctx: zigllms.ToolContext): any, string? the same as `execute`
 ---@field category? string a `tool.Category` or any other word ["custom"]
 ---@field execution_mode? "direct"|"async" "async": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side ["direct"]
@@ -200,6 +208,7 @@ local zigllms = {}
 ---@field examples? table|(any)[] shown in infos [{}]
 ---@field metadata? table kept as it is
 ---@field id? string ignored: `tool.get` returns it
+---@field builtin? string the built-in tool that does the work, where there is no `execute` [the name, if a built-in has it]
 ---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data [false]
 
 ---@class zigllms.Generation
@@ -257,6 +266,13 @@ local zigllms = {}
 ---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: the result of a call with an equal input is given again [the tool's]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.ToolFilter: zigllms.ListFilter
+---@field category? string tools of this category
+---@field tags? (string)[] tools that have all of these
+---@field capabilities? ("network"|"filesystem"|"asynchronous")[] tools that are known to need all of these
+---@field name_pattern? string as `name`
+---@field source? "builtin"|"script"|"declared"|"mcp" who does the work
 
 ---@class zigllms.ListFilter
 ---@field ids? boolean an array of ids instead of tables [false]
@@ -344,7 +360,7 @@ local zigllms = {}
 
 ---@class zigllms.ReplayOptions
 ---@field pattern? string of the names of the events that are told ["*"]
----@field callback? function `function(event)`, called instead of emitting
+---@field callback? fun(event: zigllms.Event) `function(event)`, called instead of emitting
 ---@field limit? integer an integer of at least 0: the first so many
 ---@field speed? number a number from 0.000001 to 1000000000: 1 = with the pauses there were, 2 = twice as fast; unless told as fast as can be
 ---@field timeout_ms? number a number of at least 0: the whole replay; 0 = no limit [0]
@@ -454,7 +470,7 @@ local zigllms = {}
 
 ---@class zigllms.HookOptions
 ---@field name? string in a table that is the only argument: where the hook attaches; else what the hook itself is called
----@field callback? function the function, in a table that is the only argument
+---@field callback? fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string? the function, in a table that is the only argument
 ---@field type? "pre"|"post"|"around"|"error" when it runs: before, after or around an operation, or when it failed [by the name]
 ---@field priority? number|"highest"|"high"|"normal"|"low"|"lowest" higher runs first: a `hook.Priority` or any number ["normal"]
 ---@field description? string shown in infos
@@ -675,6 +691,10 @@ local zigllms = {}
 ---@field tags? string[]
 ---@field metadata? table
 ---@field replayed? boolean whether it was recorded and comes again
+---@field unrecorded? string[] replayed ones: paths of what could not be kept
+---@field remote? boolean whether a bridge brought it
+---@field origin? string remote ones: who published it
+---@field position? string remote ones: where in the stream it stands, for `since`
 
 ---One of `event.list_subscriptions`.
 ---@class zigllms.Subscription
@@ -687,6 +707,67 @@ local zigllms = {}
 ---@field call_count integer
 ---@field error_count integer of its handler and its filter
 ---@field created_at number Unix seconds
+
+---What a hook gets: a table of its own for each call.
+---@class zigllms.HookContext
+---@field hook? string the name it is registered for
+---@field hook_id string
+---@field type zigllms.hook.Type
+---@field point string where it runs now
+---@field data any the working value: the input; of POST hooks the result
+---@field input any what the operation was given
+---@field result any POST hooks, and others once the operation has ended
+---@field output any the same
+---@field error? zigllms.Error ERROR hooks: why it failed
+---@field index integer which of the hooks at this point it is
+---@field total integer how many these are
+---@field timestamp number Unix seconds
+---@field elapsed_ms number since the operation began
+---@field metadata? table of the hook
+---@field agent_id? string whose run it is, or is part of
+---@field agent_name? string
+---@field session? string of an agent's run
+---@field first_run? true no run of the agent has begun before
+---@field tool_id? string
+---@field tool_name? string
+---@field call_id? string of a tool that a model calls
+---@field provider? string of a request
+---@field model? string of a request
+---@field operation? string of a request: chat, embed, …
+---@field key? string of an entry of memory
+---@field scope? string
+---@field owner? string
+
+---One of `hook.list`, and what `hook.get_info` returns, which has all of it.
+---@class zigllms.Hook
+---@field id string
+---@field name? string the point, operation, name of your own or glob it is registered for
+---@field label? string what the hook itself is called
+---@field type zigllms.hook.Type
+---@field priority number
+---@field enabled boolean
+---@field call_count integer
+---@field error_count? integer
+---@field avg_time_ms? number with what it waited for, or ran
+---@field last_called_at? number Unix seconds
+---@field last_error? string
+---@field once? boolean
+---@field timeout_ms? number
+---@field description? string
+---@field metadata? table
+---@field created_at? number Unix seconds
+---@field agent? string the one it is for
+---@field tool? string
+---@field workflow? string
+
+---What `hook.execute` returns.
+---@class zigllms.HookResult
+---@field hook string the name or id that was asked for
+---@field hooks_executed integer
+---@field executed integer the same
+---@field data any what the last hook left
+---@field aborted boolean whether a PRE hook said no
+---@field results table[] `{hook_id, ok, value?, error?, duration_ms}` of each that was called
 
 ---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
 ---@class zigllms.Error
@@ -1118,7 +1199,7 @@ tool.Category = {
 ---@return string tool_id
 function tool.register(definition) end
 
----Forgets a tool. Agents that hold it skip it and show it as missing.
+---Forgets a tool. Agents that hold it skip it and show it as missing. Built-in tools stay: false.
 ---@param tool_id string the id or name of a tool
 ---@return boolean existed
 function tool.unregister(tool_id) end
@@ -1133,20 +1214,48 @@ function tool.unregister(tool_id) end
 ---@overload fun(tool_id: string, input?: any, options: { async: true }): zigllms.Handle
 function tool.execute(tool_id, input, options) end
 
----Registered tools in the order they were registered: `{id, name, description, category, source, tags}`.
----@param filter? zigllms.ListFilter a table
+---Registered tools in the order they were registered: `{id, name, description, category, source, tags}`. The filter is that of `discover`.
+---@param filter? string|zigllms.ToolFilter a string or a table
 ---@return table[] tools
 function tool.list(filter) end
 
----The normalised definition with the id and the same function; nil if there is no such tool.
+---The normalised definition with the id and the same function; nil if there is no such tool. The id of a built-in tool is its name.
 ---@param tool_id string the id or name of a tool
 ---@return table? definition
 function tool.get(tool_id) end
 
----Whether a tool has that id or name.
+---Whether a tool has that id or name; built-in tools are there.
 ---@param tool_id string the id or name of a tool
 ---@return boolean exists
 function tool.exists(tool_id) end
+
+---Every tool that can be used by name: built-in ones, then those registered, as `{id, name, description, category, source, tags}`. Built-in ones have no id, and go by their name (also among `ids`); one whose name a registered tool has is hidden. The filter is a category or a table.
+---@param filter? string|zigllms.ToolFilter a string or a table
+---@return table[] tools
+function tool.discover(filter) end
+
+---Says what is wrong with a definition (a table), or with an input of a tool (its id or name first, then the input), without calling anything: `{valid, errors, warnings}`, each error `{path, message, keyword}` with a JSON pointer. What is wrong is no error; the result is a table, so test `.valid`.
+---
+---Errors: invalid_argument, not_found
+---@param definition string|table a string or a table
+---@param input? any a value
+---@return table result
+function tool.validate(definition, input) end
+
+---What a tool takes and gives: `{name, description, parameters, returns, input, output}`, where `input` is `parameters` and `output` is `returns`. With a format: the tool as requests in that protocol carry it.
+---
+---Errors: invalid_argument, not_found
+---@param tool_id string the id or name of a tool
+---@param format? "openai"|"anthropic"|"cohere"|"mcp" one of "openai", "anthropic", "cohere", "mcp"
+---@return table schema
+function tool.get_schema(tool_id, format) end
+
+---What is known of a tool: `{id, name, description, category, type, has_execute, execution_mode, version, tags, parameters, call_count, error_count, avg_time_ms, last_called_at, registered_at, metadata}`. The type says who does the work: "script", "builtin", "declared" (a client) or "mcp". The id of a built-in tool is its name.
+---
+---Errors: invalid_argument, not_found
+---@param tool_id string the id or name of a tool
+---@return table info
+function tool.get_info(tool_id) end
 
 ---Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@class zigllms.provider
@@ -1303,7 +1412,7 @@ function event.emit(name, data, options) end
 ---
 ---Errors: invalid_argument, conversion_error
 ---@param pattern string a non-empty string
----@param callback function a function
+---@param callback fun(event: zigllms.Event) a function
 ---@param options? zigllms.SubscribeOptions a table
 ---@return string subscription_id
 function event.subscribe(pattern, callback, options) end
@@ -1322,8 +1431,8 @@ function event.list_subscriptions(pattern) end
 ---
 ---Errors: invalid_argument, not_found, io_error, unsupported, invalid_state, cancelled
 ---@param pattern string|zigllms.EventCriteria a non-empty string or a table
----@param callback? function a function
----@return string|table[] result
+---@param callback? fun(event: zigllms.Event): boolean|table? a function
+---@return string|zigllms.Event[] result
 ---@overload fun(pattern: string|zigllms.EventCriteria, options: { async: true }): zigllms.Handle
 function event.filter(pattern, callback) end
 
@@ -1660,7 +1769,7 @@ hook.Priority = {
 
 ---Calls `callback(context)` at a point: `agent_init`, `agent_before_run`, `agent_after_run`, `agent_error`, `agent_cleanup`, `tool_before_execute`, `tool_after_execute`, `tool_error`, `provider_before_request`, `provider_after_response`, `provider_error`, `memory_before_save`, `memory_after_load`, `workflow_start`, `workflow_complete`, `workflow_error`, `workflow_step_start`, `workflow_step_complete`, `workflow_step_error`; around an operation: `agent_run`, `tool_execute`, `provider_request`, `memory_save`, `memory_load`, `workflow_execute`, `workflow_step`; at a name of your own, which hook.execute calls; or at all that a glob stands for (`tool_*`). The third argument may be the priority alone; one table with name, callback and options does as well. Where the type is not said the name tells it: `_before_`, `_init` and `_start` are PRE, `_error` is ERROR, operations are AROUND, all else is POST. `context` holds `data` (the working value), `input`, `result` and `output` (POST), `error` (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: the operation raises `aborted_by_hook`. An AROUND hook gets `next(data?)` as well, which performs the operation, at most once and only while the hook runs, and returns the result or raises the error; what the hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; one that is disabled or unregistered is called no more.
 ---@param name string|zigllms.HookOptions a non-empty string or a table
----@param callback? function a function
+---@param callback? fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string? a function
 ---@param options? number|"highest"|"high"|"normal"|"low"|"lowest"|zigllms.HookOptions a number or one of "highest", "high", "normal", "low", "lowest" or a table
 ---@return string hook_id
 function hook.register(name, callback, options) end
@@ -1685,19 +1794,19 @@ function hook.disable(hook_id) end
 ---Errors: invalid_argument, not_found, invalid_state
 ---@param name string the id or name of a hook
 ---@param data? any a value
----@return table result
+---@return zigllms.HookResult result
 function hook.execute(name, data) end
 
 ---The hooks in the order in which they run: `{id, name, label?, type, priority, enabled, call_count}`. With a name those that it stands for: `*` is any text, and hooks that are registered for a glob are among those of each name it stands for.
 ---@param name? string|zigllms.ListFilter a string or a table
----@return table[] hooks
+---@return zigllms.Hook[]|string[] hooks
 function hook.list(name) end
 
 ---What `list` tells and `error_count`, `avg_time_ms` (with what it waited for, or ran), `last_called_at`, `last_error`, `metadata`, `created_at` and the options that are set.
 ---
 ---Errors: invalid_argument, not_found
 ---@param hook_id string the id or name of a hook
----@return table info
+---@return zigllms.Hook info
 function hook.get_info(hook_id) end
 
 ---Makes one hook of several, which stay as they are; it goes on when they are gone. "sequential" gives each what the one before it left (AROUND hooks are nested), "parallel" gives all the same and leaves an array of what each made of it, "first" stops at the first that returns a value. Where one of them fails, so does the whole. Without a name only hook.execute runs it.

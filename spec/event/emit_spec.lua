@@ -336,6 +336,31 @@ describe("emit", function()
       end
     end)
 
+    it("tells of the event that was too deep", function()
+      local errors = heard("system.handler_error")
+      local id = event.subscribe("deeper", function()
+        event.emit("deeper")
+      end)
+      for round = 1, 2 do
+        assert.equal(1, delivered("deeper"))
+        assert.equal(round, #errors)
+        assert.equal("invalid_state", errors[round].data.error.code)
+        assert.equal(id, errors[round].data.subscription_id)
+      end
+    end)
+
+    it("does so although who hears of it emits as well", function()
+      local depth, deepest = 0, 0
+      event.subscribe("system.handler_error", function()
+        depth = depth + 1
+        deepest = math.max(deepest, depth)
+        pcall(event.emit, "system.handler_error")
+        depth = depth - 1
+      end)
+      event.emit("system.handler_error")
+      assert.equal(65, deepest) -- the outermost is one of them
+    end)
+
     it("counts coroutines inside of each other", function()
       local depth, deepest = 0, 0
       event.subscribe("deeper", function()

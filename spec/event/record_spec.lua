@@ -399,6 +399,32 @@ describe("A file of a recorder", function()
     assert.same({ "child1", "parent1", "parent2" }, found)
   end)
 
+  it("leaves no thread when it is no longer written to", function()
+    local function threads()
+      local tasks = io.open("/proc/self/status")
+      local count = tasks and tasks:read("*a"):match("Threads:%s*(%d+)")
+      if tasks then
+        tasks:close()
+      end
+      return tonumber(count)
+    end
+    local before = threads()
+    if not before then
+      print("SKIP: threads cannot be counted here")
+      return
+    end
+    for _ = 1, 20 do
+      local id = event.record("n", { file = path })
+      event.emit("n", 1)
+      event.unsubscribe(id)
+    end
+    local limit = program.clock() + 5
+    while threads() > before + 2 and program.clock() < limit do
+      zigllms.sleep(5)
+    end
+    assert.is_true(threads() <= before + 2, threads() .. " threads, " .. before .. " before")
+  end)
+
   it("that cannot be opened is an error of record", function()
     local err = raised("io_error", event.record, "*", { file = directory .. "/none/x" })
     assert.equal("not_found", err.details.reason)

@@ -274,6 +274,23 @@ describe("replay", function()
     assert.same({ true, 3 }, { event.replay(path, { callback = function() end }) })
   end)
 
+  it("gives events of other programs a type and a name, whichever they say", function()
+    local file = assert(io.open(path, "w"))
+    file:write('{"type":"a.b","data":1}\n{"name":"a.b","data":2}\n')
+    file:close()
+    local seen = {}
+    event.subscribe("a.b", function(e)
+      seen[#seen + 1] = e
+    end)
+    assert.same({ true, 2 }, { event.replay(path) })
+    for i, e in ipairs(seen) do
+      assert.equal("a.b", e.type)
+      assert.equal("a.b", e.name)
+      assert.equal(i, e.data)
+    end
+    assert.equal(2, #seen)
+  end)
+
   it("says which line is no event", function()
     for _, broken in ipairs({ "{}", "[1]", '{"type":"a"', '{"type":7}', "text", '{"$":1}' }) do
       write(path, '{"type":"a"}\n' .. broken .. '\n{"type":"a"}\n')

@@ -130,6 +130,30 @@ describe("hooks and agents", function()
       assert.equal(print, response.extra[1])
     end)
 
+    it("gives a response or a text: all else is refused, and the run keeps its own", function()
+      local id = agent.create({ model = "m" })
+      local failed
+      zigllms.event.subscribe("hook.failed", function(e)
+        failed = e.data.error
+      end)
+      for _, given in ipairs({ print, io.stdout, { foo = 1 }, { content = 5 }, 5, false }) do
+        server:script(text("raw"))
+        local hooked = hook.register("agent_after_run", function()
+          return given
+        end)
+        failed = nil
+        assert.equal("raw", agent.run(id, "go").content)
+        assert.truthy(failed.message:find("a table with `content`", 1, true), failed.message)
+        hook.unregister(hooked)
+        hooked = hook.register("agent_run", function()
+          return given
+        end)
+        local err = raised("hook_error", agent.run, id, "go")
+        assert.truthy(err.message:find("a table with `content`", 1, true), err.message)
+        hook.unregister(hooked)
+      end
+    end)
+
     it("what it gives is what agent.completed tells", function()
       server:script(text("raw"))
       local told

@@ -98,7 +98,7 @@ describe("hooks at", function()
       server:script(text("x"))
       has(raised("aborted_by_hook", agent.run, id, "hi").message, "off topic")
       assert.are.equal(0, server:count())
-      assert.are.same({ "agent.failed" }, names)
+      assert.are.same({ "agent.started", "agent.failed" }, names)
     end)
 
     it("see its failure, and may answer in its place", function()
@@ -273,6 +273,27 @@ describe("hooks at", function()
       memory.store("k", 1)
       assert.are.equal(20, (memory.retrieve("k")))
     end)
+  end)
+
+  it("that end an operation before it began tell of both", function()
+    local names = heard("*")
+    local id = tool.register({ name = "t", execute = print })
+    local function told(name, callback)
+      local hooked = hook.register(name, callback)
+      for i = #names, 1, -1 do
+        names[i] = nil
+      end
+      pcall(tool.execute, id)
+      hook.unregister(hooked)
+      return table.concat(names, " ")
+    end
+    local function veto()
+      return false
+    end
+    assert.equal("tool.invoked tool.failed", told("tool_before_execute", veto))
+    assert.equal("tool.invoked tool.failed", told("tool_before_execute", error))
+    assert.equal("tool.invoked tool.failed", told("tool_execute", error))
+    assert.equal("tool.invoked tool.succeeded", told("tool_execute", veto))
   end)
 
   it("fire one event at the end of an operation", function()

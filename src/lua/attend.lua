@@ -172,7 +172,7 @@ end
 
 -- A hook gave a result in place of the one that is there, if any.
 local function replace(run, value)
-  local ok, err = pcall(core.give_output, run.machine, value)
+  local ok, err = pcall(core.give_output, run.machine, value, type(value) == "table")
   look(run)
   return ok, err
 end
@@ -260,7 +260,7 @@ local function after(run, list)
     if ran and ran.ok then
       local value = taken(ran, run.result, "data", "result", "output")
       if differs(value, core.output(run.machine)) then
-        local ok, err = pcall(core.give_output, run.machine, value)
+        local ok, err = pcall(core.give_output, run.machine, value, type(value) == "table")
         if not ok then
           ran.ok, ran.raised, ran.error = false, err, err
         end
@@ -284,7 +284,7 @@ local function rescue(run, list)
     local value = ran and ran.ok and taken(ran, nil, "data", "result", "output")
     if value ~= nil and ran and ran.ok and not core.stopped(run.context) then
       local failed = run.error
-      local ok, err = pcall(core.give_output, run.machine, value)
+      local ok, err = pcall(core.give_output, run.machine, value, type(value) == "table")
       if ok then
         look(run)
       else

@@ -18,13 +18,14 @@ const VALUE: Param = Param::new("value", Kind::Any).optional().read(Read::Whole)
 const CODE: Param = Param::new("code", Kind::Text);
 const MESSAGE: Param = Param::new("message", Kind::Text);
 const CAUSE: Param = Param::new("cause", Kind::Any).optional().read(Read::Reference);
+const IS_TABLE: Param = Param::new("is_table", Kind::Bool).optional();
 
 pub static INNER: &[Inner] = &[
     Inner { name: "hold", params: &[MACHINE], run: hold },
     Inner { name: "about", params: &[MACHINE], run: about },
     Inner { name: "give_input", params: &[MACHINE, VALUE], run: give_input },
     Inner { name: "output", params: &[MACHINE], run: output },
-    Inner { name: "give_output", params: &[MACHINE, VALUE], run: give_output },
+    Inner { name: "give_output", params: &[MACHINE, VALUE, IS_TABLE], run: give_output },
     Inner {
         name: "agent_about",
         params: &[Param::new("agent_id", Kind::Any).optional()],
@@ -104,9 +105,10 @@ fn output(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     })
 }
 
-/// give_output(machine, value): in place of its result, or of its failure
+/// give_output(machine, value, is_table?): in place of its result, or of its failure
 fn give_output(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
-    let (given, token) = (given(args), token(args));
+    let is_table = args.get(2).and_then(|value| value.as_bool()) == Some(true);
+    let (given, token) = (Given { is_table, ..given(args) }, token(args));
     let own = running(instance, token)?.output.as_ref();
     let own = own.and_then(|output| output.as_ref().ok()).map(Output::copy);
     let output = with(&mut instance.runtime, token, |runtime, machine| {

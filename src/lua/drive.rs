@@ -220,8 +220,13 @@ fn released(instance: &mut Instance, token: Token) -> Action {
     let output = running.output.take().unwrap_or_else(|| Err(gone()));
     if let Some(mut machine) = running.machine.take() {
         let teller = Teller::from(&*running);
+        // Whoever counts what begins and ends counts what its hooks have ended as well.
+        let never_stepped = teller.begun.is_none();
+        if never_stepped {
+            runtime.tell_begun(&teller, machine.as_ref());
+        }
         runtime.tell_ended(&teller, machine.as_ref(), output.as_ref());
-        if teller.begun.is_none() {
+        if never_stepped {
             machine.abandon(runtime, token);
         }
     }

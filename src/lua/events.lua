@@ -80,15 +80,16 @@ local function recount(me)
   end
 end
 
--- Whether the event would be too deep inside of others.
-local function is_too_deep(me)
+-- Whether the event would be too deep inside of others. That an event was refused is told one level
+-- deeper.
+local function is_too_deep(me, name)
   credit = credit - 1
   if credit >= 0 then
     return false -- there was room for so many more
   end
   local depth = nested(me)
   if depth >= LIMIT then
-    return true
+    return depth > LIMIT or name ~= HANDLER_ERROR
   end
   credit = LIMIT - depth - 1
   recount(me)
@@ -295,7 +296,7 @@ function dispatch(plan, event, strict)
   end
   if open < LIMIT then
     credit = 0
-  elseif is_too_deep(me) then
+  elseif is_too_deep(me, event.type) then
     return nil
   end
   open = open + 1

@@ -45,7 +45,8 @@ impl Run {
             Some(value) => value.get("content").and_then(Ref::as_str),
             None => None,
         };
-        let is_table = given.slot.is_some() && given.value.is_none_or(Ref::is_object);
+        // What cannot be looked into may have it.
+        let is_table = given.is_table && (content.is_some() || given.value.is_none());
         if content.is_none() && !is_table {
             return Err(Error::invalid("expected a response (a table with `content`) or a string"));
         }

@@ -47,6 +47,12 @@ impl Recorded {
         let mut tape = Tape::default();
         let (mark, mut count) = (tape.open_object(), 0);
         for field in FIELDS {
+            if *field == "type" {
+                tape.str(b"type");
+                tape.str(name.as_bytes());
+                count += 1;
+                continue;
+            }
             // Null as data is data.
             let value = event.get(field).filter(|value| *field == "data" || !value.is_null());
             let Some(value) = value else { continue };

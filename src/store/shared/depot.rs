@@ -272,7 +272,9 @@ impl Depot {
             if !state.jobs.is_empty() || left.is_some_and(|left| left.is_zero()) {
                 continue;
             }
-            let waited = self.work.wait_timeout(state, left.unwrap_or(LINGER));
+            // Nobody is there who could bring more.
+            let linger = if state.users == 0 { Duration::ZERO } else { LINGER };
+            let waited = self.work.wait_timeout(state, left.unwrap_or(linger));
             let (mut state, waited) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
             let idle = state.jobs.is_empty() && state.queue.is_empty();
             if idle && left.is_none() && waited.timed_out() {

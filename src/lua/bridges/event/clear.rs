@@ -14,7 +14,7 @@ use super::parsed;
 static OPTIONS: Shape = Shape::new(
     "EventClearOptions",
     &[
-        Field::new("recorder", Kind::Id("recorder"), "all of this instance", "what this one has"),
+        Field::new("recorder", Kind::Id("a recorder"), "all of this instance", "what this one has"),
         Field::new("subscriptions", Kind::Bool, "false", "subscriptions end, too"),
         Field::new("filters", Kind::Bool, "false", "filters go, too"),
         Field::new("recorders", Kind::Bool, "false", "recorders stop and go, with all they have"),

@@ -58,7 +58,7 @@ pub static BRIDGE: Bridge = Bridge {
                   `metadata` and `correlation_id` that has `data` or a valid `priority` is an envelope around the data; with \
                   options it never is. What a handler raises is counted and emitted as `system.handler_error` \
                   `{subscription_id, event, error}`; with `strict` the first is raised. At most 64 emits are nested.",
-            errors: &[Code::ConversionError, Code::InvalidState, Code::CallbackError],
+            errors: &[Code::ConversionError, Code::InvalidState],
             effect: Effect::Outside,
             example: "zigllms.event.subscribe(\"order.*\", function(event) print(event.type, event.data.total) end)\n\
                       zigllms.event.emit(\"order.paid\", { total = 12 })\n\
@@ -84,7 +84,7 @@ pub static BRIDGE: Bridge = Bridge {
         },
         Function {
             name: "unsubscribe",
-            params: &[Param::new("subscription_id", Kind::Id("subscription"))],
+            params: &[Param::new("subscription_id", Kind::Id("a subscription"))],
             returns: &[("found", "boolean")],
             doc: "Ends a subscription, from the next event on; also removes a filter, stops a recorder, and ends a bridge.",
             errors: &[],

@@ -31,7 +31,7 @@ pub static CRITERIA: Shape = Shape::new(
         ),
         Field::new(
             "recorder",
-            Kind::Id("recorder"),
+            Kind::Id("a recorder"),
             "all of this instance",
             "what this one has; also one that another process keeps in the store",
         ),

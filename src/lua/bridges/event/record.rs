@@ -9,6 +9,8 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Shape};
 use crate::step::Ready;
 
+use super::parsed;
+
 /// Of the longest time that can be told.
 const DURATION: Kind = Kind::Number(1.0, 1e13);
 
@@ -72,6 +74,7 @@ fn record(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let duration = args.get(1).and_then(|value| value.as_f64());
     let file = options.text("file");
     let file = file.map(|path| recorder::absolute(&path, "options.file")).transpose()?;
+    parsed(args.text(0).unwrap_or("*"), "argument #1: pattern")?;
     let plan = Plan {
         name: options.text("name").unwrap_or_default(),
         pattern: args.text(0).unwrap_or("*").to_owned(),

@@ -32,7 +32,7 @@ static OPTIONS: Shape = Shape::new(
 pub const REPLAY: Function = Function {
     name: "replay",
     params: &[
-        Param::new("recorder", Kind::Id("recorder")),
+        Param::new("recorder", Kind::Id("a recorder")),
         Param::new("options", Kind::Table(&OPTIONS)).optional(),
     ],
     returns: &[("ok", "true"), ("count", "integer")],

@@ -38,7 +38,7 @@ fn entry(name: &str, about: &Stat) -> Value {
     if kind == FileType::RegularFile {
         entry["size"] = size(about).into();
     }
-    entry["modified_at"] = (about.st_mtime as i64).into();
+    entry["modified_at"] = json!(about.st_mtime);
     entry
 }
 

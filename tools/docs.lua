@@ -358,6 +358,8 @@ in a program.
   unset.
 ]]
 
+local HOOK = "fun(context: zigllms.HookContext, " .. "next?: fun(data?: any): any): any, string?"
+
 -- Types that a declaration cannot spell: signatures of functions and the like.
 local TYPES = {
   ["agent.run.input"] = "string|zigllms.Message|zigllms.Message[]|table",
@@ -368,8 +370,8 @@ local TYPES = {
   ["error.code"] = "zigllms.ErrorCode|string",
   ["event.filter.callback"] = "fun(event: zigllms.Event): boolean|table?",
   ["event.subscribe.callback"] = "fun(event: zigllms.Event)",
-  ["hook.register.callback"] = "fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string?",
-  ["HookOptions.callback"] = "fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string?",
+  ["hook.register.callback"] = HOOK,
+  ["HookOptions.callback"] = HOOK,
   ["ReplayOptions.callback"] = "fun(event: zigllms.Event)",
   ["provider.chat.messages"] = "string|zigllms.Message|zigllms.Message[]|zigllms.ChatOptions",
   ["provider.stream.callback"] = "zigllms.ChatOptions|fun(chunk: zigllms.Chunk): boolean?",

@@ -5,7 +5,6 @@
 -- `run.error` are what they see of it.
 local core = ...
 
-local contexts, self = core.contexts, core.self
 local about, call_hook, hold, plan = core.about, core.call_hook, core.hold, core.hook_plan
 local earliest, guarded, halted = core.earliest, core.guarded, core.halted
 local taken = core.taken
@@ -184,13 +183,7 @@ local around
 local function inside(run, i, state)
   return function(ran, inner)
     return function(data)
-      if state.called or state.closed or contexts[self()] ~= inner then
-        local text = state.called and "next was called before"
-          or state.closed and "next was called after its hook had ended"
-          or "next must be called by the hook itself, in its own coroutine"
-        core.raise("invalid_state", text, "hook.next")
-      end
-      state.called = true
+      core.begin_next(state, inner)
       if data == nil then
         data = taken(ran, run.value, "data", "input")
       end
@@ -208,9 +201,7 @@ local function inside(run, i, state)
         rawset(ran.info, "error", run.error)
         error(run.error, 0)
       end
-      rawset(ran.info, "result", run.result)
-      rawset(ran.info, "output", run.result)
-      rawset(ran.info, "data", run.result)
+      core.show_result(ran, run.result)
       return run.result
     end
   end

@@ -1,4 +1,4 @@
-//! What `attend.lua` asks of the core: an operation as its hooks see it.
+//! What `attend.lua` asks of the core: an operation as its hooks see it; for `cleanup.lua` an agent.
 
 use crate::error::{Cause, Code, Error, Phase, Result};
 use crate::runtime::Runtime;

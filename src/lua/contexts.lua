@@ -126,6 +126,18 @@ local function attach(context)
   return context
 end
 
+-- A context inside another one, in the same coroutine and with its deadline.
+function core.nested(parent)
+  return attach({
+    parent = parent,
+    deadline = parent.deadline,
+    blocking = parent.blocking,
+    depth = parent.depth,
+    home = parent.home,
+    group = parent.group,
+  })
+end
+
 -- The token of the machine that runs in the context or around it; 0 if there is none.
 function core.machine_around(context)
   while context and not context.token do

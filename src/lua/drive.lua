@@ -5,7 +5,7 @@ local chunk, step, token = core.chunk, core.step, core.token
 local pipe_bytes, pipe_put = core.pipe_bytes, core.pipe_put
 local contexts, tasks, MAIN = core.contexts, core.tasks, core.main
 local earliest, overdue, self, stopped = core.earliest, core.overdue, core.self, core.stopped
-local finish, guarded = core.finish, core.guarded
+local finish, guarded, nested = core.finish, core.guarded, core.nested
 local later, launch, suspend, within = core.later, core.launch, core.suspend, core.within
 local error, next, pcall, select = error, next, pcall, select
 local setmetatable, type = setmetatable, type
@@ -62,18 +62,11 @@ end
 
 -- The context of an operation that runs inside another one.
 local function derive(parent, machine, deadline)
-  local context = {
-    parent = parent,
-    token = machine,
-    deadline = earliest(deadline, parent.deadline),
-    sink = parent.sink,
-    blocking = parent.blocking,
-    depth = parent.depth,
-    home = parent.home,
-    group = parent.group,
-  }
+  local context = nested(parent)
+  context.deadline = earliest(deadline, parent.deadline)
+  context.token, context.sink = machine, parent.sink
   operations[machine] = context
-  return core.attach(context)
+  return context
 end
 
 perform[WAIT] = function(context, machine, tok, limit)

@@ -2,8 +2,8 @@
 local core = ...
 
 local call_hook, taken, isolate = core.call_hook, core.taken, core.isolate
-local contexts, lua, self, LEFT = core.contexts, core.lua, core.self, core.left
-local ipairs, rawget, rawset, type = ipairs, rawget, rawset, type
+local lua, self, LEFT = core.lua, core.self, core.left
+local ipairs, rawget, type = ipairs, rawget, type
 local insert, unpack = table.insert, table.unpack or unpack -- luacheck: ignore
 
 local IDS = { "agent_id", "agent_name", "tool_id", "tool_name", "workflow_id", "workflow_name" }
@@ -74,11 +74,7 @@ local function inside(run, state)
       return nil
     end
     return function(data)
-      if state.called or state.closed or contexts[self()] ~= inner then
-        local text = "next runs once, and only in its hook and while that runs"
-        core.raise("invalid_state", text, "hook.next")
-      end
-      state.called = true
+      core.begin_next(state, inner)
       if data == nil then
         data = taken(ran, run.data, "data", "input")
       end
@@ -86,9 +82,7 @@ local function inside(run, state)
       repeat
         local ran_one = not is_around(run) or step(run)
       until ran_one
-      rawset(ran.info, "data", run.data)
-      rawset(ran.info, "result", run.data)
-      rawset(ran.info, "output", run.data)
+      core.show_result(ran, run.data)
       return run.data
     end
   end

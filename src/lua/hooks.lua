@@ -1,11 +1,12 @@
 -- Hooks: calling one, and knowing which operations have any.
 local core = ...
 
-local now = core.now
-local attach, describe, earliest = core.attach, core.describe, core.earliest
+local contexts, now, self = core.contexts, core.now, core.self
+local describe, earliest, nested = core.describe, core.earliest, core.nested
 local enter_hook, leave_hook = core.enter_hook, core.leave_hook
 local overdue, stopped, within = core.overdue, core.stopped, core.within
-local format, ipairs, next, rawequal, rawget = string.format, ipairs, next, rawequal, rawget
+local format, ipairs, next = string.format, ipairs, next
+local rawequal, rawget, rawset = rawequal, rawget, rawset
 
 -- Names of operations that have hooks now, each with true. Others keep this very table.
 local hooked = {}
@@ -51,14 +52,10 @@ end
 
 -- The context in which the code of a hook runs: what it starts is nested in the operation.
 local function context_of(parent, limit)
-  return attach({
-    parent = parent,
-    deadline = earliest(limit, parent.deadline),
-    blocking = parent.blocking,
-    depth = (parent.depth or 0) + 1,
-    home = parent.home,
-    group = parent.group,
-  })
+  local context = nested(parent)
+  context.deadline = earliest(limit, parent.deadline)
+  context.depth = (parent.depth or 0) + 1
+  return context
 end
 
 -- What the caller of an operation may see of a hook's failure.
@@ -105,6 +102,25 @@ function core.call_hook(context, number, point, fill, wrap)
   fill(info)
   local inner = context_of(context, limit and began + limit)
   return back(ran, inner, limit, within(inner, fn, info, wrap and wrap(ran, inner)))
+end
+
+-- The function `next` of an AROUND hook is called once, by its hook and while that runs.
+function core.begin_next(state, inner)
+  if state.called or state.closed or contexts[self()] ~= inner then
+    local text = state.called and "next was called before"
+      or state.closed and "next was called after its hook had ended"
+      or "next must be called by the hook itself, in its own coroutine"
+    core.raise("invalid_state", text, "hook.next")
+  end
+  state.called = true
+end
+
+-- What `next` has made is what its hook sees from then on.
+function core.show_result(ran, result)
+  local info = ran.info
+  rawset(info, "data", result)
+  rawset(info, "result", result)
+  rawset(info, "output", result)
 end
 
 -- Whether the operation itself is to end, whatever its hooks do.

@@ -73,15 +73,9 @@ end
 -- its time limit ends what they wait for.
 local function beside(context)
   local around = context.parent
-  return core.attach({
-    parent = context,
-    beyond = around or false,
-    deadline = around and around.deadline,
-    blocking = context.blocking,
-    depth = context.depth,
-    home = context.home,
-    group = context.group,
-  })
+  local inner = core.nested(context)
+  inner.beyond, inner.deadline = around or false, around and around.deadline
+  return inner
 end
 
 -- Tells what the core has queued, on behalf of the operation of `context`.

@@ -269,7 +269,9 @@ impl Depot {
             let state = self.state();
             let now = state.clock.now();
             let left = state.queue.due().map(|due| now.until(due));
-            if !state.jobs.is_empty() || left.is_some_and(|left| left.is_zero()) {
+            // What came since the look above has woken nobody, so it is looked for once more.
+            let ripe = state.queue.ripe(now, u64::MAX).is_some();
+            if !state.jobs.is_empty() || ripe || left.is_some_and(|left| left.is_zero()) {
                 continue;
             }
             // Nobody is there who could bring more.

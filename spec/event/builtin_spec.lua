@@ -47,6 +47,19 @@ describe("built-in events", function()
     server:stop()
   end)
 
+  it("are all named by help", function()
+    local help = zigllms.help("event")
+    for _, subject in ipairs({
+      "agent.started agent.completed agent.failed tool.invoked tool.succeeded tool.failed",
+      "provider.request provider.retry provider.response provider.error memory.updated",
+      "hook.failed system.handler_error system.batch_error",
+    }) do
+      for name in subject:gmatch("%S+") do
+        assert.truthy(help:find("`" .. name .. "`", 1, true), name)
+      end
+    end
+  end)
+
   it("of a tool: invoked, succeeded", function()
     local names, data, events = heard("tool.*")
     local id = echo()

@@ -275,6 +275,28 @@ describe("hooks at", function()
     end)
   end)
 
+  it("for a tool by its name guard what takes its place", function()
+    local function veto()
+      return false
+    end
+    local first = tool.register({ name = "rm", execute = print })
+    local by_name = hook.register("tool_before_execute", veto, { tool = "rm" })
+    assert.equal("rm", hook.get_info(by_name).tool)
+    local function one()
+      return 1
+    end
+    tool.register({ name = "rm", execute = one, replace = true })
+    raised("aborted_by_hook", tool.execute, "rm")
+    tool.unregister("rm")
+    local last = tool.register({ name = "rm", execute = one })
+    raised("aborted_by_hook", tool.execute, "rm")
+    hook.unregister(by_name)
+    for _, id in ipairs({ first, last }) do
+      hook.register("tool_before_execute", veto, { tool = id })
+      assert.equal(id == first, (pcall(tool.execute, "rm")))
+    end
+  end)
+
   it("that end an operation before it began tell of both", function()
     local names = heard("*")
     local id = tool.register({ name = "t", execute = print })

@@ -37,7 +37,7 @@ enum Numbers {
     #[default]
     None,
     One(u64),
-    #[allow(clippy::box_collection)] // most nodes have none of these: the box makes them smaller
+    #[allow(clippy::box_collection)] // most leaves hold one number, and are to be small
     Many(Box<BTreeSet<u64>>),
 }
 

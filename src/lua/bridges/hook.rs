@@ -1,6 +1,5 @@
 //! `zigllms.hook`: functions around operations.
 
-use crate::agent::find_tool;
 use crate::error::{Code, Error, Result};
 use crate::hook::{self, Hook, Scope, Type};
 use crate::lua::args::Args;
@@ -51,7 +50,12 @@ static OPTIONS: Shape = Shape::new(
             "",
             "only for that agent, with its tools and requests",
         ),
-        Field::new("tool", Kind::Id("a tool"), "", "only for that tool"),
+        Field::new(
+            "tool",
+            Kind::Id("a tool"),
+            "",
+            "only for that tool; by name also for its successors",
+        ),
         Field::new("workflow", Kind::Id("a workflow"), "", "only for that workflow"),
         Field::new(
             "timeout_ms",
@@ -147,7 +151,8 @@ pub static BRIDGE: Bridge = Bridge {
                   (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, \
                   `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or \
                   `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: \
-                  the operation raises `aborted_by_hook`. An AROUND hook gets `next(data?)` as well, which performs the \
+                  the operation raises `aborted_by_hook`. What `agent_after_run` changes is the response alone; the conversation gets what \
+                  `provider_after_response` left, and what was streamed is out. An AROUND hook gets `next(data?)` as well, which performs the \
                   operation, at most once and only while the hook runs, and returns the result or raises the error; what the \
                   hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in \
                   PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event \
@@ -294,14 +299,14 @@ fn made(runtime: &Runtime, name: &str, callback: Slot, options: &Options<'_>) ->
     })
 }
 
-/// What exists is meant by its id from here on; what does not, by what it is called.
+/// What exists is meant by its id from here on; what does not, by what it is called. So is a tool
+/// that was named: another one that takes its place is guarded as well.
 fn scopes(runtime: &Runtime, options: &Options<'_>) -> Result<Vec<Scope>> {
     let mut scopes = Vec::new();
     for of in ["agent", "tool", "workflow"] {
         let Some(key) = options.id(of) else { continue };
         let found = match of {
             "agent" => runtime.agents.find(&key)?.map(|number| runtime.agents.id(number)),
-            "tool" => find_tool(&runtime.tools, &key)?.map(|found| found.id),
             _ => None,
         };
         scopes.push(Scope { of, id: found.unwrap_or(key) });

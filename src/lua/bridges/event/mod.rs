@@ -22,7 +22,14 @@ pub static BRIDGE: Bridge = Bridge {
     doc: "Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is \
           one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. \
           A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, \
-          correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.",
+          correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself \
+          tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `duration_ms`) or \
+          `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, \
+          `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); `provider.request` \
+          `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), \
+          `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, \
+          `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; \
+          `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.",
     constants: &[
         Constants {
             name: "Type",

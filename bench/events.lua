@@ -3,8 +3,8 @@
 -- Each case alternates with its peer in short rounds within one run, and shows the median of the
 -- rounds' ratios: a busy machine slows both. Smaller is better; 1.00 is the peer's time.
 --
--- On Lua 5.4 the handlers keep 20 of 100 from being an eighth of the peer's time: calling them with a
--- table of two fields is a ninth of it already, whoever finds them (the last case), and the event
+-- On Lua 5.4 the handlers keep 20 of 100 from being an eighth of the peer's time: calling them with
+-- a table of two fields is a ninth of it already, whoever finds them (the last case), and the event
 -- has an id, a time and six more fields. LuaJIT compiles the peers, but interprets the module.
 --
 -- `loadfile("bench/events.lua")("short")` prints nothing and returns a list of

@@ -12,7 +12,7 @@
 ---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
----@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.
+---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
 ---@field hook zigllms.hook Functions around operations: they change what goes in and what comes out, or say no.
@@ -477,7 +477,7 @@ local zigllms = {}
 ---@field enabled? boolean whether it runs [true]
 ---@field once? boolean it is unregistered by its first call [false]
 ---@field agent? string only for that agent, with its tools and requests
----@field tool? string only for that tool
+---@field tool? string only for that tool; by name also for its successors
 ---@field workflow? string only for that workflow
 ---@field timeout_ms? number a number of at least 0: limit of one call; around an operation also of what it runs; 0 = none [none]
 ---@field metadata? table plain data, shown in infos and given to the function
@@ -1365,7 +1365,7 @@ function provider.embed(input, options) end
 ---@overload fun(messages: string|(any)[]|table, options: { async: true }): zigllms.Handle
 function provider.count_tokens(messages, options) end
 
----Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name.
+---Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
 ---@class zigllms.event
 local event = {}
 zigllms.event = event
@@ -1400,7 +1400,7 @@ event.Priority = {
 
 ---Calls the handlers of all subscriptions that match, before it returns; says how many those were. `data` is handed on as it is. A table with no keys but `data`, `priority`, `type` or `category`, `source`, `tags`, `metadata` and `correlation_id` that has `data` or a valid `priority` is an envelope around the data; with options it never is. What a handler raises is counted and emitted as `system.handler_error` `{subscription_id, event, error}`; with `strict` the first is raised. At most 64 emits are nested.
 ---
----Errors: invalid_argument, conversion_error, invalid_state, callback_error
+---Errors: invalid_argument, conversion_error, invalid_state
 ---@param name string a non-empty string
 ---@param data? any a value
 ---@param options? zigllms.EmitOptions a table
@@ -1418,7 +1418,7 @@ function event.emit(name, data, options) end
 function event.subscribe(pattern, callback, options) end
 
 ---Ends a subscription, from the next event on; also removes a filter, stops a recorder, and ends a bridge.
----@param subscription_id string the id or name of subscription
+---@param subscription_id string the id or name of a subscription
 ---@return boolean found
 function event.unsubscribe(subscription_id) end
 
@@ -1448,7 +1448,7 @@ function event.record(pattern, options) end
 ---Emits what a recorder has, or what is in a file, again and in order: with the ids and times there were, and with `replayed = true`. Such events are not recorded. A name that no recorder of this instance has is looked for in the store, then as a file. What happens meanwhile is not part of it. A file is read piece by piece; a last line that a killed process left half written is passed over, any other that is no event is `parse_failed`, with its number as `details.line`. An error of the callback ends the replay. Waits.
 ---
 ---Errors: invalid_argument, not_found, io_error, parse_failed, unsupported, invalid_state, callback_error, timeout, cancelled
----@param recorder string the id or name of recorder
+---@param recorder string the id or name of a recorder
 ---@param options? zigllms.ReplayOptions a table
 ---@return true ok
 ---@return integer count
@@ -1767,7 +1767,7 @@ hook.Priority = {
   LOWEST = "lowest",
 }
 
----Calls `callback(context)` at a point: `agent_init`, `agent_before_run`, `agent_after_run`, `agent_error`, `agent_cleanup`, `tool_before_execute`, `tool_after_execute`, `tool_error`, `provider_before_request`, `provider_after_response`, `provider_error`, `memory_before_save`, `memory_after_load`, `workflow_start`, `workflow_complete`, `workflow_error`, `workflow_step_start`, `workflow_step_complete`, `workflow_step_error`; around an operation: `agent_run`, `tool_execute`, `provider_request`, `memory_save`, `memory_load`, `workflow_execute`, `workflow_step`; at a name of your own, which hook.execute calls; or at all that a glob stands for (`tool_*`). The third argument may be the priority alone; one table with name, callback and options does as well. Where the type is not said the name tells it: `_before_`, `_init` and `_start` are PRE, `_error` is ERROR, operations are AROUND, all else is POST. `context` holds `data` (the working value), `input`, `result` and `output` (POST), `error` (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: the operation raises `aborted_by_hook`. An AROUND hook gets `next(data?)` as well, which performs the operation, at most once and only while the hook runs, and returns the result or raises the error; what the hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; one that is disabled or unregistered is called no more.
+---Calls `callback(context)` at a point: `agent_init`, `agent_before_run`, `agent_after_run`, `agent_error`, `agent_cleanup`, `tool_before_execute`, `tool_after_execute`, `tool_error`, `provider_before_request`, `provider_after_response`, `provider_error`, `memory_before_save`, `memory_after_load`, `workflow_start`, `workflow_complete`, `workflow_error`, `workflow_step_start`, `workflow_step_complete`, `workflow_step_error`; around an operation: `agent_run`, `tool_execute`, `provider_request`, `memory_save`, `memory_load`, `workflow_execute`, `workflow_step`; at a name of your own, which hook.execute calls; or at all that a glob stands for (`tool_*`). The third argument may be the priority alone; one table with name, callback and options does as well. Where the type is not said the name tells it: `_before_`, `_init` and `_start` are PRE, `_error` is ERROR, operations are AROUND, all else is POST. `context` holds `data` (the working value), `input`, `result` and `output` (POST), `error` (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: the operation raises `aborted_by_hook`. What `agent_after_run` changes is the response alone; the conversation gets what `provider_after_response` left, and what was streamed is out. An AROUND hook gets `next(data?)` as well, which performs the operation, at most once and only while the hook runs, and returns the result or raises the error; what the hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; one that is disabled or unregistered is called no more.
 ---@param name string|zigllms.HookOptions a non-empty string or a table
 ---@param callback? fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string? a function
 ---@param options? number|"highest"|"high"|"normal"|"low"|"lowest"|zigllms.HookOptions a number or one of "highest", "high", "normal", "low", "lowest" or a table

@@ -316,13 +316,8 @@ describe("the documented results", function()
     local function note(context)
       contexts[#contexts + 1] = context
     end
-<<<<<<< HEAD
-    local points = { "agent_before_run", "tool_*", "provider_error", "memory_before_save" }
-    for _, name in ipairs(points) do
-=======
     local names = { "agent_before_run", "tool_*", "provider_error", "memory_before_save" }
     for _, name in ipairs(names) do
->>>>>>> review
       local options = { name = "mine", description = "d", timeout_ms = 1000, metadata = { n = 1 } }
       local id = instance.hook.register(name, note, options)
       expect_documented(instance.hook.get_info(id), "Hook")

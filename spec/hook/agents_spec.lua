@@ -178,6 +178,32 @@ describe("hooks and agents", function()
     end)
   end)
 
+  it("a response made by hand is text as any other", function()
+    server:script(text("raw"))
+    hook.register("agent_after_run", function()
+      return { content = "by hand" }
+    end)
+    local response = agent.run(agent.create({ model = "m" }), "go")
+    assert.equal("by hand", tostring(response))
+    assert.equal("it is by hand", "it is " .. response)
+  end)
+
+  it("a run of the same conversation inside of its own hooks is refused at once", function()
+    server:script(text("1"), text("2"))
+    local id = agent.create({ model = "m" })
+    local depth, err = 0, nil
+    hook.register("agent_before_run", function(context)
+      depth = depth + 1
+      if context.data == "outer" then
+        err = raised("invalid_state", agent.run, id, "inner")
+        assert.equal("1", agent.run(id, "beside", { remember = false }).content)
+      end
+    end)
+    assert.equal("2", agent.run(id, "outer").content)
+    assert.equal(2, depth)
+    assert.truthy(err.message:find("session", 1, true))
+  end)
+
   it("agent_error may give an answer in place of the failure", function()
     server:script({ status = 500 })
     local seen
@@ -415,6 +441,9 @@ describe("hooks and agents", function()
     it("are checked with the agent: a bad one makes none", function()
       local err = raised("invalid_argument", agent.create, { hooks = { agent_before_run = 1 } })
       assert.truthy(err.message:find("hooks", 1, true))
+      local misspelt = { hooks = { agent_befor_run = print } }
+      err = raised("invalid_argument", agent.create, misspelt)
+      assert.truthy(err.message:find('"agent_before_run"', 1, true), err.message)
       assert.same({}, agent.list())
       assert.same({}, hook.list())
     end)

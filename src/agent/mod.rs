@@ -25,6 +25,7 @@ mod tools;
 
 pub use queue::Queue;
 pub use record::{info, messages as shown_messages, response, summary};
+pub use run::conversation::refuse_nesting;
 pub use run::{Plan, Run};
 pub use tools::{Usable, find_tool, specs, usable};
 

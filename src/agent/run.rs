@@ -22,7 +22,7 @@ use crate::store::Pending;
 use crate::value::{Data, Record};
 
 mod calls;
-mod conversation;
+pub mod conversation;
 mod hooked;
 mod keeping;
 mod limits;
@@ -102,7 +102,7 @@ enum Stage {
 impl Run {
     pub fn new(runtime: &Runtime, plan: Plan) -> Run {
         Run {
-            key: format!("{}/{}", plan.agent, plan.session),
+            key: conversation::key(&plan),
             started: runtime.clock.now(),
             stage: Stage::Queued,
             plan,
@@ -419,7 +419,9 @@ impl Machine for Run {
     }
 
     fn holds(&self) -> Option<&str> {
-        self.holding.then_some(self.key.as_str())
+        // Before it starts its hooks run: they are inside it, too.
+        let starts = self.plan.remember && self.me == 0;
+        (self.holding || starts).then_some(self.key.as_str())
     }
 
     fn abandon(&mut self, runtime: &mut Runtime, _: Token) {

@@ -10,7 +10,7 @@ mod point;
 mod record;
 
 pub use point::{
-    CLEANUP, OPERATIONS, Operation, Type, check, covers, is_glob, is_point, operation,
+    CLEANUP, OPERATIONS, Operation, Type, check, covers, is_glob, is_point, names, operation,
 };
 pub use record::{Hook, Scope, Stats};
 

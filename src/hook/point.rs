@@ -123,6 +123,14 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|operation| operation.name == name)
 }
 
+/// The names of all operations and built-in points.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let of = |operation: &'static Operation| {
+        [operation.name].into_iter().chain(operation.points().map(|(name, _)| name))
+    };
+    OPERATIONS.iter().flat_map(of).chain([CLEANUP]).filter(|name| !name.is_empty())
+}
+
 /// Whether it is the name of a built-in point.
 pub fn is_point(name: &str) -> bool {
     name == CLEANUP || OPERATIONS.iter().flat_map(Operation::points).any(|(own, _)| own == name)

@@ -7,8 +7,8 @@ local core = ...
 
 local about, call_hook, hold, plan = core.about, core.call_hook, core.hold, core.hook_plan
 local earliest, guarded, halted = core.earliest, core.guarded, core.halted
-local taken = core.taken
-local error, format, next, pcall = error, string.format, next, pcall
+local taken, response_mt = core.taken, core.metas[2]
+local error, format, getmetatable, next, pcall = error, string.format, getmetatable, next, pcall
 local rawequal, rawget, rawset = rawequal, rawget, rawset
 local setmetatable, type = setmetatable, type
 
@@ -170,9 +170,19 @@ local function prepare(run, init, pre)
   end
 end
 
+-- The machine ends with what a hook gave. The response of a run is text to `tostring` and `..`,
+-- also where it was made by hand.
+local function give_output(run, value)
+  local is_table = type(value) == "table"
+  core.give_output(run.machine, value, is_table)
+  if is_table and run.points.name == "agent_run" and getmetatable(value) == nil then
+    setmetatable(value, response_mt)
+  end
+end
+
 -- A hook gave a result in place of the one that is there, if any.
 local function replace(run, value)
-  local ok, err = pcall(core.give_output, run.machine, value, type(value) == "table")
+  local ok, err = pcall(give_output, run, value)
   look(run)
   return ok, err
 end
@@ -260,7 +270,7 @@ local function after(run, list)
     if ran and ran.ok then
       local value = taken(ran, run.result, "data", "result", "output")
       if differs(value, core.output(run.machine)) then
-        local ok, err = pcall(core.give_output, run.machine, value, type(value) == "table")
+        local ok, err = pcall(give_output, run, value)
         if not ok then
           ran.ok, ran.raised, ran.error = false, err, err
         end
@@ -284,7 +294,7 @@ local function rescue(run, list)
     local value = ran and ran.ok and taken(ran, nil, "data", "result", "output")
     if value ~= nil and ran and ran.ok and not core.stopped(run.context) then
       local failed = run.error
-      local ok, err = pcall(core.give_output, run.machine, value, type(value) == "table")
+      local ok, err = pcall(give_output, run, value)
       if ok then
         look(run)
       else

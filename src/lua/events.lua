@@ -24,6 +24,9 @@ local FIELDS = {
   metadata = true,
   replayed = true,
   remote = true,
+  origin = true,
+  position = true,
+  unrecorded = true,
 }
 
 -- Depth ----------------------------------------------------------------------------------------

@@ -2,13 +2,29 @@
 
 use serde_json::Value;
 
-use super::Run;
+use super::{Plan, Run};
 use crate::agent::Conversation;
 use crate::agent::conversation::{Window, not_executed};
 use crate::chat::{Message, Role, ToolCall};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::Token;
+
+/// Names the conversation of a run in this instance.
+pub(super) fn key(plan: &Plan) -> String {
+    format!("{}/{}", plan.agent, plan.session)
+}
+
+/// A run inside another one of the same conversation would wait for it for ever.
+pub fn refuse_nesting(runtime: &Runtime, around: Token, plan: &Plan) -> Result<()> {
+    if plan.remember && runtime.tasks.holds(around, &key(plan)) {
+        let id = &plan.agent_id;
+        return Err(Error::state(format!(
+            "{id} is running this conversation further out: use another `session` or `remember=false`"
+        )));
+    }
+    Ok(())
+}
 
 impl Run {
     /// Asks for the conversation; true once it is this run's.
@@ -23,13 +39,7 @@ impl Run {
 
     fn refuse_nesting(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
         let around = runtime.tasks.get_mut(me).map_or(0, |running| running.parent);
-        if runtime.tasks.holds(around, &self.key) {
-            let id = &self.plan.agent_id;
-            return Err(Error::state(format!(
-                "{id} is running this conversation further out: use another `session` or `remember=false`"
-            )));
-        }
-        Ok(())
+        refuse_nesting(runtime, around, &self.plan)
     }
 
     pub(super) fn read_conversation(&mut self, runtime: &mut Runtime) -> Result<()> {

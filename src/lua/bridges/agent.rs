@@ -387,6 +387,7 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         tools,
         follow: follows(face, sink.as_ref()),
     };
+    agent::refuse_nesting(runtime, runtime.tasks.around, &plan)?;
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
 }
 

@@ -1,9 +1,9 @@
 //! Hooks that an agent brings along: they are for it alone, and go with it.
 
-use crate::error::Result;
-use crate::hook::{Hook, Scope, Type, check};
+use crate::error::{Error, Result};
+use crate::hook::{Hook, Scope, Type, check, is_glob, is_point, names, operation};
 use crate::runtime::Runtime;
-use crate::shape::Options;
+use crate::shape::{Options, nearest};
 use crate::value::Slot;
 
 /// What the option `hooks` says: a function for each point. `None` leaves those that are there.
@@ -16,10 +16,21 @@ pub fn said(options: &Options<'_>) -> Result<Option<Vec<(String, Slot)>>> {
     for (name, function) in table.members() {
         let name = name.to_text();
         let place = format!("config.hooks.{name}");
+        known(&name).map_err(|error| error.at(&place))?;
         check(&name, Type::of(&name)).map_err(|error| error.at(&place))?;
         hooks.extend(function.as_slot().map(|slot| (name, slot.clone())));
     }
     Ok(Some(hooks))
+}
+
+/// Only operations call an agent's hooks: any other name would never be called.
+fn known(name: &str) -> Result<()> {
+    if is_point(name) || operation(name).is_some() || is_glob(name) {
+        return Ok(());
+    }
+    let near =
+        nearest(name, names()).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+    Err(Error::invalid(format!("no hook point has that name{near}")))
 }
 
 /// Those an agent has, to be given to another one.

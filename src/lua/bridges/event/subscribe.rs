@@ -49,6 +49,9 @@ const FIELDS: &[&str] = &[
     "metadata",
     "replayed",
     "remote",
+    "origin",
+    "position",
+    "unrecorded",
 ];
 
 pub fn subscribe(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

@@ -3,9 +3,9 @@
 -- Each case alternates with its peer in short rounds within one run, and shows the median of the
 -- rounds' ratios: a busy machine slows both. Smaller is better; 1.00 is the peer's time.
 --
--- On Lua 5.4 nobody can tell 20 of 100 in an eighth of the time that string.find takes: making the
--- event and calling its handlers takes that long, whoever finds them (the last case), and nothing is
--- left for its id and its clock. LuaJIT compiles the peers, but interprets the module.
+-- On Lua 5.4 nobody can tell 20 of 100 in an eighth of the time that string.find takes: making
+-- the event and calling its handlers takes that long, whoever finds them (the last case), and
+-- nothing is left for its id and its clock. LuaJIT compiles the peers, but interprets the module.
 --
 -- `loadfile("bench/events.lua")("short")` prints nothing and returns a list of
 -- `{name, ratio, goal}`, for the specs; what is only told has no goal.

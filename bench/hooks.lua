@@ -102,7 +102,9 @@ local function guarded()
 end
 
 local made = "pcall(fn, {…})"
-compare("hook.execute, no hook", 40, executing(0), made, guarded())
-compare("hook.execute, one hook", 80, executing(1), made, guarded())
+-- LuaJIT compiles what these are compared with until nothing of it is left: there they have no goal.
+local compiled = rawget(_G, "jit") ~= nil
+compare("hook.execute, no hook", not compiled and 40 or nil, executing(0), made, guarded())
+compare("hook.execute, one hook", not compiled and 80 or nil, executing(1), made, guarded())
 
 return results

@@ -11,9 +11,11 @@ describe("The speed of hooks", function()
     local results = assert(loadfile("bench/hooks.lua"))("short")
     assert.is_true(#results >= 6)
     for _, result in ipairs(results) do
-      print(("%s: %.2f, goal %g"):format(result.name, result.ratio, result.goal))
-      local limit = result.goal < 2 and 3 or 10 * result.goal
-      assert.is_true(result.ratio < limit, result.name .. ": " .. result.ratio)
+      if result.goal then
+        print(("%s: %.2f, goal %g"):format(result.name, result.ratio, result.goal))
+        local limit = result.goal < 2 and 3 or 10 * result.goal
+        assert.is_true(result.ratio < limit, result.name .. ": " .. result.ratio)
+      end
     end
   end)
 

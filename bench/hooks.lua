@@ -102,7 +102,7 @@ local function guarded()
 end
 
 local made = "pcall(fn, {…})"
--- LuaJIT compiles what these are compared with until nothing is left of it: there they have no goal.
+-- LuaJIT compiles what these are compared with until nothing is left: there they have no goal.
 local compiled = rawget(_G, "jit") ~= nil
 compare("hook.execute, no hook", not compiled and 40 or nil, executing(0), made, guarded())
 compare("hook.execute, one hook", not compiled and 80 or nil, executing(1), made, guarded())

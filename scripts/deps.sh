@@ -6,7 +6,7 @@ set -eu
 needed='lua5.1 lua5.2 lua5.3 lua5.4 lua-busted lua-check lua-cjson luarocks
   build-essential cmake clang libclang-dev valgrind python3 python3-pip git openssl
   neovim lua-luv lua-cqueues lua-socket lua-http lua-copas lua-posix redis-tools
-  lua-sql-sqlite3 lua-redis'
+  lua-sql-sqlite3 lua-redis strace'
 
 check_rust() {
   have cargo || die "there is no Rust toolchain: get one from https://rustup.rs, then come again"

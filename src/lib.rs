@@ -43,6 +43,7 @@ compile_error!(
 compile_error!("the feature _lua is internal: choose one of lua54, lua53, lua52, lua51, luajit");
 
 pub mod agent;
+pub mod chance;
 pub mod chat;
 pub mod chunk;
 pub mod clock;

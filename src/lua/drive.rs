@@ -131,13 +131,11 @@ fn stepped(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
 /// Takes the machine out while it is stepped, so that nothing can step it twice.
 fn advance(runtime: &mut Runtime, token: Token, outcome: Outcome) -> Result<Step> {
     let gone = || Error::internal("stepped an operation that has ended");
-    let now = runtime.clock.now();
     let running = runtime.tasks.get_mut(token).ok_or_else(gone)?;
     let mut machine = running.machine.take().ok_or_else(gone)?;
-    let first = running.begun.is_none();
-    running.begun.get_or_insert(now);
-    let teller = Teller::from(&*running);
-    if first {
+    if running.begun.is_none() {
+        running.begun = Some(runtime.clock.now());
+        let teller = Teller::from(&*running);
         runtime.tell_begun(&teller, machine.as_ref());
     }
     let result = guarded(|| machine.step(runtime, token, outcome));

@@ -15,6 +15,8 @@ use rustix::net::{
 };
 use rustix::process::{geteuid, getpid};
 
+use crate::chance;
+
 /// A listening socket that lets one connection in.
 #[derive(Debug)]
 pub struct Door {
@@ -31,7 +33,8 @@ const QUIET: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 impl Door {
     /// Listens in the directory for temporary files, under a name nobody can guess.
     pub fn open() -> io::Result<Door> {
-        let path = std::env::temp_dir().join(format!("zigllms-{}-{:016x}", getpid(), random()));
+        let path =
+            std::env::temp_dir().join(format!("zigllms-{}-{:016x}", getpid(), chance::random()));
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, QUIET, None)?;
         bind(&socket, &SocketAddrUnix::new(&path)?)?;
         let door = Door { socket, path };
@@ -86,12 +89,6 @@ impl Line {
         let mut byte = [0u8];
         recv(&self.0, &mut byte, RecvFlags::PEEK) == Err(Errno::AGAIN)
     }
-}
-
-/// Enough for a name in a shared directory.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0u8)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::reach::Reach;
 use super::retried::Retried;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
+use crate::chance;
 use crate::chat::{Answer, Reply, Request, Usage};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
@@ -201,7 +202,7 @@ impl Attempts {
     ) -> Result<Step> {
         self.over();
         let head = self.head();
-        match self.retry.decide(self.count, &error, Some(&head), random()) {
+        match self.retry.decide(self.count, &error, Some(&head), chance::fraction()) {
             Verdict::GiveUp => Err(error),
             Verdict::After(ms) => {
                 let retried = Retried { provider, model, attempt: self.count, ms };
@@ -260,10 +261,4 @@ fn taken(inbox: &Inbox) -> Option<u64> {
         _ => inbox.reply.usage.as_ref().map(Usage::total_tokens),
     };
     reported.or_else(|| inbox.first_at.is_none().then_some(0))
-}
-
-/// A number in 0..1 that differs between calls: jitter needs no more.
-fn random() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    (RandomState::new().hash_one(0u8) >> 11) as f64 / (1u64 << 53) as f64
 }

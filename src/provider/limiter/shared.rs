@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::{Allowance, MINUTE_MS};
+use crate::chance;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::net::Waker;
@@ -19,8 +20,8 @@ pub struct Shares {
     /// The store that was asked first.
     store: Option<(Shared, Waker)>,
     asked: Option<Pending>,
-    /// When the latest request was entered; its number among those of that moment.
-    entered: Option<(UnixMs, u64)>,
+    /// Number of the latest request.
+    entered: Option<u64>,
 }
 
 impl std::fmt::Debug for Shares {
@@ -54,7 +55,7 @@ impl Shares {
     ) -> Result<Verdict> {
         if self.asked.is_none() {
             let (store, _) = self.store.get_or_insert_with(|| (store(), waker.clone()));
-            let (clock, number) = (self.clock.clone(), random());
+            let (clock, number) = (self.clock.clone(), chance::random());
             let enter = move |old: Option<&Record>| {
                 Minute::read(old, clock.unix_ms()).enter(allowed, tokens, number)
             };
@@ -64,7 +65,7 @@ impl Shares {
                 change: Box::new(enter),
             };
             self.asked = Some(store.ask(question, waker.clone()));
-            self.entered = Some((0, number));
+            self.entered = Some(number);
         }
         let Some(answer) = self.asked.as_ref().and_then(Pending::take) else {
             return Ok(Verdict::Asking);
@@ -81,7 +82,7 @@ impl Shares {
 
     /// What the latest request has turned out to take.
     pub fn correct(&mut self, tokens: u64) {
-        let (Some((store, waker)), Some((_, number))) = (&self.store, self.entered.take()) else {
+        let (Some((store, waker)), Some(number)) = (&self.store, self.entered.take()) else {
             return;
         };
         let clock = self.clock.clone();
@@ -166,12 +167,6 @@ impl Minute {
         let expires_at = Some(self.now.saturating_add(MINUTE_MS as UnixMs));
         Change::Put { bytes: list.to_string().into_bytes(), expires_at }
     }
-}
-
-/// Differs between requests, also of different processes.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0u8) >> 11
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Tools: a name, a JSON Schema of the input, and a Lua function.
 
 use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
@@ -19,10 +20,12 @@ pub mod recall;
 mod run;
 mod shown;
 mod tools;
+mod worker;
 
 pub use builtin::Builtin;
 pub use run::{Input, ToolRun, error_text};
 pub use tools::Tools;
+pub use worker::{Asked, Work, Worker};
 
 pub static DEFINITION: Shape = Shape::new(
     "ToolDefinition",
@@ -69,6 +72,8 @@ pub struct Tool {
     pub execute: Option<Slot>,
     /// What does the work where there is no function.
     pub builtin: Option<&'static Builtin>,
+    /// What does it where there is neither.
+    pub worker: Option<Rc<dyn Worker>>,
     /// Whether equal inputs have equal results.
     pub cache: Option<Wish>,
     /// What is set beyond that, by canonical name.
@@ -127,6 +132,7 @@ impl Tool {
             compiled: OnceCell::new(),
             execute,
             builtin,
+            worker: None,
             cache: Wish::of(rest.get("cache")),
             options: Kept::new(&rest),
             registered_at: now,
@@ -185,10 +191,18 @@ impl Tool {
         self.text("execution_mode").as_deref() == Some("async")
     }
 
-    /// Whether calls of a round run beside each other: also those of built-in tools that wait.
+    /// What does the work if no function does.
+    pub fn worker(&self) -> Option<&dyn Worker> {
+        if self.execute.is_some() {
+            return None;
+        }
+        let builtin = || self.builtin.map(|builtin| builtin as &dyn Worker);
+        self.worker.as_deref().or_else(builtin)
+    }
+
+    /// Whether calls of a round run beside each other.
     pub fn runs_aside(&self) -> bool {
-        let waits = |builtin: &Builtin| builtin.capabilities.contains(&"asynchronous");
-        self.overlaps() || self.kind() == "builtin" && self.builtin.is_some_and(waits)
+        self.overlaps() || self.worker().is_some_and(Worker::overlaps)
     }
 
     /// Whether its failure ends an agent's run.
@@ -203,9 +217,9 @@ impl Tool {
 
     /// "script" for a Lua function, "declared" for a client-side tool.
     pub fn kind(&self) -> &'static str {
-        match (&self.execute, self.builtin) {
+        match (&self.execute, self.worker()) {
             (Some(_), _) => "script",
-            (None, Some(_)) => "builtin",
+            (None, Some(worker)) => worker.kind(),
             (None, None) => "declared",
         }
     }

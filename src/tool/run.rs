@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::builtin::{Builtin, Work};
+use super::worker::{Asked, Work};
 use super::{Tool, recall};
+use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
 use crate::optimize::Recall;
@@ -34,7 +35,7 @@ impl Input {
         };
         let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
         // What is no function reads plain data.
-        if tool.builtin.is_some() && value.is_object() {
+        if tool.worker().is_some() && value.is_object() {
             return Input::checked(tool, checks, value.to_json());
         }
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
@@ -148,7 +149,7 @@ pub struct ToolRun {
     started: Option<Moment>,
     /// As what the result is kept.
     recall: Option<Recall>,
-    /// What a built-in tool has under way.
+    /// What is under way where the work is no function's.
     work: Option<Box<dyn Machine>>,
 }
 
@@ -207,8 +208,8 @@ impl ToolRun {
     fn call(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let now = runtime.clock.now();
         self.started.get_or_insert(now);
-        if let (None, Some(builtin)) = (&self.tool.execute, self.tool.builtin) {
-            return self.begin(runtime, me, builtin);
+        if self.tool.worker().is_some() {
+            return self.begin(runtime, me);
         }
         let Some(function) = self.tool.execute.clone() else {
             return Err(declared(&self.tool.name));
@@ -293,11 +294,14 @@ impl ToolRun {
         Err(self.error(raised))
     }
 
-    fn begin(&mut self, runtime: &mut Runtime, me: Token, builtin: &Builtin) -> Result<Step> {
+    fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let Data::Json(input) = self.input.clone() else {
             return Err(Error::new(Code::ValidationFailed, "the input must be an object"));
         };
-        match (builtin.start)(runtime, input) {
+        let asked = Asked { input, info: self.info.clone(), deadline: self.deadline() };
+        let tool = self.tool.clone();
+        let Some(worker) = tool.worker() else { return Err(declared(&tool.name)) };
+        match worker.start(runtime, asked) {
             Ok(Work::Done(value)) => self.worked(runtime, value),
             Ok(Work::Goes(machine)) => {
                 self.work = Some(machine);
@@ -307,7 +311,7 @@ impl ToolRun {
         }
     }
 
-    /// A step of the work of a built-in tool.
+    /// A step of the work that is no function's.
     fn go_on(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
         if self.late(runtime) {
             self.stop_work(runtime, me);
@@ -320,10 +324,7 @@ impl ToolRun {
             Ok(Step::Wait(until)) => Ok(Step::Wait(until.into_iter().chain(self.deadline()).min())),
             Ok(Step::Done(output)) => {
                 self.work = None;
-                match output.into_data() {
-                    Data::Json(value) => self.worked(runtime, value),
-                    _ => Err(Error::internal("a built-in tool ended with something else")),
-                }
+                self.work_ended(runtime, output)
             }
             Ok(step) => Ok(step),
             Err(error) => {
@@ -339,7 +340,17 @@ impl ToolRun {
         }
     }
 
-    /// A built-in tool has its result.
+    fn work_ended(&mut self, runtime: &mut Runtime, output: Output) -> Result<Step> {
+        match output {
+            Output::Data(Data::Json(value)) => self.worked(runtime, value),
+            Output::Tool { result, text, .. } => {
+                Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+            }
+            _ => Err(Error::internal("the work of a tool ended with something else")),
+        }
+    }
+
+    /// The result is there.
     fn worked(&mut self, runtime: &mut Runtime, value: Value) -> Result<Step> {
         let mut document = Document::default();
         document.root = json::put(&value, &mut document.tape);
@@ -358,7 +369,7 @@ impl ToolRun {
         Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
     }
 
-    /// A built-in tool has failed. Only the network may do better another time.
+    /// The work has failed. Only what is `retryable`, as the network, may do better another time.
     fn broke(&mut self, runtime: &mut Runtime, me: Token, error: Error) -> Result<Step> {
         if self.retries > 0 && error.retryable() && !self.late(runtime) {
             self.retries -= 1;
@@ -424,7 +435,9 @@ impl Machine for ToolRun {
         }
         let result = match outcome {
             Outcome::Start => self.call(runtime, me),
-            Outcome::Ready if self.work.is_some() => self.go_on(runtime, me, Outcome::Ready),
+            outcome if self.work.is_some() && !matches!(outcome, Outcome::Stop(_)) => {
+                self.go_on(runtime, me, outcome)
+            }
             Outcome::Returned(returned) => self.returned(runtime, returned),
             Outcome::Raised(raised) => self.failed(runtime, me, raised),
             Outcome::Stop(Stop::Deadline) if self.late(runtime) => Err(self.timeout()),
@@ -433,6 +446,10 @@ impl Machine for ToolRun {
         };
         self.count(runtime, &result);
         result
+    }
+
+    fn chunk(&mut self) -> Option<Chunk> {
+        self.work.as_mut()?.chunk()
     }
 
     fn about(&self, _: &Runtime) -> Record {

@@ -14,11 +14,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Stats, Tool};
+use super::{Stats, Tool, Work};
 use crate::error::{Error, Result, quoted};
 use crate::runtime::Runtime;
 use crate::shape::{Options, nearest};
-use crate::step::Machine;
 use crate::value::Kept;
 
 /// A tool of the module.
@@ -36,14 +35,6 @@ pub struct Builtin {
     pub returns: fn() -> Value,
     /// `input` may be anything if the check against the schema was switched off.
     pub start: fn(&Runtime, Value) -> Result<Work>,
-}
-
-/// What became of a call.
-pub enum Work {
-    Done(Value),
-    /// It goes on elsewhere; the machine is stepped as a part of the call, and ends with
-    /// [`Data::Json`](crate::value::Data).
-    Goes(Box<dyn Machine>),
 }
 
 /// In the order of `tool.discover`.
@@ -98,6 +89,7 @@ impl Builtin {
             compiled: Default::default(),
             execute: None,
             builtin: Some(self),
+            worker: None,
             cache: None,
             options: Kept::default(),
             registered_at: 0.0,

@@ -191,6 +191,28 @@ fn peek(pid: Pid) -> rustix::io::Result<Option<WaitIdStatus>> {
     waitid(WaitId::Pid(pid), options)
 }
 
+/// What a child may know of the environment: nothing that could be a secret.
+const SAFE: [&str; 13] = [
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TEMP",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_RUNTIME_DIR",
+];
+
+/// Those of them that are set.
+pub fn safe_environment() -> Vec<(OsString, OsString)> {
+    SAFE.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect()
+}
+
 /// The file that a name without a slash stands for on `PATH`. Entries that are no absolute paths
 /// are passed over: what a name means must not hang on where the host stands.
 pub fn find(name: &str, path: &OsStr) -> Option<PathBuf> {

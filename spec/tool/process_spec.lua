@@ -1,4 +1,5 @@
 -- The built-in process_runner: what it runs, what a program gets and gives, and how it ends.
+local nginx = require("spec.support.nginx")
 local paths = require("spec.support.paths")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
@@ -306,6 +307,33 @@ describe("process_runner", function()
     sh("exit 0")
     zigllms.sleep(20)
     assert.same({ pid, "exited", 7 }, { wait.wait(pid) })
+  end)
+
+  it("is told in nginx, too, which waits for every child there is", function()
+    if nginx.missing() then
+      return print("\nSKIP programs run in nginx: " .. nginx.missing())
+    end
+    local web = nginx.start({
+      locations = {
+        run = [=[
+          local zigllms = require("zigllms")
+          zigllms.configure({ tools = { process = { allow = { "sh" } } } })
+          for i = 1, 10 do
+            local said = zigllms.tool.execute("process_runner",
+              { program = "sh", args = { "-c", "echo " .. i .. "; exit " .. i } })
+            ngx.print(said.stdout, said.exit_code or said.note, "\n")
+          end
+        ]=],
+      },
+    })
+    local body, status = web:get("/run")
+    web:stop()
+    assert.equal(200, status)
+    for i = 1, 10 do
+      -- Before Linux 6.15 nobody else learns how it ended.
+      local told = body:match(("%%f[%%d]%d\n([^\n]*)\n"):format(i))
+      assert.is_true(told == tostring(i) or told:find("somebody else", 1, true) ~= nil, body)
+    end
   end)
 
   it("is a tool for models", function()

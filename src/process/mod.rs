@@ -4,6 +4,7 @@
 //! and a process group of its own. Nobody but its [`Child`] waits for it, by its own number: the
 //! children of the host are never touched.
 
+mod info;
 mod last;
 mod run;
 mod spawn;
@@ -51,7 +52,7 @@ pub enum Ended {
     Exited(i32),
     Killed(i32),
     /// Somebody else has waited for it: a host that waits for whatever child ends, as nginx, or one
-    /// that ignores SIGCHLD.
+    /// that ignores SIGCHLD. Before Linux 6.15 it is then known to nobody else.
     Unknown,
 }
 
@@ -109,7 +110,7 @@ impl Child {
     /// How it ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<Ended> {
         if self.ended.is_none() {
-            self.ended = look(self.pid);
+            self.ended = look(self.pid, self.watch.as_ref());
             if self.ended.is_some() {
                 last::is_over(self.pid);
             }
@@ -164,7 +165,7 @@ fn watch(_: Pid) -> Option<OwnedFd> {
     None
 }
 
-fn look(pid: Pid) -> Option<Ended> {
+fn look(pid: Pid, watch: Option<&OwnedFd>) -> Option<Ended> {
     match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
         Ok(None) | Err(Errno::INTR) => None,
         Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
@@ -172,7 +173,7 @@ fn look(pid: Pid) -> Option<Ended> {
             (None, Some(signal)) => Some(Ended::Killed(signal)),
             (None, None) => Some(Ended::Unknown),
         },
-        Err(_) => Some(Ended::Unknown),
+        Err(_) => Some(watch.map_or(Ended::Unknown, info::ended)),
     }
 }
 
@@ -192,13 +193,12 @@ fn peek(pid: Pid) -> rustix::io::Result<Option<WaitIdStatus>> {
 }
 
 /// What a child may know of the environment: nothing that could be a secret.
-const SAFE: [&str; 13] = [
+const SAFE: [&str; 12] = [
     "HOME",
     "LANG",
     "LC_ALL",
     "LC_CTYPE",
     "LOGNAME",
-    "PATH",
     "SHELL",
     "TEMP",
     "TERM",
@@ -208,9 +208,16 @@ const SAFE: [&str; 13] = [
     "XDG_RUNTIME_DIR",
 ];
 
-/// Those of them that are set.
+/// Those of them that are set, and where programs are looked for.
 pub fn safe_environment() -> Vec<(OsString, OsString)> {
-    SAFE.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect()
+    let set = SAFE.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    set.chain([("PATH".into(), search_path())]).collect()
+}
+
+/// Where programs are: hosts such as nginx have no environment of their own.
+pub fn search_path() -> OsString {
+    let usual = || "/usr/local/bin:/usr/bin:/bin".into();
+    std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(usual)
 }
 
 /// The file that a name without a slash stands for on `PATH`. Entries that are no absolute paths

@@ -166,3 +166,18 @@ fn what_cannot_be_started_is_told() {
     assert_eq!(find("sh", OsStr::new("bin:.::/nowhere:/bin")), Some("/bin/sh".into()));
     assert_eq!(find("sh", OsStr::new("")), None);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn how_it_ended_is_known_though_somebody_else_has_waited() {
+    let null =
+        || rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty());
+    for (script, ended) in [("exit 5", Ended::Exited(5)), ("kill -KILL $$", Ended::Killed(9))] {
+        let (input, output, errors) = (null().unwrap(), null().unwrap(), null().unwrap());
+        let mut child = Child::start(&shell(script), Streams { input, output, errors }).unwrap();
+        waitid(WaitId::Pid(child.pid()), WaitIdOptions::EXITED).unwrap();
+        let told = child.ended().unwrap();
+        // Older systems do not tell.
+        assert!(told == ended || told == Ended::Unknown, "{told:?}");
+    }
+}

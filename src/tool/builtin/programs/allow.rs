@@ -69,8 +69,7 @@ impl Allowed {
         if path.is_absolute() {
             return Ok(path);
         }
-        let directories = std::env::var_os("PATH").unwrap_or_default();
-        process::find(&self.program, &directories).ok_or_else(|| {
+        process::find(&self.program, &process::search_path()).ok_or_else(|| {
             refused("not_found", &format!("there is no program {} on PATH", quoted(&self.program)))
         })
     }

@@ -22,7 +22,7 @@ mod shown;
 mod tools;
 mod worker;
 
-pub use builtin::Builtin;
+pub use builtin::{Bounds, Builtin};
 pub use run::{Input, ToolRun, error_text};
 pub use tools::Tools;
 pub use worker::{Asked, Work, Worker};
@@ -108,12 +108,21 @@ impl Named for std::rc::Rc<Tool> {
 
 impl Tool {
     /// From a checked definition. A bad schema is `validation_failed`.
-    pub fn define(options: &Options<'_>, schemas: &Library, now: f64) -> Result<Tool> {
+    pub fn define(
+        options: &Options<'_>,
+        schemas: &Library,
+        bounds: &Bounds,
+        now: f64,
+    ) -> Result<Tool> {
         let name = options.text("name").unwrap_or_default();
         check_name(&name)?;
         let execute = options.function("execute");
-        let builtin =
-            builtin::bound(options, &name, execute.is_some() || options.get("source").is_some())?;
+        let builtin = builtin::bound(
+            options,
+            &name,
+            execute.is_some() || options.get("source").is_some(),
+            bounds,
+        )?;
         let mut rest = options.to_map();
         let parameters = schema(schemas, rest.shift_remove("parameters"), "parameters")?;
         if let Some(returns) = schema(schemas, rest.shift_remove("returns"), "returns")? {
@@ -128,7 +137,7 @@ impl Tool {
             description: options
                 .text("description")
                 .unwrap_or_else(|| builtin.map_or("", |builtin| builtin.description).into()),
-            parameters: parameters.or_else(|| Some((builtin?.parameters)())).map(Box::new),
+            parameters: parameters.or_else(|| Some((builtin?.parameters)(bounds))).map(Box::new),
             compiled: OnceCell::new(),
             execute,
             builtin,

@@ -17,7 +17,7 @@ use crate::step::{
     Call, Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
 use crate::value::repair::{self, Level, Options};
-use crate::value::{Data, Document, Key, Patch, Record, Ref, Slot, Tape, json};
+use crate::value::{Data, Document, Key, Kind, Patch, Record, Ref, Slot, Tape, json};
 
 /// A tool's input that passed its schema.
 pub struct Input(Data);
@@ -36,14 +36,14 @@ impl Input {
         let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
         // What is no function reads plain data.
         if tool.worker().is_some() && value.is_object() {
-            return Input::checked(tool, checks, value.to_json());
+            return Input::checked(tool, checks, plain(tool, value));
         }
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
             return Input::checked(tool, checks, document(text)?);
         }
         // Nulls stand for what is absent; only a copy can be without them.
         if tool.parameters.is_some() && has_nulls(value) {
-            return Input::checked(tool, checks, value.to_json());
+            return Input::checked(tool, checks, plain(tool, value));
         }
         let patches = patches(tool, checks, value)?;
         Ok(Input(if patches.is_empty() { Data::Slot(slot) } else { Data::Patched(slot, patches) }))
@@ -116,9 +116,29 @@ fn check_with_defaults(schema: &Schema, value: Ref<'_>, missing: &[Missing]) -> 
     if missing.is_empty() {
         return schema.fit(value);
     }
-    let mut document = value.to_json();
+    let mut document = settled(schema, value);
     let filled = schema.fill_defaults(&mut document);
     schema.fit_filled(&json::without_nulls(document), &filled)
+}
+
+/// A Lua value as a document of its own.
+fn plain(tool: &Tool, value: Ref<'_>) -> Value {
+    match tool.schema() {
+        Ok(schema) if tool.has_schema() => settled(schema, value),
+        _ => value.to_json(),
+    }
+}
+
+/// Its empty tables are arrays where only those fit.
+fn settled(schema: &Schema, value: Ref<'_>) -> Value {
+    if value.empties().next().is_none() {
+        return value.to_json();
+    }
+    let mut tape = value.tape().clone();
+    for at in schema.examine(value).arrays {
+        tape.settle_empty(at, Kind::Array);
+    }
+    tape.view(value.position()).to_json()
 }
 
 fn has_nulls(value: Ref<'_>) -> bool {

@@ -340,6 +340,7 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
     let tool = Tool::define(
         &Options::new(Some(item), &DEFINITION),
         &runtime.schemas,
+        &runtime.config.tools,
         runtime.clock.unix(),
     );
     Ok(AgentTool::Inline(Rc::new(tool.map_err(|e| e.at(path))?)))

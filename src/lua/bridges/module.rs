@@ -386,6 +386,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         runtime.settle_persistent()?;
     }
     runtime.config.configure(&options);
+    runtime.tools.bound_by(&runtime.config.tools);
     if cache.is_some() || options.unsets("cache") {
         runtime.cache.configure(cache.as_ref());
     }

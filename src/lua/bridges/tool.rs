@@ -159,7 +159,12 @@ pub static BRIDGE: Bridge = Bridge {
 
 fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &DEFINITION);
-    let tool = Rc::new(Tool::define(&options, &runtime.schemas, runtime.clock.unix())?);
+    let tool = Rc::new(Tool::define(
+        &options,
+        &runtime.schemas,
+        &runtime.config.tools,
+        runtime.clock.unix(),
+    )?);
     if let Some(old) = runtime
         .tools
         .find(&tool.name)?

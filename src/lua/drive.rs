@@ -341,6 +341,7 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
 /// attention() → whether there are events to tell
 fn attention(instance: &mut Instance, _: Numbers) -> Result<Data> {
     instance.runtime.tell_failures();
+    instance.runtime.attend_remotes();
     Ok(Data::Bool(instance.runtime.events.has_told()))
 }
 

@@ -156,6 +156,7 @@ pub static BRIDGE: Bridge = Bridge {
         inspect::GET_SCHEMA,
         inspect::GET_INFO,
         mcp::IMPORT_MCP,
+        mcp::SERVE_MCP,
     ],
 };
 

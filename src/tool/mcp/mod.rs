@@ -17,14 +17,13 @@ mod names;
 mod pin;
 mod remote;
 mod rpc;
-// pub mod serve;
+mod serve;
 mod spawn;
-// #[cfg(test)]
-// mod tests;
 mod web;
 
 pub use import::{IMPORT, Import};
 pub use remote::{Remote, Remotes};
+pub use serve::{SERVE, Serve};
 
 /// Revisions of the protocol that are spoken here, the one that is asked for last.
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];

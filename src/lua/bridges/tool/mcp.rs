@@ -5,9 +5,9 @@ use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
 use crate::lua::faces::{ASYNC, DETACH, face};
 use crate::runtime::Runtime;
-use crate::shape::{Kind, Shape};
+use crate::shape::{Kind, Shape, id_of};
 use crate::step::Start;
-use crate::tool::mcp::{IMPORT, Import};
+use crate::tool::mcp::{IMPORT, Import, SERVE, Serve};
 
 static OPTIONS: Shape = Shape::new("McpImportOptions", &[ASYNC, DETACH], &[&IMPORT]);
 
@@ -34,6 +34,46 @@ pub const IMPORT_MCP: Function = Function {
               assert(not ok and err.code == \"io_error\")",
     run: Run::Waits(import_mcp),
 };
+
+static SERVING: Shape = Shape::new("McpServeOptions", &[ASYNC, DETACH], &[&SERVE]);
+
+const TOOL: Kind = Kind::Id("a tool");
+
+pub const SERVE_MCP: Function = Function {
+    name: "serve_mcp",
+    params: &[
+        Param::new("tools", Kind::OneOf(&[Kind::List(&TOOL), TOOL])).optional(),
+        Param::new("options", Kind::Table(&SERVING)).optional(),
+    ],
+    returns: &[("done", "boolean")],
+    doc: "Is an MCP server for these tools (ids or names; without any: all that are registered and do something), on standard \
+          input and output, until the input is closed and the last call is answered. Calls run side by side as far as they wait. \
+          A tool that fails, and arguments that do not fit, are results with `isError`; results of tools whose `returns` is an \
+          object come structured as well. Meanwhile what is printed goes to standard error. Waits.",
+    errors: &[
+        Code::NotFound,
+        Code::InvalidState,
+        Code::IoError,
+        Code::Unsupported,
+        Code::Cancelled,
+    ],
+    effect: Effect::Outside,
+    example: "zigllms.tool.register{ name = \"now\", execute = function() return os.time() end }\n\
+              local server = zigllms.tool.serve_mcp({ \"now\" }, { name = \"clock\", async = true })\n\
+              server:cancel()\n\
+              server:wait(1000)",
+    run: Run::Waits(serve_mcp),
+};
+
+fn serve_mcp(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+    let options = args.options(1, &SERVING);
+    let wanted = args.get(0).map(|given| match id_of(given) {
+        Some(one) => vec![one],
+        None => given.items().filter_map(id_of).collect(),
+    });
+    let serve = Serve::new(runtime, wanted, &options)?;
+    Ok(Start { operation: serve.operation(), face: face(&options), sink: None })
+}
 
 fn import_mcp(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = args.options(0, &OPTIONS);

@@ -266,9 +266,10 @@ fn address(options: &Options<'_>) -> Result<Address> {
         None => Ok(()),
     };
     match (map.get("command"), options.text("url")) {
-        (Some(Value::Array(words)), None) => {
+        // An empty table may be either.
+        (Some(words @ (Value::Array(_) | Value::Object(_))), None) => {
             only(&["headers"], "url")?;
-            program(words, &map).map(Address::Run)
+            program(words.as_array().map_or(&[], Vec::as_slice), &map).map(Address::Run)
         }
         (None | Some(Value::Null), Some(url)) => {
             only(&["env", "cwd"], "command")?;

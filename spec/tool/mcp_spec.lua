@@ -444,18 +444,23 @@ describe("a server that is a process", function()
     assert.is_true(#told > 0)
   end)
 
-  it("never writes to the terminal", function()
-    local chunk = ([[
+  -- Runs `chunk` in a program of its own, where `import()` imports that server.
+  local function elsewhere(script, chunk)
+    local words = command(script)
+    return program.run(([[
       local zigllms = require("zigllms")
-      zigllms.tool.import_mcp(%s)
-    ]]):format(
-      "{ command = { %q, %q, %q }, env = { LUA_PATH = package.path, LUA_CPATH = package.cpath } }"
-    )
-    local words = command({ chatter = "look at me" })
-    local result = program.run(chunk:format(words[1], words[2], words[3]))
-    assert.equal("", result.err)
-    assert.equal("", result.out)
-    assert.equal(0, result.rc)
+      local function import()
+        zigllms.tool.import_mcp({
+          command = { %q, %q, %q },
+          env = { LUA_PATH = package.path, LUA_CPATH = package.cpath },
+        })
+      end
+    ]]):format(words[1], words[2], words[3]) .. chunk)
+  end
+
+  it("never writes to the terminal", function()
+    local result = elsewhere({ chatter = "look at me" }, "import()")
+    assert.same({ "", "", 0 }, { result.out, result.err, result.rc })
   end)
 
   it("gets answers to what it asks: ping, and no for the rest", function()
@@ -474,7 +479,8 @@ describe("a server that is a process", function()
   end)
 
   it("inherits no secrets, no signals and no descriptors", function()
-    local file = assert(io.open("/dev/null"))
+    local path = os.tmpname()
+    local file = assert(io.open(path))
     import(tools("environment", "inherited"), {
       env = { SOME_TOKEN = "tok-CANARY-1" },
       cwd = "/",
@@ -491,10 +497,12 @@ describe("a server that is a process", function()
     assert.is_nil(known.OPENAI_API_KEY)
     local inherited = tool.execute("inherited")
     assert.truthy(inherited.blocked:match("^0+$"), inherited.blocked)
-    for _, fd in ipairs(inherited.fds) do
-      assert.is_true(tonumber(fd) <= 3, "descriptor " .. fd) -- 3: its own, of the moment
+    for _, target in ipairs(inherited.fds) do
+      assert.is_nil(target:find(path, 1, true), target)
+      assert.is_nil(target:find("^socket:") or target:find("^anon_inode:"), target)
     end
     file:close()
+    os.remove(path)
   end)
 
   it("ends with its last tool", function()
@@ -534,16 +542,52 @@ describe("a server that is a process", function()
   end)
 
   it("dies with a host that is killed", function()
-    local script = tools("inherited")
-    local words = command(script)
-    local chunk = ([[
-      local zigllms = require("zigllms")
-      zigllms.tool.import_mcp({ command = { %q, %q, %q }, env = { LUA_PATH = package.path, LUA_CPATH = package.cpath } })
-      print(zigllms.tool.execute("inherited").pid)
-      io.stdout:flush()
-      os.execute("kill -9 $PPID")
-    ]]):format(words[1], words[2], words[3])
-    local pid = program.run(chunk).out:match("%d+")
-    ended(assert(pid))
+    local result = elsewhere(
+      tools("inherited"),
+      [[
+        import()
+        print(zigllms.tool.execute("inherited").pid)
+        io.stdout:flush()
+        os.execute("kill -9 $PPID")
+      ]]
+    )
+    assert.equal(137, result.rc)
+    ended(assert(result.out:match("%d+")))
+  end)
+
+  it("belongs to the process that uses it: a forked child starts its own", function()
+    local has_posix = pcall(require, "posix.unistd")
+    if not has_posix then
+      print(
+        "\nSKIP forked children: there is no luaposix for " .. (jit and jit.version or _VERSION)
+      )
+      return
+    end
+    local result = elsewhere(
+      tools("inherited", "slow"),
+      [[
+        local unistd, wait = require("posix.unistd"), require("posix.sys.wait")
+        import()
+        local function server()
+          return zigllms.tool.execute("inherited").pid
+        end
+        local mine = server()
+        local child = unistd.fork()
+        if child == 0 then
+          local own = server()
+          assert(own ~= mine and own == server())
+          io.write("child ", own, "\\n")
+          io.stdout:flush()
+          unistd._exit(0)
+        end
+        local _, how, code = wait.wait(child)
+        assert(how == "exited" and code == 0)
+        assert(server() == mine)
+        print("parent " .. mine)
+      ]]
+    )
+    assert.equal("", result.err)
+    assert.truthy(result.out:match("child %d+"))
+    assert.truthy(result.out:match("parent %d+"))
   end)
 end)

@@ -16,6 +16,7 @@ use crate::value::{Kept, Record, Slot};
 
 pub mod builtin;
 pub mod check;
+pub mod mcp;
 pub mod recall;
 mod run;
 mod shown;

@@ -322,7 +322,7 @@ impl ToolRun {
         let tool = self.tool.clone();
         let Some(worker) = tool.worker() else { return Err(declared(&tool.name)) };
         match worker.start(runtime, asked) {
-            Ok(Work::Done(value)) => self.worked(runtime, value),
+            Ok(Work::Done(value)) => self.worked(runtime, value, None),
             Ok(Work::Goes(machine)) => {
                 self.work = Some(machine);
                 self.go_on(runtime, me, Outcome::Start)
@@ -362,7 +362,10 @@ impl ToolRun {
 
     fn work_ended(&mut self, runtime: &mut Runtime, output: Output) -> Result<Step> {
         match output {
-            Output::Data(Data::Json(value)) => self.worked(runtime, value),
+            Output::Data(Data::Json(value)) => self.worked(runtime, value, None),
+            Output::Tool { result: Data::Json(value), text, .. } => {
+                self.worked(runtime, value, Some(text))
+            }
             Output::Tool { result, text, .. } => {
                 Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
             }
@@ -370,8 +373,13 @@ impl ToolRun {
         }
     }
 
-    /// The result is there.
-    fn worked(&mut self, runtime: &mut Runtime, value: Value) -> Result<Step> {
+    /// The result is there, and `words` if a model reads something else.
+    fn worked(
+        &mut self,
+        runtime: &mut Runtime,
+        value: Value,
+        words: Option<String>,
+    ) -> Result<Step> {
         let mut document = Document::default();
         document.root = json::put(&value, &mut document.tape);
         let returns = self.tool.options.get("returns");
@@ -386,6 +394,7 @@ impl ToolRun {
             recall::keep(&mut runtime.cache, recall, &self.tool, Some(document));
         }
         let result = if value.is_null() { Data::Nil } else { Data::Json(value) };
+        let text = words.unwrap_or(text);
         Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
     }
 
@@ -395,7 +404,8 @@ impl ToolRun {
             self.retries -= 1;
             return self.call(runtime, me);
         }
-        if matches!(error.code(), Code::Timeout | Code::Cancelled | Code::Internal) {
+        let passes = [Code::Timeout, Code::Cancelled, Code::Internal, Code::InvalidState];
+        if passes.contains(&error.code()) {
             return Err(error);
         }
         let message = format!("tool {:?} failed: {}", self.tool.name, error.message());

@@ -19,7 +19,7 @@ impl Tool {
             "file" => Some("filesystem"),
             _ => None,
         };
-        let is_async = self.text("execution_mode").as_deref() == Some("async");
+        let is_async = self.runs_aside();
         for more in of_category.into_iter().chain(is_async.then_some("asynchronous")) {
             if !all.contains(&more) {
                 all.push(more);

@@ -17,6 +17,7 @@ use crate::value::{Data, Record, Ref};
 use super::super::faces::{ASYNC, DETACH, face};
 
 mod inspect;
+mod mcp;
 
 use inspect::Wanted;
 
@@ -154,6 +155,8 @@ pub static BRIDGE: Bridge = Bridge {
         inspect::VALIDATE,
         inspect::GET_SCHEMA,
         inspect::GET_INFO,
+        mcp::IMPORT_MCP,
+        mcp::SERVE_MCP,
     ],
 };
 

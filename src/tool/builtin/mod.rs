@@ -5,7 +5,7 @@ mod bounds;
 mod calculator;
 mod data;
 mod files;
-mod http;
+pub mod http;
 mod programs;
 mod system;
 

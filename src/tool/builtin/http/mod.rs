@@ -6,7 +6,7 @@
 
 mod address;
 mod fetch;
-mod url;
+pub mod url;
 
 pub use address::Private;
 

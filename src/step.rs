@@ -7,7 +7,9 @@
 use crate::chat::Answer;
 use crate::chunk::Chunk;
 use crate::clock::Moment;
+use crate::desk::Desk;
 use crate::error::{Code, Error, Result};
+use crate::ledger::Ledger;
 use crate::runtime::Runtime;
 use crate::value::{Data, Document, Record, Ref, Slot};
 
@@ -59,6 +61,16 @@ pub trait Machine {
 
     /// Number of the agent whose run this machine is.
     fn agent(&self) -> Option<u64> {
+        None
+    }
+
+    /// Where a run counts what is used inside it.
+    fn ledger(&mut self) -> Option<&mut Ledger> {
+        None
+    }
+
+    /// What a run shares with those inside it and beside it.
+    fn desk(&mut self) -> Option<&mut Desk> {
         None
     }
 

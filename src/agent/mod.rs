@@ -21,12 +21,15 @@ pub mod keeping;
 mod queue;
 mod record;
 mod run;
+pub mod running;
+mod sub;
 mod tools;
 
 pub use queue::Queue;
 pub use record::{info, messages as shown_messages, response, summary};
 pub use run::conversation::refuse_nesting;
 pub use run::{Plan, Run};
+pub use sub::{bind, definition};
 pub use tools::{Usable, find_tool, specs, usable};
 
 static BUDGET: Shape = Shape::new(

@@ -11,10 +11,12 @@ use super::State;
 use super::input;
 use super::record::{self, Executed};
 use super::tools::{Usable, specs};
-use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
+use crate::chat::{self, Answer, Message, Role, ToolCall};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
+use crate::desk::Desk;
 use crate::error::{Code, Error, Result};
+use crate::ledger::Ledger;
 use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
 use crate::step::{Given, Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
@@ -23,9 +25,11 @@ use crate::value::{Data, Record};
 
 mod calls;
 pub mod conversation;
+pub mod handoff;
 mod hooked;
 mod keeping;
 mod limits;
+mod steering;
 
 /// What a run was asked to do, checked and laid over the agent's configuration.
 pub struct Plan {
@@ -45,6 +49,10 @@ pub struct Plan {
     pub follow: bool,
     /// End of the run.
     pub total: Option<Moment>,
+    /// Stands before the conversation, and belongs to another one.
+    pub context: Vec<Message>,
+    /// A tool call of another run is behind it.
+    pub inner: bool,
 }
 
 pub struct Run {
@@ -67,10 +75,10 @@ pub struct Run {
     beside: Vec<(ToolCall, Moment)>,
     /// So many of those executed were told to whoever follows the stream.
     told: usize,
-    pub(super) usage: Usage,
+    pub(super) ledger: Ledger,
+    pub(super) desk: Desk,
     pub(super) iteration: u32,
     pub(super) attempts: u32,
-    pub(super) started: Moment,
     pub(super) last: Option<Box<Answer>>,
     pub(super) ttft_ms: Option<f64>,
     repaired: bool,
@@ -80,6 +88,10 @@ pub struct Run {
     replaced: Option<String>,
     /// What the store was asked.
     asked: Option<Pending>,
+    /// The response of the agent that the run was handed over to.
+    pub(super) taken_over: Option<Record>,
+    /// What came of an answer that the end of the budget broke off.
+    pub(super) broken: Option<Data>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +115,8 @@ impl Run {
     pub fn new(runtime: &Runtime, plan: Plan) -> Run {
         Run {
             key: conversation::key(&plan),
-            started: runtime.clock.now(),
+            ledger: Ledger::new(plan.options.get("budget"), runtime.clock.now()),
+            desk: steering::desk(&plan),
             stage: Stage::Queued,
             plan,
             me: 0,
@@ -117,7 +130,6 @@ impl Run {
             running: None,
             beside: Vec::new(),
             told: 0,
-            usage: Usage::default(),
             iteration: 0,
             attempts: 0,
             last: None,
@@ -127,6 +139,8 @@ impl Run {
             finished: None,
             replaced: None,
             asked: None,
+            taken_over: None,
+            broken: None,
         }
     }
 
@@ -174,12 +188,13 @@ impl Run {
     /// The next question to the model, unless a limit says no.
     fn ask(&mut self, runtime: &mut Runtime) -> Result<Step> {
         if let Some(over) = self.over_budget(runtime) {
-            return self.limit(runtime, Code::BudgetExceeded, "budget_exceeded", &over, "raise");
+            return self.exceeded(runtime, &over, None);
         }
         if self.iteration >= self.max_iterations() {
             let text = format!("the model still asked for tools after {} rounds", self.iteration);
             return self.limit(runtime, Code::MaxIterations, "max_iterations", &text, "return");
         }
+        self.take_messages();
         self.iteration += 1;
         self.stage = Stage::Asking;
         let (now, iteration) = (runtime.clock.unix(), self.iteration);
@@ -187,7 +202,7 @@ impl Run {
         agent.iteration = Some(iteration);
         agent.enter(State::Running, now);
         let exchange = Exchange::new(runtime, self.question(), self.plan.total)?;
-        Ok(Step::Run(exchange.operation(None)))
+        Ok(Step::Run(exchange.operation(self.ledger.end())))
     }
 
     fn question(&self) -> Ask {
@@ -210,10 +225,6 @@ impl Run {
 
     /// The model has answered.
     fn answered(&mut self, runtime: &mut Runtime, mut answer: Box<Answer>) -> Result<Step> {
-        // What was kept was paid for when it came.
-        if !answer.cached {
-            self.usage.add(&answer.usage);
-        }
         self.attempts += answer.attempts;
         self.ttft_ms = self.ttft_ms.or(answer.ttft_ms);
         self.name_calls(&mut answer);
@@ -229,8 +240,17 @@ impl Run {
         }
         match flaw {
             Some(flaw) => self.repair(runtime, flaw),
-            None if reason == "pause" => self.ask(runtime),
+            None if reason == "pause" || self.has_unseen(runtime) => self.ask(runtime),
             None => self.finish(runtime, reason),
+        }
+    }
+
+    /// There is no answer: perhaps because the time of the budget is over.
+    fn no_answer(&mut self, runtime: &mut Runtime, error: Error) -> Result<Step> {
+        let stopped = matches!(error.code(), Code::Timeout | Code::BudgetExceeded);
+        match self.over_budget(runtime).filter(|_| stopped) {
+            Some(over) => self.exceeded(runtime, &over, Some(&error)),
+            None => Err(self.with_partial(runtime, error)),
         }
     }
 
@@ -250,13 +270,15 @@ impl Run {
     }
 
     /// The run ends well. Whoever follows the stream gets its last chunk first.
-    fn finish(&mut self, runtime: &mut Runtime, reason: &'static str) -> Result<Step> {
+    fn finish(&mut self, runtime: &mut Runtime, reason: &str) -> Result<Step> {
+        self.close_desk();
         self.finished = Some(record::response(self, runtime, reason));
         self.stage = Stage::Ending;
-        if !self.plan.follow {
+        // The end of a run inside another one is no end of the stream.
+        if !self.plan.follow || self.plan.inner {
             return self.conclude(runtime);
         }
-        let end = End { finish_reason: reason.to_owned(), usage: Some(self.usage) };
+        let end = End { finish_reason: reason.to_owned(), usage: Some(self.ledger.usage) };
         self.chunk = Some(Chunk { end: Some(end), ..Chunk::default() });
         Ok(Step::Emit)
     }
@@ -282,7 +304,7 @@ impl Run {
         self.leave(runtime);
         let (now, me) = (runtime.clock.unix(), self.me);
         let waiting = !self.pending.is_empty();
-        let usage = self.usage;
+        let usage = self.ledger.usage;
         let Ok(agent) = self.agent(runtime) else { return };
         agent.counts.get_or_insert_default().ended(&usage, error.is_some(), now);
         agent.runs.retain(|token| *token != me);
@@ -295,6 +317,7 @@ impl Run {
 
     /// The run failed or was stopped.
     fn fail(&mut self, runtime: &mut Runtime, error: Error) -> Error {
+        self.close_desk();
         if self.begun {
             self.close(runtime, Some(&error));
         } else {
@@ -307,15 +330,21 @@ impl Run {
     fn with_partial(&self, runtime: &Runtime, error: Error) -> Error {
         let reason = match error.code() {
             Code::Cancelled => "cancelled",
+            Code::BudgetExceeded => "budget_exceeded",
             _ => "unknown",
         };
-        let broken = error.fields().partial.as_ref().and_then(content_of);
-        let mut partial = record::response(self, runtime, reason);
-        if let (Some(text), Data::Record(record)) = (broken, &mut partial) {
-            record.fields.retain(|(key, _)| key != "content");
-            record.put("content", text);
-        }
+        let partial = self.partial(runtime, reason, &error);
         error.with(|f| f.partial = Some(partial))
+    }
+
+    /// The response so far, with the text of the answer that the error broke off.
+    fn partial(&self, runtime: &Runtime, reason: &str, error: &Error) -> Data {
+        let broken = error.fields().partial.as_ref().and_then(content_of);
+        let partial = record::response(self, runtime, reason);
+        match broken {
+            Some(text) => hooked::with_content(partial, &text),
+            None => partial,
+        }
     }
 
     fn stop(&mut self, runtime: &Runtime, stop: &Stop) -> Error {
@@ -392,6 +421,14 @@ impl Machine for Run {
         Some(self.plan.agent)
     }
 
+    fn ledger(&mut self) -> Option<&mut Ledger> {
+        Some(&mut self.ledger)
+    }
+
+    fn desk(&mut self) -> Option<&mut Desk> {
+        Some(&mut self.desk)
+    }
+
     fn about(&self, runtime: &Runtime) -> Record {
         self.who(runtime)
     }
@@ -439,9 +476,10 @@ impl Run {
             outputs.into_iter().next().unwrap_or_else(|| Err(Error::internal("no output")));
         match self.stage {
             Stage::Calling => self.tool_ended(runtime, output),
-            _ => match output.map_err(|error| self.with_partial(runtime, error))? {
-                Output::Answer(answer) => self.answered(runtime, answer),
-                _ => Err(Error::internal("a question ended with something else")),
+            _ => match output {
+                Ok(Output::Answer(answer)) => self.answered(runtime, answer),
+                Ok(_) => Err(Error::internal("a question ended with something else")),
+                Err(error) => self.no_answer(runtime, error),
             },
         }
     }

@@ -130,9 +130,14 @@ perform[FORK] = function(context, machine, limit, children)
   return step(machine, FINISHED)
 end
 
+-- There may be no chunk: whoever follows a run follows none inside it.
 local function emit_to_function(context, machine, sink)
+  local piece = chunk(machine, sink.count + 1)
+  if not piece then
+    return proceed(context, machine, EMITTED)
+  end
   sink.count = sink.count + 1
-  local ok, verdict = within(context, sink.fn, chunk(machine, sink.count))
+  local ok, verdict = within(context, sink.fn, piece)
   if not ok then
     return proceed(context, machine, RETURNED, false, verdict, core.describe(verdict))
   elseif verdict == false then

@@ -47,6 +47,10 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("examples", Kind::OneOf(&[Kind::Map, Kind::List(&Kind::Any)]), "{}", "shown in infos"),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
         Field::new("id", Kind::Text, "", "ignored: `tool.get` returns it"),
+        Field::new("agent", Kind::Id("an agent"), "", "the agent that does the work, where there is no `execute`: what `agent.as_tool` makes"),
+        Field::new("mode", Kind::Enum(&["call", "handoff"]), "\"call\"", "with `agent`: its answer is the tool's result, or that of the run that calls it"),
+        Field::new("history", Kind::Bool, "false", "with `agent`: it reads the conversation of the run that calls it"),
+        Field::new("session", Kind::Name, "none: each call starts anew", "with `agent`: the conversation of its own that it goes on with"),
         Field::new("source", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("builtin", Kind::Text, "the name, if a built-in has it", "the built-in tool that does the work, where there is no `execute`"),
         Field::new("memory_limit", Kind::Absent("sandboxed tool"), "", ""),
@@ -205,6 +209,26 @@ impl Tool {
         self.overlaps() || self.worker().is_some_and(Worker::overlaps)
     }
 
+    /// Whether the answer of the agent behind it is that of the run that calls it.
+    pub fn hands_over(&self) -> bool {
+        self.is_agent() && self.text("mode").as_deref() == Some("handoff")
+    }
+
+    /// Whether the agent behind it reads the conversation of the run that calls it.
+    pub fn takes_history(&self) -> bool {
+        self.is_agent() && self.options.get("history") == Some(Value::Bool(true))
+    }
+
+    fn is_agent(&self) -> bool {
+        self.execute.is_none() && self.text("agent").is_some()
+    }
+
+    /// Limit of one call, in milliseconds. An agent has its own.
+    pub fn timeout_ms(&self) -> f64 {
+        let usual = if self.is_agent() { 0.0 } else { TIMEOUT_MS };
+        self.number("timeout_ms").unwrap_or(usual)
+    }
+
     /// Whether its failure ends an agent's run.
     pub fn raises(&self) -> bool {
         self.text("on_error").as_deref() == Some("raise")
@@ -257,7 +281,7 @@ impl Tool {
             .set("execution_mode", self.text("execution_mode").unwrap_or_else(|| "direct".into()))
             .set("tags", self.tags())
             .set("version", self.text("version").unwrap_or_else(|| "1.0.0".into()))
-            .set("timeout_ms", self.number("timeout_ms").unwrap_or(TIMEOUT_MS))
+            .set("timeout_ms", self.timeout_ms())
             .set("max_retries", self.number("max_retries").unwrap_or(0.0) as u64)
             .set("on_error", self.text("on_error").unwrap_or_else(|| "return".into()))
             .set("validate", self.validates());

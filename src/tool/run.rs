@@ -156,7 +156,7 @@ pub struct ToolRun {
 impl ToolRun {
     /// `info` is what the function learns about its caller.
     pub fn new(tool: Rc<Tool>, id: String, input: Input, info: Record) -> ToolRun {
-        let ms = tool.number("timeout_ms").unwrap_or(super::TIMEOUT_MS);
+        let ms = tool.timeout_ms();
         let limit =
             (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;

@@ -1,7 +1,7 @@
 //! The tool calls of a round: those that overlap side by side, then the others one after the other.
 //! Every call gets a result, whatever becomes of it; the results stand in the order of the calls.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use super::{Run, Stage};
 use crate::agent::conversation::not_executed;
@@ -12,8 +12,8 @@ use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
 use crate::runtime::Runtime;
-use crate::step::{Output, Step};
-use crate::tool::{Input, ToolRun, error_text, recall};
+use crate::step::{Operation, Output, Step};
+use crate::tool::{Input, Tool, ToolRun, error_text, recall};
 use crate::value::{Data, Record};
 
 impl Run {
@@ -38,16 +38,17 @@ impl Run {
             self.turn.append(&mut not_executed(&calls));
             return self.ask(runtime);
         }
-        let (beside, alone) = calls.into_iter().partition(|call| self.overlaps(call));
-        self.calls = VecDeque::from(alone);
+        self.show_conversation(&calls);
+        let (beside, alone) = calls.into_iter().partition(|call| self.is_one(call, Tool::runs_aside));
+        let (last, alone): (Vec<_>, Vec<_>) =
+            Vec::into_iter(alone).partition(|call| self.is_one(call, Tool::hands_over));
+        self.calls = alone.into_iter().chain(last).collect();
         self.call_beside(runtime, beside)
     }
 
-    fn overlaps(&self, call: &ToolCall) -> bool {
-        self.plan
-            .tools
-            .iter()
-            .any(|usable| usable.tool.name == call.name && usable.tool.runs_aside())
+    /// Whether the tool that is called is such a one.
+    pub(super) fn is_one(&self, call: &ToolCall, such: fn(&Tool) -> bool) -> bool {
+        self.plan.tools.iter().any(|usable| usable.tool.name == call.name && such(&usable.tool))
     }
 
     /// Runs calls side by side.
@@ -58,7 +59,7 @@ impl Run {
             match self.prepare(runtime, &call) {
                 Ok(None) => self.pending.push(call),
                 Ok(Some(machine)) => {
-                    operations.push(machine.operation());
+                    operations.push(self.within_budget(machine.operation()));
                     self.beside.push((call, now));
                 }
                 Err(error) => self.failed(runtime, (call, now), &error),
@@ -102,13 +103,17 @@ impl Run {
         if self.told < self.executed.len() {
             return Ok(self.tell());
         }
+        if self.desk.taken_over.is_some() {
+            return self.hand_over(runtime);
+        }
+        self.drop_rest_over_budget(runtime);
         while let Some(call) = self.calls.pop_front() {
             let now = runtime.clock.now();
             match self.prepare(runtime, &call) {
                 Ok(None) => self.pending.push(call),
                 Ok(Some(machine)) => {
                     self.running = Some((call, now));
-                    return Ok(Step::Run(machine.operation()));
+                    return Ok(Step::Run(self.within_budget(machine.operation())));
                 }
                 Err(error) => {
                     self.running = Some((call, now));
@@ -179,7 +184,7 @@ impl Run {
     }
 
     fn raises(&self, call: &ToolCall) -> bool {
-        self.plan.tools.iter().any(|u| u.tool.name == call.name && u.tool.raises())
+        self.is_one(call, Tool::raises)
     }
 
     fn failed(&mut self, runtime: &Runtime, (call, since): (ToolCall, Moment), error: &Error) {
@@ -187,6 +192,20 @@ impl Run {
         let duration_ms = runtime.clock.now().ms_since(since);
         self.turn.push(Message::tool_result(&call.id, error_text(&text)));
         self.executed.push(Executed { call, result: Data::Nil, error: Some(text), duration_ms });
+    }
+
+    /// Once the budget is used up, by the tools of this round, the others do not run.
+    fn drop_rest_over_budget(&mut self, runtime: &Runtime) {
+        if !self.calls.is_empty() && self.over_budget(runtime).is_some() {
+            let rest = not_executed(self.calls.make_contiguous());
+            self.calls.clear();
+            self.turn.extend(rest);
+        }
+    }
+
+    /// The time of the run's budget bounds what it waits for.
+    fn within_budget(&self, operation: Operation) -> Operation {
+        Operation { deadline: self.ledger.end(), ..operation }
     }
 
     /// A tool's error ends the run.
@@ -200,7 +219,7 @@ impl Run {
     }
 
     /// Those that ran beside others have ended before them: results stand in the order of the calls.
-    fn settle_order(&mut self) {
+    pub(super) fn settle_order(&mut self) {
         let asked = self.turn.iter().rposition(|message| !message.tool_calls.is_empty());
         let Some((asking, results)) = asked.and_then(|at| self.turn.split_at_mut_checked(at + 1))
         else {
@@ -217,8 +236,9 @@ impl Run {
     fn tell(&mut self) -> Step {
         let tool_result = self.executed.get(self.told).map(Executed::to_record);
         self.told += 1;
-        self.chunk =
-            Some(Chunk { tool_result, iteration: Some(self.iteration), ..Chunk::default() });
+        let chunk = Chunk { tool_result, iteration: Some(self.iteration), ..Chunk::default() };
+        // Around a run inside another one there may be somebody who follows that one.
+        self.chunk = Some(chunk).filter(|_| self.plan.follow);
         Step::Emit
     }
 

@@ -43,12 +43,13 @@ impl Run {
     }
 
     pub(super) fn read_conversation(&mut self, runtime: &mut Runtime) -> Result<()> {
+        self.history = self.plan.context.clone();
         if !self.plan.remember {
             return Ok(());
         }
         let conversation = self.conversation(runtime)?;
         let (history, pending) = (conversation.messages.clone(), conversation.pending.clone());
-        self.history = history;
+        self.history.extend(history);
         self.turn = not_executed(&unanswered(&pending, &self.plan.input));
         Ok(())
     }
@@ -56,9 +57,14 @@ impl Run {
     pub(super) fn messages(&self) -> Vec<Message> {
         let system = self.plan.options.get("system_prompt").and_then(Value::as_str);
         let system = system.map(|text| Message::new(Role::System, text));
+        system.into_iter().chain(self.conversation_shown()).collect()
+    }
+
+    /// What of the conversation the model is shown.
+    pub(super) fn conversation_shown(&self) -> Vec<Message> {
         let all: Vec<Message> = self.history.iter().chain(&self.turn).cloned().collect();
         let window = Window::of(self.plan.options.get("memory"));
-        system.into_iter().chain(window.newest(&all).iter().cloned()).collect()
+        window.newest(&all).to_vec()
     }
 
     pub(super) fn append_turn(&mut self, runtime: &mut Runtime) -> Result<()> {

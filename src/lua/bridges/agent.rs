@@ -23,7 +23,9 @@ use crate::value::{Data, Kept, Record, Ref, glob};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
+mod as_tool;
 mod hooks;
+mod send;
 
 static RUN: Shape = Shape::new(
     "RunOptions",
@@ -91,7 +93,7 @@ static LIST: Shape = Shape::new(
     &[],
 );
 
-const AGENT: Param = Param::new("agent_id", Kind::Id("an agent"));
+pub(super) const AGENT: Param = Param::new("agent_id", Kind::Id("an agent"));
 
 pub static BRIDGE: Bridge = Bridge {
     name: "agent",
@@ -240,6 +242,8 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal hot = zigllms.agent.clone(id, { temperature = 1 })",
             run: Run::Now(clone),
         },
+        as_tool::AS_TOOL,
+        send::SEND,
     ],
 };
 
@@ -337,11 +341,9 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
         find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
         return Ok(AgentTool::Named(key));
     }
-    let tool = Tool::define(
-        &Options::new(Some(item), &DEFINITION),
-        &runtime.schemas,
-        runtime.clock.unix(),
-    );
+    let options = Options::new(Some(item), &DEFINITION);
+    let tool = Tool::define(&options, &runtime.schemas, runtime.clock.unix());
+    let tool = tool.and_then(|tool| agent::bind(runtime, tool, &options));
     Ok(AgentTool::Inline(Rc::new(tool.map_err(|e| e.at(path))?)))
 }
 
@@ -386,6 +388,8 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         reach: agent.reach().under(&nearer),
         tools,
         follow: follows(face, sink.as_ref()),
+        context: Vec::new(),
+        inner: false,
     };
     agent::refuse_nesting(runtime, runtime.tasks.around, &plan)?;
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })

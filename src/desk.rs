@@ -22,6 +22,6 @@ pub struct Desk {
     pub follow: bool,
     /// The response of an agent that a call handed over to, and the id of that call.
     pub taken_over: Option<(String, Record)>,
-    /// The conversation whose turn it waits for.
-    pub waits_for: Option<String>,
+    /// Another run is at its conversation, and it waits for its turn.
+    pub waits: bool,
 }

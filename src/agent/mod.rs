@@ -23,6 +23,7 @@ mod record;
 mod run;
 pub mod running;
 mod sub;
+pub mod summarize;
 mod tools;
 
 pub use queue::Queue;
@@ -89,7 +90,7 @@ pub static BEHAVIOUR: Shape = Shape::new(
             "ids, names or definitions: nothing else is offered to the model",
         ),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
-        Field::new("summarize", Kind::Absent("summaries"), "", ""),
+        summarize::OPTION,
     ],
     &[],
 );
@@ -176,6 +177,7 @@ pub struct Agent {
     /// As given, by canonical option name, without provider and tools.
     pub config: Kept,
     pub reach: Option<Box<Reach>>,
+    pub summarize: Option<summarize::Summarize>,
     pub tools: Vec<AgentTool>,
     /// By session; "" is the agent's own.
     pub conversations: HashMap<String, Conversation>,

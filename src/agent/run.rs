@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::State;
 use super::input;
 use super::record::{self, Executed};
+use super::summarize::Summarize;
 use super::tools::{Usable, specs};
 use crate::chat::{self, Answer, Message, Role, ToolCall};
 use crate::chunk::{Chunk, End};
@@ -30,6 +31,9 @@ mod hooked;
 mod keeping;
 mod limits;
 mod steering;
+mod summary;
+
+use summary::Folded;
 
 /// What a run was asked to do, checked and laid over the agent's configuration.
 pub struct Plan {
@@ -53,6 +57,7 @@ pub struct Plan {
     pub context: Vec<Message>,
     /// A tool call of another run is behind it.
     pub inner: bool,
+    pub summarize: Option<Summarize>,
 }
 
 pub struct Run {
@@ -92,6 +97,9 @@ pub struct Run {
     pub(super) taken_over: Option<Record>,
     /// What came of an answer that the end of the budget broke off.
     pub(super) broken: Option<Data>,
+    folded: Folded,
+    /// So many messages are being summed up.
+    folding: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +108,8 @@ enum Stage {
     Queued,
     /// The conversation is read from the store.
     Reading,
+    /// What falls out of the window is summed up.
+    Folding,
     Asking,
     Calling,
     /// Several tools at once.
@@ -141,6 +151,8 @@ impl Run {
             asked: None,
             taken_over: None,
             broken: None,
+            folded: Folded::default(),
+            folding: 0,
         }
     }
 
@@ -195,6 +207,9 @@ impl Run {
             return self.limit(runtime, Code::MaxIterations, "max_iterations", &text, "return");
         }
         self.take_messages();
+        if let Some(step) = self.fold(runtime)? {
+            return Ok(step);
+        }
         self.iteration += 1;
         self.stage = Stage::Asking;
         let (now, iteration) = (runtime.clock.unix(), self.iteration);
@@ -402,6 +417,12 @@ impl Machine for Run {
             Outcome::Emitted => self.next_call(runtime),
             Outcome::Refused => self.refused(runtime),
             Outcome::Stop(stop) => Err(self.stop(runtime, &stop)),
+            Outcome::Returned(returned) if self.stage == Stage::Folding => {
+                self.function_summed_up(runtime, returned)
+            }
+            Outcome::Raised(raised) if self.stage == Stage::Folding => {
+                Err(self.function_failed(runtime, raised))
+            }
             Outcome::Raised(raised) => {
                 let error = raised.into_error("the stream callback");
                 Err(self.with_partial(runtime, error))
@@ -476,6 +497,7 @@ impl Run {
             outputs.into_iter().next().unwrap_or_else(|| Err(Error::internal("no output")));
         match self.stage {
             Stage::Calling => self.tool_ended(runtime, output),
+            Stage::Folding => self.model_summed_up(runtime, output),
             _ => match output {
                 Ok(Output::Answer(answer)) => self.answered(runtime, answer),
                 Ok(_) => Err(Error::internal("a question ended with something else")),

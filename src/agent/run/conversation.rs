@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{Plan, Run};
 use crate::agent::Conversation;
-use crate::agent::conversation::{Window, not_executed};
+use crate::agent::conversation::not_executed;
+use crate::agent::running::would_never_have;
 use crate::chat::{Message, Role, ToolCall};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
@@ -33,8 +34,21 @@ impl Run {
             return Ok(true);
         }
         self.refuse_nesting(runtime, me)?;
+        self.refuse_deadlock(runtime, me)?;
         self.holding = self.conversation(runtime)?.queue.enter(me);
+        self.desk.waits = !self.holding;
         Ok(self.holding)
+    }
+
+    /// Looked at once, when it begins to wait: whoever comes later looks at those that wait.
+    fn refuse_deadlock(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
+        let Plan { agent, session, agent_id, .. } = &self.plan;
+        if !self.desk.waits && would_never_have(runtime, me, *agent, session) {
+            return Err(Error::state(format!(
+                "{agent_id} is at this conversation and waits for one of the runs around this: use another `session`"
+            )));
+        }
+        Ok(())
     }
 
     fn refuse_nesting(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
@@ -60,20 +74,15 @@ impl Run {
         system.into_iter().chain(self.conversation_shown()).collect()
     }
 
-    /// What of the conversation the model is shown.
-    pub(super) fn conversation_shown(&self) -> Vec<Message> {
-        let all: Vec<Message> = self.history.iter().chain(&self.turn).cloned().collect();
-        let window = Window::of(self.plan.options.get("memory"));
-        window.newest(&all).to_vec()
-    }
-
     pub(super) fn append_turn(&mut self, runtime: &mut Runtime) -> Result<()> {
         if !self.plan.remember {
             return Ok(());
         }
-        let (turn, pending) = (self.turn.clone(), self.pending.clone());
+        let pending = self.pending.clone();
+        let before = std::mem::take(&mut self.conversation(runtime)?.messages);
+        let messages = self.conversation_kept(&before);
         let conversation = self.conversation(runtime)?;
-        conversation.messages.extend(turn);
+        conversation.messages = messages;
         conversation.pending = pending;
         Ok(())
     }

@@ -84,11 +84,12 @@ impl Run {
         let session = self.plan.session.clone();
         let conversation = self.conversation(runtime)?;
         let only_if = conversation.stored.map_or(Expected::Absent, Expected::Version);
-        let mut messages = conversation.messages.clone();
+        let before = conversation.messages.clone();
         if again {
-            self.turn = behind(&conversation.pending, std::mem::take(&mut self.turn));
+            let open = conversation.pending.clone();
+            self.turn = behind(&open, std::mem::take(&mut self.turn));
         }
-        messages.extend(self.turn.iter().cloned());
+        let messages = self.conversation_kept(&before);
         let pending = self.pending.clone();
         let all = Conversation { messages, pending, ..Conversation::default() };
         let write = all.to_talk(&owner, &session).write(Some(only_if));

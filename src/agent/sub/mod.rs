@@ -129,6 +129,7 @@ impl Colleague {
             follow: false,
             context: shown.to_vec(),
             inner: true,
+            summarize: agent.summarize.clone(),
         })
     }
 }

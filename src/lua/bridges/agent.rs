@@ -304,6 +304,10 @@ fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> R
     if let Some(name) = options.text("name") {
         agent.name = name;
     }
+    if let Some(said) = agent::summarize::given(options, &runtime.providers, "config")? {
+        agent.summarize = said;
+        map.entry("summarize").or_insert(Value::Bool(true));
+    }
     for known in ["name", "tools", "provider", "hooks"] {
         map.shift_remove(known);
     }
@@ -369,6 +373,7 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
     let (own, nearer) = Reach::split(&options, &runtime.providers, "options")?;
     let own = with_schema(runtime, own, "options")?;
+    let said = agent::summarize::given(&options, &runtime.providers, "options")?;
     let all = lay([&agent.config.to_map(), &own]);
     let tools = match options.get("tools") {
         Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),
@@ -390,6 +395,7 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         follow: follows(face, sink.as_ref()),
         context: Vec::new(),
         inner: false,
+        summarize: said.unwrap_or_else(|| agent.summarize.clone()),
     };
     agent::refuse_nesting(runtime, runtime.tasks.around, &plan)?;
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
@@ -409,6 +415,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     agent.provider = blank.provider;
     agent.config = blank.config;
     agent.reach = blank.reach;
+    agent.summarize = blank.summarize;
     agent.tools = blank.tools;
     if matches!(agent.state, State::Completed | State::Error) {
         agent.enter(State::Ready, now);
@@ -436,6 +443,7 @@ fn copy(runtime: &Runtime, number: u64) -> Agent {
         provider: agent.provider.clone(),
         config: agent.config.clone(),
         reach: agent.reach.clone(),
+        summarize: agent.summarize.clone(),
         tools: agent.tools.clone(),
         ..Agent::default()
     })

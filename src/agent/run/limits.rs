@@ -18,7 +18,7 @@ impl Run {
     pub(super) fn over_budget(&self, runtime: &Runtime) -> Option<String> {
         let budget = self.plan.options.get("budget")?;
         let limit = |key: &str| budget.get(key).and_then(Value::as_f64);
-        let spent_ms = runtime.clock.now().ms_since(self.started);
+        let spent_ms = self.elapsed_ms(runtime);
         let spent = [
             ("max_total_tokens", self.usage.total_tokens() as f64),
             ("max_steps", f64::from(self.iteration)),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::paused::{Leaf, Open, leaves};
 use super::run::Run;
 use super::run::handoff::overlay;
 use super::{Agent, AgentTool};
@@ -41,8 +42,11 @@ fn call(call: &ToolCall) -> Record {
         .set("arguments_json", call.arguments_json.as_str())
 }
 
-fn pending(pending: &ToolCall) -> Record {
-    call(pending).set("reason", "client")
+/// A call that waits; one inside another call is named by both.
+fn pending(leaf: &Leaf<'_>) -> Record {
+    let Open { call: own, why, doubt, .. } = leaf.open;
+    let named = ToolCall { id: leaf.id.clone(), ..own.clone() };
+    call(&named).set("reason", why.name()).set("error", doubt.clone())
 }
 
 /// The response of a run, also of one that broke off.
@@ -59,7 +63,7 @@ fn own_response(run: &Run, runtime: &Runtime, reason: &str) -> Record {
     let last = run.last.as_deref();
     let content = || last.map_or(String::new(), |answer| answer.reply.content.clone()).into();
     let executed: Vec<Record> = run.executed.iter().map(Executed::to_record).collect();
-    let open: Vec<Record> = run.pending.iter().map(pending).collect();
+    let open: Vec<Record> = leaves(&run.pending).iter().map(pending).collect();
     let raw = run.plan.options.get("raw") == Some(&Value::Bool(true));
     Record::new()
         .set("content", run.broken.clone().unwrap_or_else(content))
@@ -82,7 +86,7 @@ fn own_response(run: &Run, runtime: &Runtime, reason: &str) -> Record {
         .set("messages", messages(&run.turn))
         .set("parsed", last.and_then(|answer| answer.parsed.clone()))
         .set("structured", last.and_then(|answer| answer.structured).map(Rung::name))
-        .set("duration_ms", runtime.clock.now().ms_since(run.ledger.started))
+        .set("duration_ms", run.elapsed_ms(runtime))
         .set("ttft_ms", run.ttft_ms)
         .set("attempts", run.attempts)
         .set("request_id", last.and_then(|answer| answer.request_id.clone()))

@@ -3,16 +3,17 @@
 //! Invariants: every tool call that stands in a conversation has a result; a turn is appended to
 //! the conversation when the run returns, and not at all when it raises.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use serde_json::{Map, Value};
 
 use super::State;
 use super::input;
+use super::paused::{Open, Own, Paused, Resumed, Why};
 use super::record::{self, Executed};
 use super::summarize::Summarize;
 use super::tools::{Usable, specs};
-use crate::chat::{self, Answer, Message, Role, ToolCall};
+use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
 use crate::desk::Desk;
@@ -24,15 +25,18 @@ use crate::step::{Given, Machine, Operation, Outcome, Output, Step, Stop, Token,
 use crate::store::Pending;
 use crate::value::{Data, Record};
 
+mod approval;
 mod calls;
 pub mod conversation;
 pub mod handoff;
 mod hooked;
 mod keeping;
 mod limits;
+mod pausing;
 mod steering;
 mod summary;
 
+pub use pausing::Resume;
 use summary::Folded;
 
 /// What a run was asked to do, checked and laid over the agent's configuration.
@@ -44,6 +48,8 @@ pub struct Plan {
     pub session: String,
     /// Read and write the conversation.
     pub remember: bool,
+    /// Another run goes on with it where it stops: nothing of it is kept then.
+    pub within: bool,
     pub input: Vec<Message>,
     /// The agent's options with those of the run on top.
     pub options: Map<String, Value>,
@@ -53,10 +59,10 @@ pub struct Plan {
     pub follow: bool,
     /// End of the run.
     pub total: Option<Moment>,
+    /// What it says beyond the agent's configuration.
+    pub own: Own,
     /// Stands before the conversation, and belongs to another one.
     pub context: Vec<Message>,
-    /// A tool call of another run is behind it.
-    pub inner: bool,
     pub summarize: Option<Summarize>,
 }
 
@@ -70,17 +76,30 @@ pub struct Run {
     begun: bool,
     holding: bool,
     history: Vec<Message>,
+    /// At the end of the history: a turn that stopped before, which this one closes.
+    closed: Vec<Message>,
     /// This turn: the input and everything since.
     pub(super) turn: Vec<Message>,
     pub(super) executed: Vec<Executed>,
-    pub(super) pending: Vec<ToolCall>,
+    /// Calls of this round that are left open.
+    pub(super) pending: Vec<Open>,
+    /// Whether they need approval is to be told yet.
+    unweighed: VecDeque<ToolCall>,
+    /// The one a function is being asked about.
+    weighed: Option<ToolCall>,
     calls: VecDeque<ToolCall>,
+    /// Calls that are runs of their own, with what they go on with.
+    resumed: HashMap<String, Resumed>,
+    /// Ids of calls that were not made, though they have a result.
+    skipped: Vec<String>,
     running: Option<(ToolCall, Moment)>,
     /// Calls that run side by side now.
     beside: Vec<(ToolCall, Moment)>,
     /// So many of those executed were told to whoever follows the stream.
     told: usize,
     pub(super) ledger: Ledger,
+    /// As much of it as was counted when the run stopped before.
+    counted: Usage,
     pub(super) desk: Desk,
     pub(super) iteration: u32,
     pub(super) attempts: u32,
@@ -97,9 +116,18 @@ pub struct Run {
     pub(super) taken_over: Option<Record>,
     /// What came of an answer that the end of the budget broke off.
     pub(super) broken: Option<Data>,
+    /// So many of `history` stand there before what this run adds to it.
+    known: usize,
     folded: Folded,
     /// So many messages are being summed up.
     folding: usize,
+    resume: Option<Resume>,
+    /// It goes on with a run that has stopped.
+    resumes: bool,
+    /// It only takes in answers to some of the open calls.
+    answers: bool,
+    /// What had stopped, until this run has ended well.
+    origin: Option<Box<Paused>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +139,8 @@ enum Stage {
     /// What falls out of the window is summed up.
     Folding,
     Asking,
+    /// A function is asked whether a call needs approval.
+    Weighing,
     Calling,
     /// Several tools at once.
     Beside,
@@ -133,13 +163,19 @@ impl Run {
             begun: false,
             holding: false,
             history: Vec::new(),
+            closed: Vec::new(),
             turn: Vec::new(),
             executed: Vec::new(),
             pending: Vec::new(),
+            unweighed: VecDeque::new(),
+            weighed: None,
             calls: VecDeque::new(),
+            resumed: HashMap::new(),
+            skipped: Vec::new(),
             running: None,
             beside: Vec::new(),
             told: 0,
+            counted: Usage::default(),
             iteration: 0,
             attempts: 0,
             last: None,
@@ -151,8 +187,13 @@ impl Run {
             asked: None,
             taken_over: None,
             broken: None,
+            known: 0,
             folded: Folded::default(),
             folding: 0,
+            resume: None,
+            resumes: false,
+            answers: false,
+            origin: None,
         }
     }
 
@@ -175,8 +216,13 @@ impl Run {
     /// The conversation is there.
     fn open(&mut self, runtime: &mut Runtime) -> Result<Step> {
         self.enter(runtime, self.me)?;
+        if self.resumes {
+            let decisions = self.take_up(runtime)?;
+            self.check_prices(runtime)?;
+            return self.go_on(runtime, &decisions);
+        }
         self.check_prices(runtime)?;
-        self.ask(runtime)
+        if self.answers { self.finish(runtime, self.waiting_reason()) } else { self.ask(runtime) }
     }
 
     /// From here on it is one of the agent's runs.
@@ -187,9 +233,7 @@ impl Run {
         self.begun = true;
         agent.last_error = None;
         agent.enter(State::Ready, now);
-        self.read_conversation(runtime)?;
-        self.turn.extend(self.plan.input.iter().cloned());
-        Ok(())
+        self.read_conversation(runtime)
     }
 
     fn agent<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut super::Agent> {
@@ -242,12 +286,13 @@ impl Run {
     fn answered(&mut self, runtime: &mut Runtime, mut answer: Box<Answer>) -> Result<Step> {
         self.attempts += answer.attempts;
         self.ttft_ms = self.ttft_ms.or(answer.ttft_ms);
-        self.name_calls(&mut answer);
+        self.name_calls(runtime, &mut answer);
         self.turn.push(message(&answer));
         let (reason, calls) = (answer.finish_reason, answer.reply.tool_calls.clone());
         let flaw = answer.flaw.clone();
         self.last = Some(answer);
         if reason == "cancelled" {
+            self.skip(&calls);
             return self.finish(runtime, reason);
         }
         if !calls.is_empty() {
@@ -290,7 +335,7 @@ impl Run {
         self.finished = Some(record::response(self, runtime, reason));
         self.stage = Stage::Ending;
         // The end of a run inside another one is no end of the stream.
-        if !self.plan.follow || self.plan.inner {
+        if !self.plan.follow || self.plan.within {
             return self.conclude(runtime);
         }
         let end = End { finish_reason: reason.to_owned(), usage: Some(self.ledger.usage) };
@@ -300,6 +345,9 @@ impl Run {
 
     /// The turn becomes part of the conversation, and the next run may have it.
     fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        if self.plan.within && !self.pending.is_empty() {
+            return self.over(runtime);
+        }
         if self.is_kept() {
             return self.write(runtime);
         }
@@ -310,8 +358,12 @@ impl Run {
     fn over(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let response =
             self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
+        let paused = self.pause(runtime).filter(|_| self.plan.within);
         self.close(runtime, None);
-        Ok(Step::Done(Output::Data(response)))
+        Ok(Step::Done(match paused {
+            Some(run) => Output::Paused { response, run },
+            None => Output::Data(response),
+        }))
     }
 
     /// Gives the conversation to the next run and settles the agent's state.
@@ -319,9 +371,9 @@ impl Run {
         self.leave(runtime);
         let (now, me) = (runtime.clock.unix(), self.me);
         let waiting = !self.pending.is_empty();
-        let usage = self.ledger.usage;
+        let (usage, again) = (self.used(), self.resumes || self.answers);
         let Ok(agent) = self.agent(runtime) else { return };
-        agent.counts.get_or_insert_default().ended(&usage, error.is_some(), now);
+        agent.counts.get_or_insert_default().ended(&usage, error.is_some(), again, now);
         agent.runs.retain(|token| *token != me);
         agent.iteration = None;
         agent.last_error = error.map(|e| e.to_string().into());
@@ -333,6 +385,7 @@ impl Run {
     /// The run failed or was stopped.
     fn fail(&mut self, runtime: &mut Runtime, error: Error) -> Error {
         self.close_desk();
+        self.put_back(runtime);
         if self.begun {
             self.close(runtime, Some(&error));
         } else {
@@ -364,6 +417,7 @@ impl Run {
 
     fn stop(&mut self, runtime: &Runtime, stop: &Stop) -> Error {
         let error = stopped(stop, "the run");
+        self.break_off();
         self.with_partial(runtime, error)
     }
 }
@@ -423,7 +477,14 @@ impl Machine for Run {
             Outcome::Raised(raised) if self.stage == Stage::Folding => {
                 Err(self.function_failed(runtime, raised))
             }
+            Outcome::Returned(said) if self.stage == Stage::Weighing => {
+                self.weighed(runtime, &said)
+            }
+            Outcome::Raised(raised) if self.stage == Stage::Weighing => {
+                self.not_weighed(runtime, &raised)
+            }
             Outcome::Raised(raised) => {
+                self.break_off();
                 let error = raised.into_error("the stream callback");
                 Err(self.with_partial(runtime, error))
             }
@@ -474,6 +535,15 @@ impl Machine for Run {
 
     fn told_of(&self, output: &Output) -> Record {
         self.told_of_response(output)
+    }
+
+    fn resumes(&self) -> bool {
+        self.resumes
+    }
+
+    /// Calls of a client end a run: its answers are the input of another one.
+    fn pauses(&self) -> bool {
+        self.waits_for(Why::Approval)
     }
 
     fn holds(&self) -> Option<&str> {

@@ -2,8 +2,8 @@
 
 use crate::chat::Message;
 use crate::error::Result;
-use crate::provider::Whom;
 use crate::provider::Providers;
+use crate::provider::Whom;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::value::Slot;
 
@@ -12,7 +12,12 @@ static BY_MODEL: Shape = Shape::new(
     &[
         Field::new("model", Kind::Text, "the agent's", "the model that sums up"),
         Field::new("provider", Kind::Id("a provider"), "the agent's", "whose model it is"),
-        Field::new("prompt", Kind::Name, "asks for a short summary", "what the model is told to do"),
+        Field::new(
+            "prompt",
+            Kind::Name,
+            "asks for a short summary",
+            "what the model is told to do",
+        ),
     ],
     &[],
 );
@@ -74,7 +79,8 @@ pub fn transcript(messages: &[Message]) -> String {
 fn lines(message: &Message) -> String {
     let said = message.content.text();
     let mut lines = vec![format!("{}: {said}", message.role.name())];
-    let call = |call: &crate::chat::ToolCall| format!("calls {}({})", call.name, call.arguments_json);
+    let call =
+        |call: &crate::chat::ToolCall| format!("calls {}({})", call.name, call.arguments_json);
     lines.extend(message.tool_calls.iter().map(call));
     lines.join("\n")
 }

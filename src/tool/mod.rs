@@ -12,8 +12,9 @@ use crate::optimize::cache::WISH;
 use crate::registry::Named;
 use crate::schema::{Library, Schema};
 use crate::shape::{Field, Kind, Options, Shape};
-use crate::value::{Kept, Record, Slot};
+use crate::value::{Data, Kept, Record, Slot};
 
+mod approval;
 pub mod builtin;
 pub mod check;
 pub mod recall;
@@ -22,6 +23,7 @@ mod shown;
 mod tools;
 mod worker;
 
+pub use approval::Approval;
 pub use builtin::Builtin;
 pub use run::{Input, ToolRun, error_text};
 pub use tools::Tools;
@@ -55,7 +57,7 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("builtin", Kind::Text, "the name, if a built-in has it", "the built-in tool that does the work, where there is no `execute`"),
         Field::new("memory_limit", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("max_result_bytes", Kind::Absent("sandboxed tool"), "", ""),
-        Field::new("requires_approval", Kind::Absent("approval"), "", ""),
+        Field::new("requires_approval", Kind::OneOf(&[Kind::Bool, Kind::Function]), "false", "true, or `function(input, ctx)` that says so of one call: an agent's run stops before it, until `agent.resume` says what to do. A function that raises says yes"),
         Field::new("cache", WISH, "false", "true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data"),
         Field::new("max_concurrency", Kind::Absent("limit of concurrent tool calls"), "", ""),
     ],
@@ -80,6 +82,8 @@ pub struct Tool {
     pub worker: Option<Rc<dyn Worker>>,
     /// Whether equal inputs have equal results.
     pub cache: Option<Wish>,
+    /// Whether somebody has to agree to its calls.
+    pub approval: Option<Approval>,
     /// What is set beyond that, by canonical name.
     pub options: Kept,
     pub registered_at: f64,
@@ -138,6 +142,7 @@ impl Tool {
             builtin,
             worker: None,
             cache: Wish::of(rest.get("cache")),
+            approval: Approval::given(options),
             options: Kept::new(&rest),
             registered_at: now,
             stats: Stats::default(),
@@ -284,7 +289,8 @@ impl Tool {
             .set("timeout_ms", self.timeout_ms())
             .set("max_retries", self.number("max_retries").unwrap_or(0.0) as u64)
             .set("on_error", self.text("on_error").unwrap_or_else(|| "return".into()))
-            .set("validate", self.validates());
+            .set("validate", self.validates())
+            .set("requires_approval", self.approval.as_ref().map_or(Data::Nil, Approval::shown));
         for (key, value) in self.options.to_map() {
             if record.get(&key).is_none() {
                 record.put(key, value);

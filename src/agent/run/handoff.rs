@@ -1,7 +1,6 @@
 //! An agent that a call handed over to: its answer is the run's.
 
 use super::Run;
-use crate::agent::conversation::not_executed;
 use crate::chat::{Message, Role};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
@@ -31,10 +30,7 @@ impl Run {
         let Some((_, response)) = self.desk.taken_over.take() else {
             return Err(Error::internal("nobody has taken over"));
         };
-        let mut open = std::mem::take(&mut self.pending);
-        open.extend(self.calls.drain(..));
-        self.turn.extend(not_executed(&open));
-        self.settle_order();
+        self.break_off();
         let content = text(&response, "content");
         self.turn.push(Message::new(Role::Assistant, content.as_str()));
         let reason = text(&response, "finish_reason");

@@ -42,9 +42,10 @@ impl Run {
         if !calls.iter().any(|call| self.is_one(call, Tool::takes_history)) {
             return;
         }
-        let asking = self.turn.pop();
+        let asked = self.turn.iter().rposition(|message| !message.tool_calls.is_empty());
+        let round = self.turn.split_off(asked.unwrap_or(self.turn.len()));
         let shown = self.conversation_shown();
-        self.turn.extend(asking);
+        self.turn.extend(round);
         self.desk.shown = Rc::from(shown);
     }
 

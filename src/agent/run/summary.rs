@@ -69,13 +69,15 @@ impl Run {
 
     /// What stays of the conversation; `before` is what it was, if it was not the one that is known.
     pub(super) fn conversation_kept(&self, before: &[Message]) -> Vec<Message> {
-        let own = &self.history[self.plan.context.len().min(self.history.len())..];
+        let own = self.history.get(self.plan.context.len()..self.known).unwrap_or_default();
         let folded = self.folded.count.saturating_sub(self.plan.context.len());
-        let all: Vec<Message> = before.iter().chain(&self.turn).cloned().collect();
+        let all: Vec<Message> =
+            before.iter().chain(&self.closed).chain(&self.turn).cloned().collect();
         match &self.folded.summary {
-            Some(summary) if folded > 0 && fits(before, own, folded) => {
-                std::iter::once(summary).chain(all.get(folded..).unwrap_or_default()).cloned().collect()
-            }
+            Some(summary) if folded > 0 && fits(before, own, folded) => std::iter::once(summary)
+                .chain(all.get(folded..).unwrap_or_default())
+                .cloned()
+                .collect(),
             _ => all,
         }
     }
@@ -187,7 +189,11 @@ fn unfit(got: &str) -> Error {
 /// One message, which is no part of a round of tools.
 fn summary_of(value: Ref<'_>) -> Result<Message> {
     if value.as_str().is_none() && value.get("role").is_none() {
-        return Err(unfit(if value.is_object() { "a table without a role" } else { "something else" }));
+        return Err(unfit(if value.is_object() {
+            "a table without a role"
+        } else {
+            "something else"
+        }));
     }
     let wrong = |error: Error| Error::new(Code::CallbackError, error.message());
     let message = read(value, "summarize").map_err(wrong)?.pop().ok_or_else(|| unfit("nothing"))?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Colleague;
-use crate::agent::Run;
+use crate::agent::{Resume, Resumed, Run};
 use crate::chat::Message;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
@@ -19,6 +19,8 @@ pub struct Delegation {
     input: Value,
     /// Of the call, if a model has asked for it.
     call_id: Option<String>,
+    /// What had stopped, and goes on.
+    resumed: Option<Resumed>,
 }
 
 impl Delegation {
@@ -27,7 +29,7 @@ impl Delegation {
             Some(Data::Text(id)) => Some(id.clone()),
             _ => None,
         };
-        Delegation { colleague, input: asked.input, call_id }
+        Delegation { colleague, input: asked.input, call_id, resumed: asked.resumed }
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
@@ -38,7 +40,13 @@ impl Delegation {
         let shown: &[Message] = shown.as_deref().unwrap_or_default();
         let mut plan = self.colleague.plan(runtime, self.input.take(), shown)?;
         plan.follow = follow && self.colleague.hands_over;
-        Ok(Step::Run(Run::new(runtime, plan).operation()))
+        let run = Run::new(runtime, plan);
+        Ok(Step::Run(match self.resumed.take() {
+            Some(Resumed { run: paused, decisions }) => {
+                run.resuming(Resume { decisions, run: Some(paused) }).operation()
+            }
+            None => run.operation(),
+        }))
     }
 
     /// The run whose model has asked for this.
@@ -47,6 +55,9 @@ impl Delegation {
     }
 
     fn answered(&mut self, runtime: &mut Runtime, me: Token, output: Output) -> Result<Step> {
+        if matches!(output, Output::Paused { .. }) {
+            return Ok(Step::Done(output));
+        }
         let Data::Record(response) = output.into_data() else {
             return Err(Error::internal("a run ended with something else than a response"));
         };
@@ -63,21 +74,16 @@ impl Delegation {
     fn check(&self, response: &Record) -> Result<()> {
         let reason = word(response, "finish_reason");
         let (agent, silent) = (&self.colleague.agent, word(response, "content").is_empty());
-        match reason {
-            "tool_calls" => Err(Error::new(
-                Code::InvalidState,
-                format!("{agent} waits for tools that a client executes: nobody is there to do it"),
-            )),
-            "max_iterations" | "budget_exceeded" | "cancelled" if silent => {
-                Err(Error::new(Code::ToolError, format!("{agent} ended without an answer: {reason}")))
-            }
-            _ => Ok(()),
+        if silent && matches!(reason, "max_iterations" | "budget_exceeded" | "cancelled") {
+            let text = format!("{agent} ended without an answer: {reason}");
+            return Err(Error::new(Code::ToolError, text));
         }
+        Ok(())
     }
 
     /// The model that has handed over is told to whom; the answer itself follows in its words.
     fn handed_over(&self, response: &Record) -> Output {
-        let text = json!({ "handed_over_to": word(response, "agent_id") }).to_string();
+        let text = json!({ "handed_over_to": self.colleague.name }).to_string();
         Output::Tool { result: Data::Json(result(response)), text, ms: 0.0 }
     }
 }
@@ -91,7 +97,9 @@ fn refuse_depth(runtime: &mut Runtime, me: Token) -> Result<()> {
     if depth < DEEPEST {
         return Ok(());
     }
-    Err(Error::state(format!("agents are nested deeper than {DEEPEST} runs: do they call each other?")))
+    Err(Error::state(format!(
+        "agents are nested deeper than {DEEPEST} runs: do they call each other?"
+    )))
 }
 
 fn word<'r>(response: &'r Record, field: &str) -> &'r str {

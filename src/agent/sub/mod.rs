@@ -1,15 +1,16 @@
 //! Agents as tools of other agents: who is asked, and with what.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
-use super::{Agent, Plan};
+use super::{Agent, Own, Plan};
 use crate::chat::{Message, Role};
 use crate::error::{Error, Result};
-use crate::provider::Whom;
 use crate::runtime::Runtime;
 use crate::shape::Options;
 use crate::tool::{Asked, Tool, Work, Worker};
-use crate::value::{Record, Tape, json as text};
+use crate::value::{Kept, Record, Tape, json as text};
 
 mod delegation;
 
@@ -18,8 +19,9 @@ use delegation::Delegation;
 /// An agent that does the work of a tool.
 #[derive(Clone, Debug)]
 pub struct Colleague {
-    /// Its id.
+    /// Its id, or else its name.
     agent: String,
+    name: String,
     hands_over: bool,
     history: bool,
     session: Option<String>,
@@ -35,30 +37,47 @@ impl Worker for Colleague {
         !self.hands_over
     }
 
+    fn agent_name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
     fn start(&self, _: &mut Runtime, asked: Asked) -> Result<Work> {
         Ok(Work::Goes(Box::new(Delegation::new(self.clone(), asked))))
     }
 }
 
 /// The tool with the agent behind it that its definition names, if it does.
-pub fn bind(runtime: &Runtime, mut tool: Tool, options: &Options<'_>) -> Result<Tool> {
+pub fn bind(runtime: &Runtime, tool: Tool, options: &Options<'_>) -> Result<Tool> {
     let Some(key) = options.id("agent") else { return refuse_lonely(tool, options) };
     let number = runtime.agents.find(&key)?.ok_or_else(|| Error::not_found("agent", &key))?;
     if tool.execute.is_some() || options.get("source").is_some() {
         return Err(Error::invalid("definition: `agent` and a function, only one can do the work"));
     }
-    let colleague = Colleague {
-        agent: runtime.agents.id(number),
+    let name = runtime.agents.get(number).map_or(String::new(), |agent| agent.name.clone());
+    Ok(with_agent(tool, runtime.agents.id(number), name, options))
+}
+
+/// The same where the agent may not be there yet: it is looked for by its name at each call.
+pub fn bind_by_name(tool: Tool, options: &Options<'_>) -> Tool {
+    match options.id("agent") {
+        Some(name) => with_agent(tool, name.clone(), name, options),
+        None => tool,
+    }
+}
+
+fn with_agent(mut tool: Tool, agent: String, name: String, options: &Options<'_>) -> Tool {
+    let mut rest = tool.options.to_map();
+    rest.insert("agent".into(), agent.as_str().into());
+    tool.builtin = None;
+    tool.options = Kept::new(&rest);
+    tool.worker = Some(Rc::new(Colleague {
+        agent,
+        name,
         hands_over: options.word("mode") == Some("handoff"),
         history: options.bool("history") == Some(true),
         session: options.text("session"),
-    };
-    tool.builtin = None;
-    let mut rest = tool.options.to_map();
-    rest.insert("agent".into(), colleague.agent.as_str().into());
-    tool.options = crate::value::Kept::new(&rest);
-    tool.worker = Some(std::rc::Rc::new(colleague));
-    Ok(tool)
+    }));
+    tool
 }
 
 /// Words that mean nothing without an agent.
@@ -111,25 +130,14 @@ impl Colleague {
     /// What its agent is to do for a call.
     fn plan(&self, runtime: &Runtime, input: Value, shown: &[Message]) -> Result<Plan> {
         let number = runtime.agents.require(&self.agent)?;
-        let gone = || Error::not_found("agent", &self.agent);
-        let agent = runtime.agents.get(number).ok_or_else(gone)?;
-        let whom = agent.provider.clone().map_or_else(|| Whom::usual(runtime), Ok)?;
-        let options = agent.config.to_map();
+        let plan = Plan::new(runtime, number, Own::default())?;
         Ok(Plan {
-            agent: number,
-            agent_id: self.agent.clone(),
-            total: whom.end(runtime, &options),
-            whom,
             session: self.session.clone().unwrap_or_default(),
-            remember: self.session.is_some() && agent.remembers(),
+            remember: self.session.is_some() && plan.remember,
+            within: true,
             input: read_input(input)?,
-            options,
-            reach: agent.reach(),
-            tools: agent.usable(&runtime.tools),
-            follow: false,
             context: shown.to_vec(),
-            inner: true,
-            summarize: agent.summarize.clone(),
+            ..plan
         })
     }
 }

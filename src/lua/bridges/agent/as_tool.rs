@@ -13,7 +13,12 @@ static OPTIONS: Shape = Shape::new(
     "AsTool",
     &[
         Field::new("name", Kind::Name, "the agent's", "of the tool"),
-        Field::new("description", Kind::Text, "the agent's", "what the agent is for; the model that calls it reads this"),
+        Field::new(
+            "description",
+            Kind::Text,
+            "the agent's",
+            "what the agent is for; the model that calls it reads this",
+        ),
         Field::new(
             "parameters",
             Kind::Schema,

@@ -13,7 +13,12 @@ use crate::value::Data;
 
 static OPTIONS: Shape = Shape::new(
     "SendOptions",
-    &[Field::new("session", Kind::Text, "any", "only a run of this conversation; \"\" is the agent's own")],
+    &[Field::new(
+        "session",
+        Kind::Text,
+        "any",
+        "only a run of this conversation; \"\" is the agent's own",
+    )],
     &[],
 );
 

@@ -597,9 +597,12 @@ describe("an agent as a tool", function()
     end)
 
     it("in the middle of its answer, which counts as far as it came", function()
-      local partial = stopped(text({ "four", "more" }, { chunk_delay_ms = 2000 }), 2)
+      local half = scripted.chunk({ role = "assistant", content = "12345678" })
+      local partial = stopped({ sse = { half, scripted.null }, stall_ms = 5000 }, 2)
       hung_up(2)
-      assert.is_true(partial.usage.total_tokens >= 3)
+      -- What the helper was asked, and two tokens of its answer.
+      assert.is_true(partial.usage.total_tokens >= 3 + 2)
+      assert.is_true(partial.usage.estimated)
       local last = partial.messages[#partial.messages]
       assert.same({ "tool", "c1" }, { last.role, last.tool_call_id })
     end)

@@ -24,6 +24,7 @@ use crate::value::{Data, Kept, Record, Ref, glob};
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
 mod approval;
+mod export;
 mod hooks;
 
 static RUN: Shape = Shape::new(
@@ -237,6 +238,8 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal hot = zigllms.agent.clone(id, { temperature = 1 })",
             run: Run::Now(clone),
         },
+        export::EXPORT,
+        export::IMPORT,
     ],
 };
 

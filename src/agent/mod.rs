@@ -17,6 +17,7 @@ use crate::value::Kept;
 
 pub mod conversation;
 pub mod decide;
+pub mod export;
 pub mod input;
 pub mod keeping;
 pub mod paused;

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::AgentTool;
+use super::export::by_name;
 use super::record::Executed;
 use super::summarize::Summarize;
 use crate::chat::{Message, Role, ToolCall, Usage};
 use crate::provider::Reach;
 use crate::provider::options::merge;
+use crate::tool::Tools;
 use crate::value::Data;
 
 /// Everything the run needs to go on, also in another process.
@@ -55,6 +57,16 @@ impl Own {
         let tools = nearer.tools.clone().or_else(|| self.tools.clone());
         let summarize = nearer.summarize.clone().or_else(|| self.summarize.clone());
         Own { options, reach: self.reach.under(&nearer.reach), tools, summarize }
+    }
+}
+
+impl Own {
+    /// With tools that are named as they are named elsewhere.
+    #[must_use]
+    pub fn by_name(&self, known: &Tools) -> Own {
+        let tools = self.tools.as_ref();
+        let named = tools.map(|tools| tools.iter().map(|tool| by_name(tool, known)).collect());
+        Own { tools: named, ..self.clone() }
     }
 }
 

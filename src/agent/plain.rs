@@ -13,12 +13,13 @@ use crate::provider::options::portable;
 use crate::schema::Library;
 use crate::shape::{Check, Kind, Options};
 use crate::tool::{DEFINITION, Tool};
+use crate::value::json::without_nulls;
 use crate::value::{Data, Tape, json};
 
 impl Paused {
     pub fn to_json(&self) -> Value {
         let mut all = Map::new();
-        all.insert("messages".into(), self.turn.iter().map(to_json).collect());
+        all.insert("messages".into(), messages_to_json(&self.turn));
         all.insert("pending".into(), self.open.iter().map(open_to_json).collect());
         if !self.settled.is_empty() {
             all.insert("settled".into(), json!(self.settled));
@@ -47,6 +48,9 @@ impl Paused {
     }
 
     pub fn parse(value: &Value, path: &str) -> Result<Paused> {
+        if !value.is_object() {
+            return Err(expected(path, "a table", value));
+        }
         let of = |name: &str| format!("{path}.{name}");
         let number = |name| number(value, name, path);
         Ok(Paused {
@@ -75,6 +79,8 @@ impl Paused {
 
     /// Each open call stands in the turn, where it has no result.
     fn whole(self, path: &str) -> Result<Paused> {
+        let open: Vec<&str> = self.open.iter().map(|open| open.call.id.as_str()).collect();
+        all_answered(&self.turn, &open, &format!("{path}.messages"))?;
         let called = |id: &str| {
             self.turn.iter().flat_map(|message| &message.tool_calls).any(|call| call.id == id)
         };
@@ -94,6 +100,37 @@ impl Paused {
     }
 }
 
+/// Blocks stand there as JSON text: they have to come back as they are, through any encoder.
+pub fn messages_to_json(messages: &[Message]) -> Value {
+    let one = |message: &Message| {
+        let mut value = without_nulls(to_json(message));
+        if let Some(blocks) = &message.blocks {
+            value["blocks"] = blocks.to_string().into();
+        }
+        value
+    };
+    messages.iter().map(one).collect()
+}
+
+/// Every call has a result behind it, but those that are open.
+pub fn all_answered(messages: &[Message], open: &[&str], path: &str) -> Result<()> {
+    for (i, message) in messages.iter().enumerate() {
+        let answered = |id: &str| {
+            let mut behind = messages.iter().skip(i + 1);
+            behind.any(|other| other.tool_call_id.as_deref() == Some(id))
+        };
+        let mut calls = message.tool_calls.iter().map(|call| call.id.as_str());
+        if let Some(id) = calls.find(|id| !open.contains(id) && !answered(id)) {
+            return Err(Error::invalid(format!(
+                "{path}[{}].tool_calls: the call {} has no result",
+                i + 1,
+                quoted(id)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Messages of a document that was kept: they hold their files themselves.
 pub fn messages(value: &Value, path: &str) -> Result<Vec<Message>> {
     let contents = value.as_array().into_iter().flatten().map(|message| &message["content"]);
@@ -106,7 +143,15 @@ pub fn messages(value: &Value, path: &str) -> Result<Vec<Message>> {
     }
     match value {
         Value::Null => Ok(Vec::new()),
-        Value::Array(_) => parse(value, path),
+        Value::Array(_) => {
+            let mut all = parse(value, path)?;
+            for message in &mut all {
+                if let Some(Value::String(text)) = &message.blocks {
+                    message.blocks = serde_json::from_str(text).ok();
+                }
+            }
+            Ok(all)
+        }
         Value::Object(members) if members.is_empty() => Ok(Vec::new()),
         other => Err(expected(path, "an array of messages", other)),
     }

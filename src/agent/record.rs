@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::paused::{Leaf, Open, leaves};
 use super::run::Run;
 use super::run::handoff::overlay;
+use super::summarize::Summarize;
 use super::{Agent, AgentTool};
 use crate::chat::estimate::of_message;
 use crate::chat::messages::to_json;
@@ -128,6 +129,9 @@ pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Tools)
         if record.get(&key).is_none() && key != "memory" {
             record.put(key, value);
         }
+    }
+    if let Some(Summarize::Function(_)) = &agent.summarize {
+        record.put("summarize", true);
     }
     agent.reach().show(&mut record);
     record

@@ -209,6 +209,10 @@ impl Run {
     }
 
     fn failed(&mut self, runtime: &Runtime, (call, since): (ToolCall, Moment), error: &Error) {
+        // Whether it was made nobody knows: should the run go on later, somebody has to say so.
+        if error.code() == Code::Cancelled {
+            self.skipped.push(call.id.clone());
+        }
         let text = error.message().to_owned();
         let duration_ms = runtime.clock.now().ms_since(since);
         self.turn.push(Message::tool_result(&call.id, error_text(&text)));

@@ -54,6 +54,11 @@ impl Run {
         if is_table && !self.plan.within {
             return Ok(Output::Data(given.slot.clone().map_or(Data::Nil, Data::Slot)));
         }
+        // What waits goes on waiting, whatever is said about it meanwhile.
+        if let Some(Output::Paused { response, run }) = own {
+            let response = with_content(response, content.unwrap_or_default());
+            return Ok(Output::Paused { response, run });
+        }
         let whole = own.map(Output::into_data);
         let whole = whole.unwrap_or_else(|| record::response(self, runtime, "stop"));
         let whole = with_content(whole, content.unwrap_or_default());
@@ -69,7 +74,21 @@ impl Run {
             Output::Data(data) => super::content_of(data),
             _ => None,
         });
-        Record::new().set("content", content).set("usage", self.ledger.usage.to_record())
+        Record::new()
+            .set("content", content)
+            .set("usage", self.ledger.usage.to_record())
+            .set("finish_reason", finish_reason_of(output))
+    }
+}
+
+fn finish_reason_of(output: &Output) -> Option<String> {
+    let (Output::Data(data) | Output::Paused { response: data, .. }) = output else { return None };
+    match data {
+        Data::Record(record) => match record.get("finish_reason") {
+            Some(Data::Text(reason)) => Some(reason.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -66,7 +66,7 @@ impl Run {
             spent_ms: self.elapsed_ms(runtime),
             ttft_ms: self.ttft_ms,
             repaired: self.repaired,
-            own: self.plan.own.clone(),
+            own: self.plan.own.by_name(&runtime.tools),
         }))
     }
 

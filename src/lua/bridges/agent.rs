@@ -25,6 +25,7 @@ use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
 mod approval;
 mod as_tool;
+mod export;
 mod hooks;
 mod send;
 
@@ -241,6 +242,8 @@ pub static BRIDGE: Bridge = Bridge {
         },
         as_tool::AS_TOOL,
         send::SEND,
+        export::EXPORT,
+        export::IMPORT,
     ],
 };
 
@@ -303,7 +306,8 @@ fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> R
     }
     if let Some(said) = agent::summarize::given(options, &runtime.providers, "config")? {
         agent.summarize = said;
-        map.entry("summarize").or_insert(Value::Bool(true));
+        // A function is no plain data; it takes the place of a table.
+        map.entry("summarize").or_insert(Value::Null);
     }
     for known in ["name", "tools", "provider", "hooks"] {
         map.shift_remove(known);

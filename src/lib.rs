@@ -49,10 +49,12 @@ pub mod chat;
 pub mod chunk;
 pub mod clock;
 pub mod config;
+pub mod desk;
 pub mod error;
 pub mod event;
 pub mod guard;
 pub mod hook;
+pub mod ledger;
 #[cfg(feature = "_lua")]
 mod lua;
 pub mod memory;

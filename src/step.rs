@@ -4,10 +4,13 @@
 //! [`Step`], the Lua edge performs it and steps again with the [`Outcome`]. So a user function may
 //! yield, no borrow is held over it, and a machine can be driven by any host's loop.
 
+use crate::agent::Paused;
 use crate::chat::Answer;
 use crate::chunk::Chunk;
 use crate::clock::Moment;
+use crate::desk::Desk;
 use crate::error::{Code, Error, Result};
+use crate::ledger::Ledger;
 use crate::runtime::Runtime;
 use crate::value::{Data, Document, Record, Ref, Slot};
 
@@ -57,8 +60,28 @@ pub trait Machine {
         Record::new()
     }
 
+    /// Whether it goes on with what had stopped: hooks have seen its input before.
+    fn resumes(&self) -> bool {
+        false
+    }
+
+    /// Whether it has stopped before its real end: hooks will see that one.
+    fn pauses(&self) -> bool {
+        false
+    }
+
     /// Number of the agent whose run this machine is.
     fn agent(&self) -> Option<u64> {
+        None
+    }
+
+    /// Where a run counts what is used inside it.
+    fn ledger(&mut self) -> Option<&mut Ledger> {
+        None
+    }
+
+    /// What a run shares with those inside it and beside it.
+    fn desk(&mut self) -> Option<&mut Desk> {
         None
     }
 
@@ -239,6 +262,12 @@ pub enum Output {
         /// How long it took, in milliseconds.
         ms: f64,
     },
+    /// Of a run inside another one: it stopped before calls that somebody has to decide on. What is
+    /// around it stops, too, and keeps what it goes on with.
+    Paused {
+        response: Data,
+        run: Box<Paused>,
+    },
 }
 
 impl Output {
@@ -249,6 +278,9 @@ impl Output {
             Output::Answer(answer) => Output::Answer(answer.clone()),
             Output::Tool { result, text, ms } => {
                 Output::Tool { result: result.clone(), text: text.clone(), ms: *ms }
+            }
+            Output::Paused { response, run } => {
+                Output::Paused { response: response.clone(), run: run.clone() }
             }
         }
     }
@@ -262,6 +294,7 @@ impl Output {
             Output::Data(data) => data,
             Output::Answer(answer) => answer.to_data(),
             Output::Tool { result, .. } => result,
+            Output::Paused { response, .. } => response,
         }
     }
 }

@@ -5,9 +5,12 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
+use crate::chat::Usage;
 use crate::chunk::Pipe;
 use crate::clock::{Clock, Moment};
+use crate::desk::Desk;
 use crate::error::{Code, Error, Result};
+use crate::ledger::Ledger;
 use crate::net::{Door, Notifier, Waker, Woke};
 use crate::step::{Machine, Operation, Output, Token};
 
@@ -154,6 +157,43 @@ impl Tasks {
             token = running.parent;
         }
         None
+    }
+
+    /// The machines around the one of that token, nearest first.
+    pub fn above(&self, token: Token) -> impl Iterator<Item = Token> + '_ {
+        let parent = |token: &Token| self.running.get(token).map(|running| running.parent);
+        std::iter::successors(parent(&token), move |token| parent(token))
+    }
+
+    /// Whether `token` is `other`, or runs inside it.
+    pub fn is_within(&self, token: Token, other: Token) -> bool {
+        token == other || self.above(token).any(|around| around == other)
+    }
+
+    /// Calls `see` with the ledger of every run around a machine, nearest first, until it answers.
+    pub fn ledgers<T>(
+        &mut self,
+        token: Token,
+        mut see: impl FnMut(&mut Ledger) -> Option<T>,
+    ) -> Option<T> {
+        let around: Vec<Token> = self.above(token).collect();
+        around.into_iter().find_map(|token| see(self.machine(token)?.ledger()?))
+    }
+
+    /// Enters what the machine `token` has used with all runs around it.
+    pub fn spend(&mut self, token: Token, usage: &Usage) {
+        self.ledgers(token, |ledger| {
+            ledger.usage.add(usage);
+            None::<()>
+        });
+    }
+
+    pub fn desk(&mut self, token: Token) -> Option<&mut Desk> {
+        self.machine(token)?.desk()
+    }
+
+    fn machine(&mut self, token: Token) -> Option<&mut Box<dyn Machine>> {
+        self.running.get_mut(&token)?.machine.as_mut()
     }
 
     /// All tokens of machines under way.

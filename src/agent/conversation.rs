@@ -22,6 +22,22 @@ impl Window {
         }
     }
 
+    /// So much of it that as much again fits in.
+    pub fn half(self) -> Window {
+        Window {
+            max_messages: self.max_messages / 2,
+            max_tokens: self.max_tokens.map(|limit| limit / 2),
+        }
+    }
+
+    /// What is left of it behind a message of so many tokens.
+    pub fn behind(self, tokens: u64) -> Window {
+        Window {
+            max_messages: self.max_messages.saturating_sub(1),
+            max_tokens: self.max_tokens.map(|limit| limit.saturating_sub(tokens)),
+        }
+    }
+
     /// The newest messages within the limits. The last one is always among them, and a window
     /// begins neither with a tool result nor in the middle of a round.
     pub fn newest<'m>(&self, messages: &'m [Message]) -> &'m [Message] {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Agent, Conversation};
-use crate::chat::messages::{parse, to_json};
-use crate::chat::{Message, Role, ToolCall};
+use super::{Agent, Conversation, Paused, plain};
+use crate::chat::Message;
+use crate::chat::messages::to_json;
 use crate::error::{Code, Error, Result, quoted};
 use crate::memory::{self, Address, Scope, Talk};
 use crate::runtime::Runtime;
@@ -16,57 +16,36 @@ impl Conversation {
             agent: agent.to_owned(),
             session: session.to_owned(),
             messages: self.messages.iter().map(to_json).collect(),
-            pending: calls_to_json(&self.pending),
+            paused: self.paused.as_ref().map_or(Value::Null, |paused| paused.to_json()),
         }
     }
 
     /// Takes over what a kept conversation says.
     pub fn take(&mut self, talk: &Talk) -> Result<()> {
-        (self.messages, self.pending) = contents(talk)?;
+        (self.messages, self.paused) = contents(talk)?;
         Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.pending.is_empty()
+        self.messages.is_empty() && self.paused.is_none()
     }
 
     pub fn clear(&mut self) {
         self.messages.clear();
-        self.pending.clear();
+        self.paused = None;
     }
 }
 
-fn calls_to_json(calls: &[ToolCall]) -> Value {
-    let mut message = Message::new(Role::Assistant, "");
-    message.tool_calls = calls.to_vec();
-    match to_json(&message).get_mut("tool_calls").map(Value::take) {
-        Some(calls) => calls,
-        None => Value::Array(Vec::new()),
-    }
-}
-
-/// Messages and open calls of a kept conversation.
-pub fn contents(talk: &Talk) -> Result<(Vec<Message>, Vec<ToolCall>)> {
+/// Messages of a kept conversation.
+pub fn contents(talk: &Talk) -> Result<(Vec<Message>, Option<Box<Paused>>)> {
     let place = format!("conversation of agent {}", quoted(&talk.agent));
     let unfit = |error: Error| Error::new(Code::ParseFailed, error.message()).at(&place);
-    refuse_files(&talk.messages).map_err(unfit)?;
-    let calls = serde_json::json!({ "role": "assistant", "tool_calls": talk.pending });
-    let pending = parse(&calls, "pending").map_err(unfit)?;
-    let messages = parse(&talk.messages, "messages").map_err(unfit)?;
-    Ok((messages, pending.into_iter().flat_map(|message| message.tool_calls).collect()))
-}
-
-/// What was kept holds its files itself: nobody's document makes us read another one.
-fn refuse_files(messages: &Value) -> Result<()> {
-    let contents = messages.as_array().into_iter().flatten().map(|message| &message["content"]);
-    let mut parts = contents.filter_map(Value::as_array).flatten();
-    let is_path = |part: &Value| {
-        matches!(part["type"].as_str(), Some("image" | "document")) && part["path"].is_string()
+    let messages = plain::messages(&talk.messages, "messages").map_err(unfit)?;
+    let paused = match &talk.paused {
+        Value::Null => None,
+        paused => Some(Box::new(Paused::parse(paused, "paused").map_err(unfit)?)),
     };
-    match parts.any(is_path) {
-        true => Err(Error::invalid("messages: a file that stands by its path")),
-        false => Ok(()),
-    }
+    Ok((messages, paused))
 }
 
 impl Agent {
@@ -206,6 +185,8 @@ pub fn running(id: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::paused::{Open, Why};
+    use crate::chat::{Role, ToolCall};
     use serde_json::json;
 
     #[test]
@@ -213,7 +194,7 @@ mod tests {
         let part = json!({"type": "image", "path": "/etc/hostname"});
         let messages = json!([{"role": "user", "content": [part]}]);
         let (agent, session) = ("a".to_owned(), String::new());
-        let talk = Talk { agent, session, messages, pending: json!([]) };
+        let talk = Talk { agent, session, messages, paused: Value::Null };
         assert_eq!(contents(&talk).unwrap_err().code(), Code::ParseFailed);
     }
 
@@ -228,15 +209,23 @@ mod tests {
         let mut asked = Message::new(Role::Assistant, "");
         asked.tool_calls.push(call("1"));
         asked.blocks = Some(json!({"openai": [{"x": null}]}));
+        let paused = Paused {
+            turn: vec![Message::new(Role::User, "q"), asked],
+            open: vec![Open::new(call("1"), Why::Approval)],
+            spent_ms: 1.5,
+            ..Paused::default()
+        };
         let conversation = Conversation {
-            messages: vec![Message::new(Role::User, "q"), asked],
-            pending: vec![call("1")],
+            messages: vec![Message::new(Role::User, "hello"), Message::new(Role::Assistant, "hi")],
+            paused: Some(Box::new(paused.clone())),
             ..Conversation::default()
         };
         let mut back = Conversation::default();
         back.take(&conversation.to_talk("ada", "s")).unwrap();
         assert_eq!(back.messages, conversation.messages);
-        assert_eq!(back.pending, conversation.pending);
+        let back = back.paused.unwrap();
+        assert_eq!((&back.turn, back.spent_ms), (&paused.turn, 1.5));
+        assert_eq!((&back.open[0].call, back.open[0].why), (&call("1"), Why::Approval));
         let empty = Conversation::default().to_talk("ada", "");
         assert!(empty.is_empty() && contents(&empty).unwrap().0.is_empty());
     }

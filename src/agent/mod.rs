@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::chat::{Message, ToolCall, Usage};
+use crate::chat::{Message, Usage};
 use crate::provider::options::{GENERATION, LIMITS};
 use crate::provider::reach::REACH;
 use crate::provider::{Reach, Whom};
@@ -16,18 +16,29 @@ use crate::tool::{DEFINITION, Tool};
 use crate::value::Kept;
 
 pub mod conversation;
+pub mod decide;
+pub mod export;
 pub mod input;
 pub mod keeping;
+pub mod paused;
+mod plain;
+mod plan;
 mod queue;
 mod record;
 mod run;
+pub mod running;
+mod sub;
+pub mod summarize;
 mod tools;
 
+pub use decide::{about, check as check_decisions, nothing_waits};
+pub use paused::{Decision, Decisions, Own, Paused, Resumed, Why};
 pub use queue::Queue;
 pub use record::{info, messages as shown_messages, response, summary};
 pub use run::conversation::refuse_nesting;
-pub use run::{Plan, Run};
-pub use tools::{Usable, find_tool, specs, usable};
+pub use run::{Plan, Resume, Run};
+pub use sub::{bind, definition};
+pub use tools::{Usable, find_tool, specs};
 
 static BUDGET: Shape = Shape::new(
     "Budget",
@@ -86,12 +97,25 @@ pub static BEHAVIOUR: Shape = Shape::new(
             "ids, names or definitions: nothing else is offered to the model",
         ),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
-        Field::new("summarize", Kind::Absent("summaries"), "", ""),
+        summarize::OPTION,
     ],
     &[],
 );
 
 const TOOL: Kind = Kind::OneOf(&[Kind::Text, Kind::Table(&DEFINITION)]);
+
+pub const MODEL: Field = Field::new("model", Kind::Text, "the agent's", "the model asked");
+
+pub const RAW: Field = Field::new(
+    "raw",
+    Kind::Bool,
+    "false",
+    "keep what the provider sent in `raw`: its document, or the array of a stream's events",
+);
+
+/// Options of a run that are kept while it has stopped.
+pub static RUN_OPTIONS: Shape =
+    Shape::new("AgentRunOptions", &[MODEL, RAW], &[&BEHAVIOUR, &GENERATION, &LIMITS, &REACH]);
 
 pub static CONFIG: Shape = Shape::new(
     "AgentConfig",
@@ -156,8 +180,8 @@ impl State {
 #[derive(Debug, Default)]
 pub struct Conversation {
     pub messages: Vec<Message>,
-    /// Calls of client-side tools that nobody has answered yet.
-    pub pending: Vec<ToolCall>,
+    /// A run that has stopped with calls open.
+    pub paused: Option<Box<Paused>>,
     pub queue: Queue,
     /// Its version in the store when it was last read or written there.
     pub stored: Option<u64>,
@@ -173,9 +197,13 @@ pub struct Agent {
     /// As given, by canonical option name, without provider and tools.
     pub config: Kept,
     pub reach: Option<Box<Reach>>,
+    pub summarize: Option<summarize::Summarize>,
     pub tools: Vec<AgentTool>,
     /// By session; "" is the agent's own.
     pub conversations: HashMap<String, Conversation>,
+    /// Runs that have stopped for approval and belong to no conversation.
+    #[allow(clippy::vec_box, reason = "they move between here and their runs")]
+    pub aside: Vec<Box<Paused>>,
     pub state: State,
     pub since: f64,
     pub iteration: Option<u32>,
@@ -200,10 +228,10 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// A run has ended.
-    fn ended(&mut self, usage: &Usage, failed: bool, now: f64) {
+    /// A run has ended; `again`: one that was counted when it stopped.
+    fn ended(&mut self, usage: &Usage, failed: bool, again: bool, now: f64) {
         self.usage.add(usage);
-        self.runs += 1;
+        self.runs += u64::from(!again);
         self.errors += u64::from(failed);
         self.last_run_at = Some(now);
     }
@@ -244,6 +272,15 @@ impl Agent {
     /// What its memory lies under: its name, so that it is found again in another process.
     pub fn owner(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.name)
+    }
+
+    /// What has stopped and waits: the agent's own conversation first.
+    pub fn waiting(&self) -> Vec<&Paused> {
+        let mut sessions: Vec<_> = self.conversations.iter().collect();
+        sessions.sort_by_key(|(session, _)| *session);
+        let paused =
+            sessions.into_iter().filter_map(|(_, conversation)| conversation.paused.as_deref());
+        paused.chain(self.aside.iter().map(Box::as_ref)).collect()
     }
 
     pub fn conversation(&self, session: &str) -> Option<&Conversation> {

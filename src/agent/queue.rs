@@ -35,6 +35,11 @@ impl Queue {
         self.holder
     }
 
+    /// The run whose turn it is.
+    pub fn holder(&self) -> Option<Token> {
+        self.holder
+    }
+
     pub fn is_idle(&self) -> bool {
         self.holder.is_none()
     }

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use super::paused::{Leaf, Open, leaves};
 use super::run::Run;
+use super::run::handoff::overlay;
+use super::summarize::Summarize;
 use super::{Agent, AgentTool};
 use crate::chat::estimate::of_message;
 use crate::chat::messages::to_json;
@@ -40,18 +43,31 @@ fn call(call: &ToolCall) -> Record {
         .set("arguments_json", call.arguments_json.as_str())
 }
 
-fn pending(pending: &ToolCall) -> Record {
-    call(pending).set("reason", "client")
+/// A call that waits; one inside another call is named by both.
+fn pending(leaf: &Leaf<'_>) -> Record {
+    let Open { call: own, why, doubt, .. } = leaf.open;
+    let named = ToolCall { id: leaf.id.clone(), ..own.clone() };
+    call(&named).set("reason", why.name()).set("error", doubt.clone())
 }
 
 /// The response of a run, also of one that broke off.
 pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
+    let own = own_response(run, runtime, reason);
+    let whole = match &run.taken_over {
+        Some(other) => overlay(own, other),
+        None => own,
+    };
+    whole.response().into()
+}
+
+fn own_response(run: &Run, runtime: &Runtime, reason: &str) -> Record {
     let last = run.last.as_deref();
+    let content = || last.map_or(String::new(), |answer| answer.reply.content.clone()).into();
     let executed: Vec<Record> = run.executed.iter().map(Executed::to_record).collect();
-    let open: Vec<Record> = run.pending.iter().map(pending).collect();
+    let open: Vec<Record> = leaves(&run.pending).iter().map(pending).collect();
     let raw = run.plan.options.get("raw") == Some(&Value::Bool(true));
     Record::new()
-        .set("content", last.map_or(String::new(), |answer| answer.reply.content.clone()))
+        .set("content", run.broken.clone().unwrap_or_else(content))
         .set("role", "assistant")
         .set("finish_reason", reason)
         .set("native_finish_reason", last.and_then(|answer| answer.reply.native_finish.clone()))
@@ -62,8 +78,8 @@ pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
         )
         .set("id", last.and_then(|answer| answer.reply.id.clone()))
         .set("created", runtime.clock.unix())
-        .set("usage", run.usage.to_record())
-        .set("cost", run.usage.cost)
+        .set("usage", run.ledger.usage.to_record())
+        .set("cost", run.ledger.usage.cost)
         .set("thinking", last.and_then(|answer| non_empty(&answer.reply.thinking)))
         .set("tool_calls", executed)
         .set("pending_tool_calls", Some(open).filter(|calls| !calls.is_empty()))
@@ -71,15 +87,14 @@ pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
         .set("messages", messages(&run.turn))
         .set("parsed", last.and_then(|answer| answer.parsed.clone()))
         .set("structured", last.and_then(|answer| answer.structured).map(Rung::name))
-        .set("duration_ms", runtime.clock.now().ms_since(run.started))
+        .set("duration_ms", run.elapsed_ms(runtime))
         .set("ttft_ms", run.ttft_ms)
         .set("attempts", run.attempts)
         .set("request_id", last.and_then(|answer| answer.request_id.clone()))
         .set("agent_id", run.plan.agent_id.as_str())
         .set("metadata", run.plan.options.get("metadata").cloned())
         .set("raw", last.and_then(|answer| answer.reply.raw.clone()).filter(|_| raw))
-        .response()
-        .into()
+        .set("unseen_messages", Some(messages(run.unseen())).filter(|_| !run.unseen().is_empty()))
 }
 
 pub fn messages(messages: &[Message]) -> Value {
@@ -114,6 +129,9 @@ pub fn info(id: &str, agent: &Agent, provider_type: Option<&str>, tools: &Tools)
         if record.get(&key).is_none() && key != "memory" {
             record.put(key, value);
         }
+    }
+    if let Some(Summarize::Function(_)) = &agent.summarize {
+        record.put("summarize", true);
     }
     agent.reach().show(&mut record);
     record

@@ -3,29 +3,41 @@
 //! Invariants: every tool call that stands in a conversation has a result; a turn is appended to
 //! the conversation when the run returns, and not at all when it raises.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use serde_json::{Map, Value};
 
 use super::State;
 use super::input;
+use super::paused::{Open, Own, Paused, Resumed, Why};
 use super::record::{self, Executed};
+use super::summarize::Summarize;
 use super::tools::{Usable, specs};
 use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
+use crate::desk::Desk;
 use crate::error::{Code, Error, Result};
+use crate::ledger::Ledger;
 use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
 use crate::step::{Given, Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
 use crate::store::Pending;
 use crate::value::{Data, Record};
 
+mod approval;
 mod calls;
 pub mod conversation;
+pub mod handoff;
 mod hooked;
 mod keeping;
 mod limits;
+mod pausing;
+mod steering;
+mod summary;
+
+pub use pausing::Resume;
+use summary::Folded;
 
 /// What a run was asked to do, checked and laid over the agent's configuration.
 pub struct Plan {
@@ -36,6 +48,8 @@ pub struct Plan {
     pub session: String,
     /// Read and write the conversation.
     pub remember: bool,
+    /// Another run goes on with it where it stops: nothing of it is kept then.
+    pub within: bool,
     pub input: Vec<Message>,
     /// The agent's options with those of the run on top.
     pub options: Map<String, Value>,
@@ -45,6 +59,11 @@ pub struct Plan {
     pub follow: bool,
     /// End of the run.
     pub total: Option<Moment>,
+    /// What it says beyond the agent's configuration.
+    pub own: Own,
+    /// Stands before the conversation, and belongs to another one.
+    pub context: Vec<Message>,
+    pub summarize: Option<Summarize>,
 }
 
 pub struct Run {
@@ -57,20 +76,33 @@ pub struct Run {
     begun: bool,
     holding: bool,
     history: Vec<Message>,
+    /// At the end of the history: a turn that stopped before, which this one closes.
+    closed: Vec<Message>,
     /// This turn: the input and everything since.
     pub(super) turn: Vec<Message>,
     pub(super) executed: Vec<Executed>,
-    pub(super) pending: Vec<ToolCall>,
+    /// Calls of this round that are left open.
+    pub(super) pending: Vec<Open>,
+    /// Whether they need approval is to be told yet.
+    unweighed: VecDeque<ToolCall>,
+    /// The one a function is being asked about.
+    weighed: Option<ToolCall>,
     calls: VecDeque<ToolCall>,
+    /// Calls that are runs of their own, with what they go on with.
+    resumed: HashMap<String, Resumed>,
+    /// Ids of calls that were not made, though they have a result.
+    skipped: Vec<String>,
     running: Option<(ToolCall, Moment)>,
     /// Calls that run side by side now.
     beside: Vec<(ToolCall, Moment)>,
     /// So many of those executed were told to whoever follows the stream.
     told: usize,
-    pub(super) usage: Usage,
+    pub(super) ledger: Ledger,
+    /// As much of it as was counted when the run stopped before.
+    counted: Usage,
+    pub(super) desk: Desk,
     pub(super) iteration: u32,
     pub(super) attempts: u32,
-    pub(super) started: Moment,
     pub(super) last: Option<Box<Answer>>,
     pub(super) ttft_ms: Option<f64>,
     repaired: bool,
@@ -80,6 +112,22 @@ pub struct Run {
     replaced: Option<String>,
     /// What the store was asked.
     asked: Option<Pending>,
+    /// The response of the agent that the run was handed over to.
+    pub(super) taken_over: Option<Record>,
+    /// What came of an answer that the end of the budget broke off.
+    pub(super) broken: Option<Data>,
+    /// So many of `history` stand there before what this run adds to it.
+    known: usize,
+    folded: Folded,
+    /// So many messages are being summed up.
+    folding: usize,
+    resume: Option<Resume>,
+    /// It goes on with a run that has stopped.
+    resumes: bool,
+    /// It only takes in answers to some of the open calls.
+    answers: bool,
+    /// What had stopped, until this run has ended well.
+    origin: Option<Box<Paused>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +136,11 @@ enum Stage {
     Queued,
     /// The conversation is read from the store.
     Reading,
+    /// What falls out of the window is summed up.
+    Folding,
     Asking,
+    /// A function is asked whether a call needs approval.
+    Weighing,
     Calling,
     /// Several tools at once.
     Beside,
@@ -103,21 +155,27 @@ impl Run {
     pub fn new(runtime: &Runtime, plan: Plan) -> Run {
         Run {
             key: conversation::key(&plan),
-            started: runtime.clock.now(),
+            ledger: Ledger::new(plan.options.get("budget"), runtime.clock.now()),
+            desk: steering::desk(&plan),
             stage: Stage::Queued,
             plan,
             me: 0,
             begun: false,
             holding: false,
             history: Vec::new(),
+            closed: Vec::new(),
             turn: Vec::new(),
             executed: Vec::new(),
             pending: Vec::new(),
+            unweighed: VecDeque::new(),
+            weighed: None,
             calls: VecDeque::new(),
+            resumed: HashMap::new(),
+            skipped: Vec::new(),
             running: None,
             beside: Vec::new(),
             told: 0,
-            usage: Usage::default(),
+            counted: Usage::default(),
             iteration: 0,
             attempts: 0,
             last: None,
@@ -127,6 +185,15 @@ impl Run {
             finished: None,
             replaced: None,
             asked: None,
+            taken_over: None,
+            broken: None,
+            known: 0,
+            folded: Folded::default(),
+            folding: 0,
+            resume: None,
+            resumes: false,
+            answers: false,
+            origin: None,
         }
     }
 
@@ -149,8 +216,13 @@ impl Run {
     /// The conversation is there.
     fn open(&mut self, runtime: &mut Runtime) -> Result<Step> {
         self.enter(runtime, self.me)?;
+        if self.resumes {
+            let decisions = self.take_up(runtime)?;
+            self.check_prices(runtime)?;
+            return self.go_on(runtime, &decisions);
+        }
         self.check_prices(runtime)?;
-        self.ask(runtime)
+        if self.answers { self.finish(runtime, self.waiting_reason()) } else { self.ask(runtime) }
     }
 
     /// From here on it is one of the agent's runs.
@@ -161,9 +233,7 @@ impl Run {
         self.begun = true;
         agent.last_error = None;
         agent.enter(State::Ready, now);
-        self.read_conversation(runtime)?;
-        self.turn.extend(self.plan.input.iter().cloned());
-        Ok(())
+        self.read_conversation(runtime)
     }
 
     fn agent<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut super::Agent> {
@@ -174,11 +244,15 @@ impl Run {
     /// The next question to the model, unless a limit says no.
     fn ask(&mut self, runtime: &mut Runtime) -> Result<Step> {
         if let Some(over) = self.over_budget(runtime) {
-            return self.limit(runtime, Code::BudgetExceeded, "budget_exceeded", &over, "raise");
+            return self.exceeded(runtime, &over, None);
         }
         if self.iteration >= self.max_iterations() {
             let text = format!("the model still asked for tools after {} rounds", self.iteration);
             return self.limit(runtime, Code::MaxIterations, "max_iterations", &text, "return");
+        }
+        self.take_messages();
+        if let Some(step) = self.fold(runtime)? {
+            return Ok(step);
         }
         self.iteration += 1;
         self.stage = Stage::Asking;
@@ -187,7 +261,7 @@ impl Run {
         agent.iteration = Some(iteration);
         agent.enter(State::Running, now);
         let exchange = Exchange::new(runtime, self.question(), self.plan.total)?;
-        Ok(Step::Run(exchange.operation(None)))
+        Ok(Step::Run(exchange.operation(self.ledger.end())))
     }
 
     fn question(&self) -> Ask {
@@ -210,18 +284,15 @@ impl Run {
 
     /// The model has answered.
     fn answered(&mut self, runtime: &mut Runtime, mut answer: Box<Answer>) -> Result<Step> {
-        // What was kept was paid for when it came.
-        if !answer.cached {
-            self.usage.add(&answer.usage);
-        }
         self.attempts += answer.attempts;
         self.ttft_ms = self.ttft_ms.or(answer.ttft_ms);
-        self.name_calls(&mut answer);
+        self.name_calls(runtime, &mut answer);
         self.turn.push(message(&answer));
         let (reason, calls) = (answer.finish_reason, answer.reply.tool_calls.clone());
         let flaw = answer.flaw.clone();
         self.last = Some(answer);
         if reason == "cancelled" {
+            self.skip(&calls);
             return self.finish(runtime, reason);
         }
         if !calls.is_empty() {
@@ -229,8 +300,17 @@ impl Run {
         }
         match flaw {
             Some(flaw) => self.repair(runtime, flaw),
-            None if reason == "pause" => self.ask(runtime),
+            None if reason == "pause" || self.has_unseen(runtime) => self.ask(runtime),
             None => self.finish(runtime, reason),
+        }
+    }
+
+    /// There is no answer: perhaps because the time of the budget is over.
+    fn no_answer(&mut self, runtime: &mut Runtime, error: Error) -> Result<Step> {
+        let stopped = matches!(error.code(), Code::Timeout | Code::BudgetExceeded);
+        match self.over_budget(runtime).filter(|_| stopped) {
+            Some(over) => self.exceeded(runtime, &over, Some(&error)),
+            None => Err(self.with_partial(runtime, error)),
         }
     }
 
@@ -250,19 +330,24 @@ impl Run {
     }
 
     /// The run ends well. Whoever follows the stream gets its last chunk first.
-    fn finish(&mut self, runtime: &mut Runtime, reason: &'static str) -> Result<Step> {
+    fn finish(&mut self, runtime: &mut Runtime, reason: &str) -> Result<Step> {
+        self.close_desk();
         self.finished = Some(record::response(self, runtime, reason));
         self.stage = Stage::Ending;
-        if !self.plan.follow {
+        // The end of a run inside another one is no end of the stream.
+        if !self.plan.follow || self.plan.within {
             return self.conclude(runtime);
         }
-        let end = End { finish_reason: reason.to_owned(), usage: Some(self.usage) };
+        let end = End { finish_reason: reason.to_owned(), usage: Some(self.ledger.usage) };
         self.chunk = Some(Chunk { end: Some(end), ..Chunk::default() });
         Ok(Step::Emit)
     }
 
     /// The turn becomes part of the conversation, and the next run may have it.
     fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        if self.plan.within && !self.pending.is_empty() {
+            return self.over(runtime);
+        }
         if self.is_kept() {
             return self.write(runtime);
         }
@@ -273,8 +358,12 @@ impl Run {
     fn over(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let response =
             self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
+        let paused = self.pause(runtime).filter(|_| self.plan.within);
         self.close(runtime, None);
-        Ok(Step::Done(Output::Data(response)))
+        Ok(Step::Done(match paused {
+            Some(run) => Output::Paused { response, run },
+            None => Output::Data(response),
+        }))
     }
 
     /// Gives the conversation to the next run and settles the agent's state.
@@ -282,9 +371,9 @@ impl Run {
         self.leave(runtime);
         let (now, me) = (runtime.clock.unix(), self.me);
         let waiting = !self.pending.is_empty();
-        let usage = self.usage;
+        let (usage, again) = (self.used(), self.resumes || self.answers);
         let Ok(agent) = self.agent(runtime) else { return };
-        agent.counts.get_or_insert_default().ended(&usage, error.is_some(), now);
+        agent.counts.get_or_insert_default().ended(&usage, error.is_some(), again, now);
         agent.runs.retain(|token| *token != me);
         agent.iteration = None;
         agent.last_error = error.map(|e| e.to_string().into());
@@ -295,6 +384,8 @@ impl Run {
 
     /// The run failed or was stopped.
     fn fail(&mut self, runtime: &mut Runtime, error: Error) -> Error {
+        self.close_desk();
+        self.put_back(runtime);
         if self.begun {
             self.close(runtime, Some(&error));
         } else {
@@ -307,19 +398,26 @@ impl Run {
     fn with_partial(&self, runtime: &Runtime, error: Error) -> Error {
         let reason = match error.code() {
             Code::Cancelled => "cancelled",
+            Code::BudgetExceeded => "budget_exceeded",
             _ => "unknown",
         };
-        let broken = error.fields().partial.as_ref().and_then(content_of);
-        let mut partial = record::response(self, runtime, reason);
-        if let (Some(text), Data::Record(record)) = (broken, &mut partial) {
-            record.fields.retain(|(key, _)| key != "content");
-            record.put("content", text);
-        }
+        let partial = self.partial(runtime, reason, &error);
         error.with(|f| f.partial = Some(partial))
+    }
+
+    /// The response so far, with the text of the answer that the error broke off.
+    fn partial(&self, runtime: &Runtime, reason: &str, error: &Error) -> Data {
+        let broken = error.fields().partial.as_ref().and_then(content_of);
+        let partial = record::response(self, runtime, reason);
+        match broken {
+            Some(text) => hooked::with_content(partial, &text),
+            None => partial,
+        }
     }
 
     fn stop(&mut self, runtime: &Runtime, stop: &Stop) -> Error {
         let error = stopped(stop, "the run");
+        self.break_off();
         self.with_partial(runtime, error)
     }
 }
@@ -373,7 +471,20 @@ impl Machine for Run {
             Outcome::Emitted => self.next_call(runtime),
             Outcome::Refused => self.refused(runtime),
             Outcome::Stop(stop) => Err(self.stop(runtime, &stop)),
+            Outcome::Returned(returned) if self.stage == Stage::Folding => {
+                self.function_summed_up(runtime, returned)
+            }
+            Outcome::Raised(raised) if self.stage == Stage::Folding => {
+                Err(self.function_failed(runtime, raised))
+            }
+            Outcome::Returned(said) if self.stage == Stage::Weighing => {
+                self.weighed(runtime, &said)
+            }
+            Outcome::Raised(raised) if self.stage == Stage::Weighing => {
+                self.not_weighed(runtime, &raised)
+            }
             Outcome::Raised(raised) => {
+                self.break_off();
                 let error = raised.into_error("the stream callback");
                 Err(self.with_partial(runtime, error))
             }
@@ -390,6 +501,14 @@ impl Machine for Run {
 
     fn agent(&self) -> Option<u64> {
         Some(self.plan.agent)
+    }
+
+    fn ledger(&mut self) -> Option<&mut Ledger> {
+        Some(&mut self.ledger)
+    }
+
+    fn desk(&mut self) -> Option<&mut Desk> {
+        Some(&mut self.desk)
     }
 
     fn about(&self, runtime: &Runtime) -> Record {
@@ -418,6 +537,15 @@ impl Machine for Run {
         self.told_of_response(output)
     }
 
+    fn resumes(&self) -> bool {
+        self.resumes
+    }
+
+    /// Calls of a client end a run: its answers are the input of another one.
+    fn pauses(&self) -> bool {
+        self.waits_for(Why::Approval)
+    }
+
     fn holds(&self) -> Option<&str> {
         // Before it starts its hooks run: they are inside it, too.
         let starts = self.plan.remember && self.me == 0;
@@ -439,9 +567,11 @@ impl Run {
             outputs.into_iter().next().unwrap_or_else(|| Err(Error::internal("no output")));
         match self.stage {
             Stage::Calling => self.tool_ended(runtime, output),
-            _ => match output.map_err(|error| self.with_partial(runtime, error))? {
-                Output::Answer(answer) => self.answered(runtime, answer),
-                _ => Err(Error::internal("a question ended with something else")),
+            Stage::Folding => self.model_summed_up(runtime, output),
+            _ => match output {
+                Ok(Output::Answer(answer)) => self.answered(runtime, answer),
+                Ok(_) => Err(Error::internal("a question ended with something else")),
+                Err(error) => self.no_answer(runtime, error),
             },
         }
     }

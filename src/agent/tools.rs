@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Agent, AgentTool};
+use super::AgentTool;
 use crate::chat::ToolSpec;
 use crate::error::Result;
 use crate::tool::{Tool, Tools};
@@ -23,13 +23,7 @@ pub fn find_tool(tools: &Tools, key: &str) -> Result<Option<Usable>> {
     Ok(registered.or_else(builtin))
 }
 
-impl Agent {
-    /// Those that exist now; a tool that was unregistered meanwhile is left out.
-    pub fn usable(&self, tools: &Tools) -> Vec<Usable> {
-        usable(&self.tools, tools)
-    }
-}
-
+/// Those that exist now; a tool that was unregistered meanwhile is left out.
 pub fn usable(wanted: &[AgentTool], tools: &Tools) -> Vec<Usable> {
     let found = wanted.iter().filter_map(|wanted| match wanted {
         AgentTool::Inline(tool) => Some(Usable { id: tool.name.clone(), tool: tool.clone() }),

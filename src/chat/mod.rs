@@ -309,6 +309,22 @@ impl Usage {
         self.prompt_tokens + self.completion_tokens + self.other_tokens
     }
 
+    /// What was used after `earlier`, which is a part of it.
+    #[must_use]
+    pub fn since(&self, earlier: &Usage) -> Usage {
+        let less = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_sub(b.unwrap_or(0)));
+        Usage {
+            prompt_tokens: self.prompt_tokens.saturating_sub(earlier.prompt_tokens),
+            completion_tokens: self.completion_tokens.saturating_sub(earlier.completion_tokens),
+            cached_tokens: less(self.cached_tokens, earlier.cached_tokens),
+            cache_write_tokens: less(self.cache_write_tokens, earlier.cache_write_tokens),
+            reasoning_tokens: less(self.reasoning_tokens, earlier.reasoning_tokens),
+            other_tokens: self.other_tokens.saturating_sub(earlier.other_tokens),
+            estimated: self.estimated,
+            cost: self.cost.map(|cost| (cost - earlier.cost.unwrap_or(0.0)).max(0.0)),
+        }
+    }
+
     pub fn add(&mut self, other: &Usage) {
         let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
             (None, None) => None,

@@ -342,7 +342,9 @@ function core.attend(context, name, machine)
   if run.broken then
     return broken(run)
   elseif run.error == nil then
-    after(run, post)
+    if not core.pauses(machine) then
+      after(run, post)
+    end
   elseif not run.vetoed then
     rescue(run, failed)
   end

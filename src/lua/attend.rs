@@ -31,6 +31,7 @@ pub static INNER: &[Inner] = &[
         params: &[Param::new("agent_id", Kind::Any).optional()],
         run: agent_about,
     },
+    Inner { name: "pauses", params: &[MACHINE], run: pauses },
     Inner { name: "failure", params: &[MACHINE], run: failure },
     Inner { name: "give_failure", params: &[MACHINE, CODE, MESSAGE, CAUSE], run: give_failure },
     Inner { name: "give_timeout", params: &[MACHINE, MESSAGE], run: give_timeout },
@@ -103,6 +104,12 @@ fn output(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
         Some(Ok(output)) => output.to_data(),
         _ => Data::Nil,
     })
+}
+
+/// pauses(machine) → whether it has stopped before its real end
+fn pauses(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let machine = running(instance, token(args))?.machine.as_ref();
+    Ok(Data::Bool(machine.is_some_and(|machine| machine.pauses())))
 }
 
 /// give_output(machine, value, is_table?): in place of its result, or of its failure

@@ -139,9 +139,14 @@ perform[BEGIN] = function(context, machine, child, deadline, name, subject)
   return proceed(context, machine, READY)
 end
 
+-- There may be no chunk: whoever follows a run follows none inside it.
 local function emit_to_function(context, machine, sink)
+  local piece = chunk(machine, sink.count + 1)
+  if not piece then
+    return proceed(context, machine, EMITTED)
+  end
   sink.count = sink.count + 1
-  local ok, verdict = within(context, sink.fn, chunk(machine, sink.count))
+  local ok, verdict = within(context, sink.fn, piece)
   if not ok then
     return proceed(context, machine, RETURNED, false, verdict, core.describe(verdict))
   elseif verdict == false then

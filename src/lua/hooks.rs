@@ -45,21 +45,23 @@ fn numbers(list: &[u64]) -> Data {
 }
 
 /// hook_plan(machine) → hooks before the first run, PRE, AROUND, POST and ERROR hooks of the
-/// operation; nothing if it has none
+/// operation; nothing if it has none. What goes on after a pause has had its first two.
 fn plan(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let runtime = &mut instance.runtime;
     let running = runtime.tasks.get_mut(token(args)).ok_or_else(gone)?;
     let (name, parent) = (running.name, running.parent);
-    let plan = with(runtime, token(args), |runtime, machine| {
+    let (plan, resumes) = with(runtime, token(args), |runtime, machine| {
         let mut hooks = std::mem::take(&mut runtime.hooks);
         let plan = hooks.plan(name, || runtime.about(parent, machine.as_ref()));
         runtime.hooks = hooks;
-        Ok(plan)
+        Ok((plan, machine.resumes()))
     })?;
     if plan.is_empty() {
         return Ok(Data::Nil);
     }
-    let lists = [&plan.init, &plan.pre, &plan.around, &plan.post, &plan.error];
+    let none = Vec::new();
+    let (init, pre) = if resumes { (&none, &none) } else { (&plan.init, &plan.pre) };
+    let lists = [init, pre, &plan.around, &plan.post, &plan.error];
     Ok(Data::Many(lists.into_iter().map(|list| numbers(list)).collect()))
 }
 

@@ -15,8 +15,8 @@ pub struct Talk {
     /// "" is the agent's own.
     pub session: String,
     pub messages: Value,
-    /// Calls that nobody has answered yet.
-    pub pending: Value,
+    /// A run that has stopped with calls open; null if there is none.
+    pub paused: Value,
 }
 
 /// Layout of the bytes that [`Talk::to_bytes`] gives.
@@ -38,11 +38,11 @@ impl Talk {
 
     pub fn is_empty(&self) -> bool {
         let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
-        none(&self.messages) && none(&self.pending)
+        none(&self.messages) && self.paused.is_null()
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        let document = json!({ "messages": self.messages, "pending": self.pending });
+        let document = json!({ "messages": self.messages, "paused": self.paused });
         let mut bytes = vec![FORMAT];
         bytes.extend_from_slice(document.to_string().as_bytes());
         bytes
@@ -66,9 +66,9 @@ impl Talk {
         let session = text(reader.0).ok_or_else(damaged)?;
         let document = bytes.get(1..).unwrap_or_default();
         let mut document: Value = serde_json::from_slice(document).map_err(|_| damaged())?;
-        let (messages, pending) = (document["messages"].take(), document["pending"].take());
-        match messages.is_array() && pending.is_array() {
-            true => Ok(Talk { agent, session, messages, pending }),
+        let (messages, paused) = (document["messages"].take(), document["paused"].take());
+        match messages.is_array() && (paused.is_null() || paused.is_object()) {
+            true => Ok(Talk { agent, session, messages, paused }),
             false => Err(damaged()),
         }
     }
@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn a_conversation_comes_back_from_its_bytes() {
         let messages = json!([{"role": "user", "content": "ä", "blocks": [null]}]);
-        let talk = Talk { agent: "a#2".into(), session: "s".into(), messages, pending: json!([]) };
+        let paused = json!({"pending": [{"id": "c"}]});
+        let talk = Talk { agent: "a#2".into(), session: "s".into(), messages, paused };
         let (key, bytes) = (Talk::key("a#2", "s"), talk.to_bytes());
         assert_eq!(Talk::from_bytes(&key, &bytes).unwrap(), talk);
         for cut in 0..bytes.len() {

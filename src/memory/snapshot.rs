@@ -208,9 +208,11 @@ fn put_talk(talk: &Talk, tape: &mut Tape) {
         members.put("messages", |tape| {
             text::put(&talk.messages, tape);
         });
-        members.put("pending", |tape| {
-            text::put(&talk.pending, tape);
-        });
+        if !talk.paused.is_null() {
+            members.put("paused", |tape| {
+                text::put(&talk.paused, tape);
+            });
+        }
     });
 }
 
@@ -279,12 +281,12 @@ fn extra(item: Ref<'_>) -> Read<Option<Box<Extra>>> {
 fn talk(item: Ref<'_>) -> Read<Talk> {
     let word = |value: Ref<'_>| value.as_str().map(str::to_owned);
     let list = |value: Ref<'_>| value.is_array().then(|| value.to_json());
-    let none = || serde_json::Value::Array(Vec::new());
+    let table = |value: Ref<'_>| value.is_object().then(|| value.to_json());
     Ok(Talk {
         agent: member(item, "agent", "a name as `agent`", word)?.ok_or("an `agent`")?,
         session: member(item, "session", "a name as `session`", word)?.unwrap_or_default(),
         messages: member(item, "messages", "an array of `messages`", list)?.ok_or("`messages`")?,
-        pending: member(item, "pending", "an array as `pending`", list)?.unwrap_or_else(none),
+        paused: member(item, "paused", "a table as `paused`", table)?.unwrap_or_default(),
     })
 }
 
@@ -317,7 +319,7 @@ mod tests {
                 (Address::new(Scope::Agent, "ada").key(b"\xff\0"), entry),
                 (Address::default().key(b"k"), short),
             ],
-            talks: vec![Talk { agent, session, messages, pending: json!([]) }],
+            talks: vec![Talk { agent, session, messages, paused: json!({"iteration": 1}) }],
         }
     }
 

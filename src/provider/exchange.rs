@@ -29,6 +29,7 @@ use crate::step::{
 use crate::value::{Data, Record};
 
 mod hooked;
+mod spent;
 
 /// What is asked, of whom and how.
 #[derive(Clone)]
@@ -69,6 +70,10 @@ pub struct Exchange {
     emitting: bool,
     /// In the provider's counts.
     recorded: bool,
+    /// Entered as a question with the runs around it.
+    stepped: bool,
+    /// What requests have used that had to be repeated.
+    wasted: Usage,
     started: Moment,
     last_chunk: Option<Moment>,
 }
@@ -107,6 +112,8 @@ impl Exchange {
             delivered: false,
             emitting: false,
             recorded: false,
+            stepped: false,
+            wasted: Usage::default(),
             last_chunk: None,
         };
         exchange.begin();
@@ -169,6 +176,7 @@ impl Exchange {
 
     /// Sends the request that the stage calls for.
     fn send(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        self.count_step(runtime, me);
         let question = match self.stage {
             Stage::Listing => Question::Models(None),
             Stage::Asking | Stage::Replaying | Stage::Ending => Question::Chat(&self.ask.request),
@@ -207,6 +215,7 @@ impl Exchange {
             return Err(error);
         }
         self.record(runtime, Ended::Failed(&error));
+        self.waste(runtime);
         let why = error.clone();
         let next = self.others.after(error, Some(&self.target.model))?;
         let (provider, model) = (self.target.id.clone(), self.target.model.clone());
@@ -344,6 +353,9 @@ impl Exchange {
                 self.target.attempts.again(runtime, who, error)
             }
         };
+        if retried.is_ok() {
+            self.waste(runtime);
+        }
         retried.map_err(|error| self.finish_error(runtime, error))
     }
 
@@ -393,6 +405,7 @@ impl Exchange {
             ..Answer::default()
         };
         self.target.attempts.assess(&self.ask.request, &mut answer);
+        answer.usage.add(&self.wasted);
         answer
     }
 
@@ -469,7 +482,11 @@ impl Exchange {
 impl Machine for Exchange {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
         self.target.attempts.rearm();
+        if matches!(outcome, Outcome::Start) {
+            self.check_budgets(runtime, me)?;
+        }
         let result = self.advance(runtime, me, outcome);
+        self.spend(runtime, me, &result);
         let result = result.inspect_err(|error| self.record(runtime, Ended::Failed(error)));
         result.map_err(|error| self.others.told(error))
     }

@@ -216,6 +216,9 @@ impl<S: Subject + 'static> Machine for Inquiry<S> {
             }
             _ => Err(Error::internal("nothing was called")),
         };
+        if matches!(result, Ok(Step::Done(_))) {
+            runtime.tasks.spend(me, &self.subject.used());
+        }
         result.map_err(|error| {
             let error = self.complete(error);
             self.record(runtime, Ended::Failed(&error));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::limiter::Limiters;
-use super::options::{Headers, headers, merge};
+use super::options::{Headers, headers, merge, portable};
 use super::prices::{self, Prices};
 use super::providers::Providers;
 use super::reach::Reach;
@@ -131,6 +131,17 @@ impl Provider {
 
     fn text(&self, key: &str) -> Option<String> {
         self.options.get(key).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// A configuration for another process, without what is secret: the key is in its environment.
+    pub fn portable(&self) -> Map<String, Value> {
+        let mut all = portable(&self.options);
+        all.insert("type".into(), self.row.name.into());
+        all.shift_remove("name");
+        if let Some(Value::String(url)) = all.get_mut("base_url") {
+            *url = without_userinfo(url);
+        }
+        all
     }
 
     pub fn base_url(&self) -> String {

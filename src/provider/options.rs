@@ -23,7 +23,7 @@ use crate::schema::{from_shorthand, settle_order};
 use crate::shape::{Field, Kind, Shape};
 use crate::value::json;
 
-pub use layers::{lay, merge, shown};
+pub use layers::{lay, merge, portable, shown};
 
 const COUNT: Kind = Kind::Int(1, i32::MAX as i64);
 const MILLIS: Kind = Kind::Number(0.0, 1e12);

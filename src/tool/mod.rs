@@ -12,8 +12,9 @@ use crate::optimize::cache::WISH;
 use crate::registry::Named;
 use crate::schema::{Library, Schema};
 use crate::shape::{Field, Kind, Options, Shape};
-use crate::value::{Kept, Record, Slot};
+use crate::value::{Data, Kept, Record, Slot};
 
+mod approval;
 pub mod builtin;
 pub mod check;
 pub mod mcp;
@@ -23,6 +24,7 @@ mod shown;
 mod tools;
 mod worker;
 
+pub use approval::Approval;
 pub use builtin::{Bounds, Builtin};
 pub use run::{Input, ToolRun, error_text};
 pub use tools::Tools;
@@ -48,11 +50,15 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("examples", Kind::OneOf(&[Kind::Map, Kind::List(&Kind::Any)]), "{}", "shown in infos"),
         Field::new("metadata", Kind::Map, "", "kept as it is"),
         Field::new("id", Kind::Text, "", "ignored: `tool.get` returns it"),
+        Field::new("agent", Kind::Id("an agent"), "", "the agent that does the work, where there is no `execute`: what `agent.as_tool` makes"),
+        Field::new("mode", Kind::Enum(&["call", "handoff"]), "\"call\"", "with `agent`: its answer is the tool's result, or that of the run that calls it"),
+        Field::new("history", Kind::Bool, "false", "with `agent`: it reads the conversation of the run that calls it"),
+        Field::new("session", Kind::Name, "none: each call starts anew", "with `agent`: the conversation of its own that it goes on with"),
         Field::new("source", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("builtin", Kind::Text, "the name, if a built-in has it", "the built-in tool that does the work, where there is no `execute`"),
         Field::new("memory_limit", Kind::Absent("sandboxed tool"), "", ""),
         Field::new("max_result_bytes", Kind::Absent("sandboxed tool"), "", ""),
-        Field::new("requires_approval", Kind::Absent("approval"), "", ""),
+        Field::new("requires_approval", Kind::OneOf(&[Kind::Bool, Kind::Function]), "false", "true, or `function(input, ctx)` that says so of one call: an agent's run stops before it, until `agent.resume` says what to do. A function that raises says yes"),
         Field::new("cache", WISH, "false", "true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data"),
         Field::new("max_concurrency", Kind::Absent("limit of concurrent tool calls"), "", ""),
     ],
@@ -77,6 +83,8 @@ pub struct Tool {
     pub worker: Option<Rc<dyn Worker>>,
     /// Whether equal inputs have equal results.
     pub cache: Option<Wish>,
+    /// Whether somebody has to agree to its calls.
+    pub approval: Option<Approval>,
     /// What is set beyond that, by canonical name.
     pub options: Kept,
     pub registered_at: f64,
@@ -144,6 +152,7 @@ impl Tool {
             builtin,
             worker: None,
             cache: Wish::of(rest.get("cache")),
+            approval: Approval::given(options),
             options: Kept::new(&rest),
             registered_at: now,
             stats: Stats::default(),
@@ -215,6 +224,26 @@ impl Tool {
         self.overlaps() || self.worker().is_some_and(Worker::overlaps)
     }
 
+    /// Whether the answer of the agent behind it is that of the run that calls it.
+    pub fn hands_over(&self) -> bool {
+        self.is_agent() && self.text("mode").as_deref() == Some("handoff")
+    }
+
+    /// Whether the agent behind it reads the conversation of the run that calls it.
+    pub fn takes_history(&self) -> bool {
+        self.is_agent() && self.options.get("history") == Some(Value::Bool(true))
+    }
+
+    fn is_agent(&self) -> bool {
+        self.execute.is_none() && self.text("agent").is_some()
+    }
+
+    /// Limit of one call, in milliseconds. An agent has its own.
+    pub fn timeout_ms(&self) -> f64 {
+        let usual = if self.is_agent() { 0.0 } else { TIMEOUT_MS };
+        self.number("timeout_ms").unwrap_or(usual)
+    }
+
     /// Whether its failure ends an agent's run.
     pub fn raises(&self) -> bool {
         self.text("on_error").as_deref() == Some("raise")
@@ -267,10 +296,11 @@ impl Tool {
             .set("execution_mode", self.text("execution_mode").unwrap_or_else(|| "direct".into()))
             .set("tags", self.tags())
             .set("version", self.text("version").unwrap_or_else(|| "1.0.0".into()))
-            .set("timeout_ms", self.number("timeout_ms").unwrap_or(TIMEOUT_MS))
+            .set("timeout_ms", self.timeout_ms())
             .set("max_retries", self.number("max_retries").unwrap_or(0.0) as u64)
             .set("on_error", self.text("on_error").unwrap_or_else(|| "return".into()))
-            .set("validate", self.validates());
+            .set("validate", self.validates())
+            .set("requires_approval", self.approval.as_ref().map_or(Data::Nil, Approval::shown));
         for (key, value) in self.options.to_map() {
             if record.get(&key).is_none() {
                 record.put(key, value);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::worker::{Asked, Work};
 use super::{Tool, recall};
+use crate::agent::Resumed;
 use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
@@ -67,6 +68,12 @@ impl Input {
             return Err(no_object(&value));
         }
         Ok(Input(Data::Json(value)))
+    }
+}
+
+impl Input {
+    pub fn into_data(self) -> Data {
+        self.0
     }
 }
 
@@ -171,19 +178,32 @@ pub struct ToolRun {
     recall: Option<Recall>,
     /// What is under way where the work is no function's.
     work: Option<Box<dyn Machine>>,
+    /// The call had stopped for a decision: what it goes on with.
+    resumed: Option<Resumed>,
+    paused: bool,
 }
 
 impl ToolRun {
     /// `info` is what the function learns about its caller.
     pub fn new(tool: Rc<Tool>, id: String, input: Input, info: Record) -> ToolRun {
-        let ms = tool.number("timeout_ms").unwrap_or(super::TIMEOUT_MS);
+        let ms = tool.timeout_ms();
         let limit =
             (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
         let input = input.0;
         let (checks, for_model) = (tool.validates(), false);
-        let (started, recall, work) = (None, None, None);
-        ToolRun { tool, id, input, info, limit, retries, checks, for_model, started, recall, work }
+        let (started, recall, work, resumed, paused) = (None, None, None, None, false);
+        #[rustfmt::skip]
+        let run = ToolRun {
+            tool, id, input, info, limit, retries, checks, for_model, started, recall, work, resumed, paused,
+        };
+        run
+    }
+
+    #[must_use]
+    pub fn resumed(mut self, resumed: Option<Resumed>) -> ToolRun {
+        self.resumed = resumed;
+        self
     }
 
     #[must_use]
@@ -318,7 +338,8 @@ impl ToolRun {
         let Data::Json(input) = self.input.clone() else {
             return Err(Error::new(Code::ValidationFailed, "the input must be an object"));
         };
-        let asked = Asked { input, info: self.info.clone(), deadline: self.deadline() };
+        let (info, resumed) = (self.info.clone(), self.resumed.clone());
+        let asked = Asked { input, info, deadline: self.deadline(), resumed };
         let tool = self.tool.clone();
         let Some(worker) = tool.worker() else { return Err(declared(&tool.name)) };
         match worker.start(runtime, asked) {
@@ -368,6 +389,10 @@ impl ToolRun {
             }
             Output::Tool { result, text, .. } => {
                 Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+            }
+            paused @ Output::Paused { .. } => {
+                self.paused = true;
+                Ok(Step::Done(paused))
             }
             _ => Err(Error::internal("the work of a tool ended with something else")),
         }
@@ -513,6 +538,10 @@ impl Machine for ToolRun {
         given: &Given<'_>,
         own: Option<Output>,
     ) -> Result<Output> {
+        // What waits for a decision has no result yet that could be another one.
+        if let Some(paused @ Output::Paused { .. }) = own {
+            return Ok(paused);
+        }
         let ms = if let Some(Output::Tool { ms, .. }) = own { ms } else { 0.0 };
         let text = match (given.value, &given.problem) {
             (_, Some(problem)) => error_text(problem.message()),
@@ -524,6 +553,14 @@ impl Machine for ToolRun {
 
     fn told_of(&self, output: &Output) -> Record {
         Record::new().set("output", output.to_data())
+    }
+
+    fn resumes(&self) -> bool {
+        self.resumed.is_some()
+    }
+
+    fn pauses(&self) -> bool {
+        self.paused
     }
 
     fn abandon(&mut self, runtime: &mut Runtime, me: Token) {

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use serde_json::Value;
 
 use super::builtin::Builtin;
+use crate::agent::Resumed;
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::runtime::Runtime;
@@ -20,6 +21,11 @@ pub trait Worker: Debug {
     /// Whether the calls of a round run side by side.
     fn overlaps(&self) -> bool;
 
+    /// Name of the agent that does it: by that it is found again in another process.
+    fn agent_name(&self) -> Option<&str> {
+        None
+    }
+
     /// An error that is `retryable` may be followed by another start.
     fn start(&self, runtime: &mut Runtime, asked: Asked) -> Result<Work>;
 }
@@ -32,6 +38,8 @@ pub struct Asked {
     pub info: Record,
     /// When the tool's time is over; the call is stopped then.
     pub deadline: Option<Moment>,
+    /// The call had stopped for a decision, and goes on with it.
+    pub resumed: Option<Resumed>,
 }
 
 /// What became of a call.
@@ -39,7 +47,7 @@ pub enum Work {
     Done(Value),
     /// It goes on elsewhere. The machine is stepped as a part of the call, and ends with
     /// [`Data::Json`](crate::value::Data), or with an [`Output::Tool`](crate::step::Output) if a
-    /// model reads something else than the result.
+    /// model reads something else than the result, or with an [`Output::Paused`](crate::step::Output).
     Goes(Box<dyn Machine>),
 }
 

@@ -1,10 +1,11 @@
 //! The tool calls of a round: those that overlap side by side, then the others one after the other.
 //! Every call gets a result, whatever becomes of it; the results stand in the order of the calls.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use super::{Run, Stage};
 use crate::agent::conversation::not_executed;
+use crate::agent::paused::{Open, Why};
 use crate::agent::record::{self, Executed};
 use crate::agent::tools::Usable;
 use crate::chat::{Answer, Message, ToolCall};
@@ -12,15 +13,18 @@ use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
 use crate::runtime::Runtime;
-use crate::step::{Output, Step};
-use crate::tool::{Input, ToolRun, error_text, recall};
+use crate::step::{Operation, Output, Step};
+use crate::tool::{Input, Tool, ToolRun, error_text, recall};
 use crate::value::{Data, Record};
 
 impl Run {
     /// Calls get an id of their own where a server gave none or repeats one: results go by id.
-    pub(super) fn name_calls(&self, answer: &mut Answer) {
+    pub(super) fn name_calls(&self, runtime: &Runtime, answer: &mut Answer) {
         let known = self.history.iter().chain(&self.turn).flat_map(|m| &m.tool_calls);
         let mut taken: HashSet<String> = known.map(|call| call.id.clone()).collect();
+        // What waits beside the conversations is found by its ids.
+        let agent = runtime.agents.get(self.plan.agent);
+        taken.extend(agent.into_iter().flat_map(|agent| &agent.aside).flat_map(|run| run.ids()));
         let mut next = taken.len();
         for call in &mut answer.reply.tool_calls {
             while call.id.is_empty() || taken.contains(&call.id) {
@@ -35,19 +39,28 @@ impl Run {
     pub(super) fn called(&mut self, runtime: &mut Runtime, calls: Vec<ToolCall>) -> Result<Step> {
         let spent = self.iteration >= self.max_iterations() || self.over_budget(runtime).is_some();
         if spent {
-            self.turn.append(&mut not_executed(&calls));
+            self.skip(&calls);
             return self.ask(runtime);
         }
-        let (beside, alone) = calls.into_iter().partition(|call| self.overlaps(call));
-        self.calls = VecDeque::from(alone);
+        self.unweighed = calls.into();
+        self.weigh(runtime)
+    }
+
+    /// Makes the calls that may be made.
+    pub(super) fn make_calls(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        let mut calls = std::mem::take(&mut self.calls);
+        self.show_conversation(calls.make_contiguous());
+        let (beside, alone): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|call| self.is_one(call, Tool::runs_aside));
+        let (last, alone): (Vec<_>, Vec<_>) =
+            alone.into_iter().partition(|call| self.is_one(call, Tool::hands_over));
+        self.calls = alone.into_iter().chain(last).collect();
         self.call_beside(runtime, beside)
     }
 
-    fn overlaps(&self, call: &ToolCall) -> bool {
-        self.plan
-            .tools
-            .iter()
-            .any(|usable| usable.tool.name == call.name && usable.tool.runs_aside())
+    /// Whether the tool that is called is such a one.
+    pub(super) fn is_one(&self, call: &ToolCall, such: fn(&Tool) -> bool) -> bool {
+        self.plan.tools.iter().any(|usable| usable.tool.name == call.name && such(&usable.tool))
     }
 
     /// Runs calls side by side.
@@ -56,9 +69,9 @@ impl Run {
         for call in calls {
             let now = runtime.clock.now();
             match self.prepare(runtime, &call) {
-                Ok(None) => self.pending.push(call),
+                Ok(None) => self.pending.push(Open::new(call, Why::Client)),
                 Ok(Some(machine)) => {
-                    operations.push(machine.operation());
+                    operations.push(self.within_budget(machine.operation()));
                     self.beside.push((call, now));
                 }
                 Err(error) => self.failed(runtime, (call, now), &error),
@@ -83,6 +96,7 @@ impl Run {
         for (begun, output) in std::mem::take(&mut self.beside).into_iter().zip(outputs) {
             match output {
                 Ok(Output::Tool { result, text, ms }) => self.succeeded(begun.0, result, text, ms),
+                Ok(Output::Paused { run, .. }) => self.pending.push(Open::within(begun.0, run)),
                 Ok(_) => return Err(Error::internal("a tool call ended with something else")),
                 Err(error) => {
                     let raises = self.raises(&begun.0);
@@ -102,13 +116,17 @@ impl Run {
         if self.told < self.executed.len() {
             return Ok(self.tell());
         }
+        if self.desk.taken_over.is_some() {
+            return self.hand_over(runtime);
+        }
+        self.drop_rest_over_budget(runtime);
         while let Some(call) = self.calls.pop_front() {
             let now = runtime.clock.now();
             match self.prepare(runtime, &call) {
-                Ok(None) => self.pending.push(call),
+                Ok(None) => self.pending.push(Open::new(call, Why::Client)),
                 Ok(Some(machine)) => {
                     self.running = Some((call, now));
-                    return Ok(Step::Run(machine.operation()));
+                    return Ok(Step::Run(self.within_budget(machine.operation())));
                 }
                 Err(error) => {
                     self.running = Some((call, now));
@@ -117,11 +135,14 @@ impl Run {
             }
         }
         self.settle_order();
-        if self.pending.is_empty() { self.ask(runtime) } else { self.finish(runtime, "tool_calls") }
+        if self.pending.is_empty() {
+            return self.ask(runtime);
+        }
+        self.finish(runtime, self.waiting_reason())
     }
 
     /// The machine for a call; `None` if a client answers it.
-    fn prepare(&self, runtime: &Runtime, call: &ToolCall) -> Result<Option<ToolRun>> {
+    fn prepare(&mut self, runtime: &Runtime, call: &ToolCall) -> Result<Option<ToolRun>> {
         let usable = self.plan.tools.iter().find(|usable| usable.tool.name == call.name);
         let unknown =
             || Error::new(Code::NotFound, format!("no tool is named {}", quoted(&call.name)));
@@ -141,7 +162,7 @@ impl Run {
             .set("agent_id", self.plan.agent_id.as_str())
             .set("call_id", call.id.as_str());
         let run = ToolRun::new(tool.clone(), id.clone(), input, info);
-        Ok(Some(run.for_model().recalled(recall)))
+        Ok(Some(run.for_model().recalled(recall).resumed(self.resumed.remove(&call.id))))
     }
 
     pub(super) fn tool_ended(
@@ -156,6 +177,11 @@ impl Run {
                 };
                 self.succeeded(call, result, text, ms);
                 Ok(self.tell())
+            }
+            Ok(Output::Paused { run, .. }) => {
+                let call = self.running.take().map(|(call, _)| call);
+                self.pending.extend(call.map(|call| Open::within(call, run)));
+                self.next_call(runtime)
             }
             Ok(_) => Err(Error::internal("a tool call ended with something else")),
             Err(error) => self.tool_failed(runtime, error),
@@ -179,28 +205,65 @@ impl Run {
     }
 
     fn raises(&self, call: &ToolCall) -> bool {
-        self.plan.tools.iter().any(|u| u.tool.name == call.name && u.tool.raises())
+        self.is_one(call, Tool::raises)
     }
 
     fn failed(&mut self, runtime: &Runtime, (call, since): (ToolCall, Moment), error: &Error) {
+        // Whether it was made nobody knows: should the run go on later, somebody has to say so.
+        if error.code() == Code::Cancelled {
+            self.skipped.push(call.id.clone());
+        }
         let text = error.message().to_owned();
         let duration_ms = runtime.clock.now().ms_since(since);
         self.turn.push(Message::tool_result(&call.id, error_text(&text)));
         self.executed.push(Executed { call, result: Data::Nil, error: Some(text), duration_ms });
     }
 
+    /// Once the budget is used up, by the tools of this round, the others do not run.
+    fn drop_rest_over_budget(&mut self, runtime: &Runtime) {
+        if !self.calls.is_empty() && self.over_budget(runtime).is_some() {
+            let rest: Vec<ToolCall> = self.calls.drain(..).collect();
+            self.skip(&rest);
+        }
+    }
+
+    /// The time of the run's budget bounds what it waits for.
+    fn within_budget(&self, operation: Operation) -> Operation {
+        Operation { deadline: self.ledger.end(), ..operation }
+    }
+
     /// A tool's error ends the run.
     fn broken_off(&mut self, runtime: &mut Runtime, error: Error) -> Error {
-        let mut open = std::mem::take(&mut self.pending);
-        open.extend(self.calls.drain(..));
-        self.turn.append(&mut not_executed(&open));
-        self.settle_order();
+        self.break_off();
         let partial = record::response(self, runtime, "unknown");
         error.with(|f| f.partial = Some(partial))
     }
 
+    /// Calls that will not be made get a result that says so.
+    pub(super) fn skip(&mut self, calls: &[ToolCall]) {
+        self.skipped.extend(calls.iter().map(|call| call.id.clone()));
+        self.turn.append(&mut not_executed(calls));
+    }
+
+    /// The round ends here: whatever has no result yet gets one.
+    pub(super) fn break_off(&mut self) {
+        self.pending.clear();
+        self.calls.clear();
+        let asked = self.turn.iter().rposition(|message| !message.tool_calls.is_empty());
+        let Some((_, round)) = asked.and_then(|at| self.turn.split_at_checked(at)) else {
+            return;
+        };
+        let answered = |call: &&ToolCall| {
+            round.iter().any(|m| m.tool_call_id.as_deref() == Some(call.id.as_str()))
+        };
+        let calls = round.first().into_iter().flat_map(|message| &message.tool_calls);
+        let open: Vec<ToolCall> = calls.filter(|call| !answered(call)).cloned().collect();
+        self.skip(&open);
+        self.settle_order();
+    }
+
     /// Those that ran beside others have ended before them: results stand in the order of the calls.
-    fn settle_order(&mut self) {
+    pub(super) fn settle_order(&mut self) {
         let asked = self.turn.iter().rposition(|message| !message.tool_calls.is_empty());
         let Some((asking, results)) = asked.and_then(|at| self.turn.split_at_mut_checked(at + 1))
         else {
@@ -211,21 +274,23 @@ impl Run {
             calls.iter().position(|call| Some(&call.id) == message.tool_call_id.as_ref())
         };
         results.sort_by_key(|message| place(message).unwrap_or(usize::MAX));
+        let place = |open: &Open| calls.iter().position(|call| call.id == open.call.id);
+        self.pending.sort_by_key(|open| place(open).unwrap_or(usize::MAX));
     }
 
     /// Tells a follower of the stream about the next tool that has ended.
     fn tell(&mut self) -> Step {
         let tool_result = self.executed.get(self.told).map(Executed::to_record);
         self.told += 1;
-        self.chunk =
-            Some(Chunk { tool_result, iteration: Some(self.iteration), ..Chunk::default() });
+        let chunk = Chunk { tool_result, iteration: Some(self.iteration), ..Chunk::default() };
+        // Around a run inside another one there may be somebody who follows that one.
+        self.chunk = Some(chunk).filter(|_| self.plan.follow);
         Step::Emit
     }
 
     /// The stream callback returned `false` after a tool: the rest of the round is not run.
     pub(super) fn refused(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        self.turn.append(&mut not_executed(self.calls.make_contiguous()));
-        self.settle_order();
+        self.break_off();
         self.plan.follow = false;
         self.finish(runtime, "cancelled")
     }

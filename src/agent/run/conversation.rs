@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::{Plan, Run};
 use crate::agent::Conversation;
-use crate::agent::conversation::{Window, not_executed};
+use crate::agent::conversation::not_executed;
+use crate::agent::paused::{Open, Paused, Why};
+use crate::agent::running::would_never_have;
 use crate::chat::{Message, Role, ToolCall};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
@@ -33,8 +35,21 @@ impl Run {
             return Ok(true);
         }
         self.refuse_nesting(runtime, me)?;
+        self.refuse_deadlock(runtime, me)?;
         self.holding = self.conversation(runtime)?.queue.enter(me);
+        self.desk.waits = !self.holding;
         Ok(self.holding)
+    }
+
+    /// Looked at once, when it begins to wait: whoever comes later looks at those that wait.
+    fn refuse_deadlock(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
+        let Plan { agent, session, agent_id, .. } = &self.plan;
+        if !self.desk.waits && would_never_have(runtime, me, *agent, session) {
+            return Err(Error::state(format!(
+                "{agent_id} is at this conversation and waits for one of the runs around this: use another `session`"
+            )));
+        }
+        Ok(())
     }
 
     fn refuse_nesting(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
@@ -43,32 +58,55 @@ impl Run {
     }
 
     pub(super) fn read_conversation(&mut self, runtime: &mut Runtime) -> Result<()> {
+        self.history = self.plan.context.clone();
         if !self.plan.remember {
+            if !self.resumes {
+                self.begin_turn(None);
+            }
             return Ok(());
         }
         let conversation = self.conversation(runtime)?;
-        let (history, pending) = (conversation.messages.clone(), conversation.pending.clone());
-        self.history = history;
-        self.turn = not_executed(&unanswered(&pending, &self.plan.input));
+        let (history, paused) = (conversation.messages.clone(), conversation.paused.clone());
+        self.history.extend(history);
+        self.known = self.history.len();
+        match paused {
+            _ if self.resumes => {}
+            Some(paused) if self.only_answers(&paused) => self.answer(*paused),
+            paused => self.begin_turn(paused),
+        }
         Ok(())
+    }
+
+    /// A new turn. It closes the one that has stopped: calls that nobody has answered get a result.
+    fn begin_turn(&mut self, paused: Option<Box<Paused>>) {
+        if let Some(paused) = paused {
+            self.turn = not_executed(&unanswered(&paused.open, &self.plan.input));
+            self.closed = paused.turn;
+            self.history.extend(self.closed.iter().cloned());
+        }
+        self.turn.extend(self.plan.input.iter().cloned());
     }
 
     pub(super) fn messages(&self) -> Vec<Message> {
         let system = self.plan.options.get("system_prompt").and_then(Value::as_str);
         let system = system.map(|text| Message::new(Role::System, text));
-        let all: Vec<Message> = self.history.iter().chain(&self.turn).cloned().collect();
-        let window = Window::of(self.plan.options.get("memory"));
-        system.into_iter().chain(window.newest(&all).iter().cloned()).collect()
+        system.into_iter().chain(self.conversation_shown()).collect()
     }
 
     pub(super) fn append_turn(&mut self, runtime: &mut Runtime) -> Result<()> {
+        self.origin = None;
+        let paused = self.pause(runtime);
         if !self.plan.remember {
-            return Ok(());
+            return match paused.filter(|paused| paused.waits_for(Why::Approval)) {
+                Some(paused) => self.keep_aside(runtime, paused),
+                None => Ok(()),
+            };
         }
-        let (turn, pending) = (self.turn.clone(), self.pending.clone());
+        let before = std::mem::take(&mut self.conversation(runtime)?.messages);
+        let messages = if paused.is_none() { self.conversation_kept(&before) } else { before };
         let conversation = self.conversation(runtime)?;
-        conversation.messages.extend(turn);
-        conversation.pending = pending;
+        conversation.messages = messages;
+        conversation.paused = paused;
         Ok(())
     }
 
@@ -96,9 +134,9 @@ impl Run {
 }
 
 /// Pending calls that the new input does not answer.
-fn unanswered(pending: &[ToolCall], input: &[Message]) -> Vec<ToolCall> {
-    let answered = |call: &&ToolCall| {
-        input.iter().any(|m| m.tool_call_id.as_deref() == Some(call.id.as_str()))
+fn unanswered(open: &[Open], input: &[Message]) -> Vec<ToolCall> {
+    let unanswered = |call: &&ToolCall| {
+        !input.iter().any(|m| m.tool_call_id.as_deref() == Some(call.id.as_str()))
     };
-    pending.iter().filter(|call| !answered(call)).cloned().collect()
+    open.iter().map(|open| &open.call).filter(unanswered).cloned().collect()
 }

@@ -51,12 +51,22 @@ impl Run {
             return Err(Error::invalid("expected a response (a table with `content`) or a string"));
         }
         self.replaced = Some(content.unwrap_or_default().to_owned());
-        if is_table {
+        if is_table && !self.plan.within {
             return Ok(Output::Data(given.slot.clone().map_or(Data::Nil, Data::Slot)));
+        }
+        // What waits goes on waiting, whatever is said about it meanwhile.
+        if let Some(Output::Paused { response, run }) = own {
+            let response = with_content(response, content.unwrap_or_default());
+            return Ok(Output::Paused { response, run });
         }
         let whole = own.map(Output::into_data);
         let whole = whole.unwrap_or_else(|| record::response(self, runtime, "stop"));
-        Ok(Output::Data(with_content(whole, content.unwrap_or_default())))
+        let whole = with_content(whole, content.unwrap_or_default());
+        let parsed = given.value.filter(|_| is_table).and_then(|value| value.get("parsed"));
+        Ok(Output::Data(match parsed {
+            Some(parsed) => with(whole, "parsed", parsed.to_json()),
+            None => whole,
+        }))
     }
 
     pub(super) fn told_of_response(&self, output: &Output) -> Record {
@@ -64,13 +74,31 @@ impl Run {
             Output::Data(data) => super::content_of(data),
             _ => None,
         });
-        Record::new().set("content", content).set("usage", self.usage.to_record())
+        Record::new()
+            .set("content", content)
+            .set("usage", self.ledger.usage.to_record())
+            .set("finish_reason", finish_reason_of(output))
     }
 }
 
-fn with_content(response: Data, content: &str) -> Data {
+fn finish_reason_of(output: &Output) -> Option<String> {
+    let (Output::Data(data) | Output::Paused { response: data, .. }) = output else { return None };
+    match data {
+        Data::Record(record) => match record.get("finish_reason") {
+            Some(Data::Text(reason)) => Some(reason.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn with_content(response: Data, content: &str) -> Data {
+    with(response, "content", content)
+}
+
+fn with(response: Data, field: &'static str, value: impl Into<Data>) -> Data {
     let Data::Record(mut record) = response else { return response };
-    record.fields.retain(|(name, _)| name != "content");
-    record.put("content", content);
+    record.fields.retain(|(name, _)| name != field);
+    record.put(field, value);
     record.into()
 }

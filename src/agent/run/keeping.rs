@@ -6,6 +6,7 @@
 use super::{Run, Stage};
 use crate::agent::Conversation;
 use crate::agent::conversation::behind;
+use crate::chat::ToolCall;
 use crate::error::{Error, Result};
 use crate::memory::Talk;
 use crate::runtime::Runtime;
@@ -82,18 +83,37 @@ impl Run {
         self.stage = Stage::Writing;
         let owner = self.agent(runtime)?.owner().to_owned();
         let session = self.plan.session.clone();
+        if again {
+            self.stand_behind(runtime)?;
+        }
+        let paused = self.pause(runtime);
         let conversation = self.conversation(runtime)?;
         let only_if = conversation.stored.map_or(Expected::Absent, Expected::Version);
-        let mut messages = conversation.messages.clone();
-        if again {
-            self.turn = behind(&conversation.pending, std::mem::take(&mut self.turn));
-        }
-        messages.extend(self.turn.iter().cloned());
-        let pending = self.pending.clone();
-        let all = Conversation { messages, pending, ..Conversation::default() };
+        let before = conversation.messages.clone();
+        let messages = if paused.is_none() { self.conversation_kept(&before) } else { before };
+        let all = Conversation { messages, paused, ..Conversation::default() };
         let write = all.to_talk(&owner, &session).write(Some(only_if));
         let durability = runtime.config.durability;
         self.ask_store(runtime, Question::Commit { writes: vec![write], durability })
+    }
+
+    /// Somebody else has changed the conversation: the turn is put behind what is there now.
+    fn stand_behind(&mut self, runtime: &mut Runtime) -> Result<()> {
+        let now = self.conversation(runtime)?.paused.clone();
+        if let Some(origin) = self.origin.take() {
+            if now.as_ref().is_some_and(|now| now.turn == origin.turn) {
+                self.origin = Some(origin);
+                return Ok(());
+            }
+            let response = self.finished.take();
+            return Err(Error::state("the run was resumed or closed by somebody else meanwhile")
+                .with(|f| f.partial = response));
+        }
+        let (turn, open) = now.map_or_else(Default::default, |now| (now.turn, now.open));
+        let open: Vec<ToolCall> = open.into_iter().map(|open| open.call).collect();
+        self.turn = behind(&open, std::mem::take(&mut self.turn));
+        self.closed = turn;
+        Ok(())
     }
 
     fn written(&mut self, runtime: &mut Runtime, version: u64) -> Result<Step> {

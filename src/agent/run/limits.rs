@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::Run;
 use crate::agent::record;
 use crate::error::{Code, Error, Result};
+use crate::ledger::Ledger;
 use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::step::Step;
+use crate::value::Data;
 
 impl Run {
     pub(super) fn max_iterations(&self) -> u32 {
@@ -16,27 +18,13 @@ impl Run {
 
     /// What limit of the budget is used up, in words.
     pub(super) fn over_budget(&self, runtime: &Runtime) -> Option<String> {
-        let budget = self.plan.options.get("budget")?;
-        let limit = |key: &str| budget.get(key).and_then(Value::as_f64);
-        let spent_ms = runtime.clock.now().ms_since(self.started);
-        let spent = [
-            ("max_total_tokens", self.usage.total_tokens() as f64),
-            ("max_steps", f64::from(self.iteration)),
-            ("max_ms", spent_ms),
-            ("max_cost", self.usage.cost.unwrap_or(0.0)),
-        ];
-        let over =
-            spent.into_iter().find(|(key, spent)| limit(key).is_some_and(|limit| *spent >= limit));
-        over.map(|(key, spent)| {
-            let spent = if key == "max_cost" { spent.to_string() } else { format!("{spent:.0}") };
-            format!("budget.{key} is used up ({spent} of {})", limit(key).unwrap_or_default())
-        })
+        self.ledger.over(&runtime.clock)
     }
 
     /// A limit of costs needs a price: without one nothing would ever be used up.
     pub(super) fn check_prices(&self, runtime: &mut Runtime) -> Result<()> {
-        let budget = self.plan.options.get("budget");
-        if budget.and_then(|budget| budget.get("max_cost")).is_none_or(Value::is_null) {
+        let limited = |ledger: &mut Ledger| ledger.limits_cost().then_some(());
+        if !self.ledger.limits_cost() && runtime.tasks.ledgers(self.me, limited).is_none() {
             return Ok(());
         }
         let whom = &self.plan.whom;
@@ -51,6 +39,19 @@ impl Run {
             check_price(provider, other.model.as_deref())?;
         }
         Ok(())
+    }
+
+    /// The budget is used up, perhaps in the middle of an answer that broke off with that error.
+    pub(super) fn exceeded(
+        &mut self,
+        runtime: &mut Runtime,
+        over: &str,
+        broken: Option<&Error>,
+    ) -> Result<Step> {
+        if let Some(Data::Record(partial)) = broken.and_then(|e| e.fields().partial.as_ref()) {
+            self.broken = partial.get("content").cloned();
+        }
+        self.limit(runtime, Code::BudgetExceeded, "budget_exceeded", over, "raise")
     }
 
     /// A limit was reached: raise or return, as `on_limit` or else the limit itself says.

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use crate::agent::{
-    self, Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, Plan, Run as AgentRun, State,
-    find_tool, info, summary, usable,
+    self, Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, MODEL, Own, Plan, RAW,
+    Run as AgentRun, State, Why, find_tool, info, summary,
 };
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
 use crate::memory::{Address, Scope, forget, forget_all};
-use crate::provider::options::{GENERATION, LIMITS, lay, merge};
+use crate::provider::options::{GENERATION, LIMITS, merge};
 use crate::provider::reach::REACH;
 use crate::provider::{Reach, Whom};
 use crate::runtime::Runtime;
@@ -23,7 +23,11 @@ use crate::value::{Data, Kept, Record, Ref, glob};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
+mod approval;
+mod as_tool;
+mod export;
 mod hooks;
+mod send;
 
 static RUN: Shape = Shape::new(
     "RunOptions",
@@ -35,16 +39,11 @@ static RUN: Shape = Shape::new(
             "false: neither read nor write the conversation",
         ),
         Field::new("session", Kind::Name, "", "a conversation of its own, by name"),
-        Field::new("model", Kind::Text, "the agent's", "the model asked"),
-        Field::new(
-            "raw",
-            Kind::Bool,
-            "false",
-            "keep what the provider sent in `raw`: its document, or the array of a stream's events",
-        ),
         STREAM,
         ASYNC,
         DETACH,
+        MODEL,
+        RAW,
     ],
     &[&BEHAVIOUR, &GENERATION, &LIMITS, &REACH],
 );
@@ -91,7 +90,7 @@ static LIST: Shape = Shape::new(
     &[],
 );
 
-const AGENT: Param = Param::new("agent_id", Kind::Id("an agent"));
+pub(super) const AGENT: Param = Param::new("agent_id", Kind::Id("an agent"));
 
 pub static BRIDGE: Bridge = Bridge {
     name: "agent",
@@ -168,6 +167,7 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal ok, response = pcall(zigllms.agent.run, id, \"Hello, world!\")",
             run: Run::Waits(run),
         },
+        approval::RESUME,
         Function {
             name: "configure",
             params: &[AGENT, Param::new("config", Kind::Table(&CONFIG))],
@@ -240,6 +240,10 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal hot = zigllms.agent.clone(id, { temperature = 1 })",
             run: Run::Now(clone),
         },
+        as_tool::AS_TOOL,
+        send::SEND,
+        export::EXPORT,
+        export::IMPORT,
     ],
 };
 
@@ -300,6 +304,11 @@ fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> R
     if let Some(name) = options.text("name") {
         agent.name = name;
     }
+    if let Some(said) = agent::summarize::given(options, &runtime.providers, "config")? {
+        agent.summarize = said;
+        // A function is no plain data; it takes the place of a table.
+        map.entry("summarize").or_insert(Value::Null);
+    }
     for known in ["name", "tools", "provider", "hooks"] {
         map.shift_remove(known);
     }
@@ -337,12 +346,10 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
         find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
         return Ok(AgentTool::Named(key));
     }
-    let tool = Tool::define(
-        &Options::new(Some(item), &DEFINITION),
-        &runtime.schemas,
-        &runtime.config.tools,
-        runtime.clock.unix(),
-    );
+    let options = Options::new(Some(item), &DEFINITION);
+    let tool =
+        Tool::define(&options, &runtime.schemas, &runtime.config.tools, runtime.clock.unix());
+    let tool = tool.and_then(|tool| agent::bind(runtime, tool, &options));
     Ok(AgentTool::Inline(Rc::new(tool.map_err(|e| e.at(path))?)))
 }
 
@@ -365,31 +372,25 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = args.options(2, &RUN);
     let (face, sink) = streamed(&options, None)?;
     let input = agent::input::read(args.get(1))?;
-    let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
-    let (own, nearer) = Reach::split(&options, &runtime.providers, "options")?;
-    let own = with_schema(runtime, own, "options")?;
-    let all = lay([&agent.config.to_map(), &own]);
-    let tools = match options.get("tools") {
-        Some(list) => usable(&tools_of(runtime, list, "options.tools")?, &runtime.tools),
-        None => agent.usable(&runtime.tools),
-    };
-    let whom = agent.provider.clone().map_or_else(|| Whom::usual(runtime), Ok)?;
-    let remember = options.bool("remember").unwrap_or(true) && agent.remembers();
+    let plan = Plan::new(runtime, number, own_of(runtime, &options)?)?;
     let plan = Plan {
-        agent: number,
-        agent_id: runtime.agents.id(number),
-        total: whom.end(runtime, &all),
-        whom,
         session: options.text("session").unwrap_or_default(),
-        remember,
+        remember: options.bool("remember").unwrap_or(true) && plan.remember,
         input,
-        options: all,
-        reach: agent.reach().under(&nearer),
-        tools,
         follow: follows(face, sink.as_ref()),
+        ..plan
     };
     agent::refuse_nesting(runtime, runtime.tasks.around, &plan)?;
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
+}
+
+/// What the options of a run say.
+fn own_of(runtime: &Runtime, options: &Options<'_>) -> Result<Own> {
+    let (own, reach) = Reach::split(options, &runtime.providers, "options")?;
+    let tools = options.get("tools").map(|list| tools_of(runtime, list, "options.tools"));
+    let summarize = agent::summarize::given(options, &runtime.providers, "options")?;
+    let options = with_schema(runtime, own, "options")?;
+    Ok(Own { options, reach, tools: tools.transpose()?, summarize })
 }
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
@@ -406,6 +407,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     agent.provider = blank.provider;
     agent.config = blank.config;
     agent.reach = blank.reach;
+    agent.summarize = blank.summarize;
     agent.tools = blank.tools;
     if matches!(agent.state, State::Completed | State::Error) {
         agent.enter(State::Ready, now);
@@ -433,6 +435,7 @@ fn copy(runtime: &Runtime, number: u64) -> Agent {
         provider: agent.provider.clone(),
         config: agent.config.clone(),
         reach: agent.reach.clone(),
+        summarize: agent.summarize.clone(),
         tools: agent.tools.clone(),
         ..Agent::default()
     })
@@ -441,15 +444,16 @@ fn copy(runtime: &Runtime, number: u64) -> Agent {
 fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
-    let pending: Vec<&str> = agent
-        .conversation("")
-        .map_or_else(Vec::new, |c| c.pending.iter().map(|call| call.id.as_str()).collect());
+    let waiting = agent.waiting();
+    let waits_for = |why| waiting.iter().any(|run| run.waits_for(why)).then_some(why);
+    let waiting_for = waits_for(Why::Approval).or_else(|| waits_for(Why::Client));
+    let pending: Vec<String> = waiting.iter().flat_map(|run| run.ids()).collect();
     let detail = Record::new()
         .set("state", agent.state.name())
         .set("since", agent.since)
         .set("last_error", agent.last_error.as_deref())
         .set("iteration", agent.iteration)
-        .set("waiting_for", (!pending.is_empty()).then_some("tool_results"))
+        .set("waiting_for", waiting_for.map(Why::state))
         .set("pending", Some(pending).filter(|calls| !calls.is_empty()));
     Ok(Data::Many(vec![Data::from(agent.state.name()), detail.into()]))
 }
@@ -512,6 +516,7 @@ fn reset(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         return Ok(Data::Bool(true));
     }
     agent.conversations.clear();
+    agent.aside.clear();
     agent.last_error = None;
     if options.bool("keep_usage") != Some(true) {
         agent.counts = None;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::agent::find_tool;
+use crate::agent::{bind, find_tool};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
@@ -162,12 +162,9 @@ pub static BRIDGE: Bridge = Bridge {
 
 fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &DEFINITION);
-    let tool = Rc::new(Tool::define(
-        &options,
-        &runtime.schemas,
-        &runtime.config.tools,
-        runtime.clock.unix(),
-    )?);
+    let tool =
+        Tool::define(&options, &runtime.schemas, &runtime.config.tools, runtime.clock.unix())?;
+    let tool = Rc::new(bind(runtime, tool, &options)?);
     if let Some(old) = runtime
         .tools
         .find(&tool.name)?

@@ -88,6 +88,38 @@ pub fn shown(options: &Map<String, Value>) -> Map<String, Value> {
     shown
 }
 
+/// Options as they may lie anywhere: without headers, the user part of a proxy and texts that are
+/// secrets.
+pub fn portable(options: &Map<String, Value>) -> Map<String, Value> {
+    let mut open = shown(options);
+    open.shift_remove("headers");
+    open.shift_remove("api_key");
+    if let (Some(extra), Some(masked)) = (options.get("extra"), open.get_mut("extra")) {
+        without_masks(masked, extra);
+    }
+    open
+}
+
+/// Takes out of the copy what differs from the original.
+fn without_masks(copy: &mut Value, original: &Value) {
+    match (copy, original) {
+        (Value::Object(copy), Value::Object(original)) => copy.retain(|name, value| {
+            let Some(known) = original.get(name) else { return false };
+            if value != known && value.is_string() {
+                return false;
+            }
+            without_masks(value, known);
+            true
+        }),
+        (Value::Array(copy), Value::Array(original)) => {
+            copy.iter_mut()
+                .zip(original)
+                .for_each(|(copy, original)| without_masks(copy, original));
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -110,6 +110,7 @@ impl Builtin {
             builtin: Some(self),
             worker: None,
             cache: None,
+            approval: None,
             options: Kept::default(),
             registered_at: 0.0,
             stats: Stats::default(),

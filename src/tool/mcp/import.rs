@@ -18,8 +18,8 @@ use crate::schema::Schema;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::tool::builtin::http::url::Url;
-use crate::tool::{TIMEOUT_MS, Tool};
-use crate::value::{Data, Kept, json as text};
+use crate::tool::{Approval, TIMEOUT_MS, Tool};
+use crate::value::{Data, Kept, Slot, json as text};
 
 const GLOBS: Kind = Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]);
 
@@ -70,15 +70,39 @@ pub struct Import {
     remote: Rc<Remote>,
     wanted: Wanted,
     options: Map<String, Value>,
-    approved: Approval,
+    approved: Approvals,
     visitor: Option<Visitor>,
 }
 
+/// Which of the tools need approval.
 #[derive(Debug)]
-enum Approval {
+enum Approvals {
     None,
     All,
     Of(Vec<String>),
+    Asks(Slot),
+}
+
+impl Approvals {
+    fn given(options: &Options<'_>) -> Approvals {
+        if let Some(function) = options.function("requires_approval") {
+            return Approvals::Asks(function);
+        }
+        match options.get("requires_approval").map(|given| given.to_json()) {
+            Some(Value::Bool(true)) => Approvals::All,
+            Some(given @ (Value::String(_) | Value::Array(_))) => Approvals::Of(globs(&given)),
+            _ => Approvals::None,
+        }
+    }
+
+    fn of(&self, tool: &str) -> Option<Approval> {
+        match self {
+            Approvals::None => None,
+            Approvals::All => Some(Approval::Always),
+            Approvals::Of(globs) => names::matches(globs, tool).then_some(Approval::Always),
+            Approvals::Asks(function) => Some(Approval::Asks(function.clone())),
+        }
+    }
 }
 
 impl Import {
@@ -92,11 +116,7 @@ impl Import {
             include: options.get("include").map(|given| globs(&given.to_json())),
             exclude: options.get("exclude").map_or(Vec::new(), |given| globs(&given.to_json())),
         };
-        let approved = match options.get("requires_approval").map(|given| given.to_json()) {
-            Some(Value::Bool(true)) => Approval::All,
-            Some(given @ (Value::String(_) | Value::Array(_))) => Approval::Of(globs(&given)),
-            _ => Approval::None,
-        };
+        let approved = Approvals::given(options);
         let options = options.to_map();
         Ok(Import { remote, wanted, options, approved, visitor: None })
     }
@@ -181,9 +201,6 @@ impl Import {
         }
         options.insert("category".into(), "mcp".into());
         options.insert("timeout_ms".into(), self.timeout().into());
-        if self.needs_approval(&definition.name) {
-            options.insert("requires_approval".into(), true.into());
-        }
         options.insert("metadata".into(), self.metadata(definition, warnings));
         Tool {
             name: names::local(self.remote.name.as_deref(), &definition.name),
@@ -197,17 +214,10 @@ impl Import {
                 name: definition.name.clone(),
             })),
             cache: None,
+            approval: self.approved.of(&definition.name),
             options: Kept::new(&options),
             registered_at: runtime.clock.unix(),
             stats: Default::default(),
-        }
-    }
-
-    fn needs_approval(&self, tool: &str) -> bool {
-        match &self.approved {
-            Approval::None => false,
-            Approval::All => true,
-            Approval::Of(globs) => names::matches(globs, tool),
         }
     }
 

@@ -23,7 +23,7 @@ pub static BRIDGE: Bridge = Bridge {
           one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. \
           A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, \
           correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself \
-          tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `duration_ms`) or \
+          tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or \
           `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, \
           `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); `provider.request` \
           `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), \

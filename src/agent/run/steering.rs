@@ -1,0 +1,56 @@
+//! What comes to a run from outside while it goes on.
+
+use std::rc::Rc;
+
+use super::{Plan, Run};
+use crate::chat::{Message, ToolCall};
+use crate::desk::Desk;
+use crate::runtime::Runtime;
+use crate::tool::Tool;
+
+pub(super) fn desk(plan: &Plan) -> Desk {
+    Desk {
+        agent: plan.agent,
+        session: plan.session.clone(),
+        open: true,
+        follow: plan.follow,
+        ..Desk::default()
+    }
+}
+
+impl Run {
+    /// Before the next request: what was said meanwhile stands behind the results of the round.
+    pub(super) fn take_messages(&mut self) {
+        self.turn.append(&mut self.desk.inbox);
+    }
+
+    /// Whether somebody has said something that the model has not seen, and still can.
+    pub(super) fn has_unseen(&self, runtime: &Runtime) -> bool {
+        !self.desk.inbox.is_empty()
+            && self.iteration < self.max_iterations()
+            && self.over_budget(runtime).is_none()
+    }
+
+    /// From here on nothing is asked any more.
+    pub(super) fn close_desk(&mut self) {
+        self.desk.open = false;
+    }
+
+    /// Agents that are called with the conversation so far find it here: without the calls of this
+    /// round, which have no results yet.
+    pub(super) fn show_conversation(&mut self, calls: &[ToolCall]) {
+        if !calls.iter().any(|call| self.is_one(call, Tool::takes_history)) {
+            return;
+        }
+        let asked = self.turn.iter().rposition(|message| !message.tool_calls.is_empty());
+        let round = self.turn.split_off(asked.unwrap_or(self.turn.len()));
+        let shown = self.conversation_shown();
+        self.turn.extend(round);
+        self.desk.shown = Rc::from(shown);
+    }
+
+    /// What is left on the desk, for whoever gets the response.
+    pub fn unseen(&self) -> &[Message] {
+        &self.desk.inbox
+    }
+}

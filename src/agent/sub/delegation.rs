@@ -1,0 +1,135 @@
+//! One task for another agent: a run of it inside a tool call.
+
+use serde_json::{Value, json};
+
+use super::Colleague;
+use crate::agent::{Resume, Resumed, Run};
+use crate::chat::Message;
+use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Outcome, Output, Step, Token, stopped};
+use crate::tool::Asked;
+use crate::value::{Data, Record};
+
+/// Runs of agents inside each other.
+const DEEPEST: usize = 16;
+
+pub struct Delegation {
+    colleague: Colleague,
+    input: Value,
+    /// Of the call, if a model has asked for it.
+    call_id: Option<String>,
+    /// What had stopped, and goes on.
+    resumed: Option<Resumed>,
+}
+
+impl Delegation {
+    pub fn new(colleague: Colleague, asked: Asked) -> Delegation {
+        let call_id = match asked.info.get("call_id") {
+            Some(Data::Text(id)) => Some(id.clone()),
+            _ => None,
+        };
+        Delegation { colleague, input: asked.input, call_id, resumed: asked.resumed }
+    }
+
+    fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        refuse_depth(runtime, me)?;
+        let desk = self.caller(runtime, me).and_then(|caller| runtime.tasks.desk(caller));
+        let follow = desk.as_ref().is_some_and(|desk| desk.follow);
+        let shown = desk.filter(|_| self.colleague.history).map(|desk| desk.shown.clone());
+        let shown: &[Message] = shown.as_deref().unwrap_or_default();
+        let mut plan = self.colleague.plan(runtime, self.input.take(), shown)?;
+        plan.follow = follow && self.colleague.hands_over;
+        let run = Run::new(runtime, plan);
+        Ok(Step::Run(match self.resumed.take() {
+            Some(Resumed { run: paused, decisions }) => {
+                run.resuming(Resume { decisions, run: Some(paused) }).operation()
+            }
+            None => run.operation(),
+        }))
+    }
+
+    /// The run whose model has asked for this.
+    fn caller(&self, runtime: &Runtime, me: Token) -> Option<Token> {
+        self.call_id.as_ref().and_then(|_| runtime.tasks.above(me).next())
+    }
+
+    fn answered(&mut self, runtime: &mut Runtime, me: Token, output: Output) -> Result<Step> {
+        if matches!(output, Output::Paused { .. }) {
+            return Ok(Step::Done(output));
+        }
+        let Data::Record(response) = output.into_data() else {
+            return Err(Error::internal("a run ended with something else than a response"));
+        };
+        self.check(&response)?;
+        let desk = self.caller(runtime, me).and_then(|caller| runtime.tasks.desk(caller));
+        if let (true, Some(desk), Some(id)) = (self.colleague.hands_over, desk, &self.call_id) {
+            desk.taken_over = Some((id.clone(), response.clone()));
+            return Ok(Step::Done(self.handed_over(&response)));
+        }
+        Ok(Step::Done(Output::Data(Data::Json(result(&response)))))
+    }
+
+    /// What ended without an answer is no result.
+    fn check(&self, response: &Record) -> Result<()> {
+        let reason = word(response, "finish_reason");
+        let (agent, silent) = (&self.colleague.agent, word(response, "content").is_empty());
+        if silent && matches!(reason, "max_iterations" | "budget_exceeded" | "cancelled") {
+            let text = format!("{agent} ended without an answer: {reason}");
+            return Err(Error::new(Code::ToolError, text));
+        }
+        Ok(())
+    }
+
+    /// The model that has handed over is told to whom; the answer itself follows in its words.
+    fn handed_over(&self, response: &Record) -> Output {
+        let text = json!({ "handed_over_to": self.colleague.name }).to_string();
+        Output::Tool { result: Data::Json(result(response)), text, ms: 0.0 }
+    }
+}
+
+fn refuse_depth(runtime: &mut Runtime, me: Token) -> Result<()> {
+    let mut depth = 0;
+    runtime.tasks.ledgers(me, |_| {
+        depth += 1;
+        None::<()>
+    });
+    if depth < DEEPEST {
+        return Ok(());
+    }
+    Err(Error::state(format!(
+        "agents are nested deeper than {DEEPEST} runs: do they call each other?"
+    )))
+}
+
+fn word<'r>(response: &'r Record, field: &str) -> &'r str {
+    match response.get(field) {
+        Some(Data::Text(text)) => text,
+        _ => "",
+    }
+}
+
+/// What fits the agent's schema, or else what it has said.
+fn result(response: &Record) -> Value {
+    match response.get("parsed") {
+        Some(Data::Json(parsed)) => parsed.clone(),
+        _ => word(response, "content").into(),
+    }
+}
+
+impl Machine for Delegation {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
+        match outcome {
+            Outcome::Start => self.begin(runtime, me),
+            Outcome::Finished(outputs) => {
+                let none = || Err(Error::internal("a run without an end"));
+                let output = outputs.into_iter().next().unwrap_or_else(none)?;
+                self.answered(runtime, me, output)
+            }
+            Outcome::Stop(stop) => Err(stopped(&stop, "the run")),
+            _ => Err(Error::internal("a delegated task waits for its run only")),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}

@@ -1,0 +1,27 @@
+//! What lies on the desk of a run: words that others have for it, and what it shows to those that
+//! work for it.
+
+use std::rc::Rc;
+
+use crate::chat::Message;
+use crate::value::Record;
+
+#[derive(Debug, Default)]
+pub struct Desk {
+    /// Number of the agent.
+    pub agent: u64,
+    /// Name of the conversation; "" is the agent's own.
+    pub session: String,
+    /// Whether there will be another request, so that what is said now will be seen.
+    pub open: bool,
+    /// Messages for the next request.
+    pub inbox: Vec<Message>,
+    /// The conversation before the calls that run now, as far as the model was shown it.
+    pub shown: Rc<[Message]>,
+    /// Somebody reads chunks.
+    pub follow: bool,
+    /// The response of an agent that a call handed over to, and the id of that call.
+    pub taken_over: Option<(String, Record)>,
+    /// Another run is at its conversation, and it waits for its turn.
+    pub waits: bool,
+}

@@ -62,6 +62,7 @@ pub mod output;
 pub mod provider;
 pub mod registry;
 pub mod runtime;
+pub mod sandbox;
 pub mod schema;
 pub mod shape;
 pub mod step;

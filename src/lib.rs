@@ -66,6 +66,7 @@ pub mod process;
 pub mod provider;
 pub mod registry;
 pub mod runtime;
+pub mod sandbox;
 pub mod schema;
 pub mod shape;
 pub mod step;

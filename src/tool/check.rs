@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Bounds, DEFINITION, Input, Tool, builtin, check_name, schema};
+use super::{Bounds, DEFINITION, Input, Tool, builtin, check_name, sandboxed, schema};
 use crate::error::{Code, Error};
 use crate::schema::Library;
 use crate::shape::{Check, Options};
@@ -61,6 +61,9 @@ pub fn definition(given: Ref<'_>, check: Check, schemas: &Library, bounds: &Boun
         let value = options.get(field).map(Ref::to_json);
         say(field, schema(schemas, value, field).err());
     }
+    let wrong = sandboxed::worker(&options, &name).err();
+    let field = if options.get("source").is_some() { "source" } else { "execution_mode" };
+    say(field, wrong);
     let has_code = options.function("execute").is_some() || options.get("source").is_some();
     say("builtin", builtin::bound(&options, &name, has_code, bounds).err());
     let warnings =

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::worker::{Asked, Work};
+use super::sandboxed::sourceless;
+use super::worker::{Asked, Work, Worker};
 use super::{Tool, recall};
 use crate::agent::Resumed;
 use crate::chunk::Chunk;
@@ -176,6 +177,8 @@ pub struct ToolRun {
     started: Option<Moment>,
     /// As what the result is kept.
     recall: Option<Recall>,
+    /// The tool's `source` does the work.
+    sandboxed: bool,
     /// What is under way where the work is no function's.
     work: Option<Box<dyn Machine>>,
     /// The call had stopped for a decision: what it goes on with.
@@ -186,18 +189,26 @@ pub struct ToolRun {
 impl ToolRun {
     /// `info` is what the function learns about its caller.
     pub fn new(tool: Rc<Tool>, id: String, input: Input, info: Record) -> ToolRun {
-        let ms = tool.timeout_ms();
-        let limit =
-            (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+        let sandboxed = tool.is_sandboxed();
+        let limit = span(tool.timeout_ms(sandboxed));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
-        let input = input.0;
-        let (checks, for_model) = (tool.validates(), false);
-        let (started, recall, work, resumed, paused) = (None, None, None, None, false);
-        #[rustfmt::skip]
-        let run = ToolRun {
-            tool, id, input, info, limit, retries, checks, for_model, started, recall, work, resumed, paused,
-        };
-        run
+        let checks = tool.validates();
+        ToolRun {
+            tool,
+            id,
+            input: input.0,
+            info,
+            limit,
+            retries,
+            checks,
+            for_model: false,
+            started: None,
+            recall: None,
+            sandboxed,
+            work: None,
+            resumed: None,
+            paused: false,
+        }
     }
 
     #[must_use]
@@ -228,10 +239,21 @@ impl ToolRun {
     #[must_use]
     pub fn limit(mut self, ms: Option<f64>) -> ToolRun {
         if let Some(ms) = ms {
-            self.limit =
-                (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+            self.limit = span(ms);
         }
         self
+    }
+
+    /// The call says whether `source` does the work; `Err` if there is none.
+    pub fn sandboxed(mut self, wanted: Option<bool>) -> Result<ToolRun> {
+        let Some(wanted) = wanted else { return Ok(self) };
+        if wanted && self.tool.text("source").is_none() {
+            return Err(sourceless(&format!("mode: tool {:?}", self.tool.name)));
+        }
+        // Text of a source runs nowhere else.
+        self.sandboxed = wanted || self.tool.execute.is_none() && self.sandboxed;
+        self.limit = span(self.tool.timeout_ms(self.sandboxed));
+        Ok(self)
     }
 
     #[must_use]
@@ -248,14 +270,13 @@ impl ToolRun {
     fn call(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let now = runtime.clock.now();
         self.started.get_or_insert(now);
-        if self.tool.worker().is_some() {
+        if self.worker().is_some() {
             return self.begin(runtime, me);
         }
         let Some(function) = self.tool.execute.clone() else {
             return Err(declared(&self.tool.name));
         };
-        let info =
-            self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str());
+        let info = self.told();
         let limit = self.deadline();
         let text = self.for_model || self.tool.options.get("returns").is_some();
         let argument = self.input.clone();
@@ -269,6 +290,18 @@ impl ToolRun {
             listens: false,
             copies: self.recall.is_some(),
         }))
+    }
+
+    fn worker(&self) -> Option<&dyn Worker> {
+        if self.sandboxed {
+            return self.tool.worker.as_deref();
+        }
+        self.tool.worker().filter(|_| self.tool.execute.is_none())
+    }
+
+    /// What its function learns about the call.
+    fn told(&self) -> Record {
+        self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str())
     }
 
     fn deadline(&self) -> Option<Moment> {
@@ -338,10 +371,9 @@ impl ToolRun {
         let Data::Json(input) = self.input.clone() else {
             return Err(Error::new(Code::ValidationFailed, "the input must be an object"));
         };
-        let (info, resumed) = (self.info.clone(), self.resumed.clone());
+        let (info, resumed) = (self.told(), self.resumed.clone());
         let asked = Asked { input, info, deadline: self.deadline(), resumed };
-        let tool = self.tool.clone();
-        let Some(worker) = tool.worker() else { return Err(declared(&tool.name)) };
+        let Some(worker) = self.worker() else { return Err(declared(&self.tool.name)) };
         match worker.start(runtime, asked) {
             Ok(Work::Done(value)) => self.worked(runtime, value, None),
             Ok(Work::Goes(machine)) => {
@@ -387,6 +419,8 @@ impl ToolRun {
             Output::Tool { result: Data::Json(value), text, .. } => {
                 self.worked(runtime, value, Some(text))
             }
+            Output::Data(Data::Document(document)) => self.documented(runtime, *document),
+            Output::Data(Data::Nil) => self.worked(runtime, Value::Null, None),
             Output::Tool { result, text, .. } => {
                 Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
             }
@@ -407,20 +441,41 @@ impl ToolRun {
     ) -> Result<Step> {
         let mut document = Document::default();
         document.root = json::put(&value, &mut document.tape);
-        let returns = self.tool.options.get("returns");
-        let mut text = String::new();
-        if self.for_model || returns.is_some() {
-            text = document.value().map(in_words).unwrap_or_default();
-        }
-        if let Some(schema) = &returns {
-            check_result(schema, &text, value.is_string())?;
-        }
+        let text = self.read(document.value())?;
         if let Some(recall) = self.recall.take() {
             recall::keep(&mut runtime.cache, recall, &self.tool, Some(document));
         }
         let result = if value.is_null() { Data::Nil } else { Data::Json(value) };
         let text = words.unwrap_or(text);
         Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+    }
+
+    /// As [`ToolRun::worked`]: a result whose texts may be any bytes.
+    fn documented(&mut self, runtime: &mut Runtime, document: Document) -> Result<Step> {
+        let text = self.read(document.value())?;
+        if let Some(recall) = self.recall.take() {
+            recall::keep(&mut runtime.cache, recall, &self.tool, Some(document.clone()));
+        }
+        let result = Data::from(document);
+        Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+    }
+
+    /// The result as a model reads it, if one does, once it is checked against `returns`.
+    fn read(&self, result: Option<Ref<'_>>) -> Result<String> {
+        let returns = self.tool.options.get("returns");
+        let Some(result) = result.filter(|_| self.for_model || returns.is_some()) else {
+            return Ok(String::new());
+        };
+        let problem = unspeakable(result);
+        let text = match problem {
+            Some(problem) if returns.is_none() => return Ok(error_text(problem)),
+            Some(problem) => return Err(Error::new(Code::ToolError, format!("result: {problem}"))),
+            None => in_words(result),
+        };
+        if let Some(schema) = &returns {
+            check_result(schema, &text, result.as_str().is_some())?;
+        }
+        Ok(text)
     }
 
     /// The work has failed. Only what is `retryable`, as the network, may do better another time.
@@ -434,8 +489,9 @@ impl ToolRun {
             return Err(error);
         }
         let message = format!("tool {:?} failed: {}", self.tool.name, error.message());
-        let details = error.fields().details.clone();
-        let wrapped = Error::new(Code::ToolError, message).with(|f| f.details = details);
+        let (details, cause) = (error.fields().details.clone(), error.fields().cause.clone());
+        let wrapped = Error::new(Code::ToolError, message);
+        let wrapped = wrapped.with(|f| (f.details, f.cause) = (details, cause));
         Err(if error.code() == Code::ToolError { wrapped } else { wrapped.caused_by(error) })
     }
 
@@ -455,6 +511,25 @@ impl ToolRun {
             self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
         }
     }
+}
+
+/// So many milliseconds; 0 is no limit.
+fn span(ms: f64) -> Option<Duration> {
+    (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX))
+}
+
+/// Why no model can read it.
+fn unspeakable(value: Ref<'_>) -> Option<&'static str> {
+    if !value.is_text() {
+        return Some("a string in it is not UTF-8");
+    }
+    has_infinite(value).then_some("a number in it is not finite")
+}
+
+fn has_infinite(value: Ref<'_>) -> bool {
+    value.as_f64().is_some_and(|n| !n.is_finite())
+        || value.items().any(has_infinite)
+        || value.members().any(|(_, member)| has_infinite(member))
 }
 
 /// `{"error": "…"}`: how a model is told that a call failed.

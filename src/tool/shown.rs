@@ -65,7 +65,7 @@ impl Tool {
             .set("category", self.category())
             .set("type", self.kind())
             .set("has_execute", !self.is_declared())
-            .set("execution_mode", text("execution_mode", "direct"))
+            .set("execution_mode", self.mode())
             .set("version", text("version", "1.0.0"))
             .set("tags", self.tags())
             .set("parameters", self.parameters())

@@ -166,7 +166,7 @@ describe("serve_mcp", function()
     tool.register({ name = "told_elsewhere" })
     raised("unsupported", tool.serve_mcp, { "told_elsewhere" })
     tool.unregister("told_elsewhere")
-    local result = program.run([[
+    local chunk = [[
       local zigllms = require("zigllms")
       local one = zigllms.tool.serve_mcp({ "calculator" }, { async = true })
       local ok, err = pcall(zigllms.tool.serve_mcp, "calculator")
@@ -174,8 +174,11 @@ describe("serve_mcp", function()
       one:cancel()
       assert(not pcall(one.await, one))
       print("printed again")
+      io.stdout:flush()
       assert(zigllms.tool.serve_mcp("calculator"))
-    ]])
+    ]]
+    -- Its standard input stays open for a second.
+    local result = program.run(chunk, { under = [[sh -c 'sleep 1 | exec "$0" "$@"']] })
     assert.same({ "printed again\n", "" }, { result.out, result.err })
   end)
 end)
@@ -216,6 +219,10 @@ describe("serve_mcp and import_mcp", function()
     handle:wait(100)
     handle:cancel()
     raised("cancelled", handle.await, handle)
+    local limit = clock() + 5
+    while tool.execute("lua_ended") ~= "cancelled" and clock() < limit do
+      zigllms.sleep(10)
+    end
     assert.equal("cancelled", tool.execute("lua_ended"))
   end)
 
@@ -226,10 +233,12 @@ describe("serve_mcp and import_mcp", function()
     end)
     tool.execute("lua_noisy")
     local limit = clock() + 5
-    while not table.concat(told, "\n"):find("os.execute", 1, true) and clock() < limit do
+    while not table.concat(told, "\n"):find("io.stdout", 1, true) and clock() < limit do
       zigllms.sleep(10)
     end
-    assert.truthy(table.concat(told, "\n"):find("print", 1, true))
+    for _, word in ipairs({ "print", "io.write", "io.stdout", "os.execute" }) do
+      assert.truthy(table.concat(told, "\n"):find(word, 1, true), word)
+    end
   end)
 
   it("tools that come later are announced, and there for whoever imports again", function()

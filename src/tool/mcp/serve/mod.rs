@@ -117,7 +117,11 @@ impl Serve {
         if let Some(waker) = &self.waker {
             waker.rearm();
         }
-        for (token, output) in runtime.tasks.take_ended(me) {
+        let ended = runtime.tasks.take_ended(me);
+        if !ended.is_empty() {
+            standard::flush_buffers(); // what they have printed is seen now, and not at the end
+        }
+        for (token, output) in ended {
             if let Some(call) = self.calls.remove(&token).filter(|call| !call.cancelled) {
                 door.send(answers::of_call(&call.id, call.structured, output));
             }

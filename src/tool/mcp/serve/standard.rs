@@ -59,7 +59,7 @@ impl Drop for Standard {
 }
 
 /// What C's streams hold back goes to where they lead now.
-fn flush_buffers() {
+pub fn flush_buffers() {
     // SAFETY: null means all streams, each of which is locked by the call.
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }

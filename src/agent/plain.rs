@@ -360,6 +360,8 @@ pub fn tool(value: &Value, path: &str) -> Result<AgentTool> {
     let mut definition = value.clone();
     if let Some(members) = definition.as_object_mut() {
         members.shift_remove("execute");
+        // On the way an empty array may have become an object.
+        members.retain(|_, member| member.as_object().is_none_or(|inner| !inner.is_empty()));
     }
     let mut tape = Tape::default();
     let at = json::put(&definition, &mut tape);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::gate::Turn;
 use super::worker::{Asked, Work};
 use super::{Tool, recall};
 use crate::agent::Resumed;
@@ -181,6 +182,8 @@ pub struct ToolRun {
     /// The call had stopped for a decision: what it goes on with.
     resumed: Option<Resumed>,
     paused: bool,
+    /// Its turn, where only so many calls may run at once.
+    turn: Option<Turn>,
 }
 
 impl ToolRun {
@@ -192,10 +195,11 @@ impl ToolRun {
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
         let input = input.0;
         let (checks, for_model) = (tool.validates(), false);
-        let (started, recall, work, resumed, paused) = (None, None, None, None, false);
+        let (started, recall, work, turn) = (None, None, None, None);
+        let (resumed, paused) = (None, false);
         #[rustfmt::skip]
         let run = ToolRun {
-            tool, id, input, info, limit, retries, checks, for_model, started, recall, work, resumed, paused,
+            tool, id, input, info, limit, retries, checks, for_model, started, recall, work, turn, resumed, paused,
         };
         run
     }
@@ -243,6 +247,20 @@ impl ToolRun {
     pub fn operation(self) -> Operation {
         let subject = self.id.clone();
         Operation { name: "tool_execute", subject, machine: Box::new(self), deadline: None }
+    }
+
+    /// Asks for its turn, and begins once that has come.
+    fn enter(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        self.turn = Turn::take(&self.tool, runtime, me)?;
+        self.queued(runtime, me)
+    }
+
+    fn queued(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        match &self.turn {
+            Some(turn) if !turn.has_come() => Ok(Step::Wait(None)),
+            // An equal call may have had the turn before.
+            _ => self.kept(runtime).map_or_else(|| self.call(runtime, me), Ok),
+        }
     }
 
     fn call(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
@@ -451,7 +469,8 @@ impl ToolRun {
 
     fn count(&self, runtime: &Runtime, result: &Result<Step>) {
         let failed = result.is_err();
-        if failed || matches!(result, Ok(Step::Done(_))) {
+        // What was kept took no call.
+        if failed || self.started.is_some() && matches!(result, Ok(Step::Done(_))) {
             self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
         }
     }
@@ -489,7 +508,8 @@ impl Machine for ToolRun {
             return Ok(step);
         }
         let result = match outcome {
-            Outcome::Start => self.call(runtime, me),
+            Outcome::Start => self.enter(runtime, me),
+            Outcome::Ready if self.started.is_none() => self.queued(runtime, me),
             outcome if self.work.is_some() && !matches!(outcome, Outcome::Stop(_)) => {
                 self.go_on(runtime, me, outcome)
             }
@@ -500,6 +520,9 @@ impl Machine for ToolRun {
             _ => Err(Error::internal("a tool call waits for its function only")),
         };
         self.count(runtime, &result);
+        if matches!(result, Err(_) | Ok(Step::Done(_))) {
+            self.turn = None;
+        }
         result
     }
 
@@ -563,7 +586,12 @@ impl Machine for ToolRun {
         self.paused
     }
 
+    fn holds(&self) -> Option<&str> {
+        self.turn.as_ref().map(Turn::key)
+    }
+
     fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        self.turn = None;
         self.stop_work(runtime, me);
     }
 }

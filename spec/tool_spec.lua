@@ -211,7 +211,6 @@ describe("tool", function()
         source = "return function() end",
         memory_limit = 1,
         max_result_bytes = 1,
-        max_concurrency = 1,
       }
       for key, value in pairs(absent) do
         local err = raised("unsupported", tool.register, { name = "x", [key] = value })

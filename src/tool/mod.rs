@@ -17,6 +17,7 @@ use crate::value::{Data, Kept, Record, Slot};
 mod approval;
 pub mod builtin;
 pub mod check;
+pub mod gate;
 pub mod mcp;
 pub mod recall;
 mod run;
@@ -61,7 +62,7 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("max_result_bytes", Kind::Int(0, 1 << 40), "1048576", "bytes of the result of a sandboxed call: of its strings and keys, and one for each other value"),
         Field::new("requires_approval", Kind::OneOf(&[Kind::Bool, Kind::Function]), "false", "true, or `function(input, ctx)` that says so of one call: an agent's run stops before it, until `agent.resume` says what to do. A function that raises says yes"),
         Field::new("cache", WISH, "false", "true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data"),
-        Field::new("max_concurrency", Kind::Absent("limit of concurrent tool calls"), "", ""),
+        Field::new("max_concurrency", Kind::Int(1, 1_000_000), "no limit", "calls of it at once; others wait their turn, in order, which takes none of their time"),
     ],
     &[],
 );
@@ -92,13 +93,14 @@ pub struct Tool {
     pub stats: Stats,
 }
 
-/// Counts of one tool.
+/// Counts of one tool, and whose turn it is.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub calls: Cell<u64>,
     pub errors: Cell<u64>,
     pub total_ms: Cell<f64>,
     pub last_called_at: Cell<Option<f64>>,
+    pub gate: gate::Gate,
 }
 
 impl Stats {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::gate::Turn;
 use super::sandboxed::sourceless;
 use super::worker::{Asked, Work, Worker};
 use super::{Tool, recall};
@@ -184,6 +185,8 @@ pub struct ToolRun {
     /// The call had stopped for a decision: what it goes on with.
     resumed: Option<Resumed>,
     paused: bool,
+    /// Its turn, where only so many calls may run at once.
+    turn: Option<Turn>,
 }
 
 impl ToolRun {
@@ -206,6 +209,7 @@ impl ToolRun {
             recall: None,
             sandboxed,
             work: None,
+            turn: None,
             resumed: None,
             paused: false,
         }
@@ -265,6 +269,20 @@ impl ToolRun {
     pub fn operation(self) -> Operation {
         let subject = self.id.clone();
         Operation { name: "tool_execute", subject, machine: Box::new(self), deadline: None }
+    }
+
+    /// Asks for its turn, and begins once that has come.
+    fn enter(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        self.turn = Turn::take(&self.tool, runtime, me)?;
+        self.queued(runtime, me)
+    }
+
+    fn queued(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        match &self.turn {
+            Some(turn) if !turn.has_come() => Ok(Step::Wait(None)),
+            // An equal call may have had the turn before.
+            _ => self.kept(runtime).map_or_else(|| self.call(runtime, me), Ok),
+        }
     }
 
     fn call(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
@@ -507,7 +525,8 @@ impl ToolRun {
 
     fn count(&self, runtime: &Runtime, result: &Result<Step>) {
         let failed = result.is_err();
-        if failed || matches!(result, Ok(Step::Done(_))) {
+        // What was kept took no call.
+        if failed || self.started.is_some() && matches!(result, Ok(Step::Done(_))) {
             self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
         }
     }
@@ -564,7 +583,8 @@ impl Machine for ToolRun {
             return Ok(step);
         }
         let result = match outcome {
-            Outcome::Start => self.call(runtime, me),
+            Outcome::Start => self.enter(runtime, me),
+            Outcome::Ready if self.started.is_none() => self.queued(runtime, me),
             outcome if self.work.is_some() && !matches!(outcome, Outcome::Stop(_)) => {
                 self.go_on(runtime, me, outcome)
             }
@@ -575,6 +595,9 @@ impl Machine for ToolRun {
             _ => Err(Error::internal("a tool call waits for its function only")),
         };
         self.count(runtime, &result);
+        if matches!(result, Err(_) | Ok(Step::Done(_))) {
+            self.turn = None;
+        }
         result
     }
 
@@ -638,7 +661,12 @@ impl Machine for ToolRun {
         self.paused
     }
 
+    fn holds(&self) -> Option<&str> {
+        self.turn.as_ref().map(Turn::key)
+    }
+
     fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        self.turn = None;
         self.stop_work(runtime, me);
     }
 }

@@ -310,14 +310,19 @@ impl State {
 
 fn cut(text: &mut String, most: usize) {
     if text.len() > most {
-        text.truncate(text.floor_char_boundary(most));
+        text.truncate(boundary(text, most));
         text.push('…');
     }
 }
 
+/// Where a character begins, at most so far into the text.
+fn boundary(text: &str, most: usize) -> usize {
+    (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 fn keep_end(text: &mut String) {
     if text.len() > 2 * LAST_WORDS {
-        let from = text.floor_char_boundary(text.len() - LAST_WORDS);
+        let from = boundary(text, text.len() - LAST_WORDS);
         text.drain(..from);
     }
 }

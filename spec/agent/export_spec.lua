@@ -481,7 +481,8 @@ describe("an agent that waits for approval", function()
     local id = zigllms.agent.import(exported)
     local _, detail = zigllms.agent.get_state(id)
     assert(detail.waiting_for == "approval")
-    local decisions = { [detail.pending[1] ] = "approve", [detail.pending[2] ] = { deny = "not bob" } }
+    local first, second = detail.pending[1], detail.pending[2]
+    local decisions = { [first] = "approve", [second] = { deny = "not bob" } }
     local response = zigllms.agent.resume(id, decisions)
     local results = {}
     for i, call in ipairs(response.tool_calls) do
@@ -546,7 +547,8 @@ describe("an agent that waits for approval", function()
     messages = {
       "user: pay everybody",
       "assistant: tool_use c1, tool_use c2, tool_use c3",
-      'user: tool_result c1=paid ada elsewhere, tool_result c2=paid eve, tool_result c3={"error":"not bob"}',
+      "user: tool_result c1=paid ada elsewhere, tool_result c2=paid eve, "
+        .. 'tool_result c3={"error":"not bob"}',
     },
     ollama = {
       "system: Be exact",

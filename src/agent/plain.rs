@@ -381,3 +381,6 @@ pub fn tool(value: &Value, path: &str) -> Result<AgentTool> {
         .map_err(|error| error.at(path))?;
     Ok(AgentTool::Inline(std::rc::Rc::new(super::sub::bind_by_name(tool, &options))))
 }
+
+#[cfg(test)]
+mod tests;

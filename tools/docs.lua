@@ -43,8 +43,8 @@ Response: An answer of a model, or of an agent's run. `tostring(response)`, `pri
   duration_ms  number?  `agent.run`: time of the run
   iterations  integer?  `agent.run`: rounds of model and tools
   messages  zigllms.Message[]?  `agent.run`: the new messages of this turn
-  pending_tool_calls  zigllms.ToolCall[]?  `agent.run`: calls of tools that have no `execute`;
-    answer them with the next run
+  pending_tool_calls  zigllms.ToolCall[]?  `agent.run`: calls that wait for `agent.resume`, or of
+    tools that have no `execute`, for the next run
   agent_id  string?  `agent.run`
   metadata  table?  `agent.run`: as it was given
 
@@ -87,9 +87,11 @@ ToolCall: A model's wish to have a tool called and, in agent runs, what came of 
   type  "function"?  `provider`
   function  table?  `provider`: `{name, arguments}` as on the wire
   result  any  agent runs: what the tool returned
-  error  string?  agent runs: why it failed
+  error  string?  agent runs: why it failed; pending calls: why nobody could tell whether it
+    needs approval
   duration_ms  number?  agent runs
-  reason  "client"?  pending calls: the tool has no `execute`
+  reason  "approval"|"client"?  pending calls: somebody has to agree, or the tool has no
+    `execute`
 
 ToolCallDelta: A fragment of a tool call in a chunk.
   index  integer  which call of the answer, from 1

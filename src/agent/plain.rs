@@ -144,7 +144,13 @@ pub fn messages(value: &Value, path: &str) -> Result<Vec<Message>> {
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(_) => {
-            let mut all = parse(value, path)?;
+            let mut value = value.clone();
+            for message in value.as_array_mut().into_iter().flatten() {
+                if message.get("content").is_some_and(is_empty) {
+                    message["content"] = "".into();
+                }
+            }
+            let mut all = parse(&value, path)?;
             for message in &mut all {
                 if let Some(Value::String(text)) = &message.blocks {
                     message.blocks = serde_json::from_str(text).ok();
@@ -350,6 +356,11 @@ pub fn tool_to_json(tool: &AgentTool) -> Value {
     Value::Object(all)
 }
 
+/// Encoders that know tables only write an empty array as an object.
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+}
+
 /// A tool whose function has stayed behind is looked for by its name, at each run.
 pub fn tool(value: &Value, path: &str) -> Result<AgentTool> {
     let name = text(&value["name"], &format!("{path}.name"))?;
@@ -359,9 +370,7 @@ pub fn tool(value: &Value, path: &str) -> Result<AgentTool> {
     static TOOL: Kind = Kind::Table(&DEFINITION);
     let mut definition = value.clone();
     if let Some(members) = definition.as_object_mut() {
-        members.shift_remove("execute");
-        // On the way an empty array may have become an object.
-        members.retain(|_, member| member.as_object().is_none_or(|inner| !inner.is_empty()));
+        members.retain(|name, value| name != "execute" && !is_empty(value));
     }
     let mut tape = Tape::default();
     let at = json::put(&definition, &mut tape);

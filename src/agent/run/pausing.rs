@@ -1,6 +1,7 @@
 //! A run that stops before calls that somebody has to decide on, and one that goes on with them.
 
 use super::{Run, Stage};
+use crate::agent::State;
 use crate::agent::decide;
 use crate::agent::paused::{Decision, Decisions, Open, Paused, Resumed, Why, inside, leaves};
 use crate::agent::record::Executed;
@@ -124,6 +125,10 @@ impl Run {
 
     /// Makes the calls that were agreed to; the others have their answer.
     pub(super) fn go_on(&mut self, runtime: &mut Runtime, decisions: &Decisions) -> Result<Step> {
+        let (now, iteration) = (runtime.clock.unix(), self.iteration);
+        let agent = self.agent(runtime)?;
+        agent.iteration = Some(iteration);
+        agent.enter(State::Running, now);
         let round = std::mem::take(&mut self.pending);
         for open in round {
             self.decide(open, decisions);

@@ -1,7 +1,5 @@
 //! `agent.export` and `agent.import`: an agent that goes on in another process.
 
-use serde_json::{Map, Value};
-
 use super::{AGENT, hooks, insert, with_options};
 use crate::agent::{Agent, CONFIG, State, export};
 use crate::error::{Code, Error, Result};
@@ -10,7 +8,7 @@ use crate::lua::bridge::{Effect, Function, Param, Run};
 use crate::provider::Whom;
 use crate::runtime::Runtime;
 use crate::shape::{Check, Kind, Options};
-use crate::value::{Data, Ref, Tape, json};
+use crate::value::{Data, Ref, Tape};
 
 const PLACE: &str = "exported";
 
@@ -89,8 +87,8 @@ fn configured(
 ) -> Result<Agent> {
     static KIND: Kind = Kind::Table(&CONFIG);
     let mut tape = Tape::default();
-    let at = json::put(&Value::Object(options(given, overrides)), &mut tape);
-    let root = tape.at(at).ok_or_else(|| Error::internal("no options"))?;
+    put_options(given, overrides, &mut tape);
+    let root = tape.root().ok_or_else(|| Error::internal("no options"))?;
     Check { strict }.value(root, &KIND, PLACE)?;
     let blank = Agent { created_at: runtime.clock.unix(), ..Agent::default() };
     let placed = |error: Error| {
@@ -101,21 +99,22 @@ fn configured(
     with_options(runtime, agent, overrides)
 }
 
-/// As `agent.create` takes them. Whom they name need not be there if another one takes its place.
-fn options(given: Ref<'_>, overrides: &Options<'_>) -> Map<String, Value> {
-    let mut all = match given.get("config").map(Ref::to_json) {
-        Some(Value::Object(config)) => config,
-        _ => Map::new(),
-    };
-    for name in ["name", "provider", "fallback"] {
-        let value = given.get(name).map(Ref::to_json).filter(|value| !value.is_null());
-        let replaced = name != "name" && (overrides.get(name).is_some() || overrides.unsets(name));
-        if let Some(value) = value.filter(|_| !replaced) {
-            all.insert(name.into(), value);
-        }
+/// As `agent.create` takes them. Whom they name need not be there if another one takes its place;
+/// tools are read apart, since their functions are not here.
+fn put_options(given: Ref<'_>, overrides: &Options<'_>, tape: &mut Tape) {
+    let config = given.get("config").into_iter().flat_map(Ref::members);
+    let config = config.filter_map(|(name, value)| Some((name.as_str()?, value)));
+    let config = config.filter(|(name, _)| !["tools", "hooks", "name"].contains(name));
+    let beside = ["name", "provider", "fallback"].into_iter();
+    let is_replaced =
+        |name: &str| name != "name" && (overrides.get(name).is_some() || overrides.unsets(name));
+    let beside = beside.filter(|name| !is_replaced(name));
+    let beside = beside.filter_map(|name| Some((name, given.get(name)?)));
+    let all: Vec<_> = config.chain(beside).collect();
+    let object = tape.open_object();
+    for (name, value) in &all {
+        tape.str(name.as_bytes());
+        tape.copy(value.walk());
     }
-    // Those are read apart: their functions are not here.
-    all.shift_remove("tools");
-    all.shift_remove("hooks");
-    all
+    tape.close(object, all.len());
 }

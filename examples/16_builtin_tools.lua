@@ -33,6 +33,27 @@ for _, url in ipairs({ "http://127.0.0.1:8080/", "http://2130706433/", "http://[
   print(url, ok or err.details.reason)
 end
 
+-- Programs and writing are nobody's until they are permitted, by name and by directory.
+print(tool.exists("process_runner"), tool.exists("file_writer"))
+local folder = os.tmpname()
+os.remove(folder)
+os.execute("mkdir " .. folder)
+zigllms.configure({
+  tools = {
+    process = { allow = { "wc", { program = "git", args = { "status", "log" } } } },
+    file_roots = { folder },
+    write_roots = { folder },
+  },
+})
+tool.execute("file_writer", { path = "notes.txt", content = "one\ntwo\n" })
+local counted = tool.execute("process_runner", { program = "wc", args = { "-l", "notes.txt" } })
+print(counted.exit_code, (counted.stdout:gsub("\n", "")))
+for _, call in ipairs({ { "rm", "-rf", "/" }, { "git", "push" } }) do
+  local program = table.remove(call, 1)
+  print(select(2, pcall(tool.execute, "process_runner", { program = program, args = call })))
+end
+os.execute("rm -r " .. folder)
+
 -- What a definition would be refused for, all of it, before it is registered.
 for _, flaw in ipairs(tool.validate({ name = "two words", timeout_ms = "soon" }).errors) do
   print(flaw.path, flaw.message)

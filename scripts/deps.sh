@@ -120,6 +120,7 @@ fi
 [ -n "$luajit" ] || private_luajit
 newer_neovim
 scripts/aimock.sh
+scripts/mcp.sh
 private_redis || echo "no redis-server here: its specs will be skipped"
 scripts/prometheus.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

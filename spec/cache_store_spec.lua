@@ -263,6 +263,8 @@ db.commit()
     assert.same({ "answer 1", false }, { chat(ai) })
     assert.is_true(program.clock() - began < 20)
     assert.equal(1, ai.cache.stats().store.failures)
+    -- What is queued would be waited for until the server is given up.
+    server:hang_up()
   end)
 
   it("give no secret away", function()

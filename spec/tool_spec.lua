@@ -211,7 +211,6 @@ describe("tool", function()
         source = "return function() end",
         memory_limit = 1,
         max_result_bytes = 1,
-        max_concurrency = 1,
       }
       for key, value in pairs(absent) do
         local err = raised("unsupported", tool.register, { name = "x", [key] = value })
@@ -375,6 +374,33 @@ describe("tool", function()
       assert.equal(3, tool.execute(id).n)
       assert.is_nil(tool.execute(id).inner)
       assert.equal(7, tool.execute(id, { n = 7 }).n)
+    end)
+
+    it("may be an empty array, also where something is filled in or null", function()
+      local seen
+      local id = tool.register({
+        name = "lists",
+        parameters = {
+          type = "object",
+          properties = {
+            list = { type = "array", maxItems = 2 },
+            map = { type = "object" },
+            n = { type = "integer", default = 3 },
+          },
+        },
+        execute = function(input)
+          seen = input
+          return input
+        end,
+      })
+      local input = { list = {}, map = {} }
+      assert.equal(input.list, tool.execute(id, input).list)
+      assert.same({ list = {}, map = {}, n = 3 }, seen)
+      assert.same(
+        { list = {}, n = 4 },
+        (tool.execute(id, { list = {}, n = 4, map = zigllms.null }))
+      )
+      raised("validation_failed", tool.execute, id, { list = { 1, 2, 3 } })
     end)
 
     it("does not hand out the same default twice", function()

@@ -117,6 +117,8 @@ pub enum Cause {
     /// The very Lua value that user code raised.
     Raised(Slot),
     Error(Error),
+    /// What code raised that runs in another Lua state.
+    Data(Box<Data>),
 }
 
 /// A failed operation. Boxed, so that `Result<T>` stays small on the paths that succeed.

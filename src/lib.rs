@@ -10,6 +10,7 @@
 //! chat/       what is said between them, in neutral words
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines
+//! process/    child processes, ended as a group
 //! optimize/   work that is saved: what was computed is kept
 //! store/      where data outlive the process: a trait, an engine a file
 //! value/ shape registry error clock             data, option tables, ids, errors, time
@@ -61,9 +62,11 @@ pub mod meter;
 pub mod net;
 pub mod optimize;
 pub mod output;
+pub mod process;
 pub mod provider;
 pub mod registry;
 pub mod runtime;
+pub mod sandbox;
 pub mod schema;
 pub mod shape;
 pub mod step;

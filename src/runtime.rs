@@ -19,6 +19,7 @@ use crate::step::Token;
 use crate::store::Current;
 use crate::tasks::Tasks;
 use crate::tool::Tools;
+use crate::tool::mcp::Remotes;
 use crate::value::Slots;
 
 pub struct Runtime {
@@ -31,6 +32,8 @@ pub struct Runtime {
     pub transport: Arc<dyn Transport>,
     pub agents: Registry<Agent>,
     pub tools: Tools,
+    /// MCP servers that tools come from.
+    pub remotes: Remotes,
     pub providers: Providers,
     pub schemas: Library,
     pub cache: Cache,
@@ -54,6 +57,7 @@ impl Default for Runtime {
             transport: Arc::new(Http),
             agents: Registry::new("agent"),
             tools: Tools::default(),
+            remotes: Remotes::default(),
             providers: Providers::default(),
             schemas: Library::default(),
             cache: Cache::default(),

@@ -82,7 +82,7 @@ impl Field {
         self
     }
 
-    fn is_called(&self, key: &str) -> bool {
+    pub fn is_called(&self, key: &str) -> bool {
         self.name == key || self.aliases.contains(&key)
     }
 }

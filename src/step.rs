@@ -98,6 +98,9 @@ pub enum Step {
     Run(Operation),
     /// Several, at most so many at once. Their outcomes come in this order.
     Fork(Vec<Operation>, usize),
+    /// One that goes on beside this machine, which is stepped again right away. It is woken when
+    /// that one has ended: [`Tasks::take_ended`](crate::tasks::Tasks::take_ended).
+    Begin(Operation),
     /// A chunk is there for whoever follows the stream.
     Emit,
     /// To the function that is being called and listened to: whether more is wanted, and until when.

@@ -117,6 +117,26 @@ impl Tasks {
         self.running.remove(&token)
     }
 
+    /// The machine that `parent` has begun last.
+    pub fn newest_child(&self, parent: Token) -> Option<Token> {
+        self.running.get(&parent)?.children.last().copied()
+    }
+
+    /// Those of its children that have ended, which are forgotten with this.
+    pub fn take_ended(&mut self, parent: Token) -> Vec<(Token, Result<Output>)> {
+        let Some(running) = self.running.get(&parent) else { return Vec::new() };
+        let children = running.children.clone();
+        let mut take = |child| Some((child, self.running.get_mut(&child)?.output.take()?));
+        let ended: Vec<_> = children.into_iter().filter_map(&mut take).collect();
+        for (child, _) in &ended {
+            self.running.remove(child);
+        }
+        if let Some(running) = self.running.get_mut(&parent) {
+            running.children.retain(|child| !ended.iter().any(|(gone, _)| gone == child));
+        }
+        ended
+    }
+
     /// Whether the machine `token` or one around it holds the conversation `key`.
     pub fn holds(&self, mut token: Token, key: &str) -> bool {
         while let Some(running) = self.running.get(&token) {

@@ -914,7 +914,7 @@ zigllms.ErrorCode = {
   INTERNAL = "internal",
 }
 
----An overview; with a topic such as "agent" or "agent.run", that bridge or function: signature, options, errors.
+---An overview; with a topic such as "agent" or "agent.run", that bridge or function: signature, options, errors. An option, a table of constants, a hook point and an event are topics as well.
 ---
 ---Errors: invalid_argument, not_found
 ---@param topic? string a string

@@ -435,7 +435,12 @@ describe("approval", function()
     )
     agent.run(id, "go", { session = "a" })
     agent.run(id, "go", { session = "b" })
-    assert.same({ "c1", "c1" }, select(2, agent.get_state(id)).pending)
+    local _, detail = agent.get_state(id)
+    assert.same({ "c1", "c1" }, detail.pending)
+    local waiting = detail.pending_tool_calls
+    assert.same({ "a", "b" }, { waiting[1].session, waiting[2].session })
+    assert.same({ to = "bob" }, waiting[2].arguments)
+    assert.same({ "pay", "approval" }, { waiting[2].name, waiting[2].reason })
     raised("invalid_state", agent.resume, id, { c1 = "approve" })
     assert.equal("bob done", agent.resume(id, { c1 = "approve" }, { session = "b" }).content)
     assert.equal("bob", made.pay.input.to)
@@ -683,7 +688,8 @@ describe("approval", function()
         heard[#heard + 1] = name .. " " .. tostring(value)
       end
     end
-    for _, point in ipairs({ "agent_init", "agent_before_run", "agent_after_run", "agent_error" }) do
+    local points = { "agent_init", "agent_before_run", "agent_after_run", "agent_error" }
+    for _, point in ipairs(points) do
       zigllms.hook.register(point, note(point))
     end
     zigllms.hook.register("agent_run", function(ctx, next)

@@ -423,9 +423,14 @@ describe("an exported agent", function()
     zigllms.flush()
     zigllms.reset()
     provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-    -- By the store alone.
+    -- By the store alone. What is done before going on fails is done for every process.
     id = create({ name = "ada", memory = { type = "persistent" } })
     raised("invalid_argument", agent.resume, id, { c9 = "approve" })
+    server:script(scripted.failure(400, "no"), text("done"), text("again"))
+    raised("bad_request", agent.resume, id, { c1 = "approve" })
+    assert.same({ "ada" }, made)
+    agent.destroy(id, { keep_memory = true })
+    id = create({ name = "ada", memory = { type = "persistent" } })
     assert.equal("done", agent.resume(id, { c1 = "approve" }).content)
     assert.same({ "ada" }, made)
     agent.destroy(id, { keep_memory = true })
@@ -481,7 +486,8 @@ describe("an agent that waits for approval", function()
     local id = zigllms.agent.import(exported)
     local _, detail = zigllms.agent.get_state(id)
     assert(detail.waiting_for == "approval")
-    local decisions = { [detail.pending[1] ] = "approve", [detail.pending[2] ] = { deny = "not bob" } }
+    local first, second = detail.pending[1], detail.pending[2]
+    local decisions = { [first] = "approve", [second] = { deny = "not bob" } }
     local response = zigllms.agent.resume(id, decisions)
     local results = {}
     for i, call in ipairs(response.tool_calls) do
@@ -546,7 +552,8 @@ describe("an agent that waits for approval", function()
     messages = {
       "user: pay everybody",
       "assistant: tool_use c1, tool_use c2, tool_use c3",
-      'user: tool_result c1=paid ada elsewhere, tool_result c2=paid eve, tool_result c3={"error":"not bob"}',
+      "user: tool_result c1=paid ada elsewhere, tool_result c2=paid eve, "
+        .. 'tool_result c3={"error":"not bob"}',
     },
     ollama = {
       "system: Be exact",

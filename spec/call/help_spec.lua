@@ -98,9 +98,46 @@ describe("help", function()
     end)
   end)
 
+  it("finds tables of constants, also by a member", function()
+    local line = 'tool.Category: FILE="file" HTTP="http" SYSTEM="system" DATA="data"\n'
+    assert.equal(line, zigllms.help("tool.Category"))
+    assert.equal(line, zigllms.help("Category"))
+    assert.equal(line, zigllms.help("zigllms.tool.Category.FILE"))
+    assert.truthy(zigllms.help("Type"):find("memory.Type: ", 1, true))
+  end)
+
+  it("finds functions without their bridge", function()
+    assert.equal(zigllms.help("provider.chat"), zigllms.help("chat"))
+    local text = zigllms.help("create")
+    for _, bridge in ipairs({ "agent", "provider", "schema" }) do
+      assert.truthy(text:find(bridge .. ".create ", 1, true))
+    end
+  end)
+
+  it("finds options, with what they hold and who takes them", function()
+    local text = zigllms.help("budget")
+    assert.truthy(text:find("max_total_tokens +a number"))
+    assert.truthy(text:find("\n  in agent.create, agent.run", 1, true))
+    assert.truthy(zigllms.help("max_attempts"):find("[3]", 1, true))
+    assert.truthy(zigllms.help("fallback"):find("provider.chat", 1, true))
+    -- By its other name, too.
+    assert.truthy(zigllms.help("instructions"):find("system_prompt", 1, true))
+  end)
+
+  it("finds points and events", function()
+    assert.truthy(
+      zigllms.help("agent_before_run"):find('type "pre", of the operation agent_run', 1, true)
+    )
+    assert.truthy(zigllms.help("tool_execute"):find('type "around"', 1, true))
+    assert.truthy(zigllms.help("agent_cleanup"):find("destroyed", 1, true))
+    assert.truthy(zigllms.help("tool.failed"):find("event.subscribe", 1, true))
+  end)
+
   it("does not know everything", function()
     local err = raised("not_found", zigllms.help, "agent.rum")
-    assert.truthy(err.message:find("agent.rum", 1, true))
+    assert.truthy(err.message:find('"agent.rum"; did you mean "agent.run"?', 1, true))
+    assert.truthy(raised("not_found", zigllms.help, "retyr").message:find('"retry"', 1, true))
+    assert.is_nil(raised("not_found", zigllms.help, "zzzzzzzzzzzzzz").message:find("did you"))
     raised("not_found", zigllms.help, "")
     raised("invalid_argument", zigllms.help, 5)
   end)

@@ -1,22 +1,35 @@
 -- The benchmark of JSON in short: a tenth of each goal, which a busy machine reaches too. What is
--- slower than that has lost its fast path.
+-- slower than that has lost its fast path. It runs in an interpreter of its own: it collects garbage
+-- before each round, and would look through all that other specs keep each time.
 local zigllms = require("zigllms")
+
+local CHUNK = [[
+  local results, reason = assert(loadfile("bench/json.lua"))("short")
+  print(results and "" or reason)
+  for _, result in ipairs(results or {}) do
+    print(("%.17g %.17g %s"):format(result.ratio, result.goal, result.name))
+  end
+]]
 
 describe("JSON against lua-cjson", function()
   if zigllms.info().features.debug then
     print("skipped: this module is built without optimisation")
     return pending("reaches a tenth of its goals")
   end
-  local bench = assert(loadfile("bench/json.lua"))
-  local results, reason = bench("short")
-  if not results then
+  local said = program.run(CHUNK)
+  assert(said.rc == 0, said.err)
+  local reason, lines = said.out:match("^([^\n]*)\n(.*)$")
+  if reason ~= "" then
     print(reason)
     return pending("reaches a tenth of its goals")
   end
-  for _, result in ipairs(results) do
-    it("reaches a tenth of its goal: " .. result.name, function()
-      local told = ("%.2f times as fast, the goal is %.1f"):format(result.ratio, result.goal)
-      assert.is_true(result.ratio >= result.goal / 10, told)
+  local count = 0
+  for ratio, goal, name in lines:gmatch("(%S+) (%S+) ([^\n]+)\n") do
+    count = count + 1
+    it("reaches a tenth of its goal: " .. name, function()
+      local told = ("%.2f times as fast, the goal is %.1f"):format(ratio, goal)
+      assert.is_true(tonumber(ratio) >= goal / 10, told)
     end)
   end
+  assert(count > 5, said.out)
 end)

@@ -412,7 +412,7 @@ return function(target, busted)
 
     it("of an answer that never begins", function()
       script("late")
-      local long = ("many words "):rep(600)
+      local long = ("many words "):rep(200)
       local options = { max_tokens = 5, first_token_timeout_ms = 60 }
       local err = raised("timeout", chat, long, options)
       assert.equal("first_token", err.phase)

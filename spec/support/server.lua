@@ -106,6 +106,11 @@ function methods.silent(self)
   return self:ask("silent")
 end
 
+-- The end of all of these.
+function methods.hang_up(self)
+  assert(self:ask("hang_up") == "ok")
+end
+
 function methods.refused(self)
   return "http://127.0.0.1:" .. self:ask("refused") .. "/v1"
 end

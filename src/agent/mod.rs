@@ -34,7 +34,7 @@ mod tools;
 pub use decide::{about, check as check_decisions, nothing_waits};
 pub use paused::{Decision, Decisions, Own, Paused, Resumed, Why};
 pub use queue::Queue;
-pub use record::{info, messages as shown_messages, response, summary};
+pub use record::{info, messages as shown_messages, pending_calls, response, summary};
 pub use run::conversation::refuse_nesting;
 pub use run::{Plan, Resume, Run};
 pub use sub::{bind, definition};
@@ -284,13 +284,16 @@ impl Agent {
         self.alias.as_deref().unwrap_or(&self.name)
     }
 
-    /// What has stopped and waits: the agent's own conversation first.
-    pub fn waiting(&self) -> Vec<&Paused> {
+    /// What has stopped and waits, by its session: the agent's own conversation first, what belongs to
+    /// none last.
+    pub fn waiting(&self) -> Vec<(Option<&str>, &Paused)> {
         let mut sessions: Vec<_> = self.conversations.iter().collect();
         sessions.sort_by_key(|(session, _)| *session);
-        let paused =
-            sessions.into_iter().filter_map(|(_, conversation)| conversation.paused.as_deref());
-        paused.chain(self.aside.iter().map(Box::as_ref)).collect()
+        let paused = sessions.into_iter().filter_map(|(session, conversation)| {
+            let named = Some(session.as_str()).filter(|session| !session.is_empty());
+            Some((named, conversation.paused.as_deref()?))
+        });
+        paused.chain(self.aside.iter().map(|paused| (None, paused.as_ref()))).collect()
     }
 
     pub fn conversation(&self, session: &str) -> Option<&Conversation> {

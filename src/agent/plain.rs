@@ -12,7 +12,7 @@ use crate::error::{Error, Result, quoted};
 use crate::provider::options::portable;
 use crate::schema::Library;
 use crate::shape::{Check, Kind, Options};
-use crate::tool::{DEFINITION, Tool};
+use crate::tool::{Bounds, DEFINITION, Tool};
 use crate::value::json::without_nulls;
 use crate::value::{Data, Tape, json};
 
@@ -377,6 +377,10 @@ pub fn tool(value: &Value, path: &str) -> Result<AgentTool> {
     let root = tape.at(at).ok_or_else(|| expected(path, "a tool", value))?;
     Check { strict: false }.value(root, &TOOL, path)?;
     let options = Options::new(Some(root), &DEFINITION);
-    let tool = Tool::define(&options, &Library::default(), 0.0).map_err(|error| error.at(path))?;
+    let tool = Tool::define(&options, &Library::default(), &Bounds::default(), 0.0)
+        .map_err(|error| error.at(path))?;
     Ok(AgentTool::Inline(std::rc::Rc::new(super::sub::bind_by_name(tool, &options))))
 }
+
+#[cfg(test)]
+mod tests;

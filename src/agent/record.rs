@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::paused::{Leaf, Open, leaves};
+use super::paused::{Leaf, Open, Paused, leaves};
 use super::run::Run;
 use super::run::handoff::overlay;
 use super::summarize::Summarize;
@@ -48,6 +48,11 @@ fn pending(leaf: &Leaf<'_>) -> Record {
     let Open { call: own, why, doubt, .. } = leaf.open;
     let named = ToolCall { id: leaf.id.clone(), ..own.clone() };
     call(&named).set("reason", why.name()).set("error", doubt.clone())
+}
+
+/// The calls that a run of some session waits for.
+pub fn pending_calls((session, run): (Option<&str>, &Paused)) -> Vec<Record> {
+    leaves(&run.open).iter().map(|leaf| pending(leaf).set("session", session)).collect()
 }
 
 /// The response of a run, also of one that broke off.

@@ -9,6 +9,8 @@ pub enum Builtin {
     ToolInvoked,
     ToolSucceeded,
     ToolFailed,
+    ToolLog,
+    ToolProgress,
     ProviderRequest,
     ProviderResponse,
     ProviderError,
@@ -20,13 +22,15 @@ pub enum Builtin {
 }
 
 impl Builtin {
-    pub const ALL: [Builtin; 14] = [
+    pub const ALL: [Builtin; 16] = [
         Builtin::AgentStarted,
         Builtin::AgentCompleted,
         Builtin::AgentFailed,
         Builtin::ToolInvoked,
         Builtin::ToolSucceeded,
         Builtin::ToolFailed,
+        Builtin::ToolLog,
+        Builtin::ToolProgress,
         Builtin::ProviderRequest,
         Builtin::ProviderResponse,
         Builtin::ProviderError,
@@ -45,6 +49,8 @@ impl Builtin {
             Builtin::ToolInvoked => "tool.invoked",
             Builtin::ToolSucceeded => "tool.succeeded",
             Builtin::ToolFailed => "tool.failed",
+            Builtin::ToolLog => "tool.log",
+            Builtin::ToolProgress => "tool.progress",
             Builtin::ProviderRequest => "provider.request",
             Builtin::ProviderResponse => "provider.response",
             Builtin::ProviderError => "provider.error",

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::registry::Registry;
 use crate::value::{Data, Record};
 
-mod point;
+pub mod point;
 mod record;
 
 pub use point::{

@@ -73,6 +73,12 @@ impl Operation {
         all.into_iter().filter(|(name, _)| !name.is_empty())
     }
 
+    /// The type of the hooks that a name stands for here: the operation's own are AROUND.
+    pub fn runs_at(&self, name: &str) -> Option<Type> {
+        let around = (self.name == name).then_some(Type::Around);
+        around.or_else(|| self.points().find(|(point, _)| *point == name).map(|(_, kind)| kind))
+    }
+
     /// Whether hooks of that name and type run at `point`, or around the operation.
     pub fn runs(&self, name: &str, kind: Type, point: &str) -> bool {
         match kind {

@@ -15,7 +15,7 @@ local unpack = table.unpack or unpack -- luacheck: ignore
 local START, READY, RETURNED, FINISHED, EMITTED, REFUSED, STOP = 0, 1, 2, 3, 4, 5, 6
 local GO_ON = 8
 -- Verbs, as drive.rs numbers them.
-local DONE, FAIL, WAIT, CALL, RUN, FORK, EMIT, TELL = 1, 2, 3, 4, 5, 6, 7, 9
+local DONE, FAIL, WAIT, CALL, RUN, FORK, EMIT, TELL, BEGIN = 1, 2, 3, 4, 5, 6, 7, 9, 10
 
 -- Bytes a stream keeps for its reader before the producer waits.
 local PIPE_LIMIT = 1048576
@@ -128,6 +128,15 @@ perform[FORK] = function(context, machine, limit, children)
     suspend(context, join)
   end
   return step(machine, FINISHED)
+end
+
+perform[BEGIN] = function(context, machine, child, deadline, name, subject)
+  launch(derive(context, child, deadline), function()
+    local ok, err = guarded(operation, contexts[self()], name, subject, child)
+    core.post(machine)
+    return ok, err
+  end)
+  return proceed(context, machine, READY)
 end
 
 -- There may be no chunk: whoever follows a run follows none inside it.

@@ -41,6 +41,7 @@ pub enum Verb {
     Listen = 8,
     /// Events are to be told first; then the machine goes on with what was kept meanwhile.
     Tell = 9,
+    Begin = 10,
 }
 
 /// Registers a call that waits; answers token, face, sink, deadline, name, subject.
@@ -119,6 +120,7 @@ fn stepped(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
         }
         Ok(Step::Run(operation)) => Action::Verb(Verb::Run, child(runtime, token, operation)),
         Ok(Step::Fork(operations, limit)) => fork(runtime, token, operations, limit),
+        Ok(Step::Begin(operation)) => Action::Verb(Verb::Begin, child(runtime, token, operation)),
         Ok(Step::Emit) => Action::Verb(Verb::Emit, Data::Many(Vec::new())),
         Ok(Step::Listen { more, until }) => {
             let until = Data::from(until.map(ms));
@@ -341,6 +343,7 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
 /// attention() → whether there are events to tell
 fn attention(instance: &mut Instance, _: Numbers) -> Result<Data> {
     instance.runtime.tell_failures();
+    instance.runtime.attend_remotes();
     Ok(Data::Bool(instance.runtime.events.has_told()))
 }
 

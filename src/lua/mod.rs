@@ -31,6 +31,7 @@ mod raw;
 mod read;
 mod recording;
 mod reference;
+mod sandbox;
 mod short;
 mod stack;
 

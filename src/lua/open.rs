@@ -97,6 +97,7 @@ pub unsafe extern "C-unwind" fn luaopen_zigllms(l: *mut lua_State) -> c_int {
         }
         // mlua keeps the state it first sees for its error paths. `require` may run in a coroutine
         // that is collected later, so it must see one that lives as long as the Lua state.
+        crate::sandbox::install(&super::sandbox::Rooms);
         let anchor = long_lived(l);
         let _ = Lua::get_or_init_from_ptr(anchor);
         Lua::entrypoint1(l, |lua| lua.exec_raw::<mlua::Value>((), |l| module(l)))

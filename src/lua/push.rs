@@ -322,6 +322,7 @@ fn error_slots(error: &Error) -> usize {
     let partial = fields.partial.as_ref().map_or(1, slots_needed);
     let cause = match &fields.cause {
         Some(Cause::Error(inner)) => error_slots(inner),
+        Some(Cause::Data(data)) => slots_needed(data),
         _ => 1,
     };
     2 + details.max(partial).max(cause)
@@ -379,6 +380,7 @@ unsafe fn cause(l: *mut lua_State, reason: &Cause) {
         match reason {
             Cause::Raised(slot) => stack::push_slot(l, slot.id()),
             Cause::Error(inner) => error(l, inner, &Origin::default()),
+            Cause::Data(data) => push(l, data),
         }
     }
 }

@@ -39,7 +39,7 @@ pub mod workers;
 pub use guard::Guard;
 pub use http::{Http, check_headers};
 pub use line::Door;
-pub use notify::{Notifier, Waker, Woke};
+pub use notify::{Bell, Notifier, Waker, Woke};
 
 /// One HTTP request, complete.
 #[derive(Clone)]

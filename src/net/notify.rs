@@ -191,7 +191,7 @@ impl Waker {
 
 /// A descriptor that can be made readable and quiet again: an eventfd, or a pipe.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub struct Bell {
     read: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     write: OwnedFd,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{DEFINITION, Input, Tool, builtin, check_name, schema};
+use super::{Bounds, DEFINITION, Input, Tool, builtin, check_name, sandboxed, schema};
 use crate::error::{Code, Error};
 use crate::schema::Library;
 use crate::shape::{Check, Options};
@@ -45,7 +45,7 @@ fn verdict(errors: Vec<Record>, warnings: Vec<String>) -> Record {
 }
 
 /// What `tool.register` would say, about every field.
-pub fn definition(given: Ref<'_>, check: Check, schemas: &Library) -> Record {
+pub fn definition(given: Ref<'_>, check: Check, schemas: &Library, bounds: &Bounds) -> Record {
     let wrong = check.each(given, &DEFINITION, "definition");
     let mut flaws: Vec<_> = wrong.iter().map(|(field, error)| Flaw::of(field, error)).collect();
     let options = Options::new(Some(given), &DEFINITION);
@@ -61,16 +61,21 @@ pub fn definition(given: Ref<'_>, check: Check, schemas: &Library) -> Record {
         let value = options.get(field).map(Ref::to_json);
         say(field, schema(schemas, value, field).err());
     }
+    let wrong = sandboxed::worker(&options, &name).err();
+    let field = if options.get("source").is_some() { "source" } else { "execution_mode" };
+    say(field, wrong);
     let has_code = options.function("execute").is_some() || options.get("source").is_some();
-    say("builtin", builtin::bound(&options, &name, has_code).err());
-    let warnings = if flaws.is_empty() { warnings(&options, &name, has_code) } else { Vec::new() };
+    say("builtin", builtin::bound(&options, &name, has_code, bounds).err());
+    let warnings =
+        if flaws.is_empty() { warnings(&options, &name, has_code, bounds) } else { Vec::new() };
     verdict(flaws.iter().map(Flaw::to_record).collect(), warnings)
 }
 
 /// What is allowed, and rarely meant.
-fn warnings(options: &Options<'_>, name: &str, has_code: bool) -> Vec<String> {
+fn warnings(options: &Options<'_>, name: &str, has_code: bool, bounds: &Bounds) -> Vec<String> {
     let mut all = Vec::new();
-    let bound = builtin::find(&options.text("builtin").unwrap_or_else(|| name.to_owned()));
+    let bound = builtin::find(&options.text("builtin").unwrap_or_else(|| name.to_owned()))
+        .filter(|one| (one.offered)(bounds));
     match bound {
         Some(one) if has_code && one.name == name => {
             all.push(format!("name: hides the built-in tool {name:?}"));

@@ -17,14 +17,17 @@ use crate::value::{Data, Kept, Record, Slot};
 mod approval;
 pub mod builtin;
 pub mod check;
+pub mod gate;
+pub mod mcp;
 pub mod recall;
 mod run;
+mod sandboxed;
 mod shown;
 mod tools;
 mod worker;
 
 pub use approval::Approval;
-pub use builtin::Builtin;
+pub use builtin::{Bounds, Builtin};
 pub use run::{Input, ToolRun, error_text};
 pub use tools::Tools;
 pub use worker::{Asked, Work, Worker};
@@ -38,8 +41,8 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("returns", Kind::Schema, "", "schema of the result, checked when given").or(&["output_schema"]),
         Field::new("execute", Kind::Function, "", "`function(input, ctx)`; without it the tool is declared, if it is not a built-in: calls come back to the client").or(&["handler"]),
         Field::new("category", Kind::Text, "\"custom\"", "a `tool.Category` or any other word"),
-        Field::new("execution_mode", Kind::Choice(&["direct", "async"], &["sandboxed"]), "\"direct\"", "\"async\": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side"),
-        Field::new("timeout_ms", Kind::Number(0.0, 1e12), "60000", "limit of one call; 0 = none"),
+        Field::new("execution_mode", Kind::Enum(&["direct", "async", "sandboxed"]), "\"direct\"; with `source` alone \"sandboxed\"", "\"async\": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side; \"sandboxed\": `source` runs in a Lua state of its own, without a way out"),
+        Field::new("timeout_ms", Kind::Number(0.0, 1e12), "60000; sandboxed 1000", "limit of one call; 0 = none"),
         Field::new("max_retries", Kind::Int(0, 100), "0", "further calls after one that raised"),
         Field::new("on_error", Kind::Enum(&["return", "raise"]), "\"return\"", "\"raise\": an agent's run ends with the tool's error"),
         Field::new("validate", Kind::Bool, "true", "check inputs against `parameters`"),
@@ -53,13 +56,13 @@ pub static DEFINITION: Shape = Shape::new(
         Field::new("mode", Kind::Enum(&["call", "handoff"]), "\"call\"", "with `agent`: its answer is the tool's result, or that of the run that calls it"),
         Field::new("history", Kind::Bool, "false", "with `agent`: it reads the conversation of the run that calls it"),
         Field::new("session", Kind::Name, "none: each call starts anew", "with `agent`: the conversation of its own that it goes on with"),
-        Field::new("source", Kind::Absent("sandboxed tool"), "", ""),
+        Field::new("source", Kind::Text, "", "Lua text that returns `function(input, ctx)`, at most 1 MiB: what runs sandboxed. Without `execute` the tool always does"),
         Field::new("builtin", Kind::Text, "the name, if a built-in has it", "the built-in tool that does the work, where there is no `execute`"),
-        Field::new("memory_limit", Kind::Absent("sandboxed tool"), "", ""),
-        Field::new("max_result_bytes", Kind::Absent("sandboxed tool"), "", ""),
+        Field::new("memory_limit", Kind::Int(65_536, 1 << 40), "67108864", "bytes of memory that one sandboxed call may have"),
+        Field::new("max_result_bytes", Kind::Int(0, 1 << 40), "1048576", "bytes of the result of a sandboxed call: of its strings and keys, and one for each other value"),
         Field::new("requires_approval", Kind::OneOf(&[Kind::Bool, Kind::Function]), "false", "true, or `function(input, ctx)` that says so of one call: an agent's run stops before it, until `agent.resume` says what to do. A function that raises says yes"),
         Field::new("cache", WISH, "false", "true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data"),
-        Field::new("max_concurrency", Kind::Absent("limit of concurrent tool calls"), "", ""),
+        Field::new("max_concurrency", Kind::Int(1, 1_000_000), "no limit", "calls of it at once; others wait their turn, in order, which takes none of their time"),
     ],
     &[],
 );
@@ -90,13 +93,14 @@ pub struct Tool {
     pub stats: Stats,
 }
 
-/// Counts of one tool.
+/// Counts of one tool, and whose turn it is.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub calls: Cell<u64>,
     pub errors: Cell<u64>,
     pub total_ms: Cell<f64>,
     pub last_called_at: Cell<Option<f64>>,
+    pub gate: gate::Gate,
 }
 
 impl Stats {
@@ -116,12 +120,21 @@ impl Named for std::rc::Rc<Tool> {
 
 impl Tool {
     /// From a checked definition. A bad schema is `validation_failed`.
-    pub fn define(options: &Options<'_>, schemas: &Library, now: f64) -> Result<Tool> {
+    pub fn define(
+        options: &Options<'_>,
+        schemas: &Library,
+        bounds: &Bounds,
+        now: f64,
+    ) -> Result<Tool> {
         let name = options.text("name").unwrap_or_default();
         check_name(&name)?;
         let execute = options.function("execute");
-        let builtin =
-            builtin::bound(options, &name, execute.is_some() || options.get("source").is_some())?;
+        let builtin = builtin::bound(
+            options,
+            &name,
+            execute.is_some() || options.get("source").is_some(),
+            bounds,
+        )?;
         let mut rest = options.to_map();
         let parameters = schema(schemas, rest.shift_remove("parameters"), "parameters")?;
         if let Some(returns) = schema(schemas, rest.shift_remove("returns"), "returns")? {
@@ -131,16 +144,17 @@ impl Tool {
             rest.shift_remove(known);
         }
         rest.retain(|_, value| !value.is_null());
+        let worker = sandboxed::worker(options, &name);
         Ok(Tool {
             name,
             description: options
                 .text("description")
                 .unwrap_or_else(|| builtin.map_or("", |builtin| builtin.description).into()),
-            parameters: parameters.or_else(|| Some((builtin?.parameters)())).map(Box::new),
+            parameters: parameters.or_else(|| Some((builtin?.parameters)(bounds))).map(Box::new),
             compiled: OnceCell::new(),
             execute,
             builtin,
-            worker: None,
+            worker: worker?,
             cache: Wish::of(rest.get("cache")),
             approval: Approval::given(options),
             options: Kept::new(&rest),
@@ -200,9 +214,31 @@ impl Tool {
         self.text("execution_mode").as_deref() == Some("async")
     }
 
+    /// How it runs unless a call says otherwise.
+    pub fn mode(&self) -> String {
+        let sandboxed = || self.execute.is_none() && self.text("source").is_some();
+        let usual = || if sandboxed() { "sandboxed" } else { "direct" }.into();
+        self.text("execution_mode").unwrap_or_else(usual)
+    }
+
+    /// Whether its `source` does the work.
+    pub fn is_sandboxed(&self) -> bool {
+        self.text("source").is_some() && (self.execute.is_none() || self.mode() == "sandboxed")
+    }
+
+    /// Limit of one call, in milliseconds; 0 is none. An agent has its own.
+    pub fn timeout_ms(&self, sandboxed: bool) -> f64 {
+        let usual = match self.is_agent() {
+            true => 0.0,
+            false if sandboxed => sandboxed::TIMEOUT_MS,
+            false => TIMEOUT_MS,
+        };
+        self.number("timeout_ms").unwrap_or(usual)
+    }
+
     /// What does the work if no function does.
     pub fn worker(&self) -> Option<&dyn Worker> {
-        if self.execute.is_some() {
+        if self.execute.is_some() && !self.is_sandboxed() {
             return None;
         }
         let builtin = || self.builtin.map(|builtin| builtin as &dyn Worker);
@@ -226,12 +262,6 @@ impl Tool {
 
     fn is_agent(&self) -> bool {
         self.execute.is_none() && self.text("agent").is_some()
-    }
-
-    /// Limit of one call, in milliseconds. An agent has its own.
-    pub fn timeout_ms(&self) -> f64 {
-        let usual = if self.is_agent() { 0.0 } else { TIMEOUT_MS };
-        self.number("timeout_ms").unwrap_or(usual)
     }
 
     /// Whether its failure ends an agent's run.
@@ -283,10 +313,10 @@ impl Tool {
             .set("execute", self.execute.clone())
             .set("builtin", self.builtin.map(|builtin| builtin.name))
             .set("category", self.category())
-            .set("execution_mode", self.text("execution_mode").unwrap_or_else(|| "direct".into()))
+            .set("execution_mode", self.mode())
             .set("tags", self.tags())
             .set("version", self.text("version").unwrap_or_else(|| "1.0.0".into()))
-            .set("timeout_ms", self.timeout_ms())
+            .set("timeout_ms", self.timeout_ms(self.is_sandboxed()))
             .set("max_retries", self.number("max_retries").unwrap_or(0.0) as u64)
             .set("on_error", self.text("on_error").unwrap_or_else(|| "return".into()))
             .set("validate", self.validates())

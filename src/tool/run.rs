@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::worker::{Asked, Work};
+use super::gate::Turn;
+use super::sandboxed::sourceless;
+use super::worker::{Asked, Work, Worker};
 use super::{Tool, recall};
 use crate::agent::Resumed;
 use crate::chunk::Chunk;
@@ -18,7 +20,7 @@ use crate::step::{
     Call, Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
 };
 use crate::value::repair::{self, Level, Options};
-use crate::value::{Data, Document, Key, Patch, Record, Ref, Slot, Tape, json};
+use crate::value::{Data, Document, Key, Kind, Patch, Record, Ref, Slot, Tape, json};
 
 /// A tool's input that passed its schema.
 pub struct Input(Data);
@@ -37,14 +39,14 @@ impl Input {
         let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
         // What is no function reads plain data.
         if tool.worker().is_some() && value.is_object() {
-            return Input::checked(tool, checks, value.to_json());
+            return Input::checked(tool, checks, plain(tool, value));
         }
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
             return Input::checked(tool, checks, document(text)?);
         }
         // Nulls stand for what is absent; only a copy can be without them.
         if tool.parameters.is_some() && has_nulls(value) {
-            return Input::checked(tool, checks, value.to_json());
+            return Input::checked(tool, checks, plain(tool, value));
         }
         let patches = patches(tool, checks, value)?;
         Ok(Input(if patches.is_empty() { Data::Slot(slot) } else { Data::Patched(slot, patches) }))
@@ -123,9 +125,29 @@ fn check_with_defaults(schema: &Schema, value: Ref<'_>, missing: &[Missing]) -> 
     if missing.is_empty() {
         return schema.fit(value);
     }
-    let mut document = value.to_json();
+    let mut document = settled(schema, value);
     let filled = schema.fill_defaults(&mut document);
     schema.fit_filled(&json::without_nulls(document), &filled)
+}
+
+/// A Lua value as a document of its own.
+fn plain(tool: &Tool, value: Ref<'_>) -> Value {
+    match tool.schema() {
+        Ok(schema) if tool.has_schema() => settled(schema, value),
+        _ => value.to_json(),
+    }
+}
+
+/// Its empty tables are arrays where only those fit.
+fn settled(schema: &Schema, value: Ref<'_>) -> Value {
+    if value.empties().next().is_none() {
+        return value.to_json();
+    }
+    let mut tape = value.tape().clone();
+    for at in schema.examine(value).arrays {
+        tape.settle_empty(at, Kind::Array);
+    }
+    tape.view(value.position()).to_json()
 }
 
 fn has_nulls(value: Ref<'_>) -> bool {
@@ -156,28 +178,41 @@ pub struct ToolRun {
     started: Option<Moment>,
     /// As what the result is kept.
     recall: Option<Recall>,
+    /// The tool's `source` does the work.
+    sandboxed: bool,
     /// What is under way where the work is no function's.
     work: Option<Box<dyn Machine>>,
     /// The call had stopped for a decision: what it goes on with.
     resumed: Option<Resumed>,
     paused: bool,
+    /// Its turn, where only so many calls may run at once.
+    turn: Option<Turn>,
 }
 
 impl ToolRun {
     /// `info` is what the function learns about its caller.
     pub fn new(tool: Rc<Tool>, id: String, input: Input, info: Record) -> ToolRun {
-        let ms = tool.timeout_ms();
-        let limit =
-            (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+        let sandboxed = tool.is_sandboxed();
+        let limit = span(tool.timeout_ms(sandboxed));
         let retries = tool.number("max_retries").unwrap_or(0.0) as u32;
-        let input = input.0;
-        let (checks, for_model) = (tool.validates(), false);
-        let (started, recall, work, resumed, paused) = (None, None, None, None, false);
-        #[rustfmt::skip]
-        let run = ToolRun {
-            tool, id, input, info, limit, retries, checks, for_model, started, recall, work, resumed, paused,
-        };
-        run
+        let checks = tool.validates();
+        ToolRun {
+            tool,
+            id,
+            input: input.0,
+            info,
+            limit,
+            retries,
+            checks,
+            for_model: false,
+            started: None,
+            recall: None,
+            sandboxed,
+            work: None,
+            turn: None,
+            resumed: None,
+            paused: false,
+        }
     }
 
     #[must_use]
@@ -208,10 +243,21 @@ impl ToolRun {
     #[must_use]
     pub fn limit(mut self, ms: Option<f64>) -> ToolRun {
         if let Some(ms) = ms {
-            self.limit =
-                (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+            self.limit = span(ms);
         }
         self
+    }
+
+    /// The call says whether `source` does the work; `Err` if there is none.
+    pub fn sandboxed(mut self, wanted: Option<bool>) -> Result<ToolRun> {
+        let Some(wanted) = wanted else { return Ok(self) };
+        if wanted && self.tool.text("source").is_none() {
+            return Err(sourceless(&format!("mode: tool {:?}", self.tool.name)));
+        }
+        // Text of a source runs nowhere else.
+        self.sandboxed = wanted || self.tool.execute.is_none() && self.sandboxed;
+        self.limit = span(self.tool.timeout_ms(self.sandboxed));
+        Ok(self)
     }
 
     #[must_use]
@@ -225,17 +271,30 @@ impl ToolRun {
         Operation { name: "tool_execute", subject, machine: Box::new(self), deadline: None }
     }
 
+    /// Asks for its turn, and begins once that has come.
+    fn enter(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        self.turn = Turn::take(&self.tool, runtime, me)?;
+        self.queued(runtime, me)
+    }
+
+    fn queued(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
+        match &self.turn {
+            Some(turn) if !turn.has_come() => Ok(Step::Wait(None)),
+            // An equal call may have had the turn before.
+            _ => self.kept(runtime).map_or_else(|| self.call(runtime, me), Ok),
+        }
+    }
+
     fn call(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let now = runtime.clock.now();
         self.started.get_or_insert(now);
-        if self.tool.worker().is_some() {
+        if self.worker().is_some() {
             return self.begin(runtime, me);
         }
         let Some(function) = self.tool.execute.clone() else {
             return Err(declared(&self.tool.name));
         };
-        let info =
-            self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str());
+        let info = self.told();
         let limit = self.deadline();
         let text = self.for_model || self.tool.options.get("returns").is_some();
         let argument = self.input.clone();
@@ -249,6 +308,18 @@ impl ToolRun {
             listens: false,
             copies: self.recall.is_some(),
         }))
+    }
+
+    fn worker(&self) -> Option<&dyn Worker> {
+        if self.sandboxed {
+            return self.tool.worker.as_deref();
+        }
+        self.tool.worker().filter(|_| self.tool.execute.is_none())
+    }
+
+    /// What its function learns about the call.
+    fn told(&self) -> Record {
+        self.info.clone().set("tool_id", self.id.as_str()).set("name", self.tool.name.as_str())
     }
 
     fn deadline(&self) -> Option<Moment> {
@@ -318,12 +389,11 @@ impl ToolRun {
         let Data::Json(input) = self.input.clone() else {
             return Err(Error::new(Code::ValidationFailed, "the input must be an object"));
         };
-        let (info, resumed) = (self.info.clone(), self.resumed.clone());
+        let (info, resumed) = (self.told(), self.resumed.clone());
         let asked = Asked { input, info, deadline: self.deadline(), resumed };
-        let tool = self.tool.clone();
-        let Some(worker) = tool.worker() else { return Err(declared(&tool.name)) };
+        let Some(worker) = self.worker() else { return Err(declared(&self.tool.name)) };
         match worker.start(runtime, asked) {
-            Ok(Work::Done(value)) => self.worked(runtime, value),
+            Ok(Work::Done(value)) => self.worked(runtime, value, None),
             Ok(Work::Goes(machine)) => {
                 self.work = Some(machine);
                 self.go_on(runtime, me, Outcome::Start)
@@ -363,7 +433,12 @@ impl ToolRun {
 
     fn work_ended(&mut self, runtime: &mut Runtime, output: Output) -> Result<Step> {
         match output {
-            Output::Data(Data::Json(value)) => self.worked(runtime, value),
+            Output::Data(Data::Json(value)) => self.worked(runtime, value, None),
+            Output::Tool { result: Data::Json(value), text, .. } => {
+                self.worked(runtime, value, Some(text))
+            }
+            Output::Data(Data::Document(document)) => self.documented(runtime, *document),
+            Output::Data(Data::Nil) => self.worked(runtime, Value::Null, None),
             Output::Tool { result, text, .. } => {
                 Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
             }
@@ -375,23 +450,50 @@ impl ToolRun {
         }
     }
 
-    /// The result is there.
-    fn worked(&mut self, runtime: &mut Runtime, value: Value) -> Result<Step> {
+    /// The result is there, and `words` if a model reads something else.
+    fn worked(
+        &mut self,
+        runtime: &mut Runtime,
+        value: Value,
+        words: Option<String>,
+    ) -> Result<Step> {
         let mut document = Document::default();
         document.root = json::put(&value, &mut document.tape);
-        let returns = self.tool.options.get("returns");
-        let mut text = String::new();
-        if self.for_model || returns.is_some() {
-            text = document.value().map(in_words).unwrap_or_default();
-        }
-        if let Some(schema) = &returns {
-            check_result(schema, &text, value.is_string())?;
-        }
+        let text = self.read(document.value())?;
         if let Some(recall) = self.recall.take() {
             recall::keep(&mut runtime.cache, recall, &self.tool, Some(document));
         }
         let result = if value.is_null() { Data::Nil } else { Data::Json(value) };
+        let text = words.unwrap_or(text);
         Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+    }
+
+    /// As [`ToolRun::worked`]: a result whose texts may be any bytes.
+    fn documented(&mut self, runtime: &mut Runtime, document: Document) -> Result<Step> {
+        let text = self.read(document.value())?;
+        if let Some(recall) = self.recall.take() {
+            recall::keep(&mut runtime.cache, recall, &self.tool, Some(document.clone()));
+        }
+        let result = Data::from(document);
+        Ok(Step::Done(Output::Tool { result, text, ms: self.took(runtime) }))
+    }
+
+    /// The result as a model reads it, if one does, once it is checked against `returns`.
+    fn read(&self, result: Option<Ref<'_>>) -> Result<String> {
+        let returns = self.tool.options.get("returns");
+        let Some(result) = result.filter(|_| self.for_model || returns.is_some()) else {
+            return Ok(String::new());
+        };
+        let problem = unspeakable(result);
+        let text = match problem {
+            Some(problem) if returns.is_none() => return Ok(error_text(problem)),
+            Some(problem) => return Err(Error::new(Code::ToolError, format!("result: {problem}"))),
+            None => in_words(result),
+        };
+        if let Some(schema) = &returns {
+            check_result(schema, &text, result.as_str().is_some())?;
+        }
+        Ok(text)
     }
 
     /// The work has failed. Only what is `retryable`, as the network, may do better another time.
@@ -400,12 +502,14 @@ impl ToolRun {
             self.retries -= 1;
             return self.call(runtime, me);
         }
-        if matches!(error.code(), Code::Timeout | Code::Cancelled | Code::Internal) {
+        let passes = [Code::Timeout, Code::Cancelled, Code::Internal, Code::InvalidState];
+        if passes.contains(&error.code()) {
             return Err(error);
         }
         let message = format!("tool {:?} failed: {}", self.tool.name, error.message());
-        let details = error.fields().details.clone();
-        let wrapped = Error::new(Code::ToolError, message).with(|f| f.details = details);
+        let (details, cause) = (error.fields().details.clone(), error.fields().cause.clone());
+        let wrapped = Error::new(Code::ToolError, message);
+        let wrapped = wrapped.with(|f| (f.details, f.cause) = (details, cause));
         Err(if error.code() == Code::ToolError { wrapped } else { wrapped.caused_by(error) })
     }
 
@@ -421,10 +525,30 @@ impl ToolRun {
 
     fn count(&self, runtime: &Runtime, result: &Result<Step>) {
         let failed = result.is_err();
-        if failed || matches!(result, Ok(Step::Done(_))) {
+        // What was kept took no call.
+        if failed || self.started.is_some() && matches!(result, Ok(Step::Done(_))) {
             self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
         }
     }
+}
+
+/// So many milliseconds; 0 is no limit.
+fn span(ms: f64) -> Option<Duration> {
+    (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX))
+}
+
+/// Why no model can read it.
+fn unspeakable(value: Ref<'_>) -> Option<&'static str> {
+    if !value.is_text() {
+        return Some("a string in it is not UTF-8");
+    }
+    has_infinite(value).then_some("a number in it is not finite")
+}
+
+fn has_infinite(value: Ref<'_>) -> bool {
+    value.as_f64().is_some_and(|n| !n.is_finite())
+        || value.items().any(has_infinite)
+        || value.members().any(|(_, member)| has_infinite(member))
 }
 
 /// `{"error": "…"}`: how a model is told that a call failed.
@@ -459,7 +583,8 @@ impl Machine for ToolRun {
             return Ok(step);
         }
         let result = match outcome {
-            Outcome::Start => self.call(runtime, me),
+            Outcome::Start => self.enter(runtime, me),
+            Outcome::Ready if self.started.is_none() => self.queued(runtime, me),
             outcome if self.work.is_some() && !matches!(outcome, Outcome::Stop(_)) => {
                 self.go_on(runtime, me, outcome)
             }
@@ -470,6 +595,9 @@ impl Machine for ToolRun {
             _ => Err(Error::internal("a tool call waits for its function only")),
         };
         self.count(runtime, &result);
+        if matches!(result, Err(_) | Ok(Step::Done(_))) {
+            self.turn = None;
+        }
         result
     }
 
@@ -533,7 +661,12 @@ impl Machine for ToolRun {
         self.paused
     }
 
+    fn holds(&self) -> Option<&str> {
+        self.turn.as_ref().map(Turn::key)
+    }
+
     fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        self.turn = None;
         self.stop_work(runtime, me);
     }
 }

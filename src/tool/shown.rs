@@ -19,7 +19,7 @@ impl Tool {
             "file" => Some("filesystem"),
             _ => None,
         };
-        let is_async = self.text("execution_mode").as_deref() == Some("async");
+        let is_async = self.runs_aside();
         for more in of_category.into_iter().chain(is_async.then_some("asynchronous")) {
             if !all.contains(&more) {
                 all.push(more);
@@ -65,7 +65,7 @@ impl Tool {
             .set("category", self.category())
             .set("type", self.kind())
             .set("has_execute", !self.is_declared())
-            .set("execution_mode", text("execution_mode", "direct"))
+            .set("execution_mode", self.mode())
             .set("version", text("version", "1.0.0"))
             .set("tags", self.tags())
             .set("parameters", self.parameters())

@@ -4,37 +4,62 @@ use std::cell::OnceCell;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-use super::{Tool, builtin};
+use super::{Bounds, Tool, builtin};
 use crate::registry::Registry;
 
 /// The registered tools, and their built-in siblings once somebody asks for one.
 pub struct Tools {
     registered: Registry<Rc<Tool>>,
     builtin: OnceCell<Vec<Rc<Tool>>>,
+    bounds: Bounds,
 }
 
 impl Default for Tools {
     fn default() -> Tools {
-        Tools { registered: Registry::new("tool"), builtin: OnceCell::new() }
+        Tools {
+            registered: Registry::new("tool"),
+            builtin: OnceCell::new(),
+            bounds: Bounds::default(),
+        }
     }
 }
 
 impl Tools {
     /// Each instance has its own: they count their calls.
-    pub fn builtins(&self) -> &[Rc<Tool>] {
-        self.builtin.get_or_init(|| builtin::ALL.iter().map(|one| Rc::new(one.tool())).collect())
+    fn siblings(&self) -> &[Rc<Tool>] {
+        let make = |one: &&'static builtin::Builtin| Rc::new(one.tool(&self.bounds));
+        self.builtin.get_or_init(|| builtin::ALL.iter().map(make).collect())
+    }
+
+    /// Those of them that are there within the bounds.
+    fn builtins(&self) -> impl Iterator<Item = &Rc<Tool>> {
+        let offered =
+            |tool: &&Rc<Tool>| tool.builtin.is_some_and(|builtin| (builtin.offered)(&self.bounds));
+        self.siblings().iter().filter(offered)
+    }
+
+    /// What built-in tools may reach has changed, and with it what some of them say of themselves.
+    pub fn bound_by(&mut self, bounds: &Bounds) {
+        self.bounds = bounds.clone();
+        for tool in self.builtin.get_mut().into_iter().flatten() {
+            if let Some(builtin) = tool.builtin
+                && (builtin.parameters)(bounds) != tool.parameters()
+            {
+                *tool = Rc::new(builtin.tool(bounds));
+            }
+        }
     }
 
     /// The built-in tool of that name, in either form.
     pub fn builtin(&self, name: &str) -> Option<Rc<Tool>> {
         let found = builtin::find(name)?;
-        self.builtins().iter().find(|tool| tool.name == found.name).cloned()
+        self.builtins().find(|tool| tool.name == found.name).cloned()
     }
 
     /// Built-in tools whose name no registered tool has taken.
     pub fn unshadowed(&self) -> impl Iterator<Item = &Rc<Tool>> {
         let free = |tool: &&Rc<Tool>| self.registered.all_named(&tool.name).is_empty();
-        self.builtins().iter().filter(free)
+        self.builtins().filter(free)
     }
 
     /// Forgets what was registered, and what was counted.

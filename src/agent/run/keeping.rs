@@ -97,6 +97,20 @@ impl Run {
         self.ask_store(runtime, Question::Commit { writes: vec![write], durability })
     }
 
+    /// What is left of a run that could not go on, for all processes: unless somebody else was there.
+    pub(super) fn keep_settled(&mut self, runtime: &mut Runtime) -> Result<()> {
+        let owner = self.agent(runtime)?.owner().to_owned();
+        let session = self.plan.session.clone();
+        let conversation = self.conversation(runtime)?;
+        let Some(version) = conversation.stored else { return Ok(()) };
+        let write = conversation.to_talk(&owner, &session).write(Some(Expected::Version(version)));
+        let (waker, durability) = (runtime.tasks.waker(self.me)?, runtime.config.durability);
+        if let Some(store) = runtime.backing() {
+            drop(store.ask(Question::Commit { writes: vec![write], durability }, waker));
+        }
+        Ok(())
+    }
+
     /// Somebody else has changed the conversation: the turn is put behind what is there now.
     fn stand_behind(&mut self, runtime: &mut Runtime) -> Result<()> {
         let now = self.conversation(runtime)?.paused.clone();

@@ -208,10 +208,12 @@ impl Run {
             let _ = self.keep_aside(runtime, origin);
             return;
         }
-        let kept = self.is_kept();
-        if let Ok(conversation) = self.conversation(runtime) {
-            conversation.ahead |= kept;
-            conversation.paused = Some(origin);
+        let is_kept = self.is_kept();
+        let Ok(conversation) = self.conversation(runtime) else { return };
+        conversation.paused = Some(origin);
+        if is_kept {
+            // The run has failed already: what the store says to that nobody hears.
+            let _ = self.keep_settled(runtime);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::{
     self, Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, MODEL, Own, Plan, RAW,
-    Run as AgentRun, State, Why, find_tool, info, summary,
+    Run as AgentRun, State, Why, find_tool, info, pending_calls, summary,
 };
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
@@ -183,7 +183,9 @@ pub static BRIDGE: Bridge = Bridge {
             name: "get_state",
             params: &[AGENT],
             returns: &[("state", "string"), ("detail", "table")],
-            doc: "An `agent.State` string, and `{state, since, last_error, iteration, waiting_for, pending}`.",
+            doc: "An `agent.State` string, and `{state, since, last_error, iteration, waiting_for, pending, pending_tool_calls}`. \
+                  `waiting_for` is \"approval\" or \"tool_results\", `pending` the ids of the calls that wait in all sessions, \
+                  `pending_tool_calls` is the calls themselves, with their `session`.",
             errors: &[Code::NotFound],
             effect: Effect::Reads("agents"),
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nassert(zigllms.agent.get_state(id) == zigllms.agent.State.IDLE)",
@@ -349,7 +351,8 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
         return Ok(AgentTool::Named(key));
     }
     let options = Options::new(Some(item), &DEFINITION);
-    let tool = Tool::define(&options, &runtime.schemas, runtime.clock.unix());
+    let tool =
+        Tool::define(&options, &runtime.schemas, &runtime.config.tools, runtime.clock.unix());
     let tool = tool.and_then(|tool| agent::bind(runtime, tool, &options));
     Ok(AgentTool::Inline(Rc::new(tool.map_err(|e| e.at(path))?)))
 }
@@ -445,7 +448,8 @@ fn copy(runtime: &Runtime, number: u64) -> Agent {
 fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
-    let waiting = agent.waiting();
+    let waiting: Vec<_> = agent.waiting().into_iter().map(|(_, run)| run).collect();
+    let calls: Vec<Record> = agent.waiting().into_iter().flat_map(pending_calls).collect();
     let waits_for = |why| waiting.iter().any(|run| run.waits_for(why)).then_some(why);
     let waiting_for = waits_for(Why::Approval).or_else(|| waits_for(Why::Client));
     let pending: Vec<String> = waiting.iter().flat_map(|run| run.ids()).collect();
@@ -455,7 +459,8 @@ fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         .set("last_error", agent.last_error.as_deref())
         .set("iteration", agent.iteration)
         .set("waiting_for", waiting_for.map(Why::state))
-        .set("pending", Some(pending).filter(|calls| !calls.is_empty()));
+        .set("pending", Some(pending).filter(|calls| !calls.is_empty()))
+        .set("pending_tool_calls", Some(calls).filter(|calls| !calls.is_empty()));
     Ok(Data::Many(vec![Data::from(agent.state.name()), detail.into()]))
 }
 

@@ -58,7 +58,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "help",
             params: &[Param::new("topic", Kind::Text).optional()],
             returns: &[("text", "string")],
-            doc: "An overview; with a topic such as \"agent\" or \"agent.run\", that bridge or function: signature, options, errors.",
+            doc: "An overview; with a topic such as \"agent\" or \"agent.run\", that bridge or function: signature, options, errors. \
+                  An option, a table of constants, a hook point and an event are topics as well.",
             errors: &[Code::NotFound],
             effect: Effect::Pure,
             example: "print(zigllms.help(\"agent.run\"))",
@@ -385,6 +386,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         runtime.settle_persistent()?;
     }
     runtime.config.configure(&options);
+    runtime.tools.bound_by(&runtime.config.tools);
     if cache.is_some() || options.unsets("cache") {
         runtime.cache.configure(cache.as_ref());
     }

@@ -17,6 +17,7 @@ use crate::value::{Data, Record, Ref};
 use super::super::faces::{ASYNC, DETACH, face};
 
 mod inspect;
+mod mcp;
 
 use inspect::Wanted;
 
@@ -39,9 +40,9 @@ static EXECUTE: Shape = Shape::new(
         Field::new("context", Kind::Map, "", "added to the `ctx` of the function"),
         Field::new(
             "mode",
-            Kind::Choice(&["direct", "async"], &["sandboxed"]),
+            Kind::Enum(&["direct", "async", "sandboxed"]),
             "the tool's",
-            "how it runs",
+            "how it runs; \"sandboxed\" needs the tool's `source`",
         ),
         Field::new(
             "cache",
@@ -154,12 +155,15 @@ pub static BRIDGE: Bridge = Bridge {
         inspect::VALIDATE,
         inspect::GET_SCHEMA,
         inspect::GET_INFO,
+        mcp::IMPORT_MCP,
+        mcp::SERVE_MCP,
     ],
 };
 
 fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let options = args.options(0, &DEFINITION);
-    let tool = Tool::define(&options, &runtime.schemas, runtime.clock.unix())?;
+    let tool =
+        Tool::define(&options, &runtime.schemas, &runtime.config.tools, runtime.clock.unix())?;
     let tool = Rc::new(bind(runtime, tool, &options)?);
     if let Some(old) = runtime
         .tools
@@ -201,14 +205,16 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         args.write_one(1, key);
         key.option(options.get("context"), Key::value);
     });
-    let mode = options.word("mode").map_or(tool.overlaps(), |mode| mode == "async");
+    let mode = options.word("mode");
+    let hands_over = mode.map_or(tool.overlaps(), |mode| mode == "async");
     let face = match face(&options) {
-        Face::Plain if mode => Face::Handle,
+        Face::Plain if hands_over => Face::Handle,
         face => face,
     };
     let run = ToolRun::new(tool, found.id, input, info)
         .recalled(recall)
         .checks(checks)
+        .sandboxed(mode.map(|mode| mode == "sandboxed"))?
         .limit(options.number("timeout_ms"))
         .retries(options.number("retries"));
     Ok(Start { operation: run.operation(), face, sink: None })

@@ -5,7 +5,8 @@ mod bounds;
 mod calculator;
 mod data;
 mod files;
-mod http;
+pub mod http;
+mod programs;
 mod system;
 
 pub use bounds::{Bounds, TOOLS, check};
@@ -29,10 +30,12 @@ pub struct Builtin {
     pub description: &'static str,
     pub category: &'static str,
     pub capabilities: &'static [&'static str],
-    /// Schema of the input.
-    pub parameters: fn() -> Value,
+    /// Schema of the input, where it may reach so far.
+    pub parameters: fn(&Bounds) -> Value,
     /// Schema of the result.
     pub returns: fn() -> Value,
+    /// Whether it is there for those who may reach so far; else nobody sees it.
+    pub offered: fn(&Bounds) -> bool,
     /// `input` may be anything if the check against the schema was switched off.
     pub start: fn(&Runtime, Value) -> Result<Work>,
 }
@@ -43,7 +46,9 @@ pub static ALL: &[&Builtin] = &[
     &data::DATA_PROCESSOR,
     &system::SYSTEM_INFO,
     &files::FILE_READER,
+    &files::FILE_WRITER,
     &http::HTTP_REQUEST,
+    &programs::PROCESS_RUNNER,
 ];
 
 /// The built-in tool of that name or alias.
@@ -56,14 +61,19 @@ pub fn bound(
     options: &Options<'_>,
     name: &str,
     has_code: bool,
+    bounds: &Bounds,
 ) -> Result<Option<&'static Builtin>> {
     match options.text("builtin") {
         Some(_) if has_code => {
             Err(Error::invalid("definition.builtin: a tool has either a function or a built-in"))
         }
-        Some(word) => find(&word).map(Some).ok_or_else(|| unknown(&word)),
+        Some(word) => match find(&word) {
+            Some(one) if (one.offered)(bounds) => Ok(Some(one)),
+            Some(one) => Err(closed(one)),
+            None => Err(unknown(&word)),
+        },
         None if has_code => Ok(None),
-        None => Ok(find(name)),
+        None => Ok(find(name).filter(|one| (one.offered)(bounds))),
     }
 }
 
@@ -79,13 +89,22 @@ fn unknown(word: &str) -> Error {
     ))
 }
 
+/// It is there only where something is opened to it.
+fn closed(one: &Builtin) -> Error {
+    let key = if one.category == "file" { "write_roots" } else { "process={allow=}" };
+    Error::invalid(format!(
+        "definition.builtin: {:?} is not there until configure{{tools={{{key}}}}} says what it may do",
+        one.name
+    ))
+}
+
 impl Builtin {
     /// As a tool that nobody registered.
-    pub fn tool(&'static self) -> Tool {
+    pub fn tool(&'static self, bounds: &Bounds) -> Tool {
         Tool {
             name: self.name.into(),
             description: self.description.into(),
-            parameters: Some(Box::new((self.parameters)())),
+            parameters: Some(Box::new((self.parameters)(bounds))),
             compiled: Default::default(),
             execute: None,
             builtin: Some(self),

@@ -13,8 +13,9 @@ pub static SYSTEM_INFO: Builtin = Builtin {
                   and the current time (unix seconds, and UTC as text).",
     category: "system",
     capabilities: &[],
-    parameters: || json!({ "type": "object", "properties": {} }),
+    parameters: |_| json!({ "type": "object", "properties": {} }),
     returns: || json!({ "type": "object" }),
+    offered: |_| true,
     start,
 };
 

@@ -77,10 +77,12 @@ pub const RESUME: Function = Function {
         Code::ToolError,
     ],
     effect: Effect::Outside,
-    example: "local pay = { name = \"pay\", requires_approval = true, execute = function() return \"paid\" end }\n\
-              local id = zigllms.agent.create{ provider = \"openai\", tools = { pay } }\n\
-              local ok, err = pcall(zigllms.agent.resume, id, { call_1 = \"approve\" })\n\
-              assert(not ok and err:is(\"invalid_state\")) -- no run has stopped",
+    example: "local id = zigllms.agent.create{ provider = \"openai\" }\n\
+              local ok, response = pcall(zigllms.agent.run, id, \"Pay Ada\")\n\
+              if ok and response.finish_reason == \"approval_required\" then\n\
+              \x20\x20local call = response.pending_tool_calls[1]\n\
+              \x20\x20response = zigllms.agent.resume(id, { [call.id] = \"approve\" })\n\
+              end",
     run: Run::Waits(resume),
 };
 

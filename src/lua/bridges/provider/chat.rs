@@ -158,6 +158,7 @@ fn tool(runtime: &Runtime, item: Ref<'_>, i: usize) -> Result<ToolSpec> {
     let tool = Tool::define(
         &Options::new(Some(inner), &DEFINITION),
         &runtime.schemas,
+        &runtime.config.tools,
         runtime.clock.unix(),
     );
     Ok(Rc::new(tool.map_err(|e| e.at(&path))?).spec())

@@ -167,7 +167,7 @@ fn validate(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let key = id_of(first).filter(|_| first.as_str().is_some() || has_input);
     let Some(key) = key else {
         let check = Check { strict: runtime.config.strict };
-        return Ok(check::definition(first, check, &runtime.schemas).into());
+        return Ok(check::definition(first, check, &runtime.schemas, &runtime.config.tools).into());
     };
     let tool = find(runtime, &key)?.tool;
     let problem = args.require_data(1).err();

@@ -23,7 +23,7 @@ pub static CALCULATOR: Builtin = Builtin {
                   the last row takes any count of numbers, also as [1, 2, 3].",
     category: "data",
     capabilities: &[],
-    parameters: || {
+    parameters: |_| {
         json!({
             "type": "object",
             "properties": {
@@ -37,6 +37,7 @@ pub static CALCULATOR: Builtin = Builtin {
         })
     },
     returns: || json!({ "type": "number" }),
+    offered: |_| true,
     start,
 };
 

@@ -5,7 +5,7 @@ mod rows;
 
 use serde_json::{Value, json};
 
-use super::{Builtin, Work};
+use super::{Bounds, Builtin, Work};
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::value::path::Path;
@@ -23,10 +23,11 @@ pub static DATA_PROCESSOR: Builtin = Builtin {
     capabilities: &[],
     parameters,
     returns: || json!({}),
+    offered: |_| true,
     start,
 };
 
-fn parameters() -> Value {
+fn parameters(_: &Bounds) -> Value {
     let field = json!({ "type": "string", "description": "name or path of a field of each row" });
     let count = json!({ "type": "integer", "minimum": 0 });
     let formats = json!({ "type": "string", "enum": ["json", "csv", "yaml"] });

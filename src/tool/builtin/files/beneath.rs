@@ -35,7 +35,7 @@ pub fn check(path: &str) -> Result<()> {
         _ if path.contains('\\') => refuse("has a backslash in it; \"/\" separates names"),
         _ if parts().any(|part| part == Component::ParentDir) => refuse("must not contain \"..\""),
         _ if Path::new(path).is_absolute() || path.starts_with('~') => {
-            refuse("must be relative to a root of configure{tools={file_roots=}}")
+            refuse("must be relative to a directory that configure{tools=} opens")
         }
         _ => Ok(()),
     }
@@ -55,7 +55,7 @@ pub fn open(roots: &[impl AsRef<Path>], path: &str) -> Result<Opened> {
     Err(missing)
 }
 
-fn refusal(path: &str, error: Errno) -> Error {
+pub fn refusal(path: &str, error: Errno) -> Error {
     match error {
         Errno::XDEV => said(Path::new(path), "forbidden_path", "a link leads out of the root"),
         Errno::LOOP => said(Path::new(path), "forbidden_path", "there is a link on the way"),
@@ -95,7 +95,7 @@ fn kept_below(root: BorrowedFd<'_>, path: &str) -> rustix::io::Result<Stat> {
 
 /// By the system's own rule where it has one, else name by name.
 #[cfg(target_os = "linux")]
-fn step_below(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+pub fn step_below(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     use fs::ResolveFlags;
     let rule = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let mut tries = 0;
@@ -110,7 +110,7 @@ fn step_below(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Re
 }
 
 #[cfg(not(target_os = "linux"))]
-fn step_below(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+pub fn step_below(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     walk(root, path, flags)
 }
 

@@ -1,7 +1,12 @@
-//! `file_reader`: looks at files below the roots that `configure{tools={file_roots=}}` names.
+//! `file_reader` looks at files below the roots that `configure{tools={file_roots=}}` names,
+//! `file_writer` writes below those of `write_roots`.
 
 mod beneath;
 mod look;
+mod put;
+
+pub use beneath::open as open_below;
+pub use put::FILE_WRITER;
 
 use std::path::PathBuf;
 
@@ -25,7 +30,7 @@ pub static FILE_READER: Builtin = Builtin {
                   Paths are relative, without \"..\"; \".\" is the top directory.",
     category: "file",
     capabilities: &["filesystem", "asynchronous"],
-    parameters: || {
+    parameters: |_| {
         json!({
             "type": "object",
             "properties": {
@@ -38,6 +43,7 @@ pub static FILE_READER: Builtin = Builtin {
         })
     },
     returns: || json!({ "type": "object" }),
+    offered: |_| true,
     start,
 };
 
@@ -58,7 +64,8 @@ enum Operation {
 }
 
 fn start(runtime: &Runtime, input: Value) -> Result<Work> {
-    Ok(Work::Goes(Box::new(Reading { wish: Some(wish(runtime, &input)?), filing: None })))
+    let wish = wish(runtime, &input)?;
+    Ok(Work::Goes(Box::new(Filed::new("reading the file", move || look::at(&wish)))))
 }
 
 fn wish(runtime: &Runtime, input: &Value) -> Result<Wish> {
@@ -73,32 +80,41 @@ fn wish(runtime: &Runtime, input: &Value) -> Result<Wish> {
     Ok(Wish {
         operation,
         path: path.to_owned(),
-        roots: roots(&runtime.config.tools.file_roots)?,
+        roots: rooted(&runtime.config.tools.file_roots)?,
         offset: count(input, "offset").unwrap_or(0),
         max_bytes: count(input, "max_bytes").unwrap_or(MOST_BYTES).min(MOST_BYTES),
     })
 }
 
 /// As the process stands now: it may go elsewhere while a thread reads.
-fn roots(given: &[String]) -> Result<Vec<PathBuf>> {
-    let failed = |e: std::io::Error| Error::new(Code::IoError, format!("tools.file_roots: {e}"));
-    given.iter().map(|root| std::path::absolute(root).map_err(failed)).collect()
+pub fn rooted<'r>(given: impl IntoIterator<Item = &'r String>) -> Result<Vec<PathBuf>> {
+    let failed = |e: std::io::Error| Error::new(Code::IoError, format!("configure{{tools=}}: {e}"));
+    given.into_iter().map(|root| std::path::absolute(root).map_err(failed)).collect()
 }
 
+type Task = Box<dyn FnOnce() -> Result<Value> + Send>;
+
 /// The work of a thread, waited for.
-struct Reading {
-    wish: Option<Wish>,
+struct Filed {
+    /// In words.
+    what: &'static str,
+    task: Option<Task>,
     filing: Option<Filing<Value>>,
 }
 
-impl Machine for Reading {
+impl Filed {
+    fn new(what: &'static str, task: impl FnOnce() -> Result<Value> + Send + 'static) -> Filed {
+        Filed { what, task: Some(Box::new(task)), filing: None }
+    }
+}
+
+impl Machine for Filed {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Step> {
         if let Outcome::Stop(stop) = outcome {
-            return Err(stopped(&stop, "reading the file"));
+            return Err(stopped(&stop, self.what));
         }
-        if let Some(wish) = self.wish.take() {
-            let waker = runtime.tasks.waker(me)?;
-            self.filing = Some(Filing::start(waker, move || look::at(&wish))?);
+        if let Some(task) = self.task.take() {
+            self.filing = Some(Filing::start(runtime.tasks.waker(me)?, task)?);
         }
         match self.filing.as_ref().and_then(Filing::take) {
             None => Ok(Step::Wait(None)),
@@ -106,7 +122,7 @@ impl Machine for Reading {
         }
     }
 
-    /// The thread ends by itself; nobody looks at what it found.
+    /// The thread ends by itself; nobody looks at what became of it.
     fn abandon(&mut self, _: &mut Runtime, _: Token) {
         self.filing = None;
     }

@@ -6,7 +6,7 @@
 
 mod address;
 mod fetch;
-mod url;
+pub mod url;
 
 pub use address::Private;
 
@@ -46,7 +46,7 @@ pub static HTTP_REQUEST: Builtin = Builtin {
                   A body that is no UTF-8 text comes as base64. At most 10 MB and 30 seconds.",
     category: "http",
     capabilities: &["network", "asynchronous"],
-    parameters: || {
+    parameters: |_| {
         json!({
             "type": "object",
             "properties": {
@@ -63,6 +63,7 @@ pub static HTTP_REQUEST: Builtin = Builtin {
         })
     },
     returns: || json!({ "type": "object" }),
+    offered: |_| true,
     start,
 };
 

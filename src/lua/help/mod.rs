@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use crate::error::{Error, Result};
-use crate::shape::{Kind, Shape};
+use crate::shape::{Field, Kind, Shape};
 
-use super::bridge::{Bridge, Function};
+use super::bridge::{Bridge, Constants, Function};
 use super::bridges::BRIDGES;
+
+mod topics;
 
 const TASKS: &str = "\
 ask        zigllms.provider.chat(\"Hello\", { provider = \"openai\" })
@@ -18,7 +20,7 @@ remember   zigllms.agent.run(id, \"And what did I say?\", { session = \"ann\" })
 local      zigllms.provider.create{ type = \"local\", model_path = \"model.gguf\" }
 ";
 
-/// The overview, a bridge, or a function.
+/// The overview, a bridge, a function, or whatever else has that name.
 pub fn text(topic: Option<&str>) -> Result<String> {
     let Some(topic) = topic else { return Ok(overview()) };
     let topic = topic.strip_prefix("zigllms.").unwrap_or(topic);
@@ -29,7 +31,19 @@ pub fn text(topic: Option<&str>) -> Result<String> {
     let found = all.into_iter().find(|(bridge, function)| bridge.full_name(function) == topic);
     found
         .map(|(bridge, function)| function_text(bridge, function))
-        .ok_or_else(|| Error::not_found("help topic", topic))
+        .or_else(|| topics::text(topic))
+        .ok_or_else(|| unknown(topic))
+}
+
+fn unknown(topic: &str) -> Error {
+    let error = Error::not_found("help topic", topic);
+    match topics::alike(topic) {
+        Some(name) => {
+            let message = format!("{}; did you mean {name:?}?", error.message());
+            Error::new(error.code(), message)
+        }
+        None => error,
+    }
 }
 
 fn overview() -> String {
@@ -37,11 +51,15 @@ fn overview() -> String {
     text.push_str(TASKS);
     for bridge in BRIDGES {
         let names: Vec<_> = bridge.functions.iter().map(|f| f.name).collect();
-        let name = if bridge.name.is_empty() { "zigllms" } else { bridge.name };
-        let _ = write!(text, "\n{name}: {}\n  {}\n", bridge.doc, names.join(" "));
+        let _ = write!(text, "\n{}: {}\n  {}\n", said(bridge), bridge.doc, names.join(" "));
     }
-    text.push_str("\nhelp(\"agent.run\") shows one function.\n");
+    text.push_str("\nhelp(\"agent.run\") shows one function, help(\"retry\") an option.\n");
     text
+}
+
+/// How a bridge is called.
+fn said(bridge: &Bridge) -> &'static str {
+    if bridge.name.is_empty() { "zigllms" } else { bridge.name }
 }
 
 fn bridge_text(bridge: &Bridge) -> String {
@@ -49,12 +67,16 @@ fn bridge_text(bridge: &Bridge) -> String {
     for function in bridge.functions {
         let _ = write!(text, "\n  {}\n    {}\n", function.signature(), summary(function));
     }
-    for constants in bridge.constants {
-        let members: Vec<_> =
-            constants.members.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-        let _ = write!(text, "\n  {}.{}: {}\n", bridge.name, constants.name, members.join(" "));
+    for table in bridge.constants {
+        let _ = write!(text, "\n  {}", constants_text(bridge, table));
     }
     text
+}
+
+fn constants_text(bridge: &Bridge, table: &Constants) -> String {
+    let member = |(name, value): &(&str, &str)| format!("{name}={value:?}");
+    let members: Vec<String> = table.members.iter().map(member).collect();
+    format!("{}.{}: {}\n", said(bridge), table.name, members.join(" "))
 }
 
 /// The first sentence.
@@ -94,15 +116,13 @@ pub fn shapes(kind: &Kind) -> Vec<&'static Shape> {
 }
 
 fn shape_text(text: &mut String, shape: &'static Shape) {
-    for field in shape.all().filter(|field| !matches!(field.kind, Kind::Absent(_))) {
-        let default =
-            if field.default.is_empty() { String::new() } else { format!(" [{}]", field.default) };
-        let _ = writeln!(
-            text,
-            "  {:<24} {}: {}{default}",
-            field.name,
-            field.kind.describe(),
-            field.doc
-        );
-    }
+    let offered = |field: &&Field| !matches!(field.kind, Kind::Absent(_));
+    shape.all().filter(offered).for_each(|field| field_text(text, field));
+}
+
+fn field_text(text: &mut String, field: &Field) {
+    let default =
+        if field.default.is_empty() { String::new() } else { format!(" [{}]", field.default) };
+    let (name, kind, doc) = (field.name, field.kind.describe(), field.doc);
+    let _ = writeln!(text, "  {name:<24} {kind}: {doc}{default}");
 }

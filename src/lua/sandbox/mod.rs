@@ -1,0 +1,8 @@
+//! The Lua states that sandboxed code runs in.
+
+mod cell;
+mod cross;
+mod functions;
+mod room;
+
+pub use room::Rooms;

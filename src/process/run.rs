@@ -1,0 +1,242 @@
+//! A program that is run to its end by a thread of its own: fed, listened to, and ended in time.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Signal;
+
+use super::{Child, Ended, LOOK, Program, Streams};
+use crate::clock::{Clock, Moment};
+use crate::guard::guarded;
+use crate::net::workers::{self, STACK};
+use crate::net::{Waker, lock};
+
+/// How long the streams of a process that has ended are read on: whoever left its group may hold
+/// them open for ever.
+const AFTER: Duration = Duration::from_millis(200);
+
+const PIECE: usize = 64 << 10;
+
+pub struct Order {
+    pub program: Program,
+    /// What it reads from its standard input.
+    pub input: Vec<u8>,
+    /// So much of each stream is kept; the rest is read and dropped.
+    pub max_bytes: usize,
+    pub time: Duration,
+}
+
+#[derive(Debug)]
+pub struct Finished {
+    pub ended: Ended,
+    pub output: Vec<u8>,
+    pub errors: Vec<u8>,
+    /// Something was dropped.
+    pub truncated: bool,
+    pub timed_out: bool,
+    pub ms: f64,
+}
+
+/// A program that runs. Dropping it ends the whole group at once.
+pub struct Running(Arc<Desk>);
+
+struct Desk {
+    child: Mutex<Child>,
+    done: Mutex<Option<Finished>>,
+    waker: Waker,
+}
+
+impl Running {
+    pub fn start(order: Order, clock: &Clock, waker: Waker) -> std::io::Result<Running> {
+        let (input, ours) = pipe()?;
+        let (output, theirs) = pipe()?;
+        let (errors, their_errors) = pipe()?;
+        let streams = Streams { input, output: theirs, errors: their_errors };
+        let child = Child::start(&order.program, streams)?;
+        let desk = Arc::new(Desk { child: Mutex::new(child), done: Mutex::new(None), waker });
+        let mut attendant = Attendant {
+            watch: lock(&desk.child).watch()?,
+            desk: desk.clone(),
+            input: Some(File::from(ours)),
+            said: order.input,
+            output: Heard::new(output, order.max_bytes),
+            errors: Heard::new(errors, order.max_bytes),
+            began: clock.now(),
+            until: clock.now().after(order.time),
+            clock: clock.clone(),
+            timed_out: false,
+        };
+        attendant.unblock()?;
+        workers::spawn("zigllms-process", STACK, move || attendant.attend())?;
+        Ok(Running(desk))
+    }
+
+    /// What became of it, once; `None` while it runs.
+    pub fn take(&self) -> Option<Finished> {
+        self.0.waker.rearm();
+        lock(&self.0.done).take()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        lock(&self.0.child).signal(Signal::KILL);
+    }
+}
+
+/// Both ends close by themselves in whatever else is started meanwhile.
+fn pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe_with(PipeFlags::CLOEXEC)?)
+}
+
+struct Attendant {
+    desk: Arc<Desk>,
+    watch: Option<OwnedFd>,
+    input: Option<File>,
+    said: Vec<u8>,
+    output: Heard,
+    errors: Heard,
+    began: Moment,
+    until: Moment,
+    clock: Clock,
+    timed_out: bool,
+}
+
+impl Attendant {
+    /// Our ends only: whether a stream blocks is shared by all that have that end.
+    fn unblock(&mut self) -> std::io::Result<()> {
+        let ends = [self.input.as_ref(), self.output.file.as_ref(), self.errors.file.as_ref()];
+        for file in ends.into_iter().flatten() {
+            rustix::io::ioctl_fionbio(file, true)?;
+        }
+        Ok(())
+    }
+
+    fn attend(mut self) {
+        let _ = guarded(|| {
+            self.serve();
+            Ok(())
+        });
+        let finished = self.finish();
+        *lock(&self.desk.done) = Some(finished);
+        self.desk.waker.wake();
+    }
+
+    /// Until the process has ended or its time is over.
+    fn serve(&mut self) {
+        loop {
+            self.exchange();
+            if lock(&self.desk.child).has_ended() {
+                return;
+            }
+            let left = self.clock.now().until(self.until);
+            if left.is_zero() {
+                self.timed_out = true;
+                return;
+            }
+            self.rest(left, true);
+        }
+    }
+
+    /// The rest of its group goes with it; what was said before is still there to be read.
+    fn finish(&mut self) -> Finished {
+        self.input = None;
+        lock(&self.desk.child).signal(Signal::KILL);
+        let until = self.clock.now().after(AFTER);
+        while self.output.is_open() || self.errors.is_open() {
+            self.exchange();
+            let left = self.clock.now().until(until);
+            if left.is_zero() {
+                break;
+            }
+            self.rest(left, false);
+        }
+        let ended = lock(&self.desk.child).kill();
+        Finished {
+            ended,
+            truncated: self.output.dropped || self.errors.dropped,
+            output: std::mem::take(&mut self.output.bytes),
+            errors: std::mem::take(&mut self.errors.bytes),
+            timed_out: self.timed_out,
+            ms: self.clock.now().ms_since(self.began),
+        }
+    }
+
+    fn exchange(&mut self) {
+        self.feed();
+        self.output.hear();
+        self.errors.hear();
+    }
+
+    /// Gives it what it reads; its end, once all is given or nobody reads any more.
+    fn feed(&mut self) {
+        while let Some(mut file) = self.input.as_ref() {
+            match file.write(&self.said) {
+                _ if self.said.is_empty() => self.input = None,
+                Ok(count) => drop(self.said.drain(..count)),
+                Err(error) if waits(&error) => return,
+                Err(_) => self.input = None,
+            }
+        }
+    }
+
+    fn rest(&self, most: Duration, watching: bool) {
+        let watch = self.watch.as_ref().filter(|_| watching);
+        // Without a watch the end of the process is seen by looking.
+        let most = if watching && watch.is_none() { most.min(LOOK) } else { most };
+        let mut watched: Vec<PollFd<'_>> = Vec::new();
+        watched.extend(self.input.iter().map(|file| PollFd::new(file, PollFlags::OUT)));
+        let heard = [&self.output, &self.errors].into_iter().filter_map(|one| one.file.as_ref());
+        watched.extend(heard.map(|file| PollFd::new(file, PollFlags::IN)));
+        watched.extend(watch.map(|fd| PollFd::new(fd, PollFlags::IN)));
+        let _ = poll(&mut watched, Timespec::try_from(most).ok().as_ref());
+    }
+}
+
+/// What a process says on one stream.
+struct Heard {
+    file: Option<File>,
+    bytes: Vec<u8>,
+    most: usize,
+    dropped: bool,
+}
+
+impl Heard {
+    fn new(fd: OwnedFd, most: usize) -> Heard {
+        Heard { file: Some(File::from(fd)), bytes: Vec::new(), most, dropped: false }
+    }
+
+    fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// As much as there is now, but a piece at a time: one that never stops talking must not keep
+    /// its time from running out.
+    fn hear(&mut self) {
+        let Some(mut file) = self.file.as_ref() else { return };
+        let mut piece = vec![0; PIECE];
+        match file.read(&mut piece) {
+            Ok(0) => self.file = None,
+            Ok(count) => self.keep(piece.get(..count).unwrap_or_default()),
+            Err(error) if waits(&error) => {}
+            Err(_) => self.file = None,
+        }
+    }
+
+    fn keep(&mut self, piece: &[u8]) {
+        let room = self.most - self.bytes.len();
+        self.bytes.extend(piece.iter().take(room));
+        self.dropped |= piece.len() > room;
+    }
+}
+
+fn waits(error: &std::io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::AGAIN | Errno::INTR))
+}

@@ -1,0 +1,123 @@
+//! The threads that sandboxed code runs on. Each keeps a room: a Lua state lives and dies on one
+//! thread. They are there while there is work, and a forked child starts its own.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Answer, Engine, Failure, Job, Room};
+use crate::error::{Error, Result};
+use crate::guard::guarded;
+use crate::net::workers::{PerProcess, spawn};
+
+/// Lua recurses in C: in its parser, in sorting, from coroutine into coroutine. Virtual memory only.
+/// `room` refuses to go deeper than half of it.
+pub const STACK: usize = 16 << 20;
+
+/// Jobs that run at the same time; more of them queue.
+const MOST: usize = 16;
+
+/// An idle thread waits this long for more work before it gives its room back.
+const LINGER: Duration = Duration::from_secs(10);
+
+pub struct Pool {
+    engine: &'static dyn Engine,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Arc<Job>>,
+    idle: usize,
+    live: usize,
+}
+
+/// This process's own.
+pub fn pool(engine: &'static dyn Engine) -> &'static Pool {
+    static POOL: PerProcess<Pool> = PerProcess::empty();
+    POOL.get(|| Pool::new(engine))
+}
+
+impl Pool {
+    pub fn new(engine: &'static dyn Engine) -> Pool {
+        Pool { engine, state: Mutex::default(), work: Condvar::new() }
+    }
+
+    pub fn submit(&'static self, job: Arc<Job>) -> Result<()> {
+        let mut state = self.lock();
+        state.queue.push_back(job);
+        if state.queue.len() <= state.idle {
+            self.work.notify_one();
+            return Ok(());
+        } else if state.live == MOST {
+            return Ok(());
+        }
+        match spawn("zigllms sandbox", STACK, || self.serve()) {
+            Ok(()) => state.live += 1,
+            // The threads there are will come to it; containers limit how many there may be.
+            Err(_) if state.live > 0 => {}
+            Err(error) => {
+                state.queue.pop_back();
+                return Err(Error::internal(format!("no thread for sandboxed code: {error}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(&self) {
+        let mut room = None;
+        while let Some(job) = self.next() {
+            let answer = self.answer(&mut room, &job);
+            job.end(answer);
+            drop(job);
+            // What takes time is done when the answer is out.
+            if room.as_mut().is_some_and(|room: &mut Box<dyn Room>| !room.tidy()) {
+                room = None;
+            }
+        }
+    }
+
+    fn answer(&self, room: &mut Option<Box<dyn Room>>, job: &Job) -> Answer {
+        if let Some(over) = job.over() {
+            return Err(over);
+        }
+        let run = || {
+            let room = match room {
+                Some(room) => room,
+                None => room.insert(self.engine.room()?),
+            };
+            Ok(room.run(job))
+        };
+        match guarded(run) {
+            Ok(answer) => answer,
+            Err(error) => {
+                // After a panic nothing is known of it.
+                *room = None;
+                Err(Failure::NoRoom(error))
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Arc<Job>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.queue.pop_front() {
+                return Some(job);
+            }
+            state.idle += 1;
+            let woken = self.work.wait_timeout(state, LINGER);
+            let (woken, waited) = woken.unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() {
+                state.live -= 1;
+                return None;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,419 @@
+//! A server that is a process of ours: one thread tends to it, from its start until it is dead.
+//!
+//! It writes what is to be sent, reads what the server says and what it writes for people, and ends
+//! it: its input is closed; if it is still there after three seconds it is asked to end, and two
+//! seconds later it is killed. So nobody else waits for any of that, nor for a zombie.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
+
+use super::LONGEST;
+use super::desk::{Desk, Letter};
+use super::lines::Lines;
+use super::spawn::Program;
+use crate::clock::{Clock, Moment};
+use crate::error::{Code, Error, Result};
+use crate::net::Bell;
+use crate::net::workers::{Home, STACK, spawn};
+
+/// After its input was closed; after it was asked to end.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(2)];
+
+/// How often a process is looked at that cannot be watched.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Bytes that may wait for a server that does not read.
+const MOST_WAITING: usize = 64 << 20;
+
+/// The end of the thread that others hold.
+pub struct Tended {
+    home: Home,
+    desk: Desk,
+    orders: Arc<Orders>,
+}
+
+struct Orders {
+    bell: Bell,
+    /// The link is given up: end the server.
+    closing: std::sync::atomic::AtomicBool,
+}
+
+impl Tended {
+    /// The server is started by the thread; if that fails, the desk tells.
+    pub fn start(program: Program, desk: Desk, clock: Clock) -> Result<Tended> {
+        let failed = |e: io::Error| no_start(program.name(), &e);
+        let bell = Bell::new().map_err(failed)?;
+        let orders = Arc::new(Orders { bell, closing: false.into() });
+        let tended = Tended { home: Home::here(), desk: desk.clone(), orders: orders.clone() };
+        let task = program.clone();
+        spawn("zigllms-mcp", STACK, move || tend(&task, desk, orders, clock)).map_err(failed)?;
+        Ok(tended)
+    }
+
+    pub fn send(&self, letter: Letter) {
+        self.desk.lock().outgoing.push_back(letter);
+        self.orders.bell.ring();
+    }
+
+    /// Lets what lies in `outgoing` be sent.
+    pub fn ring(&self) {
+        self.orders.bell.ring();
+    }
+}
+
+impl Drop for Tended {
+    fn drop(&mut self) {
+        // The parent's locks and bell are the parent's.
+        if self.home.is_here() {
+            self.orders.closing.store(true, std::sync::atomic::Ordering::Release);
+            self.orders.bell.ring();
+        }
+    }
+}
+
+fn no_start(name: &str, error: &io::Error) -> Error {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "no such program, or no such directory to run it in".to_owned(),
+        _ => error.to_string(),
+    };
+    Error::new(Code::IoError, format!("cannot start {name:?}: {why}"))
+}
+
+fn tend(program: &Program, desk: Desk, orders: Arc<Orders>, clock: Clock) {
+    let started = program.start().and_then(|child| Tending::of(child, desk.clone(), orders, clock));
+    match started {
+        Ok(tending) => tending.go(program.name()),
+        Err(error) => desk.end(no_start(program.name(), &error)),
+    }
+}
+
+struct Tending {
+    child: Child,
+    pid: Option<Pid>,
+    /// Readable once the process has ended.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    watched: Option<OwnedFd>,
+    desk: Desk,
+    orders: Arc<Orders>,
+    clock: Clock,
+    input: Option<ChildStdin>,
+    output: Option<ChildStdout>,
+    errors: Option<ChildStderr>,
+    /// What is being written, and how much of it has been.
+    writing: Vec<u8>,
+    written: usize,
+    messages: Lines,
+    words: Lines,
+    ending: Option<Ending>,
+    /// It has closed its output: by then it should have ended, too.
+    mute: Option<Moment>,
+}
+
+/// How far its end has got, and when the next blow is due.
+struct Ending {
+    blows: usize,
+    next: Option<Moment>,
+}
+
+/// What is ready.
+#[derive(Default)]
+struct Ready {
+    input: bool,
+    output: bool,
+    errors: bool,
+}
+
+impl Tending {
+    fn of(mut child: Child, desk: Desk, orders: Arc<Orders>, clock: Clock) -> io::Result<Tending> {
+        let (input, output, errors) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let watched = pid.and_then(watch);
+        let tending = Tending {
+            child,
+            pid,
+            watched,
+            desk,
+            orders,
+            clock,
+            input,
+            output,
+            errors,
+            writing: Vec::new(),
+            written: 0,
+            messages: Lines::new(LONGEST),
+            words: Lines::new(16 << 10),
+            ending: None,
+            mute: None,
+        };
+        for pipe in tending.pipes() {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        Ok(tending)
+    }
+
+    fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let input = self.input.as_ref().map(AsFd::as_fd);
+        let output = self.output.as_ref().map(AsFd::as_fd);
+        input.into_iter().chain(output).chain(self.errors.as_ref().map(AsFd::as_fd))
+    }
+
+    fn go(mut self, name: &str) {
+        loop {
+            self.obey();
+            let ready = self.wait();
+            if ready.input {
+                self.write();
+            }
+            if ready.output {
+                self.read_output();
+            }
+            if ready.errors {
+                self.read_errors();
+            }
+            if let Some(how) = self.ended() {
+                return self.bury(name, &how);
+            }
+            self.press(name);
+        }
+    }
+
+    /// Takes what is to be sent, and the word to end.
+    fn obey(&mut self) {
+        self.orders.bell.clear();
+        if self.orders.closing.load(std::sync::atomic::Ordering::Acquire) {
+            self.end();
+        }
+        let mut desk = self.desk.lock();
+        while self.ending.is_none() && self.writing.len() < MOST_WAITING {
+            let Some(letter) = desk.outgoing.pop_front() else { break };
+            self.writing.extend_from_slice(letter.message.to_string().as_bytes());
+            self.writing.push(b'\n');
+        }
+    }
+
+    fn write(&mut self) {
+        while let Some(input) = &mut self.input
+            && self.written < self.writing.len()
+        {
+            match input.write(&self.writing[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // It reads no more: what it still says counts.
+                Err(_) => self.input = None,
+            }
+        }
+        self.writing.clear();
+        self.written = 0;
+    }
+
+    fn read_output(&mut self) {
+        let mut piece = [0; 16 << 10];
+        let Some(output) = &mut self.output else { return };
+        match output.read(&mut piece) {
+            Ok(0) => {
+                self.output = None;
+                self.mute = Some(self.clock.now().after(LOOK));
+                self.end();
+            }
+            Ok(count) => {
+                let (desk, skipped) = (&self.desk, self.messages.skipped);
+                self.messages.push(&piece[..count], |line| hear(desk, line));
+                if self.messages.skipped > skipped {
+                    desk.note("stdout", b"a message of more than 10 MB was left out");
+                }
+            }
+            Err(e) if is_later(&e) => {}
+            Err(_) => {
+                self.output = None;
+                self.end();
+            }
+        }
+    }
+
+    fn read_errors(&mut self) {
+        let mut piece = [0; 16 << 10];
+        let Some(errors) = &mut self.errors else { return };
+        match errors.read(&mut piece) {
+            Ok(0) => self.errors = None,
+            Ok(count) => {
+                let desk = &self.desk;
+                self.words.push(&piece[..count], |line| note(desk, line));
+            }
+            Err(e) if is_later(&e) => {}
+            Err(_) => self.errors = None,
+        }
+    }
+
+    /// Begins its end.
+    fn end(&mut self) {
+        if self.ending.is_none() {
+            self.input = None;
+            let next = Some(self.clock.now().after(PATIENCE[0]));
+            self.ending = Some(Ending { blows: 0, next });
+        }
+    }
+
+    /// The next means, once the one before had its time.
+    fn press(&mut self, name: &str) {
+        let now = self.clock.now();
+        if self.mute.is_some_and(|at| at <= now) {
+            self.mute = None;
+            let text = format!("the MCP server {name:?} has closed its output");
+            self.desk.end(Error::new(Code::Network, text));
+        }
+        let Some(ending) = self.ending.as_mut().filter(|e| e.next.is_some_and(|at| at <= now))
+        else {
+            return;
+        };
+        ending.blows += 1;
+        ending.next = PATIENCE.get(ending.blows).map(|patience| now.after(*patience));
+        let signal = if ending.blows == 1 { Signal::TERM } else { Signal::KILL };
+        self.signal(signal);
+    }
+
+    /// To the whole group: many a server is started by a program that only waits for it.
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid {
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    /// How it ended, if it has. Its number is still its own then, unless the host waits for every
+    /// child there is, as nginx does.
+    fn ended(&self) -> Option<String> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(self.pid.map(rustix::process::WaitId::Pid)?, options) {
+            Ok(status) => status.map(|status| {
+                self.signal(Signal::KILL); // what it has left behind
+                described(&status)
+            }),
+            Err(rustix::io::Errno::INTR) => None,
+            Err(_) => Some("has ended".into()),
+        }
+    }
+
+    fn bury(mut self, name: &str, how: &str) {
+        let _ = self.child.try_wait();
+        self.read_rest();
+        let said = self.desk.lock().last_words();
+        let message = match &said {
+            Some(words) => format!("the MCP server {name:?} {how}: {}", last_line(words)),
+            None => format!("the MCP server {name:?} {how}"),
+        };
+        let details = said.map(|words| serde_json::json!({ "stderr": words }));
+        // Another try starts it anew.
+        self.desk.end(Error::new(Code::Network, message).with(|f| f.details = details));
+    }
+
+    /// What it had said before.
+    fn read_rest(&mut self) {
+        for _ in 0..MOST_WAITING / (16 << 10) {
+            if !(self.output.is_some() && readable(self.output.as_ref())) {
+                break;
+            }
+            self.read_output();
+        }
+        for _ in 0..64 {
+            if !(self.errors.is_some() && readable(self.errors.as_ref())) {
+                break;
+            }
+            self.read_errors();
+        }
+        let rest = self.words.rest();
+        note(&self.desk, &rest);
+    }
+
+    fn wait(&self) -> Ready {
+        let mut ready = Ready::default();
+        let mut wanted: Vec<(Option<&mut bool>, PollFd<'_>)> = Vec::new();
+        let poll_for = |fd, flags| PollFd::from_borrowed_fd(fd, flags);
+        wanted.push((None, poll_for(self.orders.bell.fd(), PollFlags::IN)));
+        if let Some(input) = self.input.as_ref().filter(|_| self.written < self.writing.len()) {
+            wanted.push((Some(&mut ready.input), poll_for(input.as_fd(), PollFlags::OUT)));
+        }
+        if let Some(output) = &self.output {
+            wanted.push((Some(&mut ready.output), poll_for(output.as_fd(), PollFlags::IN)));
+        }
+        if let Some(errors) = &self.errors {
+            wanted.push((Some(&mut ready.errors), poll_for(errors.as_fd(), PollFlags::IN)));
+        }
+        if let Some(watched) = &self.watched {
+            wanted.push((None, poll_for(watched.as_fd(), PollFlags::IN)));
+        }
+        let (flags, mut fds): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        let limit = self.patience().and_then(|left| left.try_into().ok());
+        let _ = poll(&mut fds, limit.as_ref());
+        for (flag, fd) in flags.into_iter().zip(&fds) {
+            if let Some(flag) = flag {
+                *flag = !fd.revents().is_empty();
+            }
+        }
+        ready
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let blow = self.ending.as_ref().and_then(|ending| ending.next).map(|at| now.until(at));
+        let look = self.watched.is_none().then_some(LOOK);
+        let mute = self.mute.map(|at| now.until(at));
+        blow.into_iter().chain(look).chain(mute).min()
+    }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn readable(pipe: Option<&impl AsFd>) -> bool {
+    let Some(pipe) = pipe else { return false };
+    let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
+    let now = Duration::ZERO.try_into().ok();
+    poll(&mut fds, now.as_ref()).is_ok_and(|count| count > 0)
+}
+
+/// A line of its output. What is no JSON is somebody's `print`.
+fn hear(desk: &Desk, line: &[u8]) {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return;
+    }
+    match serde_json::from_slice(line) {
+        Ok(document) => desk.receive(document),
+        Err(_) => desk.note("stdout", line),
+    }
+}
+
+fn note(desk: &Desk, line: &[u8]) {
+    if !line.is_empty() {
+        desk.note("stderr", line);
+    }
+}
+
+fn last_line(words: &str) -> &str {
+    words.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or(words)
+}
+
+fn described(status: &WaitIdStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("has ended with status {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "has ended".into(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn watch(pid: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch(_: Pid) -> Option<OwnedFd> {
+    None
+}

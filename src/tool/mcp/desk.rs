@@ -1,0 +1,321 @@
+//! Where what a server says arrives, from whatever thread, and where those look who wait for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::{Value, json};
+
+use super::rpc::{self, METHOD_NOT_FOUND, Message, Refusal};
+use crate::error::Error;
+use crate::net::{Waker, lock};
+use crate::provider::secret::{Redactor, Secret};
+
+/// Words of a server that nobody has heard yet: so many lines, and so many bytes of one.
+const MOST_WORDS: usize = 1000;
+const LONGEST_WORDS: usize = 8192;
+
+/// Of what it wrote last, so much is shown where it has died.
+const LAST_WORDS: usize = 600;
+
+/// Reports of progress that wait to be told, for each call.
+const MOST_REPORTS: usize = 256;
+
+/// Answers to a server that does not read them.
+const MOST_REPLIES: usize = 1000;
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// The server's answer is an error.
+    Refused(Refusal),
+    /// It no longer knows the session.
+    Expired,
+    /// It is to be asked there.
+    Moved(String),
+    Failed(Error),
+}
+
+pub type Answer = Result<Value, Trouble>;
+
+/// A line that a server has written for people.
+#[derive(Debug)]
+pub struct Words {
+    pub text: String,
+    /// "stderr", or "message" of the protocol.
+    pub stream: &'static str,
+    pub level: Option<String>,
+}
+
+/// A message for the server.
+pub struct Letter {
+    /// Of a request.
+    pub id: Option<u64>,
+    pub message: Value,
+}
+
+#[derive(Default)]
+struct Waiting {
+    wakers: Vec<Waker>,
+    answer: Option<Answer>,
+    progress: VecDeque<Value>,
+}
+
+#[derive(Default)]
+pub struct State {
+    waiting: HashMap<u64, Waiting>,
+    /// What is to be sent, where somebody looks after that by himself.
+    pub outgoing: VecDeque<Letter>,
+    /// Nothing more will come.
+    gone: Option<Error>,
+    /// The list of tools is no longer true.
+    changed: bool,
+    words: VecDeque<Words>,
+    /// Lines that were not kept.
+    lost: u64,
+    last_words: String,
+    listener: Option<Waker>,
+    /// As a session of an HTTP server is called.
+    pub session: Option<String>,
+}
+
+/// Shared between a link's threads and those who wait.
+#[derive(Clone)]
+pub struct Desk {
+    state: Arc<Mutex<State>>,
+    /// Takes out what must not be seen; servers echo what they were given.
+    clean: Option<Arc<Redactor>>,
+}
+
+impl Desk {
+    pub fn new(secrets: &[Secret], listener: Waker) -> Desk {
+        let clean = (!secrets.is_empty()).then(|| Arc::new(Redactor::new(secrets)));
+        let state = State { listener: Some(listener), ..State::default() };
+        Desk { state: Arc::new(Mutex::new(state)), clean }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub fn is(&self, other: &Desk) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// A document has come.
+    pub fn receive(&self, document: Value) {
+        let document = match &self.clean {
+            Some(clean) => clean.value(document),
+            None => document,
+        };
+        self.lock().receive(document);
+    }
+
+    /// A line for people has come.
+    pub fn note(&self, stream: &'static str, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let text = self.clean.as_ref().map_or_else(|| text.to_string(), |clean| clean.text(&text));
+        self.lock().complain(stream, &text);
+    }
+
+    pub fn fail(&self, id: u64, why: Trouble) {
+        let why = match (why, &self.clean) {
+            (Trouble::Failed(error), Some(clean)) => Trouble::Failed(clean.error(error)),
+            (why, _) => why,
+        };
+        self.lock().answered(id, Err(why));
+    }
+
+    /// Nothing more will come: all who wait hear why.
+    pub fn end(&self, why: Error) {
+        let why = match &self.clean {
+            Some(clean) => clean.error(why),
+            None => why,
+        };
+        self.lock().end(&why);
+    }
+}
+
+impl State {
+    /// From now on an answer with that id is kept.
+    pub fn expect(&mut self, id: u64) {
+        self.waiting.insert(id, Waiting::default());
+    }
+
+    /// Nobody wants that answer any more.
+    pub fn forget(&mut self, id: u64) {
+        self.waiting.remove(&id);
+    }
+
+    /// The answer, if it is there; else `waker` is woken when it comes.
+    pub fn take(&mut self, id: u64, waker: &Waker) -> Option<Answer> {
+        let gone = self.gone.clone();
+        let lost = || gone.unwrap_or_else(|| Error::internal("an answer nobody waits for"));
+        let Some(waiting) = self.waiting.get_mut(&id) else {
+            return Some(Err(Trouble::Failed(lost())));
+        };
+        if let Some(answer) = waiting.answer.take() {
+            self.waiting.remove(&id);
+            return Some(answer);
+        }
+        if !waiting.wakers.iter().any(|known| known.token() == waker.token()) {
+            waiting.wakers.push(waker.clone());
+        }
+        None
+    }
+
+    /// Who goes must not be woken any more. True if nobody else waits.
+    pub fn leave(&mut self, id: u64, waker: &Waker) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&id) else { return true };
+        waiting.wakers.retain(|known| known.token() != waker.token());
+        waiting.wakers.is_empty()
+    }
+
+    pub fn take_progress(&mut self, id: u64) -> VecDeque<Value> {
+        self.waiting
+            .get_mut(&id)
+            .map(|waiting| std::mem::take(&mut waiting.progress))
+            .unwrap_or_default()
+    }
+
+    /// Whether its answer is there, or nobody wants it any more.
+    pub fn is_settled(&self, id: u64) -> bool {
+        self.waiting.get(&id).is_none_or(|waiting| waiting.answer.is_some())
+    }
+
+    /// Whether nobody waits for anything.
+    pub fn is_quiet(&self) -> bool {
+        self.waiting.values().all(|waiting| waiting.wakers.is_empty())
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn end(&mut self, why: &Error) {
+        self.gone.get_or_insert_with(|| why.clone());
+        for waiting in self.waiting.values_mut() {
+            waiting.answer.get_or_insert_with(|| Err(Trouble::Failed(why.clone())));
+            waiting.wakers.drain(..).for_each(|waker| waker.wake());
+        }
+        self.outgoing.clear();
+    }
+
+    /// Requests of the server are answered at once, into `outgoing`.
+    fn receive(&mut self, document: Value) {
+        for message in rpc::read(document) {
+            match message {
+                Message::Answer { id, said } => self.answered(id, said.map_err(Trouble::Refused)),
+                Message::Request { id, method, .. } => self.reply(&id, &method),
+                Message::Notice { method, params } => self.noticed(&method, params),
+                Message::Complaint(refusal) => self.complain("message", &refusal.message),
+                Message::Junk => self.complain("message", "a message that is none of JSON-RPC's"),
+            }
+        }
+    }
+
+    /// The first answer counts; those to unknown requests are nobody's.
+    fn answered(&mut self, id: u64, answer: Answer) {
+        let Some(waiting) = self.waiting.get_mut(&id) else { return };
+        waiting.answer.get_or_insert(answer);
+        waiting.wakers.drain(..).for_each(|waker| waker.wake());
+    }
+
+    /// We have announced no abilities, so there is little that it can ask for.
+    fn reply(&mut self, id: &Value, method: &str) {
+        let message = match method {
+            "ping" => rpc::result(id, json!({})),
+            _ => rpc::refusal(id, METHOD_NOT_FOUND, &format!("this client has no {method}")),
+        };
+        if self.outgoing.len() < MOST_REPLIES {
+            self.outgoing.push_back(Letter { id: None, message });
+        }
+        self.wake_listener();
+    }
+
+    fn wake_listener(&self) {
+        if let Some(listener) = &self.listener {
+            listener.wake();
+        }
+    }
+
+    fn noticed(&mut self, method: &str, params: Value) {
+        match method {
+            "notifications/tools/list_changed" => self.changed = true,
+            "notifications/progress" => self.progressed(params),
+            "notifications/message" => {
+                let text = match &params["data"] {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                let level = params["level"].as_str().map(str::to_owned);
+                self.note(Words { text, stream: "message", level });
+            }
+            _ => {}
+        }
+    }
+
+    /// A call's token of progress is its id.
+    fn progressed(&mut self, params: Value) {
+        let id = params["progressToken"].as_u64();
+        let Some(waiting) = id.and_then(|id| self.waiting.get_mut(&id)) else { return };
+        if waiting.progress.len() < MOST_REPORTS {
+            waiting.progress.push_back(params);
+            waiting.wakers.iter().for_each(Waker::wake);
+        }
+    }
+
+    fn complain(&mut self, stream: &'static str, text: &str) {
+        self.note(Words { text: text.to_owned(), stream, level: None });
+    }
+
+    /// A line for people.
+    fn note(&mut self, mut words: Words) {
+        cut(&mut words.text, LONGEST_WORDS);
+        if words.stream == "stderr" {
+            self.last_words.push_str(&words.text);
+            self.last_words.push('\n');
+            keep_end(&mut self.last_words);
+        }
+        if self.words.len() < MOST_WORDS {
+            self.words.push_back(words);
+        } else {
+            self.lost += 1;
+        }
+        self.wake_listener();
+    }
+
+    pub fn rearm(&self) {
+        if let Some(listener) = &self.listener {
+            listener.rearm();
+        }
+    }
+
+    /// What was said to people since the last time, and how many lines are missing.
+    pub fn take_words(&mut self) -> (VecDeque<Words>, u64) {
+        (std::mem::take(&mut self.words), std::mem::take(&mut self.lost))
+    }
+
+    /// The end of what it wrote to its standard error.
+    pub fn last_words(&self) -> Option<String> {
+        let text = self.last_words.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+fn cut(text: &mut String, most: usize) {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+}
+
+fn keep_end(text: &mut String) {
+    if text.len() > 2 * LAST_WORDS {
+        let from = text.floor_char_boundary(text.len() - LAST_WORDS);
+        text.drain(..from);
+    }
+}

@@ -1,0 +1,122 @@
+//! The way to a server: its process, or requests over HTTP.
+
+use serde_json::Value;
+
+use super::child::Tended;
+use super::desk::{Desk, Letter};
+use super::rpc;
+use super::web::Web;
+use crate::net::Call;
+use crate::net::workers::Home;
+
+pub struct Link {
+    home: Home,
+    pub desk: Desk,
+    kind: Kind,
+}
+
+enum Kind {
+    Child(Tended),
+    Web(Web),
+    /// Inherited through a fork: the parent's.
+    Left,
+}
+
+impl Link {
+    pub fn child(tended: Tended, desk: Desk) -> Link {
+        Link { home: Home::here(), desk, kind: Kind::Child(tended) }
+    }
+
+    pub fn web(web: Web, desk: Desk) -> Link {
+        Link { home: Home::here(), desk, kind: Kind::Web(web) }
+    }
+
+    /// False after a fork, and when the server has gone.
+    pub fn stands(&self) -> bool {
+        self.home.is_here() && !self.desk.lock().is_gone()
+    }
+
+    pub fn is_here(&self) -> bool {
+        self.home.is_here()
+    }
+
+    /// Asks; the answer comes to the desk. What is to be cancelled if nobody waits for it.
+    pub fn ask(&self, id: u64, method: &str, params: &Value) -> Option<Box<dyn Call>> {
+        self.desk.lock().expect(id);
+        self.send(Some(id), rpc::request(id, method, params))
+    }
+
+    pub fn tell(&self, method: &str, params: &Value) {
+        drop(self.send(None, rpc::notice(method, params)));
+    }
+
+    fn send(&self, id: Option<u64>, message: Value) -> Option<Box<dyn Call>> {
+        match &self.kind {
+            Kind::Child(tended) => {
+                tended.send(Letter { id, message });
+                None
+            }
+            Kind::Web(web) => Some(web.post(id, &message)),
+            Kind::Left => None,
+        }
+    }
+
+    /// Sends what the desk has answered to the server's own requests.
+    pub fn flush(&self) {
+        match &self.kind {
+            Kind::Child(tended) => tended.ring(),
+            Kind::Web(web) => {
+                let letters = std::mem::take(&mut self.desk.lock().outgoing);
+                letters.iter().for_each(|letter| drop(web.post(letter.id, &letter.message)));
+            }
+            Kind::Left => {}
+        }
+    }
+
+    /// The server hears that an answer is wanted no more; it need not be told of what it never saw.
+    pub fn withdraw(&self, id: u64, why: &str) {
+        let mut desk = self.desk.lock();
+        desk.forget(id);
+        let waiting = desk.outgoing.len();
+        desk.outgoing.retain(|letter| letter.id != Some(id));
+        let unsent = desk.outgoing.len() < waiting;
+        drop(desk);
+        if !unsent {
+            let params = serde_json::json!({ "requestId": id, "reason": why });
+            self.tell("notifications/cancelled", &params);
+        }
+    }
+
+    pub fn agreed_on(&mut self, version: &str) {
+        if let Kind::Web(web) = &mut self.kind {
+            web.version = Some(version.to_owned());
+        }
+    }
+
+    pub fn listen(&mut self) {
+        if let Kind::Web(web) = &mut self.kind {
+            web.listen();
+        }
+    }
+
+    pub fn lead_to(&mut self, location: &str) -> crate::error::Result<()> {
+        match &mut self.kind {
+            Kind::Web(web) => web.lead_to(location),
+            _ => Ok(()),
+        }
+    }
+
+    /// The session has expired: there is none to say farewell to.
+    pub fn forget_session(&self) {
+        self.desk.lock().session = None;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if !self.home.is_here() {
+            // Its locks may be held by threads that do not exist.
+            std::mem::forget(std::mem::replace(&mut self.kind, Kind::Left));
+        }
+    }
+}

@@ -1,0 +1,549 @@
+//! One server: how it is reached, how far the talk with it has got, and what its tools were when
+//! they were imported.
+//!
+//! Whoever needs it calls [`Remote::ready`] until it is, and is woken in between. Any of those who
+//! wait may take the next step of the handshake, so it does not matter who of them goes away.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::{Rc, Weak};
+
+use serde_json::{Value, json};
+
+use super::child::Tended;
+use super::desk::{Answer, Desk, Trouble};
+use super::link::Link;
+use super::pin::{Definition, Pin};
+use super::rpc::METHOD_NOT_FOUND;
+use super::spawn::Program;
+use super::web::{Way, Web};
+use super::{LATEST, MOST_PAGES, MOST_TOOLS, VERSIONS, content};
+use crate::error::{Code, Error, Result, quoted};
+use crate::event::Builtin;
+use crate::net::{Call, Waker};
+use crate::provider::secret::{Secret, of_members, of_request};
+use crate::runtime::Runtime;
+use crate::tasks::ATTENTION;
+use crate::tool::builtin::http::url::Url;
+use crate::value::Record;
+
+/// How a server is reached.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Address {
+    Run(Program),
+    Web { url: Url, headers: Vec<(String, String)> },
+}
+
+impl Address {
+    fn name(&self) -> &str {
+        match self {
+            Address::Run(program) => program.name(),
+            Address::Web { url, .. } => &url.host,
+        }
+    }
+
+    /// What nobody may see, should the server repeat it.
+    fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Address::Web { url, headers } => of_request(&url.to_string(), headers),
+            Address::Run(program) => {
+                let text =
+                    |(name, value): (&String, &String)| (name.clone(), value.as_str().into());
+                of_members(&program.env.iter().map(text).collect())
+            }
+        }
+    }
+}
+
+pub struct Remote {
+    pub address: Address,
+    /// As it was given; in front of its tools' names.
+    pub name: Option<String>,
+    talk: RefCell<Talk>,
+    /// Its tools as they were imported, by their names there.
+    pins: RefCell<HashMap<String, Pin>>,
+    /// Their numbers here.
+    pub registered: RefCell<Vec<u64>>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Remote({:?})", self.address.name())
+    }
+}
+
+#[derive(Default)]
+struct Talk {
+    link: Option<Link>,
+    stage: Stage,
+    last: u64,
+    /// Of the handshake under way, to be called off with it.
+    asking: Option<Box<dyn Call>>,
+    /// Handshakes begun; which of them failed last, and why.
+    attempt: u64,
+    failed: Option<(u64, Error)>,
+    /// What the server said of itself.
+    about: Value,
+    /// All tools, as it listed them last.
+    listed: Vec<Definition>,
+}
+
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Down,
+    Initializing(u64),
+    Listing(Listing),
+    Up,
+}
+
+struct Listing {
+    id: u64,
+    found: Vec<Definition>,
+    /// Those that were seen, and the one to go on with.
+    cursors: HashSet<String>,
+    next: Option<String>,
+}
+
+/// One who waits for a server.
+pub struct Visitor {
+    waker: Waker,
+    /// The handshake it waits for.
+    joined: Cell<Option<u64>>,
+}
+
+impl Visitor {
+    pub fn new(waker: Waker) -> Visitor {
+        Visitor { waker, joined: Cell::new(None) }
+    }
+
+    /// To be said at each step, before anything is looked at.
+    pub fn rearm(&self) {
+        self.waker.rearm();
+    }
+}
+
+/// A request under way.
+pub struct Asked {
+    pub id: u64,
+    desk: Desk,
+    call: Option<Box<dyn Call>>,
+}
+
+impl Remote {
+    pub fn new(address: Address, name: Option<String>) -> Remote {
+        let (talk, pins, registered) = Default::default();
+        Remote { address, name, talk, pins, registered }
+    }
+
+    /// As messages and events call it.
+    pub fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.address.name().to_owned())
+    }
+
+    /// Whether it can be asked; if not, the visitor is woken when there is more to do.
+    pub fn ready(&self, runtime: &mut Runtime, visitor: &Visitor) -> Result<bool> {
+        let mut talk = self.talk.borrow_mut();
+        loop {
+            if let (Some(joined), Some((failed, error))) = (visitor.joined.get(), &talk.failed)
+                && *failed >= joined
+            {
+                return Err(error.clone());
+            }
+            match self.advance(runtime, &mut talk, visitor) {
+                Ok(Some(ready)) => {
+                    if ready {
+                        visitor.joined.set(None);
+                    }
+                    return Ok(ready);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    talk.fail(error.clone());
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// One step; `None` if there may be another right away.
+    fn advance(
+        &self,
+        runtime: &mut Runtime,
+        talk: &mut Talk,
+        visitor: &Visitor,
+    ) -> Result<Option<bool>> {
+        if !matches!(talk.stage, Stage::Down) && !talk.stands() {
+            // What has died in the middle of a handshake tells why; later it is started again.
+            match talk.handshake().filter(|_| talk.is_here()) {
+                Some(_) => {}
+                None => talk.hang_up(),
+            }
+        }
+        match std::mem::take(&mut talk.stage) {
+            Stage::Down => {
+                self.open(runtime, talk)?;
+                visitor.joined.set(Some(talk.attempt));
+                Ok(None)
+            }
+            Stage::Initializing(id) => {
+                visitor.joined.set(Some(talk.attempt));
+                match talk.take(id, visitor) {
+                    None => {
+                        talk.stage = Stage::Initializing(id);
+                        Ok(Some(false))
+                    }
+                    Some(answer) => self.initialized(talk, answer).map(|()| None),
+                }
+            }
+            Stage::Listing(listing) => {
+                visitor.joined.set(Some(talk.attempt));
+                match talk.take(listing.id, visitor) {
+                    None => {
+                        talk.stage = Stage::Listing(listing);
+                        Ok(Some(false))
+                    }
+                    Some(answer) => self.listed(talk, listing, answer).map(|()| None),
+                }
+            }
+            Stage::Up if talk.has_changed() => {
+                talk.list(Listing::new());
+                Ok(None)
+            }
+            Stage::Up => {
+                talk.stage = Stage::Up;
+                Ok(Some(true))
+            }
+        }
+    }
+
+    fn open(&self, runtime: &mut Runtime, talk: &mut Talk) -> Result<()> {
+        talk.attempt += 1;
+        let listener = runtime.tasks.waker(ATTENTION)?;
+        let desk = Desk::new(&self.address.secrets(), listener);
+        talk.link = Some(match &self.address {
+            Address::Run(program) => {
+                let clock = runtime.clock.clone();
+                let tended = Tended::start(program.clone(), desk.clone(), clock)?;
+                Link::child(tended, desk)
+            }
+            Address::Web { url, headers } => {
+                let web = Web::new(url.clone(), headers, Way::of(runtime), desk.clone());
+                Link::web(web, desk)
+            }
+        });
+        talk.initialize();
+        Ok(())
+    }
+
+    fn initialized(&self, talk: &mut Talk, answer: Answer) -> Result<()> {
+        let about = match answer {
+            Ok(about) => about,
+            Err(Trouble::Moved(location)) => {
+                talk.lead_to(&location)?;
+                talk.initialize();
+                return Ok(());
+            }
+            Err(trouble) => return Err(self.error(trouble)),
+        };
+        let version = about["protocolVersion"].as_str().unwrap_or_default();
+        if !VERSIONS.contains(&version) {
+            return Err(self.bad(format!(
+                "it speaks revision {} of the protocol, and here are {}",
+                quoted(version),
+                VERSIONS.join(", ")
+            )));
+        }
+        if let Some(link) = &mut talk.link {
+            link.agreed_on(version);
+            link.tell("notifications/initialized", &Value::Null);
+            if about["capabilities"]["tools"]["listChanged"] == true {
+                link.listen();
+            }
+        }
+        talk.about = about;
+        talk.list(Listing::new());
+        Ok(())
+    }
+
+    fn listed(&self, talk: &mut Talk, mut listing: Listing, answer: Answer) -> Result<()> {
+        let page = match answer {
+            Ok(page) => page,
+            // It has none.
+            Err(Trouble::Refused(refusal)) if refusal.code == METHOD_NOT_FOUND => {
+                json!({ "tools": [] })
+            }
+            Err(trouble) => return Err(self.error(trouble)),
+        };
+        let Some(tools) = page["tools"].as_array() else {
+            return Err(self.bad("its answer to tools/list has no tools".into()));
+        };
+        listing.found.extend(tools.iter().filter_map(Definition::read));
+        let next = page["nextCursor"].as_str().filter(|cursor| !cursor.is_empty());
+        let Some(cursor) = next else {
+            talk.listed = listing.found;
+            talk.stage = Stage::Up;
+            return Ok(());
+        };
+        let again = !listing.cursors.insert(cursor.to_owned());
+        if again || listing.cursors.len() >= MOST_PAGES || listing.found.len() > MOST_TOOLS {
+            return Err(self.bad(if again {
+                "its list of tools turns in a circle".into()
+            } else {
+                format!("its list of tools does not end after {} tools", listing.found.len())
+            }));
+        }
+        listing.next = Some(cursor.to_owned());
+        talk.list(listing);
+        Ok(())
+    }
+
+    fn bad(&self, what: String) -> Error {
+        Error::new(Code::BadResponse, format!("the MCP server {:?}: {what}", self.label()))
+    }
+
+    /// In words of ours.
+    fn error(&self, trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Failed(error) => error,
+            Trouble::Refused(refusal) => {
+                let details = content::refused(&refusal).fields().details.clone();
+                self.bad(format!("{} ({})", refusal.message, refusal.code))
+                    .with(|f| f.details = details)
+            }
+            Trouble::Expired => self.bad("it does not know its own session".into()),
+            Trouble::Moved(_) => self.bad("it redirects in the middle of a session".into()),
+        }
+    }
+
+    // Tools.
+
+    /// All it has, as far as is known.
+    pub fn tools(&self) -> Vec<Definition> {
+        self.talk.borrow().listed.clone()
+    }
+
+    pub fn about(&self) -> Value {
+        self.talk.borrow().about.clone()
+    }
+
+    /// From now on a tool must be what it is now.
+    pub fn pin(&self, tool: &Definition) {
+        self.pins.borrow_mut().insert(tool.name.clone(), tool.pin());
+    }
+
+    /// Refuses a tool that is no longer what was imported.
+    pub fn check(&self, tool: &str) -> Result<()> {
+        let talk = self.talk.borrow();
+        let now = talk.listed.iter().find(|definition| definition.name == tool);
+        let (reason, why) = match (self.pins.borrow().get(tool), now.map(Definition::pin)) {
+            (Some(pin), Some(now)) if *pin == now => return Ok(()),
+            (_, Some(_)) => ("definition_changed", "has changed its definition"),
+            (_, None) => ("definition_gone", "is no longer there"),
+        };
+        let message = format!(
+            "tool {tool:?} of the MCP server {:?} {why} since it was imported: import the server again to accept that",
+            self.label()
+        );
+        Err(Error::state(message).with(|f| f.details = Some(json!({ "reason": reason }))))
+    }
+
+    // Requests.
+
+    /// Asks a server that is ready.
+    pub fn ask(&self, method: &str, params: impl FnOnce(u64) -> Value) -> Result<Asked> {
+        let mut talk = self.talk.borrow_mut();
+        let id = talk.next();
+        let link =
+            talk.link.as_ref().ok_or_else(|| Error::internal("a server that is not there"))?;
+        let call = link.ask(id, method, &params(id));
+        Ok(Asked { id, desk: link.desk.clone(), call })
+    }
+
+    /// The session is to begin anew.
+    pub fn expire(&self, asked: &Asked) {
+        let mut talk = self.talk.borrow_mut();
+        let same = |link: &Link| link.desk.is(&asked.desk);
+        if let Some(link) = talk.link.as_ref().filter(|link| same(link)) {
+            link.forget_session();
+            talk.hang_up();
+        }
+    }
+
+    pub fn lead_to(&self, location: &str) -> Result<()> {
+        self.talk.borrow_mut().lead_to(location)
+    }
+
+    /// An answer is wanted no more.
+    pub fn withdraw(&self, asked: Asked, why: &str) {
+        if let Some(call) = &asked.call {
+            call.cancel();
+        }
+        let talk = self.talk.borrow();
+        if let Some(link) =
+            talk.link.as_ref().filter(|link| link.is_here() && link.desk.is(&asked.desk))
+        {
+            link.withdraw(asked.id, why);
+        }
+    }
+
+    /// Somebody waits no more. A handshake that nobody waits for is given up.
+    pub fn leave(&self, visitor: &Visitor) {
+        let mut talk = self.talk.borrow_mut();
+        let alone = match (talk.handshake(), &talk.link) {
+            (Some(id), Some(link)) if link.is_here() => link.desk.lock().leave(id, &visitor.waker),
+            _ => false,
+        };
+        // Others may wait for answers to calls while it is asked for its tools anew.
+        if alone && talk.link.as_ref().is_some_and(|link| link.desk.lock().is_quiet()) {
+            talk.hang_up();
+        }
+    }
+
+    /// Tells what the server has said to people, and answers what it has asked.
+    pub fn attend(&self, runtime: &mut Runtime) {
+        let talk = self.talk.borrow();
+        let Some(link) = talk.link.as_ref().filter(|link| link.is_here()) else { return };
+        let mut desk = link.desk.lock();
+        desk.rearm();
+        let (words, lost) = desk.take_words();
+        let answers = !desk.outgoing.is_empty();
+        drop(desk);
+        if answers {
+            link.flush();
+        }
+        if !runtime.events.wants(Builtin::ToolLog) {
+            return;
+        }
+        for line in words {
+            let data = Record::new()
+                .set("server", self.label())
+                .set("text", line.text)
+                .set("stream", line.stream)
+                .set("level", line.level);
+            runtime.events.tell(Builtin::ToolLog, data, None);
+        }
+        if lost > 0 {
+            let text = format!("{lost} more lines were not kept");
+            let data =
+                Record::new().set("server", self.label()).set("text", text).set("lost", lost);
+            runtime.events.tell(Builtin::ToolLog, data, None);
+        }
+    }
+}
+
+impl Asked {
+    /// The answer, if it is there; else the visitor is woken when it comes.
+    pub fn look(&self, visitor: &Visitor) -> Option<Answer> {
+        self.desk.lock().take(self.id, &visitor.waker)
+    }
+
+    pub fn progress(&self) -> impl Iterator<Item = Value> {
+        self.desk.lock().take_progress(self.id).into_iter()
+    }
+}
+
+impl Listing {
+    fn new() -> Listing {
+        Listing { id: 0, found: Vec::new(), cursors: HashSet::new(), next: None }
+    }
+}
+
+impl Talk {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn is_here(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_here)
+    }
+
+    fn stands(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::stands)
+    }
+
+    fn has_changed(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.desk.lock().take_changed())
+    }
+
+    /// The request that is under way before it is up.
+    fn handshake(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Initializing(id) => Some(*id),
+            Stage::Listing(listing) => Some(listing.id),
+            Stage::Down | Stage::Up => None,
+        }
+    }
+
+    fn take(&self, id: u64, visitor: &Visitor) -> Option<Answer> {
+        match &self.link {
+            Some(link) => link.desk.lock().take(id, &visitor.waker),
+            None => Some(Err(Trouble::Failed(Error::internal("a handshake with nobody")))),
+        }
+    }
+
+    fn initialize(&mut self) {
+        let params = json!({
+            "protocolVersion": LATEST,
+            "capabilities": {},
+            "clientInfo": { "name": "zigllms", "version": env!("CARGO_PKG_VERSION") },
+        });
+        let id = self.next();
+        self.asking = self.link.as_ref().and_then(|link| link.ask(id, "initialize", &params));
+        self.stage = Stage::Initializing(id);
+    }
+
+    /// Asks for the next page.
+    fn list(&mut self, mut listing: Listing) {
+        listing.id = self.next();
+        let params = match listing.next.take() {
+            Some(cursor) => json!({ "cursor": cursor }),
+            None => json!({}),
+        };
+        self.asking =
+            self.link.as_ref().and_then(|link| link.ask(listing.id, "tools/list", &params));
+        self.stage = Stage::Listing(listing);
+    }
+
+    fn lead_to(&mut self, location: &str) -> Result<()> {
+        self.link.as_mut().map_or(Ok(()), |link| link.lead_to(location))
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.failed = Some((self.attempt, error));
+        self.hang_up();
+    }
+
+    fn hang_up(&mut self) {
+        if let Some(call) = self.asking.take() {
+            call.cancel();
+        }
+        self.link = None;
+        self.stage = Stage::Down;
+    }
+}
+
+impl Runtime {
+    /// A server has said something that is no answer.
+    pub fn attend_remotes(&mut self) {
+        for remote in self.remotes.all() {
+            remote.attend(self);
+        }
+    }
+}
+
+/// The servers of one instance, for as long as a tool of theirs is there.
+#[derive(Default)]
+pub struct Remotes(Vec<Weak<Remote>>);
+
+impl Remotes {
+    pub fn add(&mut self, remote: &Rc<Remote>) {
+        self.0.retain(|known| known.strong_count() > 0);
+        self.0.push(Rc::downgrade(remote));
+    }
+
+    pub fn all(&self) -> Vec<Rc<Remote>> {
+        self.0.iter().filter_map(Weak::upgrade).collect()
+    }
+}

@@ -1,0 +1,223 @@
+//! Where messages of a client come in, and answers go out: a thread for each direction.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use serde_json::{Value, json};
+
+use super::super::LONGEST;
+use super::super::lines::Lines;
+use super::super::rpc::{self, Message};
+use super::standard::Standard;
+use crate::error::{Code, Error, Result};
+use crate::net::workers::{STACK, spawn};
+use crate::net::{Bell, Waker, lock};
+
+/// Messages that may wait before no more are read.
+const MOST_WAITING: usize = 256;
+
+pub struct Door {
+    state: Mutex<State>,
+    /// Told when there is something to write, and room to read.
+    changed: Condvar,
+    bell: Bell,
+    waker: Waker,
+    /// Given back when nobody reads or writes any more.
+    standard: Mutex<Option<Standard>>,
+}
+
+#[derive(Default)]
+struct State {
+    inbox: VecDeque<Message>,
+    outbox: VecDeque<Value>,
+    /// One is being written.
+    writing: bool,
+    /// Nothing more comes in.
+    closed: bool,
+    /// Nothing more can go out.
+    broken: bool,
+    left: bool,
+}
+
+impl Door {
+    pub fn open(waker: Waker) -> Result<Arc<Door>> {
+        let failed = |e: io::Error| Error::new(Code::IoError, format!("cannot serve: {e}"));
+        let bell = Bell::new().map_err(failed)?;
+        let standard = Standard::take()?;
+        let input = standard.input.try_clone().map_err(failed)?;
+        let output = standard.output.try_clone().map_err(failed)?;
+        let door = Arc::new(Door {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            bell,
+            waker,
+            standard: Mutex::new(Some(standard)),
+        });
+        let (reader, writer) = (door.clone(), door.clone());
+        spawn("zigllms-mcp-in", STACK, move || reader.read(&input)).map_err(failed)?;
+        spawn("zigllms-mcp-out", STACK, move || writer.write(&output)).map_err(failed)?;
+        Ok(door)
+    }
+
+    pub fn next(&self) -> Option<Message> {
+        let mut state = lock(&self.state);
+        let message = state.inbox.pop_front();
+        if state.inbox.len() + 1 == MOST_WAITING {
+            self.changed.notify_all();
+        }
+        message
+    }
+
+    pub fn send(&self, message: Value) {
+        lock(&self.state).outbox.push_back(message);
+        self.changed.notify_all();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        let state = lock(&self.state);
+        state.broken || state.closed && state.inbox.is_empty()
+    }
+
+    pub fn has_sent_all(&self) -> bool {
+        let state = lock(&self.state);
+        state.broken || state.outbox.is_empty() && !state.writing
+    }
+
+    /// Nobody serves any more.
+    pub fn leave(&self) {
+        lock(&self.state).left = true;
+        self.changed.notify_all();
+        self.bell.ring();
+        lock(&self.standard).take();
+    }
+
+    // The thread that reads.
+
+    fn read(&self, input: &OwnedFd) {
+        let (mut lines, mut piece) = (Lines::new(LONGEST), vec![0; 64 << 10]);
+        while self.has_room() && self.readable(input.as_fd()) {
+            match rustix::io::read(input, piece.as_mut_slice()) {
+                Ok(0) => break,
+                Ok(count) => {
+                    let skipped = lines.skipped;
+                    lines.push(&piece[..count], |line| self.hear(line));
+                    if lines.skipped > skipped {
+                        self.complain("a message of more than 10 MB");
+                    }
+                }
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Err(_) => break,
+            }
+        }
+        self.hear(&lines.rest());
+        lock(&self.state).closed = true;
+        self.waker.wake();
+    }
+
+    /// False when nobody serves any more.
+    fn has_room(&self) -> bool {
+        let mut state = lock(&self.state);
+        while state.inbox.len() >= MOST_WAITING && !state.left {
+            state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
+        }
+        !state.left
+    }
+
+    fn readable(&self, input: BorrowedFd<'_>) -> bool {
+        loop {
+            let wanted = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+            let mut fds = [wanted(input), wanted(self.bell.fd())];
+            let polled = poll(&mut fds, None);
+            if !fds[1].revents().is_empty() {
+                return false;
+            }
+            if polled.is_ok() && !fds[0].revents().is_empty() {
+                return true;
+            }
+        }
+    }
+
+    fn hear(&self, line: &[u8]) {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        let Ok(document) = serde_json::from_slice::<Value>(line) else {
+            return self.complain("it is no JSON");
+        };
+        let nothing = document.as_array().is_some_and(Vec::is_empty);
+        let messages = rpc::read(document);
+        if nothing || messages.iter().any(|m| matches!(m, Message::Junk)) {
+            let why = "it is no message of JSON-RPC 2.0";
+            self.send(rpc::refusal(&Value::Null, rpc::INVALID_REQUEST, why));
+        }
+        for message in messages {
+            self.sort(message);
+        }
+    }
+
+    fn complain(&self, why: &str) {
+        self.send(rpc::refusal(&Value::Null, rpc::PARSE_ERROR, why));
+    }
+
+    /// What needs nobody else is answered here, also while a tool computes.
+    fn sort(&self, message: Message) {
+        match message {
+            Message::Request { id, method, .. } if method == "ping" => {
+                self.send(rpc::result(&id, json!({})));
+            }
+            message @ (Message::Request { .. } | Message::Notice { .. }) => {
+                lock(&self.state).inbox.push_back(message);
+                self.waker.wake();
+            }
+            _ => {}
+        }
+    }
+
+    // The thread that writes.
+
+    fn write(&self, output: &OwnedFd) {
+        while let Some(message) = self.next_answer() {
+            let mut line = message.to_string().into_bytes();
+            line.push(b'\n');
+            let broken = write_all(output, &line).is_err();
+            let mut state = lock(&self.state);
+            state.writing = false;
+            state.broken |= broken;
+            drop(state);
+            self.waker.wake();
+        }
+    }
+
+    fn next_answer(&self) -> Option<Value> {
+        let mut state = lock(&self.state);
+        loop {
+            if state.left || state.broken {
+                return None;
+            }
+            if let Some(message) = state.outbox.pop_front() {
+                state.writing = true;
+                return Some(message);
+            }
+            state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
+        }
+    }
+}
+
+fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(output, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(rustix::io::Errno::INTR) => {}
+            // Somebody has made it non-blocking.
+            Err(rustix::io::Errno::AGAIN) => {
+                let mut fds = [PollFd::from_borrowed_fd(output.as_fd(), PollFlags::OUT)];
+                let _ = poll(&mut fds, None);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

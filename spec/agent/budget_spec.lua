@@ -148,8 +148,9 @@ describe("a budget", function()
         on_limit = "return",
         budget = { max_steps = 9 },
       })
+      local both = { { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } }
       server:script(
-        of("boss", calls({ { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } })),
+        of("boss", calls(both)),
         forever(of("left", calls({ { "l", "leaf", '{"input":"x"}' } }, { usage = usage(2, 0) }))),
         forever(of("leaf", calls({ { "w", "work", "{}" } }, { usage = usage(3, 0) }))),
         forever(of("right", calls({ { "w", "work", "{}" } }, { usage = usage(4, 0) })))
@@ -294,6 +295,25 @@ describe("a budget", function()
       assert.equal(30, err.partial.usage.cost or err.partial.cost)
     end)
 
+    it("wants one for what a tool's function asks", function()
+      local code
+      local id = create("boss", {
+        tools = {
+          {
+            name = "ask",
+            execute = function()
+              local _, err = pcall(provider.chat, "hi", { provider = "openai", model = "other" })
+              code = err.code
+            end,
+          },
+        },
+      })
+      server:script(calls({ { "c1", "ask", "{}" } }), text("done"))
+      agent.run(id, "go", { budget = { max_cost = 1000 } })
+      assert.equal("invalid_argument", code)
+      assert.equal(2, server:count())
+    end)
+
     it("wants a price for the models of agents inside, too", function()
       local helper = create("helper", { model = "other" })
       local boss = create("boss", { tools = { agent.as_tool(helper) }, budget = { max_cost = 30 } })
@@ -377,6 +397,17 @@ describe("a budget", function()
       for _, tail in ipairs({ ".db", ".db-wal", ".db-shm" }) do
         os.remove(path .. tail)
       end
+    end)
+
+    it("passes while a run waits for its turn", function()
+      local id = create("boss", { tools = { napping(600) } })
+      server:script(calls({ { "c1", "nap", "{}" } }), text("done"))
+      local first = agent.run(id, "go", { async = true })
+      server:wait_for(1, zigllms.sleep)
+      local partial = quickly(agent.run, id, "too", { budget = { max_ms = 100 } })
+      assert.equal(0, partial.usage.total_tokens)
+      assert.equal("done", first:await().content)
+      assert.equal(4, agent.get_info(id).memory.messages)
     end)
 
     it("is the run's own: another limit is a timeout as ever", function()

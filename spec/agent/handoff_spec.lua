@@ -246,6 +246,22 @@ describe("a handoff", function()
     assert.equal("Refunded", response.content)
   end)
 
+  it("ends with the stream, if that is not wanted any more", function()
+    local front = desk("front", create("clerk"))
+    server:script(
+      calls({ { "c1", "clerk", '{"input":"x"}' } }),
+      text({ "Re", "funded", " at last" }, { chunk_delay_ms = 30 })
+    )
+    local response = agent.run(front, "?", {
+      stream = function(chunk)
+        return chunk.content ~= "Re"
+      end,
+    })
+    assert.equal("cancelled", response.finish_reason)
+    assert.equal("Re", response.content)
+    assert.equal(2, server:count())
+  end)
+
   it("passes the output guardrails of both", function()
     local clerk = create("clerk", {
       hooks = {

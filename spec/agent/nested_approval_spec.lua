@@ -195,6 +195,17 @@ describe("approval inside agents", function()
     assert.equal(45, err.partial.usage.total_tokens)
   end)
 
+  it("of an agent that a program calls as a tool waits with that agent", function()
+    local clerk = payer("clerk")
+    local id = zigllms.tool.register(agent.as_tool(clerk))
+    server:script(calls({ { "p1", "pay", '{"to":"ada"}' } }), text("Paid"))
+    local err = raised("tool_error", zigllms.tool.execute, id, { input = "x" })
+    assert.equal("invalid_state", err.cause.code)
+    assert.truthy(err.message:find("agent.resume", 1, true), err.message)
+    assert.equal("Paid", agent.resume(clerk, { p1 = "approve" }).content)
+    assert.same({ "ada" }, paid)
+  end)
+
   it("can be decided in another process", function()
     local function tools(asking)
       return ([[

@@ -374,7 +374,6 @@ describe("errors", function()
         { name = "bad", parameters = { type = "nothing" } }
       )
       raised("conversion_error", agent.create, { provider = "openai", metadata = { n = 0 / 0 } })
-      raised("unsupported", agent.create, { provider = "openai", summarize = {} })
       raised("unsupported", agent.create, { provider = { type = "openai", api = "ollama" } })
       raised("unsupported", tool.execute, "twice")
       raised("invalid_state", zigllms.run, function()

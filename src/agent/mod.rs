@@ -43,19 +43,24 @@ pub use tools::{Usable, find_tool, specs};
 static BUDGET: Shape = Shape::new(
     "Budget",
     &[
+        Field::new("max_total_tokens", Kind::Number(1.0, 1e15), "", "prompt and completion tokens"),
         Field::new(
-            "max_total_tokens",
-            Kind::Number(1.0, 1e15),
+            "max_steps",
+            Kind::Int(1, 1_000_000),
             "",
-            "prompt and completion tokens of the run",
+            "questions to models; a repeated request is none",
         ),
-        Field::new("max_steps", Kind::Int(1, 1_000_000), "", "model requests"),
-        Field::new("max_ms", Kind::Number(1.0, 1e12), "", "time"),
+        Field::new(
+            "max_ms",
+            Kind::Number(1.0, 1e12),
+            "",
+            "time; requests and tools that wait are stopped then",
+        ),
         Field::new(
             "max_cost",
             Kind::Number(0.0, 1e12),
             "",
-            "what the run may cost, by the provider's `prices`; without a price for its model: invalid_argument",
+            "costs, by the providers' `prices`; a model without a price is refused: invalid_argument",
         ),
     ],
     &[],
@@ -83,7 +88,12 @@ pub static BEHAVIOUR: Shape = Shape::new(
         Field::new("system_prompt", Kind::Text, "", "instructions, never dropped from the window")
             .or(&["system", "instructions"]),
         Field::new("max_iterations", Kind::Int(1, 100_000), "10", "rounds of model and tools"),
-        Field::new("budget", Kind::Table(&BUDGET), "", "hard limits of a run"),
+        Field::new(
+            "budget",
+            Kind::Table(&BUDGET),
+            "",
+            "hard limits of a run with its tools and the agents inside it, looked at before each request",
+        ),
         Field::new(
             "on_limit",
             Kind::Enum(&["raise", "return"]),

@@ -28,6 +28,7 @@ impl Plan {
             session: String::new(),
             remember: agent.remembers(),
             within: false,
+            inner: false,
             input: Vec::new(),
             options,
             reach: agent.reach().under(&own.reach),

@@ -50,6 +50,8 @@ pub struct Plan {
     pub remember: bool,
     /// Another run goes on with it where it stops: nothing of it is kept then.
     pub within: bool,
+    /// A tool call is behind it: nobody sees its response as it is.
+    pub inner: bool,
     pub input: Vec<Message>,
     /// The agent's options with those of the run on top.
     pub options: Map<String, Value>,
@@ -205,7 +207,8 @@ impl Run {
     /// Takes the conversation, or waits until the run before is done with it.
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         if !self.join(runtime, me)? {
-            return Ok(Step::Wait(None));
+            self.refuse_late(runtime)?;
+            return Ok(Step::Wait(self.ledger.end()));
         }
         match self.is_kept() {
             true => self.fetch(runtime, Stage::Reading),
@@ -335,7 +338,7 @@ impl Run {
         self.finished = Some(record::response(self, runtime, reason));
         self.stage = Stage::Ending;
         // The end of a run inside another one is no end of the stream.
-        if !self.plan.follow || self.plan.within {
+        if !self.plan.follow || self.plan.inner {
             return self.conclude(runtime);
         }
         let end = End { finish_reason: reason.to_owned(), usage: Some(self.ledger.usage) };

@@ -59,8 +59,21 @@ fn function(bridge: &Bridge, function: &'static Function) -> Record {
         .set("returns", list(function.returns.iter(), result))
         .set("errors", errors)
         .set("effect", effect(function.effect))
-        .set("waits", matches!(function.run, Run::Waits(_) | Run::Perhaps(..)))
+        .set("waits", waits(function))
         .set("example", function.example)
+}
+
+/// Whether it is called in the faces of a call that waits: those are options.
+fn waits(function: &'static Function) -> bool {
+    let is_async = |field: &Field| field.name == "async";
+    let takes = |param: &'static Param| {
+        help::shapes(&param.kind).into_iter().any(|shape| shape.all().any(is_async))
+    };
+    match function.run {
+        Run::Waits(_) => true,
+        Run::Perhaps(..) => function.params.iter().any(takes),
+        _ => false,
+    }
 }
 
 fn param(param: &'static Param) -> Record {

@@ -87,6 +87,11 @@ impl Attempts {
         self.source.assess(request, answer);
     }
 
+    /// Whether it is known what that model costs.
+    pub fn is_priced(&self, model: &str) -> bool {
+        self.source.prices().know(model)
+    }
+
     /// What an answer that is no reply has said.
     pub fn found(&self) -> Result<Found> {
         let found = self.inbox.lock().found.take();

@@ -150,7 +150,7 @@ impl Source {
         answer.usage.cost = self.prices().cost(&answer.usage, &[&request.model, &exact]);
     }
 
-    fn prices(&self) -> &Prices {
+    pub fn prices(&self) -> &Prices {
         match self {
             Source::Server(server) => &server.prices,
             #[cfg(feature = "local")]

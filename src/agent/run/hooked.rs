@@ -51,7 +51,7 @@ impl Run {
             return Err(Error::invalid("expected a response (a table with `content`) or a string"));
         }
         self.replaced = Some(content.unwrap_or_default().to_owned());
-        if is_table && !self.plan.within {
+        if is_table && !self.plan.inner {
             return Ok(Output::Data(given.slot.clone().map_or(Data::Nil, Data::Slot)));
         }
         // What waits goes on waiting, whatever is said about it meanwhile.

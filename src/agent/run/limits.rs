@@ -41,6 +41,12 @@ impl Run {
         Ok(())
     }
 
+    /// Its time is over before its turn has come: there is nothing to return.
+    pub(super) fn refuse_late(&self, runtime: &Runtime) -> Result<()> {
+        let Some(over) = self.over_budget(runtime) else { return Ok(()) };
+        Err(self.with_partial(runtime, Error::new(Code::BudgetExceeded, over)))
+    }
+
     /// The budget is used up, perhaps in the middle of an answer that broke off with that error.
     pub(super) fn exceeded(
         &mut self,

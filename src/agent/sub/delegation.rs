@@ -40,6 +40,8 @@ impl Delegation {
         let shown: &[Message] = shown.as_deref().unwrap_or_default();
         let mut plan = self.colleague.plan(runtime, self.input.take(), shown)?;
         plan.follow = follow && self.colleague.hands_over;
+        // Outside of a run nobody but the agent itself can keep what waits for a decision.
+        plan.within = self.caller(runtime, me).is_some();
         let run = Run::new(runtime, plan);
         Ok(Step::Run(match self.resumed.take() {
             Some(Resumed { run: paused, decisions }) => {
@@ -74,11 +76,21 @@ impl Delegation {
     fn check(&self, response: &Record) -> Result<()> {
         let reason = word(response, "finish_reason");
         let (agent, silent) = (&self.colleague.agent, word(response, "content").is_empty());
-        if silent && matches!(reason, "max_iterations" | "budget_exceeded" | "cancelled") {
-            let text = format!("{agent} ended without an answer: {reason}");
-            return Err(Error::new(Code::ToolError, text));
+        match reason {
+            // Whoever follows the stream wants no more.
+            "cancelled" if self.colleague.hands_over => Ok(()),
+            "max_iterations" | "budget_exceeded" | "cancelled" if silent => Err(Error::new(
+                Code::ToolError,
+                format!("{agent} ended without an answer: {reason}"),
+            )),
+            "approval_required" => Err(Error::state(format!(
+                "{agent} waits for a decision: agent.resume({agent:?}, {{…}}) goes on with its run"
+            ))),
+            "tool_calls" => {
+                Err(Error::state(format!("{agent} waits for tools that a client runs")))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The model that has handed over is told to whom; the answer itself follows in its words.

@@ -134,7 +134,7 @@ impl Colleague {
         Ok(Plan {
             session: self.session.clone().unwrap_or_default(),
             remember: self.session.is_some() && plan.remember,
-            within: true,
+            inner: true,
             input: read_input(input)?,
             context: shown.to_vec(),
             ..plan

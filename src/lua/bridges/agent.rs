@@ -142,7 +142,8 @@ pub static BRIDGE: Bridge = Bridge {
                   are executed and it is asked again. `input` is a string, a message, an array of messages, \
                   `{message=|content=, context=}`, or any other table as JSON. A failing tool is told to the model. The \
                   turn is added to the conversation when the run returns; one that raises adds nothing, and \
-                  `err.partial` has what there was. `tostring(response)` is its content. Waits.",
+                  `err.partial` has what there was. `usage` is the sum over rounds, repeated requests and all that ran inside. \
+                  `tostring(response)` is its content. Waits.",
             errors: &[
                 Code::NotFound,
                 Code::InvalidState,
@@ -194,7 +195,8 @@ pub static BRIDGE: Bridge = Bridge {
             name: "get_info",
             params: &[AGENT],
             returns: &[("info", "table")],
-            doc: "Everything about an agent: its options, tools, memory, usage, counts and state. A fresh table each time.",
+            doc: "Everything about an agent: its options, tools, memory, counts and state. `usage` is \
+                  that of its runs, each with the agents inside it. A fresh table each time.",
             errors: &[Code::NotFound],
             effect: Effect::Reads("agents"),
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nprint(zigllms.agent.get_info(id).run_count)",

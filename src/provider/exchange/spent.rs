@@ -12,8 +12,21 @@ impl Exchange {
         let clock = runtime.clock.clone();
         match runtime.tasks.ledgers(me, |ledger| ledger.over(&clock)) {
             Some(over) => Err(Error::new(Code::BudgetExceeded, over)),
-            None => Ok(()),
+            None => self.check_price(runtime, me),
         }
+    }
+
+    /// What has no price would never use up a budget of costs.
+    fn check_price(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
+        let limited = runtime.tasks.ledgers(me, |ledger| ledger.limits_cost().then_some(()));
+        let model = &self.ask.request.model;
+        if limited.is_none() || self.target.attempts.is_priced(model) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "budget.max_cost: provider {:?} has no price for model {model:?}",
+            self.target.id
+        )))
     }
 
     /// A question counts once, however often it has to be repeated.

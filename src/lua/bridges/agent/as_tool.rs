@@ -56,7 +56,9 @@ pub const AS_TOOL: Function = Function {
           called. Calls of one round run side by side, the handoffs after all others: the first one ends the run with \
           the other agent's answer (`response.agent_id` says whose), a second one is not executed. The run inside is \
           one of its agent, with hooks and events of its own and without a time limit as a tool; what it uses is part \
-          of the `usage` and the `budget` of the runs around it.",
+          of the `usage` and the `budget` of the runs around it. Only a handoff is heard in the stream. Calls in it \
+          that need approval stop the outermost run, under ids like `c1/p1`. Agents are nested 16 deep at most; one that \
+          would wait for a conversation of a run around it is refused (invalid_state).",
     errors: &[Code::NotFound],
     effect: Effect::Reads("agents"),
     example: "local reader = zigllms.agent.create{ name = \"reader\", provider = \"openai\" }\n\

@@ -149,10 +149,7 @@ describe("a budget", function()
         budget = { max_steps = 9 },
       })
       server:script(
-        of(
-          "boss",
-          calls({ { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } })
-        ),
+        of("boss", calls({ { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } })),
         forever(of("left", calls({ { "l", "leaf", '{"input":"x"}' } }, { usage = usage(2, 0) }))),
         forever(of("leaf", calls({ { "w", "work", "{}" } }, { usage = usage(3, 0) }))),
         forever(of("right", calls({ { "w", "work", "{}" } }, { usage = usage(4, 0) })))

@@ -567,8 +567,10 @@ describe("an agent as a tool", function()
         },
       })
       local boss = create("boss", { tools = { agent.as_tool(reader) } })
-      local asking =
-        calls({ { "c1", "reader", '{"input":"x"}' } }, { usage = usage(3, 0), content = "wait" })
+      local asking = calls(
+        { { "c1", "reader", '{"input":"x"}' } },
+        { usage = usage(3, 0), content = "wait" }
+      )
       server:script(asking, script)
       local handle = agent.run(boss, "?", { async = true })
       server:wait_for(at, zigllms.sleep)

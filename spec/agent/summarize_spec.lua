@@ -254,7 +254,10 @@ describe("summarize", function()
       local asked = server:requests()[1]
       assert.equal("small", asked.model)
       assert.truthy(asked.messages[1].content:find("Sum up", 1, true))
-      assert.equal("user: q1\n\nassistant: a1\n\nuser: q2\n\nassistant: a2", asked.messages[2].content)
+      assert.equal(
+        "user: q1\n\nassistant: a1\n\nuser: q2\n\nassistant: a2",
+        asked.messages[2].content
+      )
       assert.is_nil(asked.tools)
       assert.equal("big", server:requests()[2].model)
       assert.equal("user: Summary of the conversation so far:\nthe story", sent(2)[1])

@@ -135,19 +135,22 @@ describe("the window", function()
 
   for path, wire in pairs(protocols) do
     for _, summed in ipairs({ false, true }) do
-      it("keeps calls and results together on " .. path .. (summed and ", summed up" or ""), function()
-        local id = provider.create(wire.config(server))
-        provider.configure(id, { model = wire.model or "m" })
-        local summarize = summed
-            and function(messages)
-              assert_pairs(told({ messages = messages }), "summed up")
-              return "sum"
-            end
-          or nil
-        for seed = 1, CASES do
-          case(seed * 7919, wire, id, summarize)
+      it(
+        "keeps calls and results together on " .. path .. (summed and ", summed up" or ""),
+        function()
+          local id = provider.create(wire.config(server))
+          provider.configure(id, { model = wire.model or "m" })
+          local summarize = summed
+              and function(messages)
+                assert_pairs(told({ messages = messages }), "summed up")
+                return "sum"
+              end
+            or nil
+          for seed = 1, CASES do
+            case(seed * 7919, wire, id, summarize)
+          end
         end
-      end)
+      )
     end
   end
 

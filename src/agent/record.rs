@@ -147,7 +147,7 @@ fn tool_item(tool: &AgentTool, tools: &Tools) -> Record {
         AgentTool::Inline(tool) => {
             Record::new().set("id", tool.name.as_str()).set("name", tool.name.as_str())
         }
-        AgentTool::Named(key) => match super::find_tool(tools, key).ok().flatten() {
+        AgentTool::Named(key) => match tools.usable(key).ok().flatten() {
             Some(found) => Record::new().set("id", found.id).set("name", found.tool.name.as_str()),
             None => {
                 Record::new().set("id", key.as_str()).set("name", key.as_str()).set("missing", true)

@@ -12,7 +12,7 @@ use super::input;
 use super::paused::{Open, Own, Paused, Resumed, Why};
 use super::record::{self, Executed};
 use super::summarize::Summarize;
-use super::tools::{Usable, specs};
+use super::tools::specs;
 use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
@@ -21,8 +21,9 @@ use crate::error::{Code, Error, Result};
 use crate::ledger::Ledger;
 use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
-use crate::step::{Given, Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
+use crate::step::{Given, Machine, Operation, Outcome, Output, Rest, Step, Stop, Token, stopped};
 use crate::store::Pending;
+use crate::tool::Usable;
 use crate::value::{Data, Record};
 
 mod approval;
@@ -364,7 +365,7 @@ impl Run {
         let paused = self.pause(runtime).filter(|_| self.plan.within);
         self.close(runtime, None);
         Ok(Step::Done(match paused {
-            Some(run) => Output::Paused { response, run },
+            Some(run) => Output::Paused { response, rest: Rest::new(*run) },
             None => Output::Data(response),
         }))
     }

@@ -29,7 +29,7 @@ mod worker;
 pub use approval::Approval;
 pub use builtin::{Bounds, Builtin};
 pub use run::{Input, ToolRun, error_text};
-pub use tools::Tools;
+pub use tools::{Tools, Usable};
 pub use worker::{Asked, Work, Worker};
 
 pub static DEFINITION: Shape = Shape::new(

@@ -9,7 +9,6 @@ use super::gate::Turn;
 use super::sandboxed::sourceless;
 use super::worker::{Asked, Work, Worker};
 use super::{Tool, recall};
-use crate::agent::Resumed;
 use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
@@ -17,7 +16,8 @@ use crate::optimize::Recall;
 use crate::runtime::Runtime;
 use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
-    Call, Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+    Call, Given, Machine, Operation, Outcome, Output, Raised, Rest, Returned, Step, Stop, Token,
+    stopped,
 };
 use crate::value::repair::{self, Level, Options};
 use crate::value::{Data, Document, Key, Kind, Patch, Record, Ref, Slot, Tape, json};
@@ -183,7 +183,7 @@ pub struct ToolRun {
     /// What is under way where the work is no function's.
     work: Option<Box<dyn Machine>>,
     /// The call had stopped for a decision: what it goes on with.
-    resumed: Option<Resumed>,
+    resumed: Option<Rest>,
     paused: bool,
     /// Its turn, where only so many calls may run at once.
     turn: Option<Turn>,
@@ -216,7 +216,7 @@ impl ToolRun {
     }
 
     #[must_use]
-    pub fn resumed(mut self, resumed: Option<Resumed>) -> ToolRun {
+    pub fn resumed(mut self, resumed: Option<Rest>) -> ToolRun {
         self.resumed = resumed;
         self
     }

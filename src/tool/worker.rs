@@ -5,11 +5,10 @@ use std::fmt::Debug;
 use serde_json::Value;
 
 use super::builtin::Builtin;
-use crate::agent::Resumed;
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::runtime::Runtime;
-use crate::step::Machine;
+use crate::step::{Machine, Rest};
 use crate::value::Record;
 
 /// Does the work of a tool. Around it stand hooks, events, retries, the time limit and the cache of
@@ -39,7 +38,7 @@ pub struct Asked {
     /// When the tool's time is over; the call is stopped then.
     pub deadline: Option<Moment>,
     /// The call had stopped for a decision, and goes on with it.
-    pub resumed: Option<Resumed>,
+    pub resumed: Option<Rest>,
 }
 
 /// What became of a call.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::agent::{bind, find_tool};
+use crate::agent::bind;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
@@ -188,7 +188,7 @@ fn unregister(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let key = args.id(0);
-    let found = find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key))?;
+    let found = runtime.tools.usable(&key)?.ok_or_else(|| Error::not_found("tool", &key))?;
     let options = args.options(2, &EXECUTE);
     let tool = found.tool;
     let checks = options.bool("validate").unwrap_or_else(|| tool.validates());
@@ -226,10 +226,10 @@ fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn get(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let found = find_tool(&runtime.tools, &args.id(0))?;
+    let found = runtime.tools.usable(&args.id(0))?;
     Ok(found.map(|found| found.tool.definition(&found.id)).into())
 }
 
 fn exists(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    Ok(Data::Bool(find_tool(&runtime.tools, &args.id(0))?.is_some()))
+    Ok(Data::Bool(runtime.tools.usable(&args.id(0))?.is_some()))
 }

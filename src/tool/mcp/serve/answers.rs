@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::super::rpc::{self, INVALID_PARAMS};
 use super::super::{LATEST, VERSIONS};
-use crate::agent::{Usable, find_tool};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::shape::Options;
 use crate::step::Output;
 use crate::tool::Tool;
+use crate::tool::Usable;
 use crate::value::Data;
 
 /// What it says of itself.
@@ -59,9 +59,7 @@ impl Served {
     fn all(&self, runtime: &Runtime) -> Vec<Usable> {
         let tools = &runtime.tools;
         match &self.wanted {
-            Some(keys) => {
-                keys.iter().filter_map(|key| find_tool(tools, key).ok().flatten()).collect()
-            }
+            Some(keys) => keys.iter().filter_map(|key| tools.usable(key).ok().flatten()).collect(),
             None => {
                 let does = tools.iter().filter(|(_, tool)| !tool.is_declared());
                 does.map(|(n, tool)| Usable { id: tools.id(n), tool: tool.clone() }).collect()

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Rest};
-use crate::value::Record;
+use crate::value::{Document, Record};
 
 /// Does the work of a tool. Around it stand hooks, events, retries, the time limit and the cache of
 /// every tool call.
@@ -33,6 +33,8 @@ pub trait Worker: Debug {
 pub struct Asked {
     /// Anything if the check against the schema was switched off.
     pub input: Value,
+    /// The input in its place where strings in it are no text: sandboxed tools get those.
+    pub bytes: Option<Document>,
     /// What a function would learn about its caller: `agent_id`, `call_id`, …
     pub info: Record,
     /// When the tool's time is over; the call is stopped then.

@@ -150,6 +150,7 @@ describe("an MCP server behind HTTP", function()
     server:script(start, initialized(), list(2), { -- to GET, whose body is empty
       headers = { ["content-type"] = "text/event-stream" },
       chunks = { "data: " .. said .. "\n\n" },
+      stall_ms = 300,
     }, json("tools/list", 3, { tools = { changed } }))
     local told
     zigllms.event.subscribe("tool.log", function(event)
@@ -161,7 +162,7 @@ describe("an MCP server behind HTTP", function()
       zigllms.sleep(5)
     end
     assert.equal("hello", told)
-    zigllms.sleep(50)
+    zigllms.sleep(500)
     raised("invalid_state", tool.execute, "echo")
     local listened = 0
     for _, method in ipairs(methods()) do

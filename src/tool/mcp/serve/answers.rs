@@ -60,7 +60,13 @@ impl Served {
         let tools = &runtime.tools;
         match &self.wanted {
             Some(keys) => {
-                keys.iter().filter_map(|key| find_tool(tools, key).ok().flatten()).collect()
+                let mut found: Vec<Usable> = Vec::new();
+                for usable in keys.iter().filter_map(|key| find_tool(tools, key).ok().flatten()) {
+                    if found.iter().all(|known| known.tool.name != usable.tool.name) {
+                        found.push(usable);
+                    }
+                }
+                found
             }
             None => {
                 let does = tools.iter().filter(|(_, tool)| !tool.is_declared());

@@ -59,7 +59,15 @@ impl Served {
     fn all(&self, runtime: &Runtime) -> Vec<Usable> {
         let tools = &runtime.tools;
         match &self.wanted {
-            Some(keys) => keys.iter().filter_map(|key| tools.usable(key).ok().flatten()).collect(),
+            Some(keys) => {
+                let mut found: Vec<Usable> = Vec::new();
+                for usable in keys.iter().filter_map(|key| tools.usable(key).ok().flatten()) {
+                    if found.iter().all(|known| known.tool.name != usable.tool.name) {
+                        found.push(usable);
+                    }
+                }
+                found
+            }
             None => {
                 let does = tools.iter().filter(|(_, tool)| !tool.is_declared());
                 does.map(|(n, tool)| Usable { id: tools.id(n), tool: tool.clone() }).collect()

@@ -117,7 +117,9 @@ fn conversations(agent: &Agent) -> Value {
     let mut all: Vec<_> = agent.conversations.iter().filter(|(_, c)| !c.is_empty()).collect();
     all.sort_by_key(|(session, _)| *session);
     let one = |(session, conversation): (&String, &Conversation)| {
-        let paused = conversation.paused.as_ref().map(|paused| paused.to_json());
+        // Who goes on with it here does so here only.
+        let unclaimed = |run: &Box<Paused>| Paused { claimed_until: None, ..(**run).clone() };
+        let paused = conversation.paused.as_ref().map(|run| unclaimed(run).to_json());
         let messages = messages_to_json(&conversation.messages);
         json!({ "session": session, "messages": messages, "paused": paused })
     };

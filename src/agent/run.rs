@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::State;
 use super::input;
-use super::paused::{Open, Own, Paused, Resumed, Why};
+use super::paused::{Decisions, Open, Own, Paused, Resumed, Why};
 use super::record::{self, Executed};
 use super::summarize::Summarize;
 use super::tools::specs;
@@ -28,6 +28,7 @@ use crate::value::{Data, Record};
 
 mod approval;
 mod calls;
+mod claim;
 pub mod conversation;
 pub mod handoff;
 mod hooked;
@@ -127,6 +128,10 @@ pub struct Run {
     resume: Option<Resume>,
     /// It goes on with a run that has stopped.
     resumes: bool,
+    /// What it was told to go on with, until it does.
+    decided: Decisions,
+    /// The store knows that it goes on.
+    claims: bool,
     /// It only takes in answers to some of the open calls.
     answers: bool,
     /// What had stopped, until this run has ended well.
@@ -139,6 +144,8 @@ enum Stage {
     Queued,
     /// The conversation is read from the store.
     Reading,
+    /// Other processes are told who goes on.
+    Claiming,
     /// What falls out of the window is summed up.
     Folding,
     Asking,
@@ -195,6 +202,8 @@ impl Run {
             folding: 0,
             resume: None,
             resumes: false,
+            decided: Decisions::default(),
+            claims: false,
             answers: false,
             origin: None,
         }
@@ -219,12 +228,11 @@ impl Run {
 
     /// The conversation is there.
     fn open(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        self.enter(runtime, self.me)?;
         if self.resumes {
-            let decisions = self.take_up(runtime)?;
-            self.check_prices(runtime)?;
-            return self.go_on(runtime, &decisions);
+            return self.open_again(runtime);
         }
+        self.enter(runtime, self.me)?;
+        self.read_conversation(runtime)?;
         self.check_prices(runtime)?;
         if self.answers { self.finish(runtime, self.waiting_reason()) } else { self.ask(runtime) }
     }
@@ -237,7 +245,7 @@ impl Run {
         self.begun = true;
         agent.last_error = None;
         agent.enter(State::Ready, now);
-        self.read_conversation(runtime)
+        Ok(())
     }
 
     fn agent<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut super::Agent> {

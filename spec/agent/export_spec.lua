@@ -5,6 +5,7 @@ local peers = require("spec.support.peer")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
 local scripted = require("spec.support.server")
+local size = require("spec.support.size")
 local transcript = require("spec.support.transcript")
 local wires = require("spec.support.wires")
 
@@ -409,6 +410,57 @@ describe("an exported agent", function()
       end)
     end
     raised("not_found", agent.export, "nobody")
+  end)
+
+  it("is read or refused, whatever is in it", function()
+    local id = create({ name = "ada", temperature = 0.5 })
+    server:script(text("hi"), calls({ { "c1", "pay", '{"to":"ada"}' } }))
+    agent.run(id, "hello")
+    agent.run(id, "go", { seed = 1, tools = { pay() } })
+    local whole = cjson.encode(agent.export(id))
+    local seed = 1
+    local function any(n)
+      seed = (seed * 16807) % 2147483647
+      return seed % n + 1
+    end
+    local deep = {}
+    for _ = 1, 300 do
+      deep = { deep }
+    end
+    local VALUES =
+      { 0, -1, 1e300, 0 / 0, "x", "\255", true, {}, { 1 }, { a = 1 }, deep, print, cjson.null }
+    local function spoil(value)
+      local keys = {}
+      for key in pairs(value) do
+        keys[#keys + 1] = key
+      end
+      table.sort(keys, function(a, b)
+        return tostring(a) < tostring(b)
+      end)
+      local key = keys[any(math.max(#keys, 1))]
+      if key and type(value[key]) == "table" and any(4) > 1 then
+        return spoil(value[key])
+      end
+      value[key or "k"] = VALUES[any(#VALUES)]
+    end
+    local refused, read = 0, 0
+    for _ = 1, size(5000, 300) do
+      local exported = cjson.decode(whole)
+      spoil(exported)
+      local before = #agent.list()
+      local ok, made_or_err = pcall(agent.import, exported)
+      if ok then
+        read = read + 1
+        agent.export(made_or_err)
+        agent.destroy(made_or_err)
+      else
+        refused = refused + 1
+        assert.is_string(made_or_err.code, tostring(made_or_err))
+        assert.are_not.equal("internal", made_or_err.code)
+        assert.equal(before, #agent.list())
+      end
+    end
+    assert.is_true(refused > 50 and read > 10, refused .. " " .. read)
   end)
 
   it("of a persistent agent meets the store's conversation, if there is one", function()

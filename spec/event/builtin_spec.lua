@@ -51,6 +51,7 @@ describe("built-in events", function()
     local help = zigllms.help("event")
     for _, subject in ipairs({
       "agent.started agent.completed agent.failed tool.invoked tool.succeeded tool.failed",
+      "tool.log tool.progress",
       "provider.request provider.retry provider.response provider.error memory.updated",
       "hook.failed system.handler_error system.batch_error",
     }) do

@@ -260,6 +260,41 @@ describe("import_mcp", function()
     assert.equal("look\n[image image/png, 3 bytes]", messages[4].content)
     assert.truthy(messages[5].content:find("no luck", 1, true))
   end)
+
+  it("calls of tools that need approval stop an agent's run", function()
+    local api = scripted.start()
+    finally(function()
+      api:stop()
+    end)
+    zigllms.provider.configure("openai", { base_url = api.url, api_key = "test", retry = false })
+    local function asks(requires)
+      import({}, { name = "fake", requires_approval = requires })
+      local id = zigllms.agent.create({
+        provider = "openai",
+        model = "m",
+        tools = { "fake_echo", "fake_fail" },
+      })
+      api:script(
+        scripted.calls({ { "c1", "fake_echo", '{"say":"x"}' }, { "c2", "fake_fail", "{}" } }),
+        scripted.text("done")
+      )
+      local pending = {}
+      for _, call in ipairs(zigllms.agent.run(id, "go").pending_tool_calls or {}) do
+        pending[#pending + 1] = call.name
+      end
+      return table.concat(pending, " ")
+    end
+    assert.equal("", asks(nil))
+    assert.equal("fake_echo fake_fail", asks(true))
+    assert.equal("fake_fail", asks({ "f*" }))
+    assert.equal("fake_echo", asks("echo"))
+    assert.equal(
+      "fake_echo",
+      asks(function(input)
+        return input.say == "x"
+      end)
+    )
+  end)
 end)
 
 describe("a definition that was imported", function()
@@ -292,6 +327,15 @@ describe("a definition that was imported", function()
     script.tools = later
     assert.equal(3, #import(script, { name = "fake" }))
     assert.equal("x", tool.execute("fake_echo", { say = "x" }))
+  end)
+
+  it("is looked at once for each call, whatever the server says", function()
+    local script = tools("echo")
+    script.restless = true
+    import(script)
+    for i = 1, 3 do
+      assert.equal("n" .. i, tool.execute("echo", { say = "n" .. i }))
+    end
   end)
 
   it("is looked at again when the server was started anew", function()

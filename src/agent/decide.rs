@@ -66,7 +66,7 @@ fn of_a_client(leaf: &Leaf<'_>) -> Error {
 fn fits(leaf: &Leaf<'_>, arguments: &serde_json::Value, tools: &[Usable]) -> Result<()> {
     let named = |usable: &&Usable| usable.tool.name == leaf.open.call.name;
     // Of a call inside another one its own run knows the tool.
-    let Some(usable) = tools.iter().find(named).filter(|_| !leaf.id.contains('/')) else {
+    let Some(usable) = tools.iter().find(named).filter(|_| leaf.id == leaf.open.call.id) else {
         return Ok(());
     };
     let place = format!("{}.arguments", place(leaf));

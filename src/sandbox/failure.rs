@@ -12,6 +12,8 @@ pub enum Failure {
     Cancelled,
     /// It ran into its memory limit, of so many bytes.
     Memory(usize),
+    /// Its calls nest too deep.
+    Stack,
     /// The result has more than so many bytes.
     TooLarge(usize),
     /// The result, or what was to be passed in, is no plain data: where, and what stands there.
@@ -32,6 +34,7 @@ impl Failure {
             Failure::Late => "timeout",
             Failure::Cancelled => "cancelled",
             Failure::Memory(_) => "memory",
+            Failure::Stack => "stack_overflow",
             Failure::TooLarge(_) => "result_too_large",
             Failure::NotPlain(_) => "not_plain_data",
             Failure::Syntax(_) => "syntax",
@@ -50,6 +53,7 @@ impl Failure {
             Failure::Late => Error::timeout(Phase::Tool, "sandboxed code ran into its time limit"),
             Failure::Cancelled => Error::new(Code::Cancelled, "sandboxed code was cancelled"),
             Failure::Memory(limit) => told(format!("it needs more than {limit} bytes of memory")),
+            Failure::Stack => told("stack overflow: its calls nest too deep".into()),
             Failure::TooLarge(limit) => told(format!("its result has more than {limit} bytes")),
             Failure::NotPlain(what) => told(format!("its result is no plain data: {what}")),
             Failure::Syntax(message) => told(message),

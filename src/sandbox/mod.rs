@@ -17,7 +17,6 @@ use std::sync::OnceLock;
 
 pub use failure::Failure;
 pub use job::{Answer, Form, Job, Limits, Script};
-pub use pool::STACK;
 pub use run::Run;
 
 use crate::error::{Error, Result};

@@ -11,8 +11,7 @@ use crate::guard::guarded;
 use crate::net::workers::{PerProcess, spawn};
 
 /// Lua recurses in C: in its parser, in sorting, from coroutine into coroutine. Virtual memory only.
-/// `room` refuses to go deeper than half of it.
-pub const STACK: usize = 16 << 20;
+const STACK: usize = 8 << 20;
 
 /// Jobs that run at the same time; more of them queue.
 const MOST: usize = 16;

@@ -13,10 +13,29 @@ pub enum Fate {
     Late,
     Cancelled,
     Memory,
+    /// The stack of Lua.
+    #[cfg_attr(not(feature = "lua54"), allow(dead_code))]
+    Stack,
 }
 
 /// Every refusal makes Lua collect all of its garbage: so many are enough.
 const REFUSALS: u32 = 4;
+
+/// Bytes of the thread's stack that code may use before it is told that it nests too deep: some
+/// hundred coroutines in each other. Errors that pass through many more take their time.
+const DEEP: usize = 256 << 10;
+
+/// Values of a Lua stack: some 4000 calls in each other. Lua 5.4 lets a table be called through any
+/// number of `__call`s, and moves all arguments for each, without anybody being able to interrupt
+/// that: with its own limit of a million values it takes minutes.
+#[cfg(feature = "lua54")]
+const LARGEST_STACK: usize = 20_480;
+
+/// What Lua keeps on top of a stack, and the bytes of a value.
+#[cfg(feature = "lua54")]
+const EXTRA: usize = 5;
+#[cfg(feature = "lua54")]
+const VALUE: usize = 16;
 
 /// The `ud` of a state's allocator; it outlives the state and never moves.
 pub struct Cell {
@@ -38,6 +57,8 @@ pub struct Cell {
     pub largest: usize,
     pub scratch: Vec<u8>,
     pub random: u64,
+    #[cfg(feature = "lua54")]
+    stacks: Stacks,
     /// What was used after the last collection that the hook asked for.
     #[cfg_attr(not(any(feature = "lua51", feature = "luajit")), allow(dead_code))]
     pub collected: usize,
@@ -59,6 +80,8 @@ impl Cell {
             largest: 0,
             scratch: Vec::new(),
             random: 1,
+            #[cfg(feature = "lua54")]
+            stacks: Stacks::default(),
             collected: 0,
         })
     }
@@ -99,9 +122,9 @@ impl Cell {
         self.fate.is_none()
     }
 
-    /// Whether the thread's stack is half used up.
+    /// Whether functions of C have called each other too often already.
     pub fn is_deep(&self) -> bool {
-        self.stack.abs_diff(here()) > crate::sandbox::STACK / 2
+        self.stack.abs_diff(here()) > DEEP
     }
 
     fn refuse(&mut self, ptr: *mut c_void, size: usize) -> *mut c_void {
@@ -112,6 +135,69 @@ impl Cell {
         }
         self.refused = (ptr, size);
         std::ptr::null_mut()
+    }
+}
+
+/// The stacks of Lua's threads. Lua asks for a larger one as for any other block, so that only its
+/// size tells what it is for: it is twice that of a stack there is.
+#[cfg(feature = "lua54")]
+#[derive(Default)]
+struct Stacks {
+    threads: std::collections::HashSet<usize>,
+    /// Bytes of a thread.
+    size: usize,
+    /// The thread that was made last, and the first block after it: its stack.
+    newest: (usize, Option<(usize, usize)>),
+    /// In which words of a thread its stack begins and ends.
+    words: Option<(usize, usize)>,
+}
+
+#[cfg(feature = "lua54")]
+impl Stacks {
+    fn made(&mut self, block: usize, size: usize, is_thread: bool) {
+        if is_thread {
+            self.threads.insert(block);
+            (self.size, self.newest) = (size, (block, None));
+        } else if self.words.is_none() && self.newest.1.is_none() {
+            self.newest.1 = Some((block, size));
+        }
+    }
+
+    fn freed(&mut self, block: usize, size: usize) {
+        if size == self.size {
+            self.threads.remove(&block);
+        }
+    }
+
+    /// Looks at the thread that was made last.
+    fn learn(&mut self) {
+        let (thread, Some((stack, size))) = self.newest else { return };
+        // SAFETY: it is alive, and so large.
+        let words = unsafe { std::slice::from_raw_parts(thread as *const usize, self.size / 8) };
+        let at = |wanted: usize| words.iter().position(|word| *word == wanted);
+        self.words = at(stack).zip(at(stack + size - EXTRA * VALUE));
+    }
+
+    /// Whether a block of that size is a stack that is too large.
+    fn overflow(&self, size: usize) -> bool {
+        let count = (size / VALUE).saturating_sub(EXTRA);
+        let Some((start, end)) = self.words.filter(|_| count > LARGEST_STACK) else { return false };
+        let doubles = |thread: &usize| {
+            let word = |at: usize| {
+                // SAFETY: threads are alive until they are freed, and as large as the first one.
+                unsafe { (*thread as *const usize).add(at).read() }
+            };
+            2 * (word(end).wrapping_sub(word(start)) / VALUE) == count
+        };
+        size % VALUE == 0 && self.threads.iter().any(doubles)
+    }
+}
+
+#[cfg(feature = "lua54")]
+impl Cell {
+    /// A coroutine has just been made, so that the places in it are known.
+    pub fn learn_stacks(&mut self) {
+        self.stacks.learn();
     }
 }
 
@@ -147,9 +233,13 @@ pub unsafe extern "C" fn allocate(
     unsafe {
         let cell = &mut *ud.cast::<Cell>();
         // Without a block `old` says what kind of object the new one is for.
+        #[cfg(feature = "lua54")]
+        let is_thread = ptr.is_null() && old == ffi::LUA_TTHREAD as usize;
         let old = if ptr.is_null() { 0 } else { old };
         if new == 0 {
             cell.used = cell.used.saturating_sub(old);
+            #[cfg(feature = "lua54")]
+            cell.stacks.freed(ptr as usize, old);
             libc::free(ptr);
             return std::ptr::null_mut();
         }
@@ -157,9 +247,18 @@ pub unsafe extern "C" fn allocate(
         if new > old && used > cell.limit {
             return cell.refuse(ptr, new);
         }
+        #[cfg(feature = "lua54")]
+        if new > old && cell.stacks.overflow(new) {
+            cell.fate.get_or_insert(Fate::Stack);
+            return std::ptr::null_mut();
+        }
         let block = libc::realloc(ptr, new);
         if block.is_null() {
             return cell.refuse(ptr, new);
+        }
+        #[cfg(feature = "lua54")]
+        if ptr.is_null() {
+            cell.stacks.made(block as usize, new, is_thread);
         }
         (cell.used, cell.refused) = (used, (std::ptr::null_mut(), 0));
         block

@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
+use super::cell::cell;
 use crate::lua::stack;
 use crate::value::tape::{Token, Walk};
 use crate::value::{MAX_DEPTH, Tape};
@@ -53,7 +54,12 @@ pub enum Problem {
     TooLarge,
     /// What stands where.
     NotPlain(String),
+    /// The time is over.
+    Stopped,
 }
+
+/// Values between two looks at the clock.
+const VALUES: usize = 1024;
 
 /// Reads values without calling a metamethod.
 pub struct Reader<'t> {
@@ -61,6 +67,7 @@ pub struct Reader<'t> {
     tape: &'t mut Tape,
     /// Bytes that may still come: strings have theirs, anything else is one.
     left: usize,
+    spent: usize,
     inside: Vec<*const c_void>,
 }
 
@@ -68,12 +75,15 @@ impl<'t> Reader<'t> {
     /// # Safety
     /// While it is used, nothing else touches the state.
     pub unsafe fn new(l: *mut lua_State, tape: &'t mut Tape, most: usize) -> Reader<'t> {
-        Reader { l, tape, left: most, inside: Vec::new() }
+        Reader { l, tape, left: most, spent: 0, inside: Vec::new() }
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Problem> {
         self.left = self.left.checked_sub(bytes).ok_or(Problem::TooLarge)?;
-        Ok(())
+        self.spent += 1;
+        // SAFETY: a state of `room.rs`, by the contract of `new`.
+        let looks = self.spent.is_multiple_of(VALUES);
+        if looks && !unsafe { cell(self.l) }.goes_on() { Err(Problem::Stopped) } else { Ok(()) }
     }
 
     /// # Safety

@@ -15,6 +15,7 @@ use crate::sandbox::pattern::{self, Capture, MODERN, Search, Trouble};
 pub const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"check", check),
     (c"deeper", deeper),
+    (c"goes_on", goes_on),
     (c"has_metatable", has_metatable),
     (c"rawlen", rawlen),
     (c"limit", limit),
@@ -82,6 +83,14 @@ unsafe extern "C-unwind" fn deeper(l: *mut lua_State) -> c_int {
             return ffi::luaL_error(l, c"stack overflow".as_ptr());
         }
         if cell.goes_on() { 0 } else { stop(l) }
+    }
+}
+
+/// goes_on() → whether the code may
+unsafe extern "C-unwind" fn goes_on(l: *mut lua_State) -> c_int {
+    unsafe {
+        ffi::lua_pushboolean(l, c_int::from(cell(l).goes_on()));
+        1
     }
 }
 

@@ -5,7 +5,8 @@
 -- for long is done here in Lua, which can be interrupted, or is refused.
 local native, own = ...
 
-local check, deeper, gfind, has_metatable, replace = own.check, own.deeper, own.gfind, own.has_metatable, own.replace
+local check, deeper, goes_on = own.check, own.deeper, own.goes_on
+local gfind, has_metatable, replace = own.gfind, own.has_metatable, own.replace
 local coroutine, math, string, table = native.coroutine, native.math, native.string, native.table
 local error, pcall, rawget, rawlen, type = native.error, native.pcall, native.rawget, own.rawlen, native.type
 local select, setmetatable, tonumber = native.select, native.setmetatable, native.tonumber
@@ -17,6 +18,9 @@ local MODERN = own.modern
 
 -- Items that a function of C may go through at once: a millisecond.
 local MANY = 20000
+-- Values that a function may return: as many as LuaJIT allows.
+local MOST = 7900
+local BLOCK = 4096
 -- A text that a function of C may go through at once.
 local LONG = 8388608
 
@@ -62,15 +66,25 @@ local function protected(f, ...)
   return caught(pcall(f, ...))
 end
 
+-- A handler is called where the error is: if that is in the hook, no hook could interrupt it.
+local function careful(handler)
+  return function(...)
+    if goes_on() then
+      return handler(...)
+    end
+    return (...)
+  end
+end
+
 local function handled(f, handler, ...)
   deeper()
-  return caught(xpcall(f, handler, ...))
+  return caught(xpcall(f, careful(handler), ...))
 end
 
 -- Lua 5.1 passes nothing on.
 local function handled_without_arguments(f, handler)
   deeper()
-  return caught(xpcall(f, handler))
+  return caught(xpcall(f, careful(handler)))
 end
 
 local function with_metatable(t, meta)
@@ -85,6 +99,11 @@ local function with_metatable(t, meta)
 end
 
 -- Coroutines -----------------------------------------------------------------------------------
+
+local function readable(...)
+  deeper()
+  return tostring(...)
+end
 
 local function resumed(co, ...)
   deeper()
@@ -124,6 +143,10 @@ local function rep(s, n, separator)
     return ""
   elseif #s * n + #separator * (n - 1) > own.limit() then
     error("resulting string too large", 2)
+  elseif #separator == 0 and n > BLOCK then
+    -- Copied piece by piece, a long text of short pieces takes a tenth of a second.
+    local rest = string.rep(s, n % BLOCK)
+    return string.rep(string.rep(s, BLOCK), floor(n / BLOCK)) .. rest
   end
   return string.rep(s, n, separator)
 end
@@ -231,6 +254,20 @@ local function pack(format, ...)
   return string.pack(format, ...)
 end
 
+-- `%q` goes through a text byte by byte.
+local function format(form, ...)
+  deeper()
+  if type(form) == "string" and find(form, "q", 1, true) then
+    for i = 1, select("#", ...) do
+      local value = select(i, ...)
+      if type(value) == "string" and #value > 1048576 then
+        error("bad argument #" .. i + 1 .. " to 'format' (string too long)", 2)
+      end
+    end
+  end
+  return string.format(form, ...)
+end
+
 local function short(name, f)
   return f and function(s, ...)
     if type(s) == "string" and #s > LONG then
@@ -238,6 +275,29 @@ local function short(name, f)
     end
     return f(s, ...)
   end
+end
+
+-- More than a few values at once would make a stack so large that Lua 5.4 can be kept busy with it.
+local function few(name, f, length, message)
+  return f and function(from, first, last, ...)
+    local a = first == nil and 1 or tonumber(first)
+    local b = last == nil and (name == "unpack" and length(from) or a) or tonumber(last)
+    if a and b then
+      local size = name ~= "unpack" and type(from) == "string" and #from
+      if size then
+        a, b = a < 0 and a + size + 1 or a, b < 0 and b + size + 1 or b
+        b = b > size and size or b
+      end
+      if b - a >= MOST then
+        error(message, 2)
+      end
+    end
+    return f(from, first, name == "unpack" and last == nil and b or last, ...)
+  end
+end
+
+local function length(t)
+  return type(t) == "table" and #t or nil
 end
 
 -- Tables ---------------------------------------------------------------------------------------
@@ -390,16 +450,21 @@ end
 
 local globals = pick(
   native,
-  "_VERSION assert error getmetatable ipairs next pairs rawequal rawget rawlen rawset select tonumber tostring type unpack"
+  "_VERSION assert error getmetatable ipairs next pairs rawequal rawget rawlen rawset select tonumber type"
 )
-globals.pcall, globals.setmetatable = protected, with_metatable
+globals.pcall, globals.setmetatable, globals.tostring = protected, with_metatable, readable
 globals.xpcall = own.passes_on and handled or handled_without_arguments
 
-local strings = pick(native.string, "byte char format len lower packsize reverse sub unpack upper")
+globals.unpack = few("unpack", native.unpack, length, "too many results to unpack")
+
+local strings = pick(native.string, "char len lower packsize reverse sub unpack upper")
 strings.find, strings.match, strings.gmatch, strings.gsub = own.find, own.match, gmatch, gsub
 strings.rep, strings.pack = rep, native.string.pack and pack
+strings.format = format
+strings.byte = few("byte", native.string.byte, length, "string slice too long")
 
-local tables = pick(native.table, "maxn pack unpack")
+local tables = pick(native.table, "maxn pack")
+tables.unpack = few("unpack", native.table.unpack, length, "too many results to unpack")
 tables.concat, tables.insert, tables.remove, tables.sort = concat, insert, remove, sort
 tables.move = native.table.move and move
 
@@ -420,7 +485,8 @@ local function add(name, library)
   names[#names + 1], all[#all + 1] = name, library
 end
 if native.utf8 then
-  local utf8 = pick(native.utf8, "char charpattern codepoint codes")
+  local utf8 = pick(native.utf8, "char charpattern codes")
+  utf8.codepoint = few("codepoint", native.utf8.codepoint, length, "string slice too long")
   utf8.len, utf8.offset = short("len", native.utf8.len), short("offset", native.utf8.offset)
   add("utf8", utf8)
 end

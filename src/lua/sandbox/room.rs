@@ -40,6 +40,9 @@ const PIECE: usize = 256;
 /// What an error that was raised may say of itself.
 const CAUSE: usize = 1 << 16;
 
+/// Bytes of an error's text that are told.
+const WORDS: usize = 4096;
+
 /// Compiling takes no longer, or the text is refused.
 const COMPILING_MS: u64 = 500;
 
@@ -174,6 +177,7 @@ impl State {
         match self.cell.fate {
             Some(Fate::Late) => return Failure::Late,
             Some(Fate::Cancelled) => return Failure::Cancelled,
+            Some(Fate::Stack) => return Failure::Stack,
             Some(Fate::Memory) => return Failure::Memory(job.limits.memory),
             None if status == ffi::LUA_ERRMEM => return Failure::Memory(job.limits.memory),
             None => {}
@@ -190,10 +194,7 @@ impl State {
         // SAFETY: pcall left one value. `explain` finds it in the table of ours.
         unsafe {
             if ffi::lua_type(self.l, -1) == ffi::LUA_TSTRING {
-                let text = message(self.l);
-                let mut cause = Document::default();
-                cause.tape.str(stack::bytes(self.l, -1));
-                return Failure::Raised(text, Some(cause));
+                return said(self.l);
             }
             push_keys(self.l);
             ffi::lua_pushvalue(self.l, -2);
@@ -279,9 +280,26 @@ unsafe fn keep(l: *mut lua_State, keys: c_int, key: Key) {
 unsafe fn message(l: *mut lua_State) -> String {
     unsafe {
         match ffi::lua_type(l, -1) {
-            ffi::LUA_TSTRING => String::from_utf8_lossy(stack::bytes(l, -1)).into_owned(),
+            ffi::LUA_TSTRING => {
+                let bytes = stack::bytes(l, -1);
+                let shown = bytes.get(..WORDS).unwrap_or(bytes);
+                String::from_utf8_lossy(shown).into_owned()
+            }
             other => format!("an error that is a {}", stack::type_name(other)),
         }
+    }
+}
+
+/// The string on top as what was raised.
+unsafe fn said(l: *mut lua_State) -> Failure {
+    unsafe {
+        let bytes = stack::bytes(l, -1);
+        let cause = (bytes.len() <= CAUSE).then(|| {
+            let mut cause = Document::default();
+            cause.tape.str(bytes);
+            cause
+        });
+        Failure::Raised(message(l), cause)
     }
 }
 
@@ -314,6 +332,10 @@ unsafe extern "C-unwind" fn furnish(l: *mut lua_State) -> c_int {
             return ffi::luaL_error(l, c"strings have no metatable".as_ptr());
         }
         keep(l, keys, Key::Strings);
+        ffi::lua_newthread(l);
+        #[cfg(feature = "lua54")]
+        cell(l).learn_stacks();
+        ffi::lua_settop(l, 0);
         ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
         0
     }
@@ -474,7 +496,7 @@ unsafe fn load(l: *mut lua_State, script: &Script) -> c_int {
         }
         let ud = (&raw mut text).cast::<c_void>();
         #[cfg(any(feature = "lua51", feature = "luajit"))]
-        return ffi::lua_load(l, read, ud, name.as_ptr().cast(), ptr::null());
+        return ffi::lua_load(l, read, ud, name.as_ptr().cast());
         #[cfg(not(any(feature = "lua51", feature = "luajit")))]
         ffi::lua_load(l, read, ud, name.as_ptr().cast(), c"t".as_ptr())
     }
@@ -565,9 +587,7 @@ unsafe fn finish(l: *mut lua_State, plan: *mut Plan<'_>) {
         let plan = &mut *plan;
         let refused = ffi::lua_type(l, -2) == ffi::LUA_TNIL;
         if refused && ffi::lua_type(l, -1) == ffi::LUA_TSTRING {
-            let mut cause = Document::default();
-            cause.tape.str(stack::bytes(l, -1));
-            plan.failure = Some(Failure::Raised(message(l), Some(cause)));
+            plan.failure = Some(said(l));
             return;
         }
         ffi::lua_pop(l, 1);
@@ -577,6 +597,7 @@ unsafe fn finish(l: *mut lua_State, plan: *mut Plan<'_>) {
         plan.failure = read.err().map(|problem| match problem {
             Problem::TooLarge => Failure::TooLarge(most),
             Problem::NotPlain(what) => Failure::NotPlain(what),
+            Problem::Stopped => Failure::Late,
         });
     }
 }

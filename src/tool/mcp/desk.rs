@@ -138,7 +138,9 @@ impl Desk {
 impl State {
     /// From now on an answer with that id is kept.
     pub fn expect(&mut self, id: u64) {
-        self.waiting.insert(id, Waiting::default());
+        // Who is gone already has told that to those who waited then.
+        let answer = self.gone.clone().map(|why| Err(Trouble::Failed(why)));
+        self.waiting.insert(id, Waiting { answer, ..Waiting::default() });
     }
 
     /// Nobody wants that answer any more.
@@ -308,14 +310,73 @@ impl State {
 
 fn cut(text: &mut String, most: usize) {
     if text.len() > most {
-        text.truncate(text.floor_char_boundary(most));
+        text.truncate(boundary(text, most));
         text.push('…');
     }
 }
 
+/// Where a character begins, at most so far into the text.
+fn boundary(text: &str, most: usize) -> usize {
+    (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 fn keep_end(text: &mut String) {
     if text.len() > 2 * LAST_WORDS {
-        let from = text.floor_char_boundary(text.len() - LAST_WORDS);
+        let from = boundary(text, text.len() - LAST_WORDS);
         text.drain(..from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use crate::net::Notifier;
+
+    fn desk() -> (Desk, Waker, Arc<Notifier>) {
+        let notifier = Notifier::new().unwrap();
+        let secrets = [Secret::new("sk-CANARY")];
+        (Desk::new(&secrets, Waker::new(&notifier, 0)), Waker::new(&notifier, 7), notifier)
+    }
+
+    fn answer(id: u64, text: &str) -> Value {
+        json!({ "jsonrpc": "2.0", "id": id, "result": { "text": text } })
+    }
+
+    #[test]
+    fn answers_wake_those_who_wait_and_only_the_first_counts() {
+        let (desk, waker, notifier) = desk();
+        desk.lock().expect(1);
+        assert!(desk.lock().take(1, &waker).is_none());
+        desk.receive(answer(9, "nobody's"));
+        assert_eq!(notifier.take(), None);
+        desk.receive(json!([answer(1, "my key is sk-CANARY"), answer(1, "second")]));
+        assert_eq!(notifier.take(), Some(7));
+        let got = desk.lock().take(1, &waker).unwrap().unwrap();
+        assert_eq!(got["text"], "my key is ***");
+    }
+
+    #[test]
+    fn who_comes_after_the_end_hears_of_it_as_well() {
+        let (desk, waker, _notifier) = desk();
+        desk.lock().expect(1);
+        desk.end(Error::new(Code::IoError, "no such program"));
+        desk.lock().expect(2);
+        for id in [1, 2, 3] {
+            let answer = desk.lock().take(id, &waker);
+            assert!(matches!(answer, Some(Err(Trouble::Failed(e))) if e.code() == Code::IoError));
+        }
+    }
+
+    #[test]
+    fn words_for_people_are_bounded_and_masked() {
+        let (desk, _waker, _notifier) = desk();
+        for _ in 0..MOST_WORDS + 5 {
+            desk.note("stderr", "sk-CANARY ".repeat(2000).as_bytes());
+        }
+        let (words, lost) = desk.lock().take_words();
+        assert_eq!((words.len(), lost), (MOST_WORDS, 5));
+        assert!(words.iter().all(|line| line.text.len() < LONGEST_WORDS + 10));
+        assert!(!format!("{words:?}{:?}", desk.lock().last_words()).contains("CANARY"));
     }
 }

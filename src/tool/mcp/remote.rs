@@ -110,11 +110,12 @@ pub struct Visitor {
     waker: Waker,
     /// The handshake it waits for.
     joined: Cell<Option<u64>>,
+    looked_again: Cell<bool>,
 }
 
 impl Visitor {
     pub fn new(waker: Waker) -> Visitor {
-        Visitor { waker, joined: Cell::new(None) }
+        Visitor { waker, joined: Cell::new(None), looked_again: Cell::new(false) }
     }
 
     /// To be said at each step, before anything is looked at.
@@ -206,7 +207,9 @@ impl Remote {
                     Some(answer) => self.listed(talk, listing, answer).map(|()| None),
                 }
             }
-            Stage::Up if talk.has_changed() => {
+            // Once for each visitor: a server that always says so must not turn us in a circle.
+            Stage::Up if !visitor.looked_again.get() && talk.has_changed() => {
+                visitor.looked_again.set(true);
                 talk.list(Listing::new());
                 Ok(None)
             }

@@ -1,6 +1,6 @@
 -- Random teams: agents that call each other, hand over, fail, are stopped and cancelled, with a
--- model that answers whatever comes to its mind. What holds in each of these stories: what is sent is
--- whole, every call has one result, and the sums are exact.
+-- model that answers whatever comes to its mind. In each of these stories what is sent is whole,
+-- every call has one result, and the sums are exact.
 local cjson = require("cjson")
 local told = require("spec.support.told")
 local zigllms = require("zigllms")

@@ -12,7 +12,7 @@
 ---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
----@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
+---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
 ---@field hook zigllms.hook Functions around operations: they change what goes in and what comes out, or say no.
@@ -99,9 +99,18 @@ local zigllms = {}
 ---@class zigllms.ToolsConfig
 ---@field file_roots? (string)[] directories below which `file_reader` looks; {} = nowhere [{"."}]
 ---@field http? zigllms.ToolHttpConfig where `http_request` may go
+---@field process? zigllms.ToolProcessConfig which programs `process_runner` may run; without one it is not there
+---@field write_roots? (string)[] directories below which `file_writer` writes; without one it is not there [{}]
 
 ---@class zigllms.ToolHttpConfig
 ---@field allow_private? boolean|(string)[] addresses that are not public: all of them, or these hosts, addresses and CIDR blocks [false]
+
+---@class zigllms.ToolProcessConfig
+---@field allow? (string|zigllms.AllowedProgram)[] programs that `process_runner` may run [{}]
+
+---@class zigllms.AllowedProgram
+---@field program string a name on PATH, or an absolute path [required]
+---@field args? (string)[] its first argument must be one of these; {} = it gets none [any]
 
 ---@class zigllms.Loop
 ---@field wait function `function(fd, timeout_ms)`: returns when the descriptor is readable or the time is over (nil: no limit); may yield [required]
@@ -175,16 +184,17 @@ local zigllms = {}
 ---@field system? string the same as `system_prompt`
 ---@field instructions? string the same as `system_prompt`
 ---@field max_iterations? integer an integer from 1 to 100000: rounds of model and tools [10]
----@field budget? zigllms.Budget hard limits of a run
+---@field budget? zigllms.Budget hard limits of a run with its tools and the agents inside it, looked at before each request
 ---@field on_limit? "raise"|"return" what reaching a limit does [budget raises, max_iterations returns]
 ---@field tools? (string|zigllms.ToolDefinition)[] ids, names or definitions: nothing else is offered to the model [none]
 ---@field metadata? table kept as it is
+---@field summarize? function|zigllms.Summarizer `function(messages) → message | string`, or `{model=}`: sums up what falls out of the window, and stands in its place from then on [none: they are left out]
 
 ---@class zigllms.Budget
----@field max_total_tokens? number a number of at least 1: prompt and completion tokens of the run
----@field max_steps? integer an integer from 1 to 1000000: model requests
----@field max_ms? number a number of at least 1: time
----@field max_cost? number a number of at least 0: what the run may cost, by the provider's `prices`; without a price for its model: invalid_argument
+---@field max_total_tokens? number a number of at least 1: prompt and completion tokens
+---@field max_steps? integer an integer from 1 to 1000000: questions to models; a repeated request is none
+---@field max_ms? number a number of at least 1: time; requests and tools that wait are stopped then
+---@field max_cost? number a number of at least 0: costs, by the providers' `prices`; a model without a price is refused: invalid_argument
 
 ---@class zigllms.ToolDefinition
 ---@field name string letters, digits, `_` and `-`, at most 64 [required]
@@ -197,8 +207,8 @@ local zigllms = {}
 ---@field execute? fun(input: any, ctx: zigllms.ToolContext): any, string? `function(input, ctx)`; without it the tool is declared, if it is not a built-in: calls come back to the client
 ---@field handler? fun(input: any, ctx: zigllms.ToolContext): any, string? the same as `execute`
 ---@field category? string a `tool.Category` or any other word ["custom"]
----@field execution_mode? "direct"|"async" "async": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side ["direct"]
----@field timeout_ms? number a number of at least 0: limit of one call; 0 = none [60000]
+---@field execution_mode? "direct"|"async"|"sandboxed" "async": `tool.execute` gives a handle at once, and the calls of an agent's round run side by side; "sandboxed": `source` runs in a Lua state of its own, without a way out ["direct"; with `source` alone "sandboxed"]
+---@field timeout_ms? number a number of at least 0: limit of one call; 0 = none [60000; sandboxed 1000]
 ---@field max_retries? integer an integer from 0 to 100: further calls after one that raised [0]
 ---@field on_error? "return"|"raise" "raise": an agent's run ends with the tool's error ["return"]
 ---@field validate? boolean check inputs against `parameters` [true]
@@ -208,8 +218,22 @@ local zigllms = {}
 ---@field examples? table|(any)[] shown in infos [{}]
 ---@field metadata? table kept as it is
 ---@field id? string ignored: `tool.get` returns it
+---@field agent? string the agent that does the work, where there is no `execute`: what `agent.as_tool` makes
+---@field mode? "call"|"handoff" with `agent`: its answer is the tool's result, or that of the run that calls it ["call"]
+---@field history? boolean with `agent`: it reads the conversation of the run that calls it [false]
+---@field session? string with `agent`: the conversation of its own that it goes on with [none: each call starts anew]
+---@field source? string Lua text that returns `function(input, ctx)`, at most 1 MiB: what runs sandboxed. Without `execute` the tool always does
 ---@field builtin? string the built-in tool that does the work, where there is no `execute` [the name, if a built-in has it]
+---@field memory_limit? integer an integer of at least 65536: bytes of memory that one sandboxed call may have [67108864]
+---@field max_result_bytes? integer an integer of at least 0: bytes of the result of a sandboxed call: of its strings and keys, and one for each other value [1048576]
+---@field requires_approval? boolean|function true, or `function(input, ctx)` that says so of one call: an agent's run stops before it, until `agent.resume` says what to do. A function that raises says yes [false]
 ---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: its results are kept so long, for equal inputs; a hit is a copy of a result that is plain data [false]
+---@field max_concurrency? integer an integer from 1 to 1000000: calls of it at once; others wait their turn, in order, which takes none of their time [no limit]
+
+---@class zigllms.Summarizer
+---@field model? string the model that sums up [the agent's]
+---@field provider? string whose model it is [the agent's]
+---@field prompt? string what the model is told to do [asks for a short summary]
 
 ---@class zigllms.Generation
 ---@field temperature? number a number from 0 to 2: randomness; sent only when set, as are all of these
@@ -240,11 +264,19 @@ local zigllms = {}
 ---@class zigllms.RunOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field remember? boolean false: neither read nor write the conversation [true]
 ---@field session? string a conversation of its own, by name
----@field model? string the model asked [the agent's]
----@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
 ---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+---@field model? string the model asked [the agent's]
+---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
+
+---@class zigllms.ResumeOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
+---@field session? string the conversation, by name
+---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+---@field model? string the model asked [the agent's]
+---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
 
 ---@class zigllms.AgentFilter
 ---@field state? "idle"|"ready"|"running"|"completed"|"error" agents in this state
@@ -257,12 +289,23 @@ local zigllms = {}
 ---@field session? string clear this conversation only
 ---@field memory? boolean true: also what lies under its name in `memory` [false]
 
+---@class zigllms.AsTool
+---@field name? string of the tool [the agent's]
+---@field description? string what the agent is for; the model that calls it reads this [the agent's]
+---@field parameters? zigllms.Schema schema of what it is given; anything but a lone `input` is read as `agent.run` reads a table [`{input=string}`]
+---@field mode? "call"|"handoff" "handoff": its answer becomes the response of the run that calls it ["call"]
+---@field history? boolean true: it reads the conversation that the calling model was shown [false]
+---@field session? string a conversation of its own that it goes on with [none: each call starts anew]
+
+---@class zigllms.SendOptions
+---@field session? string only a run of this conversation; "" is the agent's own [any]
+
 ---@class zigllms.ToolOptions
 ---@field timeout_ms? number a number of at least 0: limit of this call; 0 = none [the tool's]
 ---@field retries? integer an integer from 0 to 100: further calls after one that raised [the tool's max_retries]
 ---@field validate? boolean check the input [the tool's]
 ---@field context? table added to the `ctx` of the function
----@field mode? "direct"|"async" how it runs [the tool's]
+---@field mode? "direct"|"async"|"sandboxed" how it runs; "sandboxed" needs the tool's `source` [the tool's]
 ---@field cache? boolean|number a boolean or a number of at least 1: true, or milliseconds: the result of a call with an equal input is given again [the tool's]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
@@ -277,6 +320,33 @@ local zigllms = {}
 ---@class zigllms.ListFilter
 ---@field ids? boolean an array of ids instead of tables [false]
 ---@field name? string a name; `*` stands for any text, `?` for any character
+
+---@class zigllms.McpImportOptions: zigllms.McpImport
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.McpImport
+---@field command? (string)[] a server to run: the program and its arguments. It speaks on its standard input and output
+---@field url? string or a server to ask: `http://` or `https://`
+---@field name? string stands before the names of the tools: `<name>_<tool>`
+---@field include? string|(string)[] tools that are wanted, by their names there: `*` is any text, `?` any character [all]
+---@field exclude? string|(string)[] tools that are not [none]
+---@field cwd? string directory that the program runs in [the host's]
+---@field env? table<string, string> environment of the program, beside HOME, PATH and their like: it inherits nothing else
+---@field headers? table<string, string|number|boolean> added to every request to `url`
+---@field timeout_ms? number a number of at least 0: limit of the import, and of each call of its tools; 0 = none [60000]
+---@field requires_approval? boolean|function|string|(string)[] true, names (with `*`) of the tools that do, or `function(input, ctx)`: inside an agent a call waits for a human [false]
+
+---@class zigllms.McpServeOptions: zigllms.McpServe
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.McpServe
+---@field name? string what the server calls itself ["zigllms"]
+---@field version? string its version [the module's]
+---@field title? string the same for people
+---@field instructions? string how its tools are meant to be used: clients may give it to their models
+---@field page_size? integer an integer from 1 to 100000: tools in one answer to `tools/list` [100]
 
 ---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
@@ -538,7 +608,7 @@ local zigllms = {}
 ---@field duration_ms? number `agent.run`: time of the run
 ---@field iterations? integer `agent.run`: rounds of model and tools
 ---@field messages? zigllms.Message[] `agent.run`: the new messages of this turn
----@field pending_tool_calls? zigllms.ToolCall[] `agent.run`: calls of tools that have no `execute`; answer them with the next run
+---@field pending_tool_calls? zigllms.ToolCall[] `agent.run`: calls that wait for `agent.resume`, or of tools that have no `execute`, for the next run
 ---@field agent_id? string `agent.run`
 ---@field metadata? table `agent.run`: as it was given
 
@@ -585,9 +655,9 @@ local zigllms = {}
 ---@field type? "function" `provider`
 ---@field ["function"]? table `provider`: `{name, arguments}` as on the wire
 ---@field result any agent runs: what the tool returned
----@field error? string agent runs: why it failed
+---@field error? string agent runs: why it failed; pending calls: why nobody could tell whether it needs approval
 ---@field duration_ms? number agent runs
----@field reason? "client" pending calls: the tool has no `execute`
+---@field reason? "approval"|"client" pending calls: somebody has to agree, or the tool has no `execute`
 
 ---A fragment of a tool call in a chunk.
 ---@class zigllms.ToolCallDelta
@@ -1104,7 +1174,7 @@ function agent.create(config) end
 ---@return boolean existed
 function agent.destroy(agent_id, options) end
 
----Gives the agent an input and runs it until the model has answered: while the model asks for tools, they are executed and it is asked again. `input` is a string, a message, an array of messages, `{message=|content=, context=}`, or any other table as JSON. A failing tool is told to the model. The turn is added to the conversation when the run returns; one that raises adds nothing, and `err.partial` has what there was. `tostring(response)` is its content. Waits.
+---Gives the agent an input and runs it until the model has answered: while the model asks for tools, they are executed and it is asked again. `input` is a string, a message, an array of messages, `{message=|content=, context=}`, or any other table as JSON. A failing tool is told to the model. The turn is added to the conversation when the run returns; one that raises adds nothing, and `err.partial` has what there was. `usage` is the sum over rounds, repeated requests and all that ran inside. `tostring(response)` is its content. Waits.
 ---
 ---Errors: invalid_argument, not_found, invalid_state, validation_failed, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, bad_response, cancelled, timeout, budget_exceeded, max_iterations, callback_error, tool_error
 ---@param agent_id string the id or name of an agent
@@ -1114,6 +1184,16 @@ function agent.destroy(agent_id, options) end
 ---@overload fun(agent_id: string, input: string|zigllms.Message|zigllms.Message[]|table, options: { async: true }): zigllms.Handle
 function agent.run(agent_id, input, options) end
 
+---Goes on with a run that has stopped with `approval_required`. `decisions` says for each pending call, by its id, "approve", "deny", `{deny="why"}`, `{arguments=…}` or `{result=…}`; calls that a client answers may be left to `agent.run`. The run keeps the options it was given, those here stand over them; its iterations, usage and budget go on, and the response is that of the whole run, without the time it stood still. If it raises, the calls that were made are not made again: resume once more. Waits.
+---
+---Errors: invalid_argument, not_found, invalid_state, validation_failed, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, bad_response, cancelled, timeout, budget_exceeded, max_iterations, callback_error, tool_error
+---@param agent_id string the id or name of an agent
+---@param decisions table<string, "approve"|"deny"|zigllms.Decision> a table (one of "approve", "deny" or a table each)
+---@param options? zigllms.ResumeOptions a table
+---@return zigllms.Response response
+---@overload fun(agent_id: string, decisions: table<string, "approve"|"deny"|zigllms.Decision>, options: { async: true }): zigllms.Handle
+function agent.resume(agent_id, decisions, options) end
+
 ---Merges options into an agent; `zigllms.null` unsets one. It applies to the next run; conversations stay.
 ---
 ---Errors: invalid_argument, not_found
@@ -1122,7 +1202,7 @@ function agent.run(agent_id, input, options) end
 ---@return true ok
 function agent.configure(agent_id, config) end
 
----An `agent.State` string, and `{state, since, last_error, iteration, waiting_for, pending}`.
+---An `agent.State` string, and `{state, since, last_error, iteration, waiting_for, pending, pending_tool_calls}`. `waiting_for` is "approval" or "tool_results", `pending` the ids of the calls that wait in all sessions, `pending_tool_calls` is the calls themselves, with their `session`.
 ---
 ---Errors: invalid_argument, not_found
 ---@param agent_id string the id or name of an agent
@@ -1130,7 +1210,7 @@ function agent.configure(agent_id, config) end
 ---@return table detail
 function agent.get_state(agent_id) end
 
----Everything about an agent: its options, tools, memory, usage, counts and state. A fresh table each time.
+---Everything about an agent: its options, tools, memory, counts and state. `usage` is that of its runs, each with the agents inside it. A fresh table each time.
 ---
 ---Errors: invalid_argument, not_found
 ---@param agent_id string the id or name of an agent
@@ -1162,6 +1242,38 @@ function agent.exists(agent_id) end
 ---@param overrides? zigllms.AgentConfig a table
 ---@return string agent_id
 function agent.clone(agent_id, overrides) end
+
+---The definition of a tool that runs the agent: for the `tools` of another agent, or for `tool.register`. Its result is the agent's `content`, or `parsed` if it has a schema; a failure is told to the model that called. Calls of one round run side by side, the handoffs after all others: the first one ends the run with the other agent's answer (`response.agent_id` says whose), a second one is not executed. The run inside is one of its agent, with hooks and events of its own and without a time limit as a tool; what it uses is part of the `usage` and the `budget` of the runs around it. Only a handoff is heard in the stream. Calls in it that need approval stop the outermost run, under ids like `c1/p1`. Agents are nested 16 deep at most; one that would wait for a conversation of a run around it is refused (invalid_state).
+---
+---Errors: invalid_argument, not_found
+---@param agent_id string the id or name of an agent
+---@param options? zigllms.AsTool a table
+---@return zigllms.ToolDefinition definition
+function agent.as_tool(agent_id, options) end
+
+---Says something to a run that is under way: a string, a message of the role "user", or an array of them. The model sees it with the next request, behind the results of the tools that run now; if it was about to finish it is asked once more. False if the agent has no run that could still see it. Of several runs it is the one around the caller, else the one that began first. What no request could follow any more (`max_iterations`, the budget, a handoff, calls for a client) is in `unseen_messages` of the response, or of `err.partial`.
+---
+---Errors: invalid_argument, not_found
+---@param agent_id string the id or name of an agent
+---@param message string|(any)[]|table a string or an array (a value each) or a table
+---@param options? zigllms.SendOptions a table
+---@return boolean sent
+function agent.send(agent_id, message, options) end
+
+---An agent as plain data, for `agent.import` in this or another process: configuration, conversations of all sessions as of their last finished turn, runs that wait for a decision, usage and counts. Functions, API keys and headers stay behind: tools are named, those of the agent alone come without their function. What lies in `memory` is no part of it; persistent conversations are in it as this process saw them last.
+---
+---Errors: invalid_argument, not_found
+---@param agent_id string the id or name of an agent
+---@return table exported
+function agent.export(agent_id) end
+
+---A new agent from what `agent.export` gave. `overrides` are options over those that came; `tools` in it bind functions: a tool takes the place of the one of its name. Tools that are only named are looked up at each run; what is not registered then is skipped, and `missing` in infos. A provider without a key takes it from the environment. A stopped run goes on with `agent.resume`.
+---
+---Errors: invalid_argument, not_found, validation_failed, unsupported
+---@param exported table a table
+---@param overrides? zigllms.AgentConfig a table
+---@return string agent_id
+function agent.import(exported, overrides) end
 
 ---Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@class zigllms.tool
@@ -1256,6 +1368,23 @@ function tool.get_schema(tool_id, format) end
 ---@param tool_id string the id or name of a tool
 ---@return table info
 function tool.get_info(tool_id) end
+
+---Makes the tools of an MCP server tools here: of a program (`command`) or of a web server (`url`). Each is what it was when it was imported: one whose definition the server changes later is refused (`invalid_state`) until it is imported again. An import under the same `name` takes the place of the one before. A program ends with its last tool, and is started again by the next call if it has died; what it writes to its standard error becomes event `tool.log`. A result is the structured content, else the text, else the blocks as they came. Waits.
+---
+---Errors: invalid_argument, io_error, network, timeout, bad_response, auth, already_exists, cancelled
+---@param options zigllms.McpImportOptions a table
+---@return string[] tool_ids
+---@overload fun(, options: { async: true }): zigllms.Handle
+function tool.import_mcp(options) end
+
+---Is an MCP server for these tools (ids or names; without any: all that are registered and do something), on standard input and output, until the input is closed and the last call is answered. Calls run side by side as far as they wait. A tool that fails, and arguments that do not fit, are results with `isError`; results of tools whose `returns` is an object come structured as well. Meanwhile what is printed goes to standard error. Waits.
+---
+---Errors: invalid_argument, not_found, invalid_state, io_error, unsupported, cancelled
+---@param tools? (string)[]|string an array (the id or name of a tool each) or the id or name of a tool
+---@param options? zigllms.McpServeOptions a table
+---@return boolean done
+---@overload fun(tools?: (string)[]|string, options: { async: true }): zigllms.Handle
+function tool.serve_mcp(tools, options) end
 
 ---Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@class zigllms.provider
@@ -1365,7 +1494,7 @@ function provider.embed(input, options) end
 ---@overload fun(messages: string|(any)[]|table, options: { async: true }): zigllms.Handle
 function provider.count_tokens(messages, options) end
 
----Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
+---Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
 ---@class zigllms.event
 local event = {}
 zigllms.event = event

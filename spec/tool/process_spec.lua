@@ -197,7 +197,7 @@ describe("process_runner", function()
       print(run("process_runner", { program = "env" }).stdout)
       print("descriptors " .. run("process_runner", { program = "sh",
         args = { "-c", "echo /proc/self/fd/*" } }).stdout)
-      local script = "grep -E '^Sig(Ign|Blk)' /proc/$$/status; "
+      local script = "grep -E '^Sig(Ign|Blk)' /proc/self/status; "
         .. "ps -o pgid= -p $$ | tr -d ' '; echo $$"
       print(run("process_runner", { program = "sh", args = { "-c", script } }).stdout)
       open:close()

@@ -6,6 +6,15 @@ use std::rc::Rc;
 use crate::chat::Message;
 use crate::value::Record;
 
+#[derive(Debug)]
+pub struct TakenOver {
+    /// Id of the call.
+    pub call_id: String,
+    pub response: Record,
+    /// What the model that called is told, unless a hook says otherwise.
+    pub told: String,
+}
+
 #[derive(Debug, Default)]
 pub struct Desk {
     /// Number of the agent.
@@ -20,8 +29,8 @@ pub struct Desk {
     pub shown: Rc<[Message]>,
     /// Somebody reads chunks.
     pub follow: bool,
-    /// The response of an agent that a call handed over to, and the id of that call.
-    pub taken_over: Option<(String, Record)>,
+    /// An agent that a call handed over to has answered.
+    pub taken_over: Option<TakenOver>,
     /// Another run is at its conversation, and it waits for its turn.
     pub waits: bool,
 }

@@ -280,6 +280,32 @@ describe("a handoff", function()
     assert.equal("the [...]!", agent.run(front, "?").content)
   end)
 
+  it("is subject to the hooks of the tool, as every call", function()
+    local front = desk("front", create("clerk"))
+    local remove = hook.register("tool_after_execute", function()
+      return "[...]"
+    end)
+    server:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("the secret"))
+    local response = agent.run(front, "?")
+    assert.equal("[...]", response.content)
+    assert.same({
+      "user: ?",
+      "assistant[c1]",
+      "tool(c1): [...]",
+      "assistant: [...]",
+    }, lines(response.messages))
+    hook.unregister(remove)
+
+    hook.register("tool_execute", function(_, next)
+      next()
+      error("not so fast", 0)
+    end, { type = "AROUND" })
+    server:script(calls({ { "c2", "clerk", '{"input":"x"}' } }), text("the secret"), text("no"))
+    response = agent.run(front, "again")
+    assert.equal("no", response.content)
+    assert.equal(front, response.agent_id)
+  end)
+
   it("outside of a run is a call", function()
     local id = tool.register(agent.as_tool(create("clerk"), { mode = "handoff" }))
     server:script(text("Refunded"))

@@ -117,7 +117,7 @@ impl Run {
         if self.told < self.executed.len() {
             return Ok(self.tell());
         }
-        if self.desk.taken_over.is_some() {
+        if self.taken_over.is_some() {
             return self.hand_over(runtime);
         }
         self.drop_rest_over_budget(runtime);
@@ -200,6 +200,7 @@ impl Run {
     }
 
     fn succeeded(&mut self, call: ToolCall, result: Data, text: String, duration_ms: f64) {
+        self.accept(&call, &text);
         self.turn.push(Message::tool_result(&call.id, text));
         self.executed.push(Executed { call, result, error: None, duration_ms });
     }
@@ -224,6 +225,7 @@ impl Run {
         if error.code() == Code::Cancelled {
             self.skipped.push(call.id.clone());
         }
+        self.desk.taken_over = None;
         let text = error.message().to_owned();
         let duration_ms = runtime.clock.now().ms_since(since);
         self.turn.push(Message::tool_result(&call.id, error_text(&text)));

@@ -1,8 +1,8 @@
 //! An agent that a call handed over to: its answer is the run's.
 
 use super::Run;
-use crate::chat::{Message, Role};
-use crate::error::{Error, Result};
+use crate::chat::{Message, Role, ToolCall};
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::Step;
 use crate::value::{Data, Record};
@@ -24,17 +24,29 @@ const ANSWER: &[&str] = &[
 ];
 
 impl Run {
+    /// A call has its result, which hooks may have changed: then that is the answer.
+    pub(super) fn accept(&mut self, call: &ToolCall, text: &str) {
+        let Some(over) = self.desk.taken_over.take_if(|over| over.call_id == call.id) else {
+            return;
+        };
+        let mut response = over.response;
+        if text != over.told {
+            response
+                .fields
+                .retain(|(name, _)| !matches!(name.as_ref(), "content" | "parsed" | "raw"));
+            response.put("content", text);
+        }
+        self.taken_over = Some(response);
+    }
+
     /// The run ends with the answer of the agent that has taken over. Calls that are still open get
     /// a result: a run is handed over once.
     pub(super) fn hand_over(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        let Some((_, response)) = self.desk.taken_over.take() else {
-            return Err(Error::internal("nobody has taken over"));
-        };
         self.break_off();
+        let response = self.taken_over.clone().unwrap_or_default();
         let content = text(&response, "content");
         self.turn.push(Message::new(Role::Assistant, content.as_str()));
         let reason = text(&response, "finish_reason");
-        self.taken_over = Some(response);
         self.finish(runtime, &reason)
     }
 }

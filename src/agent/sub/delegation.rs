@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Colleague;
 use crate::agent::{Resume, Resumed, Run};
 use crate::chat::Message;
+use crate::desk::TakenOver;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Outcome, Output, Rest, Step, Token, stopped};
@@ -63,8 +64,11 @@ impl Delegation {
         self.check(&response)?;
         let desk = self.caller(runtime, me).and_then(|caller| runtime.tasks.desk(caller));
         if let (true, Some(desk), Some(id)) = (self.colleague.hands_over, desk, &self.call_id) {
-            desk.taken_over = Some((id.clone(), response.clone()));
-            return Ok(Step::Done(self.handed_over(&response)));
+            // Its answer follows in its own words.
+            let told = json!({ "handed_over_to": self.colleague.name }).to_string();
+            let result = Data::Json(result(&response));
+            desk.taken_over = Some(TakenOver { call_id: id.clone(), response, told: told.clone() });
+            return Ok(Step::Done(Output::Tool { result, text: told, ms: 0.0 }));
         }
         Ok(Step::Done(Output::Data(Data::Json(result(&response)))))
     }
@@ -88,12 +92,6 @@ impl Delegation {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The model that has handed over is told to whom; the answer itself follows in its words.
-    fn handed_over(&self, response: &Record) -> Output {
-        let text = json!({ "handed_over_to": self.colleague.name }).to_string();
-        Output::Tool { result: Data::Json(result(response)), text, ms: 0.0 }
     }
 }
 

@@ -438,6 +438,8 @@ describe("agent", function()
       assert.equal("special", requests[1].messages[1].content)
       assert.equal(0, requests[1].temperature)
       assert.equal("required", requests[1].tool_choice)
+      -- It has been obeyed: otherwise there would be no answer.
+      assert.is_nil(requests[2].tool_choice)
       assert.equal("usual", requests[3].messages[1].content)
       assert.equal(1, requests[3].temperature)
       assert.is_nil(requests[3].tools)

@@ -16,6 +16,23 @@ function chat.config()
   return { type = "openai", base_url = server.url, api_key = "test", retry = false }
 end
 
+-- How each protocol says that a tool must be called.
+function chat.forced(choice)
+  return choice == "required" and choice or { type = "function", ["function"] = choice }
+end
+
+function wires.messages.forced(choice)
+  return choice == "required" and { type = "any" } or { type = "tool", name = choice.name }
+end
+
+function wires.responses.forced(choice)
+  return choice == "required" and choice or { type = "function", name = choice.name }
+end
+
+function wires.cohere.forced()
+  return "REQUIRED"
+end
+
 local NUMBERS = {
   type = "object",
   properties = { a = { type = "number" }, b = { type = "number", default = 10 } },
@@ -362,6 +379,25 @@ local function holds(protocol)
       assert.truthy(lines[4]:find("^user: .*sum.*Answer again with JSON"), lines[4])
       assert.equal(4, #lines)
     end)
+
+    if wire.forced then
+      it("a call that was asked for is asked for once", function()
+        for _, choice in ipairs({ "required", { name = "add" } }) do
+          server:script(wire.calls({ { "c1", "add", '{"a":1,"b":2}' } }), wire.text("3"))
+          local refused = choice ~= "required" and wire == wires.cohere
+          if not refused then
+            local response = agent.run(create(), "go", { tool_choice = choice })
+            assert.equal("3", response.content)
+            local requests = server:requests()
+            assert.same(wire.forced(choice), requests[1].tool_choice)
+            assert.is_nil(requests[2].tool_choice)
+          end
+        end
+        server:script(wire.text("nothing"))
+        agent.run(create(), "go", { tool_choice = "none" })
+        assert.equal(1, server:count())
+      end)
+    end
 
     it("who follows it hears of texts, calls, results and the end, in this order", function()
       server:script(

@@ -286,12 +286,23 @@ impl Run {
                 tools: specs(&self.plan.tools),
                 ..chat::Request::default()
             },
-            options: self.plan.options.clone(),
+            options: self.options(),
             reach: self.plan.reach.clone(),
             follow: self.plan.follow,
             iteration: Some(self.iteration),
             strict: false,
         }
+    }
+
+    /// A choice that forces a call has done so with the first one: it would force one in each round.
+    fn options(&self) -> Map<String, Value> {
+        let mut options = self.plan.options.clone();
+        let forces = |choice: &Value| choice.is_object() || choice == "required";
+        let has_called = || self.turn.iter().any(|message| !message.tool_calls.is_empty());
+        if options.get("tool_choice").is_some_and(forces) && has_called() {
+            options.shift_remove("tool_choice");
+        }
+        options
     }
 
     /// The model has answered.

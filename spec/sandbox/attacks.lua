@@ -1,3 +1,4 @@
+-- luacheck: ignore 631 (the texts are data)
 -- Attacks on the sandbox, as data: name, Lua text, and what has to come of it.
 --
 -- "stops": it ends at its time limit or at its memory limit. "ends": it ends by itself or is ended,

@@ -89,10 +89,9 @@ describe("sandboxed tools", function()
     assert.same({ false, "made:2: x" }, run("return { pcall(function() error('x') end) }"))
     assert.equal(
       "handled x",
-      run(
-        [[
-      return (select(2, xpcall(function() error('x', 0) end, function(e) return 'handled ' .. e end)))]]
-      )
+      run([[
+      local function handler(e) return 'handled ' .. e end
+      return (select(2, xpcall(function() error('x', 0) end, handler)))]])
     )
     assert.equal(
       "a-1",
@@ -328,7 +327,8 @@ describe("sandboxed tools", function()
   it("run after a fork, on threads of the child", function()
     local result = program.run([[
       local zigllms = require("zigllms")
-      local id = zigllms.tool.register({ name = "t", source = "return function(i) return i.n * 2 end" })
+      local source = "return function(i) return i.n * 2 end"
+      local id = zigllms.tool.register({ name = "t", source = source })
       assert(zigllms.tool.execute(id, { n = 1 }) == 2)
       local found, posix = pcall(require, "posix.unistd")
       if not found then print("no posix") return end

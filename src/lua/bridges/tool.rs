@@ -78,10 +78,18 @@ pub static BRIDGE: Bridge = Bridge {
             returns: &[("tool_id", "string")],
             doc: "Makes a tool known by id and name. `execute(input, ctx)` may wait and may return any value; \
                   raising, or returning `nil, message`, is a failure. `ctx` holds `tool_id`, `name`, `cancelled()` and, \
-                  inside an agent, `agent_id` and `call_id`.",
+                  inside an agent, `agent_id` and `call_id`. \
+                  `source`, Lua text that returns such a function, runs sandboxed instead: in a Lua state of its own that \
+                  every call finds new, on a thread of the module, so that calls overlap and the host goes on. It has no io, os, \
+                  package, debug, load, print, ffi or jit, no finalizers and no weak tables, and nothing of the host; plain data go in \
+                  and out. `timeout_ms` (1000), `memory_limit` (64 MiB) and `max_result_bytes` (1 MiB) hold whatever it \
+                  does: `timeout` of phase tool, or `tool_error` whose `details.reason` is \"memory\", \"stack_overflow\", \
+                  \"result_too_large\", \"not_plain_data\", \"no_function\" or \"raised\". See doc/sandbox.md.",
             errors: &[Code::AlreadyExists, Code::ValidationFailed, Code::Unsupported],
             effect: Effect::Writes("tools"),
-            example: "local id = zigllms.tool.register{ name = \"double\", execute = function(input) return input.n * 2 end }",
+            example: "local id = zigllms.tool.register{ name = \"double\", execute = function(input) return input.n * 2 end }\n\
+                      local safe = zigllms.tool.register{ name = \"triple\", source = \"return function(input) return input.n * 3 end\" }\n\
+                      assert(zigllms.tool.execute(safe, { n = 2 }) == 6)",
             run: Run::Now(register),
         },
         Function {

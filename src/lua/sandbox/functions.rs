@@ -133,7 +133,11 @@ unsafe fn begin(l: *mut lua_State, index: c_int, length: usize) -> Option<usize>
     unsafe {
         let length = length as i64;
         let init = ffi::luaL_optinteger(l, index, 1) as i64;
-        let from = if init > 0 { init } else { init.saturating_add(length + 1).max(1) } - 1;
+        let from = match init {
+            0 => 0,
+            1.. => init - 1,
+            _ => init.saturating_add(length).max(0),
+        };
         let clamps = cfg!(any(feature = "lua51", feature = "luajit"));
         if from > length && !clamps { None } else { Some(from.min(length) as usize) }
     }
@@ -238,7 +242,8 @@ unsafe fn told(l: *mut lua_State, trouble: Trouble) -> c_int {
     }
 }
 
-/// gfind(text, pattern, at, last?, anchored?) → start, end, values…; nothing; or false, message
+/// gfind(text, pattern, at, last?, anchored?, first_only?) → start, end, values…; nothing; or false,
+/// message
 unsafe extern "C-unwind" fn gfind(l: *mut lua_State) -> c_int {
     unsafe {
         let (text, pattern) = (text(l, 1), text(l, 2));
@@ -248,6 +253,7 @@ unsafe extern "C-unwind" fn gfind(l: *mut lua_State) -> c_int {
             _ => None,
         };
         let anchored = ffi::lua_toboolean(l, 5) != 0;
+        let first_only = ffi::lua_toboolean(l, 6) != 0;
         if from > text.len() {
             return 0;
         }
@@ -261,7 +267,8 @@ unsafe extern "C-unwind" fn gfind(l: *mut lua_State) -> c_int {
             Ok(Some((start, end))) => {
                 stack::push_int(l, start as i64 + 1);
                 stack::push_int(l, end as i64);
-                2 + push_values(l, &search, search.values(), start, end)
+                let count = if first_only { 1 } else { search.values() };
+                2 + push_values(l, &search, count, start, end)
             }
             Ok(None) => 0,
             Err(trouble) => told(l, trouble),

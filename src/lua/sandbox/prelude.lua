@@ -1,8 +1,8 @@
 -- What sandboxed code finds: a list of names, so that nothing is there by accident.
 --
--- `native` is the table of Lua's own libraries, `own` holds functions of rooms.rs. Every way in which
--- code can catch an error looks whether its time is over before it goes on; whatever could loop in C
--- for long is done here in Lua, which can be interrupted, or is refused.
+-- `native` is the table of Lua's own libraries, `own` holds what functions.rs has. Every way in
+-- which code can catch an error looks whether its time is over before it goes on; whatever could loop in
+-- C for long is done here in Lua, which can be interrupted, or is refused.
 local native, own = ...
 
 local check, deeper, goes_on = own.check, own.deeper, own.goes_on
@@ -189,10 +189,10 @@ end
 local concat
 
 local function replace_each(s, pattern, with, most)
-  local anchored = byte(pattern) == 94
+  local anchored, first_only = byte(pattern) == 94, type(with) == "table"
   local out, at, last, count = {}, 1, nil, 0
   while count < most do
-    local start, stop, new = replaced(with, gfind(s, pattern, at, last, anchored))
+    local start, stop, new = replaced(with, gfind(s, pattern, at, last, anchored, first_only))
     if not start then
       if start == false then
         error(stop, 3)
@@ -476,7 +476,8 @@ end
 
 local globals = pick(
   native,
-  "_VERSION assert error getmetatable ipairs next pairs rawequal rawget rawlen rawset select tonumber type"
+  "_VERSION assert error getmetatable ipairs next pairs rawequal rawget rawlen rawset select "
+    .. "tonumber type"
 )
 globals.pcall, globals.setmetatable, globals.tostring = protected, with_metatable, readable
 globals.xpcall = own.passes_on and handled or handled_without_arguments
@@ -496,8 +497,8 @@ tables.move = native.table.move and move
 
 local maths = pick(
   native.math,
-  "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max maxinteger "
-    .. "min mininteger modf pi pow rad sin sinh sqrt tan tanh tointeger type ult"
+  "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max "
+    .. "maxinteger min mininteger modf pi pow rad sin sinh sqrt tan tanh tointeger type ult"
 )
 maths.random, maths.randomseed = own.random, own.randomseed
 
@@ -517,8 +518,8 @@ if native.utf8 then
   add("utf8", utf8)
 end
 for _, name in native.ipairs({ "bit", "bit32" }) do
-  local words =
-    "arshift band bnot bor bswap btest bxor extract lrotate lshift replace rol ror rrotate rshift tobit tohex"
+  local words = "arshift band bnot bor bswap btest bxor extract lrotate lshift replace rol ror "
+    .. "rrotate rshift tobit tohex"
   if native[name] then
     add(name, pick(native[name], words))
   end
@@ -527,4 +528,4 @@ end
 -- Strings are read by their methods; nobody gets hold of what holds these.
 native.getmetatable("").__metatable = false
 
-return names, all, find
+return names, all

@@ -589,16 +589,27 @@ describe("a server that is a process", function()
   end)
 
   it("that ignores its end is killed", function()
-    local script = tools("inherited")
-    script.stubborn = true
-    import(script)
+    -- The server ends with its input; the shell around it takes no notice of anything.
+    local words = command(tools("inherited"))
+    table.insert(words, 1, "trap '' TERM; echo $$ >&2; \"$@\"; sleep 60")
+    local own
+    zigllms.event.subscribe("tool.log", function(event)
+      own = own or event.data.text:match("^%d+$")
+    end)
+    import(nil, { command = { "sh", "-c", words[1], "sh", words[2], words[3], words[4] } })
     local pid = tool.execute("inherited").pid
+    eventually(function()
+      return own
+    end)
     zigllms.reset()
-    local limit = clock() + 8
-    while alive(pid) and clock() < limit do
-      zigllms.sleep(100)
+    ended(pid)
+    zigllms.sleep(4000)
+    assert.is_true(alive(own))
+    local limit = clock() + 6
+    while alive(own) and clock() < limit do
+      zigllms.sleep(50)
     end
-    assert.is_false(alive(pid))
+    assert.is_false(alive(own))
   end)
 
   it("dies with a host that is killed", function()

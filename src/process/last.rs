@@ -8,15 +8,16 @@ use crate::guard::guarded;
 use crate::net::lock;
 use crate::net::workers::PerProcess;
 
-/// The groups that run. A forked child has none: its parent's are not its own.
-fn running() -> &'static Mutex<Vec<Pid>> {
-    static RUNNING: PerProcess<Mutex<Vec<Pid>>> = PerProcess::empty();
+/// The groups that run, and how they are ended. A forked child has none: its parent's are not its
+/// own.
+fn running() -> &'static Mutex<Vec<(Pid, Signal)>> {
+    static RUNNING: PerProcess<Mutex<Vec<(Pid, Signal)>>> = PerProcess::empty();
     RUNNING.get(Mutex::default)
 }
 
 pub fn began(pid: Pid) {
     static REGISTERED: Once = Once::new();
-    lock(running()).push(pid);
+    lock(running()).push((pid, Signal::KILL));
     REGISTERED.call_once(|| {
         // SAFETY: the handler is an ordinary function, and this library is never unloaded.
         unsafe { libc::atexit(before_exit) };
@@ -25,14 +26,19 @@ pub fn began(pid: Pid) {
 
 /// It was waited for: its number is free.
 pub fn is_over(pid: Pid) {
-    lock(running()).retain(|other| *other != pid);
+    lock(running()).retain(|(other, _)| *other != pid);
+}
+
+/// It ends by itself when its streams close, and is to have the time for that.
+pub fn is_asked(pid: Pid) {
+    lock(running()).iter_mut().filter(|(one, _)| *one == pid).for_each(|one| one.1 = Signal::TERM);
 }
 
 extern "C" fn before_exit() {
     let _ = guarded(|| {
         let running = lock(running());
-        for pid in running.iter() {
-            let _ = kill_process_group(*pid, Signal::KILL);
+        for (pid, signal) in running.iter() {
+            let _ = kill_process_group(*pid, *signal);
         }
         Ok(())
     });

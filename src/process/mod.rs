@@ -81,6 +81,11 @@ impl Child {
         Ok(Child { pid, watch: watch(pid), ended: None, home: Home::here() })
     }
 
+    /// Should the host end before it, it is asked to end, and not killed.
+    pub fn ask_at_exit(&self) {
+        last::is_asked(self.pid);
+    }
+
     /// Its number, which is that of its group as well.
     pub fn pid(&self) -> Pid {
         self.pid

@@ -4,29 +4,34 @@
 //! it: its input is closed; if it is still there after three seconds it is asked to end, and two
 //! seconds later it is killed. So nobody else waits for any of that, nor for a zombie.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
+use rustix::io::Errno;
+use rustix::process::Signal;
 
 use super::LONGEST;
 use super::desk::{Desk, Letter};
 use super::lines::Lines;
-use super::spawn::Program;
+use super::spawn::{Program, Started};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
 use crate::net::Bell;
 use crate::net::workers::{Home, STACK, spawn};
+use crate::process::{Child, Ended};
 
 /// After its input was closed; after it was asked to end.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(2)];
 
 /// How often a process is looked at that cannot be watched.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Read at once.
+const PIECE: usize = 16 << 10;
 
 /// Bytes that may wait for a server that does not read.
 const MOST_WAITING: usize = 64 << 20;
@@ -41,7 +46,7 @@ pub struct Tended {
 struct Orders {
     bell: Bell,
     /// The link is given up: end the server.
-    closing: std::sync::atomic::AtomicBool,
+    closing: AtomicBool,
 }
 
 impl Tended {
@@ -71,7 +76,7 @@ impl Drop for Tended {
     fn drop(&mut self) {
         // The parent's locks and bell are the parent's.
         if self.home.is_here() {
-            self.orders.closing.store(true, std::sync::atomic::Ordering::Release);
+            self.orders.closing.store(true, Ordering::Release);
             self.orders.bell.ring();
         }
     }
@@ -86,7 +91,7 @@ fn no_start(name: &str, error: &io::Error) -> Error {
 }
 
 fn tend(program: &Program, desk: Desk, orders: Arc<Orders>, clock: Clock) {
-    let started = program.start().and_then(|child| Tending::of(child, desk.clone(), orders, clock));
+    let started = program.start().and_then(|started| Tending::of(started, &desk, orders, clock));
     match started {
         Ok(tending) => tending.go(program.name()),
         Err(error) => desk.end(no_start(program.name(), &error)),
@@ -95,16 +100,14 @@ fn tend(program: &Program, desk: Desk, orders: Arc<Orders>, clock: Clock) {
 
 struct Tending {
     child: Child,
-    pid: Option<Pid>,
     /// Readable once the process has ended.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     watched: Option<OwnedFd>,
     desk: Desk,
     orders: Arc<Orders>,
     clock: Clock,
-    input: Option<ChildStdin>,
-    output: Option<ChildStdout>,
-    errors: Option<ChildStderr>,
+    input: Option<OwnedFd>,
+    output: Option<OwnedFd>,
+    errors: Option<OwnedFd>,
     /// What is being written, and how much of it has been.
     writing: Vec<u8>,
     written: usize,
@@ -130,38 +133,23 @@ struct Ready {
 }
 
 impl Tending {
-    fn of(mut child: Child, desk: Desk, orders: Arc<Orders>, clock: Clock) -> io::Result<Tending> {
-        let (input, output, errors) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let watched = pid.and_then(watch);
-        let tending = Tending {
-            child,
-            pid,
-            watched,
-            desk,
+    fn of(started: Started, desk: &Desk, orders: Arc<Orders>, clock: Clock) -> io::Result<Tending> {
+        Ok(Tending {
+            watched: started.child.watch()?,
+            child: started.child,
+            desk: desk.clone(),
             orders,
             clock,
-            input,
-            output,
-            errors,
+            input: Some(started.input),
+            output: Some(started.output),
+            errors: Some(started.errors),
             writing: Vec::new(),
             written: 0,
             messages: Lines::new(LONGEST),
             words: Lines::new(16 << 10),
             ending: None,
             mute: None,
-        };
-        for pipe in tending.pipes() {
-            rustix::io::ioctl_fionbio(pipe, true)?;
-        }
-        Ok(tending)
-    }
-
-    fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let input = self.input.as_ref().map(AsFd::as_fd);
-        let output = self.output.as_ref().map(AsFd::as_fd);
-        input.into_iter().chain(output).chain(self.errors.as_ref().map(AsFd::as_fd))
+        })
     }
 
     fn go(mut self, name: &str) {
@@ -187,7 +175,7 @@ impl Tending {
     /// Takes what is to be sent, and the word to end.
     fn obey(&mut self) {
         self.orders.bell.clear();
-        if self.orders.closing.load(std::sync::atomic::Ordering::Acquire) {
+        if self.orders.closing.load(Ordering::Acquire) {
             self.end();
         }
         let mut desk = self.desk.lock();
@@ -199,13 +187,13 @@ impl Tending {
     }
 
     fn write(&mut self) {
-        while let Some(input) = &mut self.input
+        while let Some(input) = &self.input
             && self.written < self.writing.len()
         {
-            match input.write(&self.writing[self.written..]) {
+            match rustix::io::write(input, &self.writing[self.written..]) {
                 Ok(count) => self.written += count,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR) => {}
                 // It reads no more: what it still says counts.
                 Err(_) => self.input = None,
             }
@@ -215,40 +203,35 @@ impl Tending {
     }
 
     fn read_output(&mut self) {
-        let mut piece = [0; 16 << 10];
-        let Some(output) = &mut self.output else { return };
-        match output.read(&mut piece) {
-            Ok(0) => {
-                self.output = None;
-                self.mute = Some(self.clock.now().after(LOOK));
-                self.end();
-            }
-            Ok(count) => {
+        let mut piece = [0; PIECE];
+        let Some(output) = &self.output else { return };
+        match rustix::io::read(output, &mut piece) {
+            Ok(count) if count > 0 => {
                 let (desk, skipped) = (&self.desk, self.messages.skipped);
                 self.messages.push(&piece[..count], |line| hear(desk, line));
                 if self.messages.skipped > skipped {
                     desk.note("stdout", b"a message of more than 10 MB was left out");
                 }
             }
-            Err(e) if is_later(&e) => {}
-            Err(_) => {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            _ => {
                 self.output = None;
+                self.mute = Some(self.clock.now().after(LOOK));
                 self.end();
             }
         }
     }
 
     fn read_errors(&mut self) {
-        let mut piece = [0; 16 << 10];
-        let Some(errors) = &mut self.errors else { return };
-        match errors.read(&mut piece) {
-            Ok(0) => self.errors = None,
-            Ok(count) => {
+        let mut piece = [0; PIECE];
+        let Some(errors) = &self.errors else { return };
+        match rustix::io::read(errors, &mut piece) {
+            Ok(count) if count > 0 => {
                 let desk = &self.desk;
                 self.words.push(&piece[..count], |line| note(desk, line));
             }
-            Err(e) if is_later(&e) => {}
-            Err(_) => self.errors = None,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            _ => self.errors = None,
         }
     }
 
@@ -276,32 +259,19 @@ impl Tending {
         ending.blows += 1;
         ending.next = PATIENCE.get(ending.blows).map(|patience| now.after(*patience));
         let signal = if ending.blows == 1 { Signal::TERM } else { Signal::KILL };
-        self.signal(signal);
+        self.child.signal(signal);
     }
 
-    /// To the whole group: many a server is started by a program that only waits for it.
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid {
-            let _ = kill_process_group(pid, signal);
+    /// How it ended, if it has. What it has left behind ends with it.
+    fn ended(&mut self) -> Option<String> {
+        if !self.child.has_ended() {
+            return None;
         }
-    }
-
-    /// How it ended, if it has. Its number is still its own then, unless the host waits for every
-    /// child there is, as nginx does.
-    fn ended(&self) -> Option<String> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match waitid(self.pid.map(rustix::process::WaitId::Pid)?, options) {
-            Ok(status) => status.map(|status| {
-                self.signal(Signal::KILL); // what it has left behind
-                described(&status)
-            }),
-            Err(rustix::io::Errno::INTR) => None,
-            Err(_) => Some("has ended".into()),
-        }
+        self.child.signal(Signal::KILL);
+        self.child.ended().map(described)
     }
 
     fn bury(mut self, name: &str, how: &str) {
-        let _ = self.child.try_wait();
         self.read_rest();
         let said = self.desk.lock().last_words();
         let message = match &said {
@@ -315,7 +285,7 @@ impl Tending {
 
     /// What it had said before.
     fn read_rest(&mut self) {
-        for _ in 0..MOST_WAITING / (16 << 10) {
+        for _ in 0..MOST_WAITING / PIECE {
             if !(self.output.is_some() && readable(self.output.as_ref())) {
                 break;
             }
@@ -368,10 +338,6 @@ impl Tending {
     }
 }
 
-fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
 fn readable(pipe: Option<&impl AsFd>) -> bool {
     let Some(pipe) = pipe else { return false };
     let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
@@ -402,20 +368,10 @@ fn telling_line(words: &str) -> &str {
     lines().find(|line| line.contains("rror")).or_else(|| lines().next()).unwrap_or(words)
 }
 
-fn described(status: &WaitIdStatus) -> String {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => format!("has ended with status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "has ended".into(),
+fn described(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(code) => format!("has ended with status {code}"),
+        Ended::Killed(signal) => format!("was ended by signal {signal}"),
+        Ended::Unknown => "has ended".into(),
     }
-}
-
-#[cfg(target_os = "linux")]
-fn watch(pid: Pid) -> Option<OwnedFd> {
-    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn watch(_: Pid) -> Option<OwnedFd> {
-    None
 }

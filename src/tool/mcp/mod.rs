@@ -19,6 +19,7 @@ mod remote;
 mod rpc;
 mod serve;
 mod spawn;
+mod talk;
 mod web;
 
 pub use import::{IMPORT, Import};

@@ -5,7 +5,7 @@
 //! wait may take the next step of the handshake, so it does not matter who of them goes away.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use serde_json::{Value, json};
@@ -16,8 +16,9 @@ use super::link::Link;
 use super::pin::{Definition, Pin};
 use super::rpc::METHOD_NOT_FOUND;
 use super::spawn::Program;
+use super::talk::{Listing, Stage, Talk};
 use super::web::{Way, Web};
-use super::{LATEST, MOST_PAGES, MOST_TOOLS, VERSIONS, content};
+use super::{MOST_PAGES, MOST_TOOLS, VERSIONS, content};
 use crate::error::{Code, Error, Result, quoted};
 use crate::event::Builtin;
 use crate::net::{Call, Waker};
@@ -85,42 +86,9 @@ impl std::fmt::Debug for Remote {
     }
 }
 
-#[derive(Default)]
-struct Talk {
-    link: Option<Link>,
-    stage: Stage,
-    last: u64,
-    /// Of the handshake under way, to be called off with it.
-    asking: Option<Box<dyn Call>>,
-    /// Handshakes begun; which of them failed last, and why.
-    attempt: u64,
-    failed: Option<(u64, Error)>,
-    /// What the server said of itself.
-    about: Value,
-    /// All tools, as it listed them last.
-    listed: Vec<Definition>,
-}
-
-#[derive(Default)]
-enum Stage {
-    #[default]
-    Down,
-    Initializing(u64),
-    Listing(Listing),
-    Up,
-}
-
-struct Listing {
-    id: u64,
-    found: Vec<Definition>,
-    /// Those that were seen, and the one to go on with.
-    cursors: HashSet<String>,
-    next: Option<String>,
-}
-
 /// One who waits for a server.
 pub struct Visitor {
-    waker: Waker,
+    pub waker: Waker,
     /// The handshake it waits for.
     joined: Cell<Option<u64>>,
     looked_again: Cell<bool>,
@@ -187,39 +155,26 @@ impl Remote {
         talk: &mut Talk,
         visitor: &Visitor,
     ) -> Result<Option<bool>> {
-        if !matches!(talk.stage, Stage::Down) && !talk.stands() {
-            // What has died in the middle of a handshake tells why; later it is started again.
-            match talk.handshake().filter(|_| talk.is_here()) {
-                Some(_) => {}
-                None => talk.hang_up(),
-            }
+        // What has died in the middle of a handshake tells why; later it is started again.
+        let tells = talk.handshake().is_some() && talk.is_here();
+        if !talk.stands() && !tells {
+            talk.hang_up();
         }
+        visitor.joined.set(Some(talk.attempt));
         match std::mem::take(&mut talk.stage) {
             Stage::Down => {
                 self.open(runtime, talk)?;
                 visitor.joined.set(Some(talk.attempt));
                 Ok(None)
             }
-            Stage::Initializing(id) => {
-                visitor.joined.set(Some(talk.attempt));
-                match talk.take(id, visitor) {
-                    None => {
-                        talk.stage = Stage::Initializing(id);
-                        Ok(Some(false))
-                    }
-                    Some(answer) => self.initialized(talk, answer).map(|()| None),
-                }
-            }
-            Stage::Listing(listing) => {
-                visitor.joined.set(Some(talk.attempt));
-                match talk.take(listing.id, visitor) {
-                    None => {
-                        talk.stage = Stage::Listing(listing);
-                        Ok(Some(false))
-                    }
-                    Some(answer) => self.listed(talk, listing, answer).map(|()| None),
-                }
-            }
+            Stage::Initializing(id) => match talk.take(id, visitor) {
+                Some(answer) => self.initialized(talk, answer).map(|()| None),
+                None => Ok(talk.stays(Stage::Initializing(id), false)),
+            },
+            Stage::Listing(listing) => match talk.take(listing.id, visitor) {
+                Some(answer) => self.listed(talk, listing, answer).map(|()| None),
+                None => Ok(talk.stays(Stage::Listing(listing), false)),
+            },
             // Once for each visitor: a server that always says so must not turn us in a circle.
             Stage::Up if !visitor.looked_again.get() && talk.has_changed() => {
                 visitor.looked_again.set(true);
@@ -227,10 +182,7 @@ impl Remote {
                 talk.list(Listing::new());
                 Ok(None)
             }
-            Stage::Up => {
-                talk.stage = Stage::Up;
-                Ok(Some(true))
-            }
+            Stage::Up => Ok(talk.stays(Stage::Up, true)),
         }
     }
 
@@ -443,9 +395,10 @@ impl Remote {
         if !runtime.events.wants(Builtin::ToolLog) {
             return;
         }
+        let label = self.label();
         for line in words {
             let data = Record::new()
-                .set("server", self.label())
+                .set("server", label.as_str())
                 .set("text", line.text)
                 .set("stream", line.stream)
                 .set("level", line.level);
@@ -453,8 +406,7 @@ impl Remote {
         }
         if lost > 0 {
             let text = format!("{lost} more lines were not kept");
-            let data =
-                Record::new().set("server", self.label()).set("text", text).set("lost", lost);
+            let data = Record::new().set("server", label).set("text", text).set("lost", lost);
             runtime.events.tell(Builtin::ToolLog, data, None);
         }
     }
@@ -468,97 +420,6 @@ impl Asked {
 
     pub fn progress(&self) -> impl Iterator<Item = Value> {
         self.desk.lock().take_progress(self.id).into_iter()
-    }
-}
-
-impl Listing {
-    fn new() -> Listing {
-        Listing { id: 0, found: Vec::new(), cursors: HashSet::new(), next: None }
-    }
-}
-
-impl Talk {
-    fn next(&mut self) -> u64 {
-        self.last += 1;
-        self.last
-    }
-
-    fn is_here(&self) -> bool {
-        self.link.as_ref().is_some_and(Link::is_here)
-    }
-
-    fn stands(&self) -> bool {
-        self.link.as_ref().is_some_and(Link::stands)
-    }
-
-    fn has_changed(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.desk.lock().take_changed())
-    }
-
-    /// Where the server was heard before, and no longer is.
-    fn listen_again(&mut self) {
-        if let Some(link) = &mut self.link {
-            let deaf = link.desk.lock().take_deaf();
-            if deaf {
-                link.listen();
-            }
-        }
-    }
-
-    /// The request that is under way before it is up.
-    fn handshake(&self) -> Option<u64> {
-        match &self.stage {
-            Stage::Initializing(id) => Some(*id),
-            Stage::Listing(listing) => Some(listing.id),
-            Stage::Down | Stage::Up => None,
-        }
-    }
-
-    fn take(&self, id: u64, visitor: &Visitor) -> Option<Answer> {
-        match &self.link {
-            Some(link) => link.desk.lock().take(id, &visitor.waker),
-            None => Some(Err(Trouble::Failed(Error::internal("a handshake with nobody")))),
-        }
-    }
-
-    fn initialize(&mut self) {
-        let params = json!({
-            "protocolVersion": LATEST,
-            "capabilities": {},
-            "clientInfo": { "name": "zigllms", "version": env!("CARGO_PKG_VERSION") },
-        });
-        let id = self.next();
-        self.asking = self.link.as_ref().and_then(|link| link.ask(id, "initialize", &params));
-        self.stage = Stage::Initializing(id);
-    }
-
-    /// Asks for the next page.
-    fn list(&mut self, mut listing: Listing) {
-        listing.id = self.next();
-        let params = match listing.next.take() {
-            Some(cursor) => json!({ "cursor": cursor }),
-            None => json!({}),
-        };
-        self.asking =
-            self.link.as_ref().and_then(|link| link.ask(listing.id, "tools/list", &params));
-        self.stage = Stage::Listing(listing);
-    }
-
-    fn lead_to(&mut self, location: &str) -> Result<()> {
-        self.link.as_mut().map_or(Ok(()), |link| link.lead_to(location))
-    }
-
-    fn fail(&mut self, error: Error) {
-        self.failed = Some((self.attempt, error));
-        self.hang_up();
-    }
-
-    fn hang_up(&mut self) {
-        if let Some(call) = self.asking.take() {
-            call.cancel();
-        }
-        self.link = None;
-        self.stage = Stage::Down;
     }
 }
 

@@ -1,0 +1,143 @@
+//! How far the talk with a server has got.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::LATEST;
+use super::desk::{Answer, Trouble};
+use super::link::Link;
+use super::pin::Definition;
+use super::remote::Visitor;
+use crate::error::{Error, Result};
+use crate::net::Call;
+
+#[derive(Default)]
+pub struct Talk {
+    pub link: Option<Link>,
+    pub stage: Stage,
+    pub last: u64,
+    /// Of the handshake under way, to be called off with it.
+    pub asking: Option<Box<dyn Call>>,
+    /// Handshakes begun; which of them failed last, and why.
+    pub attempt: u64,
+    pub failed: Option<(u64, Error)>,
+    /// What the server said of itself.
+    pub about: Value,
+    /// All tools, as it listed them last.
+    pub listed: Vec<Definition>,
+}
+
+#[derive(Default)]
+pub enum Stage {
+    #[default]
+    Down,
+    Initializing(u64),
+    Listing(Listing),
+    Up,
+}
+
+pub struct Listing {
+    pub id: u64,
+    pub found: Vec<Definition>,
+    /// Those that were seen, and the one to go on with.
+    pub cursors: HashSet<String>,
+    pub next: Option<String>,
+}
+
+impl Listing {
+    pub fn new() -> Listing {
+        Listing { id: 0, found: Vec::new(), cursors: HashSet::new(), next: None }
+    }
+}
+
+impl Talk {
+    pub fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub fn is_here(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_here)
+    }
+
+    pub fn stands(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::stands)
+    }
+
+    pub fn has_changed(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.desk.lock().take_changed())
+    }
+
+    /// Where the server was heard before, and no longer is.
+    pub fn listen_again(&mut self) {
+        if let Some(link) = &mut self.link {
+            let deaf = link.desk.lock().take_deaf();
+            if deaf {
+                link.listen();
+            }
+        }
+    }
+
+    /// Stays where it is; `ready` is handed on.
+    pub fn stays(&mut self, stage: Stage, ready: bool) -> Option<bool> {
+        self.stage = stage;
+        Some(ready)
+    }
+
+    /// The request that is under way before it is up.
+    pub fn handshake(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Initializing(id) => Some(*id),
+            Stage::Listing(listing) => Some(listing.id),
+            Stage::Down | Stage::Up => None,
+        }
+    }
+
+    pub fn take(&self, id: u64, visitor: &Visitor) -> Option<Answer> {
+        match &self.link {
+            Some(link) => link.desk.lock().take(id, &visitor.waker),
+            None => Some(Err(Trouble::Failed(Error::internal("a handshake with nobody")))),
+        }
+    }
+
+    pub fn initialize(&mut self) {
+        let params = json!({
+            "protocolVersion": LATEST,
+            "capabilities": {},
+            "clientInfo": { "name": "zigllms", "version": env!("CARGO_PKG_VERSION") },
+        });
+        let id = self.next();
+        self.asking = self.link.as_ref().and_then(|link| link.ask(id, "initialize", &params));
+        self.stage = Stage::Initializing(id);
+    }
+
+    /// Asks for the next page.
+    pub fn list(&mut self, mut listing: Listing) {
+        listing.id = self.next();
+        let params = match listing.next.take() {
+            Some(cursor) => json!({ "cursor": cursor }),
+            None => json!({}),
+        };
+        self.asking =
+            self.link.as_ref().and_then(|link| link.ask(listing.id, "tools/list", &params));
+        self.stage = Stage::Listing(listing);
+    }
+
+    pub fn lead_to(&mut self, location: &str) -> Result<()> {
+        self.link.as_mut().map_or(Ok(()), |link| link.lead_to(location))
+    }
+
+    pub fn fail(&mut self, error: Error) {
+        self.failed = Some((self.attempt, error));
+        self.hang_up();
+    }
+
+    pub fn hang_up(&mut self) {
+        if let Some(call) = self.asking.take() {
+            call.cancel();
+        }
+        self.link = None;
+        self.stage = Stage::Down;
+    }
+}

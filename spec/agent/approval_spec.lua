@@ -299,6 +299,29 @@ describe("approval", function()
     assert.equal("done", agent.resume(id, { c1 = "deny", c2 = "DENY" }).content)
   end)
 
+  it("says what is wrong with a decision on a call inside another one", function()
+    local clerk = create({ name = "clerk", tools = { noting("pay", PAY) } })
+    local id = create({ tools = { agent.as_tool(clerk) } })
+    server:script(
+      calls({ { "c1", "clerk", '{"input":"pay"}' } }),
+      calls({ { "c1", "pay", '{"to":"ada"}' } }),
+      text("paid"),
+      text("done")
+    )
+    assert.equal("c1/c1", agent.run(id, "go").pending_tool_calls[1].id)
+    local function refused(code, part, decisions)
+      has(raised(code, agent.resume, id, decisions).message, part)
+    end
+    refused("invalid_argument", 'decisions["c1/c1"]', {})
+    refused("invalid_argument", '"c1/c1"', { c1 = "approve" })
+    local bad = { ["c1/c1"] = { arguments = { to = 5 } } }
+    refused("validation_failed", 'decisions["c1/c1"].arguments', bad)
+    assert.equal(2, server:count())
+    local response = agent.resume(id, { ["c1/c1"] = { arguments = { to = "bob" } } })
+    assert.equal("done", response.content)
+    assert.equal("bob", made.pay.input.to)
+  end)
+
   it("is given once", function()
     local id = stopped()
     assert.equal("done", agent.resume(id, { c1 = "approve" }).content)

@@ -1,9 +1,12 @@
 //! Decisions on calls: whether they fit the calls that wait for them.
 
-use super::paused::{Decision, Decisions, Leaf, Paused, Why, leaves};
+use serde_json::Value;
+
+use super::paused::{Decision, Decisions, Leaf, Open, Paused, Why, inside, leaves};
+use super::tools::usable;
 use crate::error::{Error, Result, quoted};
-use crate::tool::Input;
-use crate::tool::Usable;
+use crate::runtime::Runtime;
+use crate::tool::{Input, Usable};
 
 /// Whether the decisions are on calls of that run.
 pub fn about(paused: &Paused, decisions: &Decisions) -> bool {
@@ -15,26 +18,62 @@ pub fn nothing_waits() -> Error {
 }
 
 /// Every call that waits for approval needs a decision, and no other call may have one.
-pub fn check(paused: &Paused, decisions: &Decisions, tools: &[Usable]) -> Result<()> {
-    let open = leaves(&paused.open);
+pub fn check(
+    runtime: &Runtime,
+    paused: &Paused,
+    decisions: &Decisions,
+    tools: &[Usable],
+) -> Result<()> {
     if let Some(id) = decisions.keys().find(|id| !paused.knows(id)) {
-        return Err(unknown(id, &open));
+        return Err(unknown(id, &leaves(&paused.open)));
     }
-    for leaf in &open {
-        match (leaf.open.why, decisions.get(&leaf.id)) {
-            (Why::Approval, None) => return Err(missing(leaf)),
-            (Why::Client, Some(Decision::Approve | Decision::Change(_))) => {
-                return Err(of_a_client(leaf));
+    each(runtime, &paused.open, decisions, tools, "")
+}
+
+/// The same of the calls of a run, which may be inside another call: then `outer` ends with a slash.
+fn each(
+    runtime: &Runtime,
+    open: &[Open],
+    decisions: &Decisions,
+    tools: &[Usable],
+    outer: &str,
+) -> Result<()> {
+    for one in open {
+        let id = format!("{outer}{}", one.call.id);
+        match &one.run {
+            None => judge(one, decisions.get(&one.call.id), tools, &id)?,
+            Some(run) => {
+                let decisions = inside(decisions, &one.call.id);
+                let tools = tools_inside(runtime, run, &one.call.name, tools);
+                each(runtime, &run.open, &decisions, &tools, &format!("{id}/"))?;
             }
-            (_, Some(Decision::Change(arguments))) => fits(leaf, arguments, tools)?,
-            _ => {}
         }
     }
     Ok(())
 }
 
-fn place(leaf: &Leaf<'_>) -> String {
-    format!("decisions[{}]", quoted(&leaf.id))
+/// The tools of the agent that a call went to; none if it cannot be told which that is.
+fn tools_inside(runtime: &Runtime, run: &Paused, called: &str, tools: &[Usable]) -> Vec<Usable> {
+    let called = tools.iter().find(|usable| usable.tool.name == called);
+    let worker = called.and_then(|usable| usable.tool.worker.clone());
+    let name = worker.as_ref().and_then(|worker| worker.agent_name());
+    let number = name.and_then(|name| runtime.agents.find(name).ok().flatten());
+    let agent = number.and_then(|number| runtime.agents.get(number));
+    let own = run.own.tools.as_ref().or(agent.map(|agent| &agent.tools));
+    own.map_or_else(Vec::new, |own| usable(own, &runtime.tools))
+}
+
+fn judge(open: &Open, decision: Option<&Decision>, tools: &[Usable], id: &str) -> Result<()> {
+    let place = format!("decisions[{}]", quoted(id));
+    let name = &open.call.name;
+    match (open.why, decision) {
+        (Why::Approval, None) => Err(missing(&place, name)),
+        (Why::Client, Some(Decision::Approve | Decision::Change(_))) => {
+            Err(of_a_client(&place, name))
+        }
+        (_, Some(Decision::Change(arguments))) => fits(&place, name, arguments, tools),
+        _ => Ok(()),
+    }
 }
 
 fn unknown(id: &str, open: &[Leaf<'_>]) -> Error {
@@ -46,29 +85,23 @@ fn unknown(id: &str, open: &[Leaf<'_>]) -> Error {
     ))
 }
 
-fn missing(leaf: &Leaf<'_>) -> Error {
-    Error::invalid(format!(
-        "{}: expected a decision on the call of {}, got nil",
-        place(leaf),
-        quoted(&leaf.open.call.name)
-    ))
+fn missing(place: &str, name: &str) -> Error {
+    let name = quoted(name);
+    Error::invalid(format!("{place}: expected a decision on the call of {name}, got nil"))
 }
 
-fn of_a_client(leaf: &Leaf<'_>) -> Error {
+fn of_a_client(place: &str, name: &str) -> Error {
+    let name = quoted(name);
     Error::invalid(format!(
-        "{}: expected {{result=…}} or \"deny\", since a client answers calls of {}",
-        place(leaf),
-        quoted(&leaf.open.call.name)
+        "{place}: expected {{result=…}} or \"deny\", since a client answers calls of {name}"
     ))
 }
 
 /// Whoever changes arguments hears what is wrong with them; a model would be told of its own.
-fn fits(leaf: &Leaf<'_>, arguments: &serde_json::Value, tools: &[Usable]) -> Result<()> {
-    let named = |usable: &&Usable| usable.tool.name == leaf.open.call.name;
-    // Of a call inside another one its own run knows the tool.
-    let Some(usable) = tools.iter().find(named).filter(|_| leaf.id == leaf.open.call.id) else {
+fn fits(place: &str, name: &str, arguments: &Value, tools: &[Usable]) -> Result<()> {
+    let Some(usable) = tools.iter().find(|usable| usable.tool.name == name) else {
         return Ok(());
     };
-    let place = format!("{}.arguments", place(leaf));
+    let place = format!("{place}.arguments");
     Input::from_json(&usable.tool, arguments.clone()).map(drop).map_err(|error| error.at(&place))
 }

@@ -118,7 +118,7 @@ fn conversations(agent: &Agent) -> Value {
     all.sort_by_key(|(session, _)| *session);
     let one = |(session, conversation): (&String, &Conversation)| {
         // Who goes on with it here does so here only.
-        let unclaimed = |run: &Box<Paused>| Paused { claimed_until: None, ..(**run).clone() };
+        let unclaimed = |run: &Paused| Paused { claimed_until: None, ..run.clone() };
         let paused = conversation.paused.as_ref().map(|run| unclaimed(run).to_json());
         let messages = messages_to_json(&conversation.messages);
         json!({ "session": session, "messages": messages, "paused": paused })

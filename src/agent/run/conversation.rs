@@ -98,8 +98,8 @@ impl Run {
         let paused = self.pause(runtime);
         if !self.plan.remember {
             // A client's answers come with the messages that they belong to, unless the run goes on.
-            let stays = |paused: &Box<Paused>| self.resumes || paused.waits_for(Why::Approval);
-            return match paused.filter(stays) {
+            let stays = |paused: &Paused| self.resumes || paused.waits_for(Why::Approval);
+            return match paused.filter(|paused| stays(paused)) {
                 Some(paused) => self.keep_aside(runtime, paused),
                 None => Ok(()),
             };

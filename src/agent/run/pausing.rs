@@ -114,7 +114,7 @@ impl Run {
         let origin = self.origin.insert(paused);
         self.plan.over(runtime, &origin.own)?;
         self.ledger.limit(self.plan.options.get("budget"));
-        decide::check(origin, &resume.decisions, &self.plan.tools)?;
+        decide::check(runtime, origin, &resume.decisions, &self.plan.tools)?;
         Ok(resume.decisions)
     }
 

@@ -151,7 +151,7 @@ fn check_now(runtime: &Runtime, plan: &mut Plan, decisions: &Decisions) -> Resul
     let paused = paused.ok_or_else(agent::nothing_waits)?.clone();
     plan.over(runtime, &paused.own)?;
     plan.input = paused.input();
-    agent::check_decisions(&paused, decisions, &plan.tools)
+    agent::check_decisions(runtime, &paused, decisions, &plan.tools)
 }
 
 fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {

@@ -438,6 +438,8 @@ describe("agent", function()
       assert.equal("special", requests[1].messages[1].content)
       assert.equal(0, requests[1].temperature)
       assert.equal("required", requests[1].tool_choice)
+      -- It has been obeyed: otherwise there would be no answer.
+      assert.is_nil(requests[2].tool_choice)
       assert.equal("usual", requests[3].messages[1].content)
       assert.equal(1, requests[3].temperature)
       assert.is_nil(requests[3].tools)
@@ -773,8 +775,8 @@ describe("agent", function()
       assert.same({
         "user: go",
         "assistant[c1,c2,c3]",
-        "tool(c2): done here",
         "tool(c1): because",
+        "tool(c2): done here",
         "tool(c3): so",
       }, sent(2))
       local state, detail = agent.get_state(id)
@@ -789,8 +791,8 @@ describe("agent", function()
       assert.same({
         "user: go",
         "assistant[c1,c2,c3]",
-        "tool(c2): done here",
         'tool(c1): {"error":"not executed"}',
+        "tool(c2): done here",
         'tool(c3): {"error":"not executed"}',
         "user: never mind",
       }, sent(2))
@@ -799,15 +801,13 @@ describe("agent", function()
     it("are closed as far as the answers leave them open", function()
       local id = stopped_run()
       agent.run(id, { role = "tool", tool_call_id = "c3", content = "so" })
-      local lines = sent(2)
-      table.sort(lines)
       assert.same({
+        "user: go",
         "assistant[c1,c2,c3]",
         'tool(c1): {"error":"not executed"}',
         "tool(c2): done here",
         "tool(c3): so",
-        "user: go",
-      }, lines)
+      }, sent(2))
     end)
   end)
 

@@ -206,9 +206,10 @@ describe("tool", function()
       assert.is_false(tool.exists("x"))
     end)
 
-    it("refuses the sandbox to what has no source", function()
+    it("needs a source to run sandboxed", function()
       local mode = tool.ExecutionMode.SANDBOXED
-      raised("unsupported", tool.register, { name = "x", execution_mode = mode })
+      local err = raised("unsupported", tool.register, { name = "x", execution_mode = mode })
+      has(err.message, "definition.execution_mode")
       local id = tool.register({ name = "y", execute = echo, replace = true })
       raised("unsupported", tool.execute, id, {}, { mode = mode })
       assert.is_false(tool.exists("x"))

@@ -4,7 +4,9 @@
 //! [`Step`], the Lua edge performs it and steps again with the [`Outcome`]. So a user function may
 //! yield, no borrow is held over it, and a machine can be driven by any host's loop.
 
-use crate::agent::Paused;
+use std::any::Any;
+use std::rc::Rc;
+
 use crate::chat::Answer;
 use crate::chunk::Chunk;
 use crate::clock::Moment;
@@ -266,8 +268,22 @@ pub enum Output {
     /// around it stops, too, and keeps what it goes on with.
     Paused {
         response: Data,
-        run: Box<Paused>,
+        rest: Rest,
     },
+}
+
+/// What a machine that has stopped goes on with. Only who made it knows what is in it.
+#[derive(Clone)]
+pub struct Rest(Rc<dyn Any>);
+
+impl Rest {
+    pub fn new(rest: impl Any) -> Rest {
+        Rest(Rc::new(rest))
+    }
+
+    pub fn get<T: Any>(&self) -> Result<&T> {
+        self.0.downcast_ref().ok_or_else(|| Error::internal("the rest of something else"))
+    }
 }
 
 impl Output {
@@ -279,8 +295,8 @@ impl Output {
             Output::Tool { result, text, ms } => {
                 Output::Tool { result: result.clone(), text: text.clone(), ms: *ms }
             }
-            Output::Paused { response, run } => {
-                Output::Paused { response: response.clone(), run: run.clone() }
+            Output::Paused { response, rest } => {
+                Output::Paused { response: response.clone(), rest: rest.clone() }
             }
         }
     }

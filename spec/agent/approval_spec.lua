@@ -535,6 +535,32 @@ describe("approval", function()
       assert.same(expected, lines)
     end)
 
+    it("of a run that remembers nothing are left to resume", function()
+      local id = create()
+      server:script(
+        calls({ { "c1", "ask_user", "{}" }, { "c2", "pay", '{"to":"ada"}' } }),
+        text("done")
+      )
+      agent.run(id, "go", { remember = false })
+      assert.equal("tool_calls", agent.resume(id, { c2 = "approve" }).finish_reason)
+      assert.same({ "c1" }, select(2, agent.get_state(id)).pending)
+      assert.equal("done", agent.resume(id, { c1 = { result = "why" } }).content)
+      assert.is_nil(select(2, agent.get_state(id)).pending)
+    end)
+
+    it("the client may answer first, and the run keeps its options", function()
+      local id = create()
+      server:script(
+        calls({ { "c1", "ask_user", "{}" }, { "c2", "pay", '{"to":"ada"}' } }),
+        text("done")
+      )
+      agent.run(id, "go", { temperature = 0.7 })
+      agent.run(id, { role = "tool", tool_call_id = "c1", content = "why" }, { seed = 3 })
+      agent.resume(id, { c2 = "approve" })
+      local request = server:requests()[2]
+      assert.same({ 0.7, 3 }, { request.temperature, request.seed })
+    end)
+
     it("the client may answer first", function()
       local id = mixed()
       local response = agent.run(id, { role = "tool", tool_call_id = "c1", content = "why" })

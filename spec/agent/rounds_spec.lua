@@ -4,10 +4,42 @@ local cjson = require("cjson")
 local zigllms = require("zigllms")
 local scripted = require("spec.support.server")
 local size = require("spec.support.size")
+local wires = require("spec.support.wires")
 
 local agent, provider = zigllms.agent, zigllms.provider
 local unpack = table.unpack or unpack -- luacheck: ignore
-local text, calls = scripted.text, scripted.calls
+
+-- OpenAI's chat and Anthropic's Messages: how they answer, and what they were sent, as neutral
+-- messages.
+local chat = { type = "openai", text = scripted.text, calls = scripted.calls }
+
+function chat.told(body)
+  return body.messages
+end
+
+local messages = setmetatable({ type = "anthropic" }, { __index = wires.messages })
+
+function messages.told(body)
+  local list = {}
+  for _, message in ipairs(body.messages) do
+    local blocks = type(message.content) == "table" and message.content or {}
+    local said = { role = message.role, tool_calls = {} }
+    for _, block in ipairs(blocks) do
+      if block.type == "tool_use" then
+        table.insert(said.tool_calls, { id = block.id })
+      elseif block.type == "tool_result" then
+        -- Before any text of the user's.
+        list[#list + 1] = { role = "tool", tool_call_id = block.tool_use_id }
+      else
+        said.has_text = true
+      end
+    end
+    if not blocks[1] or said.has_text or said.tool_calls[1] then
+      list[#list + 1] = said
+    end
+  end
+  return list
+end
 
 local server = scripted.start()
 
@@ -20,9 +52,9 @@ local function random(seed)
 end
 
 -- Calls without a result, and results that answer none.
-local function loose_ends(messages)
+local function loose_ends(list)
   local open, wrong = {}, {}
-  for _, message in ipairs(messages) do
+  for _, message in ipairs(list) do
     if message.role ~= "tool" then
       for id in pairs(open) do
         wrong[#wrong + 1] = "no result: " .. id
@@ -48,6 +80,7 @@ describe("every call has exactly one result", function()
   before_each(function()
     zigllms.reset()
     provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    provider.configure("anthropic", wires.messages.config(server))
   end)
 
   teardown(function()
@@ -90,18 +123,18 @@ describe("every call has exactly one result", function()
     }
   end
 
-  local function script(any)
+  local function script(any, wire)
     local replies = {}
     for i = 1, 12 do
       if any(3) == 1 then
-        replies[i] = any(8) == 1 and scripted.failure(500, "no") or text({ "so ", "be it" })
+        replies[i] = any(8) == 1 and scripted.failure(500, "no") or wire.text({ "so ", "be it" })
       else
         local list = {}
         for n = 1, any(4) do
           local id = any(6) == 1 and "same" or ("c" .. i .. "_" .. n)
           list[n] = { id, NAMES[any(#NAMES)], ARGUMENTS[any(2) == 1 and 2 or any(#ARGUMENTS)] }
         end
-        replies[i] = calls(list)
+        replies[i] = wire.calls(list)
       end
     end
     server:script(unpack(replies))
@@ -172,8 +205,9 @@ describe("every call has exactly one result", function()
 
   local function story(seed)
     local any = random(seed)
-    script(any)
-    local id = agent.create({ provider = "openai", tools = tools() })
+    local wire = seed % 3 == 0 and messages or chat
+    script(any, wire)
+    local id = agent.create({ provider = wire.type, model = "m", tools = tools() })
     local ok, result = attempt(any, agent.run, id, "go")
     for _ = 1, 6 do
       check(seed, id, result)
@@ -198,7 +232,7 @@ describe("every call has exactly one result", function()
     end
     check(seed, id, result)
     for i, body in ipairs(server:requests()) do
-      assert.equal("", loose_ends(body.messages), ("seed %d, request %d"):format(seed, i))
+      assert.equal("", loose_ends(wire.told(body)), ("seed %d, request %d"):format(seed, i))
     end
     agent.destroy(id)
   end

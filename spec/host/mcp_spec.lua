@@ -25,11 +25,11 @@ end
 
 local IMPORT = ([[
   local zigllms = require("zigllms")
-  local function import()
-    return zigllms.tool.import_mcp({
-      command = { %q, %q, %q },
-      env = { LUA_PATH = %q, LUA_CPATH = %q },
-    })
+  local function import(options)
+    options = options or {}
+    options.command = { %q, %q, %q }
+    options.env = { LUA_PATH = %q, LUA_CPATH = %q }
+    return zigllms.tool.import_mcp(options)
   end
 ]]):format(
   path_of(program.interpreter()),
@@ -57,7 +57,9 @@ else
 
     setup(function()
       web = nginx.start({
+        http = "init_by_lua_block {" .. IMPORT .. "import({ async = false, name = 'master' }) }",
         locations = {
+          master = [[ngx.print(require("zigllms").tool.execute("master_inherited").pid)]],
           import = IMPORT .. "ngx.print(#import())",
           echo = [[
             local tool = require("zigllms").tool
@@ -91,6 +93,12 @@ else
       assert.equal("one", (web:get("/echo?n=one")))
       local report = web:run("/echo", { count = 300, together = 30 })
       assert.same({ ["200"] = 300 }, report.statuses)
+    end)
+
+    it("that the master has imported are started anew by its workers", function()
+      local pid = (web:get("/master"))
+      local stat = io.open("/proc/" .. pid .. "/stat"):read("*a")
+      assert.equal(web:workers()[1], stat:match("%) %a (%d+)"))
     end)
 
     it("keep no request waiting", function()

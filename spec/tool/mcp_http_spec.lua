@@ -123,6 +123,66 @@ describe("an MCP server behind HTTP", function()
     assert.same({ jsonrpc = "2.0", id = "q", result = {} }, journal[5].json)
   end)
 
+  it("may end the stream before the answer, which is asked for again", function()
+    script({
+      when = "tools/call",
+      headers = { ["content-type"] = "text/event-stream" },
+      chunks = { "id: e1\nretry: 300\ndata:\n\n" },
+    }, {
+      headers = { ["content-type"] = "text/event-stream" },
+      chunks = { 'id: e2\ndata: {"jsonrpc":"2.0","id":3,"result":{"content":[]}}\n\n' },
+    })
+    import()
+    local began = clock()
+    assert.equal("", tool.execute("echo"))
+    assert.is_true(clock() - began >= 0.29)
+    local asked = server:journal()[5]
+    assert.equal("GET", asked.method)
+    assert.equal("e1", asked.headers["last-event-id"])
+    assert.equal("session-1", asked.headers["mcp-session-id"])
+  end)
+
+  it("is listened to, and listened to again with a look at its tools", function()
+    local changed = { name = "echo", description = "!", inputSchema = { type = "object" } }
+    local said = '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"hello"}}'
+    local start = initialize(1)
+    start.json.result.capabilities.tools.listChanged = true
+    server:script(start, initialized(), list(2), { -- to GET, whose body is empty
+      headers = { ["content-type"] = "text/event-stream" },
+      chunks = { "data: " .. said .. "\n\n" },
+      stall_ms = 300,
+    }, json("tools/list", 3, { tools = { changed } }))
+    local told
+    zigllms.event.subscribe("tool.log", function(event)
+      told = event.data.text
+    end)
+    import()
+    local limit = clock() + 5
+    while not told and clock() < limit do
+      zigllms.sleep(5)
+    end
+    assert.equal("hello", told)
+    zigllms.sleep(500)
+    raised("invalid_state", tool.execute, "echo")
+    local listened = 0
+    for _, method in ipairs(methods()) do
+      listened = listened + (method == "GET" and 1 or 0)
+    end
+    assert.equal(2, listened)
+  end)
+
+  it("masks what is secret of the headers, and no other word", function()
+    script(json("tools/call", 3, text("ordinary {{x-api-key}} {{cookie}}")))
+    import({
+      headers = {
+        ["X-Kind"] = "ordinary",
+        ["X-Api-Key"] = "key-CANARY",
+        Cookie = "session=CANARY",
+      },
+    })
+    assert.equal("ordinary *** ***", tool.execute("echo"))
+  end)
+
   it("may answer with a batch", function()
     script({
       when = "tools/call",

@@ -232,6 +232,22 @@ describe("import_mcp", function()
     assert.is_true(took < 500, took)
   end)
 
+  it("hooks stand around a call, its events are told, and results may be kept", function()
+    import(tools("count", "echo"))
+    local told = {}
+    zigllms.event.subscribe("tool.*", function(event)
+      told[#told + 1] = event.name .. " " .. event.data.tool_name
+    end)
+    assert.equal("1", tool.execute("count", { a = 1 }, { cache = true }))
+    assert.equal("1", tool.execute("count", { a = 1 }, { cache = true }))
+    assert.equal("2", tool.execute("count", { a = 2 }, { cache = true }))
+    assert.same({ "tool.invoked count", "tool.succeeded count" }, { told[1], told[2] })
+    zigllms.hook.register("tool_before_execute", function(context)
+      context.input.say = "changed"
+    end, { tool = "echo" })
+    assert.equal("changed", tool.execute("echo", { say = "x" }))
+  end)
+
   it("a model reads the text, and calls of a round overlap", function()
     local api = scripted.start()
     finally(function()

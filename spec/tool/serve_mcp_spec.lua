@@ -96,6 +96,24 @@ describe("serve_mcp", function()
     assert.equal(-32602, said[4].error.code)
   end)
 
+  it("serves what it is told to, once, and built-in tools if they are named", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(cjson.encode(request(1, "tools/list")), "\n")
+    file:close()
+    local chunk = [[
+      local zigllms = require("zigllms")
+      zigllms.tool.register({ name = "a", execute = function() return "A" end })
+      zigllms.tool.register({ name = "b", execute = function() return "B" end })
+      assert(zigllms.tool.serve_mcp({ "a", "math_calculator", "a" }))
+    ]]
+    local result = program.run(chunk, { under = [[sh -c 'exec "$0" "$@" <]] .. path .. "'" })
+    os.remove(path)
+    local listed = cjson.decode(result.out).result.tools
+    assert.same({ "a", "calculator" }, { listed[1].name, listed[2].name })
+    assert.equal(2, #listed)
+  end)
+
   it("answers calls, also those that come just before the input ends", function()
     local said, _, result = say({
       initialize(),

@@ -74,6 +74,27 @@ pub fn not_executed(calls: &[ToolCall]) -> Vec<Message> {
     calls.iter().map(|call| Message::tool_result(&call.id, text.clone())).collect()
 }
 
+/// Results stand in the order of their calls, whoever gave them and when: some protocols know them
+/// by nothing else.
+pub fn settle_order(messages: &mut [Message]) {
+    let mut rest = messages;
+    while let Some(at) = rest.iter().position(|message| !message.tool_calls.is_empty()) {
+        let Some((asking, after)) = rest.split_at_mut_checked(at + 1) else { return };
+        let results = after.iter().take_while(|message| message.role == Role::Tool).count();
+        if let (Some(asking), Some((round, _))) =
+            (asking.last(), after.split_at_mut_checked(results))
+        {
+            round.sort_by_key(|message| place(asking, message));
+        }
+        rest = after;
+    }
+}
+
+fn place(asking: &Message, result: &Message) -> usize {
+    let calls = || asking.tool_calls.iter().map(|call| Some(&call.id));
+    calls().position(|id| id == result.tool_call_id.as_ref()).unwrap_or(usize::MAX)
+}
+
 /// A turn, to stand behind a conversation that has changed since the turn began: open calls of that
 /// one get their answers, and answers to calls that are not open any more go.
 pub fn behind(pending: &[ToolCall], turn: Vec<Message>) -> Vec<Message> {

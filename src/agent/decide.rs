@@ -1,9 +1,9 @@
 //! Decisions on calls: whether they fit the calls that wait for them.
 
 use super::paused::{Decision, Decisions, Leaf, Paused, Why, leaves};
-use super::tools::Usable;
 use crate::error::{Error, Result, quoted};
 use crate::tool::Input;
+use crate::tool::Usable;
 
 /// Whether the decisions are on calls of that run.
 pub fn about(paused: &Paused, decisions: &Decisions) -> bool {

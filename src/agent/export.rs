@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::paused::Paused;
 use super::plain::{messages, messages_to_json, tool, tool_to_json, usage, usage_to_json};
-use super::{Agent, AgentTool, Conversation, Counts, find_tool};
+use super::{Agent, AgentTool, Conversation, Counts};
 use crate::error::{Error, Result, quoted};
 use crate::provider::options::portable;
 use crate::provider::{Providers, Whom};
@@ -109,7 +109,7 @@ fn provider(whom: &Whom, providers: &Providers) -> Value {
 /// Ids mean nothing elsewhere.
 pub fn by_name(tool: &AgentTool, tools: &Tools) -> AgentTool {
     let AgentTool::Named(key) = tool else { return tool.clone() };
-    let found = find_tool(tools, key).ok().flatten();
+    let found = tools.usable(key).ok().flatten();
     AgentTool::Named(found.map_or_else(|| key.clone(), |found| found.tool.name.clone()))
 }
 
@@ -117,7 +117,9 @@ fn conversations(agent: &Agent) -> Value {
     let mut all: Vec<_> = agent.conversations.iter().filter(|(_, c)| !c.is_empty()).collect();
     all.sort_by_key(|(session, _)| *session);
     let one = |(session, conversation): (&String, &Conversation)| {
-        let paused = conversation.paused.as_ref().map(|paused| paused.to_json());
+        // Who goes on with it here does so here only.
+        let unclaimed = |run: &Box<Paused>| Paused { claimed_until: None, ..(**run).clone() };
+        let paused = conversation.paused.as_ref().map(|run| unclaimed(run).to_json());
         let messages = messages_to_json(&conversation.messages);
         json!({ "session": session, "messages": messages, "paused": paused })
     };

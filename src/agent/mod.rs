@@ -38,7 +38,7 @@ pub use record::{info, messages as shown_messages, pending_calls, response, summ
 pub use run::conversation::refuse_nesting;
 pub use run::{Plan, Resume, Run};
 pub use sub::{bind, definition};
-pub use tools::{Usable, find_tool, specs};
+pub use tools::specs;
 
 static BUDGET: Shape = Shape::new(
     "Budget",

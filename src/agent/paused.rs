@@ -23,6 +23,8 @@ pub struct Paused {
     pub open: Vec<Open>,
     /// Ids of calls that were decided on when going on failed later: they are not made again.
     pub settled: Vec<String>,
+    /// Unix time until which a process goes on with it: others let it be.
+    pub claimed_until: Option<f64>,
     pub executed: Vec<Executed>,
     pub usage: Usage,
     /// Questions that models were asked, also inside it.

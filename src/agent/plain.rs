@@ -24,6 +24,9 @@ impl Paused {
         if !self.settled.is_empty() {
             all.insert("settled".into(), json!(self.settled));
         }
+        if let Some(until) = self.claimed_until {
+            all.insert("claimed_until".into(), until.into());
+        }
         let executed = self.executed.iter().map(|done| executed_to_json(done, &self.turn));
         all.insert("executed".into(), executed.collect());
         all.insert("usage".into(), usage_to_json(&self.usage));
@@ -57,6 +60,7 @@ impl Paused {
             turn: messages(&value["messages"], &of("messages"))?,
             open: list(&value["pending"], &of("pending"), open)?,
             settled: list(&value["settled"], &of("settled"), text)?,
+            claimed_until: number("claimed_until")?,
             executed: list(&value["executed"], &of("executed"), executed)?,
             usage: usage(&value["usage"], &of("usage"))?,
             iteration: number("iteration")?.unwrap_or_default() as u32,

@@ -65,10 +65,22 @@ pub fn response(run: &Run, runtime: &Runtime, reason: &str) -> Data {
     whole.response().into()
 }
 
+/// As the model asked for them: those that ran beside others have ended before them.
+fn in_call_order(run: &Run) -> impl Iterator<Item = &Executed> {
+    let calls: Vec<&str> =
+        run.turn.iter().flat_map(|m| &m.tool_calls).map(|c| c.id.as_str()).collect();
+    let place = |executed: &&Executed| {
+        calls.iter().position(|id| *id == executed.call.id).unwrap_or(usize::MAX)
+    };
+    let mut executed: Vec<&Executed> = run.executed.iter().collect();
+    executed.sort_by_key(place);
+    executed.into_iter()
+}
+
 fn own_response(run: &Run, runtime: &Runtime, reason: &str) -> Record {
     let last = run.last.as_deref();
     let content = || last.map_or(String::new(), |answer| answer.reply.content.clone()).into();
-    let executed: Vec<Record> = run.executed.iter().map(Executed::to_record).collect();
+    let executed: Vec<Record> = in_call_order(run).map(Executed::to_record).collect();
     let open: Vec<Record> = leaves(&run.pending).iter().map(pending).collect();
     let raw = run.plan.options.get("raw") == Some(&Value::Bool(true));
     Record::new()
@@ -147,7 +159,7 @@ fn tool_item(tool: &AgentTool, tools: &Tools) -> Record {
         AgentTool::Inline(tool) => {
             Record::new().set("id", tool.name.as_str()).set("name", tool.name.as_str())
         }
-        AgentTool::Named(key) => match super::find_tool(tools, key).ok().flatten() {
+        AgentTool::Named(key) => match tools.usable(key).ok().flatten() {
             Some(found) => Record::new().set("id", found.id).set("name", found.tool.name.as_str()),
             None => {
                 Record::new().set("id", key.as_str()).set("name", key.as_str()).set("missing", true)

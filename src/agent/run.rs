@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::State;
 use super::input;
-use super::paused::{Open, Own, Paused, Resumed, Why};
+use super::paused::{Decisions, Open, Own, Paused, Resumed, Why};
 use super::record::{self, Executed};
 use super::summarize::Summarize;
-use super::tools::{Usable, specs};
+use super::tools::specs;
 use crate::chat::{self, Answer, Message, Role, ToolCall, Usage};
 use crate::chunk::{Chunk, End};
 use crate::clock::Moment;
@@ -21,12 +21,14 @@ use crate::error::{Code, Error, Result};
 use crate::ledger::Ledger;
 use crate::provider::{Ask, Exchange, Reach, Whom};
 use crate::runtime::Runtime;
-use crate::step::{Given, Machine, Operation, Outcome, Output, Step, Stop, Token, stopped};
+use crate::step::{Given, Machine, Operation, Outcome, Output, Rest, Step, Stop, Token, stopped};
 use crate::store::Pending;
+use crate::tool::Usable;
 use crate::value::{Data, Record};
 
 mod approval;
 mod calls;
+mod claim;
 pub mod conversation;
 pub mod handoff;
 mod hooked;
@@ -126,6 +128,10 @@ pub struct Run {
     resume: Option<Resume>,
     /// It goes on with a run that has stopped.
     resumes: bool,
+    /// What it was told to go on with, until it does.
+    decided: Decisions,
+    /// The store knows that it goes on.
+    claims: bool,
     /// It only takes in answers to some of the open calls.
     answers: bool,
     /// What had stopped, until this run has ended well.
@@ -138,6 +144,8 @@ enum Stage {
     Queued,
     /// The conversation is read from the store.
     Reading,
+    /// Other processes are told who goes on.
+    Claiming,
     /// What falls out of the window is summed up.
     Folding,
     Asking,
@@ -194,6 +202,8 @@ impl Run {
             folding: 0,
             resume: None,
             resumes: false,
+            decided: Decisions::default(),
+            claims: false,
             answers: false,
             origin: None,
         }
@@ -218,12 +228,11 @@ impl Run {
 
     /// The conversation is there.
     fn open(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        self.enter(runtime, self.me)?;
         if self.resumes {
-            let decisions = self.take_up(runtime)?;
-            self.check_prices(runtime)?;
-            return self.go_on(runtime, &decisions);
+            return self.open_again(runtime);
         }
+        self.enter(runtime, self.me)?;
+        self.read_conversation(runtime)?;
         self.check_prices(runtime)?;
         if self.answers { self.finish(runtime, self.waiting_reason()) } else { self.ask(runtime) }
     }
@@ -236,7 +245,7 @@ impl Run {
         self.begun = true;
         agent.last_error = None;
         agent.enter(State::Ready, now);
-        self.read_conversation(runtime)
+        Ok(())
     }
 
     fn agent<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut super::Agent> {
@@ -277,12 +286,23 @@ impl Run {
                 tools: specs(&self.plan.tools),
                 ..chat::Request::default()
             },
-            options: self.plan.options.clone(),
+            options: self.options(),
             reach: self.plan.reach.clone(),
             follow: self.plan.follow,
             iteration: Some(self.iteration),
             strict: false,
         }
+    }
+
+    /// A choice that forces a call has done so with the first one: it would force one in each round.
+    fn options(&self) -> Map<String, Value> {
+        let mut options = self.plan.options.clone();
+        let forces = |choice: &Value| choice.is_object() || choice == "required";
+        let has_called = || self.turn.iter().any(|message| !message.tool_calls.is_empty());
+        if options.get("tool_choice").is_some_and(forces) && has_called() {
+            options.shift_remove("tool_choice");
+        }
+        options
     }
 
     /// The model has answered.
@@ -364,7 +384,7 @@ impl Run {
         let paused = self.pause(runtime).filter(|_| self.plan.within);
         self.close(runtime, None);
         Ok(Step::Done(match paused {
-            Some(run) => Output::Paused { response, run },
+            Some(run) => Output::Paused { response, rest: Rest::new(*run) },
             None => Output::Data(response),
         }))
     }

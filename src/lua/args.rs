@@ -15,6 +15,8 @@ pub struct Place {
     pub slot: Option<Slot>,
     /// A text that was not copied.
     pub text: Option<Borrowed>,
+    /// Where it stands if it is plain data but for strings that are no text.
+    pub bytes: Option<usize>,
     /// Why it is no plain data, where it may pass by reference all the same.
     pub problem: Option<Error>,
 }
@@ -62,6 +64,13 @@ impl<'t> Args<'t> {
     pub fn get(&self, i: usize) -> Option<Ref<'t>> {
         let node = self.places.get(i)?.node?;
         self.tape.at(node).filter(|value| !value.is_null())
+    }
+
+    /// An argument in which strings are no text, and which was read by [`Read::Both`].
+    ///
+    /// [`Read::Both`]: super::bridge::Read
+    pub fn bytes_of(&self, i: usize) -> Option<Ref<'t>> {
+        self.tape.at(self.places.get(i)?.bytes?)
     }
 
     /// The text of an argument whose parameter is read as [`Read::Text`](super::bridge::Read).

@@ -104,6 +104,10 @@ unsafe fn argument(
                 Ok(()) => last(frame).node = Some(node),
                 Err(problem) if matches!(read, Read::Both | Read::Whole | Read::Text) => {
                     not_data(frame, param.name, problem, node);
+                    ffi::lua_settop(l, top);
+                    if read == Read::Both && matches!(problem, Problem::NotUtf8) {
+                        reader.bytes_instead(index, node);
+                    }
                 }
                 Err(problem) => return Err(problem),
             }
@@ -203,6 +207,20 @@ struct Reader {
 }
 
 impl Reader {
+    /// Reads once more what has strings that are no text, for who takes them.
+    unsafe fn bytes_instead(&mut self, index: c_int, node: usize) {
+        unsafe {
+            (self.any_bytes, self.room) = (true, LEVELS_AT_HAND);
+            if self.value(index).is_ok() {
+                last(self.frame).bytes = Some(node);
+            } else {
+                (*self.frame).path.clear();
+                (*self.frame).visiting.clear();
+                self.tape().truncate(node);
+            }
+        }
+    }
+
     unsafe fn tape(&mut self) -> &mut Tape {
         unsafe { &mut (*self.frame).tape }
     }

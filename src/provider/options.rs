@@ -59,7 +59,7 @@ pub static GENERATION: Shape = Shape::new(
             "tool_choice",
             Kind::OneOf(&[Kind::Enum(&["auto", "none", "required"]), Kind::Table(&NAMED_TOOL)]),
             "\"auto\"",
-            "whether tools may, must not or must be called",
+            "whether tools may, must not or must be called; in a run of an agent a call is forced once",
         ),
         Field::new(
             "parallel_tool_calls",

@@ -44,6 +44,10 @@ pub struct Sse {
     after_cr: bool,
     /// Some byte was seen, so that no byte order mark can follow.
     begun: bool,
+    /// What a reader that comes back says to have seen.
+    pub last_id: Option<String>,
+    /// When it is to come back.
+    pub retry_ms: Option<u64>,
 }
 
 impl Sse {
@@ -109,6 +113,14 @@ impl Sse {
             b"data" => self.add(value),
             b"event" => {
                 self.name = String::from_utf8_lossy(value).into_owned();
+                Ok(())
+            }
+            b"id" => {
+                self.last_id = Some(String::from_utf8_lossy(value).into_owned());
+                Ok(())
+            }
+            b"retry" => {
+                self.retry_ms = std::str::from_utf8(value).ok().and_then(|ms| ms.parse().ok());
                 Ok(())
             }
             // Not in the standard: older llama.cpp servers report errors in such a line.

@@ -101,8 +101,11 @@ pub fn input(
     slot: Option<Slot>,
     problem: Option<Error>,
 ) -> Record {
-    let no_data = problem.filter(|_| tool.has_schema()).map_or(Ok(()), Err);
-    let error = no_data.and_then(|()| Input::from_lua(tool, true, value, slot).map(drop)).err();
+    let reads = tool.has_schema() || tool.worker().is_some();
+    let no_data = problem.filter(|_| reads).map_or(Ok(()), Err);
+    let error = no_data
+        .and_then(|()| Input::from_lua(tool, true, tool.worker().is_some(), value, slot).map(drop))
+        .err();
     verdict(error.as_ref().map_or_else(Vec::new, violations), Vec::new())
 }
 

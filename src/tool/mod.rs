@@ -29,7 +29,7 @@ mod worker;
 pub use approval::Approval;
 pub use builtin::{Bounds, Builtin};
 pub use run::{Input, ToolRun, error_text};
-pub use tools::Tools;
+pub use tools::{Tools, Usable};
 pub use worker::{Asked, Work, Worker};
 
 pub static DEFINITION: Shape = Shape::new(
@@ -226,6 +226,18 @@ impl Tool {
         self.text("source").is_some() && (self.execute.is_none() || self.mode() == "sandboxed")
     }
 
+    /// Whether it does in a call that may say so: text of a source runs nowhere else.
+    pub fn runs_sandboxed(&self, wanted: Option<bool>) -> Result<bool> {
+        let has_source = self.text("source").is_some();
+        match wanted {
+            Some(true) if !has_source => {
+                Err(sandboxed::sourceless(&format!("mode: tool {:?}", self.name)))
+            }
+            Some(wanted) => Ok(has_source && (wanted || self.execute.is_none())),
+            None => Ok(self.is_sandboxed()),
+        }
+    }
+
     /// Limit of one call, in milliseconds; 0 is none. An agent has its own.
     pub fn timeout_ms(&self, sandboxed: bool) -> f64 {
         let usual = match self.is_agent() {
@@ -238,7 +250,12 @@ impl Tool {
 
     /// What does the work if no function does.
     pub fn worker(&self) -> Option<&dyn Worker> {
-        if self.execute.is_some() && !self.is_sandboxed() {
+        self.worker_for(self.is_sandboxed())
+    }
+
+    /// As [`Tool::worker`], where a call says whether the `source` does it.
+    pub fn worker_for(&self, sandboxed: bool) -> Option<&dyn Worker> {
+        if self.execute.is_some() && !sandboxed {
             return None;
         }
         let builtin = || self.builtin.map(|builtin| builtin as &dyn Worker);

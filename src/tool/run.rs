@@ -6,10 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::gate::Turn;
-use super::sandboxed::sourceless;
 use super::worker::{Asked, Work, Worker};
 use super::{Tool, recall};
-use crate::agent::Resumed;
 use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
@@ -17,7 +15,8 @@ use crate::optimize::Recall;
 use crate::runtime::Runtime;
 use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
-    Call, Given, Machine, Operation, Outcome, Output, Raised, Returned, Step, Stop, Token, stopped,
+    Call, Given, Machine, Operation, Outcome, Output, Raised, Rest, Returned, Step, Stop, Token,
+    stopped,
 };
 use crate::value::repair::{self, Level, Options};
 use crate::value::{Data, Document, Key, Kind, Patch, Record, Ref, Slot, Tape, json};
@@ -26,10 +25,12 @@ use crate::value::{Data, Document, Key, Kind, Patch, Record, Ref, Slot, Tape, js
 pub struct Input(Data);
 
 impl Input {
-    /// From Lua: the very table the caller passed, with defaults added to a copy of its spine.
+    /// From Lua: the very table the caller passed, with defaults added to a copy of its spine. A
+    /// worker, being no function, gets plain data.
     pub fn from_lua(
         tool: &Tool,
         checks: bool,
+        works: bool,
         value: Option<Ref<'_>>,
         slot: Option<Slot>,
     ) -> Result<Input> {
@@ -37,12 +38,11 @@ impl Input {
             return Input::checked(tool, checks, Value::Object(Map::new()));
         };
         let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
-        // What is no function reads plain data.
-        if tool.worker().is_some() && value.is_object() {
-            return Input::checked(tool, checks, plain(tool, value));
-        }
         if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
             return Input::checked(tool, checks, document(text)?);
+        }
+        if works {
+            return Input::checked(tool, checks, plain(tool, value));
         }
         // Nulls stand for what is absent; only a copy can be without them.
         if tool.parameters.is_some() && has_nulls(value) {
@@ -50,6 +50,15 @@ impl Input {
         }
         let patches = patches(tool, checks, value)?;
         Ok(Input(if patches.is_empty() { Data::Slot(slot) } else { Data::Patched(slot, patches) }))
+    }
+
+    /// From Lua, with strings that are no text: for those who take any bytes. The check sees them
+    /// with replacement characters.
+    pub fn from_bytes(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Input> {
+        let Input(Data::Json(read)) = Input::checked(tool, checks, plain(tool, value))? else {
+            return Err(Error::internal("a checked input is no document"));
+        };
+        Ok(Input(Data::from(with_defaults(value, &read))))
     }
 
     /// From a model: a document of its own.
@@ -77,6 +86,31 @@ impl Input {
     pub fn into_data(self) -> Data {
         self.0
     }
+}
+
+/// A copy, with the members that it has not.
+fn with_defaults(value: Ref<'_>, read: &Value) -> Document {
+    let Some(read) = read.as_object().filter(|_| value.is_object()) else {
+        return Document::copy(value);
+    };
+    let mut document = Document::default();
+    let (tape, mut count) = (&mut document.tape, 0);
+    let mark = tape.open_object();
+    for (name, member) in value.members().filter(|(_, member)| !member.is_null()) {
+        tape.copy(name.walk());
+        tape.copy(member.walk());
+        count += 1;
+    }
+    for (name, member) in read.iter().filter(|(name, _)| value.get(name).is_none()) {
+        let bytes = |(key, _): (Ref<'_>, Ref<'_>)| key.to_text() == **name;
+        if !value.members().any(bytes) {
+            tape.str(name.as_bytes());
+            json::put(member, tape);
+            count += 1;
+        }
+    }
+    tape.close(mark, count);
+    document
 }
 
 /// Text that a model wrote, read with the repairs that neither lose nor invent anything.
@@ -183,7 +217,7 @@ pub struct ToolRun {
     /// What is under way where the work is no function's.
     work: Option<Box<dyn Machine>>,
     /// The call had stopped for a decision: what it goes on with.
-    resumed: Option<Resumed>,
+    resumed: Option<Rest>,
     paused: bool,
     /// Its turn, where only so many calls may run at once.
     turn: Option<Turn>,
@@ -216,7 +250,7 @@ impl ToolRun {
     }
 
     #[must_use]
-    pub fn resumed(mut self, resumed: Option<Resumed>) -> ToolRun {
+    pub fn resumed(mut self, resumed: Option<Rest>) -> ToolRun {
         self.resumed = resumed;
         self
     }
@@ -248,16 +282,12 @@ impl ToolRun {
         self
     }
 
-    /// The call says whether `source` does the work; `Err` if there is none.
-    pub fn sandboxed(mut self, wanted: Option<bool>) -> Result<ToolRun> {
-        let Some(wanted) = wanted else { return Ok(self) };
-        if wanted && self.tool.text("source").is_none() {
-            return Err(sourceless(&format!("mode: tool {:?}", self.tool.name)));
-        }
-        // Text of a source runs nowhere else.
-        self.sandboxed = wanted || self.tool.execute.is_none() && self.sandboxed;
-        self.limit = span(self.tool.timeout_ms(self.sandboxed));
-        Ok(self)
+    /// Whether the tool's `source` does the work, by [`Tool::runs_sandboxed`].
+    #[must_use]
+    pub fn sandboxed(mut self, sandboxed: bool) -> ToolRun {
+        self.sandboxed = sandboxed;
+        self.limit = span(self.tool.timeout_ms(sandboxed));
+        self
     }
 
     #[must_use]
@@ -311,10 +341,7 @@ impl ToolRun {
     }
 
     fn worker(&self) -> Option<&dyn Worker> {
-        if self.sandboxed {
-            return self.tool.worker.as_deref();
-        }
-        self.tool.worker().filter(|_| self.tool.execute.is_none())
+        self.tool.worker_for(self.sandboxed)
     }
 
     /// What its function learns about the call.
@@ -386,11 +413,13 @@ impl ToolRun {
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
-        let Data::Json(input) = self.input.clone() else {
-            return Err(Error::new(Code::ValidationFailed, "the input must be an object"));
+        let (input, bytes) = match self.input.clone() {
+            Data::Json(input) => (input, None),
+            Data::Document(document) => (Value::Null, Some(*document)),
+            _ => return Err(Error::new(Code::ValidationFailed, "the input must be an object")),
         };
         let (info, resumed) = (self.told(), self.resumed.clone());
-        let asked = Asked { input, info, deadline: self.deadline(), resumed };
+        let asked = Asked { input, bytes, info, deadline: self.deadline(), resumed };
         let Some(worker) = self.worker() else { return Err(declared(&self.tool.name)) };
         match worker.start(runtime, asked) {
             Ok(Work::Done(value)) => self.worked(runtime, value, None),
@@ -624,7 +653,12 @@ impl Machine for ToolRun {
         if self.tool.has_schema() && given.value.is_none() && given.slot.is_some() {
             return given.data().map(drop);
         }
-        let input = Input::from_lua(&self.tool, self.checks, given.value, given.slot.clone())?;
+        let works = self.worker().is_some();
+        if works && given.slot.is_some() {
+            given.data()?;
+        }
+        let slot = given.slot.clone();
+        let input = Input::from_lua(&self.tool, self.checks, works, given.value, slot)?;
         self.input = input.0;
         self.recall = None;
         Ok(())

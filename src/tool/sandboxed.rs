@@ -66,7 +66,8 @@ impl Worker for Sandboxed {
     }
 
     fn start(&self, _: &mut Runtime, asked: Asked) -> Result<Work> {
-        let arguments = vec![document(&asked.input), context(&asked.info)];
+        let input = asked.bytes.unwrap_or_else(|| document(&asked.input));
+        let arguments = vec![input, context(&asked.info)];
         let run = Run::new(self.script.clone(), self.limits, asked.deadline, arguments);
         Ok(Work::Goes(Box::new(run)))
     }

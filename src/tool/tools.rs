@@ -5,7 +5,15 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use super::{Bounds, Tool, builtin};
+use crate::error::Result;
 use crate::registry::Registry;
+
+/// A tool with the id it is known by; inline ones go by their name.
+#[derive(Clone, Debug)]
+pub struct Usable {
+    pub id: String,
+    pub tool: Rc<Tool>,
+}
 
 /// The registered tools, and their built-in siblings once somebody asks for one.
 pub struct Tools {
@@ -54,6 +62,15 @@ impl Tools {
     pub fn builtin(&self, name: &str) -> Option<Rc<Tool>> {
         let found = builtin::find(name)?;
         self.builtins().find(|tool| tool.name == found.name).cloned()
+    }
+
+    /// The tool of that id or name: a registered one, else a built-in one, whose id is its name.
+    pub fn usable(&self, key: &str) -> Result<Option<Usable>> {
+        let registered = self.find(key)?;
+        let registered =
+            registered.and_then(|n| Some(Usable { id: self.id(n), tool: self.get(n)?.clone() }));
+        let builtin = || self.builtin(key).map(|tool| Usable { id: tool.name.clone(), tool });
+        Ok(registered.or_else(builtin))
     }
 
     /// Built-in tools whose name no registered tool has taken.

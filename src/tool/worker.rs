@@ -5,12 +5,11 @@ use std::fmt::Debug;
 use serde_json::Value;
 
 use super::builtin::Builtin;
-use crate::agent::Resumed;
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::runtime::Runtime;
-use crate::step::Machine;
-use crate::value::Record;
+use crate::step::{Machine, Rest};
+use crate::value::{Document, Record};
 
 /// Does the work of a tool. Around it stand hooks, events, retries, the time limit and the cache of
 /// every tool call.
@@ -34,12 +33,14 @@ pub trait Worker: Debug {
 pub struct Asked {
     /// Anything if the check against the schema was switched off.
     pub input: Value,
+    /// The input in its place where strings in it are no text: sandboxed tools get those.
+    pub bytes: Option<Document>,
     /// What a function would learn about its caller: `agent_id`, `call_id`, …
     pub info: Record,
     /// When the tool's time is over; the call is stopped then.
     pub deadline: Option<Moment>,
     /// The call had stopped for a decision, and goes on with it.
-    pub resumed: Option<Resumed>,
+    pub resumed: Option<Rest>,
 }
 
 /// What became of a call.

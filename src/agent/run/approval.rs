@@ -2,11 +2,11 @@
 
 use super::{Run, Stage};
 use crate::agent::paused::{Open, Why};
-use crate::agent::tools::Usable;
 use crate::chat::ToolCall;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Call, Raised, Returned, Step};
+use crate::tool::Usable;
 use crate::tool::{Approval, Input};
 use crate::value::{Data, Record, Slot};
 

@@ -4,16 +4,17 @@
 use std::collections::HashSet;
 
 use super::{Run, Stage};
+use crate::agent::Paused;
 use crate::agent::conversation::not_executed;
 use crate::agent::paused::{Open, Why};
 use crate::agent::record::{self, Executed};
-use crate::agent::tools::Usable;
 use crate::chat::{Answer, Message, ToolCall};
 use crate::chunk::Chunk;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result, quoted};
 use crate::runtime::Runtime;
-use crate::step::{Operation, Output, Step};
+use crate::step::{Operation, Output, Rest, Step};
+use crate::tool::Usable;
 use crate::tool::{Input, Tool, ToolRun, error_text, recall};
 use crate::value::{Data, Record};
 
@@ -96,7 +97,7 @@ impl Run {
         for (begun, output) in std::mem::take(&mut self.beside).into_iter().zip(outputs) {
             match output {
                 Ok(Output::Tool { result, text, ms }) => self.succeeded(begun.0, result, text, ms),
-                Ok(Output::Paused { run, .. }) => self.pending.push(Open::within(begun.0, run)),
+                Ok(Output::Paused { rest, .. }) => self.stopped_inside(begun.0, &rest)?,
                 Ok(_) => return Err(Error::internal("a tool call ended with something else")),
                 Err(error) => {
                     let raises = self.raises(&begun.0);
@@ -162,7 +163,9 @@ impl Run {
             .set("agent_id", self.plan.agent_id.as_str())
             .set("call_id", call.id.as_str());
         let run = ToolRun::new(tool.clone(), id.clone(), input, info);
-        Ok(Some(run.for_model().recalled(recall).resumed(self.resumed.remove(&call.id))))
+        Ok(Some(
+            run.for_model().recalled(recall).resumed(self.resumed.remove(&call.id).map(Rest::new)),
+        ))
     }
 
     pub(super) fn tool_ended(
@@ -178,14 +181,22 @@ impl Run {
                 self.succeeded(call, result, text, ms);
                 Ok(self.tell())
             }
-            Ok(Output::Paused { run, .. }) => {
-                let call = self.running.take().map(|(call, _)| call);
-                self.pending.extend(call.map(|call| Open::within(call, run)));
+            Ok(Output::Paused { rest, .. }) => {
+                if let Some((call, _)) = self.running.take() {
+                    self.stopped_inside(call, &rest)?;
+                }
                 self.next_call(runtime)
             }
             Ok(_) => Err(Error::internal("a tool call ended with something else")),
             Err(error) => self.tool_failed(runtime, error),
         }
+    }
+
+    /// The run inside a call waits for a decision.
+    fn stopped_inside(&mut self, call: ToolCall, rest: &Rest) -> Result<()> {
+        let run: Paused = rest.get().cloned()?;
+        self.pending.push(Open::within(call, Box::new(run)));
+        Ok(())
     }
 
     fn succeeded(&mut self, call: ToolCall, result: Data, text: String, duration_ms: f64) {

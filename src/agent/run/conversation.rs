@@ -71,7 +71,7 @@ impl Run {
         self.known = self.history.len();
         match paused {
             _ if self.resumes => {}
-            Some(paused) if self.only_answers(&paused) => self.answer(*paused),
+            Some(paused) if self.only_answers(&paused) => self.answer(runtime, *paused)?,
             paused => self.begin_turn(paused),
         }
         Ok(())
@@ -97,7 +97,9 @@ impl Run {
         self.origin = None;
         let paused = self.pause(runtime);
         if !self.plan.remember {
-            return match paused.filter(|paused| paused.waits_for(Why::Approval)) {
+            // A client's answers come with the messages that they belong to, unless the run goes on.
+            let stays = |paused: &Box<Paused>| self.resumes || paused.waits_for(Why::Approval);
+            return match paused.filter(stays) {
                 Some(paused) => self.keep_aside(runtime, paused),
                 None => Ok(()),
             };

@@ -55,9 +55,9 @@ impl Run {
             return Ok(Output::Data(given.slot.clone().map_or(Data::Nil, Data::Slot)));
         }
         // What waits goes on waiting, whatever is said about it meanwhile.
-        if let Some(Output::Paused { response, run }) = own {
+        if let Some(Output::Paused { response, rest }) = own {
             let response = with_content(response, content.unwrap_or_default());
-            return Ok(Output::Paused { response, run });
+            return Ok(Output::Paused { response, rest });
         }
         let whole = own.map(Output::into_data);
         let whole = whole.unwrap_or_else(|| record::response(self, runtime, "stop"));

@@ -28,7 +28,7 @@ impl Run {
         self.ask_store(runtime, Question::Get { space, keys: vec![key] })
     }
 
-    fn ask_store(&mut self, runtime: &mut Runtime, question: Question) -> Result<Step> {
+    pub(super) fn ask_store(&mut self, runtime: &mut Runtime, question: Question) -> Result<Step> {
         let waker = runtime.tasks.waker(self.me)?;
         let store = runtime.backing().ok_or_else(|| {
             Error::state("memory of the type \"persistent\" needs a store: configure{store=} first")
@@ -44,7 +44,7 @@ impl Run {
         };
         self.asked = None;
         match (answer, self.stage) {
-            (Err(error), Stage::Reading) => Err(error),
+            (Err(error), Stage::Reading | Stage::Claiming) => Err(error),
             (Err(error), _) => {
                 let response = self.finished.take();
                 Err(error.with(|f| f.partial = response))
@@ -53,6 +53,10 @@ impl Run {
                 self.found(runtime, records.into_iter().flatten().next())?;
                 if stage == Stage::Reading { self.open(runtime) } else { self.write(runtime) }
             }
+            (Ok(Answer::Committed(Committed::Done(effects))), Stage::Claiming) => {
+                self.claimed(runtime, effects.first().map_or(0, |effect| effect.version))
+            }
+            (Ok(_), Stage::Claiming) => self.look_again(runtime),
             (Ok(Answer::Committed(Committed::Done(effects))), _) => {
                 self.written(runtime, effects.first().map_or(0, |effect| effect.version))
             }

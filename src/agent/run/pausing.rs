@@ -1,6 +1,6 @@
 //! A run that stops before calls that somebody has to decide on, and one that goes on with them.
 
-use super::{Run, Stage};
+use super::{Run, Stage, claim};
 use crate::agent::State;
 use crate::agent::decide;
 use crate::agent::paused::{Decision, Decisions, Open, Paused, Resumed, Why, inside, leaves};
@@ -59,6 +59,7 @@ impl Run {
             turn: self.closed.iter().chain(&self.turn).cloned().collect(),
             open: self.pending.clone(),
             settled: Vec::new(),
+            claimed_until: None,
             executed: self.executed.clone(),
             usage: self.ledger.usage,
             steps: self.ledger.steps,
@@ -88,7 +89,10 @@ impl Run {
         decisions: &Decisions,
     ) -> Result<Box<Paused>> {
         if self.plan.remember {
-            return self.conversation(runtime)?.paused.clone().ok_or_else(decide::nothing_waits);
+            let paused = self.conversation(runtime)?.paused.clone();
+            let paused = paused.ok_or_else(decide::nothing_waits)?;
+            claim::check(&paused, runtime)?;
+            return Ok(paused);
         }
         let aside = &mut self.agent(runtime)?.aside;
         let at = aside
@@ -183,7 +187,9 @@ impl Run {
     }
 
     /// Takes such answers in.
-    pub(super) fn answer(&mut self, paused: Paused) {
+    pub(super) fn answer(&mut self, runtime: &mut Runtime, paused: Paused) -> Result<()> {
+        claim::check(&paused, runtime)?;
+        self.plan.over(runtime, &paused.own)?;
         self.origin = Some(Box::new(paused.clone()));
         self.restore(paused);
         self.stage = Stage::Calling;
@@ -193,6 +199,7 @@ impl Run {
             self.turn.push(message);
         }
         self.answers = true;
+        Ok(())
     }
 
     /// Going on failed: what had stopped is there as before, without the calls that were made.
@@ -208,10 +215,9 @@ impl Run {
             let _ = self.keep_aside(runtime, origin);
             return;
         }
-        let is_kept = self.is_kept();
         let Ok(conversation) = self.conversation(runtime) else { return };
         conversation.paused = Some(origin);
-        if is_kept {
+        if self.claims {
             // The run has failed already: what the store says to that nobody hears.
             let _ = self.keep_settled(runtime);
         }

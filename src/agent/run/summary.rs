@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::{Run, Stage};
-use crate::agent::conversation::Window;
+use crate::agent::conversation::{Window, settle_order};
 use crate::agent::summarize::{Summarize, Summarizer, transcript};
 use crate::chat::estimate::of_message as estimate;
 use crate::chat::messages::{read, to_json};
@@ -51,7 +51,9 @@ impl Run {
 
     /// The conversation behind what is summed up.
     fn unfolded(&self) -> Vec<Message> {
-        self.history.iter().chain(&self.turn).skip(self.folded.count).cloned().collect()
+        let mut all: Vec<Message> = self.history.iter().chain(&self.turn).cloned().collect();
+        settle_order(&mut all);
+        all.split_off(self.folded.count.min(all.len()))
     }
 
     /// The window of what stands behind the summary.
@@ -71,8 +73,9 @@ impl Run {
     pub(super) fn conversation_kept(&self, before: &[Message]) -> Vec<Message> {
         let own = self.history.get(self.plan.context.len()..self.known).unwrap_or_default();
         let folded = self.folded.count.saturating_sub(self.plan.context.len());
-        let all: Vec<Message> =
+        let mut all: Vec<Message> =
             before.iter().chain(&self.closed).chain(&self.turn).cloned().collect();
+        settle_order(&mut all);
         match &self.folded.summary {
             Some(summary) if folded > 0 && fits(before, own, folded) => std::iter::once(summary)
                 .chain(all.get(folded..).unwrap_or_default())

@@ -8,7 +8,7 @@ use crate::chat::Message;
 use crate::desk::TakenOver;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::step::{Machine, Outcome, Output, Step, Token, stopped};
+use crate::step::{Machine, Outcome, Output, Rest, Step, Token, stopped};
 use crate::tool::Asked;
 use crate::value::{Data, Record};
 
@@ -21,7 +21,7 @@ pub struct Delegation {
     /// Of the call, if a model has asked for it.
     call_id: Option<String>,
     /// What had stopped, and goes on.
-    resumed: Option<Resumed>,
+    resumed: Option<Rest>,
 }
 
 impl Delegation {
@@ -44,12 +44,9 @@ impl Delegation {
         // Outside of a run nobody but the agent itself can keep what waits for a decision.
         plan.within = self.caller(runtime, me).is_some();
         let run = Run::new(runtime, plan);
-        Ok(Step::Run(match self.resumed.take() {
-            Some(Resumed { run: paused, decisions }) => {
-                run.resuming(Resume { decisions, run: Some(paused) }).operation()
-            }
-            None => run.operation(),
-        }))
+        let Some(rest) = self.resumed.take() else { return Ok(Step::Run(run.operation())) };
+        let Resumed { run: paused, decisions } = rest.get().cloned()?;
+        Ok(Step::Run(run.resuming(Resume { decisions, run: Some(paused) }).operation()))
     }
 
     /// The run whose model has asked for this.

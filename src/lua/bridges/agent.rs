@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::{
     self, Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, MODEL, Own, Plan, RAW,
-    Run as AgentRun, State, Why, find_tool, info, pending_calls, summary,
+    Run as AgentRun, State, Why, info, pending_calls, summary,
 };
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
@@ -347,7 +347,7 @@ fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
     let registered =
         id_of(item).filter(|_| item.as_str().is_some() || item.get("execute").is_none());
     if let Some(key) = registered {
-        find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
+        runtime.tools.usable(&key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
         return Ok(AgentTool::Named(key));
     }
     let options = Options::new(Some(item), &DEFINITION);

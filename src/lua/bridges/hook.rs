@@ -1,6 +1,5 @@
 //! `zigllms.hook`: functions around operations.
 
-use crate::agent::find_tool;
 use crate::error::{Code, Error, Result};
 use crate::hook::{self, Hook, Scope, Type};
 use crate::lua::args::Args;
@@ -309,7 +308,9 @@ fn scopes(runtime: &Runtime, options: &Options<'_>) -> Result<Vec<Scope>> {
         let found = match of {
             "agent" => runtime.agents.find(&key)?.map(|number| runtime.agents.id(number)),
             // By its name also what takes its place; an alias is no name.
-            "tool" => find_tool(&runtime.tools, &key)?
+            "tool" => runtime
+                .tools
+                .usable(&key)?
                 .map(|found| if found.id == key { found.id } else { found.tool.name.clone() }),
             _ => None,
         };

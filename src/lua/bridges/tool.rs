@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::agent::{bind, find_tool};
+use crate::agent::bind;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, Effect, Function, Param, Read, Run};
@@ -188,14 +188,13 @@ fn unregister(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 
 fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let key = args.id(0);
-    let found = find_tool(&runtime.tools, &key)?.ok_or_else(|| Error::not_found("tool", &key))?;
+    let found = runtime.tools.usable(&key)?.ok_or_else(|| Error::not_found("tool", &key))?;
     let options = args.options(2, &EXECUTE);
     let tool = found.tool;
     let checks = options.bool("validate").unwrap_or_else(|| tool.validates());
-    if tool.has_schema() {
-        args.require_data(1)?;
-    }
-    let input = Input::from_lua(&tool, checks, args.get(1), args.given(1))?;
+    let mode = options.word("mode");
+    let sandboxed = tool.runs_sandboxed(mode.map(|mode| mode == "sandboxed"))?;
+    let input = input(&tool, checks, sandboxed, args)?;
     let mut info = Record::new();
     if let Some(context) = options.get("context") {
         context.members().for_each(|(key, value)| info.put(key.to_text(), value.to_json()));
@@ -205,7 +204,6 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         args.write_one(1, key);
         key.option(options.get("context"), Key::value);
     });
-    let mode = options.word("mode");
     let hands_over = mode.map_or(tool.overlaps(), |mode| mode == "async");
     let face = match face(&options) {
         Face::Plain if hands_over => Face::Handle,
@@ -214,10 +212,21 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let run = ToolRun::new(tool, found.id, input, info)
         .recalled(recall)
         .checks(checks)
-        .sandboxed(mode.map(|mode| mode == "sandboxed"))?
+        .sandboxed(sandboxed)
         .limit(options.number("timeout_ms"))
         .retries(options.number("retries"));
     Ok(Start { operation: run.operation(), face, sink: None })
+}
+
+fn input(tool: &Tool, checks: bool, sandboxed: bool, args: &Args<'_>) -> Result<Input> {
+    let works = tool.worker_for(sandboxed).is_some();
+    if let Some(value) = args.bytes_of(1).filter(|_| sandboxed) {
+        return Input::from_bytes(tool, checks, value);
+    }
+    if tool.has_schema() || works {
+        args.require_data(1)?;
+    }
+    Input::from_lua(tool, checks, works, args.get(1), args.given(1))
 }
 
 fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
@@ -226,10 +235,10 @@ fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn get(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let found = find_tool(&runtime.tools, &args.id(0))?;
+    let found = runtime.tools.usable(&args.id(0))?;
     Ok(found.map(|found| found.tool.definition(&found.id)).into())
 }
 
 fn exists(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    Ok(Data::Bool(find_tool(&runtime.tools, &args.id(0))?.is_some()))
+    Ok(Data::Bool(runtime.tools.usable(&args.id(0))?.is_some()))
 }

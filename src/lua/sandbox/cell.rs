@@ -95,6 +95,13 @@ impl Cell {
         self.random = crate::chance::random() | 1;
     }
 
+    /// Whether little is left, and much came since the last collection.
+    #[cfg(any(feature = "lua51", feature = "luajit"))]
+    pub fn wants_collection(&self) -> bool {
+        let left = self.limit.saturating_sub(self.used);
+        left < self.largest / 4 && self.used > self.collected.saturating_add(self.largest / 8)
+    }
+
     /// Protected code of the job begins.
     pub fn bound(&mut self) {
         self.limit = self.allowed;
@@ -189,7 +196,7 @@ impl Stacks {
             };
             2 * (word(end).wrapping_sub(word(start)) / VALUE) == count
         };
-        size % VALUE == 0 && self.threads.iter().any(doubles)
+        size.is_multiple_of(VALUE) && self.threads.iter().any(doubles)
     }
 }
 
@@ -208,16 +215,25 @@ fn here() -> usize {
     std::hint::black_box(&raw const place) as usize
 }
 
-/// The cell of a state.
+/// The cell of a state. The allocator writes to it whenever Lua is called, so that nobody borrows it
+/// any longer than for a look.
 ///
 /// # Safety
 /// `l` is a state made by `room.rs`.
-pub unsafe fn cell<'c>(l: *mut lua_State) -> &'c mut Cell {
+pub unsafe fn cell(l: *mut lua_State) -> *mut Cell {
     unsafe {
         let mut ud = std::ptr::null_mut();
         ffi::lua_getallocf(l, &mut ud);
-        &mut *ud.cast::<Cell>()
+        ud.cast::<Cell>()
     }
+}
+
+/// Whether the code of a state may go on.
+///
+/// # Safety
+/// As [`cell`].
+pub unsafe fn goes_on(l: *mut lua_State) -> bool {
+    unsafe { (*cell(l)).goes_on() }
 }
 
 /// The allocator of sandboxed states.

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
-use super::cell::cell;
+use super::cell::goes_on;
 use crate::lua::stack;
 use crate::value::tape::{Token, Walk};
 use crate::value::{MAX_DEPTH, Tape};
@@ -83,7 +83,7 @@ impl<'t> Reader<'t> {
         self.spent += 1;
         // SAFETY: a state of `room.rs`, by the contract of `new`.
         let looks = self.spent.is_multiple_of(VALUES);
-        if looks && !unsafe { cell(self.l) }.goes_on() { Err(Problem::Stopped) } else { Ok(()) }
+        if looks && !unsafe { goes_on(self.l) } { Err(Problem::Stopped) } else { Ok(()) }
     }
 
     /// # Safety

@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_int};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
-use super::cell::{Cell, cell};
+use super::cell::{self, Cell, cell};
 use crate::lua::stack;
 use crate::sandbox::pattern::{self, Capture, MODERN, Search, Trouble};
 
@@ -41,10 +41,9 @@ pub const FLAGS: &[(&CStr, bool)] = &[
 /// For `lua_sethook` on a state of `room.rs`.
 pub unsafe extern "C-unwind" fn hook(l: *mut lua_State, _: *mut ffi::lua_Debug) {
     unsafe {
-        let cell = cell(l);
         #[cfg(any(feature = "lua51", feature = "luajit"))]
-        collect(l, cell);
-        if !cell.goes_on() {
+        collect(l);
+        if !cell::goes_on(l) {
             // From now on every instruction ends here, so that nothing that catches errors helps.
             ffi::lua_sethook(l, Some(hook), ffi::LUA_MASKCOUNT, 1);
             stop(l);
@@ -54,11 +53,13 @@ pub unsafe extern "C-unwind" fn hook(l: *mut lua_State, _: *mut ffi::lua_Debug) 
 
 /// These engines do not collect garbage before they give up.
 #[cfg(any(feature = "lua51", feature = "luajit"))]
-unsafe fn collect(l: *mut lua_State, cell: &mut Cell) {
-    let left = cell.limit.saturating_sub(cell.used);
-    if left < cell.largest / 4 && cell.used > cell.collected.saturating_add(cell.largest / 8) {
-        unsafe { ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0) };
-        cell.collected = cell.used;
+unsafe fn collect(l: *mut lua_State) {
+    unsafe {
+        let cell = cell(l);
+        if (*cell).wants_collection() {
+            ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
+            (*cell).collected = (*cell).used;
+        }
     }
 }
 
@@ -72,24 +73,23 @@ unsafe fn stop(l: *mut lua_State) -> c_int {
 
 /// check() raises if the code must not go on
 unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
-    unsafe { if cell(l).goes_on() { 0 } else { stop(l) } }
+    unsafe { if cell::goes_on(l) { 0 } else { stop(l) } }
 }
 
 /// deeper() raises if it must not go on, or not call itself any more
 unsafe extern "C-unwind" fn deeper(l: *mut lua_State) -> c_int {
     unsafe {
-        let cell = cell(l);
-        if cell.is_deep() {
+        if (*cell(l)).is_deep() {
             return ffi::luaL_error(l, c"stack overflow".as_ptr());
         }
-        if cell.goes_on() { 0 } else { stop(l) }
+        if cell::goes_on(l) { 0 } else { stop(l) }
     }
 }
 
 /// goes_on() → whether the code may
 unsafe extern "C-unwind" fn goes_on(l: *mut lua_State) -> c_int {
     unsafe {
-        ffi::lua_pushboolean(l, c_int::from(cell(l).goes_on()));
+        ffi::lua_pushboolean(l, c_int::from(cell::goes_on(l)));
         1
     }
 }
@@ -114,7 +114,7 @@ unsafe extern "C-unwind" fn rawlen(l: *mut lua_State) -> c_int {
 /// limit() → bytes that a string may have
 unsafe extern "C-unwind" fn limit(l: *mut lua_State) -> c_int {
     unsafe {
-        ffi::lua_pushnumber(l, cell(l).largest as f64);
+        ffi::lua_pushnumber(l, (*cell(l)).largest as f64);
         1
     }
 }
@@ -157,8 +157,7 @@ unsafe fn search(l: *mut lua_State, find: bool) -> c_int {
         if find && (ffi::lua_toboolean(l, 4) != 0 || pattern::is_plain(pattern)) {
             return plain(l, text, pattern, from);
         }
-        let cell = cell(l);
-        let mut meter = || cell.goes_on();
+        let mut meter = || cell::goes_on(l);
         let mut search = Search::new(text, pattern, &mut meter);
         let (start, end) = match search.find(from) {
             Ok(Some(found)) => found,
@@ -252,8 +251,7 @@ unsafe extern "C-unwind" fn gfind(l: *mut lua_State) -> c_int {
         if from > text.len() {
             return 0;
         }
-        let cell = cell(l);
-        let mut meter = || cell.goes_on();
+        let mut meter = || cell::goes_on(l);
         let mut search = Search::new(text, pattern, &mut meter);
         let found = match anchored {
             true => search.matches(from, 1).map(|end| Some((from, end?))),
@@ -282,7 +280,7 @@ unsafe extern "C-unwind" fn replace(l: *mut lua_State) -> c_int {
         let mut scratch = std::mem::take(&mut (*cell).scratch);
         scratch.clear();
         let told_so = {
-            let mut meter = || (*cell).goes_on();
+            let mut meter = || cell::goes_on(l);
             let mut search = Search::new(text, pattern, &mut meter);
             pattern::replace(&mut search, with, most, cap, &mut scratch)
         };
@@ -302,7 +300,7 @@ unsafe extern "C-unwind" fn replace(l: *mut lua_State) -> c_int {
 /// Of xorshift64*, seeded for each call anew: C's own generator belongs to the host.
 unsafe extern "C-unwind" fn random(l: *mut lua_State) -> c_int {
     unsafe {
-        let bits = next(cell(l));
+        let bits = next(&mut (*cell(l)).random);
         let count = ffi::lua_gettop(l);
         if count == 0 {
             ffi::lua_pushnumber(l, (bits >> 11) as f64 / (1u64 << 53) as f64);
@@ -331,26 +329,26 @@ unsafe extern "C-unwind" fn random(l: *mut lua_State) -> c_int {
     }
 }
 
-fn next(cell: &mut Cell) -> u64 {
-    let mut x = cell.random;
+fn next(random: &mut u64) -> u64 {
+    let mut x = *random;
     x ^= x >> 12;
     x ^= x << 25;
     x ^= x >> 27;
-    cell.random = x;
+    *random = x;
     x.wrapping_mul(0x2545_f491_4f6c_dd1d)
 }
 
 unsafe extern "C-unwind" fn randomseed(l: *mut lua_State) -> c_int {
     unsafe {
-        let cell = cell(l);
         let seed = match ffi::lua_gettop(l) {
             0 => crate::chance::random(),
             _ => ffi::luaL_checknumber(l, 1).to_bits(),
         };
-        cell.random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         (0..4).for_each(|_| {
-            next(cell);
+            next(&mut random);
         });
+        (*cell(l)).random = random;
         0
     }
 }

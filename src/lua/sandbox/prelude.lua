@@ -8,7 +8,8 @@ local native, own = ...
 local check, deeper, goes_on = own.check, own.deeper, own.goes_on
 local gfind, has_metatable, replace = own.gfind, own.has_metatable, own.replace
 local coroutine, math, string, table = native.coroutine, native.math, native.string, native.table
-local error, pcall, rawget, rawlen, type = native.error, native.pcall, native.rawget, own.rawlen, native.type
+local error, pcall, rawget, rawlen, type =
+  native.error, native.pcall, native.rawget, own.rawlen, native.type
 local select, setmetatable, tonumber = native.select, native.setmetatable, native.tonumber
 local tostring, xpcall = native.tostring, native.xpcall
 local byte, find, sub = string.byte, own.find, string.sub
@@ -25,7 +26,18 @@ local BLOCK = 4096
 local LONG = 8388608
 
 local function wrong(at, name, expected, got)
-  error("bad argument #" .. at .. " to '" .. name .. "' (" .. expected .. " expected, got " .. got .. ")", 4)
+  error(
+    "bad argument #"
+      .. at
+      .. " to '"
+      .. name
+      .. "' ("
+      .. expected
+      .. " expected, got "
+      .. got
+      .. ")",
+    4
+  )
 end
 
 local function text(value, at, name)
@@ -47,7 +59,10 @@ local function whole(value, at, name, default)
     wrong(at, name, "number", value == nil and "no value" or type(value))
   elseif number ~= floor(number) or number == huge or number == -huge then
     if MODERN then
-      error("bad argument #" .. at .. " to '" .. name .. "' (number has no integer representation)", 3)
+      error(
+        "bad argument #" .. at .. " to '" .. name .. "' (number has no integer representation)",
+        3
+      )
     end
     return number ~= number and 0 or number < 0 and -floor(-number) or floor(number)
   end
@@ -209,7 +224,12 @@ local function gsub(s, pattern, with, most)
   if kind == "table" or kind == "function" then
     return replace_each(s, pattern, with, most)
   elseif kind ~= "string" and kind ~= "number" then
-    error("bad argument #3 to 'gsub' (string/function/table expected, got " .. (with == nil and "no value" or kind) .. ")", 2)
+    error(
+      "bad argument #3 to 'gsub' (string/function/table expected, got "
+        .. (with == nil and "no value" or kind)
+        .. ")",
+      2
+    )
   end
   local result, count = replace(s, pattern, tostring(with), most)
   if not result then
@@ -269,31 +289,33 @@ local function format(form, ...)
 end
 
 local function short(name, f)
-  return f and function(s, ...)
-    if type(s) == "string" and #s > LONG then
-      error("bad argument #1 to '" .. name .. "' (string too long)", 2)
+  return f
+    and function(s, ...)
+      if type(s) == "string" and #s > LONG then
+        error("bad argument #1 to '" .. name .. "' (string too long)", 2)
+      end
+      return f(s, ...)
     end
-    return f(s, ...)
-  end
 end
 
 -- More than a few values at once would make a stack so large that Lua 5.4 can be kept busy with it.
 local function few(name, f, length, message)
-  return f and function(from, first, last, ...)
-    local a = first == nil and 1 or tonumber(first)
-    local b = last == nil and (name == "unpack" and length(from) or a) or tonumber(last)
-    if a and b then
-      local size = name ~= "unpack" and type(from) == "string" and #from
-      if size then
-        a, b = a < 0 and a + size + 1 or a, b < 0 and b + size + 1 or b
-        b = b > size and size or b
+  return f
+    and function(from, first, last, ...)
+      local a = first == nil and 1 or tonumber(first)
+      local b = last == nil and (name == "unpack" and length(from) or a) or tonumber(last)
+      if a and b then
+        local size = name ~= "unpack" and type(from) == "string" and #from
+        if size then
+          a, b = a < 0 and a + size + 1 or a, b < 0 and b + size + 1 or b
+          b = b > size and size or b
+        end
+        if b - a >= MOST then
+          error(message, 2)
+        end
       end
-      if b - a >= MOST then
-        error(message, 2)
-      end
+      return f(from, first, name == "unpack" and last == nil and b or last, ...)
     end
-    return f(from, first, name == "unpack" and last == nil and b or last, ...)
-  end
 end
 
 local function length(t)
@@ -349,7 +371,11 @@ local function insert(list, ...)
 end
 
 local function remove(list, ...)
-  if type(list) ~= "table" or select("#", ...) == 0 and not has_metatable(list) or is_plain(list, 0, 0) then
+  if
+    type(list) ~= "table"
+    or select("#", ...) == 0 and not has_metatable(list)
+    or is_plain(list, 0, 0)
+  then
     return table.remove(list, ...)
   end
   local last = #list
@@ -490,8 +516,9 @@ if native.utf8 then
   utf8.len, utf8.offset = short("len", native.utf8.len), short("offset", native.utf8.offset)
   add("utf8", utf8)
 end
-for _, name in native.ipairs { "bit", "bit32" } do
-  local words = "arshift band bnot bor bswap btest bxor extract lrotate lshift replace rol ror rrotate rshift tobit tohex"
+for _, name in native.ipairs({ "bit", "bit32" }) do
+  local words =
+    "arshift band bnot bor bswap btest bxor extract lrotate lshift replace rol ror rrotate rshift tobit tohex"
   if native[name] then
     add(name, pick(native[name], words))
   end

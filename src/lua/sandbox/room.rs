@@ -11,7 +11,7 @@ use std::ptr;
 
 use mlua::ffi::{self, lua_State};
 
-use super::cell::{Cell, Fate, allocate, cell};
+use super::cell::{Cell, Fate, allocate, cell, goes_on};
 use super::cross::{self, Problem, Reader};
 use super::functions::{FLAGS, FUNCTIONS, hook};
 use crate::clock::Clock;
@@ -59,10 +59,10 @@ impl Engine for Rooms {
         let clock = Clock::default();
         let cancelled = Default::default();
         let deadline = clock.now().after_ms(COMPILING_MS);
-        state.cell.begin(64 << 20, Some(deadline), &cancelled);
-        state.cell.bound();
+        state.cell().begin(64 << 20, Some(deadline), &cancelled);
+        state.cell().bound();
         let told = state.compiles(script);
-        state.cell.end();
+        state.cell().end();
         told
     }
 }
@@ -84,7 +84,8 @@ static KEYS: u8 = 0;
 
 struct State {
     l: *mut lua_State,
-    cell: Box<Cell>,
+    /// Owned. It is shared with the allocator, so that only raw pointers to it are kept.
+    cell: *mut Cell,
     /// Whether nothing can be left of the last call.
     clean: bool,
     calls: u32,
@@ -106,25 +107,35 @@ struct Plan<'j> {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // SAFETY: made by `new`, and used by nobody any more. There are no finalizers that could run.
-        unsafe { ffi::lua_close(self.l) }
+        // SAFETY: both made by `new`, and used by nobody any more. There are no finalizers that could
+        // run.
+        unsafe {
+            if !self.l.is_null() {
+                ffi::lua_close(self.l);
+            }
+            drop(Box::from_raw(self.cell));
+        }
     }
 }
 
 impl State {
     /// Without libraries.
     fn new() -> Result<State> {
-        let mut cell = Cell::new();
-        let ud: *mut Cell = &mut *cell;
-        // SAFETY: the cell is boxed and goes with the state.
-        let l = unsafe { ffi::lua_newstate(allocate, ud.cast()) };
+        let cell = Box::into_raw(Cell::new());
+        // SAFETY: the cell goes with the state.
+        let l = unsafe { ffi::lua_newstate(allocate, cell.cast()) };
+        let state = State { l, cell, clean: true, calls: 0, used: 0, chunks: Vec::new() };
         if l.is_null() {
             let message =
                 "this Lua makes no states with a memory limit, which sandboxed code needs";
             return Err(Error::unsupported(message));
         }
-        let chunks = Vec::new();
-        Ok(State { l, cell, clean: true, calls: 0, used: 0, chunks })
+        Ok(state)
+    }
+
+    fn cell(&mut self) -> &mut Cell {
+        // SAFETY: alive as long as the state, and nobody borrows it for longer than a look.
+        unsafe { &mut *self.cell }
     }
 
     fn furnished() -> Result<State> {
@@ -141,7 +152,7 @@ impl State {
         }
         // SAFETY: as above.
         unsafe { ffi::lua_sethook(state.l, Some(hook), ffi::LUA_MASKCOUNT, INSTRUCTIONS) };
-        state.used = state.cell.used;
+        state.used = state.cell().used;
         Ok(state)
     }
 
@@ -150,8 +161,8 @@ impl State {
         let problem = unsafe {
             match load(self.l, script) {
                 ffi::LUA_OK => return Ok(()),
-                _ if self.cell.fate == Some(Fate::Late) => "it takes too long to compile".into(),
-                _ if self.cell.fate.is_some() => "it takes too much memory to compile".into(),
+                _ if self.cell().fate == Some(Fate::Late) => "it takes too long to compile".into(),
+                _ if self.cell().fate.is_some() => "it takes too much memory to compile".into(),
                 _ => message(self.l),
             }
         };
@@ -163,18 +174,18 @@ impl State {
         // SAFETY: the plan outlives the call, and nothing here has a destructor. There are slots on an
         // empty stack. The memory limit holds in protected code only: elsewhere nobody could be told.
         unsafe {
-            self.cell.limit = usize::MAX;
+            self.cell().limit = usize::MAX;
             ffi::lua_settop(self.l, 0);
             push_kept(self.l, what);
             ffi::lua_pushlightuserdata(self.l, (plan as *mut Plan<'_>).cast());
             let status = ffi::lua_pcall(self.l, 1, 0, 0);
-            self.cell.limit = usize::MAX;
+            self.cell().limit = usize::MAX;
             status
         }
     }
 
     fn failure(&mut self, status: c_int, plan: &mut Plan<'_>, job: &Job) -> Failure {
-        match self.cell.fate {
+        match self.cell().fate {
             Some(Fate::Late) => return Failure::Late,
             Some(Fate::Cancelled) => return Failure::Cancelled,
             Some(Fate::Stack) => return Failure::Stack,
@@ -214,7 +225,7 @@ fn unclear(what: &str) -> Failure {
 impl Room for State {
     fn run(&mut self, job: &Job) -> Answer {
         self.calls += 1;
-        self.cell.begin(job.limits.memory, job.deadline, &job.cancelled);
+        self.cell().begin(job.limits.memory, job.deadline, &job.cancelled);
         let arguments = job.arguments.lock().map(|mut a| std::mem::take(&mut *a));
         let mut plan = Plan {
             job: Some(job),
@@ -226,15 +237,15 @@ impl Room for State {
             is_nil: false,
         };
         let status = self.protected(Key::Perform, &mut plan);
-        let over = self.cell.fate.is_some();
+        let over = self.cell().fate.is_some();
         let answer = match (status, plan.failure.is_none()) {
             (ffi::LUA_OK, true) if !over => {
                 Ok(Some(std::mem::take(&mut plan.document)).filter(|_| !plan.is_nil))
             }
             _ => Err(self.failure(status, &mut plan, job)),
         };
-        self.clean &= self.cell.fate.is_none();
-        self.cell.end();
+        self.clean &= self.cell().fate.is_none();
+        self.cell().end();
         answer
     }
 
@@ -249,11 +260,11 @@ impl Room for State {
             ffi::lua_pushnil(self.l);
             ffi::lua_rawseti(self.l, -2, Key::Globals as i64);
             ffi::lua_settop(self.l, 0);
-            if self.cell.used > self.used + KEPT {
+            if self.cell().used > self.used + KEPT {
                 ffi::lua_gc(self.l, ffi::LUA_GCCOLLECT, 0);
             }
         }
-        self.cell.used <= self.used + KEPT
+        self.cell().used <= self.used + KEPT
     }
 }
 
@@ -334,7 +345,7 @@ unsafe extern "C-unwind" fn furnish(l: *mut lua_State) -> c_int {
         keep(l, keys, Key::Strings);
         ffi::lua_newthread(l);
         #[cfg(feature = "lua54")]
-        cell(l).learn_stacks();
+        (*cell(l)).learn_stacks();
         ffi::lua_settop(l, 0);
         ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
         0
@@ -389,7 +400,7 @@ unsafe fn push_own(l: *mut lua_State) {
 /// perform(plan): compiles what is not compiled yet, calls it, reads what it returns.
 unsafe extern "C-unwind" fn perform(l: *mut lua_State) -> c_int {
     unsafe {
-        cell(l).bound();
+        (*cell(l)).bound();
         let plan = ffi::lua_touserdata(l, 1).cast::<Plan<'_>>();
         ffi::luaL_checkstack(l, cross::ROOM + 20, c"sandbox".as_ptr());
         if !push_chunk(l, plan) {
@@ -472,7 +483,7 @@ unsafe fn load(l: *mut lua_State, script: &Script) -> c_int {
     ) -> *const c_char {
         unsafe {
             let text = &mut *ud.cast::<Text>();
-            if !cell(l).goes_on() {
+            if !goes_on(l) {
                 ffi::luaL_error(l, c"no time left".as_ptr());
             }
             let (piece, length) = (text.rest, text.left.min(PIECE));
@@ -576,7 +587,7 @@ unsafe fn push_arguments(l: *mut lua_State, plan: *mut Plan<'_>) -> c_int {
 /// ctx.cancelled(): code that is cancelled is stopped, so that it hears of it rarely.
 unsafe extern "C-unwind" fn is_cancelled(l: *mut lua_State) -> c_int {
     unsafe {
-        ffi::lua_pushboolean(l, c_int::from(!cell(l).goes_on()));
+        ffi::lua_pushboolean(l, c_int::from(!goes_on(l)));
         1
     }
 }
@@ -605,7 +616,7 @@ unsafe fn finish(l: *mut lua_State, plan: *mut Plan<'_>) {
 /// explain(plan): what was raised, in words and as data.
 unsafe extern "C-unwind" fn explain(l: *mut lua_State) -> c_int {
     unsafe {
-        cell(l).bound();
+        (*cell(l)).bound();
         let plan = ffi::lua_touserdata(l, 1).cast::<Plan<'_>>();
         ffi::luaL_checkstack(l, cross::ROOM + 20, c"sandbox".as_ptr());
         push_kept(l, Key::Globals);

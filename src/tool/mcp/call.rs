@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::content;
 use super::desk::{Answer, Trouble};
 use super::remote::{Asked, Remote, Visitor};
+use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::event::Builtin;
 use crate::runtime::Runtime;
@@ -37,8 +38,16 @@ impl Worker for Imported {
     fn start(&self, _: &mut Runtime, asked: worker::Asked) -> Result<Work> {
         let (remote, name) = (self.remote.clone(), self.name.clone());
         let (input, info) = (asked.input, asked.info);
-        let (visitor, asked, tries) = (None, None, 0);
-        Ok(Work::Goes(Box::new(Calling { remote, name, input, info, visitor, asked, tries })))
+        Ok(Work::Goes(Box::new(Calling {
+            remote,
+            name,
+            input,
+            info,
+            visitor: None,
+            asked: None,
+            tries: 0,
+            paused: None,
+        })))
     }
 }
 
@@ -50,6 +59,8 @@ struct Calling {
     visitor: Option<Visitor>,
     asked: Option<Asked>,
     tries: u32,
+    /// The answer goes on then, after what was seen of it.
+    paused: Option<(Moment, String)>,
 }
 
 impl Calling {
@@ -75,11 +86,24 @@ impl Calling {
                 self.asked = Some(self.ask(runtime)?);
                 continue;
             };
+            let asked = match self.paused.take() {
+                Some((at, seen)) if runtime.clock.now() < at => {
+                    self.paused = Some((at, seen));
+                    self.asked = Some(asked);
+                    return Ok(Step::Wait(Some(at)));
+                }
+                Some((_, seen)) => self.resume(asked, &seen)?,
+                None => asked,
+            };
             self.tell_progress(runtime, &asked);
             match asked.look(visitor) {
                 None => {
                     self.asked = Some(asked);
                     return Ok(Step::Wait(None));
+                }
+                Some(Err(Trouble::Paused { seen, ms })) => {
+                    self.paused = Some((runtime.clock.now().after_ms(ms), seen));
+                    self.asked = Some(asked);
                 }
                 Some(answer) => {
                     if let Some(done) = self.answered(&asked, answer)? {
@@ -87,6 +111,13 @@ impl Calling {
                     }
                 }
             }
+        }
+    }
+
+    fn resume(&self, mut asked: Asked, seen: &str) -> Result<Asked> {
+        match self.remote.resume(&mut asked, seen) {
+            true => Ok(asked),
+            false => Err(Error::new(Code::Network, "the session ended before the answer")),
         }
     }
 

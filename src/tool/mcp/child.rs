@@ -305,7 +305,7 @@ impl Tending {
         self.read_rest();
         let said = self.desk.lock().last_words();
         let message = match &said {
-            Some(words) => format!("the MCP server {name:?} {how}: {}", last_line(words)),
+            Some(words) => format!("the MCP server {name:?} {how}: {}", telling_line(words)),
             None => format!("the MCP server {name:?} {how}"),
         };
         let details = said.map(|words| serde_json::json!({ "stderr": words }));
@@ -396,8 +396,10 @@ fn note(desk: &Desk, line: &[u8]) {
     }
 }
 
-fn last_line(words: &str) -> &str {
-    words.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or(words)
+/// The line that tells most: Python ends with it, Lua begins with it, Node has it in the middle.
+fn telling_line(words: &str) -> &str {
+    let lines = || words.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines().find(|line| line.contains("rror")).or_else(|| lines().next()).unwrap_or(words)
 }
 
 fn described(status: &WaitIdStatus) -> String {

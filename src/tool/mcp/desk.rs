@@ -32,6 +32,12 @@ pub enum Trouble {
     Expired,
     /// It is to be asked there.
     Moved(String),
+    /// The stream has ended before the answer, which goes on where this was seen, so many
+    /// milliseconds later.
+    Paused {
+        seen: String,
+        ms: u64,
+    },
     Failed(Error),
 }
 
@@ -69,6 +75,7 @@ pub struct State {
     gone: Option<Error>,
     /// The list of tools is no longer true.
     changed: bool,
+    deaf: bool,
     words: VecDeque<Words>,
     /// Lines that were not kept.
     lost: u64,
@@ -191,6 +198,15 @@ impl State {
 
     pub fn is_gone(&self) -> bool {
         self.gone.is_some()
+    }
+
+    /// What the server says of its own accord is heard no more: so it may have said anything.
+    pub fn went_deaf(&mut self) {
+        (self.deaf, self.changed) = (true, true);
+    }
+
+    pub fn take_deaf(&mut self) -> bool {
+        std::mem::take(&mut self.deaf)
     }
 
     pub fn take_changed(&mut self) -> bool {

@@ -46,6 +46,13 @@ impl Link {
         self.send(Some(id), rpc::request(id, method, params))
     }
 
+    /// Goes on with an answer that was broken off.
+    pub fn resume(&self, id: u64, seen: &str) -> Option<Box<dyn Call>> {
+        let Kind::Web(web) = &self.kind else { return None };
+        self.desk.lock().expect(id);
+        Some(web.resume(id, seen))
+    }
+
     pub fn tell(&self, method: &str, params: &Value) {
         drop(self.send(None, rpc::notice(method, params)));
     }

@@ -45,7 +45,7 @@ impl Address {
     /// What nobody may see, should the server repeat it.
     fn secrets(&self) -> Vec<Secret> {
         match self {
-            Address::Web { url, headers } => of_request(&url.to_string(), headers),
+            Address::Web { url, headers } => of_request(&url.to_string(), &telling(headers)),
             Address::Run(program) => {
                 let text =
                     |(name, value): (&String, &String)| (name.clone(), value.as_str().into());
@@ -53,6 +53,19 @@ impl Address {
             }
         }
     }
+}
+
+/// Headers by which one is known. What others hold may well be a word of every day, which must not
+/// be taken out of what tools say.
+fn telling(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let tells = |(name, value): &&(String, String)| {
+        let member = [(name.clone(), Value::from(value.as_str()))];
+        let scheme = value.split(' ').next().unwrap_or_default();
+        !of_members(&member.into_iter().collect()).is_empty()
+            || name.to_ascii_lowercase().contains("cookie")
+            || ["bearer", "basic"].contains(&scheme.to_ascii_lowercase().as_str())
+    };
+    headers.iter().filter(tells).cloned().collect()
 }
 
 pub struct Remote {
@@ -210,6 +223,7 @@ impl Remote {
             // Once for each visitor: a server that always says so must not turn us in a circle.
             Stage::Up if !visitor.looked_again.get() && talk.has_changed() => {
                 visitor.looked_again.set(true);
+                talk.listen_again();
                 talk.list(Listing::new());
                 Ok(None)
             }
@@ -316,6 +330,7 @@ impl Remote {
             }
             Trouble::Expired => self.bad("it does not know its own session".into()),
             Trouble::Moved(_) => self.bad("it redirects in the middle of a session".into()),
+            Trouble::Paused { .. } => self.bad("a stream ended without an answer".into()),
         }
     }
 
@@ -361,6 +376,16 @@ impl Remote {
             talk.link.as_ref().ok_or_else(|| Error::internal("a server that is not there"))?;
         let call = link.ask(id, method, &params(id));
         Ok(Asked { id, desk: link.desk.clone(), call })
+    }
+
+    /// Goes on with an answer that was broken off; false if its session is over.
+    pub fn resume(&self, asked: &mut Asked, seen: &str) -> bool {
+        let talk = self.talk.borrow();
+        let link = talk.link.as_ref().filter(|link| link.stands() && link.desk.is(&asked.desk));
+        let call = link.and_then(|link| link.resume(asked.id, seen));
+        let goes_on = call.is_some();
+        asked.call = call;
+        goes_on
     }
 
     /// The session is to begin anew.
@@ -468,6 +493,16 @@ impl Talk {
 
     fn has_changed(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.desk.lock().take_changed())
+    }
+
+    /// Where the server was heard before, and no longer is.
+    fn listen_again(&mut self) {
+        if let Some(link) = &mut self.link {
+            let deaf = link.desk.lock().take_deaf();
+            if deaf {
+                link.listen();
+            }
+        }
     }
 
     /// The request that is under way before it is up.

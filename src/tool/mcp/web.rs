@@ -73,18 +73,35 @@ impl Web {
         self.way.transport.start(request, Box::new(sink))
     }
 
+    /// Goes on with the answer to a request after what was `seen` of it.
+    pub fn resume(&self, id: u64, seen: &str) -> Box<dyn Call> {
+        let mut request = self.request("GET", Vec::new());
+        request.headers.push(("last-event-id".into(), seen.into()));
+        let sink = Reading { id: Some(id), ..self.reading() };
+        self.way.transport.start(request, Box::new(sink))
+    }
+
     /// Hears what the server says of its own accord, if it does.
     pub fn listen(&mut self) {
         let mut request = self.request("GET", Vec::new());
         request.limits.first_token = Some(Duration::from_secs(30));
-        self.listening = Some(self.way.transport.start(request, Box::new(self.reading())));
+        let sink = Reading { listens: true, ..self.reading() };
+        self.listening = Some(self.way.transport.start(request, Box::new(sink)));
     }
 
     fn reading(&self) -> Reading {
         let host = self.url.host.clone();
         let in_session = self.desk.lock().session.is_some();
-        let (head, body, events) = (Head::default(), Vec::new(), None);
-        Reading { desk: self.desk.clone(), id: None, host, in_session, head, body, events }
+        Reading {
+            desk: self.desk.clone(),
+            id: None,
+            listens: false,
+            host,
+            in_session,
+            head: Head::default(),
+            body: Vec::new(),
+            events: None,
+        }
     }
 
     fn request(&self, method: &'static str, body: Vec<u8>) -> Request {
@@ -168,6 +185,8 @@ struct Reading {
     desk: Desk,
     /// Of the request.
     id: Option<u64>,
+    /// To what the server says of its own accord.
+    listens: bool,
     host: String,
     in_session: bool,
     head: Head,
@@ -207,10 +226,14 @@ impl Sink for Reading {
     }
 
     fn end(self: Box<Self>, outcome: Result<(), Failure>) {
-        let trouble = match outcome {
-            Ok(()) => self.ended(),
-            Err(failure) => Trouble::Failed(self.broken(&failure)),
+        let trouble = match (self.paused(), outcome) {
+            (Some(paused), Ok(()) | Err(Failure::Broken(_))) => paused,
+            (_, Ok(())) => self.ended(),
+            (_, Err(failure)) => Trouble::Failed(self.broken(&failure)),
         };
+        if self.listens && self.events.is_some() {
+            self.desk.lock().went_deaf();
+        }
         // What was answered is answered; this is for who has none.
         if let Some(id) = self.id {
             self.desk.fail(id, trouble);
@@ -218,7 +241,18 @@ impl Sink for Reading {
     }
 }
 
+/// Where the server does not say when to come back, and at least.
+const PAUSE_MS: [u64; 2] = [1000, 50];
+
 impl Reading {
+    /// A stream whose events have ids can be gone on with.
+    fn paused(&self) -> Option<Trouble> {
+        let events = self.events.as_ref()?;
+        let seen = events.last_id.clone().filter(|id| !id.is_empty() && !id.contains('\0'))?;
+        let ms = events.retry_ms.unwrap_or(PAUSE_MS[0]).max(PAUSE_MS[1]);
+        Some(Trouble::Paused { seen, ms })
+    }
+
     fn ended(&self) -> Trouble {
         let status = self.head.status;
         let error = |code, why: String| {

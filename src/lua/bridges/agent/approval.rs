@@ -50,12 +50,12 @@ pub const RESUME: Function = Function {
         Param::new("options", Kind::Table(&OPTIONS)).optional(),
     ],
     returns: &[("response", "zigllms.Response")],
-    doc: "Goes on with a run that has stopped with `approval_required`. `decisions` says for each \
-          pending call, by its id, \"approve\", \"deny\", `{deny=\"why\"}`, `{arguments=…}` or \
-          `{result=…}`; calls that a client answers may be left to `agent.run`. The run keeps the \
-          options it was given, those here stand over them; its iterations, usage and budget go \
-          on, and the response is that of the whole run, without the time it stood still. If it \
-          raises, the calls that were made are not made again: resume once more. Waits.",
+    doc: "Goes on with a run that has stopped with `approval_required`. `decisions` says for each pending call, by its id, \
+          \"approve\", \"deny\", `{deny=\"why\"}`, `{arguments=…}` or `{result=…}`; calls that a client answers may be left \
+          to `agent.run`. The run keeps the options it was given, those here stand over them; its iterations, usage and \
+          budget go on, and the response is that of the whole run, without the time it stood still. Should it raise, the \
+          calls that were made are not made again: resume once more. A run that lies in the store (memory type \
+          \"persistent\") goes on in one process at a time. Waits.",
     errors: &[
         Code::NotFound,
         Code::InvalidState,

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use crate::agent::find_tool;
 use crate::chat::{Message, Request, Role, ToolSpec, messages};
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
@@ -147,8 +146,8 @@ pub fn tools(runtime: &Runtime, options: &Options<'_>) -> Result<Vec<ToolSpec>> 
 fn tool(runtime: &Runtime, item: Ref<'_>, i: usize) -> Result<ToolSpec> {
     let path = format!("options.tools[{}]", i + 1);
     if let Some(key) = id_of(item) {
-        let found = find_tool(&runtime.tools, &key)?
-            .ok_or_else(|| Error::not_found("tool", &key).at(&path))?;
+        let found =
+            runtime.tools.usable(&key)?.ok_or_else(|| Error::not_found("tool", &key).at(&path))?;
         return Ok(found.tool.spec());
     }
     let inner = item.get("function").filter(|f| f.is_object()).unwrap_or(item);

@@ -1,7 +1,6 @@
 //! Looking at tools: which there are, what they take, whether a definition or an input is sound.
 
 use super::TOOL;
-use crate::agent::{Usable, find_tool};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
@@ -9,6 +8,7 @@ use crate::lua::filters::LIST;
 use crate::provider::tool_for;
 use crate::runtime::Runtime;
 use crate::shape::{Check, Field, Kind, Options, Shape, id_of};
+use crate::tool::Usable;
 use crate::tool::{Tool, check};
 use crate::value::{Data, Ref, glob};
 
@@ -187,5 +187,5 @@ fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn find(runtime: &Runtime, key: &str) -> Result<Usable> {
-    find_tool(&runtime.tools, key)?.ok_or_else(|| Error::not_found("tool", key))
+    runtime.tools.usable(key)?.ok_or_else(|| Error::not_found("tool", key))
 }

@@ -30,8 +30,8 @@ pub const IMPORT_MCP: Function = Function {
         Code::Cancelled,
     ],
     effect: Effect::Outside,
-    example: "local ok, err = pcall(zigllms.tool.import_mcp, { command = { \"no-such-program\" }, name = \"x\" })\n\
-              assert(not ok and err.code == \"io_error\")",
+    example: "local ids, err = zigllms.safe.tool.import_mcp{ command = { \"no-such-program\" }, name = \"x\" }\n\
+              assert(not ids and err.code == \"io_error\")",
     run: Run::Waits(import_mcp),
 };
 

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::super::rpc::{self, INVALID_PARAMS};
 use super::super::{LATEST, VERSIONS};
-use crate::agent::{Usable, find_tool};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::shape::Options;
 use crate::step::Output;
 use crate::tool::Tool;
+use crate::tool::Usable;
 use crate::value::Data;
 
 /// What it says of itself.
@@ -60,7 +60,13 @@ impl Served {
         let tools = &runtime.tools;
         match &self.wanted {
             Some(keys) => {
-                keys.iter().filter_map(|key| find_tool(tools, key).ok().flatten()).collect()
+                let mut found: Vec<Usable> = Vec::new();
+                for usable in keys.iter().filter_map(|key| tools.usable(key).ok().flatten()) {
+                    if found.iter().all(|known| known.tool.name != usable.tool.name) {
+                        found.push(usable);
+                    }
+                }
+                found
             }
             None => {
                 let does = tools.iter().filter(|(_, tool)| !tool.is_declared());

@@ -57,9 +57,16 @@ impl Door {
             standard: Mutex::new(Some(standard)),
         });
         let (reader, writer) = (door.clone(), door.clone());
-        spawn("zigllms-mcp-in", STACK, move || reader.read(&input)).map_err(failed)?;
-        spawn("zigllms-mcp-out", STACK, move || writer.write(&output)).map_err(failed)?;
-        Ok(door)
+        let reading = spawn("zigllms-mcp-in", STACK, move || reader.read(&input));
+        let writing =
+            reading.and_then(|()| spawn("zigllms-mcp-out", STACK, move || writer.write(&output)));
+        match writing {
+            Ok(()) => Ok(door),
+            Err(error) => {
+                door.leave();
+                Err(failed(error))
+            }
+        }
     }
 
     pub fn next(&self) -> Option<Message> {

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::rpc::{self, INVALID_PARAMS, Message};
-use crate::agent::find_tool;
 use crate::error::{Code, Error, Result};
 use crate::net::Waker;
 use crate::runtime::Runtime;
@@ -83,7 +82,7 @@ impl Serve {
     ) -> Result<Serve> {
         let served = Served { wanted, page: options.number("page_size").unwrap_or(100.0) as usize };
         for key in served.wanted.iter().flatten() {
-            let found = find_tool(&runtime.tools, key)?;
+            let found = runtime.tools.usable(key)?;
             let found = found.ok_or_else(|| Error::not_found("tool", key))?;
             if found.tool.is_declared() {
                 let name = &found.tool.name;

@@ -245,7 +245,7 @@ local zigllms = {}
 ---@field presence_penalty? number a number from -2 to 2: against repeated topics
 ---@field frequency_penalty? number a number from -2 to 2: against repeated words
 ---@field reasoning? "none"|"low"|"medium"|"high" effort of thinking models
----@field tool_choice? "auto"|"none"|"required"|zigllms.NamedTool whether tools may, must not or must be called ["auto"]
+---@field tool_choice? "auto"|"none"|"required"|zigllms.NamedTool whether tools may, must not or must be called; in a run of an agent a call is forced once ["auto"]
 ---@field parallel_tool_calls? boolean several calls in one answer [the provider's]
 ---@field printed_tool_calls? boolean read calls of the tools offered that the model printed as text [true for `local`, `llamacpp`, `vllm`, `lmstudio`]
 ---@field prompt_cache? boolean|string the provider may keep the prompt, to read it faster next time; a text says how long: "1h" [false]
@@ -1184,7 +1184,7 @@ function agent.destroy(agent_id, options) end
 ---@overload fun(agent_id: string, input: string|zigllms.Message|zigllms.Message[]|table, options: { async: true }): zigllms.Handle
 function agent.run(agent_id, input, options) end
 
----Goes on with a run that has stopped with `approval_required`. `decisions` says for each pending call, by its id, "approve", "deny", `{deny="why"}`, `{arguments=…}` or `{result=…}`; calls that a client answers may be left to `agent.run`. The run keeps the options it was given, those here stand over them; its iterations, usage and budget go on, and the response is that of the whole run, without the time it stood still. If it raises, the calls that were made are not made again: resume once more. Waits.
+---Goes on with a run that has stopped with `approval_required`. `decisions` says for each pending call, by its id, "approve", "deny", `{deny="why"}`, `{arguments=…}` or `{result=…}`; calls that a client answers may be left to `agent.run`. The run keeps the options it was given, those here stand over them; its iterations, usage and budget go on, and the response is that of the whole run, without the time it stood still. Should it raise, the calls that were made are not made again: resume once more. A run that lies in the store (memory type "persistent") goes on in one process at a time. Waits.
 ---
 ---Errors: invalid_argument, not_found, invalid_state, validation_failed, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, bad_response, cancelled, timeout, budget_exceeded, max_iterations, callback_error, tool_error
 ---@param agent_id string the id or name of an agent

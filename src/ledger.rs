@@ -76,3 +76,43 @@ impl Ledger {
         self.limits.cost.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ledger(budget: &Value) -> (Clock, Ledger) {
+        let clock = Clock::default();
+        let started = clock.now();
+        (clock, Ledger::new(Some(budget), started))
+    }
+
+    #[test]
+    fn a_limit_is_over_when_it_is_reached() {
+        let (clock, mut ledger) = ledger(&json!({ "max_total_tokens": 10, "max_steps": 2 }));
+        ledger.usage.add(&Usage { prompt_tokens: 6, completion_tokens: 3, ..Usage::default() });
+        ledger.steps = 1;
+        assert_eq!(ledger.over(&clock), None);
+        ledger.usage.add(&Usage { completion_tokens: 1, ..Usage::default() });
+        let over = ledger.over(&clock).unwrap();
+        assert_eq!(over, "budget.max_total_tokens is used up (10 of 10)");
+        assert!(!ledger.limits_cost());
+    }
+
+    #[test]
+    fn time_before_a_stop_counts() {
+        let (clock, mut ledger) = ledger(&json!({ "max_ms": 100_000 }));
+        assert_eq!(ledger.over(&clock), None);
+        ledger.earlier_ms = 100_000.0;
+        assert!(ledger.over(&clock).unwrap().contains("max_ms"));
+        assert!(ledger.end().unwrap() <= clock.now());
+    }
+
+    #[test]
+    fn without_a_budget_nothing_is_ever_over() {
+        let (clock, mut ledger) = ledger(&Value::Null);
+        ledger.steps = u64::MAX;
+        assert_eq!((ledger.over(&clock), ledger.end()), (None, None));
+    }
+}

@@ -162,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_takes_its_place_in_the_window() {
+        let window = Window { max_messages: 5, max_tokens: Some(100) };
+        let behind = window.behind(30);
+        assert_eq!((behind.max_messages, behind.max_tokens), (4, Some(70)));
+        let half = behind.half();
+        assert_eq!((half.max_messages, half.max_tokens), (2, Some(35)));
+        assert_eq!(window.behind(1000).newest(&talk()).len(), 1);
+    }
+
+    #[test]
     fn a_turn_fits_behind_another_one() {
         let open = call("new").tool_calls;
         let turn = vec![

@@ -5,22 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-/// What a server is told of the environment unless more is given: nothing that could be a secret.
-const SAFE: [&str; 13] = [
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "LOGNAME",
-    "PATH",
-    "SHELL",
-    "TEMP",
-    "TERM",
-    "TMPDIR",
-    "TZ",
-    "USER",
-    "XDG_RUNTIME_DIR",
-];
+use crate::process::safe_environment;
 
 /// What to run.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,7 +26,7 @@ impl Program {
     pub fn start(&self) -> io::Result<Child> {
         let mut command = Command::new(self.name());
         command.args(self.words.iter().skip(1));
-        command.env_clear().envs(safe()).envs(&self.env);
+        command.env_clear().envs(safe_environment()).envs(&self.env);
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
@@ -53,10 +38,6 @@ impl Program {
         unsafe { command.pre_exec(move || prepare(host, most)) };
         command.spawn()
     }
-}
-
-fn safe() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
-    SAFE.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)))
 }
 
 /// In the child, before it becomes the server. The thread it was forked from blocks all signals,

@@ -242,7 +242,7 @@ describe("process_runner", function()
     -- Also one that ignores what it can ignore, and one that never stops talking.
     said = sh("trap '' TERM INT HUP; while :; do :; done", { timeout_ms = 100 })
     assert.same({ true, 9 }, { said.timed_out, said.signal })
-    said = sh("exec yes", { timeout_ms = 100 })
+    said = sh("exec yes", { timeout_ms = 300, max_bytes = 100 })
     assert.same({ true, 9, true }, { said.timed_out, said.signal, said.truncated })
   end)
 
@@ -292,7 +292,7 @@ describe("process_runner", function()
       return sh("sleep 0.3; echo " .. n).stdout
     end)
     assert.same({ "1\n", "2\n", "3\n", "4\n", "5\n" }, said)
-    assert.is_true(clock() - began < 1.2, clock() - began)
+    assert.is_true(clock() - began < 1.45, clock() - began)
   end)
 
   it("leaves children of the host to the host", function()
@@ -354,6 +354,28 @@ describe("process_runner", function()
     local offered = server:requests()[1].tools[1]["function"]
     assert.truthy(offered.parameters.properties.program.description:find("echo", 1, true))
     server:retired(zigllms)()
+  end)
+
+  it("overlaps with others of its round, as built-in tools do that wait", function()
+    local other = scripted.start()
+    other:as_default(zigllms)()
+    allow({ "sleep" })
+    other:script(
+      scripted.calls({
+        { "c1", "process_runner", '{"program":"sleep","args":["0.5"]}' },
+        { "c2", "process_runner", '{"program":"sleep","args":["0.5"]}' },
+        { "c3", "process_runner", '{"program":"sleep","args":["0.5"]}' },
+        { "c4", "file_reader", '{"path":"a.txt"}' },
+      }),
+      scripted.text("done")
+    )
+    local config = { model = "m", tools = { "process_runner", "file_reader" } }
+    local began = clock()
+    local response = zigllms.agent.run(zigllms.agent.create(config), "go")
+    assert.is_true(clock() - began < 1.4, clock() - began)
+    assert.equal(0, response.tool_calls[2].result.exit_code)
+    assert.equal("hello\nworld\n", response.tool_calls[4].result.content)
+    other:retired(zigllms)()
   end)
 
   it("is configured by programs", function()

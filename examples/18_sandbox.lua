@@ -1,6 +1,6 @@
 -- Lua that nobody has read, run all the same: in a state of its own, with limits. No network.
 --
---   lua5.4 examples/17_sandbox.lua
+--   lua5.4 examples/18_sandbox.lua
 local zigllms = require("zigllms")
 local tool = zigllms.tool
 

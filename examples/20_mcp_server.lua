@@ -1,8 +1,8 @@
 -- Tools in Lua for every MCP client: Claude Code, editors, other agents. A client runs this program
 -- and talks to it over its standard input and output.
 --
---   lua5.4 examples/22_mcp_server.lua
---   npx @modelcontextprotocol/inspector lua5.4 examples/22_mcp_server.lua
+--   lua5.4 examples/20_mcp_server.lua
+--   npx @modelcontextprotocol/inspector lua5.4 examples/20_mcp_server.lua
 local zigllms = require("zigllms")
 
 zigllms.tool.register({

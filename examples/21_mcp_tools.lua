@@ -1,8 +1,8 @@
--- The tools of an MCP server, used like any others. The server is that of 22_mcp_server.lua, so no
+-- The tools of an MCP server, used like any others. The server is that of 20_mcp_server.lua, so no
 -- network and nothing else is needed; `command = { "npx", "-y", "some-mcp-server" }`, or
 -- `url = "https://…/mcp"`, would be used in the same way.
 --
---   lua5.4 examples/23_mcp_tools.lua
+--   lua5.4 examples/21_mcp_tools.lua
 local zigllms = require("zigllms")
 local tool = zigllms.tool
 
@@ -12,7 +12,7 @@ zigllms.event.subscribe("tool.log", function(event)
 end)
 
 local ids = tool.import_mcp({
-  command = { arg[-1] or "lua", (arg[0]:gsub("23_mcp_tools", "22_mcp_server")) },
+  command = { arg[-1] or "lua", (arg[0]:gsub("21_mcp_tools", "20_mcp_server")) },
   env = { LUA_PATH = package.path, LUA_CPATH = package.cpath }, -- else it inherits HOME, PATH, …
   name = "words",
 })

@@ -1,7 +1,8 @@
 //! What one sandboxed Lua state has used and may use: its memory, its time, its stack.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use mlua::ffi::{self, lua_State};
 
@@ -17,6 +18,13 @@ pub enum Fate {
     #[cfg_attr(not(feature = "lua54"), allow(dead_code))]
     Stack,
 }
+
+/// Instructions between two looks at the clock: a few microseconds, if none of them takes long.
+pub const INSTRUCTIONS: c_int = 200;
+
+/// As many where they took longer than this.
+const FEW: c_int = 5;
+const SLOW: Duration = Duration::from_millis(1);
 
 /// Every refusal makes Lua collect all of its garbage: so many are enough.
 const REFUSALS: u32 = 4;
@@ -49,6 +57,8 @@ pub struct Cell {
     pub fate: Option<Fate>,
     pub deadline: Option<Moment>,
     pub clock: Clock,
+    /// When the hook ran last.
+    looked: Moment,
     /// Null, or alive while a job runs.
     pub cancelled: *const AtomicBool,
     /// Where the thread's stack was when the job began.
@@ -75,6 +85,7 @@ impl Cell {
             fate: None,
             deadline: None,
             clock: Clock::default(),
+            looked: Moment::START,
             cancelled: std::ptr::null(),
             stack: 0,
             largest: 0,
@@ -92,6 +103,7 @@ impl Cell {
         (self.refused, self.refusals, self.fate) = ((std::ptr::null_mut(), 0), 0, None);
         (self.deadline, self.cancelled, self.largest) = (deadline, cancelled, memory);
         (self.stack, self.collected) = (here(), 0);
+        self.looked = self.clock.now();
         self.random = crate::chance::random() | 1;
     }
 
@@ -112,6 +124,13 @@ impl Cell {
         (self.limit, self.cancelled, self.deadline) = (usize::MAX, std::ptr::null(), None);
         self.scratch.clear();
         self.scratch.shrink_to(1 << 16);
+    }
+
+    /// Instructions until the next look: few where single ones take long, as with texts of megabytes.
+    pub fn pace(&mut self) -> c_int {
+        let (now, before) = (self.clock.now(), self.looked);
+        self.looked = now;
+        if before.until(now) > SLOW { FEW } else { INSTRUCTIONS }
     }
 
     /// Whether the code may go on.

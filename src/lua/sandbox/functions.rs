@@ -27,6 +27,9 @@ pub const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"randomseed", randomseed),
 ];
 
+/// A text that is searched for so long that the hook would come late.
+const LONG: usize = 1 << 16;
+
 /// What the engines differ in.
 pub const FLAGS: &[(&CStr, bool)] = &[
     (c"modern", MODERN),
@@ -47,6 +50,10 @@ pub unsafe extern "C-unwind" fn hook(l: *mut lua_State, _: *mut ffi::lua_Debug) 
             // From now on every instruction ends here, so that nothing that catches errors helps.
             ffi::lua_sethook(l, Some(hook), ffi::LUA_MASKCOUNT, 1);
             stop(l);
+        }
+        let pace = (*cell(l)).pace();
+        if pace != ffi::lua_gethookcount(l) {
+            ffi::lua_sethook(l, Some(hook), ffi::LUA_MASKCOUNT, pace);
         }
     }
 }
@@ -154,6 +161,9 @@ unsafe extern "C-unwind" fn match_(l: *mut lua_State) -> c_int {
 unsafe fn search(l: *mut lua_State, find: bool) -> c_int {
     unsafe {
         let (text, pattern) = (text(l, 1), text(l, 2));
+        if text.len() > LONG && !cell::goes_on(l) {
+            return stop(l);
+        }
         let Some(from) = begin(l, 3, text.len()) else {
             ffi::lua_pushnil(l);
             return 1;

@@ -1,7 +1,7 @@
 -- What sandboxed code finds: a list of names, so that nothing is there by accident.
 --
--- `native` is the table of Lua's own libraries, `own` holds what functions.rs has. Every way in
--- which code can catch an error looks whether its time is over before it goes on; whatever could loop in
+-- `native` is the table of Lua's own libraries, `own` has what functions.rs has. Every way in which
+-- code can catch an error looks whether its time is over before it goes on. Whatever could loop in
 -- C for long is done here in Lua, which can be interrupted, or is refused.
 local native, own = ...
 
@@ -22,6 +22,8 @@ local MANY = 20000
 -- Values that a function may return: as many as LuaJIT allows.
 local MOST = 7900
 local BLOCK = 4096
+-- A text that a function of C may go through in a millisecond.
+local PIECE = 262144
 -- A text that a function of C may go through at once.
 local LONG = 8388608
 
@@ -264,6 +266,35 @@ local function gmatch(s, pattern, init)
   end
 end
 
+-- What goes through a text byte by byte does so piece by piece.
+local function pieces(name, f, backwards)
+  return function(s)
+    s = text(s, 1, name)
+    if #s <= PIECE then
+      return f(s)
+    end
+    local parts = {}
+    for first = 1, #s, PIECE do
+      parts[#parts + 1] = f(sub(s, first, first + PIECE - 1))
+    end
+    if backwards then
+      for i = 1, floor(#parts / 2) do
+        local j = #parts - i + 1
+        parts[i], parts[j] = parts[j], parts[i]
+      end
+    end
+    return concat(parts)
+  end
+end
+
+-- No number has that many digits.
+local function number(value, ...)
+  if type(value) == "string" and #value > BLOCK then
+    return nil
+  end
+  return tonumber(value, ...)
+end
+
 -- `c` is filled up with zeros, however many.
 local function pack(format, ...)
   for count in gmatch(text(format, 1, "pack"), "c(%d+)") do
@@ -477,17 +508,20 @@ end
 local globals = pick(
   native,
   "_VERSION assert error getmetatable ipairs next pairs rawequal rawget rawlen rawset select "
-    .. "tonumber type"
+    .. "type"
 )
 globals.pcall, globals.setmetatable, globals.tostring = protected, with_metatable, readable
+globals.tonumber = number
 globals.xpcall = own.passes_on and handled or handled_without_arguments
 
 globals.unpack = few("unpack", native.unpack, length, "too many results to unpack")
 
-local strings = pick(native.string, "char len lower packsize reverse sub unpack upper")
+local strings = pick(native.string, "char len packsize sub unpack")
 strings.find, strings.match, strings.gmatch, strings.gsub = own.find, own.match, gmatch, gsub
 strings.rep, strings.pack = rep, native.string.pack and pack
 strings.format = format
+strings.lower, strings.upper = pieces("lower", string.lower), pieces("upper", string.upper)
+strings.reverse = pieces("reverse", string.reverse, true)
 strings.byte = few("byte", native.string.byte, length, "string slice too long")
 
 local tables = pick(native.table, "maxn pack")

@@ -11,7 +11,7 @@ use std::ptr;
 
 use mlua::ffi::{self, lua_State};
 
-use super::cell::{Cell, Fate, allocate, cell, goes_on};
+use super::cell::{Cell, Fate, INSTRUCTIONS, allocate, cell, goes_on};
 use super::cross::{self, Problem, Reader};
 use super::functions::{FLAGS, FUNCTIONS, hook};
 use crate::clock::Clock;
@@ -21,9 +21,6 @@ use crate::sandbox::{Answer, Engine, Failure, Form, Job, Room, Script};
 use crate::value::Document;
 
 const PRELUDE: &str = include_str!("prelude.lua");
-
-/// Instructions between two looks at the clock: about 10 µs.
-const INSTRUCTIONS: c_int = 1000;
 
 /// What a state may keep between two calls, besides what it began with.
 const KEPT: usize = 512 << 10;

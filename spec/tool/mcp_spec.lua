@@ -626,6 +626,23 @@ describe("a server that is a process", function()
     ended(assert(result.out:match("%d+")))
   end)
 
+  it("is asked to end when the host ends, whatever it makes of its input", function()
+    local words = command(tools("echo"))
+    local result = program.run(([[
+      local zigllms = require("zigllms")
+      zigllms.event.subscribe("tool.log", function(event)
+        print(event.data.text)
+      end)
+      zigllms.tool.import_mcp({
+        command = { "sh", "-c", 'echo $$ >&2; "$@"; sleep 60', "sh", %q, %q, %q },
+        env = { LUA_PATH = package.path, LUA_CPATH = package.cpath },
+      })
+      zigllms.sleep(200)
+    ]]):format(words[1], words[2], words[3]))
+    assert.equal(0, result.rc)
+    ended(assert(result.out:match("%d+")))
+  end)
+
   it("belongs to the process that uses it: a forked child starts its own", function()
     local has_posix = pcall(require, "posix.unistd")
     if not has_posix then

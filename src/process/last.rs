@@ -34,9 +34,24 @@ pub fn is_asked(pid: Pid) {
     lock(running()).iter_mut().filter(|(one, _)| *one == pid).for_each(|one| one.1 = Signal::TERM);
 }
 
+/// That they end now is news to nobody: nginx would log it as an alert. What goes on in this thread
+/// is the end of the process.
+fn leave_unheard() {
+    // SAFETY: the set is plain data, initialised before it is used; no old mask is asked for.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGCHLD);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+}
+
 extern "C" fn before_exit() {
     let _ = guarded(|| {
         let running = lock(running());
+        if !running.is_empty() {
+            leave_unheard();
+        }
         for (pid, signal) in running.iter() {
             let _ = kill_process_group(*pid, *signal);
         }

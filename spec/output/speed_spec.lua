@@ -1,6 +1,7 @@
 -- The benchmark of JSON in short: a tenth of each goal, which a busy machine reaches too. What is
--- slower than that has lost its fast path. It runs in an interpreter of its own: it collects garbage
--- before each round, and would look through all that other specs keep each time.
+-- slower than that has lost its fast path. It runs in an interpreter of its own: it collects
+-- garbage before each round, and would look through all that other specs keep each time.
+local program = require("spec.support.program")
 local zigllms = require("zigllms")
 
 local CHUNK = [[

@@ -48,7 +48,7 @@ end
 
 -- Waits until the journal has `n` entries, or `wanted(journal)` is true; `poll` passes the time.
 function methods.wait_for(self, wanted, poll)
-  for _ = 1, 400 do
+  for _ = 1, 2000 do
     local journal = self:journal()
     if
       type(wanted) == "number" and #journal >= wanted

@@ -28,6 +28,15 @@ local function settled(response)
   return copy
 end
 
+-- A stream that goes on for seconds if nobody hangs up.
+local function endless()
+  local pieces = { "one " }
+  for i = 2, 100 do
+    pieces[i] = "more "
+  end
+  return text(pieces, { chunk_delay_ms = 100 })
+end
+
 describe("a stream", function()
   before_each(function()
     zigllms.reset()
@@ -231,7 +240,7 @@ describe("a stream", function()
     end)
 
     it("stops when the callback raises, and the connection is closed", function()
-      server:script(text({ "one ", "two ", "three" }, { chunk_delay_ms = 100 }))
+      server:script(endless())
       local cause = {}
       local err = raised("callback_error", stream, function()
         error(cause)
@@ -242,7 +251,7 @@ describe("a stream", function()
     end)
 
     it("stops at a break from its loop", function()
-      server:script(text({ "one ", "two ", "three" }, { chunk_delay_ms = 100 }))
+      server:script(endless())
       local said = ""
       for chunk in stream() do
         said = said .. chunk.content
@@ -258,7 +267,7 @@ describe("a stream", function()
     end)
 
     it("stops at an error in its loop", function()
-      server:script(text({ "one ", "two ", "three" }, { chunk_delay_ms = 100 }))
+      server:script(endless())
       pcall(function()
         for _ in stream() do
           error("mine")

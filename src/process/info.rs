@@ -1,11 +1,14 @@
 //! How a process ended that somebody else has waited for. Linux tells it, from 6.15 on, to whoever
 //! has a descriptor of the process.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 
 use super::Ended;
 
 /// The head of `struct pidfd_info`, as its first version had it.
+#[cfg(target_os = "linux")]
 #[repr(C)]
 #[derive(Default)]
 struct Info {
@@ -16,7 +19,9 @@ struct Info {
 }
 
 /// `PIDFD_INFO_EXIT`, and `PIDFD_GET_INFO` with the size of that structure.
+#[cfg(target_os = "linux")]
 const EXIT: u64 = 1 << 3;
+#[cfg(target_os = "linux")]
 const GET_INFO: libc::c_ulong = 0xc000_ff0b | (size_of::<Info>() as libc::c_ulong) << 16;
 
 #[cfg(target_os = "linux")]

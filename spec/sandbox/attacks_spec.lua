@@ -20,13 +20,13 @@ local PROBE = [[
   end]]
 
 -- What came of a text: "ok" and its result; or why there is none, and the error.
-local function attempt(source)
+local function attempt(source, limit)
   local name = "attacked"
   local ok, id = pcall(tool.register, {
     name = name,
     replace = true,
     source = source,
-    timeout_ms = LIMIT,
+    timeout_ms = limit,
   })
   if not ok then
     assert(id.code == "validation_failed", tostring(id))
@@ -60,10 +60,12 @@ describe("the sandbox", function()
     assert.is_true(#attacks >= 120, #attacks)
     for _, attack in ipairs(attacks) do
       local began = clock()
-      local outcome, result = attempt(attack.source)
+      -- What shows that it is safe has to come to its end.
+      local limit = (attack.expected == "stops" or attack.expected == "ends") and LIMIT or 5000
+      local outcome, result = attempt(attack.source, limit)
       local ms = (clock() - began) * 1000
       local told = attack.name .. ": " .. outcome .. " " .. tostring(result):sub(1, 200)
-      assert.is_true(ms < LIMIT + GRACE, told .. " after " .. ms .. " ms")
+      assert.is_true(ms < limit + GRACE, told .. " after " .. ms .. " ms")
       if attack.expected == "stops" then
         assert.is_true(STOPS[outcome], told)
       elseif attack.expected ~= "ends" then

@@ -140,7 +140,7 @@ impl Tool {
         if let Some(returns) = schema(schemas, rest.shift_remove("returns"), "returns")? {
             rest.insert("returns".into(), returns);
         }
-        for known in ["name", "description", "replace", "id", "builtin"] {
+        for known in ["name", "description", "replace", "id", "builtin", "source"] {
             rest.shift_remove(known);
         }
         rest.retain(|_, value| !value.is_null());
@@ -214,21 +214,26 @@ impl Tool {
         self.text("execution_mode").as_deref() == Some("async")
     }
 
+    /// The Lua text that it runs sandboxed.
+    pub fn source(&self) -> Option<&str> {
+        self.worker.as_deref()?.source()
+    }
+
     /// How it runs unless a call says otherwise.
     pub fn mode(&self) -> String {
-        let sandboxed = || self.execute.is_none() && self.text("source").is_some();
+        let sandboxed = || self.execute.is_none() && self.source().is_some();
         let usual = || if sandboxed() { "sandboxed" } else { "direct" }.into();
         self.text("execution_mode").unwrap_or_else(usual)
     }
 
     /// Whether its `source` does the work.
     pub fn is_sandboxed(&self) -> bool {
-        self.text("source").is_some() && (self.execute.is_none() || self.mode() == "sandboxed")
+        self.source().is_some() && (self.execute.is_none() || self.mode() == "sandboxed")
     }
 
     /// Whether it does in a call that may say so: text of a source runs nowhere else.
     pub fn runs_sandboxed(&self, wanted: Option<bool>) -> Result<bool> {
-        let has_source = self.text("source").is_some();
+        let has_source = self.source().is_some();
         match wanted {
             Some(true) if !has_source => {
                 Err(sandboxed::sourceless(&format!("mode: tool {:?}", self.name)))
@@ -328,6 +333,7 @@ impl Tool {
             .set("description", self.description.as_str())
             .set("parameters", self.parameters())
             .set("execute", self.execute.clone())
+            .set("source", self.source())
             .set("builtin", self.builtin.map(|builtin| builtin.name))
             .set("category", self.category())
             .set("execution_mode", self.mode())

@@ -65,6 +65,10 @@ impl Worker for Sandboxed {
         true
     }
 
+    fn source(&self) -> Option<&str> {
+        std::str::from_utf8(&self.script.text).ok()
+    }
+
     fn start(&self, _: &mut Runtime, asked: Asked) -> Result<Work> {
         let input = asked.bytes.unwrap_or_else(|| document(&asked.input));
         let arguments = vec![input, context(&asked.info)];

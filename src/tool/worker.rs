@@ -25,6 +25,11 @@ pub trait Worker: Debug {
         None
     }
 
+    /// The Lua text that it runs sandboxed.
+    fn source(&self) -> Option<&str> {
+        None
+    }
+
     /// An error that is `retryable` may be followed by another start.
     fn start(&self, runtime: &mut Runtime, asked: Asked) -> Result<Work>;
 }

@@ -25,6 +25,13 @@ const STEPS: u32 = 4096;
 
 const ESCAPE: u8 = b'%';
 
+/// What Lua says of a `%b` without its two characters.
+const UNBALANCED: &str = if cfg!(any(feature = "lua51", feature = "luajit")) {
+    "unbalanced pattern"
+} else {
+    "malformed pattern (missing arguments to '%b')"
+};
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -280,7 +287,7 @@ impl<'t, 'm> Search<'t, 'm> {
     /// `%bxy`
     fn balanced(&mut self, at: usize, p: usize) -> Result<Option<usize>> {
         let (Some(&open), Some(&close)) = (self.pattern.get(p), self.pattern.get(p + 1)) else {
-            return Err(Trouble::Malformed("malformed pattern (missing arguments to '%b')"));
+            return Err(Trouble::Malformed(UNBALANCED));
         };
         if self.text.get(at) != Some(&open) {
             return Ok(None);

@@ -54,23 +54,6 @@ impl Window {
     }
 }
 
-/// How a conversation begins of which only the newest messages are shown: with a user's message, as
-/// some servers demand. A lone answer goes; before calls of tools stands the question they are about.
-pub fn opening<'m>(
-    messages: &'m [Message],
-    newest: &'m [Message],
-) -> (Option<&'m Message>, &'m [Message]) {
-    if newest.len() == messages.len() {
-        return (None, newest);
-    }
-    let answer = |m: &Message| m.role == Role::Assistant && m.tool_calls.is_empty();
-    let skipped = newest.iter().position(|m| !answer(m)).unwrap_or(0);
-    let shown = newest.get(skipped..).unwrap_or(newest);
-    let asks = shown.first().is_some_and(|m| m.role == Role::Assistant);
-    let before = messages.get(..messages.len() - shown.len()).filter(|_| asks);
-    (before.and_then(|before| before.iter().rfind(|m| m.role == Role::User)), shown)
-}
-
 fn first_within(messages: &[Message], limit: u64) -> usize {
     let mut sum = 0;
     let fits = |m: &&Message| {
@@ -163,20 +146,6 @@ mod tests {
         assert_eq!(window(4, None), 4);
         assert_eq!(window(3, None), 2, "the result would stand alone, so it goes too");
         assert_eq!(window(1, None), 1);
-    }
-
-    #[test]
-    fn what_is_shown_begins_with_a_user() {
-        let talk = talk();
-        let shown = |count: usize| {
-            let newest = Window { max_messages: count, max_tokens: None }.newest(&talk);
-            let (question, shown) = opening(&talk, newest);
-            question.into_iter().chain(shown).map(|m| m.content.text()).collect::<String>()
-        };
-        assert_eq!(shown(5), "arbc");
-        assert_eq!(shown(4), "arbc", "the question stands before the calls it has led to");
-        assert_eq!(shown(3), "c", "neither the result of a call that is gone nor a lone answer");
-        assert_eq!(shown(1), "c");
     }
 
     #[test]

@@ -75,12 +75,7 @@ static MEMORY: Shape = Shape::new(
             "\"short_term\"",
             "\"persistent\": the conversation lies in the store under the agent's name, for all processes",
         ),
-        Field::new(
-            "max_messages",
-            Kind::Int(1, 1_000_000),
-            "100",
-            "newest messages that are sent; before calls of tools also the question they are about",
-        ),
+        Field::new("max_messages", Kind::Int(1, 1_000_000), "100", "newest messages that are sent"),
         Field::new("max_tokens", Kind::Int(1, i64::MAX), "", "the same in tokens (bytes / 4)"),
     ],
     &[],

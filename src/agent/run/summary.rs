@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::{Run, Stage};
-use crate::agent::conversation::{Window, opening, settle_order};
+use crate::agent::conversation::{Window, settle_order};
 use crate::agent::summarize::{Summarize, Summarizer, transcript};
 use crate::chat::estimate::of_message as estimate;
 use crate::chat::messages::{read, to_json};
@@ -66,11 +66,7 @@ impl Run {
     pub(super) fn conversation_shown(&self) -> Vec<Message> {
         let rest = self.unfolded();
         let newest = self.window().newest(&rest);
-        if let Some(summary) = &self.folded.summary {
-            return std::iter::once(summary).chain(newest).cloned().collect();
-        }
-        let (question, shown) = opening(&rest, newest);
-        question.into_iter().chain(shown).cloned().collect()
+        self.folded.summary.iter().chain(newest).cloned().collect()
     }
 
     /// What stays of the conversation; `before` is what it was, if it was not the one that is known.

@@ -671,7 +671,10 @@ describe("a bridge", function()
       if pid == 0 then
         who = "child"
         local ok, err = pcall(function()
-          zigllms.poll(20)
+          -- It hears what comes once its own reader is connected.
+          for _ = 1, 50 do
+            zigllms.poll(20)
+          end
           zigllms.event.emit("of.child")
           zigllms.flush()
           await("of.parent")

@@ -27,7 +27,7 @@ static ALLOWED: Shape = Shape::new(
             "args",
             Kind::List(&Kind::Text),
             "any",
-            "its first argument must be one of these; {} = it gets none",
+            "it gets arguments, the first of which is one of these; {} = it gets none",
         ),
     ],
     &[],

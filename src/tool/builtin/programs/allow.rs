@@ -59,7 +59,9 @@ impl Allowed {
 
     fn admits(&self, args: &[String]) -> bool {
         match (&self.first, args.first()) {
-            (None, _) | (Some(_), None) => true,
+            (None, _) => true,
+            // A program that is started without arguments may read what to do from its input.
+            (Some(allowed), None) => allowed.is_empty(),
             (Some(allowed), Some(first)) => allowed.contains(first),
         }
     }

@@ -65,8 +65,10 @@ impl Running {
             desk: desk.clone(),
             input: Some(File::from(ours)),
             said: order.input,
+            given: 0,
             output: Heard::new(output, order.max_bytes),
             errors: Heard::new(errors, order.max_bytes),
+            piece: vec![0; PIECE],
             began: clock.now(),
             until: clock.now().after(order.time),
             clock: clock.clone(),
@@ -100,8 +102,12 @@ struct Attendant {
     watch: Option<OwnedFd>,
     input: Option<File>,
     said: Vec<u8>,
+    /// So much of that it has.
+    given: usize,
     output: Heard,
     errors: Heard,
+    /// What was heard last.
+    piece: Vec<u8>,
     began: Moment,
     until: Moment,
     clock: Clock,
@@ -170,16 +176,17 @@ impl Attendant {
 
     fn exchange(&mut self) {
         self.feed();
-        self.output.hear();
-        self.errors.hear();
+        self.output.hear(&mut self.piece);
+        self.errors.hear(&mut self.piece);
     }
 
     /// Gives it what it reads; its end, once all is given or nobody reads any more.
     fn feed(&mut self) {
         while let Some(mut file) = self.input.as_ref() {
-            match file.write(&self.said) {
-                _ if self.said.is_empty() => self.input = None,
-                Ok(count) => drop(self.said.drain(..count)),
+            let rest = self.said.get(self.given..).unwrap_or_default();
+            match file.write(rest) {
+                _ if rest.is_empty() => self.input = None,
+                Ok(count) => self.given += count,
                 Err(error) if waits(&error) => return,
                 Err(_) => self.input = None,
             }
@@ -218,10 +225,9 @@ impl Heard {
 
     /// As much as there is now, but a piece at a time: one that never stops talking must not keep
     /// its time from running out.
-    fn hear(&mut self) {
+    fn hear(&mut self, piece: &mut [u8]) {
         let Some(mut file) = self.file.as_ref() else { return };
-        let mut piece = vec![0; PIECE];
-        match file.read(&mut piece) {
+        match file.read(piece) {
             Ok(0) => self.file = None,
             Ok(count) => self.keep(piece.get(..count).unwrap_or_default()),
             Err(error) if waits(&error) => {}

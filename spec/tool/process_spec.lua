@@ -295,6 +295,48 @@ describe("process_runner", function()
     assert.is_true(clock() - began < 1.45, clock() - began)
   end)
 
+  it("belongs to the process that started it: a forked child leaves it alone", function()
+    if not (jit or pcall(require, "posix.unistd")) then
+      return print("\nSKIP a fork while a program runs: neither ffi nor luaposix is there")
+    end
+    local result = program.run([[
+      local fork, wait
+      if jit then
+        local ffi = require("ffi")
+        ffi.cdef("int fork(void); int waitpid(int pid, int *status, int options);")
+        fork, wait = ffi.C.fork, function(pid)
+          local status = ffi.new("int[1]")
+          ffi.C.waitpid(pid, status, 0)
+          return status[0]
+        end
+      else
+        local unistd, sys = require("posix.unistd"), require("posix.sys.wait")
+        fork, wait = unistd.fork, function(pid)
+          return select(3, sys.wait(pid))
+        end
+      end
+      local zigllms = require("zigllms")
+      zigllms.configure({ tools = { process = { allow = { "sh" } } } })
+      local running = zigllms.tool.execute("process_runner",
+        { program = "sh", args = { "-c", "sleep 0.5; exit 4" } }, { async = true })
+      zigllms.poll(50)
+      for _, ending in ipairs({ "used", "unused" }) do
+        local child = fork()
+        if child == 0 then
+          if ending == "used" then
+            local ok, err = pcall(running.await, running)
+            assert(not ok and err.code == "cancelled", tostring(err))
+          end
+          os.exit(0, true)
+        end
+        assert(wait(child) == 0, ending)
+      end
+      print(running:await().exit_code)
+    ]])
+    assert.equal("", result.err)
+    assert.equal("4\n", result.out)
+  end)
+
   it("leaves children of the host to the host", function()
     local ok, wait = pcall(require, "posix.sys.wait")
     local _, unistd = pcall(require, "posix.unistd")

@@ -140,16 +140,17 @@ impl Child {
                 return None;
             }
             let step = if self.watch.is_some() { left } else { left.min(LOOK) };
-            self.rest(step);
+            rest(self.watch.as_ref(), step);
             left = left.saturating_sub(step);
         }
     }
+}
 
-    fn rest(&self, most: Duration) {
-        let time = Timespec::try_from(most).ok();
-        let watched = self.watch.iter().map(|fd| PollFd::new(fd, PollFlags::IN));
-        let _ = poll(&mut watched.collect::<Vec<_>>(), time.as_ref());
-    }
+/// Until what is watched has ended, or for so long.
+fn rest(watch: Option<&OwnedFd>, most: Duration) {
+    let time = Timespec::try_from(most).ok();
+    let watched = watch.map(|fd| PollFd::new(fd, PollFlags::IN));
+    let _ = poll(&mut watched.into_iter().collect::<Vec<_>>(), time.as_ref());
 }
 
 impl Drop for Child {

@@ -158,7 +158,7 @@ impl Attendant {
         *lock(&self.desk.done) = Some(finished);
         self.desk.waker.wake();
         // Whoever drops it last waits for its end, which must not be the host.
-        while lock(&self.desk.child).ended().is_none() {
+        while lock(&self.desk.child).reap().is_none() {
             rest(None, LAST_WAIT);
         }
     }
@@ -208,7 +208,7 @@ impl Attendant {
     fn ended(&self) -> Option<Ended> {
         let until = self.clock.now().after(LAST_WAIT);
         loop {
-            let ended = lock(&self.desk.child).ended();
+            let ended = lock(&self.desk.child).reap();
             let left = self.clock.now().until(until);
             if ended.is_some() || left.is_zero() {
                 return ended;

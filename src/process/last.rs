@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, Once};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal};
 
 use crate::guard::guarded;
 use crate::net::lock;
@@ -25,7 +25,7 @@ pub fn began(pid: Pid) {
 }
 
 /// It was waited for: its number is free.
-pub fn is_over(pid: Pid) {
+pub fn forget(pid: Pid) {
     lock(running()).retain(|(other, _)| *other != pid);
 }
 
@@ -53,7 +53,7 @@ extern "C" fn before_exit() {
             leave_unheard();
         }
         for (pid, signal) in running.iter() {
-            let _ = kill_process_group(*pid, *signal);
+            super::send(*pid, *signal);
         }
         Ok(())
     });

@@ -20,7 +20,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpgid, kill_process, kill_process_group,
+    waitid,
 };
 
 use crate::net::workers::Home;
@@ -78,7 +79,7 @@ impl Child {
     pub fn start(program: &Program, streams: Streams) -> io::Result<Child> {
         let pid = spawn::spawn(program, &streams)?;
         last::began(pid);
-        Ok(Child { pid, watch: watch(pid), ended: None, home: Home::here() })
+        Ok(Child { pid, watch: watch_of(pid), ended: None, home: Home::here() })
     }
 
     /// Should the host end before it, it is asked to end, and not killed.
@@ -96,28 +97,36 @@ impl Child {
         self.watch.as_ref().map(OwnedFd::try_clone).transpose()
     }
 
-    /// Signals the process and all that it has started, as far as they stayed in its group. Not
-    /// after [`Child::ended`] has told its end: then its number may be somebody else's.
+    /// Signals the process, and all that it has started as far as they stayed in its group. Not
+    /// after [`Child::reap`] has told its end: then its number may be somebody else's.
     pub fn signal(&self, signal: Signal) {
         if self.ended.is_none() && self.home.is_here() {
-            let _ = kill_process_group(self.pid, signal);
+            send(self.pid, signal);
         }
     }
 
     /// Whether it has ended. It is not waited for, so what else is in its group can be signalled.
     pub fn has_ended(&mut self) -> bool {
-        if self.ended.is_none() && is_gone(self.pid) {
-            self.ended();
+        if self.ended.is_some() {
+            return true;
         }
-        self.ended.is_some() || is_over(self.pid)
+        match peek(self.pid) {
+            Ok(None) | Err(Errno::INTR) => false,
+            Ok(Some(_)) => true,
+            // Somebody else has waited for it: its number is free.
+            Err(_) => {
+                self.reap();
+                true
+            }
+        }
     }
 
-    /// How it ended; `None` while it runs.
-    pub fn ended(&mut self) -> Option<Ended> {
+    /// Waits for it if it has ended, and tells how; `None` while it runs.
+    pub fn reap(&mut self) -> Option<Ended> {
         if self.ended.is_none() {
-            self.ended = look(self.pid, self.watch.as_ref());
+            self.ended = waited(self.pid, self.watch.as_ref());
             if self.ended.is_some() {
-                last::is_over(self.pid);
+                last::forget(self.pid);
             }
         }
         self.ended
@@ -133,23 +142,24 @@ impl Child {
     pub fn wait(&mut self, patience: Duration) -> Option<Ended> {
         let mut left = patience;
         loop {
-            if let Some(ended) = self.ended() {
+            if let Some(ended) = self.reap() {
                 return Some(ended);
             }
             if left.is_zero() {
                 return None;
             }
             let step = if self.watch.is_some() { left } else { left.min(LOOK) };
-            self.rest(step);
+            rest(self.watch.as_ref(), step);
             left = left.saturating_sub(step);
         }
     }
+}
 
-    fn rest(&self, most: Duration) {
-        let time = Timespec::try_from(most).ok();
-        let watched = self.watch.iter().map(|fd| PollFd::new(fd, PollFlags::IN));
-        let _ = poll(&mut watched.collect::<Vec<_>>(), time.as_ref());
-    }
+/// Until what is watched has ended, or for so long.
+fn rest(watch: Option<&OwnedFd>, most: Duration) {
+    let time = Timespec::try_from(most).ok();
+    let watched = watch.map(|fd| PollFd::new(fd, PollFlags::IN));
+    let _ = poll(&mut watched.into_iter().collect::<Vec<_>>(), time.as_ref());
 }
 
 impl Drop for Child {
@@ -160,17 +170,25 @@ impl Drop for Child {
     }
 }
 
+/// To its group, and to itself if it has joined another one.
+fn send(pid: Pid, signal: Signal) {
+    let _ = kill_process_group(pid, signal);
+    if getpgid(Some(pid)).is_ok_and(|group| group != pid) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
 #[cfg(target_os = "linux")]
-fn watch(pid: Pid) -> Option<OwnedFd> {
+fn watch_of(pid: Pid) -> Option<OwnedFd> {
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn watch(_: Pid) -> Option<OwnedFd> {
+fn watch_of(_: Pid) -> Option<OwnedFd> {
     None
 }
 
-fn look(pid: Pid, watch: Option<&OwnedFd>) -> Option<Ended> {
+fn waited(pid: Pid, watch: Option<&OwnedFd>) -> Option<Ended> {
     match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
         Ok(None) | Err(Errno::INTR) => None,
         Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
@@ -183,15 +201,6 @@ fn look(pid: Pid, watch: Option<&OwnedFd>) -> Option<Ended> {
 }
 
 /// Looks without waiting for it.
-fn is_over(pid: Pid) -> bool {
-    !matches!(peek(pid), Ok(None) | Err(Errno::INTR))
-}
-
-/// Whether somebody else has waited for it.
-fn is_gone(pid: Pid) -> bool {
-    peek(pid).is_err_and(|error| error != Errno::INTR)
-}
-
 fn peek(pid: Pid) -> rustix::io::Result<Option<WaitIdStatus>> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     waitid(WaitId::Pid(pid), options)

@@ -115,6 +115,18 @@ fn its_time_ends_it_with_all_that_it_has_started() {
 }
 
 #[test]
+fn joining_another_group_does_not_save_it() {
+    let began = Clock::default().now();
+    let script = "exec perl -e 'setpgrp(0, getpgrp(getppid)) or die; sleep 30'";
+    let finished = run(order(shell(script), b"", 500));
+    if finished.ended == Ended::Exited(127) {
+        return println!("SKIP a program that joins another group: there is no perl");
+    }
+    assert!(finished.timed_out && since(began) < 5_000.0, "{finished:?}");
+    assert_eq!(finished.ended, Ended::Killed(9));
+}
+
+#[test]
 fn what_it_leaves_behind_ends_with_it() {
     let began = Clock::default().now();
     let finished = run(order(shell("sleep 60 & echo $!"), b"", 10_000));
@@ -176,7 +188,7 @@ fn how_it_ended_is_known_though_somebody_else_has_waited() {
         let (input, output, errors) = (null().unwrap(), null().unwrap(), null().unwrap());
         let mut child = Child::start(&shell(script), Streams { input, output, errors }).unwrap();
         waitid(WaitId::Pid(child.pid()), WaitIdOptions::EXITED).unwrap();
-        let told = child.ended().unwrap();
+        let told = child.reap().unwrap();
         // Older systems do not tell.
         assert!(told == ended || told == Ended::Unknown, "{told:?}");
     }

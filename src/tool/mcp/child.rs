@@ -268,7 +268,7 @@ impl Tending {
             return None;
         }
         self.child.signal(Signal::KILL);
-        self.child.ended().map(described)
+        self.child.reap().map(described)
     }
 
     fn bury(mut self, name: &str, how: &str) {

@@ -171,13 +171,17 @@ fn folder(root: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     step_below(root.as_fd(), path, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
-/// Its mode, if there is a file that may be written; `None` if there is nothing.
+/// Reading, writing and running, for everybody. What runs as its owner or its group must not do so
+/// with another's content.
+const RIGHTS: Mode = Mode::from_raw_mode(0o777);
+
+/// Its rights, if there is a file that may be written; `None` if there is nothing.
 fn there(folder: &OwnedFd, name: &OsStr) -> rustix::io::Result<Option<Mode>> {
     match fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
         Ok(about) => match FileType::from_raw_mode(about.st_mode) {
-            FileType::RegularFile => Ok(Some(Mode::from_raw_mode(about.st_mode))),
+            FileType::RegularFile => Ok(Some(Mode::from_raw_mode(about.st_mode) & RIGHTS)),
             FileType::Directory => Err(Errno::ISDIR),
             FileType::Symlink => Err(Errno::LOOP),
             _ => Err(Errno::NODEV),

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::LONGEST;
-use super::desk::{Desk, Letter};
 use super::lines::Lines;
+use super::mailbox::{Letter, Mailbox};
 use super::spawn::{Program, Started};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
@@ -39,7 +39,7 @@ const MOST_WAITING: usize = 64 << 20;
 /// The end of the thread that others hold.
 pub struct Tended {
     home: Home,
-    desk: Desk,
+    mailbox: Mailbox,
     orders: Arc<Orders>,
 }
 
@@ -50,19 +50,20 @@ struct Orders {
 }
 
 impl Tended {
-    /// The server is started by the thread; if that fails, the desk tells.
-    pub fn start(program: Program, desk: Desk, clock: Clock) -> Result<Tended> {
+    /// The server is started by the thread; if that fails, the mailbox tells.
+    pub fn start(program: Program, mailbox: Mailbox, clock: Clock) -> Result<Tended> {
         let failed = |e: io::Error| no_start(program.name(), &e);
         let bell = Bell::new().map_err(failed)?;
         let orders = Arc::new(Orders { bell, closing: false.into() });
-        let tended = Tended { home: Home::here(), desk: desk.clone(), orders: orders.clone() };
+        let tended =
+            Tended { home: Home::here(), mailbox: mailbox.clone(), orders: orders.clone() };
         let task = program.clone();
-        spawn("zigllms-mcp", STACK, move || tend(&task, desk, orders, clock)).map_err(failed)?;
+        spawn("zigllms-mcp", STACK, move || tend(&task, mailbox, orders, clock)).map_err(failed)?;
         Ok(tended)
     }
 
     pub fn send(&self, letter: Letter) {
-        self.desk.lock().outgoing.push_back(letter);
+        self.mailbox.lock().outgoing.push_back(letter);
         self.orders.bell.ring();
     }
 
@@ -90,11 +91,11 @@ fn no_start(name: &str, error: &io::Error) -> Error {
     Error::new(Code::IoError, format!("cannot start {name:?}: {why}"))
 }
 
-fn tend(program: &Program, desk: Desk, orders: Arc<Orders>, clock: Clock) {
-    let started = program.start().and_then(|started| Tending::of(started, &desk, orders, clock));
+fn tend(program: &Program, mailbox: Mailbox, orders: Arc<Orders>, clock: Clock) {
+    let started = program.start().and_then(|started| Tending::of(started, &mailbox, orders, clock));
     match started {
         Ok(tending) => tending.go(program.name()),
-        Err(error) => desk.end(no_start(program.name(), &error)),
+        Err(error) => mailbox.end(no_start(program.name(), &error)),
     }
 }
 
@@ -102,7 +103,7 @@ struct Tending {
     child: Child,
     /// Readable once the process has ended.
     watched: Option<OwnedFd>,
-    desk: Desk,
+    mailbox: Mailbox,
     orders: Arc<Orders>,
     clock: Clock,
     input: Option<OwnedFd>,
@@ -118,9 +119,9 @@ struct Tending {
     mute: Option<Moment>,
 }
 
-/// How far its end has got, and when the next blow is due.
+/// How far its end has got, and when the next signal is due.
 struct Ending {
-    blows: usize,
+    signals: usize,
     next: Option<Moment>,
 }
 
@@ -133,11 +134,16 @@ struct Ready {
 }
 
 impl Tending {
-    fn of(started: Started, desk: &Desk, orders: Arc<Orders>, clock: Clock) -> io::Result<Tending> {
+    fn of(
+        started: Started,
+        mailbox: &Mailbox,
+        orders: Arc<Orders>,
+        clock: Clock,
+    ) -> io::Result<Tending> {
         Ok(Tending {
             watched: started.child.watch()?,
             child: started.child,
-            desk: desk.clone(),
+            mailbox: mailbox.clone(),
             orders,
             clock,
             input: Some(started.input),
@@ -166,9 +172,9 @@ impl Tending {
                 self.read_errors();
             }
             if let Some(how) = self.ended() {
-                return self.bury(name, &how);
+                return self.report_end(name, &how);
             }
-            self.press(name);
+            self.escalate(name);
         }
     }
 
@@ -178,9 +184,9 @@ impl Tending {
         if self.orders.closing.load(Ordering::Acquire) {
             self.end();
         }
-        let mut desk = self.desk.lock();
+        let mut mailbox = self.mailbox.lock();
         while self.ending.is_none() && self.writing.len() < MOST_WAITING {
-            let Some(letter) = desk.outgoing.pop_front() else { break };
+            let Some(letter) = mailbox.outgoing.pop_front() else { break };
             self.writing.extend_from_slice(letter.message.to_string().as_bytes());
             self.writing.push(b'\n');
         }
@@ -207,10 +213,10 @@ impl Tending {
         let Some(output) = &self.output else { return };
         match rustix::io::read(output, &mut piece) {
             Ok(count) if count > 0 => {
-                let (desk, skipped) = (&self.desk, self.messages.skipped);
-                self.messages.push(&piece[..count], |line| hear(desk, line));
+                let (mailbox, skipped) = (&self.mailbox, self.messages.skipped);
+                self.messages.push(&piece[..count], |line| hear(mailbox, line));
                 if self.messages.skipped > skipped {
-                    desk.note("stdout", b"a message of more than 10 MB was left out");
+                    mailbox.note("stdout", b"a message of more than 10 MB was left out");
                 }
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -227,8 +233,8 @@ impl Tending {
         let Some(errors) = &self.errors else { return };
         match rustix::io::read(errors, &mut piece) {
             Ok(count) if count > 0 => {
-                let desk = &self.desk;
-                self.words.push(&piece[..count], |line| note(desk, line));
+                let mailbox = &self.mailbox;
+                self.words.push(&piece[..count], |line| note(mailbox, line));
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => self.errors = None,
@@ -240,25 +246,25 @@ impl Tending {
         if self.ending.is_none() {
             self.input = None;
             let next = Some(self.clock.now().after(PATIENCE[0]));
-            self.ending = Some(Ending { blows: 0, next });
+            self.ending = Some(Ending { signals: 0, next });
         }
     }
 
-    /// The next means, once the one before had its time.
-    fn press(&mut self, name: &str) {
+    /// The next signal, once what came before had its time.
+    fn escalate(&mut self, name: &str) {
         let now = self.clock.now();
         if self.mute.is_some_and(|at| at <= now) {
             self.mute = None;
             let text = format!("the MCP server {name:?} has closed its output");
-            self.desk.end(Error::new(Code::Network, text));
+            self.mailbox.end(Error::new(Code::Network, text));
         }
         let Some(ending) = self.ending.as_mut().filter(|e| e.next.is_some_and(|at| at <= now))
         else {
             return;
         };
-        ending.blows += 1;
-        ending.next = PATIENCE.get(ending.blows).map(|patience| now.after(*patience));
-        let signal = if ending.blows == 1 { Signal::TERM } else { Signal::KILL };
+        ending.signals += 1;
+        ending.next = PATIENCE.get(ending.signals).map(|patience| now.after(*patience));
+        let signal = if ending.signals == 1 { Signal::TERM } else { Signal::KILL };
         self.child.signal(signal);
     }
 
@@ -271,16 +277,16 @@ impl Tending {
         self.child.ended().map(described)
     }
 
-    fn bury(mut self, name: &str, how: &str) {
+    fn report_end(mut self, name: &str, how: &str) {
         self.read_rest();
-        let said = self.desk.lock().last_words();
+        let said = self.mailbox.lock().last_words();
         let message = match &said {
             Some(words) => format!("the MCP server {name:?} {how}: {}", telling_line(words)),
             None => format!("the MCP server {name:?} {how}"),
         };
         let details = said.map(|words| serde_json::json!({ "stderr": words }));
         // Another try starts it anew.
-        self.desk.end(Error::new(Code::Network, message).with(|f| f.details = details));
+        self.mailbox.end(Error::new(Code::Network, message).with(|f| f.details = details));
     }
 
     /// What it had said before.
@@ -298,7 +304,7 @@ impl Tending {
             self.read_errors();
         }
         let rest = self.words.rest();
-        note(&self.desk, &rest);
+        note(&self.mailbox, &rest);
     }
 
     fn wait(&self) -> Ready {
@@ -331,10 +337,10 @@ impl Tending {
 
     fn patience(&self) -> Option<Duration> {
         let now = self.clock.now();
-        let blow = self.ending.as_ref().and_then(|ending| ending.next).map(|at| now.until(at));
+        let signal = self.ending.as_ref().and_then(|ending| ending.next).map(|at| now.until(at));
         let look = self.watched.is_none().then_some(LOOK);
         let mute = self.mute.map(|at| now.until(at));
-        blow.into_iter().chain(look).chain(mute).min()
+        signal.into_iter().chain(look).chain(mute).min()
     }
 }
 
@@ -346,19 +352,19 @@ fn readable(pipe: Option<&impl AsFd>) -> bool {
 }
 
 /// A line of its output. What is no JSON is somebody's `print`.
-fn hear(desk: &Desk, line: &[u8]) {
+fn hear(mailbox: &Mailbox, line: &[u8]) {
     if line.iter().all(u8::is_ascii_whitespace) {
         return;
     }
     match serde_json::from_slice(line) {
-        Ok(document) => desk.receive(document),
-        Err(_) => desk.note("stdout", line),
+        Ok(document) => mailbox.receive(document),
+        Err(_) => mailbox.note("stdout", line),
     }
 }
 
-fn note(desk: &Desk, line: &[u8]) {
+fn note(mailbox: &Mailbox, line: &[u8]) {
     if !line.is_empty() {
-        desk.note("stderr", line);
+        mailbox.note("stderr", line);
     }
 }
 

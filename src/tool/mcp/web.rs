@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::LONGEST;
-use super::desk::{Desk, Trouble};
+use super::mailbox::{Mailbox, Trouble};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::net::{
@@ -51,7 +51,7 @@ pub struct Web {
     url: Url,
     headers: Vec<(String, String)>,
     way: Way,
-    desk: Desk,
+    mailbox: Mailbox,
     /// As it was agreed on.
     pub version: Option<String>,
     redirects: u32,
@@ -60,13 +60,13 @@ pub struct Web {
 }
 
 impl Web {
-    pub fn new(url: Url, headers: &[(String, String)], way: Way, desk: Desk) -> Web {
+    pub fn new(url: Url, headers: &[(String, String)], way: Way, mailbox: Mailbox) -> Web {
         let ours = |name: &str| OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
         let headers = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
-        Web { url, headers, way, desk, version: None, redirects: 0, listening: None }
+        Web { url, headers, way, mailbox, version: None, redirects: 0, listening: None }
     }
 
-    /// Sends a message; `id` if it is a request, whose answer comes to the desk.
+    /// Sends a message; `id` if it is a request, whose answer comes to the mailbox.
     pub fn post(&self, id: Option<u64>, message: &Value) -> Box<dyn Call> {
         let request = self.request("POST", message.to_string().into_bytes());
         let sink = Reading { id, ..self.reading() };
@@ -91,9 +91,9 @@ impl Web {
 
     fn reading(&self) -> Reading {
         let host = self.url.host.clone();
-        let in_session = self.desk.lock().session.is_some();
+        let in_session = self.mailbox.lock().session.is_some();
         Reading {
-            desk: self.desk.clone(),
+            mailbox: self.mailbox.clone(),
             id: None,
             listens: false,
             host,
@@ -115,7 +115,7 @@ impl Web {
             "GET" => put("accept", "text/event-stream"),
             _ => {}
         }
-        if let Some(session) = &self.desk.lock().session {
+        if let Some(session) = &self.mailbox.lock().session {
             put("mcp-session-id", session);
         }
         if let Some(version) = &self.version {
@@ -159,7 +159,7 @@ impl Drop for Web {
         if let Some(listening) = self.listening.take() {
             listening.cancel();
         }
-        if self.desk.lock().session.is_some() {
+        if self.mailbox.lock().session.is_some() {
             let mut request = self.request("DELETE", Vec::new());
             request.limits.first_token = Some(Duration::from_secs(5));
             self.way.transport.start(request, Box::new(Nobody));
@@ -182,7 +182,7 @@ impl Sink for Nobody {
 
 /// Reads an answer.
 struct Reading {
-    desk: Desk,
+    mailbox: Mailbox,
     /// Of the request.
     id: Option<u64>,
     /// To what the server says of its own accord.
@@ -201,7 +201,7 @@ impl Sink for Reading {
             |kind: &str| head.header("content-type").is_some_and(|given| given.starts_with(kind));
         self.events = (head.status == 200 && is("text/event-stream")).then(Sse::default);
         if let (Some(session), Some(_)) = (head.header("mcp-session-id"), self.id) {
-            self.desk.lock().session = Some(session.to_owned());
+            self.mailbox.lock().session = Some(session.to_owned());
         }
         self.head = head;
     }
@@ -211,16 +211,16 @@ impl Sink for Reading {
             self.body.extend_from_slice(bytes);
             return if self.body.len() > LONGEST { Flow::Stop } else { Flow::Content };
         };
-        let desk = &self.desk;
+        let mailbox = &self.mailbox;
         let pushed = events.push(bytes, |event| {
             if let Ok(document) = serde_json::from_slice(event.data) {
-                desk.receive(document);
+                mailbox.receive(document);
             }
             Ok(())
         });
         match (pushed, self.id) {
             (Err(_), _) => Flow::Stop,
-            (Ok(()), Some(id)) if desk.lock().is_settled(id) => Flow::Over,
+            (Ok(()), Some(id)) if mailbox.lock().is_settled(id) => Flow::Over,
             _ => Flow::Content,
         }
     }
@@ -232,11 +232,11 @@ impl Sink for Reading {
             (_, Err(failure)) => Trouble::Failed(self.broken(&failure)),
         };
         if self.listens && self.events.is_some() {
-            self.desk.lock().went_deaf();
+            self.mailbox.lock().went_deaf();
         }
         // What was answered is answered; this is for who has none.
         if let Some(id) = self.id {
-            self.desk.fail(id, trouble);
+            self.mailbox.fail(id, trouble);
         }
     }
 }
@@ -265,7 +265,7 @@ impl Reading {
         if let Ok(document) = serde_json::from_slice::<Value>(&self.body) {
             // An error without the id of its request belongs to this one all the same.
             let refused = (status >= 400).then(|| document.get("error").cloned()).flatten();
-            self.desk.receive(document);
+            self.mailbox.receive(document);
             if let Some(refused) = refused.filter(|_| !matches!(status, 401 | 403 | 404)) {
                 let why = refused["message"].as_str().unwrap_or("no reason given");
                 return error(code_of(status), format!("answered with status {status}: {why}"));

@@ -1,4 +1,4 @@
-//! Where messages of a client come in, and answers go out: a thread for each direction.
+//! The connection with a client over standard input and output: a thread for each direction.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,7 +19,7 @@ use crate::net::{Bell, Waker, lock};
 /// Messages that may wait before no more are read.
 const MOST_WAITING: usize = 256;
 
-pub struct Door {
+pub struct Connection {
     state: Mutex<State>,
     /// Told when there is something to write, and room to read.
     changed: Condvar,
@@ -42,28 +42,28 @@ struct State {
     left: bool,
 }
 
-impl Door {
-    pub fn open(waker: Waker) -> Result<Arc<Door>> {
+impl Connection {
+    pub fn open(waker: Waker) -> Result<Arc<Connection>> {
         let failed = |e: io::Error| Error::new(Code::IoError, format!("cannot serve: {e}"));
         let bell = Bell::new().map_err(failed)?;
         let standard = Standard::take()?;
         let input = standard.input.try_clone().map_err(failed)?;
         let output = standard.output.try_clone().map_err(failed)?;
-        let door = Arc::new(Door {
+        let connection = Arc::new(Connection {
             state: Mutex::default(),
             changed: Condvar::new(),
             bell,
             waker,
             standard: Mutex::new(Some(standard)),
         });
-        let (reader, writer) = (door.clone(), door.clone());
+        let (reader, writer) = (connection.clone(), connection.clone());
         let reading = spawn("zigllms-mcp-in", STACK, move || reader.read(&input));
         let writing =
             reading.and_then(|()| spawn("zigllms-mcp-out", STACK, move || writer.write(&output)));
         match writing {
-            Ok(()) => Ok(door),
+            Ok(()) => Ok(connection),
             Err(error) => {
-                door.leave();
+                connection.leave();
                 Err(failed(error))
             }
         }

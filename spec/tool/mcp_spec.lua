@@ -428,6 +428,24 @@ describe("a server that is a process", function()
     assert.equal("x", tool.execute("echo", { say = "x" }))
   end)
 
+  it("that closes its input and lives on fails the calls it has not answered", function()
+    local server = { "python3", here .. "fixtures/mcp_closes.py" }
+    import(nil, { command = server, timeout_ms = 0 })
+    local took = ms_of(function()
+      local err = raised("tool_error", tool.execute, "silent", {}, { timeout_ms = 20000 })
+      assert.equal("network", err.cause.code)
+      assert.truthy(err.message:find("closed its input", 1, true), err.message)
+    end)
+    assert.is_true(took < 10000, took)
+    -- The next call starts it anew; what it has said counts.
+    local first = tool.execute("answer")
+    eventually(function()
+      local ok, second = pcall(tool.execute, "answer", {}, { timeout_ms = 20000 })
+      return ok and second ~= first
+    end)
+    ended(first)
+  end)
+
   it("that dies is tried again where retries allow it", function()
     local state = os.tmpname()
     finally(function()

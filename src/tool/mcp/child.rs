@@ -115,8 +115,8 @@ struct Tending {
     messages: Lines,
     words: Lines,
     ending: Option<Ending>,
-    /// It has closed its output: by then it should have ended, too.
-    mute: Option<Moment>,
+    /// It has closed that stream of its own: by then it should have ended, too.
+    closed: Option<(Moment, &'static str)>,
 }
 
 /// How far its end has got, and when the next signal is due.
@@ -154,7 +154,7 @@ impl Tending {
             messages: Lines::new(LONGEST),
             words: Lines::new(16 << 10),
             ending: None,
-            mute: None,
+            closed: None,
         })
     }
 
@@ -193,19 +193,36 @@ impl Tending {
     }
 
     fn write(&mut self) {
+        if self.writing.is_empty() {
+            // Nothing was waited for but that nobody reads any more.
+            return self.has_closed("input");
+        }
         while let Some(input) = &self.input
             && self.written < self.writing.len()
         {
             match rustix::io::write(input, &self.writing[self.written..]) {
                 Ok(count) => self.written += count,
-                Err(Errno::AGAIN) => return,
+                Err(Errno::AGAIN) => return self.forget_written(),
                 Err(Errno::INTR) => {}
-                // It reads no more: what it still says counts.
-                Err(_) => self.input = None,
+                Err(_) => self.has_closed("input"),
             }
         }
         self.writing.clear();
         self.written = 0;
+    }
+
+    /// Seldom enough that it does not count.
+    fn forget_written(&mut self) {
+        if self.written > self.writing.len() / 2 {
+            self.writing.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Without that stream it is of no use, and is ended; what it says until then counts.
+    fn has_closed(&mut self, stream: &'static str) {
+        self.closed.get_or_insert((self.clock.now().after(LOOK), stream));
+        self.end();
     }
 
     fn read_output(&mut self) {
@@ -222,8 +239,7 @@ impl Tending {
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => {
                 self.output = None;
-                self.mute = Some(self.clock.now().after(LOOK));
-                self.end();
+                self.has_closed("output");
             }
         }
     }
@@ -253,9 +269,8 @@ impl Tending {
     /// The next signal, once what came before had its time.
     fn escalate(&mut self, name: &str) {
         let now = self.clock.now();
-        if self.mute.is_some_and(|at| at <= now) {
-            self.mute = None;
-            let text = format!("the MCP server {name:?} has closed its output");
+        if let Some((_, stream)) = self.closed.take_if(|(at, _)| *at <= now) {
+            let text = format!("the MCP server {name:?} has closed its {stream}");
             self.mailbox.end(Error::new(Code::Network, text));
         }
         let Some(ending) = self.ending.as_mut().filter(|e| e.next.is_some_and(|at| at <= now))
@@ -312,8 +327,11 @@ impl Tending {
         let mut wanted: Vec<(Option<&mut bool>, PollFd<'_>)> = Vec::new();
         let poll_for = |fd, flags| PollFd::from_borrowed_fd(fd, flags);
         wanted.push((None, poll_for(self.orders.bell.fd(), PollFlags::IN)));
-        if let Some(input) = self.input.as_ref().filter(|_| self.written < self.writing.len()) {
-            wanted.push((Some(&mut ready.input), poll_for(input.as_fd(), PollFlags::OUT)));
+        if let Some(input) = &self.input {
+            // That it is closed is told without being asked for.
+            let write = self.written < self.writing.len();
+            let flags = if write { PollFlags::OUT } else { PollFlags::empty() };
+            wanted.push((Some(&mut ready.input), poll_for(input.as_fd(), flags)));
         }
         if let Some(output) = &self.output {
             wanted.push((Some(&mut ready.output), poll_for(output.as_fd(), PollFlags::IN)));
@@ -339,8 +357,8 @@ impl Tending {
         let now = self.clock.now();
         let signal = self.ending.as_ref().and_then(|ending| ending.next).map(|at| now.until(at));
         let look = self.watched.is_none().then_some(LOOK);
-        let mute = self.mute.map(|at| now.until(at));
-        signal.into_iter().chain(look).chain(mute).min()
+        let closed = self.closed.map(|(at, _)| now.until(at));
+        signal.into_iter().chain(look).chain(closed).min()
     }
 }
 

@@ -4,6 +4,7 @@
 //! it: its input is closed; if it is still there after three seconds it is asked to end, and two
 //! seconds later it is killed. So nobody else waits for any of that, nor for a zombie.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use rustix::process::Signal;
 
 use super::LONGEST;
 use super::lines::Lines;
-use super::mailbox::{Letter, Mailbox};
+use super::mailbox::{Letter, Mailbox, Trouble};
 use super::spawn::{Program, Started};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
+use crate::guard::guarded;
 use crate::net::Bell;
 use crate::net::workers::{Home, STACK, spawn};
 use crate::process::{Child, Ended};
@@ -35,6 +37,9 @@ const PIECE: usize = 16 << 10;
 
 /// Bytes that may wait for a server that does not read.
 const MOST_WAITING: usize = 64 << 20;
+
+/// Messages that may wait behind those.
+const MOST_LETTERS: usize = 10_000;
 
 /// The end of the thread that others hold.
 pub struct Tended {
@@ -92,10 +97,22 @@ fn no_start(name: &str, error: &io::Error) -> Error {
 }
 
 fn tend(program: &Program, mailbox: Mailbox, orders: Arc<Orders>, clock: Clock) {
+    let name = program.name();
     let started = program.start().and_then(|started| Tending::of(started, &mailbox, orders, clock));
     match started {
-        Ok(tending) => tending.go(program.name()),
-        Err(error) => mailbox.end(no_start(program.name(), &error)),
+        Ok(tending) => or_end(&mailbox, || tending.go(name)),
+        Err(error) => mailbox.end(no_start(name, &error)),
+    }
+}
+
+/// Nobody waits for a thread that is no longer there.
+fn or_end(mailbox: &Mailbox, run: impl FnOnce()) {
+    let ran = guarded(|| {
+        run();
+        Ok(())
+    });
+    if let Err(error) = ran {
+        mailbox.end(error);
     }
 }
 
@@ -160,7 +177,7 @@ impl Tending {
 
     fn go(mut self, name: &str) {
         loop {
-            self.obey();
+            self.obey(name);
             let ready = self.wait();
             if ready.input {
                 self.write();
@@ -179,16 +196,27 @@ impl Tending {
     }
 
     /// Takes what is to be sent, and the word to end.
-    fn obey(&mut self) {
+    fn obey(&mut self, name: &str) {
         self.orders.bell.clear();
         if self.orders.closing.load(Ordering::Acquire) {
             self.end();
         }
         let mut mailbox = self.mailbox.lock();
-        while self.ending.is_none() && self.writing.len() < MOST_WAITING {
+        while self.ending.is_none() && self.writing.len() - self.written < MOST_WAITING {
             let Some(letter) = mailbox.outgoing.pop_front() else { break };
             self.writing.extend_from_slice(letter.message.to_string().as_bytes());
             self.writing.push(b'\n');
+        }
+        let left = mailbox.outgoing.len().min(MOST_LETTERS);
+        let refused = mailbox.outgoing.split_off(left);
+        drop(mailbox);
+        self.refuse(name, &refused);
+    }
+
+    fn refuse(&self, name: &str, letters: &VecDeque<Letter>) {
+        for id in letters.iter().filter_map(|letter| letter.id) {
+            let text = format!("the MCP server {name:?} does not read what it is asked");
+            self.mailbox.fail(id, Trouble::Failed(Error::new(Code::Network, text)));
         }
     }
 
@@ -397,5 +425,55 @@ fn described(ended: Ended) -> String {
         Ended::Exited(code) => format!("has ended with status {code}"),
         Ended::Killed(signal) => format!("was ended by signal {signal}"),
         Ended::Unknown => "has ended".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::sleep_ms;
+    use crate::net::{Notifier, Waker};
+
+    #[test]
+    fn who_waits_hears_of_a_panic_in_the_thread() {
+        let notifier = Notifier::new().unwrap();
+        let mailbox = Mailbox::new(&[], Waker::new(&notifier, 0));
+        let waker = Waker::new(&notifier, 7);
+        mailbox.lock().expect(1);
+        assert!(mailbox.lock().take(1, &waker).is_none());
+        let inner = mailbox.clone();
+        or_end(&mailbox, || {
+            let _held = inner.lock();
+            panic!("lost")
+        });
+        assert_eq!(notifier.take(), Some(7));
+        let answer = mailbox.lock().take(1, &waker);
+        assert!(matches!(answer, Some(Err(Trouble::Failed(e))) if e.code() == Code::Internal));
+    }
+
+    #[test]
+    fn a_server_that_does_not_read_is_refused_more_than_fits() {
+        let notifier = Notifier::new().unwrap();
+        let mailbox = Mailbox::new(&[], Waker::new(&notifier, 0));
+        let waker = Waker::new(&notifier, 7);
+        let words = vec!["sleep".into(), "60".into()];
+        let program = Program { words, cwd: None, env: Default::default() };
+        let tended = Tended::start(program, mailbox.clone(), Clock::default()).unwrap();
+        // So much that what fits into the pipe makes no room.
+        let message = "x".repeat(MOST_WAITING + (1 << 20)).into();
+        tended.send(Letter { id: None, message });
+        for id in 1..=MOST_LETTERS as u64 + 1 {
+            mailbox.lock().expect(id);
+            tended.send(Letter { id: Some(id), message: id.into() });
+        }
+        let last = MOST_LETTERS as u64 + 1;
+        let refused = loop {
+            match mailbox.lock().take(last, &waker) {
+                Some(answer) => break answer,
+                None => sleep_ms(5),
+            }
+        };
+        assert!(matches!(refused, Err(Trouble::Failed(e)) if e.code() == Code::Network));
+        assert!(mailbox.lock().take(1, &waker).is_none());
     }
 }

@@ -10,6 +10,7 @@ use super::LONGEST;
 use super::mailbox::{Mailbox, Trouble};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
+use crate::guard::guarded;
 use crate::net::{
     Call, Failure, Flow, Guard, Head, Limits, Proxy, Request, Roots, Sink, Transport,
 };
@@ -226,11 +227,7 @@ impl Sink for Reading {
     }
 
     fn end(self: Box<Self>, outcome: Result<(), Failure>) {
-        let trouble = match (self.paused(), outcome) {
-            (Some(paused), Ok(()) | Err(Failure::Broken(_))) => paused,
-            (_, Ok(())) => self.ended(),
-            (_, Err(failure)) => Trouble::Failed(self.broken(&failure)),
-        };
+        let trouble = guarded(|| Ok(self.trouble(outcome))).unwrap_or_else(Trouble::Failed);
         if self.listens && self.events.is_some() {
             self.mailbox.lock().went_deaf();
         }
@@ -245,6 +242,14 @@ impl Sink for Reading {
 const PAUSE_MS: [u64; 2] = [1000, 50];
 
 impl Reading {
+    fn trouble(&self, outcome: Result<(), Failure>) -> Trouble {
+        match (self.paused(), outcome) {
+            (Some(paused), Ok(()) | Err(Failure::Broken(_))) => paused,
+            (_, Ok(())) => self.ended(),
+            (_, Err(failure)) => Trouble::Failed(self.broken(&failure)),
+        }
+    }
+
     /// A stream whose events have ids can be gone on with.
     fn paused(&self) -> Option<Trouble> {
         let events = self.events.as_ref()?;

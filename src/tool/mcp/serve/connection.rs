@@ -13,6 +13,7 @@ use super::super::lines::Lines;
 use super::super::rpc::{self, Message};
 use super::standard::Standard;
 use crate::error::{Code, Error, Result};
+use crate::guard::guarded;
 use crate::net::workers::{STACK, spawn};
 use crate::net::{Bell, Waker, lock};
 
@@ -104,6 +105,15 @@ impl Connection {
     // The thread that reads.
 
     fn read(&self, input: &OwnedFd) {
+        let _ = guarded(|| {
+            self.read_all(input);
+            Ok(())
+        });
+        lock(&self.state).closed = true;
+        self.waker.wake();
+    }
+
+    fn read_all(&self, input: &OwnedFd) {
         let (mut lines, mut piece) = (Lines::new(LONGEST), vec![0; 64 << 10]);
         while self.has_room() && self.readable(input.as_fd()) {
             match rustix::io::read(input, piece.as_mut_slice()) {
@@ -120,8 +130,6 @@ impl Connection {
             }
         }
         self.hear(&lines.rest());
-        lock(&self.state).closed = true;
-        self.waker.wake();
     }
 
     /// False when nobody serves any more.
@@ -186,6 +194,15 @@ impl Connection {
     // The thread that writes.
 
     fn write(&self, output: &OwnedFd) {
+        let _ = guarded(|| {
+            self.write_all(output);
+            Ok(())
+        });
+        lock(&self.state).broken = true;
+        self.waker.wake();
+    }
+
+    fn write_all(&self, output: &OwnedFd) {
         while let Some(message) = self.next_answer() {
             let mut line = message.to_string().into_bytes();
             line.push(b'\n');

@@ -147,11 +147,18 @@ describe("an MCP server behind HTTP", function()
     local said = '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"hello"}}'
     local start = initialize(1)
     start.json.result.capabilities.tools.listChanged = true
-    server:script(start, initialized(), list(2), { -- to GET, whose body is empty
-      headers = { ["content-type"] = "text/event-stream" },
-      chunks = { "data: " .. said .. "\n\n" },
-      stall_ms = 300,
-    }, json("tools/list", 3, { tools = { changed } }))
+    server:script(
+      start,
+      initialized(),
+      list(2),
+      { -- to GET, whose body is empty
+        headers = { ["content-type"] = "text/event-stream" },
+        chunks = { "data: " .. said .. "\n\n" },
+        stall_ms = 100,
+      },
+      scripted.with(json("tools/call", "{{id}}", text("as it was")), { ["repeat"] = true }),
+      json("tools/list", "{{id}}", { tools = { changed } })
+    )
     local told
     zigllms.event.subscribe("tool.log", function(event)
       told = event.data.text
@@ -162,8 +169,12 @@ describe("an MCP server behind HTTP", function()
       zigllms.sleep(5)
     end
     assert.equal("hello", told)
-    zigllms.sleep(500)
-    raised("invalid_state", tool.execute, "echo")
+    -- Until it is heard no more it is as it was.
+    local ok, err
+    repeat
+      ok, err = pcall(tool.execute, "echo")
+    until not ok or clock() > limit
+    assert.equal("invalid_state", not ok and err.code)
     local listened = 0
     for _, method in ipairs(methods()) do
       listened = listened + (method == "GET" and 1 or 0)

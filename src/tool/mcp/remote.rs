@@ -250,6 +250,9 @@ impl Remote {
         listing.found.extend(tools.iter().filter_map(Definition::read));
         let next = page["nextCursor"].as_str().filter(|cursor| !cursor.is_empty());
         let Some(cursor) = next else {
+            if listing.found.len() > MOST_TOOLS {
+                return Err(self.bad(format!("it has more than {MOST_TOOLS} tools")));
+            }
             talk.listed = listing.found;
             talk.stage = Stage::Up;
             return Ok(());

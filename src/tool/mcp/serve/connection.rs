@@ -14,13 +14,17 @@ use super::super::rpc::{self, Message};
 use super::standard::Standard;
 use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
-use crate::net::workers::{STACK, spawn};
+use crate::net::workers::{Home, STACK, spawn};
 use crate::net::{Bell, Waker, lock};
 
 /// Messages that may wait before no more are read.
 const MOST_WAITING: usize = 256;
 
+/// Answers that may wait for a client that does not read them, before none is read of it.
+const MOST_ANSWERS: usize = 10_000;
+
 pub struct Connection {
+    home: Home,
     state: Mutex<State>,
     /// Told when there is something to write, and room to read.
     changed: Condvar,
@@ -43,6 +47,12 @@ struct State {
     left: bool,
 }
 
+impl State {
+    fn is_full(&self) -> bool {
+        self.inbox.len() >= MOST_WAITING || self.outbox.len() >= MOST_ANSWERS
+    }
+}
+
 impl Connection {
     pub fn open(waker: Waker) -> Result<Arc<Connection>> {
         let failed = |e: io::Error| Error::new(Code::IoError, format!("cannot serve: {e}"));
@@ -51,6 +61,7 @@ impl Connection {
         let input = standard.input.try_clone().map_err(failed)?;
         let output = standard.output.try_clone().map_err(failed)?;
         let connection = Arc::new(Connection {
+            home: Home::here(),
             state: Mutex::default(),
             changed: Condvar::new(),
             bell,
@@ -96,6 +107,10 @@ impl Connection {
 
     /// Nobody serves any more.
     pub fn leave(&self) {
+        if !self.home.is_here() {
+            // The parent's: its bell would end the serving there.
+            return;
+        }
         lock(&self.state).left = true;
         self.changed.notify_all();
         self.bell.ring();
@@ -135,7 +150,7 @@ impl Connection {
     /// False when nobody serves any more.
     fn has_room(&self) -> bool {
         let mut state = lock(&self.state);
-        while state.inbox.len() >= MOST_WAITING && !state.left {
+        while state.is_full() && !state.left {
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
         }
         !state.left
@@ -223,6 +238,9 @@ impl Connection {
             }
             if let Some(message) = state.outbox.pop_front() {
                 state.writing = true;
+                if state.outbox.len() + 1 == MOST_ANSWERS {
+                    self.changed.notify_all();
+                }
                 return Some(message);
             }
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
@@ -244,4 +262,36 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Notifier;
+    use crate::net::workers::{exit_child, fork};
+
+    #[test]
+    fn a_forked_child_that_leaves_ends_nothing_of_its_parent() {
+        let notifier = Notifier::new().unwrap();
+        let connection = Connection {
+            home: Home::here(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            bell: Bell::new().unwrap(),
+            waker: Waker::new(&notifier, 0),
+            standard: Mutex::default(),
+        };
+        let Some(child) = fork() else {
+            connection.leave();
+            exit_child(0);
+        };
+        rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap();
+        let is_rung = || {
+            let mut fds = [PollFd::from_borrowed_fd(connection.bell.fd(), PollFlags::IN)];
+            poll(&mut fds, Some(&Default::default())).unwrap() == 1
+        };
+        assert!(!is_rung());
+        connection.leave();
+        assert!(is_rung());
+    }
 }

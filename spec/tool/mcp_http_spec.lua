@@ -147,11 +147,18 @@ describe("an MCP server behind HTTP", function()
     local said = '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"hello"}}'
     local start = initialize(1)
     start.json.result.capabilities.tools.listChanged = true
-    server:script(start, initialized(), list(2), { -- to GET, whose body is empty
-      headers = { ["content-type"] = "text/event-stream" },
-      chunks = { "data: " .. said .. "\n\n" },
-      stall_ms = 300,
-    }, json("tools/list", 3, { tools = { changed } }))
+    server:script(
+      start,
+      initialized(),
+      list(2),
+      { -- to GET, whose body is empty
+        headers = { ["content-type"] = "text/event-stream" },
+        chunks = { "data: " .. said .. "\n\n" },
+        stall_ms = 100,
+      },
+      scripted.with(json("tools/call", "{{id}}", text("as it was")), { ["repeat"] = true }),
+      json("tools/list", "{{id}}", { tools = { changed } })
+    )
     local told
     zigllms.event.subscribe("tool.log", function(event)
       told = event.data.text
@@ -162,13 +169,19 @@ describe("an MCP server behind HTTP", function()
       zigllms.sleep(5)
     end
     assert.equal("hello", told)
-    zigllms.sleep(500)
-    raised("invalid_state", tool.execute, "echo")
-    local listened = 0
-    for _, method in ipairs(methods()) do
-      listened = listened + (method == "GET" and 1 or 0)
-    end
-    assert.equal(2, listened)
+    -- Until it is heard no more it is as it was.
+    local ok, err
+    repeat
+      ok, err = pcall(tool.execute, "echo")
+    until not ok or clock() > limit
+    assert.equal("invalid_state", not ok and err.code)
+    server:wait_for(function(journal)
+      local listened = 0
+      for _, entry in ipairs(journal) do
+        listened = listened + (entry.method == "GET" and 1 or 0)
+      end
+      return listened == 2
+    end, zigllms.sleep)
   end)
 
   it("masks what is secret of the headers, and no other word", function()

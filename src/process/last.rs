@@ -36,7 +36,7 @@ pub fn is_asked(pid: Pid) {
 
 /// That they end now is news to nobody: nginx would log it as an alert. What goes on in this thread
 /// is the end of the process.
-fn leave_unheard() {
+fn block_sigchld() {
     // SAFETY: the set is plain data, initialised before it is used; no old mask is asked for.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
@@ -50,7 +50,7 @@ extern "C" fn before_exit() {
     let _ = guarded(|| {
         let running = lock(running());
         if !running.is_empty() {
-            leave_unheard();
+            block_sigchld();
         }
         for (pid, signal) in running.iter() {
             super::send(*pid, *signal);

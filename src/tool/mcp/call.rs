@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::content;
-use super::desk::{Answer, Trouble};
+use super::mailbox::{Answer, Trouble};
 use super::remote::{Asked, Remote, Visitor};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};

@@ -4,6 +4,7 @@
 //! it: its input is closed; if it is still there after three seconds it is asked to end, and two
 //! seconds later it is killed. So nobody else waits for any of that, nor for a zombie.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::LONGEST;
-use super::desk::{Desk, Letter};
 use super::lines::Lines;
+use super::mailbox::{Letter, Mailbox, Trouble};
 use super::spawn::{Program, Started};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
+use crate::guard::guarded;
 use crate::net::Bell;
 use crate::net::workers::{Home, STACK, spawn};
 use crate::process::{Child, Ended};
@@ -36,10 +38,13 @@ const PIECE: usize = 16 << 10;
 /// Bytes that may wait for a server that does not read.
 const MOST_WAITING: usize = 64 << 20;
 
+/// Messages that may wait behind those.
+const MOST_LETTERS: usize = 10_000;
+
 /// The end of the thread that others hold.
 pub struct Tended {
     home: Home,
-    desk: Desk,
+    mailbox: Mailbox,
     orders: Arc<Orders>,
 }
 
@@ -50,19 +55,20 @@ struct Orders {
 }
 
 impl Tended {
-    /// The server is started by the thread; if that fails, the desk tells.
-    pub fn start(program: Program, desk: Desk, clock: Clock) -> Result<Tended> {
+    /// The server is started by the thread; if that fails, the mailbox tells.
+    pub fn start(program: Program, mailbox: Mailbox, clock: Clock) -> Result<Tended> {
         let failed = |e: io::Error| no_start(program.name(), &e);
         let bell = Bell::new().map_err(failed)?;
         let orders = Arc::new(Orders { bell, closing: false.into() });
-        let tended = Tended { home: Home::here(), desk: desk.clone(), orders: orders.clone() };
+        let tended =
+            Tended { home: Home::here(), mailbox: mailbox.clone(), orders: orders.clone() };
         let task = program.clone();
-        spawn("zigllms-mcp", STACK, move || tend(&task, desk, orders, clock)).map_err(failed)?;
+        spawn("zigllms-mcp", STACK, move || tend(&task, mailbox, orders, clock)).map_err(failed)?;
         Ok(tended)
     }
 
     pub fn send(&self, letter: Letter) {
-        self.desk.lock().outgoing.push_back(letter);
+        self.mailbox.lock().outgoing.push_back(letter);
         self.orders.bell.ring();
     }
 
@@ -90,11 +96,23 @@ fn no_start(name: &str, error: &io::Error) -> Error {
     Error::new(Code::IoError, format!("cannot start {name:?}: {why}"))
 }
 
-fn tend(program: &Program, desk: Desk, orders: Arc<Orders>, clock: Clock) {
-    let started = program.start().and_then(|started| Tending::of(started, &desk, orders, clock));
+fn tend(program: &Program, mailbox: Mailbox, orders: Arc<Orders>, clock: Clock) {
+    let name = program.name();
+    let started = program.start().and_then(|started| Tending::of(started, &mailbox, orders, clock));
     match started {
-        Ok(tending) => tending.go(program.name()),
-        Err(error) => desk.end(no_start(program.name(), &error)),
+        Ok(tending) => or_end(&mailbox, || tending.go(name)),
+        Err(error) => mailbox.end(no_start(name, &error)),
+    }
+}
+
+/// Nobody waits for a thread that is no longer there.
+fn or_end(mailbox: &Mailbox, run: impl FnOnce()) {
+    let ran = guarded(|| {
+        run();
+        Ok(())
+    });
+    if let Err(error) = ran {
+        mailbox.end(error);
     }
 }
 
@@ -102,7 +120,7 @@ struct Tending {
     child: Child,
     /// Readable once the process has ended.
     watched: Option<OwnedFd>,
-    desk: Desk,
+    mailbox: Mailbox,
     orders: Arc<Orders>,
     clock: Clock,
     input: Option<OwnedFd>,
@@ -114,13 +132,13 @@ struct Tending {
     messages: Lines,
     words: Lines,
     ending: Option<Ending>,
-    /// It has closed its output: by then it should have ended, too.
-    mute: Option<Moment>,
+    /// It has closed that stream of its own: by then it should have ended, too.
+    closed: Option<(Moment, &'static str)>,
 }
 
-/// How far its end has got, and when the next blow is due.
+/// How far its end has got, and when the next signal is due.
 struct Ending {
-    blows: usize,
+    signals: usize,
     next: Option<Moment>,
 }
 
@@ -133,11 +151,16 @@ struct Ready {
 }
 
 impl Tending {
-    fn of(started: Started, desk: &Desk, orders: Arc<Orders>, clock: Clock) -> io::Result<Tending> {
+    fn of(
+        started: Started,
+        mailbox: &Mailbox,
+        orders: Arc<Orders>,
+        clock: Clock,
+    ) -> io::Result<Tending> {
         Ok(Tending {
             watched: started.child.watch()?,
             child: started.child,
-            desk: desk.clone(),
+            mailbox: mailbox.clone(),
             orders,
             clock,
             input: Some(started.input),
@@ -148,13 +171,13 @@ impl Tending {
             messages: Lines::new(LONGEST),
             words: Lines::new(16 << 10),
             ending: None,
-            mute: None,
+            closed: None,
         })
     }
 
     fn go(mut self, name: &str) {
         loop {
-            self.obey();
+            self.obey(name);
             let ready = self.wait();
             if ready.input {
                 self.write();
@@ -166,40 +189,68 @@ impl Tending {
                 self.read_errors();
             }
             if let Some(how) = self.ended() {
-                return self.bury(name, &how);
+                return self.report_end(name, &how);
             }
-            self.press(name);
+            self.escalate(name);
         }
     }
 
     /// Takes what is to be sent, and the word to end.
-    fn obey(&mut self) {
+    fn obey(&mut self, name: &str) {
         self.orders.bell.clear();
         if self.orders.closing.load(Ordering::Acquire) {
             self.end();
         }
-        let mut desk = self.desk.lock();
-        while self.ending.is_none() && self.writing.len() < MOST_WAITING {
-            let Some(letter) = desk.outgoing.pop_front() else { break };
+        let mut mailbox = self.mailbox.lock();
+        while self.ending.is_none() && self.writing.len() - self.written < MOST_WAITING {
+            let Some(letter) = mailbox.outgoing.pop_front() else { break };
             self.writing.extend_from_slice(letter.message.to_string().as_bytes());
             self.writing.push(b'\n');
+        }
+        let left = mailbox.outgoing.len().min(MOST_LETTERS);
+        let refused = mailbox.outgoing.split_off(left);
+        drop(mailbox);
+        self.refuse(name, &refused);
+    }
+
+    fn refuse(&self, name: &str, letters: &VecDeque<Letter>) {
+        for id in letters.iter().filter_map(|letter| letter.id) {
+            let text = format!("the MCP server {name:?} does not read what it is asked");
+            self.mailbox.fail(id, Trouble::Failed(Error::new(Code::Network, text)));
         }
     }
 
     fn write(&mut self) {
+        if self.writing.is_empty() {
+            // Nothing was waited for but that nobody reads any more.
+            return self.has_closed("input");
+        }
         while let Some(input) = &self.input
             && self.written < self.writing.len()
         {
             match rustix::io::write(input, &self.writing[self.written..]) {
                 Ok(count) => self.written += count,
-                Err(Errno::AGAIN) => return,
+                Err(Errno::AGAIN) => return self.forget_written(),
                 Err(Errno::INTR) => {}
-                // It reads no more: what it still says counts.
-                Err(_) => self.input = None,
+                Err(_) => self.has_closed("input"),
             }
         }
         self.writing.clear();
         self.written = 0;
+    }
+
+    /// Seldom enough that it does not count.
+    fn forget_written(&mut self) {
+        if self.written > self.writing.len() / 2 {
+            self.writing.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Without that stream it is of no use, and is ended; what it says until then counts.
+    fn has_closed(&mut self, stream: &'static str) {
+        self.closed.get_or_insert((self.clock.now().after(LOOK), stream));
+        self.end();
     }
 
     fn read_output(&mut self) {
@@ -207,17 +258,16 @@ impl Tending {
         let Some(output) = &self.output else { return };
         match rustix::io::read(output, &mut piece) {
             Ok(count) if count > 0 => {
-                let (desk, skipped) = (&self.desk, self.messages.skipped);
-                self.messages.push(&piece[..count], |line| hear(desk, line));
+                let (mailbox, skipped) = (&self.mailbox, self.messages.skipped);
+                self.messages.push(&piece[..count], |line| hear(mailbox, line));
                 if self.messages.skipped > skipped {
-                    desk.note("stdout", b"a message of more than 10 MB was left out");
+                    mailbox.note("stdout", b"a message of more than 10 MB was left out");
                 }
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => {
                 self.output = None;
-                self.mute = Some(self.clock.now().after(LOOK));
-                self.end();
+                self.has_closed("output");
             }
         }
     }
@@ -227,8 +277,8 @@ impl Tending {
         let Some(errors) = &self.errors else { return };
         match rustix::io::read(errors, &mut piece) {
             Ok(count) if count > 0 => {
-                let desk = &self.desk;
-                self.words.push(&piece[..count], |line| note(desk, line));
+                let mailbox = &self.mailbox;
+                self.words.push(&piece[..count], |line| note(mailbox, line));
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => self.errors = None,
@@ -240,25 +290,24 @@ impl Tending {
         if self.ending.is_none() {
             self.input = None;
             let next = Some(self.clock.now().after(PATIENCE[0]));
-            self.ending = Some(Ending { blows: 0, next });
+            self.ending = Some(Ending { signals: 0, next });
         }
     }
 
-    /// The next means, once the one before had its time.
-    fn press(&mut self, name: &str) {
+    /// The next signal, once what came before had its time.
+    fn escalate(&mut self, name: &str) {
         let now = self.clock.now();
-        if self.mute.is_some_and(|at| at <= now) {
-            self.mute = None;
-            let text = format!("the MCP server {name:?} has closed its output");
-            self.desk.end(Error::new(Code::Network, text));
+        if let Some((_, stream)) = self.closed.take_if(|(at, _)| *at <= now) {
+            let text = format!("the MCP server {name:?} has closed its {stream}");
+            self.mailbox.end(Error::new(Code::Network, text));
         }
         let Some(ending) = self.ending.as_mut().filter(|e| e.next.is_some_and(|at| at <= now))
         else {
             return;
         };
-        ending.blows += 1;
-        ending.next = PATIENCE.get(ending.blows).map(|patience| now.after(*patience));
-        let signal = if ending.blows == 1 { Signal::TERM } else { Signal::KILL };
+        ending.signals += 1;
+        ending.next = PATIENCE.get(ending.signals).map(|patience| now.after(*patience));
+        let signal = if ending.signals == 1 { Signal::TERM } else { Signal::KILL };
         self.child.signal(signal);
     }
 
@@ -271,16 +320,16 @@ impl Tending {
         self.child.reap().map(described)
     }
 
-    fn bury(mut self, name: &str, how: &str) {
+    fn report_end(mut self, name: &str, how: &str) {
         self.read_rest();
-        let said = self.desk.lock().last_words();
+        let said = self.mailbox.lock().last_words();
         let message = match &said {
             Some(words) => format!("the MCP server {name:?} {how}: {}", telling_line(words)),
             None => format!("the MCP server {name:?} {how}"),
         };
         let details = said.map(|words| serde_json::json!({ "stderr": words }));
         // Another try starts it anew.
-        self.desk.end(Error::new(Code::Network, message).with(|f| f.details = details));
+        self.mailbox.end(Error::new(Code::Network, message).with(|f| f.details = details));
     }
 
     /// What it had said before.
@@ -298,7 +347,7 @@ impl Tending {
             self.read_errors();
         }
         let rest = self.words.rest();
-        note(&self.desk, &rest);
+        note(&self.mailbox, &rest);
     }
 
     fn wait(&self) -> Ready {
@@ -306,8 +355,11 @@ impl Tending {
         let mut wanted: Vec<(Option<&mut bool>, PollFd<'_>)> = Vec::new();
         let poll_for = |fd, flags| PollFd::from_borrowed_fd(fd, flags);
         wanted.push((None, poll_for(self.orders.bell.fd(), PollFlags::IN)));
-        if let Some(input) = self.input.as_ref().filter(|_| self.written < self.writing.len()) {
-            wanted.push((Some(&mut ready.input), poll_for(input.as_fd(), PollFlags::OUT)));
+        if let Some(input) = &self.input {
+            // That it is closed is told without being asked for.
+            let write = self.written < self.writing.len();
+            let flags = if write { PollFlags::OUT } else { PollFlags::empty() };
+            wanted.push((Some(&mut ready.input), poll_for(input.as_fd(), flags)));
         }
         if let Some(output) = &self.output {
             wanted.push((Some(&mut ready.output), poll_for(output.as_fd(), PollFlags::IN)));
@@ -331,10 +383,10 @@ impl Tending {
 
     fn patience(&self) -> Option<Duration> {
         let now = self.clock.now();
-        let blow = self.ending.as_ref().and_then(|ending| ending.next).map(|at| now.until(at));
+        let signal = self.ending.as_ref().and_then(|ending| ending.next).map(|at| now.until(at));
         let look = self.watched.is_none().then_some(LOOK);
-        let mute = self.mute.map(|at| now.until(at));
-        blow.into_iter().chain(look).chain(mute).min()
+        let closed = self.closed.map(|(at, _)| now.until(at));
+        signal.into_iter().chain(look).chain(closed).min()
     }
 }
 
@@ -346,19 +398,19 @@ fn readable(pipe: Option<&impl AsFd>) -> bool {
 }
 
 /// A line of its output. What is no JSON is somebody's `print`.
-fn hear(desk: &Desk, line: &[u8]) {
+fn hear(mailbox: &Mailbox, line: &[u8]) {
     if line.iter().all(u8::is_ascii_whitespace) {
         return;
     }
     match serde_json::from_slice(line) {
-        Ok(document) => desk.receive(document),
-        Err(_) => desk.note("stdout", line),
+        Ok(document) => mailbox.receive(document),
+        Err(_) => mailbox.note("stdout", line),
     }
 }
 
-fn note(desk: &Desk, line: &[u8]) {
+fn note(mailbox: &Mailbox, line: &[u8]) {
     if !line.is_empty() {
-        desk.note("stderr", line);
+        mailbox.note("stderr", line);
     }
 }
 
@@ -373,5 +425,55 @@ fn described(ended: Ended) -> String {
         Ended::Exited(code) => format!("has ended with status {code}"),
         Ended::Killed(signal) => format!("was ended by signal {signal}"),
         Ended::Unknown => "has ended".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::sleep_ms;
+    use crate::net::{Notifier, Waker};
+
+    #[test]
+    fn who_waits_hears_of_a_panic_in_the_thread() {
+        let notifier = Notifier::new().unwrap();
+        let mailbox = Mailbox::new(&[], Waker::new(&notifier, 0));
+        let waker = Waker::new(&notifier, 7);
+        mailbox.lock().expect(1);
+        assert!(mailbox.lock().take(1, &waker).is_none());
+        let inner = mailbox.clone();
+        or_end(&mailbox, || {
+            let _held = inner.lock();
+            panic!("lost")
+        });
+        assert_eq!(notifier.take(), Some(7));
+        let answer = mailbox.lock().take(1, &waker);
+        assert!(matches!(answer, Some(Err(Trouble::Failed(e))) if e.code() == Code::Internal));
+    }
+
+    #[test]
+    fn a_server_that_does_not_read_is_refused_more_than_fits() {
+        let notifier = Notifier::new().unwrap();
+        let mailbox = Mailbox::new(&[], Waker::new(&notifier, 0));
+        let waker = Waker::new(&notifier, 7);
+        let words = vec!["sleep".into(), "60".into()];
+        let program = Program { words, cwd: None, env: Default::default() };
+        let tended = Tended::start(program, mailbox.clone(), Clock::default()).unwrap();
+        // So much that what fits into the pipe makes no room.
+        let message = "x".repeat(MOST_WAITING + (1 << 20)).into();
+        tended.send(Letter { id: None, message });
+        for id in 1..=MOST_LETTERS as u64 + 1 {
+            mailbox.lock().expect(id);
+            tended.send(Letter { id: Some(id), message: id.into() });
+        }
+        let last = MOST_LETTERS as u64 + 1;
+        let refused = loop {
+            match mailbox.lock().take(last, &waker) {
+                Some(answer) => break answer,
+                None => sleep_ms(5),
+            }
+        };
+        assert!(matches!(refused, Err(Trouble::Failed(e)) if e.code() == Code::Network));
+        assert!(mailbox.lock().take(1, &waker).is_none());
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::child::Tended;
-use super::desk::{Desk, Letter};
+use super::mailbox::{Letter, Mailbox};
 use super::rpc;
 use super::web::Web;
 use crate::net::Call;
@@ -11,7 +11,7 @@ use crate::net::workers::Home;
 
 pub struct Link {
     home: Home,
-    pub desk: Desk,
+    pub mailbox: Mailbox,
     kind: Kind,
 }
 
@@ -23,33 +23,33 @@ enum Kind {
 }
 
 impl Link {
-    pub fn child(tended: Tended, desk: Desk) -> Link {
-        Link { home: Home::here(), desk, kind: Kind::Child(tended) }
+    pub fn child(tended: Tended, mailbox: Mailbox) -> Link {
+        Link { home: Home::here(), mailbox, kind: Kind::Child(tended) }
     }
 
-    pub fn web(web: Web, desk: Desk) -> Link {
-        Link { home: Home::here(), desk, kind: Kind::Web(web) }
+    pub fn web(web: Web, mailbox: Mailbox) -> Link {
+        Link { home: Home::here(), mailbox, kind: Kind::Web(web) }
     }
 
     /// False after a fork, and when the server has gone.
     pub fn stands(&self) -> bool {
-        self.home.is_here() && !self.desk.lock().is_gone()
+        self.home.is_here() && !self.mailbox.lock().is_gone()
     }
 
     pub fn is_here(&self) -> bool {
         self.home.is_here()
     }
 
-    /// Asks; the answer comes to the desk. What is to be cancelled if nobody waits for it.
+    /// Asks; the answer comes to the mailbox. What is to be cancelled if nobody waits for it.
     pub fn ask(&self, id: u64, method: &str, params: &Value) -> Option<Box<dyn Call>> {
-        self.desk.lock().expect(id);
+        self.mailbox.lock().expect(id);
         self.send(Some(id), rpc::request(id, method, params))
     }
 
     /// Goes on with an answer that was broken off.
     pub fn resume(&self, id: u64, seen: &str) -> Option<Box<dyn Call>> {
         let Kind::Web(web) = &self.kind else { return None };
-        self.desk.lock().expect(id);
+        self.mailbox.lock().expect(id);
         Some(web.resume(id, seen))
     }
 
@@ -68,12 +68,12 @@ impl Link {
         }
     }
 
-    /// Sends what the desk has answered to the server's own requests.
+    /// Sends what the mailbox has answered to the server's own requests.
     pub fn flush(&self) {
         match &self.kind {
             Kind::Child(tended) => tended.ring(),
             Kind::Web(web) => {
-                let letters = std::mem::take(&mut self.desk.lock().outgoing);
+                let letters = std::mem::take(&mut self.mailbox.lock().outgoing);
                 letters.iter().for_each(|letter| drop(web.post(letter.id, &letter.message)));
             }
             Kind::Left => {}
@@ -82,12 +82,12 @@ impl Link {
 
     /// The server hears that an answer is wanted no more; it need not be told of what it never saw.
     pub fn withdraw(&self, id: u64, why: &str) {
-        let mut desk = self.desk.lock();
-        desk.forget(id);
-        let waiting = desk.outgoing.len();
-        desk.outgoing.retain(|letter| letter.id != Some(id));
-        let unsent = desk.outgoing.len() < waiting;
-        drop(desk);
+        let mut mailbox = self.mailbox.lock();
+        mailbox.forget(id);
+        let waiting = mailbox.outgoing.len();
+        mailbox.outgoing.retain(|letter| letter.id != Some(id));
+        let unsent = mailbox.outgoing.len() < waiting;
+        drop(mailbox);
         if !unsent {
             let params = serde_json::json!({ "requestId": id, "reason": why });
             self.tell("notifications/cancelled", &params);
@@ -115,7 +115,7 @@ impl Link {
 
     /// The session has expired: there is none to say farewell to.
     pub fn forget_session(&self) {
-        self.desk.lock().session = None;
+        self.mailbox.lock().session = None;
     }
 }
 

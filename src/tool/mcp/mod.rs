@@ -2,17 +2,17 @@
 //! for other programs.
 //!
 //! A [`Remote`] is one server: a process of ours that talks over its standard input and output, or
-//! an HTTP server. What it says arrives on threads, at a [`desk`]; whoever waits for an answer is
+//! an HTTP server. What it says arrives on threads, in a [`mailbox`]; whoever waits for an answer is
 //! woken and looks there. A remote has no machine of its own: each call that needs it steps its
 //! handshake on, so no call depends on the fate of another.
 
 mod call;
 mod child;
 mod content;
-mod desk;
 mod import;
 mod lines;
 mod link;
+mod mailbox;
 mod names;
 mod pin;
 mod remote;

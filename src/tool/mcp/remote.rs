@@ -11,8 +11,8 @@ use std::rc::{Rc, Weak};
 use serde_json::{Value, json};
 
 use super::child::Tended;
-use super::desk::{Answer, Desk, Trouble};
 use super::link::Link;
+use super::mailbox::{Answer, Mailbox, Trouble};
 use super::pin::{Definition, Pin};
 use super::rpc::METHOD_NOT_FOUND;
 use super::spawn::Program;
@@ -108,7 +108,7 @@ impl Visitor {
 /// A request under way.
 pub struct Asked {
     pub id: u64,
-    desk: Desk,
+    mailbox: Mailbox,
     call: Option<Box<dyn Call>>,
 }
 
@@ -189,16 +189,16 @@ impl Remote {
     fn open(&self, runtime: &mut Runtime, talk: &mut Talk) -> Result<()> {
         talk.attempt += 1;
         let listener = runtime.tasks.waker(ATTENTION)?;
-        let desk = Desk::new(&self.address.secrets(), listener);
+        let mailbox = Mailbox::new(&self.address.secrets(), listener);
         talk.link = Some(match &self.address {
             Address::Run(program) => {
                 let clock = runtime.clock.clone();
-                let tended = Tended::start(program.clone(), desk.clone(), clock)?;
-                Link::child(tended, desk)
+                let tended = Tended::start(program.clone(), mailbox.clone(), clock)?;
+                Link::child(tended, mailbox)
             }
             Address::Web { url, headers } => {
-                let web = Web::new(url.clone(), headers, Way::of(runtime), desk.clone());
-                Link::web(web, desk)
+                let web = Web::new(url.clone(), headers, Way::of(runtime), mailbox.clone());
+                Link::web(web, mailbox)
             }
         });
         talk.initialize();
@@ -250,6 +250,9 @@ impl Remote {
         listing.found.extend(tools.iter().filter_map(Definition::read));
         let next = page["nextCursor"].as_str().filter(|cursor| !cursor.is_empty());
         let Some(cursor) = next else {
+            if listing.found.len() > MOST_TOOLS {
+                return Err(self.bad(format!("it has more than {MOST_TOOLS} tools")));
+            }
             talk.listed = listing.found;
             talk.stage = Stage::Up;
             return Ok(());
@@ -327,13 +330,14 @@ impl Remote {
         let link =
             talk.link.as_ref().ok_or_else(|| Error::internal("a server that is not there"))?;
         let call = link.ask(id, method, &params(id));
-        Ok(Asked { id, desk: link.desk.clone(), call })
+        Ok(Asked { id, mailbox: link.mailbox.clone(), call })
     }
 
     /// Goes on with an answer that was broken off; false if its session is over.
     pub fn resume(&self, asked: &mut Asked, seen: &str) -> bool {
         let talk = self.talk.borrow();
-        let link = talk.link.as_ref().filter(|link| link.stands() && link.desk.is(&asked.desk));
+        let link =
+            talk.link.as_ref().filter(|link| link.stands() && link.mailbox.is(&asked.mailbox));
         let call = link.and_then(|link| link.resume(asked.id, seen));
         let goes_on = call.is_some();
         asked.call = call;
@@ -343,7 +347,7 @@ impl Remote {
     /// The session is to begin anew.
     pub fn expire(&self, asked: &Asked) {
         let mut talk = self.talk.borrow_mut();
-        let same = |link: &Link| link.desk.is(&asked.desk);
+        let same = |link: &Link| link.mailbox.is(&asked.mailbox);
         if let Some(link) = talk.link.as_ref().filter(|link| same(link)) {
             link.forget_session();
             talk.hang_up();
@@ -361,7 +365,7 @@ impl Remote {
         }
         let talk = self.talk.borrow();
         if let Some(link) =
-            talk.link.as_ref().filter(|link| link.is_here() && link.desk.is(&asked.desk))
+            talk.link.as_ref().filter(|link| link.is_here() && link.mailbox.is(&asked.mailbox))
         {
             link.withdraw(asked.id, why);
         }
@@ -371,11 +375,13 @@ impl Remote {
     pub fn leave(&self, visitor: &Visitor) {
         let mut talk = self.talk.borrow_mut();
         let alone = match (talk.handshake(), &talk.link) {
-            (Some(id), Some(link)) if link.is_here() => link.desk.lock().leave(id, &visitor.waker),
+            (Some(id), Some(link)) if link.is_here() => {
+                link.mailbox.lock().leave(id, &visitor.waker)
+            }
             _ => false,
         };
         // Others may wait for answers to calls while it is asked for its tools anew.
-        if alone && talk.link.as_ref().is_some_and(|link| link.desk.lock().is_quiet()) {
+        if alone && talk.link.as_ref().is_some_and(|link| link.mailbox.lock().is_quiet()) {
             talk.hang_up();
         }
     }
@@ -384,11 +390,11 @@ impl Remote {
     pub fn attend(&self, runtime: &mut Runtime) {
         let talk = self.talk.borrow();
         let Some(link) = talk.link.as_ref().filter(|link| link.is_here()) else { return };
-        let mut desk = link.desk.lock();
-        desk.rearm();
-        let (words, lost) = desk.take_words();
-        let answers = !desk.outgoing.is_empty();
-        drop(desk);
+        let mut mailbox = link.mailbox.lock();
+        mailbox.rearm();
+        let (words, lost) = mailbox.take_words();
+        let answers = !mailbox.outgoing.is_empty();
+        drop(mailbox);
         if answers {
             link.flush();
         }
@@ -415,11 +421,11 @@ impl Remote {
 impl Asked {
     /// The answer, if it is there; else the visitor is woken when it comes.
     pub fn look(&self, visitor: &Visitor) -> Option<Answer> {
-        self.desk.lock().take(self.id, &visitor.waker)
+        self.mailbox.lock().take(self.id, &visitor.waker)
     }
 
     pub fn progress(&self) -> impl Iterator<Item = Value> {
-        self.desk.lock().take_progress(self.id).into_iter()
+        self.mailbox.lock().take_progress(self.id).into_iter()
     }
 }
 

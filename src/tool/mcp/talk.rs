@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::LATEST;
-use super::desk::{Answer, Trouble};
 use super::link::Link;
+use super::mailbox::{Answer, Trouble};
 use super::pin::Definition;
 use super::remote::Visitor;
 use crate::error::{Error, Result};
@@ -66,13 +66,13 @@ impl Talk {
     }
 
     pub fn has_changed(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.desk.lock().take_changed())
+        self.link.as_ref().is_some_and(|link| link.mailbox.lock().take_changed())
     }
 
     /// Where the server was heard before, and no longer is.
     pub fn listen_again(&mut self) {
         if let Some(link) = &mut self.link {
-            let deaf = link.desk.lock().take_deaf();
+            let deaf = link.mailbox.lock().take_deaf();
             if deaf {
                 link.listen();
             }
@@ -96,7 +96,7 @@ impl Talk {
 
     pub fn take(&self, id: u64, visitor: &Visitor) -> Option<Answer> {
         match &self.link {
-            Some(link) => link.desk.lock().take(id, &visitor.waker),
+            Some(link) => link.mailbox.lock().take(id, &visitor.waker),
             None => Some(Err(Trouble::Failed(Error::internal("a handshake with nobody")))),
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::LONGEST;
-use super::desk::{Desk, Trouble};
+use super::mailbox::{Mailbox, Trouble};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
+use crate::guard::guarded;
 use crate::net::{
     Call, Failure, Flow, Guard, Head, Limits, Proxy, Request, Roots, Sink, Transport,
 };
@@ -51,7 +52,7 @@ pub struct Web {
     url: Url,
     headers: Vec<(String, String)>,
     way: Way,
-    desk: Desk,
+    mailbox: Mailbox,
     /// As it was agreed on.
     pub version: Option<String>,
     redirects: u32,
@@ -60,13 +61,13 @@ pub struct Web {
 }
 
 impl Web {
-    pub fn new(url: Url, headers: &[(String, String)], way: Way, desk: Desk) -> Web {
+    pub fn new(url: Url, headers: &[(String, String)], way: Way, mailbox: Mailbox) -> Web {
         let ours = |name: &str| OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
         let headers = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
-        Web { url, headers, way, desk, version: None, redirects: 0, listening: None }
+        Web { url, headers, way, mailbox, version: None, redirects: 0, listening: None }
     }
 
-    /// Sends a message; `id` if it is a request, whose answer comes to the desk.
+    /// Sends a message; `id` if it is a request, whose answer comes to the mailbox.
     pub fn post(&self, id: Option<u64>, message: &Value) -> Box<dyn Call> {
         let request = self.request("POST", message.to_string().into_bytes());
         let sink = Reading { id, ..self.reading() };
@@ -91,9 +92,9 @@ impl Web {
 
     fn reading(&self) -> Reading {
         let host = self.url.host.clone();
-        let in_session = self.desk.lock().session.is_some();
+        let in_session = self.mailbox.lock().session.is_some();
         Reading {
-            desk: self.desk.clone(),
+            mailbox: self.mailbox.clone(),
             id: None,
             listens: false,
             host,
@@ -115,7 +116,7 @@ impl Web {
             "GET" => put("accept", "text/event-stream"),
             _ => {}
         }
-        if let Some(session) = &self.desk.lock().session {
+        if let Some(session) = &self.mailbox.lock().session {
             put("mcp-session-id", session);
         }
         if let Some(version) = &self.version {
@@ -159,7 +160,7 @@ impl Drop for Web {
         if let Some(listening) = self.listening.take() {
             listening.cancel();
         }
-        if self.desk.lock().session.is_some() {
+        if self.mailbox.lock().session.is_some() {
             let mut request = self.request("DELETE", Vec::new());
             request.limits.first_token = Some(Duration::from_secs(5));
             self.way.transport.start(request, Box::new(Nobody));
@@ -182,7 +183,7 @@ impl Sink for Nobody {
 
 /// Reads an answer.
 struct Reading {
-    desk: Desk,
+    mailbox: Mailbox,
     /// Of the request.
     id: Option<u64>,
     /// To what the server says of its own accord.
@@ -201,7 +202,7 @@ impl Sink for Reading {
             |kind: &str| head.header("content-type").is_some_and(|given| given.starts_with(kind));
         self.events = (head.status == 200 && is("text/event-stream")).then(Sse::default);
         if let (Some(session), Some(_)) = (head.header("mcp-session-id"), self.id) {
-            self.desk.lock().session = Some(session.to_owned());
+            self.mailbox.lock().session = Some(session.to_owned());
         }
         self.head = head;
     }
@@ -211,32 +212,28 @@ impl Sink for Reading {
             self.body.extend_from_slice(bytes);
             return if self.body.len() > LONGEST { Flow::Stop } else { Flow::Content };
         };
-        let desk = &self.desk;
+        let mailbox = &self.mailbox;
         let pushed = events.push(bytes, |event| {
             if let Ok(document) = serde_json::from_slice(event.data) {
-                desk.receive(document);
+                mailbox.receive(document);
             }
             Ok(())
         });
         match (pushed, self.id) {
             (Err(_), _) => Flow::Stop,
-            (Ok(()), Some(id)) if desk.lock().is_settled(id) => Flow::Over,
+            (Ok(()), Some(id)) if mailbox.lock().is_settled(id) => Flow::Over,
             _ => Flow::Content,
         }
     }
 
     fn end(self: Box<Self>, outcome: Result<(), Failure>) {
-        let trouble = match (self.paused(), outcome) {
-            (Some(paused), Ok(()) | Err(Failure::Broken(_))) => paused,
-            (_, Ok(())) => self.ended(),
-            (_, Err(failure)) => Trouble::Failed(self.broken(&failure)),
-        };
+        let trouble = guarded(|| Ok(self.trouble(outcome))).unwrap_or_else(Trouble::Failed);
         if self.listens && self.events.is_some() {
-            self.desk.lock().went_deaf();
+            self.mailbox.lock().went_deaf();
         }
         // What was answered is answered; this is for who has none.
         if let Some(id) = self.id {
-            self.desk.fail(id, trouble);
+            self.mailbox.fail(id, trouble);
         }
     }
 }
@@ -245,6 +242,14 @@ impl Sink for Reading {
 const PAUSE_MS: [u64; 2] = [1000, 50];
 
 impl Reading {
+    fn trouble(&self, outcome: Result<(), Failure>) -> Trouble {
+        match (self.paused(), outcome) {
+            (Some(paused), Ok(()) | Err(Failure::Broken(_))) => paused,
+            (_, Ok(())) => self.ended(),
+            (_, Err(failure)) => Trouble::Failed(self.broken(&failure)),
+        }
+    }
+
     /// A stream whose events have ids can be gone on with.
     fn paused(&self) -> Option<Trouble> {
         let events = self.events.as_ref()?;
@@ -265,7 +270,7 @@ impl Reading {
         if let Ok(document) = serde_json::from_slice::<Value>(&self.body) {
             // An error without the id of its request belongs to this one all the same.
             let refused = (status >= 400).then(|| document.get("error").cloned()).flatten();
-            self.desk.receive(document);
+            self.mailbox.receive(document);
             if let Some(refused) = refused.filter(|_| !matches!(status, 401 | 403 | 404)) {
                 let why = refused["message"].as_str().unwrap_or("no reason given");
                 return error(code_of(status), format!("answered with status {status}: {why}"));

@@ -4,7 +4,7 @@
 //! Lua is answered on the thread that reads, so that a tool that computes keeps nobody waiting.
 
 mod answers;
-mod door;
+mod connection;
 mod standard;
 
 use std::collections::{HashMap, VecDeque};
@@ -21,7 +21,7 @@ use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
 use crate::tool::{Input, ToolRun};
 use crate::value::{Data, Record};
 use answers::{About, Served};
-use door::Door;
+use connection::Connection;
 
 pub static SERVE: Shape = Shape::new(
     "McpServe",
@@ -51,7 +51,7 @@ const MOST_CALLS: usize = 64;
 pub struct Serve {
     served: Served,
     about: About,
-    door: Option<Arc<Door>>,
+    connection: Option<Arc<Connection>>,
     waker: Option<Waker>,
     /// Those that run, by the token of their operation.
     calls: HashMap<Token, Call>,
@@ -94,7 +94,7 @@ impl Serve {
         Ok(Serve {
             served,
             about: About::of(options),
-            door: None,
+            connection: None,
             waker: None,
             calls: HashMap::new(),
             begun: None,
@@ -112,7 +112,7 @@ impl Serve {
         if let (Some(call), Some(token)) = (self.begun.take(), runtime.tasks.newest_child(me)) {
             self.calls.insert(token, call);
         }
-        let door = self.door(runtime, me)?;
+        let connection = self.connection(runtime, me)?;
         if let Some(waker) = &self.waker {
             waker.rearm();
         }
@@ -122,40 +122,40 @@ impl Serve {
         }
         for (token, output) in ended {
             if let Some(call) = self.calls.remove(&token).filter(|call| !call.cancelled) {
-                door.send(answers::of_call(&call.id, call.structured, output));
+                connection.send(answers::of_call(&call.id, call.structured, output));
             }
         }
-        while let Some(message) = door.next() {
-            self.heard(runtime, &door, message);
+        while let Some(message) = connection.next() {
+            self.heard(runtime, &connection, message);
         }
-        self.tell_change(runtime, &door);
+        self.tell_change(runtime, &connection);
         if self.calls.len() < MOST_CALLS
             && let Some((call, operation)) = self.queue.pop_front()
         {
             self.begun = Some(call);
             return Ok(Step::Begin(operation));
         }
-        let over = door.is_closed() && self.calls.is_empty();
-        match over && door.has_sent_all() {
+        let over = connection.is_closed() && self.calls.is_empty();
+        match over && connection.has_sent_all() {
             true => Ok(Step::Done(Output::Data(Data::Bool(true)))),
             false => Ok(Step::Wait(None)),
         }
     }
 
-    fn door(&mut self, runtime: &mut Runtime, me: Token) -> Result<Arc<Door>> {
-        if let Some(door) = &self.door {
-            return Ok(door.clone());
+    fn connection(&mut self, runtime: &mut Runtime, me: Token) -> Result<Arc<Connection>> {
+        if let Some(connection) = &self.connection {
+            return Ok(connection.clone());
         }
         let waker = runtime.tasks.waker(me)?;
-        let door = Door::open(waker.clone())?;
-        (self.door, self.waker) = (Some(door.clone()), Some(waker));
-        Ok(door)
+        let connection = Connection::open(waker.clone())?;
+        (self.connection, self.waker) = (Some(connection.clone()), Some(waker));
+        Ok(connection)
     }
 
-    fn heard(&mut self, runtime: &mut Runtime, door: &Door, message: Message) {
+    fn heard(&mut self, runtime: &mut Runtime, connection: &Connection, message: Message) {
         match message {
             Message::Request { id, method, params } if method == "tools/call" => {
-                self.call(runtime, door, id, &params);
+                self.call(runtime, connection, id, &params);
             }
             Message::Request { id, method, params } => {
                 self.initialized |= method == "initialize";
@@ -164,7 +164,7 @@ impl Serve {
                     "tools/list" => self.served.list(runtime, &id, &params),
                     _ => rpc::refusal(&id, rpc::METHOD_NOT_FOUND, &format!("no method {method:?}")),
                 };
-                door.send(answer);
+                connection.send(answer);
             }
             Message::Notice { method, params } if method == "notifications/cancelled" => {
                 self.cancel(runtime, &params);
@@ -173,17 +173,21 @@ impl Serve {
         }
     }
 
-    fn call(&mut self, runtime: &Runtime, door: &Door, id: Value, params: &Value) {
+    fn call(&mut self, runtime: &Runtime, connection: &Connection, id: Value, params: &Value) {
         let name = params["name"].as_str().unwrap_or_default();
         let Some(found) = self.served.find(runtime, name) else {
-            return door.send(rpc::refusal(&id, INVALID_PARAMS, &format!("Unknown tool: {name}")));
+            return connection.send(rpc::refusal(
+                &id,
+                INVALID_PARAMS,
+                &format!("Unknown tool: {name}"),
+            ));
         };
         let arguments = match &params["arguments"] {
             Value::Null => json!({}),
             given @ Value::Object(_) => given.clone(),
             _ => {
                 let why = "arguments: expected an object";
-                return door.send(rpc::refusal(&id, INVALID_PARAMS, why));
+                return connection.send(rpc::refusal(&id, INVALID_PARAMS, why));
             }
         };
         let structured = answers::is_structured(&found.tool);
@@ -191,7 +195,7 @@ impl Serve {
             Record::new().set("call_id", id.as_str().map_or_else(|| id.to_string(), str::to_owned));
         match Input::from_json(&found.tool, arguments) {
             // A model is to read what it did wrong, and to do better.
-            Err(error) => door.send(answers::of_call(&id, structured, Err(error))),
+            Err(error) => connection.send(answers::of_call(&id, structured, Err(error))),
             Ok(input) => {
                 let run = ToolRun::new(found.tool, found.id, input, info).for_model();
                 self.queue.push_back((Call { id, structured, cancelled: false }, run.operation()));
@@ -214,10 +218,10 @@ impl Serve {
         }
     }
 
-    fn tell_change(&mut self, runtime: &Runtime, door: &Door) {
+    fn tell_change(&mut self, runtime: &Runtime, connection: &Connection) {
         let now = runtime.tools.set_changes();
         if std::mem::replace(&mut self.told, now) != now && self.initialized {
-            door.send(rpc::notice("notifications/tools/list_changed", &Value::Null));
+            connection.send(rpc::notice("notifications/tools/list_changed", &Value::Null));
         }
     }
 
@@ -225,8 +229,8 @@ impl Serve {
         for (token, _) in self.calls.drain() {
             runtime.abandon(token);
         }
-        if let Some(door) = self.door.take() {
-            door.leave();
+        if let Some(connection) = self.connection.take() {
+            connection.leave();
         }
     }
 }

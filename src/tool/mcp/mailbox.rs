@@ -87,24 +87,24 @@ pub struct State {
 
 /// Shared between a link's threads and those who wait.
 #[derive(Clone)]
-pub struct Desk {
+pub struct Mailbox {
     state: Arc<Mutex<State>>,
     /// Takes out what must not be seen; servers echo what they were given.
     clean: Option<Arc<Redactor>>,
 }
 
-impl Desk {
-    pub fn new(secrets: &[Secret], listener: Waker) -> Desk {
+impl Mailbox {
+    pub fn new(secrets: &[Secret], listener: Waker) -> Mailbox {
         let clean = (!secrets.is_empty()).then(|| Arc::new(Redactor::new(secrets)));
         let state = State { listener: Some(listener), ..State::default() };
-        Desk { state: Arc::new(Mutex::new(state)), clean }
+        Mailbox { state: Arc::new(Mutex::new(state)), clean }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    pub fn is(&self, other: &Desk) -> bool {
+    pub fn is(&self, other: &Mailbox) -> bool {
         Arc::ptr_eq(&self.state, &other.state)
     }
 
@@ -349,10 +349,10 @@ mod tests {
     use crate::error::Code;
     use crate::net::Notifier;
 
-    fn desk() -> (Desk, Waker, Arc<Notifier>) {
+    fn mailbox() -> (Mailbox, Waker, Arc<Notifier>) {
         let notifier = Notifier::new().unwrap();
         let secrets = [Secret::new("sk-CANARY")];
-        (Desk::new(&secrets, Waker::new(&notifier, 0)), Waker::new(&notifier, 7), notifier)
+        (Mailbox::new(&secrets, Waker::new(&notifier, 0)), Waker::new(&notifier, 7), notifier)
     }
 
     fn answer(id: u64, text: &str) -> Value {
@@ -361,38 +361,38 @@ mod tests {
 
     #[test]
     fn answers_wake_those_who_wait_and_only_the_first_counts() {
-        let (desk, waker, notifier) = desk();
-        desk.lock().expect(1);
-        assert!(desk.lock().take(1, &waker).is_none());
-        desk.receive(answer(9, "nobody's"));
+        let (mailbox, waker, notifier) = mailbox();
+        mailbox.lock().expect(1);
+        assert!(mailbox.lock().take(1, &waker).is_none());
+        mailbox.receive(answer(9, "nobody's"));
         assert_eq!(notifier.take(), None);
-        desk.receive(json!([answer(1, "my key is sk-CANARY"), answer(1, "second")]));
+        mailbox.receive(json!([answer(1, "my key is sk-CANARY"), answer(1, "second")]));
         assert_eq!(notifier.take(), Some(7));
-        let got = desk.lock().take(1, &waker).unwrap().unwrap();
+        let got = mailbox.lock().take(1, &waker).unwrap().unwrap();
         assert_eq!(got["text"], "my key is ***");
     }
 
     #[test]
     fn who_comes_after_the_end_hears_of_it_as_well() {
-        let (desk, waker, _notifier) = desk();
-        desk.lock().expect(1);
-        desk.end(Error::new(Code::IoError, "no such program"));
-        desk.lock().expect(2);
+        let (mailbox, waker, _notifier) = mailbox();
+        mailbox.lock().expect(1);
+        mailbox.end(Error::new(Code::IoError, "no such program"));
+        mailbox.lock().expect(2);
         for id in [1, 2, 3] {
-            let answer = desk.lock().take(id, &waker);
+            let answer = mailbox.lock().take(id, &waker);
             assert!(matches!(answer, Some(Err(Trouble::Failed(e))) if e.code() == Code::IoError));
         }
     }
 
     #[test]
     fn words_for_people_are_bounded_and_masked() {
-        let (desk, _waker, _notifier) = desk();
+        let (mailbox, _waker, _notifier) = mailbox();
         for _ in 0..MOST_WORDS + 5 {
-            desk.note("stderr", "sk-CANARY ".repeat(2000).as_bytes());
+            mailbox.note("stderr", "sk-CANARY ".repeat(2000).as_bytes());
         }
-        let (words, lost) = desk.lock().take_words();
+        let (words, lost) = mailbox.lock().take_words();
         assert_eq!((words.len(), lost), (MOST_WORDS, 5));
         assert!(words.iter().all(|line| line.text.len() < LONGEST_WORDS + 10));
-        assert!(!format!("{words:?}{:?}", desk.lock().last_words()).contains("CANARY"));
+        assert!(!format!("{words:?}{:?}", mailbox.lock().last_words()).contains("CANARY"));
     }
 }

@@ -1,4 +1,4 @@
-//! Where messages of a client come in, and answers go out: a thread for each direction.
+//! The connection with a client over standard input and output: a thread for each direction.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,13 +13,18 @@ use super::super::lines::Lines;
 use super::super::rpc::{self, Message};
 use super::standard::Standard;
 use crate::error::{Code, Error, Result};
-use crate::net::workers::{STACK, spawn};
+use crate::guard::guarded;
+use crate::net::workers::{Home, STACK, spawn};
 use crate::net::{Bell, Waker, lock};
 
 /// Messages that may wait before no more are read.
 const MOST_WAITING: usize = 256;
 
-pub struct Door {
+/// Answers that may wait for a client that does not read them, before none is read of it.
+const MOST_ANSWERS: usize = 10_000;
+
+pub struct Connection {
+    home: Home,
     state: Mutex<State>,
     /// Told when there is something to write, and room to read.
     changed: Condvar,
@@ -42,28 +47,35 @@ struct State {
     left: bool,
 }
 
-impl Door {
-    pub fn open(waker: Waker) -> Result<Arc<Door>> {
+impl State {
+    fn is_full(&self) -> bool {
+        self.inbox.len() >= MOST_WAITING || self.outbox.len() >= MOST_ANSWERS
+    }
+}
+
+impl Connection {
+    pub fn open(waker: Waker) -> Result<Arc<Connection>> {
         let failed = |e: io::Error| Error::new(Code::IoError, format!("cannot serve: {e}"));
         let bell = Bell::new().map_err(failed)?;
         let standard = Standard::take()?;
         let input = standard.input.try_clone().map_err(failed)?;
         let output = standard.output.try_clone().map_err(failed)?;
-        let door = Arc::new(Door {
+        let connection = Arc::new(Connection {
+            home: Home::here(),
             state: Mutex::default(),
             changed: Condvar::new(),
             bell,
             waker,
             standard: Mutex::new(Some(standard)),
         });
-        let (reader, writer) = (door.clone(), door.clone());
+        let (reader, writer) = (connection.clone(), connection.clone());
         let reading = spawn("zigllms-mcp-in", STACK, move || reader.read(&input));
         let writing =
             reading.and_then(|()| spawn("zigllms-mcp-out", STACK, move || writer.write(&output)));
         match writing {
-            Ok(()) => Ok(door),
+            Ok(()) => Ok(connection),
             Err(error) => {
-                door.leave();
+                connection.leave();
                 Err(failed(error))
             }
         }
@@ -95,6 +107,10 @@ impl Door {
 
     /// Nobody serves any more.
     pub fn leave(&self) {
+        if !self.home.is_here() {
+            // The parent's: its bell would end the serving there.
+            return;
+        }
         lock(&self.state).left = true;
         self.changed.notify_all();
         self.bell.ring();
@@ -104,6 +120,15 @@ impl Door {
     // The thread that reads.
 
     fn read(&self, input: &OwnedFd) {
+        let _ = guarded(|| {
+            self.read_all(input);
+            Ok(())
+        });
+        lock(&self.state).closed = true;
+        self.waker.wake();
+    }
+
+    fn read_all(&self, input: &OwnedFd) {
         let (mut lines, mut piece) = (Lines::new(LONGEST), vec![0; 64 << 10]);
         while self.has_room() && self.readable(input.as_fd()) {
             match rustix::io::read(input, piece.as_mut_slice()) {
@@ -120,14 +145,12 @@ impl Door {
             }
         }
         self.hear(&lines.rest());
-        lock(&self.state).closed = true;
-        self.waker.wake();
     }
 
     /// False when nobody serves any more.
     fn has_room(&self) -> bool {
         let mut state = lock(&self.state);
-        while state.inbox.len() >= MOST_WAITING && !state.left {
+        while state.is_full() && !state.left {
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
         }
         !state.left
@@ -186,6 +209,15 @@ impl Door {
     // The thread that writes.
 
     fn write(&self, output: &OwnedFd) {
+        let _ = guarded(|| {
+            self.write_all(output);
+            Ok(())
+        });
+        lock(&self.state).broken = true;
+        self.waker.wake();
+    }
+
+    fn write_all(&self, output: &OwnedFd) {
         while let Some(message) = self.next_answer() {
             let mut line = message.to_string().into_bytes();
             line.push(b'\n');
@@ -206,6 +238,9 @@ impl Door {
             }
             if let Some(message) = state.outbox.pop_front() {
                 state.writing = true;
+                if state.outbox.len() + 1 == MOST_ANSWERS {
+                    self.changed.notify_all();
+                }
                 return Some(message);
             }
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
@@ -227,4 +262,36 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Notifier;
+    use crate::net::workers::{exit_child, fork};
+
+    #[test]
+    fn a_forked_child_that_leaves_ends_nothing_of_its_parent() {
+        let notifier = Notifier::new().unwrap();
+        let connection = Connection {
+            home: Home::here(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            bell: Bell::new().unwrap(),
+            waker: Waker::new(&notifier, 0),
+            standard: Mutex::default(),
+        };
+        let Some(child) = fork() else {
+            connection.leave();
+            exit_child(0);
+        };
+        rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap();
+        let is_rung = || {
+            let mut fds = [PollFd::from_borrowed_fd(connection.bell.fd(), PollFlags::IN)];
+            poll(&mut fds, Some(&Default::default())).unwrap() == 1
+        };
+        assert!(!is_rung());
+        connection.leave();
+        assert!(is_rung());
+    }
 }

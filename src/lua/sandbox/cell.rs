@@ -164,8 +164,10 @@ impl Cell {
     }
 }
 
-/// The stacks of Lua's threads. Lua asks for a larger one as for any other block, so that only its
-/// size tells what it is for: it is twice that of a stack there is.
+/// The stacks of Lua's threads. Lua asks for a larger one either as for more of the old one, or, as
+/// for any other block that is no object, without saying what it is for: then its size tells, which is
+/// twice that of a stack there is. A list or a buffer of exactly that size is taken for a stack, too:
+/// of 40,965 values or more, while some stack has 20,480.
 #[cfg(feature = "lua54")]
 #[derive(Default)]
 struct Stacks {
@@ -204,8 +206,8 @@ impl Stacks {
         self.words = at(stack).zip(at(stack + size - EXTRA * VALUE));
     }
 
-    /// Whether a block of that size is a stack that is too large.
-    fn overflow(&self, size: usize) -> bool {
+    /// Whether what `block` is to become, which may be null, is a stack that is too large.
+    fn overflow(&self, block: usize, size: usize) -> bool {
         let count = (size / VALUE).saturating_sub(EXTRA);
         let Some((start, end)) = self.words.filter(|_| count > LARGEST_STACK) else { return false };
         let doubles = |thread: &usize| {
@@ -213,7 +215,8 @@ impl Stacks {
                 // SAFETY: threads are alive until they are freed, and as large as the first one.
                 unsafe { (*thread as *const usize).add(at).read() }
             };
-            2 * (word(end).wrapping_sub(word(start)) / VALUE) == count
+            let grows = block == 0 || block == word(start);
+            grows && 2 * (word(end).wrapping_sub(word(start)) / VALUE) == count
         };
         size.is_multiple_of(VALUE) && self.threads.iter().any(doubles)
     }
@@ -269,7 +272,8 @@ pub unsafe extern "C" fn allocate(
         let cell = &mut *ud.cast::<Cell>();
         // Without a block `old` says what kind of object the new one is for.
         #[cfg(feature = "lua54")]
-        let is_thread = ptr.is_null() && old == ffi::LUA_TTHREAD as usize;
+        let (is_object, is_thread) =
+            (ptr.is_null() && old != 0, ptr.is_null() && old == ffi::LUA_TTHREAD as usize);
         let old = if ptr.is_null() { 0 } else { old };
         if new == 0 {
             cell.used = cell.used.saturating_sub(old);
@@ -283,7 +287,7 @@ pub unsafe extern "C" fn allocate(
             return cell.refuse(ptr, new);
         }
         #[cfg(feature = "lua54")]
-        if new > old && cell.stacks.overflow(new) {
+        if new > old && !is_object && cell.stacks.overflow(ptr as usize, new) {
             cell.fate.get_or_insert(Fate::Stack);
             return std::ptr::null_mut();
         }
@@ -293,6 +297,10 @@ pub unsafe extern "C" fn allocate(
         }
         #[cfg(feature = "lua54")]
         if ptr.is_null() {
+            if is_thread {
+                // Its words are looked at before Lua has written all of them.
+                std::ptr::write_bytes(block.cast::<u8>(), 0, new);
+            }
             cell.stacks.made(block as usize, new, is_thread);
         }
         (cell.used, cell.refused) = (used, (std::ptr::null_mut(), 0));

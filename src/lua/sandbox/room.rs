@@ -95,7 +95,8 @@ struct State {
 struct Plan<'j> {
     job: Option<&'j Job>,
     script: &'j Script,
-    state: *mut State,
+    /// The scripts that the state has chunks of: lent for the call.
+    chunks: Vec<u64>,
     arguments: Vec<Document>,
     document: Document,
     failure: Option<Failure>,
@@ -227,13 +228,14 @@ impl Room for State {
         let mut plan = Plan {
             job: Some(job),
             script: &job.script,
-            state: self,
+            chunks: std::mem::take(&mut self.chunks),
             arguments: arguments.unwrap_or_default(),
             document: Document::default(),
             failure: None,
             is_nil: false,
         };
         let status = self.protected(Key::Perform, &mut plan);
+        self.chunks = std::mem::take(&mut plan.chunks);
         let over = self.cell().fate.is_some();
         let answer = match (status, plan.failure.is_none()) {
             (ffi::LUA_OK, true) if !over => {
@@ -437,7 +439,7 @@ unsafe fn push_chunk(l: *mut lua_State, plan: *mut Plan<'_>) -> bool {
     unsafe {
         let id = (*plan).script.id;
         push_kept(l, Key::Chunks);
-        if (*(*plan).state).chunks.contains(&id) {
+        if (&(*plan).chunks).contains(&id) {
             ffi::lua_rawgeti(l, -1, id as i64);
             return true;
         }
@@ -449,18 +451,18 @@ unsafe fn push_chunk(l: *mut lua_State, plan: *mut Plan<'_>) -> bool {
             }
             _ => ffi::lua_error(l),
         }
-        if (*(*plan).state).chunks.len() >= CHUNKS {
+        if (&(*plan).chunks).len() >= CHUNKS {
             push_keys(l);
             ffi::lua_createtable(l, 0, 0);
             ffi::lua_pushvalue(l, -1);
             ffi::lua_replace(l, 2);
             keep(l, -2, Key::Chunks);
             ffi::lua_pop(l, 1);
-            (*(*plan).state).chunks.clear();
+            (&mut (*plan).chunks).clear();
         }
         ffi::lua_pushvalue(l, -1);
         ffi::lua_rawseti(l, 2, id as i64);
-        (*(*plan).state).chunks.push(id);
+        (&mut (*plan).chunks).push(id);
         true
     }
 }

@@ -284,6 +284,7 @@ unsafe fn said(l: *mut lua_State) -> Failure {
 unsafe extern "C-unwind" fn perform(l: *mut lua_State) -> c_int {
     unsafe {
         (*cell(l)).bound();
+        (*cell(l)).runs(l);
         let plan = ffi::lua_touserdata(l, 1).cast::<Plan<'_>>();
         ffi::luaL_checkstack(l, cross::ROOM + 20, c"sandbox".as_ptr());
         if !push_chunk(l, plan) {
@@ -444,6 +445,7 @@ unsafe fn finish(l: *mut lua_State, plan: *mut Plan<'_>) {
 unsafe extern "C-unwind" fn explain(l: *mut lua_State) -> c_int {
     unsafe {
         (*cell(l)).bound();
+        (*cell(l)).runs(l);
         let plan = ffi::lua_touserdata(l, 1).cast::<Plan<'_>>();
         ffi::luaL_checkstack(l, cross::ROOM + 20, c"sandbox".as_ptr());
         push_kept(l, Key::Globals);

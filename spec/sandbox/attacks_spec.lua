@@ -11,7 +11,7 @@ local tool = zigllms.tool
 -- as long.
 local LIMIT = size(100, 40)
 local GRACE = 50 * 10
--- What code may go on for when its caller has been answered, in milliseconds of processor time, with
+-- What code may go on for when its caller is answered, in milliseconds of processor time, with
 -- what it takes to close a state that is full.
 local AFTER = 500
 local STOPS = { timeout = true, memory = true, stack_overflow = true }

@@ -70,7 +70,10 @@ impl Pool {
             // Whatever panics, the thread goes on: it is one of a few, and counted as live.
             let kept = guarded(|| Ok(self.work_on(job, &mut room)));
             if !kept.unwrap_or(false) {
-                let _ = guarded(|| Ok(drop(room.take())));
+                let _ = guarded(|| {
+                    drop(room.take());
+                    Ok(())
+                });
             }
         }
     }

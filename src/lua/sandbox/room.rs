@@ -322,9 +322,9 @@ fn type_name(kind: c_int) -> &'static str {
 /// Pushes the script's chunk; false if it is none.
 unsafe fn push_chunk(l: *mut lua_State, plan: *mut Plan<'_>) -> bool {
     unsafe {
-        let id = (*plan).script.id;
+        let (id, chunks) = ((*plan).script.id, &mut (*plan).chunks);
         push_kept(l, Key::Chunks);
-        if (&(*plan).chunks).contains(&id) {
+        if chunks.contains(&id) {
             ffi::lua_rawgeti(l, -1, id as i64);
             return true;
         }
@@ -336,18 +336,18 @@ unsafe fn push_chunk(l: *mut lua_State, plan: *mut Plan<'_>) -> bool {
             }
             _ => ffi::lua_error(l),
         }
-        if (&(*plan).chunks).len() >= CHUNKS {
+        if chunks.len() >= CHUNKS {
             push_keys(l);
             ffi::lua_createtable(l, 0, 0);
             ffi::lua_pushvalue(l, -1);
             ffi::lua_replace(l, 2);
             keep(l, -2, Key::Chunks);
             ffi::lua_pop(l, 1);
-            (&mut (*plan).chunks).clear();
+            chunks.clear();
         }
         ffi::lua_pushvalue(l, -1);
         ffi::lua_rawseti(l, 2, id as i64);
-        (&mut (*plan).chunks).push(id);
+        chunks.push(id);
         true
     }
 }

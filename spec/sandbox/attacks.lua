@@ -7,11 +7,12 @@
 
 local attacks = {}
 
-local function attack(name, expected, source)
+-- A row may say itself how many milliseconds its code may go on for when its caller has been told.
+local function attack(name, expected, source, after)
   if not source:find("^%s*return function") and not source:find("^%-%-whole") then
     source = "return function(input, ctx)\n" .. source .. "\nend"
   end
-  attacks[#attacks + 1] = { name = name, expected = expected, source = source }
+  attacks[#attacks + 1] = { name = name, expected = expected, source = source, after = after }
 end
 
 -- Loops ----------------------------------------------------------------------------------------
@@ -711,6 +712,88 @@ attack(
   "rawlen and rawequal of odd things",
   "safe",
   "pcall(rawlen or type, nil) pcall(rawlen or type, 1) pcall(rawequal) pcall(rawget, 1, 2) return 'safe'"
+)
+
+-- What goes through a long text, or a large table, in one step ---------------------------------
+
+local LONG = "local s = ('x'):rep(2e7) "
+for _, name in ipairs({ "lower", "upper", "reverse" }) do
+  attack(name .. " of a long text", "stops", LONG .. "while true do s:" .. name .. "() end")
+end
+attack("tonumber of a long text", "stops", "local s = ('1'):rep(2e7) while true do tonumber(s) end")
+attack(
+  "tonumber of a long text, with a base",
+  "stops",
+  "local s = ('1'):rep(2e7) while true do tonumber(s, 36) end"
+)
+attack(
+  "arithmetic with a long text",
+  "stops",
+  "local s = ('1'):rep(2e7) while true do local _ = s + 1 end"
+)
+attack(
+  "long texts that are equal",
+  "stops",
+  LONG .. "local t = s:sub(1, -2) .. 'x' while true do local _ = s == t end"
+)
+attack(
+  "long texts that are nearly equal",
+  "stops",
+  LONG .. "local t = s:sub(1, -2) .. 'y' while true do local _ = s == t end"
+)
+attack(
+  "the order of long texts",
+  "stops",
+  LONG .. "local t = s:sub(1, -2) .. 'y' while true do local _ = s < t end"
+)
+attack(
+  "the order of long texts of zeros",
+  "stops",
+  "local s = ('\\0'):rep(2e7) local t = s .. 'y' while true do local _ = s < t end",
+  -- A single one takes a good tenth of a second on Lua 5.4.
+  2000
+)
+attack(
+  "the order of long texts of zeros, in a coroutine",
+  "stops",
+  [[
+  local s
+  local co = coroutine.wrap(function() local t = s .. 'y' while true do local _ = s < t end end)
+  s = ('\0'):rep(2e7)
+  co()]],
+  2000
+)
+attack("concatenation of long texts", "stops", LONG .. "while true do local _ = s .. 'x' end")
+attack(
+  "utf8.len of a long text",
+  "stops",
+  LONG .. "local len = utf8 and utf8.len or string.len while true do pcall(len, s) end"
+)
+attack(
+  "utf8.len of a text that is just not too long",
+  "stops",
+  "local s = ('x'):rep(8388608) local len = utf8 and utf8.len or string.len while true do len(s) end"
+)
+attack(
+  "a long text as a key",
+  "stops",
+  LONG .. "local t = {} while true do t[s .. 'y'] = 1 t = {} end"
+)
+attack(
+  "next over a large table that was emptied",
+  "stops",
+  [[
+  local t = {} for i = 1, 600000 do t['k' .. i] = true end
+  for k in pairs(t) do t[k] = nil end
+  while true do next(t) end]]
+)
+attack(
+  "next over a large list that was emptied",
+  "stops",
+  [[
+  local t = {} for i = 1, 600000 do t[i] = true end
+  for i = 1, 600000 do t[i] = nil end
+  while true do next(t) end]]
 )
 
 -- Finalizers, weak tables, variables that are closed ---------------------------------------------

@@ -67,35 +67,38 @@ impl Pool {
     fn serve(&self) {
         let mut room = None;
         while let Some(job) = self.next() {
-            let answer = self.answer(&mut room, &job);
-            job.end(answer);
-            drop(job);
-            // What takes time is done when the answer is out.
-            if room.as_mut().is_some_and(|room: &mut Box<dyn Room>| !room.tidy()) {
-                room = None;
+            // Whatever panics, the thread goes on: it is one of a few, and counted as live.
+            let kept = guarded(|| Ok(self.work_on(job, &mut room)));
+            if !kept.unwrap_or(false) {
+                let _ = guarded(|| {
+                    drop(room.take());
+                    Ok(())
+                });
             }
         }
     }
 
-    fn answer(&self, room: &mut Option<Box<dyn Room>>, job: &Job) -> Answer {
-        if let Some(over) = job.over() {
-            return Err(over);
-        }
-        let run = || {
-            let room = match room {
-                Some(room) => room,
-                None => room.insert(self.engine.room()?),
-            };
-            Ok(room.run(job))
+    /// False if nothing is known of the room, or it is not clean.
+    fn work_on(&self, job: Arc<Job>, room: &mut Option<Box<dyn Room>>) -> bool {
+        let (answer, kept) = match guarded(|| self.answer(room, &job)) {
+            Ok(answer) => (answer, true),
+            Err(error) => (Err(Failure::NoRoom(error)), false),
         };
-        match guarded(run) {
-            Ok(answer) => answer,
-            Err(error) => {
-                // After a panic nothing is known of it.
-                *room = None;
-                Err(Failure::NoRoom(error))
-            }
+        job.end(answer);
+        drop(job);
+        // What takes time is done when the answer is out.
+        kept && room.as_mut().is_none_or(|room| room.tidy())
+    }
+
+    fn answer(&self, room: &mut Option<Box<dyn Room>>, job: &Job) -> Result<Answer> {
+        if let Some(over) = job.over() {
+            return Ok(Err(over));
         }
+        let room = match room {
+            Some(room) => room,
+            None => room.insert(self.engine.room()?),
+        };
+        Ok(room.run(job))
     }
 
     fn next(&self) -> Option<Arc<Job>> {

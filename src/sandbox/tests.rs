@@ -2,26 +2,42 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::pool::Pool;
 use super::{Answer, Engine, Failure, Form, Job, Limits, Room, Script};
 use crate::clock::Moment;
 use crate::error::Result;
-use crate::net::{Notifier, Waker};
+use crate::net::{Notifier, Waker, Woke};
 
 #[derive(Default)]
 struct Words {
     rooms: AtomicUsize,
 }
 
+#[derive(Default)]
 struct Word {
     spoiled: bool,
+    fails_in: Option<Duty>,
+}
+
+/// What a room has to do besides running.
+#[derive(PartialEq)]
+enum Duty {
+    Tidy,
+    Drop,
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        assert!(self.fails_in != Some(Duty::Drop), "as it is dropped");
+    }
 }
 
 impl Engine for Words {
     fn room(&self) -> Result<Box<dyn Room>> {
         self.rooms.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(Word { spoiled: false }))
+        Ok(Box::new(Word::default()))
     }
 
     fn check(&self, _: &Script) -> Result<()> {
@@ -34,6 +50,8 @@ impl Room for Word {
         match &*job.script.text {
             b"panic" => panic!("in a room"),
             b"spoil" => self.spoiled = true,
+            b"fail in tidy" => self.fails_in = Some(Duty::Tidy),
+            b"fail in drop" => (self.spoiled, self.fails_in) = (true, Some(Duty::Drop)),
             b"loop" => loop {
                 if let Some(over) = job.over() {
                     return Err(over);
@@ -46,6 +64,7 @@ impl Room for Word {
     }
 
     fn tidy(&mut self) -> bool {
+        assert!(self.fails_in != Some(Duty::Tidy), "in tidy");
         !self.spoiled
     }
 }
@@ -76,7 +95,8 @@ impl Desk {
             if let Some(answer) = job.take_answer() {
                 return answer;
             }
-            self.notifier.wait(None);
+            let woke = self.notifier.wait(Some(Duration::from_secs(20)));
+            assert_ne!(woke, Woke::Timeout, "nobody works");
             self.notifier.take();
         }
     }
@@ -120,4 +140,15 @@ fn jobs_beyond_the_threads_wait_for_their_turn() {
     }
     assert!(desk.wait(&last).is_ok());
     assert!(desk.rooms() <= 16);
+}
+
+#[test]
+fn threads_outlive_the_panics_of_their_rooms() {
+    let desk = Desk::new();
+    for word in ["fail in tidy", "fail in drop"] {
+        // All at once, so that every thread there may be has one.
+        let jobs: Vec<_> = (0..40).map(|_| desk.submit(word, None)).collect();
+        jobs.iter().for_each(|job| assert!(desk.wait(job).is_ok(), "{word}"));
+        assert!(desk.wait(&desk.submit("a", None)).is_ok(), "after {word}");
+    }
 }

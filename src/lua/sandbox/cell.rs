@@ -26,6 +26,10 @@ pub const INSTRUCTIONS: c_int = 200;
 const FEW: c_int = 5;
 const SLOW: Duration = Duration::from_millis(1);
 
+/// In the worst case, which is the order of texts of zeros in Lua 5.4, an operation on a text of this
+/// size takes milliseconds: with longer ones the looks are as much more frequent.
+const LONG: usize = 256 << 10;
+
 /// Every refusal makes Lua collect all of its garbage: so many are enough.
 const REFUSALS: u32 = 4;
 
@@ -65,6 +69,10 @@ pub struct Cell {
     pub stack: usize,
     /// What one string may have.
     pub largest: usize,
+    /// Bytes of the longest text the job has made, where Lua tells.
+    longest: usize,
+    /// The thread that runs, as far as known; null, or alive while a job runs.
+    running: *mut lua_State,
     pub scratch: Vec<u8>,
     pub random: u64,
     #[cfg(feature = "lua54")]
@@ -89,6 +97,8 @@ impl Cell {
             cancelled: std::ptr::null(),
             stack: 0,
             largest: 0,
+            longest: 0,
+            running: std::ptr::null_mut(),
             scratch: Vec::new(),
             random: 1,
             #[cfg(feature = "lua54")]
@@ -103,6 +113,7 @@ impl Cell {
         (self.refused, self.refusals, self.fate) = ((std::ptr::null_mut(), 0), 0, None);
         (self.deadline, self.cancelled, self.largest) = (deadline, cancelled, memory);
         (self.stack, self.collected) = (here(), 0);
+        (self.longest, self.running) = (0, std::ptr::null_mut());
         self.looked = self.clock.now();
         self.random = crate::chance::random() | 1;
     }
@@ -122,6 +133,7 @@ impl Cell {
     /// After it: nothing may be left of what it pointed to.
     pub fn end(&mut self) {
         (self.limit, self.cancelled, self.deadline) = (usize::MAX, std::ptr::null(), None);
+        self.running = std::ptr::null_mut();
         self.scratch.clear();
         self.scratch.shrink_to(1 << 16);
     }
@@ -130,7 +142,43 @@ impl Cell {
     pub fn pace(&mut self) -> c_int {
         let (now, before) = (self.clock.now(), self.looked);
         self.looked = now;
-        if before.until(now) > SLOW { FEW } else { INSTRUCTIONS }
+        if before.until(now) > SLOW { FEW } else { self.most() }
+    }
+
+    /// The most instructions between two looks.
+    fn most(&self) -> c_int {
+        let rarer = (self.longest / LONG).max(1);
+        (INSTRUCTIONS / c_int::try_from(rarer).unwrap_or(c_int::MAX)).max(FEW)
+    }
+
+    /// A thread begins to run, or goes on.
+    ///
+    /// # Safety
+    /// It is one of this cell's state.
+    pub unsafe fn runs(&mut self, l: *mut lua_State) {
+        self.running = l;
+        unsafe { self.hurry() }
+    }
+
+    /// Has the thread that runs interrupted soon enough. A hook may be set at any moment.
+    unsafe fn hurry(&mut self) {
+        let (l, most) = (self.running, self.most());
+        unsafe {
+            // Code that is to stop is interrupted at each instruction already.
+            if !l.is_null() && self.fate.is_none() && ffi::lua_gethookcount(l) > most {
+                ffi::lua_sethook(l, ffi::lua_gethook(l), ffi::LUA_MASKCOUNT, most);
+            }
+        }
+    }
+
+    /// A text is made.
+    unsafe fn made_text(&mut self, size: usize) {
+        if size > self.longest {
+            self.longest = size;
+            if size > LONG {
+                unsafe { self.hurry() }
+            }
+        }
     }
 
     /// Whether the code may go on.
@@ -164,8 +212,10 @@ impl Cell {
     }
 }
 
-/// The stacks of Lua's threads. Lua asks for a larger one as for any other block, so that only its
-/// size tells what it is for: it is twice that of a stack there is.
+/// The stacks of Lua's threads. Lua asks for a larger one either as for more of the old one, or, as
+/// for any other block that is no object, without saying what it is for: then its size tells, which is
+/// twice that of a stack there is. A list or a buffer of exactly that size is taken for a stack, too:
+/// of 40,965 values or more, while some stack has 20,480.
 #[cfg(feature = "lua54")]
 #[derive(Default)]
 struct Stacks {
@@ -204,8 +254,8 @@ impl Stacks {
         self.words = at(stack).zip(at(stack + size - EXTRA * VALUE));
     }
 
-    /// Whether a block of that size is a stack that is too large.
-    fn overflow(&self, size: usize) -> bool {
+    /// Whether what `block` is to become, which may be null, is a stack that is too large.
+    fn overflow(&self, block: usize, size: usize) -> bool {
         let count = (size / VALUE).saturating_sub(EXTRA);
         let Some((start, end)) = self.words.filter(|_| count > LARGEST_STACK) else { return false };
         let doubles = |thread: &usize| {
@@ -213,7 +263,8 @@ impl Stacks {
                 // SAFETY: threads are alive until they are freed, and as large as the first one.
                 unsafe { (*thread as *const usize).add(at).read() }
             };
-            2 * (word(end).wrapping_sub(word(start)) / VALUE) == count
+            let grows = block == 0 || block == word(start);
+            grows && 2 * (word(end).wrapping_sub(word(start)) / VALUE) == count
         };
         size.is_multiple_of(VALUE) && self.threads.iter().any(doubles)
     }
@@ -269,7 +320,12 @@ pub unsafe extern "C" fn allocate(
         let cell = &mut *ud.cast::<Cell>();
         // Without a block `old` says what kind of object the new one is for.
         #[cfg(feature = "lua54")]
-        let is_thread = ptr.is_null() && old == ffi::LUA_TTHREAD as usize;
+        let (is_object, is_thread) =
+            (ptr.is_null() && old != 0, ptr.is_null() && old == ffi::LUA_TTHREAD as usize);
+        #[cfg(any(feature = "lua52", feature = "lua53", feature = "lua54"))]
+        let is_text = ptr.is_null() && old == ffi::LUA_TSTRING as usize;
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        let is_text = false;
         let old = if ptr.is_null() { 0 } else { old };
         if new == 0 {
             cell.used = cell.used.saturating_sub(old);
@@ -283,7 +339,7 @@ pub unsafe extern "C" fn allocate(
             return cell.refuse(ptr, new);
         }
         #[cfg(feature = "lua54")]
-        if new > old && cell.stacks.overflow(new) {
+        if new > old && !is_object && cell.stacks.overflow(ptr as usize, new) {
             cell.fate.get_or_insert(Fate::Stack);
             return std::ptr::null_mut();
         }
@@ -291,8 +347,15 @@ pub unsafe extern "C" fn allocate(
         if block.is_null() {
             return cell.refuse(ptr, new);
         }
+        if is_text {
+            cell.made_text(new);
+        }
         #[cfg(feature = "lua54")]
         if ptr.is_null() {
+            if is_thread {
+                // Its words are looked at before Lua has written all of them.
+                std::ptr::write_bytes(block.cast::<u8>(), 0, new);
+            }
             cell.stacks.made(block as usize, new, is_thread);
         }
         (cell.used, cell.refused) = (used, (std::ptr::null_mut(), 0));

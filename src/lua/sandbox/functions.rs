@@ -51,6 +51,7 @@ pub unsafe extern "C-unwind" fn hook(l: *mut lua_State, _: *mut ffi::lua_Debug) 
             ffi::lua_sethook(l, Some(hook), ffi::LUA_MASKCOUNT, 1);
             stop(l);
         }
+        (*cell(l)).runs(l);
         let pace = (*cell(l)).pace();
         if pace != ffi::lua_gethookcount(l) {
             ffi::lua_sethook(l, Some(hook), ffi::LUA_MASKCOUNT, pace);
@@ -80,16 +81,25 @@ unsafe fn stop(l: *mut lua_State) -> c_int {
 
 /// check() raises if the code must not go on
 unsafe extern "C-unwind" fn check(l: *mut lua_State) -> c_int {
-    unsafe { if cell::goes_on(l) { 0 } else { stop(l) } }
+    unsafe {
+        (*cell(l)).runs(l);
+        if cell::goes_on(l) { 0 } else { stop(l) }
+    }
 }
 
-/// deeper() raises if it must not go on, or not call itself any more
+/// deeper(coroutine?) raises if it must not go on, or not call itself any more; the coroutine is the
+/// one that runs next
 unsafe extern "C-unwind" fn deeper(l: *mut lua_State) -> c_int {
     unsafe {
         if (*cell(l)).is_deep() {
             return ffi::luaL_error(l, c"stack overflow".as_ptr());
+        } else if !cell::goes_on(l) {
+            return stop(l);
         }
-        if cell::goes_on(l) { 0 } else { stop(l) }
+        // Who resumes calls `check` as soon as it goes on itself.
+        let next = ffi::lua_tothread(l, 1);
+        (*cell(l)).runs(if next.is_null() { l } else { next });
+        0
     }
 }
 

@@ -3,6 +3,7 @@
 mod cell;
 mod cross;
 mod functions;
+mod furnish;
 mod room;
 
 pub use room::Rooms;

@@ -123,7 +123,7 @@ local function readable(...)
 end
 
 local function resumed(co, ...)
-  deeper()
+  deeper(co)
   return caught(resume(co, ...))
 end
 
@@ -146,7 +146,7 @@ end
 local function wrap(f)
   local co = coroutine.create(f)
   return function(...)
-    deeper()
+    deeper(co)
     return passed(co, resume(co, ...))
   end
 end

@@ -1,4 +1,4 @@
-//! One sandboxed Lua state: what is made once, what each call finds anew, and how a call runs.
+//! One sandboxed Lua state, and how a call runs in it.
 //!
 //! A state is used again, and yet no call finds anything of another one. Code can change tables, its
 //! globals, and nothing else: library tables and globals are copied for each call, what strings are
@@ -6,21 +6,20 @@
 //! call could set, and random numbers are seeded anew. After a call that was stopped the state is
 //! thrown away.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
 use mlua::ffi::{self, lua_State};
 
 use super::cell::{Cell, Fate, INSTRUCTIONS, allocate, cell, goes_on};
 use super::cross::{self, Problem, Reader};
-use super::functions::{FLAGS, FUNCTIONS, hook};
+use super::functions::hook;
+use super::furnish::{Key, furnish, keep, push_environment, push_kept, push_keys, set_environment};
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::lua::stack;
 use crate::sandbox::{Answer, Engine, Failure, Form, Job, Room, Script};
 use crate::value::Document;
-
-const PRELUDE: &str = include_str!("prelude.lua");
 
 /// What a state may keep between two calls, besides what it began with.
 const KEPT: usize = 512 << 10;
@@ -64,21 +63,6 @@ impl Engine for Rooms {
     }
 }
 
-/// Keys of the registry, which only C functions see.
-#[derive(Clone, Copy)]
-enum Key {
-    Perform = 1,
-    Explain,
-    Names,
-    Libraries,
-    Strings,
-    Chunks,
-    Globals,
-}
-
-/// The registry of Lua itself has numbers, too: these are in a table of ours.
-static KEYS: u8 = 0;
-
 struct State {
     l: *mut lua_State,
     /// Owned. It is shared with the allocator, so that only raw pointers to it are kept.
@@ -95,7 +79,8 @@ struct State {
 struct Plan<'j> {
     job: Option<&'j Job>,
     script: &'j Script,
-    state: *mut State,
+    /// The scripts that the state has chunks of: lent for the call.
+    chunks: Vec<u64>,
     arguments: Vec<Document>,
     document: Document,
     failure: Option<Failure>,
@@ -140,7 +125,9 @@ impl State {
         // SAFETY: the stack is empty, and there is no memory limit yet.
         let status = unsafe {
             ffi::lua_pushcfunction(state.l, furnish);
-            ffi::lua_pcall(state.l, 0, 0, 0)
+            ffi::lua_pushcfunction(state.l, perform);
+            ffi::lua_pushcfunction(state.l, explain);
+            ffi::lua_pcall(state.l, 2, 0, 0)
         };
         if status != ffi::LUA_OK {
             // SAFETY: the message is on the stack.
@@ -227,13 +214,14 @@ impl Room for State {
         let mut plan = Plan {
             job: Some(job),
             script: &job.script,
-            state: self,
+            chunks: std::mem::take(&mut self.chunks),
             arguments: arguments.unwrap_or_default(),
             document: Document::default(),
             failure: None,
             is_nil: false,
         };
         let status = self.protected(Key::Perform, &mut plan);
+        self.chunks = std::mem::take(&mut plan.chunks);
         let over = self.cell().fate.is_some();
         let answer = match (status, plan.failure.is_none()) {
             (ffi::LUA_OK, true) if !over => {
@@ -265,25 +253,6 @@ impl Room for State {
     }
 }
 
-/// Pushes the table of ours.
-unsafe fn push_keys(l: *mut lua_State) {
-    unsafe {
-        ffi::lua_rawgetp(l, ffi::LUA_REGISTRYINDEX, (&raw const KEYS).cast());
-    }
-}
-
-unsafe fn push_kept(l: *mut lua_State, key: Key) {
-    unsafe {
-        push_keys(l);
-        ffi::lua_rawgeti(l, -1, key as i64);
-        ffi::lua_remove(l, -2);
-    }
-}
-
-unsafe fn keep(l: *mut lua_State, keys: c_int, key: Key) {
-    unsafe { ffi::lua_rawseti(l, keys, key as i64) }
-}
-
 /// The text of the string on top, else what there is instead.
 unsafe fn message(l: *mut lua_State) -> String {
     unsafe {
@@ -311,93 +280,11 @@ unsafe fn said(l: *mut lua_State) -> Failure {
     }
 }
 
-/// Opens libraries, runs the prelude, and keeps what it says.
-unsafe extern "C-unwind" fn furnish(l: *mut lua_State) -> c_int {
-    unsafe {
-        ffi::luaL_checkstack(l, 40, c"sandbox".as_ptr());
-        open_libraries(l);
-        ffi::lua_createtable(l, 8, 0);
-        let keys = ffi::lua_gettop(l);
-        ffi::lua_pushvalue(l, keys);
-        ffi::lua_rawsetp(l, ffi::LUA_REGISTRYINDEX, (&raw const KEYS).cast());
-        ffi::lua_pushcfunction(l, perform);
-        keep(l, keys, Key::Perform);
-        ffi::lua_pushcfunction(l, explain);
-        keep(l, keys, Key::Explain);
-        ffi::lua_createtable(l, 0, 0);
-        keep(l, keys, Key::Chunks);
-        let text = PRELUDE.as_ptr().cast::<c_char>();
-        if ffi::luaL_loadbufferx(l, text, PRELUDE.len(), c"=sandbox".as_ptr(), c"t".as_ptr()) != 0 {
-            ffi::lua_error(l);
-        }
-        push_globals(l);
-        push_own(l);
-        ffi::lua_call(l, 2, 2);
-        keep(l, keys, Key::Libraries);
-        keep(l, keys, Key::Names);
-        ffi::lua_pushlstring(l, c"".as_ptr(), 0);
-        if ffi::lua_getmetatable(l, -1) == 0 {
-            return ffi::luaL_error(l, c"strings have no metatable".as_ptr());
-        }
-        keep(l, keys, Key::Strings);
-        ffi::lua_newthread(l);
-        #[cfg(feature = "lua54")]
-        (*cell(l)).learn_stacks();
-        ffi::lua_settop(l, 0);
-        ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
-        0
-    }
-}
-
-unsafe fn push_globals(l: *mut lua_State) {
-    unsafe {
-        #[cfg(any(feature = "lua51", feature = "luajit"))]
-        ffi::lua_pushvalue(l, ffi::LUA_GLOBALSINDEX);
-        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
-    }
-}
-
-/// On LuaJIT without `jit`: the compiler stays off, and its traces would not look at the hook.
-unsafe fn open_libraries(l: *mut lua_State) {
-    unsafe {
-        let open = |name: &CStr, library: ffi::lua_CFunction| {
-            ffi::luaL_requiref(l, name.as_ptr(), library, 1);
-            ffi::lua_pop(l, 1);
-        };
-        open(c"_G", ffi::luaopen_base);
-        open(c"string", ffi::luaopen_string);
-        open(c"table", ffi::luaopen_table);
-        open(c"math", ffi::luaopen_math);
-        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-        open(c"coroutine", ffi::luaopen_coroutine);
-        #[cfg(any(feature = "lua53", feature = "lua54"))]
-        open(c"utf8", ffi::luaopen_utf8);
-        #[cfg(feature = "lua52")]
-        open(c"bit32", ffi::luaopen_bit32);
-        #[cfg(feature = "luajit")]
-        open(c"bit", ffi::luaopen_bit);
-    }
-}
-
-unsafe fn push_own(l: *mut lua_State) {
-    unsafe {
-        ffi::lua_createtable(l, 0, (FUNCTIONS.len() + FLAGS.len()) as c_int);
-        for (name, function) in FUNCTIONS {
-            ffi::lua_pushcfunction(l, *function);
-            ffi::lua_setfield(l, -2, name.as_ptr());
-        }
-        for (name, flag) in FLAGS {
-            ffi::lua_pushboolean(l, c_int::from(*flag));
-            ffi::lua_setfield(l, -2, name.as_ptr());
-        }
-    }
-}
-
 /// perform(plan): compiles what is not compiled yet, calls it, reads what it returns.
 unsafe extern "C-unwind" fn perform(l: *mut lua_State) -> c_int {
     unsafe {
         (*cell(l)).bound();
+        (*cell(l)).runs(l);
         let plan = ffi::lua_touserdata(l, 1).cast::<Plan<'_>>();
         ffi::luaL_checkstack(l, cross::ROOM + 20, c"sandbox".as_ptr());
         if !push_chunk(l, plan) {
@@ -435,9 +322,9 @@ fn type_name(kind: c_int) -> &'static str {
 /// Pushes the script's chunk; false if it is none.
 unsafe fn push_chunk(l: *mut lua_State, plan: *mut Plan<'_>) -> bool {
     unsafe {
-        let id = (*plan).script.id;
+        let (id, chunks) = ((*plan).script.id, &mut (*plan).chunks);
         push_kept(l, Key::Chunks);
-        if (*(*plan).state).chunks.contains(&id) {
+        if chunks.contains(&id) {
             ffi::lua_rawgeti(l, -1, id as i64);
             return true;
         }
@@ -449,18 +336,18 @@ unsafe fn push_chunk(l: *mut lua_State, plan: *mut Plan<'_>) -> bool {
             }
             _ => ffi::lua_error(l),
         }
-        if (*(*plan).state).chunks.len() >= CHUNKS {
+        if chunks.len() >= CHUNKS {
             push_keys(l);
             ffi::lua_createtable(l, 0, 0);
             ffi::lua_pushvalue(l, -1);
             ffi::lua_replace(l, 2);
             keep(l, -2, Key::Chunks);
             ffi::lua_pop(l, 1);
-            (*(*plan).state).chunks.clear();
+            chunks.clear();
         }
         ffi::lua_pushvalue(l, -1);
         ffi::lua_rawseti(l, 2, id as i64);
-        (*(*plan).state).chunks.push(id);
+        chunks.push(id);
         true
     }
 }
@@ -507,62 +394,6 @@ unsafe fn load(l: *mut lua_State, script: &Script) -> c_int {
         return ffi::lua_load(l, read, ud, name.as_ptr().cast());
         #[cfg(not(any(feature = "lua51", feature = "luajit")))]
         ffi::lua_load(l, read, ud, name.as_ptr().cast(), c"t".as_ptr())
-    }
-}
-
-/// Pushes new globals with new library tables in them.
-unsafe fn push_environment(l: *mut lua_State) {
-    unsafe {
-        push_kept(l, Key::Names);
-        push_kept(l, Key::Libraries);
-        push_kept(l, Key::Strings);
-        let (names, libraries, strings) =
-            (ffi::lua_gettop(l) - 2, ffi::lua_gettop(l) - 1, ffi::lua_gettop(l));
-        let count = ffi::lua_rawlen(l, names) as i64;
-        ffi::lua_rawgeti(l, libraries, 1);
-        copy(l, 40);
-        let globals = ffi::lua_gettop(l);
-        ffi::lua_rawgeti(l, names, 1);
-        ffi::lua_pushvalue(l, globals);
-        ffi::lua_rawset(l, globals);
-        for i in 2..=count {
-            ffi::lua_rawgeti(l, names, i);
-            ffi::lua_rawgeti(l, libraries, i);
-            copy(l, 24);
-            if i == 2 {
-                ffi::lua_pushvalue(l, -1);
-                ffi::lua_setfield(l, strings, c"__index".as_ptr());
-            }
-            ffi::lua_rawset(l, globals);
-        }
-        ffi::lua_replace(l, names);
-        ffi::lua_settop(l, names);
-    }
-}
-
-/// Replaces the table on top by a copy.
-unsafe fn copy(l: *mut lua_State, room: c_int) {
-    unsafe {
-        ffi::lua_createtable(l, 0, room);
-        ffi::lua_pushnil(l);
-        while ffi::lua_next(l, -3) != 0 {
-            ffi::lua_pushvalue(l, -2);
-            ffi::lua_insert(l, -2);
-            ffi::lua_rawset(l, -4);
-        }
-        ffi::lua_remove(l, -2);
-    }
-}
-
-/// Takes globals from the stack, for the chunk below.
-unsafe fn set_environment(l: *mut lua_State) {
-    unsafe {
-        #[cfg(any(feature = "lua51", feature = "luajit"))]
-        ffi::lua_setfenv(l, -2);
-        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
-        if ffi::lua_setupvalue(l, -2, 1).is_null() {
-            ffi::lua_pop(l, 1);
-        }
     }
 }
 
@@ -614,6 +445,7 @@ unsafe fn finish(l: *mut lua_State, plan: *mut Plan<'_>) {
 unsafe extern "C-unwind" fn explain(l: *mut lua_State) -> c_int {
     unsafe {
         (*cell(l)).bound();
+        (*cell(l)).runs(l);
         let plan = ffi::lua_touserdata(l, 1).cast::<Plan<'_>>();
         ffi::luaL_checkstack(l, cross::ROOM + 20, c"sandbox".as_ptr());
         push_kept(l, Key::Globals);

@@ -95,7 +95,21 @@ unsafe fn open_libraries(l: *mut lua_State) {
         #[cfg(feature = "lua52")]
         open(c"bit32", ffi::luaopen_bit32);
         #[cfg(feature = "luajit")]
-        open(c"bit", ffi::luaopen_bit);
+        if let Some(library) = library(c"luaopen_bit") {
+            open(c"bit", library);
+        }
+    }
+}
+
+/// A library of LuaJIT's that Lua 5.1 has not, by the name of what opens it. Were this module linked to
+/// it, Lua 5.1 could not load it far enough to say that it was built for LuaJIT.
+#[cfg(feature = "luajit")]
+unsafe fn library(name: &CStr) -> Option<ffi::lua_CFunction> {
+    // SAFETY: under that name the engine has a C function.
+    unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
+        (!found.is_null())
+            .then(|| std::mem::transmute::<*mut std::ffi::c_void, ffi::lua_CFunction>(found))
     }
 }
 

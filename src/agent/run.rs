@@ -50,8 +50,8 @@ pub struct Plan {
     pub session: String,
     /// Read and write the conversation.
     pub remember: bool,
-    /// Another run goes on with it where it stops: nothing of it is kept then.
-    pub within: bool,
+    /// Id of a call of another run, which goes on with it where it stops: nothing of it is kept then.
+    pub within: Option<String>,
     /// A tool call is behind it: nobody sees its response as it is.
     pub inner: bool,
     pub input: Vec<Message>,
@@ -368,7 +368,7 @@ impl Run {
 
     /// The turn becomes part of the conversation, and the next run may have it.
     fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        if self.plan.within && !self.pending.is_empty() {
+        if self.plan.within.is_some() && !self.pending.is_empty() {
             return self.over(runtime);
         }
         if self.is_kept() {
@@ -381,7 +381,7 @@ impl Run {
     fn over(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let response =
             self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
-        let paused = self.pause(runtime).filter(|_| self.plan.within);
+        let paused = self.pause(runtime).filter(|_| self.plan.within.is_some());
         self.close(runtime, None);
         Ok(Step::Done(match paused {
             Some(run) => Output::Paused { response, rest: Rest::new(*run) },

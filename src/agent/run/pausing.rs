@@ -202,14 +202,22 @@ impl Run {
         Ok(())
     }
 
+    /// The run around this one puts it back, should it fail as well.
+    fn hand_back(&self, runtime: &mut Runtime, call_id: String, origin: Box<Paused>) {
+        if let Some(desk) = self.desk_around(runtime) {
+            desk.put_back.push((call_id, origin));
+        }
+    }
+
     /// Going on failed: what had stopped is there as before, without the calls that were made.
     pub(super) fn put_back(&mut self, runtime: &mut Runtime) {
         let Some(mut origin) = self.origin.take() else { return };
+        origin.put_back_inside(&mut self.desk.put_back);
         origin.settle(&self.turn, &self.executed, &self.skipped);
         (origin.usage, origin.attempts) = (self.ledger.usage, self.attempts);
         origin.steps = self.ledger.steps;
-        if self.plan.within {
-            return;
+        if let Some(call_id) = self.plan.within.clone() {
+            return self.hand_back(runtime, call_id, origin);
         } else if !self.plan.remember {
             // Without its agent it has no place any more.
             let _ = self.keep_aside(runtime, origin);

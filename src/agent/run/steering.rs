@@ -6,6 +6,7 @@ use super::{Plan, Run};
 use crate::chat::{Message, ToolCall};
 use crate::desk::Desk;
 use crate::runtime::Runtime;
+use crate::step::Token;
 use crate::tool::Tool;
 
 pub(super) fn desk(plan: &Plan) -> Desk {
@@ -47,6 +48,13 @@ impl Run {
         let shown = self.conversation_shown();
         self.turn.extend(round);
         self.desk.shown = Rc::from(shown);
+    }
+
+    /// The desk of the run whose tool call this is.
+    pub(super) fn desk_around<'r>(&self, runtime: &'r mut Runtime) -> Option<&'r mut Desk> {
+        let around: Vec<Token> = runtime.tasks.above(self.me).collect();
+        let run = around.into_iter().find(|token| runtime.tasks.desk(*token).is_some())?;
+        runtime.tasks.desk(run)
     }
 
     /// What is left on the desk, for whoever gets the response.

@@ -231,6 +231,7 @@ impl Run {
         if self.resumes {
             return self.open_again(runtime);
         }
+        self.check_input(runtime)?;
         self.enter(runtime, self.me)?;
         self.read_conversation(runtime)?;
         self.check_prices(runtime)?;

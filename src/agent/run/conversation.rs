@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Plan, Run};
 use crate::agent::Conversation;
+use crate::agent::answers;
 use crate::agent::conversation::not_executed;
 use crate::agent::paused::{Open, Paused, Why};
 use crate::agent::running::would_never_have;
@@ -55,6 +56,14 @@ impl Run {
     fn refuse_nesting(&self, runtime: &mut Runtime, me: Token) -> Result<()> {
         let around = runtime.tasks.get_mut(me).map_or(0, |running| running.parent);
         refuse_nesting(runtime, around, &self.plan)
+    }
+
+    /// Before anything is changed: no server takes a result without its call.
+    pub(super) fn check_input(&self, runtime: &mut Runtime) -> Result<()> {
+        if !self.plan.remember {
+            return answers::check(&self.plan.input, None);
+        }
+        answers::check(&self.plan.input, self.conversation(runtime)?.paused.as_deref())
     }
 
     pub(super) fn read_conversation(&mut self, runtime: &mut Runtime) -> Result<()> {

@@ -26,6 +26,8 @@ pub struct Desk {
     pub open: bool,
     /// Messages for the next request.
     pub inbox: Vec<Message>,
+    /// What was said to runs inside this one that ended before their models saw it.
+    pub unseen: Vec<Message>,
     /// The conversation before the calls that run now, as far as the model was shown it.
     pub shown: Rc<[Message]>,
     /// Somebody reads chunks.

@@ -33,6 +33,10 @@ pub struct Paused {
     pub attempts: u32,
     pub spent_ms: f64,
     pub ttft_ms: Option<f64>,
+    /// What was said to it, which its model sees once it goes on.
+    pub inbox: Vec<Message>,
+    /// What was said inside its calls and no model has seen.
+    pub unseen: Vec<Message>,
     /// The one repair of a structured answer was made.
     pub repaired: bool,
     pub own: Own,

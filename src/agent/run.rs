@@ -267,7 +267,7 @@ impl Run {
         if let Some(step) = self.fold(runtime)? {
             return Ok(step);
         }
-        self.iteration += 1;
+        self.iteration = self.iteration.saturating_add(1);
         self.stage = Stage::Asking;
         let (now, iteration) = (runtime.clock.unix(), self.iteration);
         let agent = self.agent(runtime)?;
@@ -308,7 +308,7 @@ impl Run {
 
     /// The model has answered.
     fn answered(&mut self, runtime: &mut Runtime, mut answer: Box<Answer>) -> Result<Step> {
-        self.attempts += answer.attempts;
+        self.attempts = self.attempts.saturating_add(answer.attempts);
         self.ttft_ms = self.ttft_ms.or(answer.ttft_ms);
         self.name_calls(runtime, &mut answer);
         self.turn.push(message(&answer));
@@ -383,6 +383,9 @@ impl Run {
         let response =
             self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
         let paused = self.pause(runtime).filter(|_| self.plan.within.is_some());
+        if paused.is_none() {
+            self.hand_up_unseen(runtime);
+        }
         self.close(runtime, None);
         Ok(Step::Done(match paused {
             Some(run) => Output::Paused { response, rest: Rest::new(*run) },
@@ -409,6 +412,7 @@ impl Run {
     /// The run failed or was stopped.
     fn fail(&mut self, runtime: &mut Runtime, error: Error) -> Error {
         self.close_desk();
+        self.hand_up_unseen(runtime);
         self.put_back(runtime);
         if self.begun {
             self.close(runtime, Some(&error));

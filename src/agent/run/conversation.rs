@@ -90,6 +90,7 @@ impl Run {
     fn begin_turn(&mut self, paused: Option<Box<Paused>>) {
         if let Some(paused) = paused {
             self.turn = not_executed(&unanswered(&paused.open, &self.plan.input));
+            self.turn.extend(paused.inbox);
             self.closed = paused.turn;
             self.history.extend(self.closed.iter().cloned());
         }

@@ -67,6 +67,8 @@ impl Run {
             attempts: self.attempts,
             spent_ms: self.elapsed_ms(runtime),
             ttft_ms: self.ttft_ms,
+            inbox: self.desk.inbox.clone(),
+            unseen: self.desk.unseen.clone(),
             repaired: self.repaired,
             own: self.plan.own.by_name(&runtime.tools),
         }))
@@ -120,6 +122,9 @@ impl Run {
 
     pub(super) fn restore(&mut self, paused: Paused) {
         self.told = paused.executed.len();
+        // What was said since it began to go on comes after that.
+        self.desk.inbox.splice(..0, paused.inbox);
+        self.desk.unseen = paused.unseen;
         (self.turn, self.executed, self.pending) = (paused.turn, paused.executed, paused.open);
         (self.ledger.usage, self.counted) = (paused.usage, paused.usage);
         (self.ledger.steps, self.ledger.earlier_ms) = (paused.steps, paused.spent_ms);

@@ -174,6 +174,35 @@ describe("approval inside agents", function()
     )
   end)
 
+  it("fits changed arguments to the tools of the agent, whatever its name", function()
+    local clerk = agent.create({
+      name = "clerk",
+      provider = "openai",
+      tools = {
+        {
+          name = "pay",
+          requires_approval = true,
+          parameters = {
+            type = "object",
+            properties = { to = { type = "string" } },
+            required = { "to" },
+          },
+          execute = function()
+            return "paid"
+          end,
+        },
+      },
+    })
+    local boss = create("boss", { tools = { agent.as_tool(clerk) } })
+    agent.configure(clerk, { name = "teller" })
+    server:script(
+      calls({ { "c1", "clerk", '{"input":"x"}' } }),
+      calls({ { "p1", "pay", '{"to":"ada"}' } })
+    )
+    agent.run(boss, "go")
+    raised("validation_failed", agent.resume, boss, { ["c1/p1"] = { arguments = { to = 5 } } })
+  end)
+
   it("in an agent that has taken over", function()
     local clerk = payer("clerk")
     local boss = create("boss", { tools = { agent.as_tool(clerk, { mode = "handoff" }) } })

@@ -80,8 +80,11 @@ impl Runtime {
 
     /// Ends one operation and forgets it, with everything it runs.
     pub fn abandon(&mut self, token: Token) {
+        // What is around those inside is there for as long as they are.
+        let children =
+            self.tasks.get_mut(token).map(|running| std::mem::take(&mut running.children));
+        children.into_iter().flatten().for_each(|child| self.abandon(child));
         let Some(mut running) = self.tasks.remove(token) else { return };
-        running.children.drain(..).for_each(|child| self.abandon(child));
         if let Some(mut machine) = running.machine.take() {
             self.tell_abandoned(&running, machine.as_ref());
             machine.abandon(self, token);

@@ -19,7 +19,7 @@ Response: An answer of a model, or of an agent's run. `tostring(response)`, `pri
   content  string  the text; empty if there is none
   role  "assistant"
   finish_reason  string  stop, length, tool_calls, content_filter, max_iterations, budget_exceeded,
-    cancelled, pause or unknown
+    approval_required, cancelled, pause or unknown
   native_finish_reason  string?  the provider's own word for it
   usage  zigllms.Usage  of all requests of the call
   tool_calls  zigllms.ToolCall[]  `provider`: what the model asks for; `agent.run`: what
@@ -45,6 +45,7 @@ Response: An answer of a model, or of an agent's run. `tostring(response)`, `pri
   messages  zigllms.Message[]?  `agent.run`: the new messages of this turn
   pending_tool_calls  zigllms.ToolCall[]?  `agent.run`: calls that wait for `agent.resume`, or of
     tools that have no `execute`, for the next run
+  unseen_messages  zigllms.Message[]?  `agent.run`: what `agent.send` said and no model has seen
   agent_id  string?  `agent.run`
   metadata  table?  `agent.run`: as it was given
 

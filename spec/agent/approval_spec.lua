@@ -764,6 +764,36 @@ describe("approval", function()
     }, heard)
   end)
 
+  it("of two runs that wait have calls of their own", function()
+    local paid = {}
+    local id = agent.create({
+      provider = "openai",
+      tools = {
+        {
+          name = "pay",
+          requires_approval = true,
+          execute = function(input)
+            paid[#paid + 1] = input.to
+            return "paid"
+          end,
+        },
+      },
+    })
+    server:script(
+      calls({ { "c1", "pay", '{"to":"mallory"}' } }),
+      calls({ { "c1", "pay", '{"to":"eve"}' } }),
+      calls({ { "c1", "pay", '{"to":"ada"}' } }),
+      text("done")
+    )
+    local first = agent.run(id, "pay mallory").pending_tool_calls[1].id
+    local second = agent.run(id, "pay eve", { session = "s" }).pending_tool_calls[1].id
+    local aside = agent.run(id, "pay ada", { remember = false }).pending_tool_calls[1].id
+    assert.same({ "c1", "c1" }, { first, second })
+    assert.not_equal("c1", aside)
+    agent.resume(id, { [aside] = "approve" })
+    assert.same({ "ada" }, paid)
+  end)
+
   it("sees the input as a hook has changed it", function()
     zigllms.hook.register("agent_before_run", function(ctx)
       return ctx.input .. "!"

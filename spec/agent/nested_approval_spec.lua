@@ -147,6 +147,62 @@ describe("approval inside agents", function()
     assert.same({ "tool(l): L", "tool(r): R" }, { told(last)[4], told(last)[5] })
   end)
 
+  it("makes no call twice where going on was cancelled inside", function()
+    local clerk = payer("clerk")
+    local boss = create("boss", { tools = { agent.as_tool(clerk) } })
+    server:script(
+      of("boss", calls({ { "c1", "clerk", '{"input":"x"}' } })),
+      of("clerk", calls({ { "p1", "pay", '{"to":"ada"}' } })),
+      of("clerk", text("never", { delay_ms = 5000 })),
+      of("clerk", text("I have paid")),
+      of("boss", text("All paid"))
+    )
+    agent.run(boss, "go")
+    local handle = agent.resume(boss, { ["c1/p1"] = "approve" }, { async = true })
+    handle:wait(100)
+    assert.same({ "ada" }, paid)
+    handle:cancel()
+    raised("cancelled", zigllms.await, handle)
+    local _, detail = agent.get_state(boss)
+    assert.is_nil(detail.pending)
+    local response = agent.resume(boss, { ["c1/p1"] = "approve" })
+    assert.equal("All paid", response.content)
+    assert.same({ "ada" }, paid)
+    assert.same(
+      { "system: I am clerk", "user: x", "assistant[p1]", "tool(p1): paid" },
+      sent(server:count() - 1)
+    )
+  end)
+
+  it("fits changed arguments to the tools of the agent, whatever its name", function()
+    local clerk = agent.create({
+      name = "clerk",
+      provider = "openai",
+      tools = {
+        {
+          name = "pay",
+          requires_approval = true,
+          parameters = {
+            type = "object",
+            properties = { to = { type = "string" } },
+            required = { "to" },
+          },
+          execute = function()
+            return "paid"
+          end,
+        },
+      },
+    })
+    local boss = create("boss", { tools = { agent.as_tool(clerk) } })
+    agent.configure(clerk, { name = "teller" })
+    server:script(
+      calls({ { "c1", "clerk", '{"input":"x"}' } }),
+      calls({ { "p1", "pay", '{"to":"ada"}' } })
+    )
+    agent.run(boss, "go")
+    raised("validation_failed", agent.resume, boss, { ["c1/p1"] = { arguments = { to = 5 } } })
+  end)
+
   it("in an agent that has taken over", function()
     local clerk = payer("clerk")
     local boss = create("boss", { tools = { agent.as_tool(clerk, { mode = "handoff" }) } })

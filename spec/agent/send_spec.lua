@@ -271,4 +271,91 @@ describe("agent.send", function()
     agent.run(boss, "go")
     assert.same({ "user: go", "assistant[c1]", "tool(c1): H", "user: the helper is busy" }, sent(4))
   end)
+
+  describe("what a run that stops was told", function()
+    local PAY = {
+      name = "pay",
+      requires_approval = true,
+      execute = function()
+        return "paid"
+      end,
+    }
+
+    local function noted(config)
+      local id
+      local note = doing(function()
+        assert.is_true(agent.send(id, "hurry"))
+      end, "note")
+      config = config or {}
+      config.tools = { note, PAY }
+      id = create(config)
+      return id
+    end
+
+    local ROUND = { { "n1", "note", "{}" }, { "p1", "pay", "{}" } }
+
+    it("is seen once it goes on", function()
+      local id = noted()
+      server:script(calls(ROUND), text("done"))
+      local stopped = agent.run(id, "go")
+      assert.equal("approval_required", stopped.finish_reason)
+      assert.is_nil(stopped.unseen_messages)
+      local response = agent.resume(id, { p1 = "approve" })
+      assert.is_nil(response.unseen_messages)
+      assert.same(
+        { "user: go", "assistant[n1,p1]", "tool(n1): ok", "tool(p1): paid", "user: hurry" },
+        sent(server:count())
+      )
+    end)
+
+    it("is seen with the next input", function()
+      local id = noted()
+      server:script(calls(ROUND), text("done"))
+      agent.run(id, "go")
+      agent.run(id, "leave it")
+      local seen = sent(server:count())
+      assert.same({ "user: hurry", "user: leave it" }, { seen[#seen - 1], seen[#seen] })
+    end)
+
+    it("goes with it to another process", function()
+      local id = noted()
+      server:script(calls(ROUND), text("done"))
+      agent.run(id, "go")
+      local there = agent.import(agent.export(id), { name = "there", tools = { PAY } })
+      agent.resume(there, { p1 = "approve" })
+      local seen = sent(server:count())
+      assert.equal("user: hurry", seen[#seen])
+    end)
+
+    it("is seen inside another run, too", function()
+      local clerk = noted()
+      local boss = create({ tools = { agent.as_tool(clerk, { name = "clerk" }) } })
+      server:script(
+        calls({ { "c1", "clerk", '{"input":"x"}' } }),
+        calls(ROUND),
+        text("clerk done"),
+        text("boss done")
+      )
+      agent.run(boss, "go")
+      agent.resume(boss, { ["c1/p1"] = "approve" })
+      local seen = sent(server:count() - 1)
+      assert.equal("user: hurry", seen[#seen])
+    end)
+
+    it("is in the response of the run around one that has ended", function()
+      local clerk = noted({ max_iterations = 1 })
+      local boss = create({ tools = { agent.as_tool(clerk, { name = "clerk" }) } })
+      server:script(
+        calls({ { "c1", "clerk", '{"input":"x"}' } }),
+        calls({ { "n1", "note", "{}" } }, { delay_ms = 300 }),
+        text("boss done")
+      )
+      local handle = agent.run(boss, "go", { async = true })
+      handle:wait(100)
+      assert.is_true(agent.send(clerk, "hurry"))
+      local response = zigllms.await(handle)
+      assert.equal("boss done", response.content)
+      assert.same({ "user: hurry" }, told({ messages = response.unseen_messages }))
+    end)
+  end)
 end)

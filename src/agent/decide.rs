@@ -56,8 +56,8 @@ fn each(
 fn tools_inside(runtime: &Runtime, run: &Paused, called: &str, tools: &[Usable]) -> Vec<Usable> {
     let called = tools.iter().find(|usable| usable.tool.name == called);
     let worker = called.and_then(|usable| usable.tool.worker.clone());
-    let name = worker.as_ref().and_then(|worker| worker.agent_name());
-    let number = name.and_then(|name| runtime.agents.find(name).ok().flatten());
+    let key = worker.as_ref().and_then(|worker| worker.agent_key());
+    let number = key.and_then(|key| runtime.agents.find(key).ok().flatten());
     let agent = number.and_then(|number| runtime.agents.get(number));
     let own = run.own.tools.as_ref().or(agent.map(|agent| &agent.tools));
     own.map_or_else(Vec::new, |own| usable(own, &runtime.tools))

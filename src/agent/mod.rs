@@ -15,6 +15,7 @@ use crate::step::Token;
 use crate::tool::{DEFINITION, Tool};
 use crate::value::Kept;
 
+mod answers;
 pub mod conversation;
 pub mod decide;
 pub mod export;

@@ -33,6 +33,10 @@ pub struct Paused {
     pub attempts: u32,
     pub spent_ms: f64,
     pub ttft_ms: Option<f64>,
+    /// What was said to it, which its model sees once it goes on.
+    pub inbox: Vec<Message>,
+    /// What was said inside its calls and no model has seen.
+    pub unseen: Vec<Message>,
     /// The one repair of a structured answer was made.
     pub repaired: bool,
     pub own: Own,
@@ -152,6 +156,15 @@ impl Paused {
         leaves(&self.open).into_iter().map(|leaf| leaf.id)
     }
 
+    /// Of its own calls, whether they are open or were decided on; a call inside is found by the
+    /// id of the one around it.
+    pub fn outer_ids(&self) -> impl Iterator<Item = String> {
+        let open = self.open.iter().map(|open| open.call.id.as_str());
+        let settled = self.settled.iter();
+        let settled = settled.map(|id| id.split_once('/').map_or(id.as_str(), |(outer, _)| outer));
+        open.chain(settled).map(str::to_owned)
+    }
+
     /// Whether a decision is about one of its calls.
     pub fn knows(&self, id: &str) -> bool {
         self.ids().any(|own| own == id) || self.settled.iter().any(|own| own == id)
@@ -161,6 +174,19 @@ impl Paused {
     pub fn input(&self) -> Vec<Message> {
         let before = self.turn.iter().skip_while(|message| message.role == Role::Tool);
         before.take_while(|message| message.role != Role::Assistant).cloned().collect()
+    }
+
+    /// Going on inside its calls failed, and has come this far: those are left as they are now.
+    pub fn put_back_inside(&mut self, inner: &mut Vec<(String, Box<Paused>)>) {
+        for (call_id, run) in inner.drain(..) {
+            let Some(open) = self.open.iter_mut().find(|open| open.call.id == call_id) else {
+                continue;
+            };
+            let settled = run.settled.iter().map(|id| format!("{call_id}/{id}"));
+            self.settled
+                .extend(settled.filter(|id| !self.settled.contains(id)).collect::<Vec<_>>());
+            open.run = Some(run);
+        }
     }
 
     /// Results that came before going on failed: what was done is not done again. `skipped` are

@@ -37,6 +37,11 @@ impl Paused {
         if let Some(ttft_ms) = self.ttft_ms {
             all.insert("ttft_ms".into(), ttft_ms.into());
         }
+        for (name, said) in [("inbox", &self.inbox), ("unseen", &self.unseen)] {
+            if !said.is_empty() {
+                all.insert(name.into(), messages_to_json(said));
+            }
+        }
         if self.repaired {
             all.insert("repaired".into(), true.into());
         }
@@ -56,6 +61,7 @@ impl Paused {
         }
         let of = |name: &str| format!("{path}.{name}");
         let number = |name| number(value, name, path);
+        let few = |name| Ok(number(name)?.unwrap_or_default().min(1e9) as u32);
         Ok(Paused {
             turn: messages(&value["messages"], &of("messages"))?,
             open: list(&value["pending"], &of("pending"), open)?,
@@ -63,11 +69,13 @@ impl Paused {
             claimed_until: number("claimed_until")?,
             executed: list(&value["executed"], &of("executed"), executed)?,
             usage: usage(&value["usage"], &of("usage"))?,
-            iteration: number("iteration")?.unwrap_or_default() as u32,
+            iteration: few("iteration")?,
             steps: number("steps")?.or(number("iteration")?).unwrap_or_default() as u64,
-            attempts: number("attempts")?.unwrap_or_default() as u32,
+            attempts: few("attempts")?,
             spent_ms: number("spent_ms")?.unwrap_or_default(),
             ttft_ms: number("ttft_ms")?,
+            inbox: said(&value["inbox"], &of("inbox"))?,
+            unseen: said(&value["unseen"], &of("unseen"))?,
             repaired: value["repaired"] == true,
             own: Own {
                 options: options(&value["options"], &of("options"))?,
@@ -167,6 +175,15 @@ pub fn messages(value: &Value, path: &str) -> Result<Vec<Message>> {
     }
 }
 
+/// What `agent.send` takes.
+fn said(value: &Value, path: &str) -> Result<Vec<Message>> {
+    let all = messages(value, path)?;
+    match all.iter().position(|message| message.role != Role::User) {
+        Some(i) => Err(Error::invalid(format!("{path}[{}].role: expected \"user\"", i + 1))),
+        None => Ok(all),
+    }
+}
+
 fn expected(path: &str, what: &str, got: &Value) -> Error {
     let got = match got {
         Value::Null => "nil".to_owned(),
@@ -199,13 +216,16 @@ fn member(value: &Value, name: &str, path: &str) -> Result<Option<String>> {
     }
 }
 
+/// What counts something stays far below that: sums of such numbers are numbers.
+const MOST: f64 = 1e15;
+
 /// A number that counts something: none is below zero.
 fn number(value: &Value, name: &str, path: &str) -> Result<Option<f64>> {
     match &value[name] {
         Value::Null => Ok(None),
-        given => match given.as_f64().filter(|n| *n >= 0.0) {
+        given => match given.as_f64().filter(|n| (0.0..=MOST).contains(n)) {
             Some(n) => Ok(Some(n)),
-            None => Err(expected(&format!("{path}.{name}"), "a number of at least 0", given)),
+            None => Err(expected(&format!("{path}.{name}"), "a number from 0 to 1e15", given)),
         },
     }
 }

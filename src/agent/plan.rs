@@ -27,7 +27,7 @@ impl Plan {
             whom,
             session: String::new(),
             remember: agent.remembers(),
-            within: false,
+            within: None,
             inner: false,
             input: Vec::new(),
             options,

@@ -111,7 +111,10 @@ fn own_response(run: &Run, runtime: &Runtime, reason: &str) -> Record {
         .set("agent_id", run.plan.agent_id.as_str())
         .set("metadata", run.plan.options.get("metadata").cloned())
         .set("raw", last.and_then(|answer| answer.reply.raw.clone()).filter(|_| raw))
-        .set("unseen_messages", Some(messages(run.unseen())).filter(|_| !run.unseen().is_empty()))
+        .set(
+            "unseen_messages",
+            Some(run.unseen()).filter(|unseen| !unseen.is_empty()).map(|unseen| messages(&unseen)),
+        )
 }
 
 pub fn messages(messages: &[Message]) -> Value {

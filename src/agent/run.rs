@@ -50,8 +50,8 @@ pub struct Plan {
     pub session: String,
     /// Read and write the conversation.
     pub remember: bool,
-    /// Another run goes on with it where it stops: nothing of it is kept then.
-    pub within: bool,
+    /// Id of a call of another run, which goes on with it where it stops: nothing of it is kept then.
+    pub within: Option<String>,
     /// A tool call is behind it: nobody sees its response as it is.
     pub inner: bool,
     pub input: Vec<Message>,
@@ -231,6 +231,7 @@ impl Run {
         if self.resumes {
             return self.open_again(runtime);
         }
+        self.check_input(runtime)?;
         self.enter(runtime, self.me)?;
         self.read_conversation(runtime)?;
         self.check_prices(runtime)?;
@@ -266,7 +267,7 @@ impl Run {
         if let Some(step) = self.fold(runtime)? {
             return Ok(step);
         }
-        self.iteration += 1;
+        self.iteration = self.iteration.saturating_add(1);
         self.stage = Stage::Asking;
         let (now, iteration) = (runtime.clock.unix(), self.iteration);
         let agent = self.agent(runtime)?;
@@ -307,7 +308,7 @@ impl Run {
 
     /// The model has answered.
     fn answered(&mut self, runtime: &mut Runtime, mut answer: Box<Answer>) -> Result<Step> {
-        self.attempts += answer.attempts;
+        self.attempts = self.attempts.saturating_add(answer.attempts);
         self.ttft_ms = self.ttft_ms.or(answer.ttft_ms);
         self.name_calls(runtime, &mut answer);
         self.turn.push(message(&answer));
@@ -368,7 +369,7 @@ impl Run {
 
     /// The turn becomes part of the conversation, and the next run may have it.
     fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        if self.plan.within && !self.pending.is_empty() {
+        if self.plan.within.is_some() && !self.pending.is_empty() {
             return self.over(runtime);
         }
         if self.is_kept() {
@@ -381,7 +382,10 @@ impl Run {
     fn over(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let response =
             self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
-        let paused = self.pause(runtime).filter(|_| self.plan.within);
+        let paused = self.pause(runtime).filter(|_| self.plan.within.is_some());
+        if paused.is_none() {
+            self.hand_up_unseen(runtime);
+        }
         self.close(runtime, None);
         Ok(Step::Done(match paused {
             Some(run) => Output::Paused { response, rest: Rest::new(*run) },
@@ -408,6 +412,7 @@ impl Run {
     /// The run failed or was stopped.
     fn fail(&mut self, runtime: &mut Runtime, error: Error) -> Error {
         self.close_desk();
+        self.hand_up_unseen(runtime);
         self.put_back(runtime);
         if self.begun {
             self.close(runtime, Some(&error));

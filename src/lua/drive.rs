@@ -140,9 +140,23 @@ fn advance(runtime: &mut Runtime, token: Token, outcome: Outcome) -> Result<Step
         let teller = Teller::from(&*running);
         runtime.tell_begun(&teller, machine.as_ref());
     }
-    let result = guarded(|| machine.step(runtime, token, outcome));
+    let result = match guarded(|| Ok(machine.step(runtime, token, outcome))) {
+        Ok(result) => result,
+        Err(defect) => {
+            let_go(runtime, token, machine.as_mut());
+            Err(defect)
+        }
+    };
     put_back(runtime, token, machine, &result);
     result
+}
+
+/// A defect has ended it in the middle of a step: others may wait for what it holds.
+fn let_go(runtime: &mut Runtime, token: Token, machine: &mut dyn Machine) {
+    let _ = guarded(|| {
+        machine.abandon(runtime, token);
+        Ok(())
+    });
 }
 
 /// A machine that has ended is dropped, unless hooks may still have a say.

@@ -25,6 +25,11 @@ pub trait Worker: Debug {
         None
     }
 
+    /// Id of that agent, or else its name: by that it is asked.
+    fn agent_key(&self) -> Option<&str> {
+        None
+    }
+
     /// The Lua text that it runs sandboxed.
     fn source(&self) -> Option<&str> {
         None

@@ -23,9 +23,7 @@ impl Run {
     pub(super) fn name_calls(&self, runtime: &Runtime, answer: &mut Answer) {
         let known = self.history.iter().chain(&self.turn).flat_map(|m| &m.tool_calls);
         let mut taken: HashSet<String> = known.map(|call| call.id.clone()).collect();
-        // What waits beside the conversations is found by its ids.
-        let agent = runtime.agents.get(self.plan.agent);
-        taken.extend(agent.into_iter().flat_map(|agent| &agent.aside).flat_map(|run| run.ids()));
+        self.take_waiting(runtime, &mut taken);
         let mut next = taken.len();
         for call in &mut answer.reply.tool_calls {
             while call.id.is_empty() || taken.contains(&call.id) {
@@ -34,6 +32,15 @@ impl Run {
             }
             taken.insert(call.id.clone());
         }
+    }
+
+    /// What waits beside the conversations is found by the ids of its calls: no other run that
+    /// waits may have one of them.
+    fn take_waiting(&self, runtime: &Runtime, taken: &mut HashSet<String>) {
+        let Some(agent) = runtime.agents.get(self.plan.agent) else { return };
+        let kept = agent.conversations.values().filter_map(|talk| talk.paused.as_ref());
+        let kept = kept.filter(|_| !self.plan.remember);
+        taken.extend(agent.aside.iter().chain(kept).flat_map(|run| run.outer_ids()));
     }
 
     /// The model wants tools: run them, or say why not.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Plan, Run};
 use crate::agent::Conversation;
+use crate::agent::answers;
 use crate::agent::conversation::not_executed;
 use crate::agent::paused::{Open, Paused, Why};
 use crate::agent::running::would_never_have;
@@ -57,6 +58,14 @@ impl Run {
         refuse_nesting(runtime, around, &self.plan)
     }
 
+    /// Before anything is changed: no server takes a result without its call.
+    pub(super) fn check_input(&self, runtime: &mut Runtime) -> Result<()> {
+        if !self.plan.remember {
+            return answers::check(&self.plan.input, None);
+        }
+        answers::check(&self.plan.input, self.conversation(runtime)?.paused.as_deref())
+    }
+
     pub(super) fn read_conversation(&mut self, runtime: &mut Runtime) -> Result<()> {
         self.history = self.plan.context.clone();
         if !self.plan.remember {
@@ -81,6 +90,7 @@ impl Run {
     fn begin_turn(&mut self, paused: Option<Box<Paused>>) {
         if let Some(paused) = paused {
             self.turn = not_executed(&unanswered(&paused.open, &self.plan.input));
+            self.turn.extend(paused.inbox);
             self.closed = paused.turn;
             self.history.extend(self.closed.iter().cloned());
         }

@@ -67,6 +67,8 @@ impl Run {
             attempts: self.attempts,
             spent_ms: self.elapsed_ms(runtime),
             ttft_ms: self.ttft_ms,
+            inbox: self.desk.inbox.clone(),
+            unseen: self.desk.unseen.clone(),
             repaired: self.repaired,
             own: self.plan.own.by_name(&runtime.tools),
         }))
@@ -120,6 +122,9 @@ impl Run {
 
     pub(super) fn restore(&mut self, paused: Paused) {
         self.told = paused.executed.len();
+        // What was said since it began to go on comes after that.
+        self.desk.inbox.splice(..0, paused.inbox);
+        self.desk.unseen = paused.unseen;
         (self.turn, self.executed, self.pending) = (paused.turn, paused.executed, paused.open);
         (self.ledger.usage, self.counted) = (paused.usage, paused.usage);
         (self.ledger.steps, self.ledger.earlier_ms) = (paused.steps, paused.spent_ms);
@@ -202,14 +207,22 @@ impl Run {
         Ok(())
     }
 
+    /// The run around this one puts it back, should it fail as well.
+    fn hand_back(&self, runtime: &mut Runtime, call_id: String, origin: Box<Paused>) {
+        if let Some(desk) = self.desk_around(runtime) {
+            desk.put_back.push((call_id, origin));
+        }
+    }
+
     /// Going on failed: what had stopped is there as before, without the calls that were made.
     pub(super) fn put_back(&mut self, runtime: &mut Runtime) {
         let Some(mut origin) = self.origin.take() else { return };
+        origin.put_back_inside(&mut self.desk.put_back);
         origin.settle(&self.turn, &self.executed, &self.skipped);
         (origin.usage, origin.attempts) = (self.ledger.usage, self.attempts);
         origin.steps = self.ledger.steps;
-        if self.plan.within {
-            return;
+        if let Some(call_id) = self.plan.within.clone() {
+            return self.hand_back(runtime, call_id, origin);
         } else if !self.plan.remember {
             // Without its agent it has no place any more.
             let _ = self.keep_aside(runtime, origin);

@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use super::{Plan, Run};
+use crate::agent::Why;
 use crate::chat::{Message, ToolCall};
 use crate::desk::Desk;
 use crate::runtime::Runtime;
+use crate::step::Token;
 use crate::tool::Tool;
 
 pub(super) fn desk(plan: &Plan) -> Desk {
@@ -49,8 +51,32 @@ impl Run {
         self.desk.shown = Rc::from(shown);
     }
 
-    /// What is left on the desk, for whoever gets the response.
-    pub fn unseen(&self) -> &[Message] {
-        &self.desk.inbox
+    /// The desk of the run whose tool call this is.
+    pub(super) fn desk_around<'r>(&self, runtime: &'r mut Runtime) -> Option<&'r mut Desk> {
+        let around: Vec<Token> = runtime.tasks.above(self.me).collect();
+        let run = around.into_iter().find(|token| runtime.tasks.desk(*token).is_some())?;
+        runtime.tasks.desk(run)
+    }
+
+    /// What nobody will see, for whoever gets the response; a run that waits for approval sees what
+    /// was said to it when it goes on.
+    pub fn unseen(&self) -> Vec<Message> {
+        let own = self.desk.inbox.iter().filter(|_| !self.keeps_inbox());
+        self.desk.unseen.iter().chain(own).cloned().collect()
+    }
+
+    fn keeps_inbox(&self) -> bool {
+        self.waits_for(Why::Approval) || (self.plan.within.is_some() && !self.pending.is_empty())
+    }
+
+    /// Nobody gets the response of a run inside another one as it is.
+    pub(super) fn hand_up_unseen(&self, runtime: &mut Runtime) {
+        let unseen = self.unseen();
+        if !self.plan.inner || unseen.is_empty() {
+            return;
+        }
+        if let Some(desk) = self.desk_around(runtime) {
+            desk.unseen.extend(unseen);
+        }
     }
 }

@@ -42,7 +42,7 @@ impl Delegation {
         let mut plan = self.colleague.plan(runtime, self.input.take(), shown)?;
         plan.follow = follow && self.colleague.hands_over;
         // Outside of a run nobody but the agent itself can keep what waits for a decision.
-        plan.within = self.caller(runtime, me).is_some();
+        plan.within = self.caller(runtime, me).and(self.call_id.clone());
         let run = Run::new(runtime, plan);
         let Some(rest) = self.resumed.take() else { return Ok(Step::Run(run.operation())) };
         let Resumed { run: paused, decisions } = rest.get().cloned()?;

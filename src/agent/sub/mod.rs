@@ -41,6 +41,10 @@ impl Worker for Colleague {
         Some(&self.name)
     }
 
+    fn agent_key(&self) -> Option<&str> {
+        Some(&self.agent)
+    }
+
     fn start(&self, _: &mut Runtime, asked: Asked) -> Result<Work> {
         Ok(Work::Goes(Box::new(Delegation::new(self.clone(), asked))))
     }

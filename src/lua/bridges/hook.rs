@@ -154,7 +154,8 @@ pub static BRIDGE: Bridge = Bridge {
                   the operation raises `aborted_by_hook`. What `agent_after_run` changes is the response alone; the conversation gets what \
                   `provider_after_response` left, and what was streamed is out. An AROUND hook gets `next(data?)` as well, which performs the \
                   operation, at most once and only while the hook runs, and returns the result or raises the error; what the \
-                  hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in \
+                  hook returns is the result. What `next` has done stays done where the hook raises after it: an agent's \
+                  turn is in its conversation. What an ERROR hook returns stands for the result that is missing. Errors in \
                   PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event \
                   `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; \
                   one that is disabled or unregistered is called no more.",

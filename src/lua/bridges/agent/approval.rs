@@ -110,8 +110,11 @@ fn one(given: Ref<'_>, place: &str) -> Result<Decision> {
         [None, Some(why), None] => Ok(Decision::Deny(why.as_str().map(str::to_owned))),
         [None, None, Some(result)] => Ok(Decision::Answer(in_words(result))),
         _ => Err(Error::invalid(format!(
-            "{place}: expected one of arguments, deny, result, got {}",
-            said.iter().flatten().count()
+            "{place}: expected exactly one of arguments, deny, result, got {}",
+            match said.iter().flatten().count() {
+                0 => "none of them".to_owned(),
+                several => format!("{several} of them"),
+            }
         ))),
     }
 }

@@ -36,7 +36,8 @@ pub const SEND: Function = Function {
           finish it is asked once more. False if the agent has no run that could still see it. Of several runs it is \
           the one around the caller, else the one that began first. What no request could follow any more \
           (`max_iterations`, the budget, a handoff, calls for a client) is in `unseen_messages` of the response, or \
-          of `err.partial`.",
+          of `err.partial`; of a run inside another one, in those of the outermost. A run that stops for approval \
+          keeps it: its model sees it once the run goes on, or with the next input.",
     errors: &[Code::NotFound],
     effect: Effect::Writes("agents"),
     example: "local id = zigllms.agent.create{ provider = \"openai\" }\nassert(not zigllms.agent.send(id, \"nobody is running\"))",

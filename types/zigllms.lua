@@ -110,7 +110,7 @@ local zigllms = {}
 
 ---@class zigllms.AllowedProgram
 ---@field program string a name on PATH, or an absolute path [required]
----@field args? (string)[] its first argument must be one of these; {} = it gets none [any]
+---@field args? (string)[] it gets arguments, the first of which is one of these; {} = it gets none [any]
 
 ---@class zigllms.Loop
 ---@field wait function `function(fd, timeout_ms)`: returns when the descriptor is readable or the time is over (nil: no limit); may yield [required]
@@ -586,7 +586,7 @@ local zigllms = {}
 ---@class zigllms.Response
 ---@field content string the text; empty if there is none
 ---@field role "assistant"
----@field finish_reason string stop, length, tool_calls, content_filter, max_iterations, budget_exceeded, cancelled, pause or unknown
+---@field finish_reason string stop, length, tool_calls, content_filter, max_iterations, budget_exceeded, approval_required, cancelled, pause or unknown
 ---@field native_finish_reason? string the provider's own word for it
 ---@field usage zigllms.Usage of all requests of the call
 ---@field tool_calls zigllms.ToolCall[] `provider`: what the model asks for; `agent.run`: what was executed
@@ -609,6 +609,7 @@ local zigllms = {}
 ---@field iterations? integer `agent.run`: rounds of model and tools
 ---@field messages? zigllms.Message[] `agent.run`: the new messages of this turn
 ---@field pending_tool_calls? zigllms.ToolCall[] `agent.run`: calls that wait for `agent.resume`, or of tools that have no `execute`, for the next run
+---@field unseen_messages? zigllms.Message[] `agent.run`: what `agent.send` said and no model has seen
 ---@field agent_id? string `agent.run`
 ---@field metadata? table `agent.run`: as it was given
 
@@ -1251,7 +1252,7 @@ function agent.clone(agent_id, overrides) end
 ---@return zigllms.ToolDefinition definition
 function agent.as_tool(agent_id, options) end
 
----Says something to a run that is under way: a string, a message of the role "user", or an array of them. The model sees it with the next request, behind the results of the tools that run now; if it was about to finish it is asked once more. False if the agent has no run that could still see it. Of several runs it is the one around the caller, else the one that began first. What no request could follow any more (`max_iterations`, the budget, a handoff, calls for a client) is in `unseen_messages` of the response, or of `err.partial`.
+---Says something to a run that is under way: a string, a message of the role "user", or an array of them. The model sees it with the next request, behind the results of the tools that run now; if it was about to finish it is asked once more. False if the agent has no run that could still see it. Of several runs it is the one around the caller, else the one that began first. What no request could follow any more (`max_iterations`, the budget, a handoff, calls for a client) is in `unseen_messages` of the response, or of `err.partial`; of a run inside another one, in those of the outermost. A run that stops for approval keeps it: its model sees it once the run goes on, or with the next input.
 ---
 ---Errors: invalid_argument, not_found
 ---@param agent_id string the id or name of an agent
@@ -1896,7 +1897,7 @@ hook.Priority = {
   LOWEST = "lowest",
 }
 
----Calls `callback(context)` at a point: `agent_init`, `agent_before_run`, `agent_after_run`, `agent_error`, `agent_cleanup`, `tool_before_execute`, `tool_after_execute`, `tool_error`, `provider_before_request`, `provider_after_response`, `provider_error`, `memory_before_save`, `memory_after_load`, `workflow_start`, `workflow_complete`, `workflow_error`, `workflow_step_start`, `workflow_step_complete`, `workflow_step_error`; around an operation: `agent_run`, `tool_execute`, `provider_request`, `memory_save`, `memory_load`, `workflow_execute`, `workflow_step`; at a name of your own, which hook.execute calls; or at all that a glob stands for (`tool_*`). The third argument may be the priority alone; one table with name, callback and options does as well. Where the type is not said the name tells it: `_before_`, `_init` and `_start` are PRE, `_error` is ERROR, operations are AROUND, all else is POST. `context` holds `data` (the working value), `input`, `result` and `output` (POST), `error` (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: the operation raises `aborted_by_hook`. What `agent_after_run` changes is the response alone; the conversation gets what `provider_after_response` left, and what was streamed is out. An AROUND hook gets `next(data?)` as well, which performs the operation, at most once and only while the hook runs, and returns the result or raises the error; what the hook returns is the result. What an ERROR hook returns stands for the result that is missing. Errors in PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; one that is disabled or unregistered is called no more.
+---Calls `callback(context)` at a point: `agent_init`, `agent_before_run`, `agent_after_run`, `agent_error`, `agent_cleanup`, `tool_before_execute`, `tool_after_execute`, `tool_error`, `provider_before_request`, `provider_after_response`, `provider_error`, `memory_before_save`, `memory_after_load`, `workflow_start`, `workflow_complete`, `workflow_error`, `workflow_step_start`, `workflow_step_complete`, `workflow_step_error`; around an operation: `agent_run`, `tool_execute`, `provider_request`, `memory_save`, `memory_load`, `workflow_execute`, `workflow_step`; at a name of your own, which hook.execute calls; or at all that a glob stands for (`tool_*`). The third argument may be the priority alone; one table with name, callback and options does as well. Where the type is not said the name tells it: `_before_`, `_init` and `_start` are PRE, `_error` is ERROR, operations are AROUND, all else is POST. `context` holds `data` (the working value), `input`, `result` and `output` (POST), `error` (ERROR), the ids of what it is about, `hook`, `point`, `type`, `hook_id`, `metadata`, `timestamp`, `elapsed_ms`, `index` and `total`. What the hook returns, or assigns to `context.data`, `input` or `result`, is the new value; nil changes nothing. `false` from PRE, with a reason or without, is a veto: the operation raises `aborted_by_hook`. What `agent_after_run` changes is the response alone; the conversation gets what `provider_after_response` left, and what was streamed is out. An AROUND hook gets `next(data?)` as well, which performs the operation, at most once and only while the hook runs, and returns the result or raises the error; what the hook returns is the result. What `next` has done stays done where the hook raises after it: an agent's turn is in its conversation. What an ERROR hook returns stands for the result that is missing. Errors in PRE and AROUND end the operation with `hook_error`; in POST and ERROR they are counted and told as event `hook.failed`. Hooks may wait. A hook that is registered while an operation runs counts from the next one; one that is disabled or unregistered is called no more.
 ---@param name string|zigllms.HookOptions a non-empty string or a table
 ---@param callback? fun(context: zigllms.HookContext, next?: fun(data?: any): any): any, string? a function
 ---@param options? number|"highest"|"high"|"normal"|"low"|"lowest"|zigllms.HookOptions a number or one of "highest", "high", "normal", "low", "lowest" or a table

@@ -81,7 +81,7 @@ pub static BRIDGE: Bridge = Bridge {
                   inside an agent, `agent_id` and `call_id`. \
                   `source`, Lua text that returns such a function, runs sandboxed instead: in a Lua state of its own that \
                   every call finds new, on a thread of the module, so that calls overlap and the host goes on. It has no io, os, \
-                  package, debug, load, print, ffi or jit, no finalizers and no weak tables, and nothing of the host; plain data go in \
+                  package, debug, load, print, ffi or jit, no finalizers, and nothing of the host; plain data go in \
                   and out. `timeout_ms` (1000), `memory_limit` (64 MiB) and `max_result_bytes` (1 MiB) hold whatever it \
                   does: `timeout` of phase tool, or `tool_error` whose `details.reason` is \"memory\", \"stack_overflow\", \
                   \"result_too_large\", \"not_plain_data\", \"no_function\" or \"raised\". See doc/sandbox.md.",

@@ -16,6 +16,9 @@ const STACK: usize = 8 << 20;
 /// Jobs that run at the same time; more of them queue.
 const MOST: usize = 16;
 
+/// Threads in all: one whose job is over and yet cannot be stopped is none of those that run jobs.
+const LIMIT: usize = 3 * MOST;
+
 /// An idle thread waits this long for more work before it gives its room back.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -28,8 +31,20 @@ pub struct Pool {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<Job>>,
+    running: Vec<Arc<Job>>,
     idle: usize,
     live: usize,
+}
+
+impl State {
+    /// Whether one more thread may be started.
+    fn has_room(&self) -> bool {
+        if self.live < MOST {
+            return true;
+        }
+        let stuck = self.running.iter().filter(|job| job.over().is_some()).count();
+        self.live < LIMIT && self.live - stuck.min(self.live) < MOST
+    }
 }
 
 /// This process's own.
@@ -46,10 +61,24 @@ impl Pool {
     pub fn submit(&'static self, job: Arc<Job>) -> Result<()> {
         let mut state = self.lock();
         state.queue.push_back(job);
+        self.attend(&mut state)
+    }
+
+    /// The caller of a job does not wait for it any more: whoever is behind it need not, either.
+    pub fn given_up(&'static self) {
+        let mut state = self.lock();
+        if !state.queue.is_empty() {
+            // Without another thread those there are will come to it.
+            let _ = self.attend(&mut state);
+        }
+    }
+
+    /// Sees to it that somebody takes the next job, if there may be one more.
+    fn attend(&'static self, state: &mut State) -> Result<()> {
         if state.queue.len() <= state.idle {
             self.work.notify_one();
             return Ok(());
-        } else if state.live == MOST {
+        } else if !state.has_room() {
             return Ok(());
         }
         match spawn("zigllms sandbox", STACK, || self.serve()) {
@@ -68,7 +97,9 @@ impl Pool {
         let mut room = None;
         while let Some(job) = self.next() {
             // Whatever panics, the thread goes on: it is one of a few, and counted as live.
-            let kept = guarded(|| Ok(self.work_on(job, &mut room)));
+            let kept = guarded(|| Ok(self.work_on(&job, &mut room)));
+            self.lock().running.retain(|other| !Arc::ptr_eq(other, &job));
+            drop(job);
             if !kept.unwrap_or(false) {
                 let _ = guarded(|| {
                     drop(room.take());
@@ -79,13 +110,12 @@ impl Pool {
     }
 
     /// False if nothing is known of the room, or it is not clean.
-    fn work_on(&self, job: Arc<Job>, room: &mut Option<Box<dyn Room>>) -> bool {
-        let (answer, kept) = match guarded(|| self.answer(room, &job)) {
+    fn work_on(&self, job: &Job, room: &mut Option<Box<dyn Room>>) -> bool {
+        let (answer, kept) = match guarded(|| self.answer(room, job)) {
             Ok(answer) => (answer, true),
             Err(error) => (Err(Failure::NoRoom(error)), false),
         };
         job.end(answer);
-        drop(job);
         // What takes time is done when the answer is out.
         kept && room.as_mut().is_none_or(|room| room.tidy())
     }
@@ -105,6 +135,7 @@ impl Pool {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
+                state.running.push(job.clone());
                 return Some(job);
             }
             state.idle += 1;

@@ -60,6 +60,9 @@ impl Run {
     fn cancel(&mut self) {
         if let Some(job) = self.job.take() {
             job.cancel();
+            if let Ok(engine) = engine() {
+                pool(engine).given_up();
+            }
         }
     }
 }

@@ -58,6 +58,8 @@ impl Room for Word {
                 }
                 std::hint::spin_loop();
             },
+            // It cannot be stopped, as a long operation of Lua's.
+            b"stuck" => crate::net::testing::sleep_ms(3000),
             _ => {}
         }
         Ok(None)
@@ -140,6 +142,22 @@ fn jobs_beyond_the_threads_wait_for_their_turn() {
     }
     assert!(desk.wait(&last).is_ok());
     assert!(desk.rooms() <= 16);
+}
+
+#[test]
+fn jobs_that_cannot_be_stopped_keep_no_thread_from_others() {
+    let desk = Desk::new();
+    let clock = crate::clock::Clock::default();
+    let stuck: Vec<_> = (0..16).map(|_| desk.submit("stuck", None)).collect();
+    let waiting = desk.submit("a", None);
+    crate::net::testing::sleep_ms(50);
+    assert!(waiting.take_answer().is_none(), "all threads there may be have a job");
+    let began = clock.now();
+    stuck.iter().for_each(|job| job.cancel());
+    desk.pool.given_up();
+    assert!(desk.wait(&waiting).is_ok());
+    assert!(desk.wait(&desk.submit("b", None)).is_ok());
+    assert!(clock.now().ms_since(began) < 2000.0);
 }
 
 #[test]

@@ -120,4 +120,20 @@ describe("schema.compile", function()
     raised("unsupported", schema.compile, { ["$ref"] = "http://x.y/z" })
     raised("invalid_argument", schema.compile, {}, { fromats = true })
   end)
+
+  it("refuses references that fan out without end", function()
+    local function fan(deep)
+      local defs = {}
+      for i = 1, deep do
+        local next_one = { ["$ref"] = "#/$defs/a" .. i + 1 }
+        defs["a" .. i] = { allOf = { next_one, next_one } }
+      end
+      defs["a" .. deep + 1] = { type = "string" }
+      return { ["$ref"] = "#/$defs/a1", ["$defs"] = defs }
+    end
+    local err = raised("validation_failed", schema.compile, fan(40))
+    assert.truthy(err.message:find("references fan out", 1, true), err.message)
+    raised("validation_failed", schema.validate, {}, fan(40))
+    assert.is_true(schema.compile(fan(8)):check("x"))
+  end)
 end)

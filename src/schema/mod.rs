@@ -16,6 +16,7 @@ mod bundle;
 mod defaults;
 pub mod dialect;
 mod empty;
+mod flood;
 mod formats;
 pub mod generate;
 pub mod info;
@@ -113,6 +114,7 @@ impl Schema {
         tidy(&mut source);
         refuse::unknown_types(&source)?;
         refuse::circles(&source)?;
+        refuse::floods(&source)?;
         let mut builder = jsonschema::options_for::<OnTape>()
             .with_retriever(Documents(Arc::clone(&options.documents)))
             .with_pattern_options(PatternOptions::regex())

@@ -46,6 +46,14 @@ pub fn circles(schema: &Value) -> Result<()> {
     look_for_circles(schema, schema, "")
 }
 
+/// References that fan out until one value asks for more checks than anybody waits for.
+pub fn floods(schema: &Value) -> Result<()> {
+    if super::flood::floods(schema) {
+        return Err(invalid("", "its references fan out: one value would be checked without end"));
+    }
+    Ok(())
+}
+
 fn look_for_circles(root: &Value, schema: &Value, path: &str) -> Result<()> {
     let Value::Object(members) = schema else { return Ok(()) };
     let mut passed: Vec<&Value> = Vec::new();

@@ -8,15 +8,14 @@ use crate::error::{Code, Error, Result};
 /// The value: the structured one if there is one; the text if there is nothing but text; else all
 /// blocks as they came. The text: all that can be read of the blocks, else the value.
 pub fn read(mut result: Value) -> Result<(Value, String)> {
-    let blocks = match result["content"].take() {
-        Value::Array(blocks) => blocks,
-        _ => Vec::new(),
-    };
+    let blocks = blocks_of(&mut result)?;
     let text = in_words(&blocks);
-    if result["isError"] == true {
-        return Err(failed(&text, &blocks));
-    }
     let structured = result["structuredContent"].take();
+    if result["isError"] == true {
+        let reason =
+            if blocks.is_empty() && !structured.is_null() { structured.to_string() } else { text };
+        return Err(failed(&reason, &blocks));
+    }
     if !structured.is_null() {
         let text = if blocks.is_empty() { structured.to_string() } else { text };
         return Ok((structured, text));
@@ -24,6 +23,21 @@ pub fn read(mut result: Value) -> Result<(Value, String)> {
     let only_text = blocks.iter().all(|block| block["type"] == "text");
     let value = if only_text { Value::from(text.as_str()) } else { Value::Array(blocks) };
     Ok((value, text))
+}
+
+fn blocks_of(result: &mut Value) -> Result<Vec<Value>> {
+    let wrong =
+        |what| Err(Error::new(Code::BadResponse, format!("the result of the call is {what}")));
+    if !result.is_object() {
+        return wrong("no object");
+    }
+    match result["content"].take() {
+        Value::Array(blocks) => Ok(blocks),
+        Value::Null => Ok(Vec::new()),
+        // Encoders that know tables only write an empty array as an object.
+        Value::Object(members) if members.is_empty() => Ok(Vec::new()),
+        _ => wrong("without a list of content blocks"),
+    }
 }
 
 fn failed(text: &str, blocks: &[Value]) -> Error {
@@ -79,6 +93,15 @@ mod tests {
 
     fn text(text: &str) -> Value {
         json!({ "type": "text", "text": text })
+    }
+
+    #[test]
+    fn what_is_no_result_is_told() {
+        for wrong in [json!("text"), json!([1]), json!(null), json!({ "content": "text" })] {
+            assert_eq!(read(wrong.clone()).unwrap_err().code(), Code::BadResponse, "{wrong}");
+        }
+        let why = json!({ "isError": true, "content": [], "structuredContent": { "why": "x" } });
+        assert_eq!(read(why).unwrap_err().message(), "{\"why\":\"x\"}");
     }
 
     #[test]

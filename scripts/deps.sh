@@ -121,6 +121,7 @@ fi
 newer_neovim
 scripts/aimock.sh
 scripts/mcp.sh
+scripts/mermaid.sh
 private_redis || echo "no redis-server here: its specs will be skipped"
 scripts/prometheus.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Puts MCP servers and clients that are not ours into the cache: npm's server-everything,
-# server-filesystem and the official SDK, and PyPI's mcp-server-time with the SDK for Python. Where
+# server-filesystem, the official SDK and the Inspector, and PyPI's mcp-server-time with the SDK for Python. Where
 # there is no node or no pip for them, their specs say that they are skipped.
 set -eu
 . scripts/lib.sh
 
 servers=2026.8.31
 sdk=1.32.2
+inspector=2.12.0
 time=2026.10.19
 directory=$cache/mcp
 
@@ -32,6 +33,24 @@ from_npm() {
   fi
 }
 
+# Its package asks for node 22; its command line works with 20.
+inspector() {
+  mark=$directory/inspector-$inspector
+  [ -f "$mark" ] && return
+  if ! have node || ! have npm || ! new_enough; then
+    return
+  fi
+  say "getting the MCP Inspector from npm (110 MB)"
+  rm -rf "$directory/inspector"
+  mkdir -p "$directory/inspector"
+  if npm install --prefix "$directory/inspector" --no-audit --no-fund --ignore-scripts \
+    --loglevel=error "@modelcontextprotocol/inspector@$inspector"; then
+    touch "$mark"
+  else
+    echo "npm did not get it; its spec will be skipped"
+  fi
+}
+
 from_pypi() {
   mark=$directory/pypi-$time
   [ -f "$mark" ] && return
@@ -47,4 +66,5 @@ from_pypi() {
 }
 
 from_npm
+inspector
 from_pypi

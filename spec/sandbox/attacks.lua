@@ -1014,6 +1014,119 @@ attack(
   return ('x'):find('x') == 1 and 'safe']]
 )
 
+-- Functions of C that would go on for long --------------------------------------------------------
+
+local DIGITS = "local all, s = {}, ('1'):rep(1e6) for i = 1, 3000 do all[i] = s end\n"
+  .. "local unpack = table.unpack or unpack\n"
+
+attack(
+  "sizes of a format of megabytes",
+  "ends",
+  "local f = (' '):rep(3e7) while true do string.packsize(f) end"
+)
+attack(
+  "reading by a format of megabytes",
+  "ends",
+  "local f = ('<'):rep(3e7) while true do string.unpack(f, '') end"
+)
+attack(
+  "writing by a format of megabytes",
+  "ends",
+  "local f = ('<'):rep(3e7) while true do string.pack(f) end"
+)
+attack(
+  "sorting long texts of zeros",
+  "stops",
+  [[
+  local t, b = {}, ('\0'):rep(2e5) for i = 1, 150 do t[i] = b .. i end
+  while true do table.sort(t) end]]
+)
+attack(
+  "sorting with a function of C that reads numbers",
+  "ends",
+  DIGITS .. "for i = 1500, 3000 do all[i] = nil end while true do table.sort(all, math.max) end"
+)
+attack("the largest of long numbers", "ends", DIGITS .. "while true do math.max(unpack(all)) end")
+attack(
+  "characters by long numbers",
+  "stops",
+  DIGITS .. "while true do pcall(string.char, unpack(all)) end"
+)
+attack(
+  "long numbers in a format",
+  "ends",
+  DIGITS .. "while true do ('%d'):rep(3000):format(unpack(all)) end"
+)
+attack(
+  "long texts quoted by the thousand",
+  "ends",
+  [[
+  local all, s = {}, ('\0'):rep(1e6) for i = 1, 3000 do all[i] = s end
+  while true do ('%q'):rep(3000):format((table.unpack or unpack)(all)) end]]
+)
+attack(
+  "long numbers packed",
+  "ends",
+  DIGITS .. "while true do string.pack(('n'):rep(3000), unpack(all)) end"
+)
+attack(
+  "joining a table of which the length is hidden",
+  "stops",
+  "local t = {} for i = 2, 5e5 do t[i] = '' end while true do table.concat(t, '', 2, 5e5) end"
+)
+if _VERSION == "Lua 5.4" then
+  attack(
+    "going on in a text that is no UTF-8",
+    "ends",
+    "local f, s = utf8.codes(('\\128'):rep(3e7)) while true do pcall(f, s, 0) end"
+  )
+end
+if _VERSION == "Lua 5.4" then
+  attack(
+    "integer keys that collide when their table grows",
+    "stops",
+    [[
+    local n = 1 << 16 local m, t = 2 * n - 1, {}
+    for i = 1, n do t[-i * m] = 1 end t.x = 1
+    return 'done']]
+  )
+  attack(
+    "fractions that collide in every table",
+    "stops",
+    "local t = {} for i = 1, 1e6 do t[1 + i * 2.0 ^ -50] = 1 end return 'done'"
+  )
+end
+attack(
+  "keys that collide no more than others",
+  "262144 8192",
+  [[
+  local t, u, n = {}, {}, 0
+  for i = 1, 262144 do t[i * 1000] = i t[i + 0.5] = i t[i + 0.5] = nil end
+  for i = 1, 8192 do u[i * 8191] = i end
+  for _ in pairs(t) do n = n + 1 end
+  local m = 0 for _ in pairs(u) do m = m + 1 end
+  return n .. ' ' .. m]]
+)
+attack(
+  "a table made weak by its metatable",
+  "strong",
+  [[
+  local m = {} local t = setmetatable({}, m) m.__mode = 'k' m['__mo' .. 'de'] = 'k'
+  for i = 1, 100 do t[{}] = i end
+  for i = 1, 1000 do local s = ('x'):rep(1e5) .. i end
+  return next(t) == nil and 'weak' or 'strong']]
+)
+attack(
+  "a chain of weak keys",
+  "ends",
+  [[
+  local m, key = {}, {} local t, first = setmetatable({}, m), key
+  for i = 1, 1e5 do local next = {} t[key] = next key = next end
+  m.__mode = 'k'
+  for i = 1, 1000 do local s = ('x'):rep(1e5) .. i end
+  return first]]
+)
+
 -- Results ----------------------------------------------------------------------------------------
 
 attack("a result that contains itself", "ends", "local t = {} t.t = t return t")

@@ -14,7 +14,7 @@ local GRACE = 50 * 10
 -- What code may go on for when its caller is answered, in milliseconds of processor time, with
 -- what it takes to close a state that is full.
 local AFTER = 500
-local STOPS = { timeout = true, memory = true, stack_overflow = true }
+local STOPS = { timeout = true, memory = true, stack_overflow = true, colliding_keys = true }
 local PROBE = [[
   return function(input)
     local parts = {}

@@ -148,6 +148,85 @@ describe("sandboxed tools", function()
     has(failure("error()").message, "failed")
   end)
 
+  it("never tell of places in what is not theirs", function()
+    local places = {
+      "table.insert(nil, 1)",
+      "table.concat({ {} })",
+      "('x'):format(nil) string.format('%d', 'x')",
+      "setmetatable({}, 5)",
+      "('a'):gmatch('(')()",
+      "coroutine.resume(5)",
+      "coroutine.wrap(5)",
+      "local t = {} for i = 1, 3000 do t[i] = i end t[7] = {} table.sort(t)",
+      "coroutine.wrap(function() table.concat({ {} }) end)()",
+    }
+    for _, source in ipairs(places) do
+      local message = failure(source).message
+      assert.is_nil(message:find("sandbox", 1, true), source .. ": " .. message)
+      local caught = run("return select(2, pcall(function() " .. source .. " end))")
+      assert.is_nil(caught:find("sandbox", 1, true), caught)
+      local handled =
+        run("return select(2, xpcall(function() " .. source .. " end, function(m) return m end))")
+      assert.is_nil(handled:find("sandbox", 1, true), handled)
+      local resumed =
+        run("return select(2, coroutine.resume(coroutine.create(function() " .. source .. " end)))")
+      assert.is_nil(resumed:find("sandbox", 1, true), resumed)
+    end
+    has(failure("table.insert(nil, 1)").message, "bad argument #1 to 'insert'")
+    has(failure("error('(sandbox):5: mine', 0)").message, "mine")
+    has(failure("\n\nlocal x = nil + 1").message, "made:4: attempt to perform arithmetic")
+    has(failure("for _ in ('a'):gmatch('(') do end").message, "made:2: unfinished capture")
+    has(failure("string.byte({})").message, "made:2: bad argument #1 to 'byte'")
+  end)
+
+  it("fail for the same reason wherever their calls nest too deep", function()
+    for _, source in ipairs({
+      "local function f() return f() + 1 end f()",
+      "local function f() return coroutine.wrap(f)() end f()",
+      "local co = coroutine.wrap(function() local function f() return f() + 1 end f() end) co()",
+      "local function f() local _, e = coroutine.resume(coroutine.create(f)) error(e, 0) end f()",
+      "local function f(s) return (s:gsub('.', f)) end f('aaaa')",
+    }) do
+      assert.equal("stack_overflow", failure(source).details.reason, source)
+    end
+    assert.equal("raised", failure("error('no stack overflow')").details.reason)
+  end)
+
+  it("are ended before a table whose keys collide grows", function()
+    if _VERSION ~= "Lua 5.4" then
+      return pending("tables of this engine have no keys that collide only when they grow")
+    end
+    local grows =
+      "local n = 1 << 18 local m, t = 2 * n - 1, {} for i = 1, n do t[%s] = 1 end t.x = 1"
+    for _, key in ipairs({ "-i * m", "i * m * 4099", "i * m * 2.0 ^ -40" }) do
+      local failed = failure(grows:format(key), { timeout_ms = 30000 })
+      assert.equal("colliding_keys", failed.details.reason)
+    end
+    -- Tables that are as large, and harmless.
+    for _, key in ipairs({ "i * 1000", "i + 0.5", "math.random(1 << 53)", "'k' .. i" }) do
+      assert.is_nil(tool.execute(made(grows:format(key), { timeout_ms = 30000 }), {}))
+    end
+  end)
+
+  it("let empty arrays be arrays, on their way in and out", function()
+    local function shown(source, input)
+      return zigllms.output.format(run(source, input), "json")
+    end
+    local given = { a = zigllms.array({}) }
+    assert.equal('{"a":[]}', shown("return input", given))
+    assert.equal("[[],1]", shown("return input.b", { b = { zigllms.array({}), 1 } }))
+    assert.equal("[]", shown("return input.a", given))
+    assert.equal("[1]", shown("table.insert(input.a, 1) return input.a", given))
+    assert.equal('{"x":1}', shown("input.a.x = 1 return input.a", given))
+    assert.equal("[]", shown("return setmetatable({}, { __jsontype = 'array' })"))
+    assert.equal('{"1":5}', shown("return setmetatable({ 5 }, { __jsontype = 'object' })"))
+    assert.equal("{}", shown("return setmetatable({}, { __jsontype = 5 })"))
+    -- Nothing is left of what a call does to the mark.
+    run("getmetatable(input.a).__jsontype = 'object' getmetatable(input.a).__index = input", given)
+    assert.equal("[]", shown("return input.a.x == nil and input.a", given))
+    assert.equal("array", run("return getmetatable(input.a).__jsontype", given))
+  end)
+
   it("are refused when their text is no Lua, and say where", function()
     local err =
       raised("validation_failed", tool.register, { name = "x", source = "return\nfunction(" })

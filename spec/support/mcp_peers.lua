@@ -10,6 +10,9 @@ local npm = cache .. "/node_modules/@modelcontextprotocol"
 
 peers.sdk = npm .. "/sdk"
 
+local inspector = cache .. "/inspector/node_modules/@modelcontextprotocol/inspector"
+peers.inspector = inspector .. "/clients/launcher/build/index.js"
+
 local function there(path)
   local file = io.open(path)
   if file then
@@ -18,18 +21,22 @@ local function there(path)
   return file ~= nil
 end
 
--- True if there is what `what` names: "node" or "python". Else says why its specs are skipped.
+-- True if there is what `what` names: "node", "inspector" or "python". Else says why its specs are
+-- skipped.
 function peers.has(what, which)
   local found, missing
   if what == "node" then
     found = there(peers.sdk .. "/package.json")
     missing = found and not program.has("node") and "no node"
       or "no MCP servers of npm in the cache"
+  elseif what == "inspector" then
+    found = there(peers.inspector)
+    missing = found and not program.has("node") and "no node" or "no MCP Inspector in the cache"
   else
     found = there(cache .. "/python/mcp_server_time/__init__.py")
     missing = "no mcp-server-time of PyPI in the cache"
   end
-  if found and (what ~= "node" or program.has("node")) then
+  if found and (what == "python" or program.has("node")) then
     return true
   end
   print(("\nSKIP %s: %s, `make deps` gets them"):format(which, missing))

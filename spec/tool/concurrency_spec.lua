@@ -220,6 +220,87 @@ describe("max_concurrency", function()
     assert.equal("deep", tool.execute(id, { depth = 2 }))
   end)
 
+  -- Tools that call another one, or nothing, as their input says; and a call of each list.
+  local function crossed(limits)
+    for name, limit in pairs(limits) do
+      tool.register({
+        name = name,
+        max_concurrency = limit,
+        timeout_ms = 20000,
+        replace = true,
+        execute = function(input)
+          zigllms.sleep(input.ms or 20)
+          return input.calls and tool.execute(input.calls, input.with or {}) or name
+        end,
+      })
+    end
+  end
+
+  local function outcomes(all)
+    local handles, told = {}, {}
+    for i, call in ipairs(all) do
+      handles[i] = tool.execute(call[1], call[2], { async = true })
+    end
+    for i, handle in ipairs(handles) do
+      local ok, result = pcall(handle.await, handle)
+      while not ok and result.cause do
+        result = result.cause
+      end
+      told[i] = ok and result or result.code .. ": " .. result.message
+    end
+    return told
+  end
+
+  it("refuses the call by which calls of several tools would wait for each other", function()
+    crossed({ left = 1, right = 1, third = 1 })
+    local began = clock()
+    local told = outcomes({ { "left", { calls = "right" } }, { "right", { calls = "left" } } })
+    table.sort(told)
+    assert.truthy(told[1]:find("^invalid_state"), told[1])
+    assert.truthy(told[1]:find('"left"', 1, true) and told[1]:find('"right"', 1, true), told[1])
+    assert.is_truthy(told[2] == "left" or told[2] == "right")
+    told = outcomes({
+      { "left", { calls = "right" } },
+      { "right", { calls = "third" } },
+      { "third", { calls = "left" } },
+    })
+    local refused = 0
+    for _, text in ipairs(told) do
+      refused = refused + (text:find("^invalid_state") and 1 or 0)
+    end
+    assert.equal(1, refused)
+    assert.is_true(clock() - began < 10)
+    assert.equal("left", tool.execute("left", { ms = 0 }))
+  end)
+
+  it("lets calls wait that do not wait for each other", function()
+    crossed({ left = 1, right = 1, wide = 2 })
+    assert.same(
+      { "right", "right", "left" },
+      outcomes({ { "left", { calls = "right" } }, { "right", {} }, { "left", {} } })
+    )
+    -- There is somebody who comes out of it.
+    assert.same(
+      { "wide", "left", "wide" },
+      outcomes({
+        { "left", { calls = "wide" } },
+        { "wide", { calls = "left" } },
+        { "wide", { ms = 60 } },
+      })
+    )
+    -- Nobody does.
+    local told = outcomes({
+      { "wide", { calls = "left" } },
+      { "wide", { calls = "left" } },
+      { "left", { calls = "wide" } },
+    })
+    local failed = 0
+    for _, text in ipairs(told) do
+      failed = failed + (text:find("^invalid_state") and 1 or 0)
+    end
+    assert.equal(1, failed)
+  end)
+
   it("holds for built-in tools under a name of their own", function()
     local sleeper = {
       name = "sleeper",

@@ -148,6 +148,43 @@ describe("tool", function()
       assert.same({ "/builtin" }, paths(tool.validate({ name = "x", builtin = "calculatr" })))
     end)
 
+    it("tells of what is no data as of anything else that is wrong", function()
+      local cyclic = { type = "object" }
+      cyclic.properties = { a = cyclic }
+      local result = tool.validate({
+        name = "two words",
+        timeout_ms = 0 / 0,
+        max_retries = 1 / 0,
+        description = "\255",
+        parameters = cyclic,
+        returns = { enum = { 1, noop } },
+        tags = { "a", 0 / 0 },
+        metadata = { ["a/b"] = { [5] = "\255", x = 1 } },
+        execution_mode = "sandboxed",
+        source = "return '\255'",
+      })
+      assert.is_false(result.valid)
+      assert.same({
+        "/description",
+        "/max_retries",
+        "/metadata/a~1b/5",
+        "/name",
+        "/parameters/properties/a",
+        "/returns",
+        "/source",
+        "/tags/1",
+        "/timeout_ms",
+      }, paths(result))
+      local deep = {}
+      for _ = 1, 200 do
+        deep = { properties = { a = deep } }
+      end
+      assert.equal(1, #tool.validate({ name = "x", parameters = deep }).errors)
+      assert.same({ "", "/name" }, paths(tool.validate({ [true] = "x" })))
+      assert.same({ "/name" }, paths(tool.validate({ name = "\255" })))
+      has(tool.validate({ name = "x", timeout_ms = 0 / 0 }).errors[1].message, "timeout_ms: NaN")
+    end)
+
     it("says of each what register says of the first", function()
       for _, definition in ipairs({
         { name = "x", timeout_ms = -1 },
@@ -194,10 +231,31 @@ describe("tool", function()
       assert.same({ "" }, paths(tool.validate("t", {})))
       assert.same({ "" }, paths(tool.validate("t")))
       assert.same({ "" }, paths(tool.validate("t", "no json")))
-      assert.same({ "" }, paths(tool.validate("t", { word = noop })))
+      assert.same({ "/word" }, paths(tool.validate("t", { word = noop })))
       assert.is_false(tool.validate("t", 5).valid)
       assert.is_true(tool.validate("calculator", { expression = "1" }).valid)
       assert.is_false(tool.validate("calculator", {}).valid)
+    end)
+
+    it("tells of what is no data, where the tool needs data", function()
+      tool.register({ name = "t", parameters = { type = "object" }, execute = noop })
+      local cyclic = {}
+      cyclic.list = { 1, { me = cyclic } }
+      for path, input in pairs({
+        ["/a"] = { a = 0 / 0 },
+        ["/b/1"] = { b = { 1, "\255" } },
+        ["/c/d"] = { c = { d = noop } },
+        ["/list/1/me"] = cyclic,
+      }) do
+        local result = tool.validate("t", input)
+        assert.is_false(result.valid)
+        assert.same({ path }, paths(result))
+        raised("conversion_error", tool.execute, "t", input)
+      end
+      tool.register({ name = "any", execute = noop })
+      assert.is_true(tool.validate("any", { a = noop }).valid)
+      tool.register({ name = "bytes", source = "return function(i) return i.a end" })
+      assert.is_true(tool.validate("bytes", { a = "\255" }).valid)
     end)
 
     it("raises for a tool that is not there", function()
@@ -350,6 +408,24 @@ describe("tool", function()
       assert.equal(4, tool.execute("math_calculator", { expression = "4" }))
       assert.is_true(tool.unregister(id))
       assert.equal(4, tool.execute("calculator", { expression = "4" }))
+    end)
+
+    it("have help of their own, as what they may reach has", function()
+      local text = zigllms.help("file_reader")
+      has(text, "file_reader: a built-in tool")
+      for name in pairs(tool.get_schema("file_reader").parameters.properties) do
+        has(text, "\n  " .. name .. " ")
+      end
+      has(text, 'one of "read", "list", "stat" ["read"]')
+      has(zigllms.help("process_runner"), "configure{tools=}")
+      has(zigllms.help("file_writer"), "configure{tools=}")
+      assert.equal(zigllms.help("calculator"), zigllms.help("math_calculator"))
+      has(raised("not_found", zigllms.help, "file_raeder").message, '"file_reader"')
+      text = zigllms.help("configure")
+      local keys = { "file_roots", "write_roots", "process.allow", "http.allow_private" }
+      for _, name in ipairs(keys) do
+        has(text, "\n  tools." .. name .. " ")
+      end
     end)
 
     it("lend their work to definitions of their name, or that name them", function()

@@ -71,7 +71,7 @@ describe("an MCP server behind HTTP", function()
   end)
 
   -- The farewell must not take a reply of the next case.
-  after_each(function()
+  local function leave()
     local imported = #tool.list() > 0
     zigllms.reset()
     if imported then
@@ -79,7 +79,8 @@ describe("an MCP server behind HTTP", function()
         return journal[#journal].method == "DELETE"
       end, zigllms.sleep)
     end
-  end)
+  end
+  after_each(leave)
 
   it("is asked in a session, which ends with the last tool", function()
     script(json("tools/call", 3, text("hi")), { when = "", status = 204 })
@@ -121,6 +122,31 @@ describe("an MCP server behind HTTP", function()
     assert.equal(1, steps)
     local journal = server:wait_for(5, zigllms.sleep)
     assert.same({ jsonrpc = "2.0", id = "q", result = {} }, journal[5].json)
+  end)
+
+  it("may answer what cannot be read: that call fails, and says why", function()
+    local stream = { ["content-type"] = "text/event-stream" }
+    local function fails(why, reply)
+      reply.when = "tools/call"
+      server:script(initialize(1), initialized(), list(2), reply)
+      import()
+      local began = clock()
+      local cause = raised("tool_error", tool.execute, "echo").cause
+      assert.equal("bad_response", cause.code)
+      assert.truthy(cause.message:find(why, 1, true), cause.message)
+      assert.is_true(clock() - began < 20)
+      leave()
+    end
+    -- The stream stays open behind it: nobody waits for its end.
+    local function open(start)
+      return { headers = stream, chunks = { start }, stall_ms = 60000 }
+    end
+    fails("number out of range", open('data: {"id":3,"result":{"a":1e400}}\n\n'))
+    fails("EOF", open('data: {"jsonrpc":"2.0","result":{\n\n'))
+    fails("more than 8 MB", open('data: {"id":3,"result":"' .. ("x"):rep(9 * 1024 * 1024)))
+    fails("number out of range", { body = '{"jsonrpc":"2.0","id":3,"result":{"a":1e400}}' })
+    fails("no answer of JSON-RPC", { body = "<html>" })
+    fails("neither a result", { body = '{"jsonrpc":"2.0","id":3}' })
   end)
 
   it("may end the stream before the answer, which is asked for again", function()
@@ -215,7 +241,7 @@ describe("an MCP server behind HTTP", function()
     )
     import()
     assert.equal("again", tool.execute("echo"))
-    local journal = server:journal()
+    local journal = server:wait_for(8, zigllms.sleep)
     assert.is_nil(journal[5].headers["mcp-session-id"])
     assert.equal("session-4", journal[8].headers["mcp-session-id"])
     assert.equal(8, #journal) -- no farewell to what is not known

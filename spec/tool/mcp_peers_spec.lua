@@ -1,4 +1,5 @@
 -- Tools of MCP servers that are not ours, over standard input and output and over HTTP.
+local cjson = require("cjson")
 local peers = require("spec.support.mcp_peers")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
@@ -114,4 +115,37 @@ describe("a real MCP server", function()
       assert.truthy(err.message:find("Nowhere", 1, true))
     end)
   end
+end)
+
+describe("the MCP Inspector", function()
+  if not peers.has("inspector", "the MCP Inspector") then
+    return
+  end
+
+  -- What it prints of a server of ours, and how it ends.
+  local function inspect(words)
+    local result = program.shell(
+      ("node %s --cli -e LUA_PATH=%s -e LUA_CPATH=%s %s %s %s"):format(
+        program.quoted(peers.inspector),
+        program.quoted(package.path),
+        program.quoted(package.cpath),
+        program.interpreter(),
+        program.quoted(os.getenv("PWD") .. "/spec/fixtures/mcp_tools.lua"),
+        words
+      )
+    )
+    return result.out ~= "" and cjson.decode(result.out), result
+  end
+
+  it("lists, calls and hears of failures", function()
+    local listed = inspect("--method tools/list")
+    assert.equal("add", listed.tools[1].name)
+    assert.equal("odd", listed.tools[#listed.tools - 1].name)
+    local sum = inspect("--method tools/call --tool-name add --tool-arg a=1 b=2")
+    assert.same({ sum = 3 }, sum.structuredContent)
+    local failed, result = inspect("--method tools/call --tool-name odd --tool-arg what=nan")
+    assert.is_true(failed.isError)
+    assert.truthy(failed.content[1].text:find("NaN", 1, true))
+    assert.not_equal(0, result.rc)
+  end)
 end)

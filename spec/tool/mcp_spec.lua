@@ -1,43 +1,16 @@
 -- Tools of MCP servers: spec/fixtures/mcp_server.lua is a server that does what each case needs.
-local cjson = require("cjson")
+local mcp = require("spec.support.mcp")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
 local scripted = require("spec.support.server")
 local zigllms = require("zigllms")
 
 local clock, tool = program.clock, zigllms.tool
-local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)tool/[^/]*$") or "spec/"
-if here:sub(1, 1) ~= "/" then
-  here = os.getenv("PWD") .. "/" .. here
-end
-
-local function command(script)
-  return { program.interpreter(), here .. "fixtures/mcp_server.lua", cjson.encode(script or {}) }
-end
-
-local function with(script, options)
-  options = options or {}
-  options.command = options.command or command(script)
-  options.env = options.env or {}
-  options.env.LUA_PATH, options.env.LUA_CPATH = package.path, package.cpath
-  return options
-end
-
-local function import(script, options)
-  return tool.import_mcp(with(script, options))
-end
+local here, command, with, import = mcp.fixtures, mcp.command, mcp.with, mcp.import
+local tools, told_by, text_of, eventually = mcp.tools, mcp.told_by, mcp.text_of, mcp.eventually
 
 local function object(properties)
   return { type = "object", properties = properties }
-end
-
--- Definitions of tools that the fixture knows by these names.
-local function tools(...)
-  local list = {}
-  for i, name in ipairs({ ... }) do
-    list[i] = { name = name, description = "does " .. name, inputSchema = { type = "object" } }
-  end
-  return { tools = list }
 end
 
 local function names(ids)
@@ -46,19 +19,6 @@ local function names(ids)
     list[i] = tool.get_info(id).name
   end
   return list
-end
-
--- Waits until `done` answers something, at most five seconds.
-local function eventually(done)
-  local limit = clock() + 5
-  repeat
-    local value = done()
-    if value then
-      return value
-    end
-    zigllms.sleep(10)
-  until clock() > limit
-  error("it never came")
 end
 
 local function alive(pid)
@@ -378,22 +338,6 @@ describe("a server that is a process", function()
   before_each(zigllms.reset)
   after_each(zigllms.reset)
 
-  local function told_by(pattern)
-    local told = {}
-    zigllms.event.subscribe(pattern, function(event)
-      told[#told + 1] = event.data
-    end)
-    return told
-  end
-
-  local function text_of(told)
-    local lines = {}
-    for i, data in ipairs(told) do
-      lines[i] = data.text
-    end
-    return table.concat(lines, "\n")
-  end
-
   it("that cannot be started is io_error", function()
     local err = raised("io_error", tool.import_mcp, { command = { "/no/such/program" } })
     assert.truthy(err.message:find("/no/such/program", 1, true))
@@ -431,22 +375,29 @@ describe("a server that is a process", function()
     assert.equal("x", tool.execute("echo", { say = "x" }))
   end)
 
-  it("that closes its input and lives on fails the calls it has not answered", function()
-    local server = { "python3", here .. "fixtures/mcp_closes.py" }
+  it("that closes its input and lives on may answer what it has read, and nothing else", function()
+    local server = { "python3", here .. "mcp_closes.py" }
     import(nil, { command = server, timeout_ms = 0 })
+    local late = tool.execute("late", {}, { async = true })
+    local unread = tool.execute("silent", {}, { timeout_ms = 20000, async = true })
     local took = ms_of(function()
-      local err = raised("tool_error", tool.execute, "silent", {}, { timeout_ms = 20000 })
+      local err = raised("tool_error", unread.await, unread)
       assert.equal("network", err.cause.code)
       assert.truthy(err.message:find("closed its input", 1, true), err.message)
     end)
     assert.is_true(took < 10000, took)
-    -- The next call starts it anew; what it has said counts.
+    -- The next call starts it anew; that leaves the one before to its answer.
     local first = tool.execute("answer")
+    local pid = late:await()
+    assert.not_equal(first, pid)
+    ended(pid)
+    ended(first)
+    -- One that is never answered lasts as long as somebody waits.
+    raised("timeout", tool.execute, "silent", {}, { timeout_ms = 300 })
     eventually(function()
       local ok, second = pcall(tool.execute, "answer", {}, { timeout_ms = 20000 })
       return ok and second ~= first
     end)
-    ended(first)
   end)
 
   it("that dies is tried again where retries allow it", function()

@@ -9,7 +9,7 @@ local zigllms = require("zigllms")
 local clock, tool = program.clock, zigllms.tool
 local here = os.getenv("PWD") .. "/spec/fixtures/"
 local SERVED =
-  { "add", "greet", "list", "boom", "refuse", "slow", "busy", "noisy", "grow", "ended" }
+  { "add", "greet", "list", "boom", "refuse", "slow", "busy", "noisy", "grow", "odd", "ended" }
 
 -- What a server says to these lines, by id, and everything else it says.
 local function say(lines, page_size)
@@ -91,7 +91,7 @@ describe("serve_mcp", function()
     }, 4)
     assert.equal("4", said[1].result.nextCursor)
     assert.equal("refuse", said[2].result.tools[1].name)
-    assert.equal(2, #said[3].result.tools)
+    assert.equal(3, #said[3].result.tools)
     assert.is_nil(said[3].result.nextCursor)
     assert.equal(-32602, said[4].error.code)
   end)
@@ -144,6 +144,25 @@ describe("serve_mcp", function()
     assert.equal(0, result.rc)
   end)
 
+  it("a result that is neither text nor JSON is a failure, for the model to read", function()
+    local said = say({
+      initialize(),
+      call(1, "odd", { what = "fn" }),
+      call(2, "odd", { what = "nan" }),
+      call(3, "odd", { what = "bytes" }),
+      call(4, "odd", { what = "cycle" }),
+      call(5, "odd", { hooked = true }),
+      call(6, "odd", { what = "nothing" }),
+    })
+    for i, why in ipairs({ "f: a function", "NaN", "UTF-8", "again", "f: a function" }) do
+      assert.is_true(said[i].result.isError)
+      local text = text_of(said[i])
+      assert.truthy(text:find('tool "odd" returned what is neither text nor JSON', 1, true), text)
+      assert.truthy(text:find(why, 1, true), text)
+    end
+    assert.is_nil(said[6].result.isError)
+  end)
+
   it("survives what is no message, and refuses what it does not know", function()
     local said, others = say({
       "no JSON",
@@ -169,6 +188,71 @@ describe("serve_mcp", function()
     assert.same({ -32700, -32700, -32600, -32600, -32700, "afterwards" }, codes)
   end)
 
+  it("gives ids back as they were written, and takes none but numbers and texts", function()
+    local ids = {
+      "1152921504606846976",
+      "18446744073709551616",
+      "100000000000000000000",
+      "1e20",
+      "1.50",
+      "-0.25",
+      "-7",
+      '"a \\"quoted\\" \\u0041"',
+      '""',
+      '"' .. ("x"):rep(1000) .. '"',
+    }
+    local lines = {}
+    for _, id in ipairs(ids) do
+      lines[#lines + 1] = ('{"params":{"id":1},"id":%s,"method":"ping"}'):format(id)
+      lines[#lines + 1] = ('{"id": %s , "method":"tools/list"}'):format(id)
+      lines[#lines + 1] = ('[{"method":"tools/call","params":{"name":"x"},"id":%s}]'):format(id)
+    end
+    local _, _, result = say(lines)
+    for _, id in ipairs(ids) do
+      local count, at = 0, 1
+      repeat
+        local from, to = result.out:find(('"id":%s,"'):format(id), at, true)
+        count, at = from and count + 1 or count, to
+      until not from
+      assert.equal(3, count, id)
+    end
+    local wrong = {}
+    for i, id in ipairs({ "[]", "{}", "true", "null", '["a"]' }) do
+      wrong[i] = ('{"jsonrpc":"2.0","id":%s,"method":"%s"}'):format(
+        id,
+        i < 4 and "ping" or "tools/list"
+      )
+    end
+    -- What is no request may say so with an id of null.
+    wrong[#wrong + 1] = '{"jsonrpc":"2.0","id":null,"method":"notifications/initialized"}'
+    local by_id, others = say(wrong)
+    assert.is_nil(next(by_id))
+    assert.equal(6, #others)
+    for i = 1, 5 do
+      assert.equal(-32600, others[i].error.code)
+      assert.equal(cjson.null, others[i].id)
+    end
+  end)
+
+  it("says whose request it was that cannot be read, if that can be seen", function()
+    local said, others = say({
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":',
+      '{"jsonrpc":"2.0","id":2,"method":"ping","params":{"x":"'
+        .. ("x"):rep(11 * 1024 * 1024)
+        .. '"}}',
+      '{"jsonrpc":"2.0","id":3,"method":5}',
+      '{"jsonrpc":"2.0","id":[],"method":"ping","params":{',
+      "\239\187\191" .. '{"jsonrpc":"2.0","id":4,"method":"ping"}',
+      '{"id":5,"method":"tools/call","params":{"name":"greet","arguments":{"who":"\\ud800"}}}',
+    })
+    assert.equal(-32700, said[1].error.code)
+    assert.equal(-32700, said[2].error.code)
+    assert.equal(-32600, said[3].error.code)
+    assert.equal(-32700, others[1].error.code)
+    assert.same({}, said[4].result)
+    assert.equal("hello \239\191\189", text_of(said[5]))
+  end)
+
   it("keeps the protocol apart from what is printed", function()
     local said, others, result = say({ call(1, "noisy"), call(2, "greet", { who = "x" }) })
     assert.equal("nil", text_of(said[1]))
@@ -176,6 +260,28 @@ describe("serve_mcp", function()
     assert.same({ "afterwards" }, others)
     for _, word in ipairs({ "print", "io.write", "io.stdout", "os.execute" }) do
       assert.truthy(result.err:find(word .. "\n", 1, true), word)
+    end
+  end)
+
+  it("answers all it was asked before the client closed its side", function()
+    local lines = {}
+    for i = 1, 200 do
+      lines[i] = call(i, "slow", { ms = 100 })
+    end
+    local said, _, result = say(lines)
+    for i = 1, 200 do
+      assert.equal("slept", text_of(said[i]))
+    end
+    assert.equal(0, result.rc)
+  end)
+
+  it("needs an input and an output that are open", function()
+    for _, closed in ipairs({ "<&-", ">&-" }) do
+      local words = { "timeout", "20", program.interpreter(), here .. "mcp_tools.lua", closed }
+      local line = table.concat(words, " ")
+      local result = program.shell("sh -c " .. program.quoted(line))
+      assert.equal(1, result.rc)
+      assert.truthy(result.err:find("is closed", 1, true), result.err)
     end
   end)
 

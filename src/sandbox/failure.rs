@@ -14,6 +14,8 @@ pub enum Failure {
     Memory(usize),
     /// Its calls nest too deep.
     Stack,
+    /// The keys of a table were chosen so that they collide.
+    Keys,
     /// The result has more than so many bytes.
     TooLarge(usize),
     /// The result, or what was to be passed in, is no plain data: where, and what stands there.
@@ -35,6 +37,7 @@ impl Failure {
             Failure::Cancelled => "cancelled",
             Failure::Memory(_) => "memory",
             Failure::Stack => "stack_overflow",
+            Failure::Keys => "colliding_keys",
             Failure::TooLarge(_) => "result_too_large",
             Failure::NotPlain(_) => "not_plain_data",
             Failure::Syntax(_) => "syntax",
@@ -54,6 +57,7 @@ impl Failure {
             Failure::Cancelled => Error::new(Code::Cancelled, "sandboxed code was cancelled"),
             Failure::Memory(limit) => told(format!("it needs more than {limit} bytes of memory")),
             Failure::Stack => told("stack overflow: its calls nest too deep".into()),
+            Failure::Keys => told("the number keys of a table collide: it cannot grow".into()),
             Failure::TooLarge(limit) => told(format!("its result has more than {limit} bytes")),
             Failure::NotPlain(what) => told(format!("its result is no plain data: {what}")),
             Failure::Syntax(message) => told(message),

@@ -40,7 +40,7 @@ use serde_json::Value;
 
 pub use defaults::{Missing, Step};
 pub use jsonschema::Draft;
-pub use keywords::tidy;
+pub use keywords::{escaped, tidy};
 pub use library::{Created, Found, Library, OBJECT};
 pub use order::settle_order;
 pub use shorthand::from_shorthand;

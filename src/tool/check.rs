@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Bounds, DEFINITION, Input, Tool, builtin, check_name, sandboxed, schema};
+use super::{Bounds, DEFINITION, builtin, check_name, sandboxed, schema};
 use crate::error::{Code, Error};
 use crate::schema::Library;
 use crate::shape::{Check, Options};
-use crate::value::{Record, Ref, Slot};
+use crate::value::{Record, Ref};
 
 /// One thing that is wrong.
 #[derive(Debug)]
@@ -18,10 +18,14 @@ pub struct Flaw {
 }
 
 impl Flaw {
+    /// What cannot be data at all.
+    pub fn no_data(path: &str, error: &Error) -> Flaw {
+        Flaw { path: path.to_owned(), message: without_root(error.message()), keyword: "type" }
+    }
+
     /// A field of a definition, and the error about it.
     fn of(field: &str, error: &Error) -> Flaw {
-        let message = error.message();
-        let message = message.strip_prefix("definition.").unwrap_or(message).to_owned();
+        let message = without_root(error.message());
         let keyword = match error.code() {
             Code::Unsupported => "unsupported",
             Code::ValidationFailed | Code::NotFound => "schema",
@@ -39,16 +43,30 @@ impl Flaw {
     }
 }
 
+/// Within a definition its fields are known by their names.
+fn without_root(message: &str) -> String {
+    message.strip_prefix("definition.").unwrap_or(message).to_owned()
+}
+
 /// `{valid, errors, warnings}`
 fn verdict(errors: Vec<Record>, warnings: Vec<String>) -> Record {
     Record::new().set("valid", errors.is_empty()).set("errors", errors).set("warnings", warnings)
 }
 
-/// What `tool.register` would say, about every field.
-pub fn definition(given: Ref<'_>, check: Check, schemas: &Library, bounds: &Bounds) -> Record {
+/// What `tool.register` would say, about every field. Those of `no_data` are not in `given`.
+pub fn definition(
+    given: Ref<'_>,
+    no_data: Vec<Flaw>,
+    check: Check,
+    schemas: &Library,
+    bounds: &Bounds,
+) -> Record {
     let wrong = check.each(given, &DEFINITION, "definition");
-    let mut flaws: Vec<_> = wrong.iter().map(|(field, error)| Flaw::of(field, error)).collect();
+    let mut flaws = no_data;
+    flaws.extend(wrong.iter().map(|(field, error)| Flaw::of(field, error)));
     let options = Options::new(Some(given), &DEFINITION);
+    let has_source =
+        options.get("source").is_some() || flaws.iter().any(|flaw| flaw.path == "/source");
     let mut say = |field: &str, error: Option<Error>| {
         let path = format!("/{field}");
         if let Some(error) = error.filter(|_| flaws.iter().all(|known| known.path != path)) {
@@ -62,8 +80,7 @@ pub fn definition(given: Ref<'_>, check: Check, schemas: &Library, bounds: &Boun
         say(field, schema(schemas, value, field).err());
     }
     let wrong = sandboxed::worker(&options, &name).err();
-    let field = if options.get("source").is_some() { "source" } else { "execution_mode" };
-    say(field, wrong);
+    say(if has_source { "source" } else { "execution_mode" }, wrong);
     let has_code = options.function("execute").is_some() || options.get("source").is_some();
     say("builtin", builtin::bound(&options, &name, has_code, bounds).err());
     let warnings =
@@ -94,19 +111,15 @@ fn warnings(options: &Options<'_>, name: &str, has_code: bool, bounds: &Bounds) 
     all
 }
 
-/// What `tool.execute` would say of an input.
-pub fn input(
-    tool: &Tool,
-    value: Option<Ref<'_>>,
-    slot: Option<Slot>,
-    problem: Option<Error>,
-) -> Record {
-    let reads = tool.has_schema() || tool.worker().is_some();
-    let no_data = problem.filter(|_| reads).map_or(Ok(()), Err);
-    let error = no_data
-        .and_then(|()| Input::from_lua(tool, true, tool.worker().is_some(), value, slot).map(drop))
-        .err();
-    verdict(error.as_ref().map_or_else(Vec::new, violations), Vec::new())
+/// What `tool.execute` says of an input, and what in it is no data.
+pub fn input(error: Option<&Error>, no_data: &[Flaw]) -> Record {
+    let errors = match error {
+        Some(error) if error.code() == Code::ConversionError && !no_data.is_empty() => {
+            no_data.iter().map(Flaw::to_record).collect()
+        }
+        error => error.map_or_else(Vec::new, violations),
+    };
+    verdict(errors, Vec::new())
 }
 
 fn violations(error: &Error) -> Vec<Record> {

@@ -1,10 +1,16 @@
 //! One call of a tool: input checked, function called, result checked.
 
+mod input;
+mod result;
+
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+pub use self::input::Input;
+pub use self::result::error_text;
+use self::result::{check_result, in_words, unspeakable};
 use super::gate::Turn;
 use super::worker::{Asked, Work, Worker};
 use super::{Tool, recall};
@@ -13,189 +19,11 @@ use crate::clock::Moment;
 use crate::error::{Cause, Code, Error, Phase, Result};
 use crate::optimize::Recall;
 use crate::runtime::Runtime;
-use crate::schema::{Missing, Schema, Step as PathStep};
 use crate::step::{
     Call, Given, Machine, Operation, Outcome, Output, Raised, Rest, Returned, Step, Stop, Token,
     stopped,
 };
-use crate::value::repair::{self, Level, Options};
-use crate::value::{Data, Document, Key, Kind, Patch, Record, Ref, Slot, Tape, json};
-
-/// A tool's input that passed its schema.
-pub struct Input(Data);
-
-impl Input {
-    /// From Lua: the very table the caller passed, with defaults added to a copy of its spine. A
-    /// worker, being no function, gets plain data.
-    pub fn from_lua(
-        tool: &Tool,
-        checks: bool,
-        works: bool,
-        value: Option<Ref<'_>>,
-        slot: Option<Slot>,
-    ) -> Result<Input> {
-        let Some(slot) = slot else {
-            return Input::checked(tool, checks, Value::Object(Map::new()));
-        };
-        let Some(value) = value else { return Ok(Input(Data::Slot(slot))) };
-        if let Some(text) = value.as_str().filter(|_| tool.takes_object()) {
-            return Input::checked(tool, checks, document(text)?);
-        }
-        if works {
-            return Input::checked(tool, checks, plain(tool, value));
-        }
-        // Nulls stand for what is absent; only a copy can be without them.
-        if tool.parameters.is_some() && has_nulls(value) {
-            return Input::checked(tool, checks, plain(tool, value));
-        }
-        let patches = patches(tool, checks, value)?;
-        Ok(Input(if patches.is_empty() { Data::Slot(slot) } else { Data::Patched(slot, patches) }))
-    }
-
-    /// From Lua, with strings that are no text: for those who take any bytes. The check sees them
-    /// with replacement characters.
-    pub fn from_bytes(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Input> {
-        let Input(Data::Json(read)) = Input::checked(tool, checks, plain(tool, value))? else {
-            return Err(Error::internal("a checked input is no document"));
-        };
-        Ok(Input(Data::from(with_defaults(value, &read))))
-    }
-
-    /// From a model: a document of its own.
-    pub fn from_json(tool: &Tool, value: Value) -> Result<Input> {
-        Input::checked(tool, tool.validates(), value)
-    }
-
-    fn checked(tool: &Tool, checks: bool, mut value: Value) -> Result<Input> {
-        value = json::without_nulls(value);
-        if tool.parameters.is_some() {
-            let schema = tool.schema()?;
-            let filled = schema.fill_defaults(&mut value);
-            value = json::without_nulls(value);
-            if checks {
-                schema.fit_filled(&value, &filled)?;
-            }
-        } else if checks && !value.is_object() {
-            return Err(no_object(&value));
-        }
-        Ok(Input(Data::Json(value)))
-    }
-}
-
-impl Input {
-    pub fn into_data(self) -> Data {
-        self.0
-    }
-}
-
-/// A copy, with the members that it has not.
-fn with_defaults(value: Ref<'_>, read: &Value) -> Document {
-    let Some(read) = read.as_object().filter(|_| value.is_object()) else {
-        return Document::copy(value);
-    };
-    let mut document = Document::default();
-    let (tape, mut count) = (&mut document.tape, 0);
-    let mark = tape.open_object();
-    for (name, member) in value.members().filter(|(_, member)| !member.is_null()) {
-        tape.copy(name.walk());
-        tape.copy(member.walk());
-        count += 1;
-    }
-    for (name, member) in read.iter().filter(|(name, _)| value.get(name).is_none()) {
-        let bytes = |(key, _): (Ref<'_>, Ref<'_>)| key.to_text() == **name;
-        if !value.members().any(bytes) {
-            tape.str(name.as_bytes());
-            json::put(member, tape);
-            count += 1;
-        }
-    }
-    tape.close(mark, count);
-    document
-}
-
-/// Text that a model wrote, read with the repairs that neither lose nor invent anything.
-fn document(text: &str) -> Result<Value> {
-    let options = Options::document(Level::Lenient);
-    let mut tape = Tape::default();
-    let found = repair::read(text.as_bytes(), &options, &mut tape);
-    let found = found.map_err(|e| not_json(e.message()))?;
-    Ok(tape.at(found.root).map(Ref::to_json).unwrap_or_default())
-}
-
-fn not_json(why: &str) -> Error {
-    Error::new(Code::ValidationFailed, format!("the input is not valid JSON: {why}"))
-}
-
-fn no_object(value: &Value) -> Error {
-    let kind = match value {
-        Value::Array(_) => "an array",
-        Value::String(_) => "a string",
-        Value::Number(_) => "a number",
-        Value::Bool(_) => "a boolean",
-        Value::Null | Value::Object(_) => "null",
-    };
-    Error::new(Code::ValidationFailed, format!("the input must be an object, not {kind}"))
-}
-
-/// Defaults that a Lua value lacks, after it passed the check that they are part of.
-fn patches(tool: &Tool, checks: bool, value: Ref<'_>) -> Result<Vec<Patch>> {
-    if tool.parameters.is_none() {
-        return if value.is_object() || !checks {
-            Ok(Vec::new())
-        } else {
-            Err(no_object(&value.to_json()))
-        };
-    }
-    let schema = tool.schema()?;
-    let mut missing = schema.missing_defaults(value);
-    missing.retain(|default| !default.value.is_null());
-    if checks {
-        check_with_defaults(schema, value, &missing)?;
-    }
-    Ok(missing.into_iter().map(patch).collect())
-}
-
-fn check_with_defaults(schema: &Schema, value: Ref<'_>, missing: &[Missing]) -> Result<()> {
-    if missing.is_empty() {
-        return schema.fit(value);
-    }
-    let mut document = settled(schema, value);
-    let filled = schema.fill_defaults(&mut document);
-    schema.fit_filled(&json::without_nulls(document), &filled)
-}
-
-/// A Lua value as a document of its own.
-fn plain(tool: &Tool, value: Ref<'_>) -> Value {
-    match tool.schema() {
-        Ok(schema) if tool.has_schema() => settled(schema, value),
-        _ => value.to_json(),
-    }
-}
-
-/// Its empty tables are arrays where only those fit.
-fn settled(schema: &Schema, value: Ref<'_>) -> Value {
-    if value.empties().next().is_none() {
-        return value.to_json();
-    }
-    let mut tape = value.tape().clone();
-    for at in schema.examine(value).arrays {
-        tape.settle_empty(at, Kind::Array);
-    }
-    tape.view(value.position()).to_json()
-}
-
-fn has_nulls(value: Ref<'_>) -> bool {
-    let inside = |value: Ref<'_>| value.is_null() || has_nulls(value);
-    value.items().any(has_nulls) || value.members().any(|(_, member)| inside(member))
-}
-
-fn patch(missing: Missing) -> Patch {
-    let key = |step| match step {
-        PathStep::Member(name) => Key::Name(name),
-        PathStep::Item(index) => Key::Index(index),
-    };
-    Patch { path: missing.path.into_iter().map(key).collect(), value: missing.value }
-}
+use crate::value::{Data, Document, Record, Ref, json};
 
 /// The call as a machine.
 pub struct ToolRun {
@@ -209,6 +37,8 @@ pub struct ToolRun {
     checks: bool,
     /// A model reads the result.
     for_model: bool,
+    /// Who asks takes a result that is no data for a failure.
+    data_only: bool,
     started: Option<Moment>,
     /// As what the result is kept.
     recall: Option<Recall>,
@@ -233,12 +63,13 @@ impl ToolRun {
         ToolRun {
             tool,
             id,
-            input: input.0,
+            input: input.into_data(),
             info,
             limit,
             retries,
             checks,
             for_model: false,
+            data_only: false,
             started: None,
             recall: None,
             sandboxed,
@@ -259,6 +90,14 @@ impl ToolRun {
     pub fn for_model(mut self) -> ToolRun {
         self.for_model = true;
         self
+    }
+
+    /// The result goes to another program, for a model there. Where a hook has made it what is no
+    /// data, it is [`Output::Data`]: the reason.
+    #[must_use]
+    pub fn for_client(mut self) -> ToolRun {
+        self.data_only = true;
+        self.for_model()
     }
 
     /// Its result may have been kept, or be kept.
@@ -392,6 +231,9 @@ impl ToolRun {
         let returns = self.tool.options.get("returns");
         let text = match (&returned.text, &returns) {
             (Ok(text), _) => text.clone(),
+            (Err(error), _) if self.data_only => {
+                return Err(no_data(&self.tool.name, error.message()).caused_by(error.clone()));
+            }
             (Err(error), Some(_)) => return Err(error.clone()),
             (Err(error), None) => error_text(error.message()),
         };
@@ -515,6 +357,7 @@ impl ToolRun {
         };
         let problem = unspeakable(result);
         let text = match problem {
+            Some(why) if self.data_only => return Err(no_data(&self.tool.name, why)),
             Some(problem) if returns.is_none() => return Ok(error_text(problem)),
             Some(problem) => return Err(Error::new(Code::ToolError, format!("result: {problem}"))),
             None => in_words(result),
@@ -566,39 +409,13 @@ fn span(ms: f64) -> Option<Duration> {
     (ms > 0.0).then(|| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX))
 }
 
-/// Why no model can read it.
-fn unspeakable(value: Ref<'_>) -> Option<&'static str> {
-    if !value.is_text() {
-        return Some("a string in it is not UTF-8");
-    }
-    has_infinite(value).then_some("a number in it is not finite")
-}
-
-fn has_infinite(value: Ref<'_>) -> bool {
-    value.as_f64().is_some_and(|n| !n.is_finite())
-        || value.items().any(has_infinite)
-        || value.members().any(|(_, member)| has_infinite(member))
-}
-
-/// `{"error": "…"}`: how a model is told that a call failed.
-pub fn error_text(message: &str) -> String {
-    serde_json::json!({ "error": message }).to_string()
+fn no_data(name: &str, why: &str) -> Error {
+    let text = format!("tool {name:?} returned what is neither text nor JSON: {why}");
+    Error::new(Code::ToolError, text)
 }
 
 fn declared(name: &str) -> Error {
     Error::unsupported(format!("tool {name:?} has no execute function: a client answers its calls"))
-}
-
-fn check_result(schema: &Value, text: &str, is_text: bool) -> Result<()> {
-    let mut tape = Tape::default();
-    let at = if is_text {
-        json::put(&Value::from(text), &mut tape)
-    } else {
-        json::parse(text.as_bytes(), &mut tape)?
-    };
-    let told =
-        |e: Error| Error::new(Code::ToolError, format!("result: {}", e.message())).caused_by(e);
-    tape.at(at).map_or(Ok(()), |root| Schema::compile(schema)?.fit(root).map_err(told))
 }
 
 impl Machine for ToolRun {
@@ -612,7 +429,10 @@ impl Machine for ToolRun {
             return Ok(step);
         }
         let result = match outcome {
-            Outcome::Start => self.enter(runtime, me),
+            Outcome::Start => {
+                self.info = runtime.placed(me, std::mem::take(&mut self.info));
+                self.enter(runtime, me)
+            }
             Outcome::Ready if self.started.is_none() => self.queued(runtime, me),
             outcome if self.work.is_some() && !matches!(outcome, Outcome::Stop(_)) => {
                 self.go_on(runtime, me, outcome)
@@ -659,7 +479,7 @@ impl Machine for ToolRun {
         }
         let slot = given.slot.clone();
         let input = Input::from_lua(&self.tool, self.checks, works, given.value, slot)?;
-        self.input = input.0;
+        self.input = input.into_data();
         self.recall = None;
         Ok(())
     }
@@ -676,6 +496,11 @@ impl Machine for ToolRun {
         }
         let ms = if let Some(Output::Tool { ms, .. }) = own { ms } else { 0.0 };
         let text = match (given.value, &given.problem) {
+            (_, Some(problem)) if self.data_only => {
+                // An error here would bring back the result that the hook has taken away.
+                let why = no_data(&self.tool.name, problem.message());
+                return Ok(Output::Data(why.message().into()));
+            }
             (_, Some(problem)) => error_text(problem.message()),
             (Some(value), None) => in_words(value),
             (None, None) => "null".into(),
@@ -703,9 +528,4 @@ impl Machine for ToolRun {
         self.turn = None;
         self.stop_work(runtime, me);
     }
-}
-
-/// A value as a model reads it: strings as they are, other values as JSON.
-fn in_words(value: Ref<'_>) -> String {
-    value.as_str().map_or_else(|| json::to_sorted(value), str::to_owned)
 }

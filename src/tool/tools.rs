@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
+use super::gate::Queue;
 use super::{Bounds, Tool, builtin};
 use crate::error::Result;
 use crate::registry::Registry;
@@ -20,6 +21,8 @@ pub struct Tools {
     registered: Registry<Rc<Tool>>,
     builtin: OnceCell<Vec<Rc<Tool>>>,
     bounds: Bounds,
+    /// Who waits for a turn.
+    pub queue: Queue,
 }
 
 impl Default for Tools {
@@ -28,6 +31,7 @@ impl Default for Tools {
             registered: Registry::new("tool"),
             builtin: OnceCell::new(),
             bounds: Bounds::default(),
+            queue: Queue::default(),
         }
     }
 }

@@ -17,6 +17,13 @@ impl Document {
         Document { tape, root: 0 }
     }
 
+    /// The same, with functions and all else that passes by reference.
+    pub fn copy_whole(value: Ref<'_>) -> Document {
+        let mut tape = Tape::default();
+        tape.copy_whole(value);
+        Document { tape, root: 0 }
+    }
+
     pub fn value(&self) -> Option<Ref<'_>> {
         self.tape.at(self.root)
     }

@@ -278,6 +278,18 @@ impl Tape {
         }
     }
 
+    /// The same, with what passes by reference.
+    pub fn copy_whole(&mut self, value: Ref<'_>) {
+        for at in value.at..value.skip().at {
+            let here = value.tape.view(at);
+            match (here.as_bytes(), here.as_slot()) {
+                (Some(bytes), _) => self.str(bytes),
+                (_, Some(slot)) => self.slot(here.kind(), slot.clone()),
+                _ => self.nodes.push(*here.node()),
+            }
+        }
+    }
+
     /// Whether any value on the tape passes by reference.
     pub fn has_slots(&self) -> bool {
         !self.slots.is_empty()

@@ -8,6 +8,7 @@ use crate::shape::{Field, Kind, Shape};
 use super::bridge::{Bridge, Constants, Function};
 use super::bridges::BRIDGES;
 
+mod builtin;
 mod topics;
 
 const TASKS: &str = "\
@@ -53,7 +54,10 @@ fn overview() -> String {
         let names: Vec<_> = bridge.functions.iter().map(|f| f.name).collect();
         let _ = write!(text, "\n{}: {}\n  {}\n", said(bridge), bridge.doc, names.join(" "));
     }
-    text.push_str("\nhelp(\"agent.run\") shows one function, help(\"retry\") an option.\n");
+    text.push_str(
+        "\nhelp(\"agent.run\") shows one function, help(\"retry\") an option,\n\
+         help(\"file_reader\") a built-in tool.\n",
+    );
     text
 }
 
@@ -108,7 +112,7 @@ fn function_text(bridge: &Bridge, function: &Function) -> String {
 /// The table types a kind may be.
 pub fn shapes(kind: &Kind) -> Vec<&'static Shape> {
     match kind {
-        Kind::Table(shape) => vec![shape],
+        Kind::Table(shape) | Kind::Later(shape) => vec![shape],
         Kind::List(item) => shapes(item),
         Kind::OneOf(kinds) => kinds.iter().flat_map(shapes).collect(),
         _ => Vec::new(),
@@ -117,12 +121,29 @@ pub fn shapes(kind: &Kind) -> Vec<&'static Shape> {
 
 fn shape_text(text: &mut String, shape: &'static Shape) {
     let offered = |field: &&Field| !matches!(field.kind, Kind::Absent(_));
-    shape.all().filter(offered).for_each(|field| field_text(text, field));
+    for field in shape.all().filter(offered) {
+        field_text(text, field);
+        inner_text(text, field, field.name);
+    }
+}
+
+/// What is in a table of options that is an option: `tools.process.allow`.
+fn inner_text(text: &mut String, field: &Field, path: &str) {
+    let Kind::Table(shape) = field.kind else { return };
+    for inner in shape.fields.iter().filter(|inner| !matches!(inner.kind, Kind::Absent(_))) {
+        let path = format!("{path}.{}", inner.name);
+        line_text(text, &path, inner);
+        inner_text(text, inner, &path);
+    }
 }
 
 fn field_text(text: &mut String, field: &Field) {
+    line_text(text, field.name, field);
+}
+
+fn line_text(text: &mut String, name: &str, field: &Field) {
     let default =
         if field.default.is_empty() { String::new() } else { format!(" [{}]", field.default) };
-    let (name, kind, doc) = (field.name, field.kind.describe(), field.doc);
+    let (kind, doc) = (field.kind.describe(), field.doc);
     let _ = writeln!(text, "  {name:<24} {kind}: {doc}{default}");
 }

@@ -8,7 +8,7 @@ use crate::lua::bridge::{Bridge, Constants, ENTRIES, Entry};
 use crate::lua::bridges::BRIDGES;
 use crate::shape::{Field, Kind, nearest};
 
-use super::{constants_text, field_text, function_text, said, shapes, summary};
+use super::{builtin, constants_text, field_text, function_text, said, shapes, summary};
 
 /// The first way of reading the topic that finds something.
 pub fn text(topic: &str) -> Option<String> {
@@ -16,6 +16,7 @@ pub fn text(topic: &str) -> Option<String> {
         .or_else(|| functions(topic))
         .or_else(|| hook_point(topic))
         .or_else(|| event(topic))
+        .or_else(|| builtin::text(topic))
         .or_else(|| option(topic))
 }
 
@@ -25,7 +26,8 @@ pub fn alike(topic: &str) -> Option<String> {
     let bridges = BRIDGES.iter().map(|bridge| bridge.name);
     let words = bridges.chain(ENTRIES.iter().map(|entry| entry.function.name));
     let options = fields().map(|(field, _)| field.name);
-    let words = words.chain(options).chain(point::names()).map(str::to_owned);
+    let words = words.chain(options).chain(point::names()).chain(builtin::names());
+    let words = words.map(str::to_owned);
     let all: Vec<String> = full.chain(words).filter(|name| !name.is_empty()).collect();
     nearest(topic, all.iter().map(String::as_str)).map(str::to_owned)
 }

@@ -17,6 +17,9 @@ pub enum Fate {
     /// The stack of Lua.
     #[cfg_attr(not(feature = "lua54"), allow(dead_code))]
     Stack,
+    /// A table would grow, and its keys collide.
+    #[cfg_attr(not(feature = "lua54"), allow(dead_code))]
+    Keys,
 }
 
 /// Instructions between two looks at the clock: a few microseconds, if none of them takes long.
@@ -77,6 +80,8 @@ pub struct Cell {
     pub random: u64,
     #[cfg(feature = "lua54")]
     stacks: Stacks,
+    #[cfg(feature = "lua54")]
+    pub places: super::flood::Places,
     /// What was used after the last collection that the hook asked for.
     #[cfg_attr(not(any(feature = "lua51", feature = "luajit")), allow(dead_code))]
     pub collected: usize,
@@ -103,6 +108,8 @@ impl Cell {
             random: 1,
             #[cfg(feature = "lua54")]
             stacks: Stacks::default(),
+            #[cfg(feature = "lua54")]
+            places: Default::default(),
             collected: 0,
         })
     }
@@ -330,7 +337,10 @@ pub unsafe extern "C" fn allocate(
         if new == 0 {
             cell.used = cell.used.saturating_sub(old);
             #[cfg(feature = "lua54")]
-            cell.stacks.freed(ptr as usize, old);
+            {
+                cell.stacks.freed(ptr as usize, old);
+                cell.places.freed(ptr as usize, old);
+            }
             libc::free(ptr);
             return std::ptr::null_mut();
         }
@@ -342,6 +352,15 @@ pub unsafe extern "C" fn allocate(
         if new > old && !is_object && cell.stacks.overflow(ptr as usize, new) {
             cell.fate.get_or_insert(Fate::Stack);
             return std::ptr::null_mut();
+        }
+        #[cfg(feature = "lua54")]
+        if ptr.is_null() && !is_object && !cell.places.may_grow(new) {
+            cell.fate.get_or_insert(Fate::Keys);
+            return std::ptr::null_mut();
+        }
+        #[cfg(feature = "lua54")]
+        if !ptr.is_null() {
+            cell.places.freed(ptr as usize, old);
         }
         let block = libc::realloc(ptr, new);
         if block.is_null() {
@@ -357,6 +376,9 @@ pub unsafe extern "C" fn allocate(
                 std::ptr::write_bytes(block.cast::<u8>(), 0, new);
             }
             cell.stacks.made(block as usize, new, is_thread);
+            if !is_object {
+                cell.places.made(block.cast(), new);
+            }
         }
         (cell.used, cell.refused) = (used, (std::ptr::null_mut(), 0));
         block

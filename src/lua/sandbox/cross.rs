@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi::{self, lua_State};
 
 use super::cell::goes_on;
+use super::furnish::{Key, push_kept};
 use crate::lua::stack;
 use crate::value::tape::{Token, Walk};
 use crate::value::{MAX_DEPTH, Tape};
@@ -32,6 +33,10 @@ pub unsafe fn push(l: *mut lua_State, walk: &mut Walk<'_>) {
                     push(l, walk);
                     ffi::lua_rawseti(l, -2, i);
                 }
+                if length == 0 {
+                    push_kept(l, Key::Array);
+                    ffi::lua_setmetatable(l, -2);
+                }
             }
             Token::Object(length) => {
                 ffi::lua_createtable(l, 0, count(length));
@@ -43,6 +48,14 @@ pub unsafe fn push(l: *mut lua_State, walk: &mut Walk<'_>) {
             }
         }
     }
+}
+
+/// What a metatable says of its tables by `__jsontype`, here as outside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    None,
+    Array,
+    Object,
 }
 
 fn count(length: usize) -> c_int {
@@ -129,16 +142,41 @@ impl<'t> Reader<'t> {
                 return Err(not_plain(format!("more than {MAX_DEPTH} levels of tables")));
             }
             self.inside.push(address);
-            let length = ffi::lua_rawlen(self.l, index);
-            if length == 0 || !self.list(index)? {
-                if length > 0 && self.is_sequence(index, length)? {
-                    self.array(index, length)?;
-                } else {
-                    self.object(index)?;
-                }
-            }
+            self.content(index)?;
             self.inside.pop();
             Ok(())
+        }
+    }
+
+    unsafe fn content(&mut self, index: c_int) -> Result<(), Problem> {
+        unsafe {
+            let (mark, length) = (self.mark(index), ffi::lua_rawlen(self.l, index));
+            if mark == Mark::Object {
+                return self.object(index, mark);
+            } else if (length > 0 || mark == Mark::Array) && self.list(index)? {
+                return Ok(());
+            } else if length > 0 && self.is_sequence(index, length)? {
+                return self.array(index, length);
+            }
+            self.object(index, mark)
+        }
+    }
+
+    unsafe fn mark(&self, index: c_int) -> Mark {
+        unsafe {
+            if ffi::lua_getmetatable(self.l, index) == 0 {
+                return Mark::None;
+            }
+            push_kept(self.l, Key::JsonType);
+            ffi::lua_rawget(self.l, -2);
+            let is_text = ffi::lua_type(self.l, -1) == ffi::LUA_TSTRING;
+            let mark = match is_text.then(|| stack::bytes(self.l, -1)) {
+                Some(b"array") => Mark::Array,
+                Some(b"object") => Mark::Object,
+                _ => Mark::None,
+            };
+            ffi::lua_pop(self.l, 2);
+            mark
         }
     }
 
@@ -187,7 +225,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    unsafe fn object(&mut self, index: c_int) -> Result<(), Problem> {
+    unsafe fn object(&mut self, index: c_int, marked: Mark) -> Result<(), Problem> {
         unsafe {
             let start = self.tape.len();
             let mark = self.tape.open_object();
@@ -201,7 +239,7 @@ impl<'t> Reader<'t> {
                 ffi::lua_pop(self.l, 1);
                 members += 1;
             }
-            if members == 0 {
+            if members == 0 && marked != Mark::Object {
                 self.tape.truncate(start);
                 self.tape.empty();
                 return Ok(());

@@ -19,6 +19,9 @@ pub const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"has_metatable", has_metatable),
     (c"rawlen", rawlen),
     (c"limit", limit),
+    (c"weight", weight),
+    (c"sorts_soon", sorts_soon),
+    (c"few_digits", few_digits),
     (c"find", find),
     (c"match", match_),
     (c"gfind", gfind),
@@ -29,6 +32,13 @@ pub const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
 
 /// A text that is searched for so long that the hook would come late.
 const LONG: usize = 1 << 16;
+
+/// Items that are sorted in a millisecond, as long as their texts have few bytes in all.
+const SOON: usize = 2000;
+const LIGHT: usize = 1 << 14;
+
+/// No number has more digits.
+const DIGITS: usize = 4096;
 
 /// What the engines differ in.
 pub const FLAGS: &[(&CStr, bool)] = &[
@@ -136,6 +146,79 @@ unsafe extern "C-unwind" fn limit(l: *mut lua_State) -> c_int {
     }
 }
 
+/// weight(...) → bytes of all texts
+unsafe extern "C-unwind" fn weight(l: *mut lua_State) -> c_int {
+    unsafe {
+        let bytes = (1..=ffi::lua_gettop(l)).map(|at| length(l, at)).sum::<usize>();
+        stack::push_int(l, bytes as i64);
+        1
+    }
+}
+
+/// The bytes of a text; of anything else none.
+unsafe fn length(l: *mut lua_State, at: c_int) -> usize {
+    unsafe { if ffi::lua_type(l, at) == ffi::LUA_TSTRING { ffi::lua_rawlen(l, at) } else { 0 } }
+}
+
+/// sorts_soon(table, less) → whether Lua's own function may sort it: what that calls, or compares
+/// itself, is over soon or can be interrupted
+unsafe extern "C-unwind" fn sorts_soon(l: *mut lua_State) -> c_int {
+    unsafe {
+        let count = ffi::lua_rawlen(l, 1);
+        let plain = count <= SOON && ffi::lua_getmetatable(l, 1) == 0;
+        let soon = plain
+            && match ffi::lua_type(l, 2) {
+                ffi::LUA_TFUNCTION => ffi::lua_iscfunction(l, 2) == 0,
+                _ => is_light(l, count),
+            };
+        ffi::lua_pushboolean(l, c_int::from(soon));
+        1
+    }
+}
+
+unsafe fn is_light(l: *mut lua_State, count: usize) -> bool {
+    unsafe {
+        let mut bytes = 0;
+        for i in 1..=count as i64 {
+            ffi::lua_rawgeti(l, 1, i);
+            bytes += length(l, -1);
+            ffi::lua_pop(l, 1);
+        }
+        bytes <= LIGHT
+    }
+}
+
+/// few_digits(function) → the same for numbers and texts that are short enough to be some: with many
+/// long ones it would take seconds
+unsafe extern "C-unwind" fn few_digits(l: *mut lua_State) -> c_int {
+    unsafe extern "C-unwind" fn call(l: *mut lua_State) -> c_int {
+        unsafe {
+            let count = ffi::lua_gettop(l);
+            for at in 1..=count {
+                if length(l, at) > DIGITS {
+                    return ffi::luaL_argerror(l, at, c"number expected, got string".as_ptr());
+                }
+            }
+            let native = ffi::lua_upvalueindex(1);
+            if let Some(native) = ffi::lua_tocfunction(l, native) {
+                return native(l);
+            }
+            ffi::lua_pushvalue(l, native);
+            ffi::lua_insert(l, 1);
+            ffi::lua_call(l, count, ffi::LUA_MULTRET);
+            ffi::lua_gettop(l)
+        }
+    }
+    unsafe {
+        if ffi::lua_type(l, 1) != ffi::LUA_TFUNCTION {
+            return 1;
+        }
+        ffi::lua_settop(l, 1);
+        ffi::lua_pushcclosure(l, call, 1);
+        1
+    }
+}
+
 /// An argument as text; numbers are taken, as Lua does.
 unsafe fn text<'t>(l: *mut lua_State, index: c_int) -> &'t [u8] {
     unsafe {
@@ -192,11 +275,17 @@ unsafe fn search(l: *mut lua_State, find: bool) -> c_int {
             Err(trouble) => return fail(l, trouble),
         };
         if !find {
-            return push_values(l, &search, search.values(), start, end);
+            return match push_values(l, &search, search.values(), start, end) {
+                Ok(count) => count,
+                Err(trouble) => fail(l, trouble),
+            };
         }
         stack::push_int(l, start as i64 + 1);
         stack::push_int(l, end as i64);
-        2 + push_values(l, &search, search.captured(), start, end)
+        match push_values(l, &search, search.captured(), start, end) {
+            Ok(count) => 2 + count,
+            Err(trouble) => fail(l, trouble),
+        }
     }
 }
 
@@ -218,17 +307,16 @@ unsafe fn push_values(
     count: usize,
     start: usize,
     end: usize,
-) -> c_int {
+) -> Result<c_int, Trouble> {
     unsafe {
         ffi::luaL_checkstack(l, count as c_int + 4, c"too many captures".as_ptr());
         for index in 0..count {
-            match search.capture(index, start, end) {
-                Ok(Capture::Text(part)) => stack::push_bytes(l, part),
-                Ok(Capture::Position(n)) => stack::push_int(l, n as i64),
-                Err(trouble) => return fail(l, trouble),
+            match search.capture(index, start, end)? {
+                Capture::Text(part) => stack::push_bytes(l, part),
+                Capture::Position(n) => stack::push_int(l, n as i64),
             }
         }
-        count as c_int
+        Ok(count as c_int)
     }
 }
 
@@ -288,7 +376,10 @@ unsafe extern "C-unwind" fn gfind(l: *mut lua_State) -> c_int {
                 stack::push_int(l, start as i64 + 1);
                 stack::push_int(l, end as i64);
                 let count = if first_only { 1 } else { search.values() };
-                2 + push_values(l, &search, count, start, end)
+                match push_values(l, &search, count, start, end) {
+                    Ok(count) => 2 + count,
+                    Err(trouble) => told(l, trouble),
+                }
             }
             Ok(None) => 0,
             Err(trouble) => told(l, trouble),

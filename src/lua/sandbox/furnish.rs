@@ -11,6 +11,9 @@ use super::functions::{FLAGS, FUNCTIONS};
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
+/// How a place in the prelude begins in a message; nobody is told of it.
+pub const PLACE: &[u8] = b"(sandbox):";
+
 /// Keys of the registry, which only C functions see.
 #[derive(Clone, Copy)]
 pub enum Key {
@@ -21,6 +24,10 @@ pub enum Key {
     Strings,
     Chunks,
     Globals,
+    /// The text `__jsontype`, so that reading makes no strings.
+    JsonType,
+    /// The metatable of empty arrays, made anew for each call.
+    Array,
 }
 
 /// The registry of Lua itself has numbers, too: these are in a table of ours.
@@ -34,6 +41,7 @@ pub unsafe extern "C-unwind" fn furnish(l: *mut lua_State) -> c_int {
     unsafe {
         ffi::luaL_checkstack(l, 40, c"sandbox".as_ptr());
         ffi::lua_settop(l, 2);
+        disarm(l);
         open_libraries(l);
         ffi::lua_createtable(l, 8, 0);
         let keys = ffi::lua_gettop(l);
@@ -45,8 +53,11 @@ pub unsafe extern "C-unwind" fn furnish(l: *mut lua_State) -> c_int {
         keep(l, keys, Key::Explain);
         ffi::lua_createtable(l, 0, 0);
         keep(l, keys, Key::Chunks);
+        ffi::lua_pushlstring(l, c"__jsontype".as_ptr(), 10);
+        keep(l, keys, Key::JsonType);
         let text = PRELUDE.as_ptr().cast::<c_char>();
-        if ffi::luaL_loadbufferx(l, text, PRELUDE.len(), c"=sandbox".as_ptr(), c"t".as_ptr()) != 0 {
+        if ffi::luaL_loadbufferx(l, text, PRELUDE.len(), c"=(sandbox)".as_ptr(), c"t".as_ptr()) != 0
+        {
             ffi::lua_error(l);
         }
         push_globals(l);
@@ -61,10 +72,27 @@ pub unsafe extern "C-unwind" fn furnish(l: *mut lua_State) -> c_int {
         keep(l, keys, Key::Strings);
         ffi::lua_newthread(l);
         #[cfg(feature = "lua54")]
-        (*cell(l)).learn_stacks();
+        {
+            (*cell(l)).learn_stacks();
+            super::flood::learn(l);
+        }
         ffi::lua_settop(l, 0);
         ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
         0
+    }
+}
+
+/// Takes weak tables from the engine: with a chain of a million weak keys a collection takes minutes,
+/// and code may write `__mode` into a metatable at any moment. The engine asks for it by one string of
+/// its own. That is given other bytes, which nobody can guess, so that `__mode` is a string as others.
+unsafe fn disarm(l: *mut lua_State) {
+    unsafe {
+        ffi::lua_pushlstring(l, c"__mode".as_ptr(), 6);
+        let text = ffi::lua_tolstring(l, -1, std::ptr::null_mut()).cast_mut().cast::<u8>();
+        let mut secret = crate::chance::random().to_ne_bytes();
+        secret[0] |= 0x80;
+        std::ptr::copy_nonoverlapping(secret.as_ptr(), text, 6);
+        ffi::lua_pop(l, 1);
     }
 }
 
@@ -187,6 +215,23 @@ pub unsafe fn push_environment(l: *mut lua_State) {
         }
         ffi::lua_replace(l, names);
         ffi::lua_settop(l, names);
+    }
+}
+
+/// Makes what marks the empty arrays of a call.
+///
+/// # Safety
+/// As [`push_environment`].
+pub unsafe fn renew_array(l: *mut lua_State) {
+    unsafe {
+        push_keys(l);
+        let keys = ffi::lua_gettop(l);
+        ffi::lua_createtable(l, 0, 1);
+        push_kept(l, Key::JsonType);
+        ffi::lua_pushlstring(l, c"array".as_ptr(), 5);
+        ffi::lua_rawset(l, -3);
+        keep(l, keys, Key::Array);
+        ffi::lua_pop(l, 1);
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod cell;
 mod cross;
+#[cfg(feature = "lua54")]
+mod flood;
 mod functions;
 mod furnish;
 mod room;

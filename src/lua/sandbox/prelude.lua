@@ -7,6 +7,7 @@ local native, own = ...
 
 local check, deeper, goes_on = own.check, own.deeper, own.goes_on
 local gfind, has_metatable, replace = own.gfind, own.has_metatable, own.replace
+local few_digits, sorts_soon, weight = own.few_digits, own.sorts_soon, own.weight
 local coroutine, math, string, table = native.coroutine, native.math, native.string, native.table
 local error, pcall, rawget, rawlen, type =
   native.error, native.pcall, native.rawget, own.rawlen, native.type
@@ -73,9 +74,21 @@ end
 
 -- Errors ---------------------------------------------------------------------------------------
 
-local function caught(...)
+-- Without the place where a function of C has raised it, if that is here.
+local function placeless(message)
+  if type(message) == "string" and byte(message) == 40 then
+    local _, stop = find(message, "^%(sandbox%):%d+: ")
+    return stop and sub(message, stop + 1) or message
+  end
+  return message
+end
+
+local function caught(ok, ...)
   check()
-  return ...
+  if ok then
+    return true, ...
+  end
+  return false, placeless((...))
 end
 
 local function protected(f, ...)
@@ -85,11 +98,11 @@ end
 
 -- A handler is called where the error is: if that is in the hook, no hook could interrupt it.
 local function careful(handler)
-  return function(...)
+  return function(message)
     if goes_on() then
-      return handler(...)
+      return handler(placeless(message))
     end
-    return (...)
+    return message
   end
 end
 
@@ -140,7 +153,7 @@ local function passed(co, ok, ...)
   if coroutine.close and status(co) == "dead" then
     closed(co)
   end
-  error((...), 0)
+  error(placeless((...)), 0)
 end
 
 local function wrap(f)
@@ -251,7 +264,7 @@ local function gmatch(s, pattern, init)
     if not start then
       at = #s + 2
       if start == false then
-        error(stop, 3)
+        error(stop, 2)
       end
       return nil
     end
@@ -295,9 +308,30 @@ local function number(value, ...)
   return tonumber(value, ...)
 end
 
--- `c` is filled up with zeros, however many.
+-- A format is read character by character, and none is that long.
+local function layout(format, name)
+  format = text(format, 1, name)
+  if #format > PIECE then
+    error("bad argument #1 to '" .. name .. "' (format too long)", 3)
+  end
+  return format
+end
+
+local function unpack_text(format, ...)
+  return string.unpack(layout(format, "unpack"), ...)
+end
+
+local function packsize(format)
+  return string.packsize(layout(format, "packsize"))
+end
+
+-- `c` is filled up with zeros, however many. Texts may be read as numbers, which takes its time.
 local function pack(format, ...)
-  for count in gmatch(text(format, 1, "pack"), "c(%d+)") do
+  format = layout(format, "pack")
+  if weight(...) > LONG then
+    error("bad argument to 'pack' (strings too long)", 2)
+  end
+  for count in gmatch(format, "c(%d+)") do
     if #count > 7 then
       error("bad argument #1 to 'pack' (a string of that size is too large)", 2)
     end
@@ -305,16 +339,27 @@ local function pack(format, ...)
   return string.pack(format, ...)
 end
 
--- `%q` goes through a text byte by byte.
+-- Long texts have to be meant as such: `%q` goes through one byte by byte, and a number has not so
+-- many digits.
+local function check_long(form, ...)
+  local at, quoted = 0, 0
+  for kind in gmatch(form, "%%[^%a%%]*(.)") do
+    at = kind == "%" and at or at + 1
+    local value = kind ~= "%" and select(at, ...)
+    local size = type(value) == "string" and #value or 0
+    quoted = kind == "q" and quoted + size or quoted
+    if quoted > 1048576 then
+      error("bad argument #" .. at + 1 .. " to 'format' (string too long)", 3)
+    elseif kind ~= "q" and kind ~= "s" and size > BLOCK then
+      wrong(at + 1, "format", "number", "string")
+    end
+  end
+end
+
 local function format(form, ...)
   deeper()
-  if type(form) == "string" and find(form, "q", 1, true) then
-    for i = 1, select("#", ...) do
-      local value = select(i, ...)
-      if type(value) == "string" and #value > 1048576 then
-        error("bad argument #" .. i + 1 .. " to 'format' (string too long)", 2)
-      end
-    end
+  if weight(...) > BLOCK then
+    check_long(text(form, 1, "format"), ...)
   end
   return string.format(form, ...)
 end
@@ -322,7 +367,8 @@ end
 local function short(name, f)
   return f
     and function(s, ...)
-      if type(s) == "string" and #s > LONG then
+      s = text(s, 1, name)
+      if #s > LONG then
         error("bad argument #1 to '" .. name .. "' (string too long)", 2)
       end
       return f(s, ...)
@@ -333,10 +379,13 @@ end
 local function few(name, f, length, message)
   return f
     and function(from, first, last, ...)
+      if name ~= "unpack" then
+        from = text(from, 1, name)
+      end
       local a = first == nil and 1 or tonumber(first)
       local b = last == nil and (name == "unpack" and length(from) or a) or tonumber(last)
       if a and b then
-        local size = name ~= "unpack" and type(from) == "string" and #from
+        local size = name ~= "unpack" and #from
         if size then
           a, b = a < 0 and a + size + 1 or a, b < 0 and b + size + 1 or b
           b = b > size and size or b
@@ -377,7 +426,7 @@ local function join(list, separator, first, last)
 end
 
 function concat(list, separator, first, last)
-  if type(list) ~= "table" or is_plain(list, 0, 0) then
+  if type(list) ~= "table" or is_plain(list, 0, type(last) == "number" and last or 0) then
     return table.concat(list, separator, first, last)
   end
   separator = separator == nil and "" or text(separator, 2, "concat")
@@ -465,7 +514,7 @@ local function usual(a, b)
   return a < b
 end
 
--- Large tables: what a function of C compares cannot be interrupted.
+-- Large tables, long texts: what a function of C compares cannot be interrupted.
 local function merge_sort(list, less)
   local n, from, to = #list, {}, {}
   for i = 1, n do
@@ -489,7 +538,7 @@ local function sort(list, less)
     error("bad argument #2 to 'sort' (function expected, got " .. type(less) .. ")", 2)
   end
   deeper()
-  if type(list) ~= "table" or rawlen(list) <= 2000 and not has_metatable(list) then
+  if type(list) ~= "table" or sorts_soon(list, less) then
     return table.sort(list, less)
   end
   merge_sort(list, less or usual)
@@ -516,9 +565,12 @@ globals.xpcall = own.passes_on and handled or handled_without_arguments
 
 globals.unpack = few("unpack", native.unpack, length, "too many results to unpack")
 
-local strings = pick(native.string, "char len packsize sub unpack")
+local strings = pick(native.string, "len sub")
+strings.char = few_digits(native.string.char)
 strings.find, strings.match, strings.gmatch, strings.gsub = own.find, own.match, gmatch, gsub
 strings.rep, strings.pack = rep, native.string.pack and pack
+strings.unpack = native.string.unpack and unpack_text
+strings.packsize = native.string.packsize and packsize
 strings.format = format
 strings.lower, strings.upper = pieces("lower", string.lower), pieces("upper", string.upper)
 strings.reverse = pieces("reverse", string.reverse, true)
@@ -531,9 +583,10 @@ tables.move = native.table.move and move
 
 local maths = pick(
   native.math,
-  "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max "
-    .. "maxinteger min mininteger modf pi pow rad sin sinh sqrt tan tanh tointeger type ult"
+  "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 "
+    .. "maxinteger mininteger modf pi pow rad sin sinh sqrt tan tanh tointeger type ult"
 )
+maths.max, maths.min = few_digits(native.math.max), few_digits(native.math.min)
 maths.random, maths.randomseed = own.random, own.randomseed
 
 local coroutines = pick(native.coroutine, "create isyieldable running status yield")
@@ -546,7 +599,8 @@ local function add(name, library)
   names[#names + 1], all[#all + 1] = name, library
 end
 if native.utf8 then
-  local utf8 = pick(native.utf8, "char charpattern codes")
+  local utf8 = pick(native.utf8, "charpattern")
+  utf8.char, utf8.codes = few_digits(native.utf8.char), short("codes", native.utf8.codes)
   utf8.codepoint = few("codepoint", native.utf8.codepoint, length, "string slice too long")
   utf8.len, utf8.offset = short("len", native.utf8.len), short("offset", native.utf8.offset)
   add("utf8", utf8)
@@ -555,7 +609,11 @@ for _, name in native.ipairs({ "bit", "bit32" }) do
   local words = "arshift band bnot bor bswap btest bxor extract lrotate lshift replace rol ror "
     .. "rrotate rshift tobit tohex"
   if native[name] then
-    add(name, pick(native[name], words))
+    local library = pick(native[name], words)
+    for word, f in native.next, library do
+      library[word] = few_digits(f)
+    end
+    add(name, library)
   end
 end
 

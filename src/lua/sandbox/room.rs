@@ -14,7 +14,9 @@ use mlua::ffi::{self, lua_State};
 use super::cell::{Cell, Fate, INSTRUCTIONS, allocate, cell, goes_on};
 use super::cross::{self, Problem, Reader};
 use super::functions::hook;
-use super::furnish::{Key, furnish, keep, push_environment, push_kept, push_keys, set_environment};
+use super::furnish::{
+    Key, PLACE, furnish, keep, push_environment, push_kept, push_keys, renew_array, set_environment,
+};
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::lua::stack;
@@ -173,6 +175,7 @@ impl State {
             Some(Fate::Late) => return Failure::Late,
             Some(Fate::Cancelled) => return Failure::Cancelled,
             Some(Fate::Stack) => return Failure::Stack,
+            Some(Fate::Keys) => return Failure::Keys,
             Some(Fate::Memory) => return Failure::Memory(job.limits.memory),
             None if status == ffi::LUA_ERRMEM => return Failure::Memory(job.limits.memory),
             None => {}
@@ -244,6 +247,8 @@ impl Room for State {
             push_keys(self.l);
             ffi::lua_pushnil(self.l);
             ffi::lua_rawseti(self.l, -2, Key::Globals as i64);
+            ffi::lua_pushnil(self.l);
+            ffi::lua_rawseti(self.l, -2, Key::Array as i64);
             ffi::lua_settop(self.l, 0);
             if self.cell().used > self.used + KEPT {
                 ffi::lua_gc(self.l, ffi::LUA_GCCOLLECT, 0);
@@ -253,12 +258,28 @@ impl Room for State {
     }
 }
 
+/// A message without the place where a function of C has raised it, if that is in the prelude.
+fn placeless(message: &[u8]) -> &[u8] {
+    let rest = message.strip_prefix(PLACE).and_then(|rest| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        rest.get(digits..)?.strip_prefix(b": ")
+    });
+    rest.unwrap_or(message)
+}
+
+/// Whether it is how Lua says, wherever, that calls nest too deep.
+fn is_overflow(message: &[u8]) -> bool {
+    let Some(rest) = message.strip_suffix(b"stack overflow") else { return false };
+    let rest = rest.strip_suffix(b"C ").unwrap_or(rest);
+    rest.is_empty() || rest.ends_with(b": ")
+}
+
 /// The text of the string on top, else what there is instead.
 unsafe fn message(l: *mut lua_State) -> String {
     unsafe {
         match ffi::lua_type(l, -1) {
             ffi::LUA_TSTRING => {
-                let bytes = stack::bytes(l, -1);
+                let bytes = placeless(stack::bytes(l, -1));
                 let shown = bytes.get(..WORDS).unwrap_or(bytes);
                 String::from_utf8_lossy(shown).into_owned()
             }
@@ -270,7 +291,10 @@ unsafe fn message(l: *mut lua_State) -> String {
 /// The string on top as what was raised.
 unsafe fn said(l: *mut lua_State) -> Failure {
     unsafe {
-        let bytes = stack::bytes(l, -1);
+        let bytes = placeless(stack::bytes(l, -1));
+        if is_overflow(bytes) {
+            return Failure::Stack;
+        }
         let cause = (bytes.len() <= CAUSE).then(|| {
             let mut cause = Document::default();
             cause.tape.str(bytes);
@@ -399,6 +423,7 @@ unsafe fn load(l: *mut lua_State, script: &Script) -> c_int {
 
 unsafe fn push_arguments(l: *mut lua_State, plan: *mut Plan<'_>) -> c_int {
     unsafe {
+        renew_array(l);
         let arguments = &(&(*plan).arguments);
         for argument in arguments.iter() {
             cross::push(l, &mut argument.tape.walk(argument.root, &[]));

@@ -12,12 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::process::Signal;
 
 use super::LONGEST;
-use super::lines::Lines;
-use super::mailbox::{Letter, Mailbox, Trouble};
+use super::document;
+use super::lines::{Line, Lines};
+use super::mailbox::{Letter, Mailbox, Trouble, Whose};
+use super::outline::Outline;
 use super::spawn::{Program, Started};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
@@ -37,6 +39,9 @@ const PIECE: usize = 16 << 10;
 
 /// Bytes that may wait for a server that does not read.
 const MOST_WAITING: usize = 64 << 20;
+
+/// Calls that are remembered, before those are forgotten that were answered.
+const MOST_SENT: usize = 1000;
 
 /// Messages that may wait behind those.
 const MOST_LETTERS: usize = 10_000;
@@ -129,6 +134,11 @@ struct Tending {
     /// What is being written, and how much of it has been.
     writing: Vec<u8>,
     written: usize,
+    /// Calls that were sent, and how many bytes had been when they were.
+    sent: Vec<(u64, u64)>,
+    sent_bytes: u64,
+    /// Those that it had read before it closed its input: it may yet answer them.
+    kept: Vec<u64>,
     messages: Lines,
     words: Lines,
     ending: Option<Ending>,
@@ -168,6 +178,9 @@ impl Tending {
             errors: Some(started.errors),
             writing: Vec::new(),
             written: 0,
+            sent: Vec::new(),
+            sent_bytes: 0,
+            kept: Vec::new(),
             messages: Lines::new(LONGEST),
             words: Lines::new(16 << 10),
             ending: None,
@@ -183,7 +196,7 @@ impl Tending {
                 self.write();
             }
             if ready.output {
-                self.read_output();
+                self.read_output(name);
             }
             if ready.errors {
                 self.read_errors();
@@ -204,8 +217,15 @@ impl Tending {
         let mut mailbox = self.mailbox.lock();
         while self.ending.is_none() && self.writing.len() - self.written < MOST_WAITING {
             let Some(letter) = mailbox.outgoing.pop_front() else { break };
-            self.writing.extend_from_slice(letter.message.to_string().as_bytes());
+            self.writing.extend_from_slice(letter.message.as_bytes());
             self.writing.push(b'\n');
+            self.sent_bytes += letter.message.len() as u64 + 1;
+            if let Some(id) = letter.id.filter(|_| letter.calls) {
+                self.sent.push((id, self.sent_bytes));
+            }
+        }
+        if self.sent.len() > MOST_SENT {
+            self.sent.retain(|(id, _)| !mailbox.is_settled(*id));
         }
         let left = mailbox.outgoing.len().min(MOST_LETTERS);
         let refused = mailbox.outgoing.split_off(left);
@@ -223,7 +243,7 @@ impl Tending {
     fn write(&mut self) {
         if self.writing.is_empty() {
             // Nothing was waited for but that nobody reads any more.
-            return self.has_closed("input");
+            return self.reads_no_more();
         }
         while let Some(input) = &self.input
             && self.written < self.writing.len()
@@ -232,7 +252,7 @@ impl Tending {
                 Ok(count) => self.written += count,
                 Err(Errno::AGAIN) => return self.forget_written(),
                 Err(Errno::INTR) => {}
-                Err(_) => self.has_closed("input"),
+                Err(_) => self.reads_no_more(),
             }
         }
         self.writing.clear();
@@ -253,20 +273,34 @@ impl Tending {
         self.end();
     }
 
-    fn read_output(&mut self) {
+    /// What lies in the pipe was never read.
+    fn reads_no_more(&mut self) {
+        let in_pipe = self.input.as_ref().and_then(|input| ioctl_fionread(input).ok()).unwrap_or(0);
+        let unwritten = (self.writing.len() - self.written) as u64;
+        let read = self.sent_bytes.saturating_sub(unwritten + in_pipe);
+        let sent = self.sent.iter();
+        self.kept = sent.filter(|(_, end)| *end <= read).map(|(id, _)| *id).collect();
+        self.has_closed("input");
+    }
+
+    fn is_awaited(&self) -> bool {
+        let mailbox = self.mailbox.lock();
+        self.kept.iter().any(|id| !mailbox.is_settled(*id))
+    }
+
+    fn read_output(&mut self, name: &str) {
         let mut piece = [0; PIECE];
         let Some(output) = &self.output else { return };
         match rustix::io::read(output, &mut piece) {
             Ok(count) if count > 0 => {
-                let (mailbox, skipped) = (&self.mailbox, self.messages.skipped);
-                self.messages.push(&piece[..count], |line| hear(mailbox, line));
-                if self.messages.skipped > skipped {
-                    mailbox.note("stdout", b"a message of more than 10 MB was left out");
-                }
+                let mailbox = &self.mailbox;
+                self.messages.push(&piece[..count], |line| hear(mailbox, name, line));
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => {
                 self.output = None;
+                let mailbox = &self.mailbox;
+                self.messages.finish(|line| hear_last(mailbox, name, line));
                 self.has_closed("output");
             }
         }
@@ -278,7 +312,7 @@ impl Tending {
         match rustix::io::read(errors, &mut piece) {
             Ok(count) if count > 0 => {
                 let mailbox = &self.mailbox;
-                self.words.push(&piece[..count], |line| note(mailbox, line));
+                self.words.push(&piece[..count], |line| note(mailbox, &line));
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => self.errors = None,
@@ -299,12 +333,18 @@ impl Tending {
         let now = self.clock.now();
         if let Some((_, stream)) = self.closed.take_if(|(at, _)| *at <= now) {
             let text = format!("the MCP server {name:?} has closed its {stream}");
-            self.mailbox.end(Error::new(Code::Network, text));
+            let kept = if stream == "input" { self.kept.as_slice() } else { &[] };
+            self.mailbox.end_but(kept, Error::new(Code::Network, text));
         }
+        let awaited = self.is_awaited();
         let Some(ending) = self.ending.as_mut().filter(|e| e.next.is_some_and(|at| at <= now))
         else {
             return;
         };
+        if awaited {
+            ending.next = Some(now.after(PATIENCE[0]));
+            return;
+        }
         ending.signals += 1;
         ending.next = PATIENCE.get(ending.signals).map(|patience| now.after(*patience));
         let signal = if ending.signals == 1 { Signal::TERM } else { Signal::KILL };
@@ -321,7 +361,7 @@ impl Tending {
     }
 
     fn report_end(mut self, name: &str, how: &str) {
-        self.read_rest();
+        self.read_rest(name);
         let said = self.mailbox.lock().last_words();
         let message = match &said {
             Some(words) => format!("the MCP server {name:?} {how}: {}", telling_line(words)),
@@ -333,12 +373,12 @@ impl Tending {
     }
 
     /// What it had said before.
-    fn read_rest(&mut self) {
+    fn read_rest(&mut self, name: &str) {
         for _ in 0..MOST_WAITING / PIECE {
             if !(self.output.is_some() && readable(self.output.as_ref())) {
                 break;
             }
-            self.read_output();
+            self.read_output(name);
         }
         for _ in 0..64 {
             if !(self.errors.is_some() && readable(self.errors.as_ref())) {
@@ -346,8 +386,8 @@ impl Tending {
             }
             self.read_errors();
         }
-        let rest = self.words.rest();
-        note(&self.mailbox, &rest);
+        let mailbox = &self.mailbox;
+        self.words.finish(|line| note(mailbox, &line));
     }
 
     fn wait(&self) -> Ready {
@@ -397,20 +437,40 @@ fn readable(pipe: Option<&impl AsFd>) -> bool {
     poll(&mut fds, now.as_ref()).is_ok_and(|count| count > 0)
 }
 
-/// A line of its output. What is no JSON is somebody's `print`.
-fn hear(mailbox: &Mailbox, line: &[u8]) {
-    if line.iter().all(u8::is_ascii_whitespace) {
-        return;
-    }
-    match serde_json::from_slice(line) {
-        Ok(document) => mailbox.receive(document),
-        Err(_) => mailbox.note("stdout", line),
+/// A line of its output. What is no message is somebody's `print`.
+fn hear(mailbox: &Mailbox, name: &str, line: Line<'_>) {
+    match line {
+        Line::Whole(text) if text.iter().all(u8::is_ascii_whitespace) => {}
+        Line::Whole(text) => match document::read(text) {
+            Ok(document) => mailbox.receive(document, text),
+            Err(why) if misheard(mailbox, name, Outline::of(text), &why) => {}
+            Err(_) => mailbox.note("stdout", text),
+        },
+        Line::TooLong(outline) => {
+            misheard(mailbox, name, outline, "it has more than 10 MB");
+            mailbox.note("stdout", b"a message of more than 10 MB was left out");
+        }
     }
 }
 
-fn note(mailbox: &Mailbox, line: &[u8]) {
-    if !line.is_empty() {
-        mailbox.note("stderr", line);
+/// What it said last may lack the line's end. If it is not whole, that it has died says more.
+fn hear_last(mailbox: &Mailbox, name: &str, line: Line<'_>) {
+    match line {
+        Line::Whole(text) if document::read(text).is_err() => mailbox.note("stdout", text),
+        line => hear(mailbox, name, line),
+    }
+}
+
+fn misheard(mailbox: &Mailbox, name: &str, outline: Outline, why: &str) -> bool {
+    let text = format!("the answer of the MCP server {name:?} cannot be read: {why}");
+    mailbox.misheard(outline, Whose::Anyones, Error::new(Code::BadResponse, text))
+}
+
+fn note(mailbox: &Mailbox, line: &Line<'_>) {
+    if let Line::Whole(text) = line
+        && !text.is_empty()
+    {
+        mailbox.note("stderr", text);
     }
 }
 
@@ -460,11 +520,11 @@ mod tests {
         let program = Program { words, cwd: None, env: Default::default() };
         let tended = Tended::start(program, mailbox.clone(), Clock::default()).unwrap();
         // So much that what fits into the pipe makes no room.
-        let message = "x".repeat(MOST_WAITING + (1 << 20)).into();
-        tended.send(Letter { id: None, message });
+        let message = "x".repeat(MOST_WAITING + (1 << 20));
+        tended.send(Letter { id: None, message, calls: false });
         for id in 1..=MOST_LETTERS as u64 + 1 {
             mailbox.lock().expect(id);
-            tended.send(Letter { id: Some(id), message: id.into() });
+            tended.send(Letter { id: Some(id), message: id.to_string(), calls: true });
         }
         let last = MOST_LETTERS as u64 + 1;
         let refused = loop {

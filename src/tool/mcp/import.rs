@@ -194,6 +194,9 @@ impl Import {
     fn tool(&self, runtime: &Runtime, definition: &Definition) -> Tool {
         self.remote.pin(definition);
         let mut warnings = Vec::new();
+        if definition.is_ambiguous {
+            warnings.push("the server has several tools of this name: this is the first".into());
+        }
         let mut options = Map::new();
         let parameters = parameters(&definition.input, &mut warnings);
         if let Some(schema) = definition.output.as_ref().and_then(|s| returns(s, &mut warnings)) {

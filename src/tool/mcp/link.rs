@@ -43,7 +43,7 @@ impl Link {
     /// Asks; the answer comes to the mailbox. What is to be cancelled if nobody waits for it.
     pub fn ask(&self, id: u64, method: &str, params: &Value) -> Option<Box<dyn Call>> {
         self.mailbox.lock().expect(id);
-        self.send(Some(id), rpc::request(id, method, params))
+        self.send(Some(id), rpc::request(id, method, params), method == "tools/call")
     }
 
     /// Goes on with an answer that was broken off.
@@ -54,16 +54,16 @@ impl Link {
     }
 
     pub fn tell(&self, method: &str, params: &Value) {
-        drop(self.send(None, rpc::notice(method, params)));
+        drop(self.send(None, rpc::notice(method, params), false));
     }
 
-    fn send(&self, id: Option<u64>, message: Value) -> Option<Box<dyn Call>> {
+    fn send(&self, id: Option<u64>, message: String, calls: bool) -> Option<Box<dyn Call>> {
         match &self.kind {
             Kind::Child(tended) => {
-                tended.send(Letter { id, message });
+                tended.send(Letter { id, message, calls });
                 None
             }
-            Kind::Web(web) => Some(web.post(id, &message)),
+            Kind::Web(web) => Some(web.post(id, message)),
             Kind::Left => None,
         }
     }
@@ -74,7 +74,7 @@ impl Link {
             Kind::Child(tended) => tended.ring(),
             Kind::Web(web) => {
                 let letters = std::mem::take(&mut self.mailbox.lock().outgoing);
-                letters.iter().for_each(|letter| drop(web.post(letter.id, &letter.message)));
+                letters.into_iter().for_each(|letter| drop(web.post(letter.id, letter.message)));
             }
             Kind::Left => {}
         }

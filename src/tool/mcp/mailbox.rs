@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
-use super::rpc::{self, METHOD_NOT_FOUND, Message, Refusal};
-use crate::error::Error;
+use super::outline::Outline;
+use super::rpc::{self, Id, METHOD_NOT_FOUND, Message, PARSE_ERROR, Refusal};
+use crate::error::{Code, Error};
 use crate::net::{Waker, lock};
 use crate::provider::secret::{Redactor, Secret};
 
@@ -41,6 +42,15 @@ pub enum Trouble {
     Failed(Error),
 }
 
+/// Who has waited for an answer without an id.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose {
+    Only(u64),
+    Nobodys,
+    /// That cannot be known, so it was everybody's.
+    Anyones,
+}
+
 pub type Answer = Result<Value, Trouble>;
 
 /// A line that a server has written for people.
@@ -56,7 +66,9 @@ pub struct Words {
 pub struct Letter {
     /// Of a request.
     pub id: Option<u64>,
-    pub message: Value,
+    pub message: String,
+    /// It asks for the call of a tool.
+    pub calls: bool,
 }
 
 #[derive(Default)]
@@ -108,13 +120,19 @@ impl Mailbox {
         Arc::ptr_eq(&self.state, &other.state)
     }
 
-    /// A document has come.
-    pub fn receive(&self, document: Value) {
+    /// A document has come, in that text.
+    pub fn receive(&self, document: Value, text: &[u8]) {
         let document = match &self.clean {
             Some(clean) => clean.value(document),
             None => document,
         };
-        self.lock().receive(document);
+        self.lock().receive(document, text);
+    }
+
+    /// A message has come that cannot be read. False if that is nobody's loss.
+    pub fn misheard(&self, outline: Outline, whose: Whose, why: Error) -> bool {
+        let why = self.cleaned(why);
+        self.lock().misheard(outline, whose, &why)
     }
 
     /// A line for people has come.
@@ -125,20 +143,30 @@ impl Mailbox {
     }
 
     pub fn fail(&self, id: u64, why: Trouble) {
-        let why = match (why, &self.clean) {
-            (Trouble::Failed(error), Some(clean)) => Trouble::Failed(clean.error(error)),
-            (why, _) => why,
+        let why = match why {
+            Trouble::Failed(error) => Trouble::Failed(self.cleaned(error)),
+            why => why,
         };
         self.lock().answered(id, Err(why));
     }
 
     /// Nothing more will come: all who wait hear why.
     pub fn end(&self, why: Error) {
-        let why = match &self.clean {
-            Some(clean) => clean.error(why),
-            None => why,
-        };
+        let why = self.cleaned(why);
         self.lock().end(&why);
+    }
+
+    /// Nothing more will come but the answers that are kept.
+    pub fn end_but(&self, kept: &[u64], why: Error) {
+        let why = self.cleaned(why);
+        self.lock().end_but(kept, &why);
+    }
+
+    fn cleaned(&self, error: Error) -> Error {
+        match &self.clean {
+            Some(clean) => clean.error(error),
+            None => error,
+        }
     }
 }
 
@@ -214,8 +242,13 @@ impl State {
     }
 
     fn end(&mut self, why: &Error) {
+        self.end_but(&[], why);
+    }
+
+    fn end_but(&mut self, kept: &[u64], why: &Error) {
         self.gone.get_or_insert_with(|| why.clone());
-        for waiting in self.waiting.values_mut() {
+        let kept = |id: &u64| kept.contains(id);
+        for (_, waiting) in self.waiting.iter_mut().filter(|(id, _)| !kept(id)) {
             waiting.answer.get_or_insert_with(|| Err(Trouble::Failed(why.clone())));
             waiting.wakers.drain(..).for_each(|waker| waker.wake());
         }
@@ -223,16 +256,61 @@ impl State {
     }
 
     /// Requests of the server are answered at once, into `outgoing`.
-    fn receive(&mut self, document: Value) {
-        for message in rpc::read(document) {
+    fn receive(&mut self, document: Value, text: &[u8]) {
+        for message in rpc::read(document, text) {
             match message {
                 Message::Answer { id, said } => self.answered(id, said.map_err(Trouble::Refused)),
                 Message::Request { id, method, .. } => self.reply(&id, &method),
                 Message::Notice { method, params } => self.noticed(&method, params),
-                Message::Complaint(refusal) => self.complain("message", &refusal.message),
-                Message::Junk => self.complain("message", "a message that is none of JSON-RPC's"),
+                Message::Complaint(refusal) => self.complained(&refusal),
+                Message::Junk(id) => self.puzzled(id.and_then(|id| id.ours())),
             }
         }
+    }
+
+    /// One who cannot read what we ask does not know whose question it was.
+    fn complained(&mut self, refusal: &Refusal) {
+        self.complain("message", &refusal.message);
+        if refusal.code == PARSE_ERROR {
+            let text = format!("the server cannot read what it is asked: {}", refusal.message);
+            self.all_failed(&Error::new(Code::BadResponse, text));
+        }
+    }
+
+    fn puzzled(&mut self, id: Option<u64>) {
+        self.complain("message", "a message that is none of JSON-RPC's");
+        if let Some(id) = id {
+            let text = "the answer has neither a result nor an error";
+            self.answered(id, Err(Trouble::Failed(Error::new(Code::BadResponse, text))));
+        }
+    }
+
+    fn misheard(&mut self, outline: Outline, whose: Whose, why: &Error) -> bool {
+        let mut is_loss = false;
+        for item in outline.items().into_iter().filter(|item| !item.asks) {
+            let id = item.id.map(|text| Id::written(&text).and_then(|id| id.ours()));
+            match (id, whose) {
+                (Some(id), _) => is_loss |= id.is_some_and(|id| self.failed(id, why)),
+                (None, _) if !item.answers => {}
+                (None, Whose::Only(id)) => is_loss |= self.failed(id, why),
+                (None, Whose::Anyones) => is_loss |= self.all_failed(why),
+                (None, Whose::Nobodys) => {}
+            }
+        }
+        is_loss
+    }
+
+    /// True if somebody waits for that answer.
+    fn failed(&mut self, id: u64, why: &Error) -> bool {
+        let waits = !self.is_settled(id);
+        self.answered(id, Err(Trouble::Failed(why.clone())));
+        waits
+    }
+
+    /// True if anybody waits.
+    fn all_failed(&mut self, why: &Error) -> bool {
+        let ids: Vec<u64> = self.waiting.keys().copied().collect();
+        ids.into_iter().filter(|id| self.failed(*id, why)).count() > 0
     }
 
     /// The first answer counts; those to unknown requests are nobody's.
@@ -243,13 +321,13 @@ impl State {
     }
 
     /// We have announced no abilities, so there is little that it can ask for.
-    fn reply(&mut self, id: &Value, method: &str) {
+    fn reply(&mut self, id: &Id, method: &str) {
         let message = match method {
-            "ping" => rpc::result(id, json!({})),
+            "ping" => rpc::result(id, &json!({})),
             _ => rpc::refusal(id, METHOD_NOT_FOUND, &format!("this client has no {method}")),
         };
         if self.outgoing.len() < MOST_REPLIES {
-            self.outgoing.push_back(Letter { id: None, message });
+            self.outgoing.push_back(Letter { id: None, message, calls: false });
         }
         self.wake_listener();
     }
@@ -346,7 +424,6 @@ fn keep_end(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
     use crate::net::Notifier;
 
     fn mailbox() -> (Mailbox, Waker, Arc<Notifier>) {
@@ -359,17 +436,42 @@ mod tests {
         json!({ "jsonrpc": "2.0", "id": id, "result": { "text": text } })
     }
 
+    fn receive(mailbox: &Mailbox, document: &Value) {
+        mailbox.receive(document.clone(), document.to_string().as_bytes());
+    }
+
     #[test]
     fn answers_wake_those_who_wait_and_only_the_first_counts() {
         let (mailbox, waker, notifier) = mailbox();
         mailbox.lock().expect(1);
         assert!(mailbox.lock().take(1, &waker).is_none());
-        mailbox.receive(answer(9, "nobody's"));
+        receive(&mailbox, &answer(9, "nobody's"));
         assert_eq!(notifier.take(), None);
-        mailbox.receive(json!([answer(1, "my key is sk-CANARY"), answer(1, "second")]));
+        receive(&mailbox, &json!([answer(1, "my key is sk-CANARY"), answer(1, "second")]));
         assert_eq!(notifier.take(), Some(7));
         let got = mailbox.lock().take(1, &waker).unwrap().unwrap();
         assert_eq!(got["text"], "my key is ***");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_the_loss_of_whose_it_was() {
+        let (mailbox, waker, _notifier) = mailbox();
+        let why = Error::new(Code::BadResponse, "cut off");
+        let lost = |text: &str, whose| {
+            (1..=2).for_each(|id| mailbox.lock().expect(id));
+            let is_loss = mailbox.misheard(Outline::of(text.as_bytes()), whose, why.clone());
+            let failed = [1, 2].map(|id| mailbox.lock().take(id, &waker).is_some());
+            assert_eq!(is_loss, failed != [false; 2], "{text}");
+            failed
+        };
+        assert_eq!(lost("{\"id\":1,\"result\":{", Whose::Anyones), [true, false]);
+        assert_eq!(lost("{\"id\":\"2\",\"result\":{", Whose::Only(1)), [false, true]);
+        assert_eq!(lost("{\"result\":{", Whose::Anyones), [true, true]);
+        assert_eq!(lost("{\"result\":{", Whose::Only(2)), [false, true]);
+        for text in ["{\"method\":1,\"id\":1", "{\"id\":9,\"result\":{", "{\"jsonrpc\":", "print"] {
+            assert_eq!(lost(text, Whose::Anyones), [false, false]);
+        }
+        assert_eq!(lost("{\"result\":{", Whose::Nobodys), [false, false]);
     }
 
     #[test]
@@ -382,6 +484,18 @@ mod tests {
             let answer = mailbox.lock().take(id, &waker);
             assert!(matches!(answer, Some(Err(Trouble::Failed(e))) if e.code() == Code::IoError));
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_may_come_after_the_end() {
+        let (mailbox, waker, _notifier) = mailbox();
+        (1..=2).for_each(|id| mailbox.lock().expect(id));
+        mailbox.end_but(&[2], Error::new(Code::Network, "it reads no more"));
+        assert!(mailbox.lock().is_gone());
+        assert!(matches!(mailbox.lock().take(1, &waker), Some(Err(_))));
+        assert!(mailbox.lock().take(2, &waker).is_none());
+        receive(&mailbox, &answer(2, "late"));
+        assert_eq!(mailbox.lock().take(2, &waker).unwrap().unwrap()["text"], "late");
     }
 
     #[test]

@@ -9,11 +9,14 @@
 mod call;
 mod child;
 mod content;
+mod document;
+mod greeting;
 mod import;
 mod lines;
 mod link;
 mod mailbox;
 mod names;
+mod outline;
 mod pin;
 mod remote;
 mod rpc;

@@ -1,5 +1,7 @@
 //! What a server says of a tool, and the mark by which a later change is noticed.
 
+use std::collections::HashMap;
+
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ pub struct Definition {
     pub input: Value,
     pub output: Option<Value>,
     pub annotations: Value,
+    /// The server lists others under the same name.
+    pub is_ambiguous: bool,
 }
 
 pub type Pin = [u8; 32];
@@ -30,7 +34,28 @@ impl Definition {
             input: item["inputSchema"].clone(),
             output: item.get("outputSchema").filter(|schema| schema.is_object()).cloned(),
             annotations: item["annotations"].clone(),
+            is_ambiguous: false,
         })
+    }
+
+    /// The first of each name, for nobody can say which of several a call is for; and the names of
+    /// those that are left out.
+    pub fn apart(all: Vec<Definition>) -> (Vec<Definition>, Vec<String>) {
+        let (mut places, mut first, mut left_out) = (HashMap::new(), Vec::new(), Vec::new());
+        for tool in all {
+            match places.get(&tool.name).and_then(|place: &usize| first.get_mut(*place)) {
+                Some(known) => {
+                    let known: &mut Definition = known;
+                    known.is_ambiguous = true;
+                    left_out.push(tool.name);
+                }
+                None => {
+                    places.insert(tool.name.clone(), first.len());
+                    first.push(tool);
+                }
+            }
+        }
+        (first, left_out)
     }
 
     /// Equal for equal definitions, in whatever order their members stand.

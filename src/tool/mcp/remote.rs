@@ -14,13 +14,14 @@ use super::child::Tended;
 use super::link::Link;
 use super::mailbox::{Answer, Mailbox, Trouble};
 use super::pin::{Definition, Pin};
-use super::rpc::METHOD_NOT_FOUND;
+use super::rpc::{METHOD_NOT_FOUND, Refusal};
 use super::spawn::Program;
 use super::talk::{Listing, Stage, Talk};
 use super::web::{Way, Web};
-use super::{MOST_PAGES, MOST_TOOLS, VERSIONS, content};
-use crate::error::{Code, Error, Result, quoted};
+use super::{MOST_PAGES, MOST_TOOLS, content, greeting};
+use crate::error::{Code, Error, Result};
 use crate::event::Builtin;
+use crate::net::workers::Home;
 use crate::net::{Call, Waker};
 use crate::provider::secret::{Secret, of_members, of_request};
 use crate::runtime::Runtime;
@@ -40,6 +41,15 @@ impl Address {
         match self {
             Address::Run(program) => program.name(),
             Address::Web { url, .. } => &url.host,
+        }
+    }
+
+    /// So that people know it: no more of a URL than its origin and of a command than its first two
+    /// plain words, for the rest may hold secrets.
+    fn shown(&self) -> String {
+        match self {
+            Address::Run(program) => program.shown(),
+            Address::Web { url, .. } => url.origin(),
         }
     }
 
@@ -108,8 +118,19 @@ impl Visitor {
 /// A request under way.
 pub struct Asked {
     pub id: u64,
+    home: Home,
     mailbox: Mailbox,
     call: Option<Box<dyn Call>>,
+}
+
+impl Drop for Asked {
+    /// An old server, too, must not be kept for an answer that nobody wants.
+    fn drop(&mut self) {
+        // A lock that was inherited may be held by nobody.
+        if self.home.is_here() {
+            self.mailbox.lock().forget(self.id);
+        }
+    }
 }
 
 impl Remote {
@@ -213,16 +234,14 @@ impl Remote {
                 talk.initialize();
                 return Ok(());
             }
+            Err(Trouble::Refused(refusal)) => return Err(self.refused_greeting(&refusal)),
+            Err(Trouble::Failed(error)) if error.code() == Code::BadResponse => {
+                let status = error.fields().status;
+                return Err(self.no_greeting(error.message()).with(|f| f.status = status));
+            }
             Err(trouble) => return Err(self.error(trouble)),
         };
-        let version = about["protocolVersion"].as_str().unwrap_or_default();
-        if !VERSIONS.contains(&version) {
-            return Err(self.bad(format!(
-                "it speaks revision {} of the protocol, and here are {}",
-                quoted(version),
-                VERSIONS.join(", ")
-            )));
-        }
+        let version = greeting::version(&about).map_err(|why| self.no_greeting(&why))?;
         if let Some(link) = &mut talk.link {
             link.agreed_on(version);
             link.tell("notifications/initialized", &Value::Null);
@@ -253,7 +272,11 @@ impl Remote {
             if listing.found.len() > MOST_TOOLS {
                 return Err(self.bad(format!("it has more than {MOST_TOOLS} tools")));
             }
-            talk.listed = listing.found;
+            let (tools, left_out) = Definition::apart(listing.found);
+            talk.listed = tools;
+            for name in left_out {
+                talk.note(&format!("another tool {name:?} of the same name is left out"));
+            }
             talk.stage = Stage::Up;
             return Ok(());
         };
@@ -268,6 +291,19 @@ impl Remote {
         listing.next = Some(cursor.to_owned());
         talk.list(listing);
         Ok(())
+    }
+
+    fn no_greeting(&self, why: &str) -> Error {
+        let place = self.address.shown();
+        let text = format!("the MCP server {place} answers initialize with what is none: {why}");
+        Error::new(Code::BadResponse, text)
+    }
+
+    fn refused_greeting(&self, refusal: &Refusal) -> Error {
+        let details = content::refused(refusal).fields().details.clone();
+        let (place, Refusal { message, code, .. }) = (self.address.shown(), refusal);
+        let text = format!("the MCP server {place} refuses initialize: {message} ({code})");
+        Error::new(Code::BadResponse, text).with(|f| f.details = details)
     }
 
     fn bad(&self, what: String) -> Error {
@@ -330,7 +366,7 @@ impl Remote {
         let link =
             talk.link.as_ref().ok_or_else(|| Error::internal("a server that is not there"))?;
         let call = link.ask(id, method, &params(id));
-        Ok(Asked { id, mailbox: link.mailbox.clone(), call })
+        Ok(Asked { id, home: Home::here(), mailbox: link.mailbox.clone(), call })
     }
 
     /// Goes on with an answer that was broken off; false if its session is over.

@@ -34,6 +34,25 @@ impl Program {
         self.words.first().map_or("", String::as_str)
     }
 
+    /// With the first argument that tells which server it is: `npx … @org/server`.
+    pub fn shown(&self) -> String {
+        let plain = |word: &&String| {
+            let length = word.chars().count();
+            (1..=80).contains(&length)
+                && !word.starts_with('-')
+                && !word.contains(|c: char| c.is_whitespace() || "=:?".contains(c))
+        };
+        let arguments = self.words.get(1..).unwrap_or_default();
+        match arguments.iter().position(|word| plain(&word)) {
+            None => format!("{:?}", self.name()),
+            Some(at) => {
+                let between = if at > 0 { "… " } else { "" };
+                let word = arguments.get(at).map_or("", String::as_str);
+                format!("{:?}", format!("{} {between}{word}", self.name()))
+            }
+        }
+    }
+
     pub fn start(&self) -> io::Result<Started> {
         let program = process::Program {
             path: self.path()?,
@@ -78,4 +97,22 @@ fn open_directory(path: &str) -> io::Result<OwnedFd> {
 /// Its end for reading, and the one for writing.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pipe_with(PipeFlags::CLOEXEC)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_with_what_tells_it_from_others_and_no_secrets() {
+        let shown = |words: &[&str]| {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            Program { words, cwd: None, env: Default::default() }.shown()
+        };
+        assert_eq!(shown(&["npx", "-y", "@org/server", "/srv"]), "\"npx … @org/server\"");
+        assert_eq!(shown(&["python3", "srv.py", "--key", "sk-1"]), "\"python3 srv.py\"");
+        assert_eq!(shown(&["env", "KEY=sk-1", "-u", "server"]), "\"env … server\"");
+        assert_eq!(shown(&["sh", "-c", "KEY=sk-1 server"]), "\"sh\"");
+        assert_eq!(shown(&["server"]), "\"server\"");
+    }
 }

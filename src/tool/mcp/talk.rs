@@ -124,6 +124,13 @@ impl Talk {
         self.stage = Stage::Listing(listing);
     }
 
+    /// A line of ours among those of the server.
+    pub fn note(&self, text: &str) {
+        if let Some(link) = &self.link {
+            link.mailbox.note("import", text.as_bytes());
+        }
+    }
+
     pub fn lead_to(&mut self, location: &str) -> Result<()> {
         self.link.as_mut().map_or(Ok(()), |link| link.lead_to(location))
     }

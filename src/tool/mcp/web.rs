@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::LONGEST;
-use super::mailbox::{Mailbox, Trouble};
+use super::document;
+use super::mailbox::{Mailbox, Trouble, Whose};
+use super::outline::Outline;
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::guard::guarded;
@@ -15,7 +15,7 @@ use crate::net::{
     Call, Failure, Flow, Guard, Head, Limits, Proxy, Request, Roots, Sink, Transport,
 };
 use crate::provider::options;
-use crate::provider::sse::Sse;
+use crate::provider::sse::{self, Sse};
 use crate::runtime::Runtime;
 use crate::tool::builtin::http::url::Url;
 
@@ -68,8 +68,8 @@ impl Web {
     }
 
     /// Sends a message; `id` if it is a request, whose answer comes to the mailbox.
-    pub fn post(&self, id: Option<u64>, message: &Value) -> Box<dyn Call> {
-        let request = self.request("POST", message.to_string().into_bytes());
+    pub fn post(&self, id: Option<u64>, message: String) -> Box<dyn Call> {
+        let request = self.request("POST", message.into_bytes());
         let sink = Reading { id, ..self.reading() };
         self.way.transport.start(request, Box::new(sink))
     }
@@ -102,6 +102,7 @@ impl Web {
             head: Head::default(),
             body: Vec::new(),
             events: None,
+            is_too_long: false,
         }
     }
 
@@ -194,6 +195,8 @@ struct Reading {
     body: Vec<u8>,
     /// The answer is a stream of events.
     events: Option<Sse>,
+    /// More than an event may hold.
+    is_too_long: bool,
 }
 
 impl Sink for Reading {
@@ -212,16 +215,15 @@ impl Sink for Reading {
             self.body.extend_from_slice(bytes);
             return if self.body.len() > LONGEST { Flow::Stop } else { Flow::Content };
         };
-        let mailbox = &self.mailbox;
+        let (mailbox, host, whose) = (&self.mailbox, &self.host, whose(self.id));
         let pushed = events.push(bytes, |event| {
-            if let Ok(document) = serde_json::from_slice(event.data) {
-                mailbox.receive(document);
-            }
+            hear(mailbox, host, whose, event.data);
             Ok(())
         });
-        match (pushed, self.id) {
-            (Err(_), _) => Flow::Stop,
-            (Ok(()), Some(id)) if mailbox.lock().is_settled(id) => Flow::Over,
+        self.is_too_long = pushed.is_err();
+        match self.id {
+            _ if self.is_too_long => Flow::Stop,
+            Some(id) if mailbox.lock().is_settled(id) => Flow::Over,
             _ => Flow::Content,
         }
     }
@@ -241,8 +243,35 @@ impl Sink for Reading {
 /// Where the server does not say when to come back, and at least.
 const PAUSE_MS: [u64; 2] = [1000, 50];
 
+/// On a stream that belongs to a request nobody else's answer is expected.
+fn whose(id: Option<u64>) -> Whose {
+    id.map_or(Whose::Nobodys, Whose::Only)
+}
+
+/// An event of a stream.
+fn hear(mailbox: &Mailbox, host: &str, whose: Whose, text: &[u8]) {
+    match document::read(text) {
+        Ok(document) => mailbox.receive(document, text),
+        Err(why) => {
+            let error = Error::new(Code::BadResponse, unreadable(host, &why));
+            let is_loss = mailbox.misheard(Outline::of(text), whose, error);
+            if !is_loss && !text.trim_ascii().is_empty() {
+                mailbox.note("message", text);
+            }
+        }
+    }
+}
+
+fn unreadable(host: &str, why: &str) -> String {
+    format!("{host}: the answer cannot be read: {why}")
+}
+
 impl Reading {
     fn trouble(&self, outcome: Result<(), Failure>) -> Trouble {
+        if self.is_too_long {
+            let why = format!("an event of more than {} MB", sse::LIMIT >> 20);
+            return Trouble::Failed(Error::new(Code::BadResponse, unreadable(&self.host, &why)));
+        }
         match (self.paused(), outcome) {
             (Some(paused), Ok(()) | Err(Failure::Broken(_))) => paused,
             (_, Ok(())) => self.ended(),
@@ -267,10 +296,11 @@ impl Reading {
         if self.body.len() > LONGEST {
             return error(Code::BadResponse, "an answer of more than 10 MB".into());
         }
-        if let Ok(document) = serde_json::from_slice::<Value>(&self.body) {
+        let read = document::read(&self.body);
+        if let Ok(document) = &read {
             // An error without the id of its request belongs to this one all the same.
             let refused = (status >= 400).then(|| document.get("error").cloned()).flatten();
-            self.mailbox.receive(document);
+            self.mailbox.receive(document.clone(), &self.body);
             if let Some(refused) = refused.filter(|_| !matches!(status, 401 | 403 | 404)) {
                 let why = refused["message"].as_str().unwrap_or("no reason given");
                 return error(code_of(status), format!("answered with status {status}: {why}"));
@@ -283,8 +313,15 @@ impl Reading {
             (200..=299, _) if self.events.is_some() => {
                 error(Code::Network, "the stream ended without an answer".into())
             }
-            (200..=299, _) => error(Code::BadResponse, "no answer of JSON-RPC".into()),
+            (200..=299, _) => error(Code::BadResponse, self.no_answer(read.err())),
             _ => error(code_of(status), format!("answered with status {status}")),
+        }
+    }
+
+    fn no_answer(&self, unread: Option<String>) -> String {
+        match unread.filter(|_| document::looks_like_one(&self.body)) {
+            Some(why) => format!("the answer cannot be read: {why}"),
+            None => "no answer of JSON-RPC".into(),
         }
     }
 

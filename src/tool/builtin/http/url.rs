@@ -57,6 +57,12 @@ impl Url {
         Ok(Url { target, ..self.clone() })
     }
 
+    /// Without path and query.
+    pub fn origin(&self) -> String {
+        let bare = Url { target: String::new(), ..self.clone() };
+        bare.to_string()
+    }
+
     pub fn has_origin_of(&self, other: &Url) -> bool {
         (self.is_https, &self.host, self.port) == (other.is_https, &other.host, other.port)
     }

@@ -44,10 +44,14 @@ pub static PROCESS_RUNNER: Builtin = Builtin {
 
 fn parameters(bounds: &Bounds) -> Value {
     let programs: Vec<String> = bounds.allow.iter().map(Allowed::in_words).collect();
+    let words = match programs.is_empty() {
+        true => "one of those that are allowed".to_owned(),
+        false => format!("one of: {}", programs.join(", ")),
+    };
     json!({
         "type": "object",
         "properties": {
-            "program": { "type": "string", "description": format!("one of: {}", programs.join(", ")) },
+            "program": { "type": "string", "description": words },
             "args": { "type": "array", "items": { "type": "string" }, "description": "one argument each" },
             "cwd": { "type": "string", "description": "directory to start in, relative; \".\" is the top directory" },
             "stdin": { "type": "string", "description": "what it reads from its standard input" },

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::rpc::{self, INVALID_PARAMS};
+use super::super::rpc::{self, INVALID_PARAMS, Id};
 use super::super::{LATEST, VERSIONS};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::shape::Options;
 use crate::step::Output;
@@ -80,7 +80,7 @@ impl Served {
     }
 
     /// A page of the list; its cursor says how many came before.
-    pub fn list(&self, runtime: &Runtime, id: &Value, params: &Value) -> Value {
+    pub fn list(&self, runtime: &Runtime, id: &Id, params: &Value) -> String {
         let all = self.all(runtime);
         let from = match &params["cursor"] {
             Value::Null => Some(0),
@@ -95,7 +95,7 @@ impl Served {
         if from + self.page < all.len() {
             answer["nextCursor"] = (from + self.page).to_string().into();
         }
-        rpc::result(id, answer)
+        rpc::result(id, &answer)
     }
 }
 
@@ -117,14 +117,12 @@ pub fn is_structured(tool: &Tool) -> bool {
 }
 
 /// How a call ended. That a tool has failed is for the model to read, and no error of the protocol.
-pub fn of_call(id: &Value, structured: bool, output: Result<Output>) -> Value {
-    let text = |text: &str| json!([{ "type": "text", "text": text }]);
+pub fn of_call(id: &Id, structured: bool, output: Result<Output>) -> String {
     let (data, words) = match output {
         Ok(Output::Tool { result, text, .. }) => (result, text),
-        Ok(_) => return of_call(id, structured, Err(Error::internal("a call without a result"))),
-        Err(error) => {
-            return rpc::result(id, json!({ "content": text(error.message()), "isError": true }));
-        }
+        Ok(Output::Data(Data::Text(why))) => return failed(id, &why),
+        Ok(_) => return failed(id, "a call without a result"),
+        Err(error) => return failed(id, error.message()),
     };
     let mut answer = json!({ "content": text(&words) });
     if structured {
@@ -136,5 +134,13 @@ pub fn of_call(id: &Value, structured: bool, output: Result<Output>) -> Value {
             answer["structuredContent"] = value;
         }
     }
-    rpc::result(id, answer)
+    rpc::result(id, &answer)
+}
+
+fn failed(id: &Id, why: &str) -> String {
+    rpc::result(id, &json!({ "content": text(why), "isError": true }))
+}
+
+fn text(text: &str) -> Value {
+    json!([{ "type": "text", "text": text }])
 }

@@ -6,11 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::LONGEST;
-use super::super::lines::Lines;
-use super::super::rpc::{self, Message};
+use super::super::document;
+use super::super::lines::{Line, Lines};
+use super::super::outline::Outline;
+use super::super::rpc::{self, Id, Message};
 use super::standard::Standard;
 use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
@@ -37,7 +39,7 @@ pub struct Connection {
 #[derive(Default)]
 struct State {
     inbox: VecDeque<Message>,
-    outbox: VecDeque<Value>,
+    outbox: VecDeque<String>,
     /// One is being written.
     writing: bool,
     /// Nothing more comes in.
@@ -90,7 +92,7 @@ impl Connection {
         message
     }
 
-    pub fn send(&self, message: Value) {
+    pub fn send(&self, message: String) {
         lock(&self.state).outbox.push_back(message);
         self.changed.notify_all();
     }
@@ -134,17 +136,13 @@ impl Connection {
             match rustix::io::read(input, piece.as_mut_slice()) {
                 Ok(0) => break,
                 Ok(count) => {
-                    let skipped = lines.skipped;
                     lines.push(&piece[..count], |line| self.hear(line));
-                    if lines.skipped > skipped {
-                        self.complain("a message of more than 10 MB");
-                    }
                 }
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
                 Err(_) => break,
             }
         }
-        self.hear(&lines.rest());
+        lines.finish(|line| self.hear(line));
     }
 
     /// False when nobody serves any more.
@@ -170,33 +168,48 @@ impl Connection {
         }
     }
 
-    fn hear(&self, line: &[u8]) {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            return;
-        }
-        let Ok(document) = serde_json::from_slice::<Value>(line) else {
-            return self.complain("it is no JSON");
-        };
-        let nothing = document.as_array().is_some_and(Vec::is_empty);
-        let messages = rpc::read(document);
-        if nothing || messages.iter().any(|m| matches!(m, Message::Junk)) {
-            let why = "it is no message of JSON-RPC 2.0";
-            self.send(rpc::refusal(&Value::Null, rpc::INVALID_REQUEST, why));
-        }
-        for message in messages {
-            self.sort(message);
+    fn hear(&self, line: Line<'_>) {
+        match line {
+            Line::Whole(text) if text.iter().all(u8::is_ascii_whitespace) => {}
+            Line::Whole(text) => match document::read(text) {
+                Ok(document) => {
+                    let is_empty = document.as_array().is_some_and(Vec::is_empty);
+                    self.sort_all(rpc::read(document, text), is_empty);
+                }
+                Err(why) => self.complain(Outline::of(text), &format!("it is no JSON: {why}")),
+            },
+            Line::TooLong(outline) => self.complain(outline, "a message of more than 10 MB"),
         }
     }
 
-    fn complain(&self, why: &str) {
-        self.send(rpc::refusal(&Value::Null, rpc::PARSE_ERROR, why));
+    /// Also where the whole cannot be read, it may be known whose it was.
+    fn complain(&self, outline: Outline, why: &str) {
+        let written = outline.items().into_iter().next().and_then(|item| item.id);
+        let id = written.and_then(|text| Id::written(&text)).unwrap_or_else(Id::unknown);
+        self.send(rpc::refusal(&id, rpc::PARSE_ERROR, why));
+    }
+
+    fn sort_all(&self, messages: Vec<Message>, is_empty: bool) {
+        let refuse = |id: &Id| {
+            let why = "it is no message of JSON-RPC 2.0: a request has a method, and a number or a text as its id";
+            self.send(rpc::refusal(id, rpc::INVALID_REQUEST, why));
+        };
+        if is_empty || messages.contains(&Message::Junk(None)) {
+            refuse(&Id::unknown());
+        }
+        for message in messages {
+            match message {
+                Message::Junk(Some(id)) => refuse(&id),
+                message => self.sort(message),
+            }
+        }
     }
 
     /// What needs nobody else is answered here, also while a tool computes.
     fn sort(&self, message: Message) {
         match message {
             Message::Request { id, method, .. } if method == "ping" => {
-                self.send(rpc::result(&id, json!({})));
+                self.send(rpc::result(&id, &json!({})));
             }
             message @ (Message::Request { .. } | Message::Notice { .. }) => {
                 lock(&self.state).inbox.push_back(message);
@@ -219,7 +232,7 @@ impl Connection {
 
     fn write_all(&self, output: &OwnedFd) {
         while let Some(message) = self.next_answer() {
-            let mut line = message.to_string().into_bytes();
+            let mut line = message.into_bytes();
             line.push(b'\n');
             let broken = write_all(output, &line).is_err();
             let mut state = lock(&self.state);
@@ -230,7 +243,7 @@ impl Connection {
         }
     }
 
-    fn next_answer(&self) -> Option<Value> {
+    fn next_answer(&self) -> Option<String> {
         let mut state = lock(&self.state);
         loop {
             if state.left || state.broken {

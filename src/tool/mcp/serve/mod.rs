@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::rpc::{self, INVALID_PARAMS, Message};
+use super::rpc::{self, INVALID_PARAMS, Id, Message};
 use crate::error::{Code, Error, Result};
 use crate::net::Waker;
 use crate::runtime::Runtime;
@@ -66,7 +66,7 @@ pub struct Serve {
 
 /// A call of a client.
 struct Call {
-    id: Value,
+    id: Id,
     /// The result is an object of a known form.
     structured: bool,
     /// The client wants no answer any more.
@@ -160,7 +160,7 @@ impl Serve {
             Message::Request { id, method, params } => {
                 self.initialized |= method == "initialize";
                 let answer = match method.as_str() {
-                    "initialize" => rpc::result(&id, self.about.initialize(&params)),
+                    "initialize" => rpc::result(&id, &self.about.initialize(&params)),
                     "tools/list" => self.served.list(runtime, &id, &params),
                     _ => rpc::refusal(&id, rpc::METHOD_NOT_FOUND, &format!("no method {method:?}")),
                 };
@@ -173,7 +173,7 @@ impl Serve {
         }
     }
 
-    fn call(&mut self, runtime: &Runtime, connection: &Connection, id: Value, params: &Value) {
+    fn call(&mut self, runtime: &Runtime, connection: &Connection, id: Id, params: &Value) {
         let name = params["name"].as_str().unwrap_or_default();
         let Some(found) = self.served.find(runtime, name) else {
             return connection.send(rpc::refusal(
@@ -191,13 +191,12 @@ impl Serve {
             }
         };
         let structured = answers::is_structured(&found.tool);
-        let info =
-            Record::new().set("call_id", id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+        let info = Record::new().set("call_id", id.plain());
         match Input::from_json(&found.tool, arguments) {
             // A model is to read what it did wrong, and to do better.
             Err(error) => connection.send(answers::of_call(&id, structured, Err(error))),
             Ok(input) => {
-                let run = ToolRun::new(found.tool, found.id, input, info).for_model();
+                let run = ToolRun::new(found.tool, found.id, input, info).for_client();
                 self.queue.push_back((Call { id, structured, cancelled: false }, run.operation()));
             }
         }
@@ -207,12 +206,12 @@ impl Serve {
     fn cancel(&mut self, runtime: &mut Runtime, params: &Value) {
         let id = &params["requestId"];
         let waiting = self.queue.len();
-        self.queue.retain(|(call, _)| call.id != *id);
+        self.queue.retain(|(call, _)| call.id.value != *id);
         if self.queue.len() < waiting {
             return;
         }
         let reason = params["reason"].as_str().unwrap_or("the client has cancelled it");
-        if let Some((token, call)) = self.calls.iter_mut().find(|(_, call)| call.id == *id) {
+        if let Some((token, call)) = self.calls.iter_mut().find(|(_, call)| call.id.value == *id) {
             call.cancelled = true;
             runtime.tasks.stop(*token, reason);
         }

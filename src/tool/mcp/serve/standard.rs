@@ -9,7 +9,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::fcntl_dupfd_cloexec;
+use rustix::fs::{FileType, fstat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
 use crate::error::{Code, Error, Result};
@@ -34,6 +35,8 @@ impl Standard {
     }
 
     fn move_away() -> io::Result<Standard> {
+        must_be_given(stdin(), "input")?;
+        must_be_given(stdout(), "output")?;
         let standard = Standard {
             input: fcntl_dupfd_cloexec(stdin(), 3)?,
             output: fcntl_dupfd_cloexec(stdout(), 3)?,
@@ -46,6 +49,18 @@ impl Standard {
         }
         flush_buffers(); // what was printed before is none of the protocol's, either
         Ok(standard)
+    }
+}
+
+/// Where a host closes the stream, its number goes to the next descriptor that is opened: to one of
+/// this module's own, which has no type.
+fn must_be_given(stream: impl AsFd, name: &str) -> io::Result<()> {
+    let found = fstat(stream).map(|found| FileType::from_raw_mode(found.st_mode));
+    match found {
+        Ok(FileType::Unknown) | Err(Errno::BADF) => {
+            Err(io::Error::other(format!("the standard {name} is closed")))
+        }
+        other => Ok(other.map(drop)?),
     }
 }
 

@@ -100,6 +100,13 @@ pub enum Phase {
 }
 
 impl Phase {
+    const ALL: [Phase; 5] =
+        [Phase::Connect, Phase::FirstToken, Phase::Idle, Phase::Total, Phase::Tool];
+
+    pub fn parse(name: &str) -> Option<Phase> {
+        Phase::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Phase::Connect => "connect",
@@ -200,6 +207,31 @@ impl Error {
     pub fn with(mut self, set: impl FnOnce(&mut Fields)) -> Error {
         set(&mut self.0.fields);
         self
+    }
+
+    /// What the fields of an error object of Lua say beside its code and message.
+    #[must_use]
+    pub fn with_fields(self, given: &Value) -> Error {
+        let number = |name: &str| given.get(name).and_then(Value::as_u64);
+        let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
+        self.with(|f| {
+            f.details = given.get("details").cloned().or(f.details.take());
+            f.status = number("status").and_then(|n| u16::try_from(n).ok());
+            f.attempts = number("attempts").and_then(|n| u32::try_from(n).ok());
+            f.retry_after_ms = number("retry_after_ms");
+            (f.provider, f.request_id) = (text("provider"), text("request_id"));
+            f.phase = text("phase").and_then(|name| Phase::parse(&name));
+            f.retryable = given.get("retryable").and_then(Value::as_bool);
+        })
+    }
+
+    /// The members of its details.
+    pub fn members(&self) -> serde_json::Map<String, Value> {
+        match self.fields().details.clone() {
+            Some(Value::Object(members)) => members,
+            Some(other) => [("details".to_owned(), other)].into_iter().collect(),
+            None => serde_json::Map::new(),
+        }
     }
 
     /// Puts what the caller knows in front of the message: `config.tools[2]: not a tool`.

@@ -77,6 +77,7 @@ pub mod telling;
 mod testing;
 pub mod tool;
 pub mod value;
+pub mod workflow;
 
 #[cfg(feature = "_lua")]
 pub use lua::luaopen_zigllms;

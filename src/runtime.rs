@@ -21,6 +21,7 @@ use crate::tasks::Tasks;
 use crate::tool::Tools;
 use crate::tool::mcp::Remotes;
 use crate::value::Slots;
+use crate::workflow::Workflows;
 
 pub struct Runtime {
     pub clock: Clock,
@@ -34,6 +35,7 @@ pub struct Runtime {
     pub tools: Tools,
     /// MCP servers that tools come from.
     pub remotes: Remotes,
+    pub workflows: Workflows,
     pub providers: Providers,
     pub schemas: Library,
     pub cache: Cache,
@@ -58,6 +60,7 @@ impl Default for Runtime {
             agents: Registry::new("agent"),
             tools: Tools::default(),
             remotes: Remotes::default(),
+            workflows: Workflows::default(),
             providers: Providers::default(),
             schemas: Library::default(),
             cache: Cache::default(),
@@ -86,7 +89,7 @@ impl Runtime {
         children.into_iter().flatten().for_each(|child| self.abandon(child));
         let Some(mut running) = self.tasks.remove(token) else { return };
         if let Some(mut machine) = running.machine.take() {
-            self.tell_abandoned(&running, machine.as_ref());
+            self.tell_abandoned(&running, machine.as_mut());
             machine.abandon(self, token);
         }
     }

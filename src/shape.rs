@@ -31,6 +31,8 @@ pub enum Kind {
     MapOf(&'static Kind),
     /// A table that is looked into later; it may hold functions.
     Open,
+    /// As `Open`; its keys are those of the shape, and who looks into it tells all that is wrong.
+    Later(&'static Shape),
     List(&'static Kind),
     /// A string of a fixed set, in any case.
     Enum(&'static [&'static str]),
@@ -101,7 +103,7 @@ impl Shape {
         self.fields.iter().chain(self.also.iter().flat_map(|shape| shape.fields.iter()))
     }
 
-    fn find(&'static self, key: &str) -> Option<&'static Field> {
+    pub fn find(&'static self, key: &str) -> Option<&'static Field> {
         self.all().find(|field| field.is_called(key))
     }
 
@@ -167,8 +169,9 @@ impl Check {
         table.members().try_for_each(|(key, value)| self.member(key.as_str(), value, shape, path))
     }
 
+    /// Whether a member belongs into a table of that shape.
     #[inline]
-    fn member(
+    pub fn member(
         self,
         key: Option<&str>,
         value: Ref<'_>,
@@ -227,7 +230,7 @@ impl Kind {
             Kind::Number(low, high) => value.as_f64().is_some_and(|n| n >= *low && n <= *high),
             Kind::Int(low, high) => integer(value).is_some_and(|n| n >= *low && n <= *high),
             Kind::Function => value.kind() == Tag::Function,
-            Kind::Map | Kind::Open => value.is_object(),
+            Kind::Map | Kind::Open | Kind::Later(_) => value.is_object(),
             Kind::Schema => value.is_object() || matches!(value.kind(), Tag::Str | Tag::Bool),
             Kind::Enum(names) | Kind::Choice(names, _) => {
                 value.as_str().is_some_and(|s| is_one(s, names))
@@ -280,7 +283,7 @@ impl Kind {
             Kind::Number(low, high) => range("a number", *low, *high),
             Kind::Int(low, high) => range("an integer", *low as f64, *high as f64),
             Kind::Function => "a function".into(),
-            Kind::Table(_) | Kind::Map | Kind::Open => "a table".into(),
+            Kind::Table(_) | Kind::Map | Kind::Open | Kind::Later(_) => "a table".into(),
             Kind::List(item) => format!("an array ({} each)", item.describe()),
             Kind::MapOf(kind) => format!("a table ({} each)", kind.describe()),
             Kind::Enum(names) | Kind::Choice(names, _) => format!("one of {}", listed(names)),
@@ -301,7 +304,7 @@ impl Kind {
             Kind::Number(..) => "number".into(),
             Kind::Int(..) => "integer".into(),
             Kind::Function => "function".into(),
-            Kind::Table(shape) => format!("zigllms.{}", shape.name),
+            Kind::Table(shape) | Kind::Later(shape) => format!("zigllms.{}", shape.name),
             Kind::Map | Kind::Open => "table".into(),
             Kind::List(item) => format!("({})[]", item.annotation()),
             Kind::MapOf(kind) => format!("table<string, {}>", kind.annotation()),

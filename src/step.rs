@@ -72,6 +72,14 @@ pub trait Machine {
         false
     }
 
+    /// Whatever it ended with, once hooks have had their say.
+    fn ended(&mut self, _: &mut Runtime, _: std::result::Result<&Output, &Error>) {}
+
+    /// Ids of the workflow's execution, and of its step, that everything inside is a part of.
+    fn belongs_to(&self, _: &Runtime) -> Option<Record> {
+        None
+    }
+
     /// Number of the agent whose run this machine is.
     fn agent(&self) -> Option<u64> {
         None
@@ -105,6 +113,8 @@ pub enum Step {
     Begin(Operation),
     /// A chunk is there for whoever follows the stream.
     Emit,
+    /// Something of the tables of a workflow's execution; answered as a call is.
+    Scope(Act),
     /// To the function that is being called and listened to: whether more is wanted, and until when.
     Listen {
         more: bool,
@@ -128,6 +138,14 @@ pub struct Call {
     /// What the function says with `argument.stream(bytes)` is heard while it runs, and its result
     /// is an HTTP answer: [`Returned::document`].
     pub listens: bool,
+    /// Besides its result a copy of it is wanted, if it is plain data: [`Returned::document`].
+    pub copies: bool,
+}
+
+/// What `scope.lua` is to do: its name there, and what it is given.
+pub struct Act {
+    pub name: &'static str,
+    pub operands: Vec<Data>,
     /// Besides its result a copy of it is wanted, if it is plain data: [`Returned::document`].
     pub copies: bool,
 }

@@ -28,6 +28,8 @@ pub struct Running {
     pub parent: Token,
     /// Those it runs now, in order.
     pub children: Vec<Token>,
+    /// Those of them that have ended and were not asked for yet.
+    pub ended: Vec<Token>,
     /// Kept here for the parent.
     pub output: Option<Result<Output>>,
     /// The function it calls returns something that is wanted as text.
@@ -98,6 +100,7 @@ impl Tasks {
                 attended: false,
                 parent,
                 children: Vec::new(),
+                ended: Vec::new(),
                 output: None,
                 wants_text: false,
                 wants_data: false,
@@ -124,17 +127,25 @@ impl Tasks {
 
     /// Those of its children that have ended, which are forgotten with this.
     pub fn take_ended(&mut self, parent: Token) -> Vec<(Token, Result<Output>)> {
-        let Some(running) = self.running.get(&parent) else { return Vec::new() };
-        let children = running.children.clone();
-        let mut take = |child| Some((child, self.running.get_mut(&child)?.output.take()?));
-        let ended: Vec<_> = children.into_iter().filter_map(&mut take).collect();
-        for (child, _) in &ended {
-            self.running.remove(child);
+        let Some(running) = self.running.get_mut(&parent) else { return Vec::new() };
+        let ended = std::mem::take(&mut running.ended);
+        for child in &ended {
+            if let Some(at) = running.children.iter().position(|other| other == child) {
+                running.children.remove(at);
+            }
         }
-        if let Some(running) = self.running.get_mut(&parent) {
-            running.children.retain(|child| !ended.iter().any(|(gone, _)| gone == child));
+        let take = |child: Token| Some((child, self.running.remove(&child)?.output?));
+        ended.into_iter().filter_map(take).collect()
+    }
+
+    /// An inner machine has ended: its output stays until its parent asks.
+    pub fn end_inner(&mut self, token: Token, output: Result<Output>) {
+        let Some(running) = self.running.get_mut(&token) else { return };
+        running.output = Some(output);
+        let parent = running.parent;
+        if let Some(parent) = self.running.get_mut(&parent) {
+            parent.ended.push(token);
         }
-        ended
     }
 
     /// Whether the machine `token` or one around it holds the conversation `key`.
@@ -146,6 +157,14 @@ impl Tasks {
             token = running.parent;
         }
         false
+    }
+
+    /// Whether the machine of that token itself holds anything.
+    pub fn machine_holds(&self, token: Token) -> bool {
+        self.running
+            .get(&token)
+            .and_then(|r| r.machine.as_ref())
+            .is_some_and(|m| m.holds().is_some())
     }
 
     /// The agent in whose run the machine `token` is.
@@ -163,6 +182,12 @@ impl Tasks {
     pub fn above(&self, token: Token) -> impl Iterator<Item = Token> + '_ {
         let parent = |token: &Token| self.running.get(token).map(|running| running.parent);
         std::iter::successors(parent(&token), move |token| parent(token))
+    }
+
+    /// How many operations of that name are around a machine, itself included.
+    pub fn depth(&self, token: Token, name: &str) -> usize {
+        let all = std::iter::once(token).chain(self.above(token));
+        all.filter(|t| self.running.get(t).is_some_and(|running| running.name == name)).count()
     }
 
     /// Whether `token` is `other`, or runs inside it.
@@ -190,6 +215,11 @@ impl Tasks {
 
     pub fn desk(&mut self, token: Token) -> Option<&mut Desk> {
         self.machine(token)?.desk()
+    }
+
+    /// A machine that is not being stepped.
+    pub fn machine_of(&self, token: Token) -> Option<&dyn Machine> {
+        self.running.get(&token)?.machine.as_deref()
     }
 
     fn machine(&mut self, token: Token) -> Option<&mut Box<dyn Machine>> {

@@ -31,16 +31,40 @@ impl Runtime {
         {
             about.put("agent_id", self.agents.id(number));
         }
+        for (name, value) in self.part_of(parent).fields {
+            if about.get(&name).is_none() {
+                about.put(name, value);
+            }
+        }
         about
+    }
+
+    /// The workflow's execution and step that `parent` is in.
+    fn part_of(&self, parent: Token) -> Record {
+        let around = std::iter::once(parent).chain(self.tasks.above(parent));
+        let mut machines = around.filter_map(|token| self.tasks.machine_of(token));
+        machines.find_map(|machine| machine.belongs_to(self)).unwrap_or_default()
+    }
+
+    /// What the function of a tool learns, with the step of a workflow that it is called in.
+    pub fn placed(&self, around: Token, mut info: Record) -> Record {
+        let part = self.part_of(around).fields;
+        let ids = part.into_iter().filter(|(name, _)| name != "workflow_name");
+        for (name, id) in ids {
+            if info.get(&name).is_none() {
+                info.put(name, id);
+            }
+        }
+        info
     }
 
     /// An operation is about to be stepped for the first time.
     pub fn tell_begun(&mut self, teller: &Teller, machine: &dyn Machine) {
-        let Some(events) = Lifecycle::of(teller.name).filter(|e| self.events.wants(e.begun)) else {
-            return;
-        };
+        let Some(events) = Lifecycle::of(teller.name) else { return };
+        let event = if machine.resumes() { events.resumed } else { Some(events.begun) };
+        let Some(event) = event.filter(|event| self.events.wants(*event)) else { return };
         let data = self.opening(events, teller, machine);
-        self.events.tell(events.begun, data, None);
+        self.events.tell(event, data, None);
     }
 
     /// An operation has ended, with its hooks.
@@ -64,13 +88,12 @@ impl Runtime {
         machine: &dyn Machine,
         output: &Output,
     ) {
-        if !self.events.wants(events.done) {
-            return;
-        }
+        let event = if machine.pauses() { events.paused } else { Some(events.done) };
+        let Some(event) = event.filter(|event| self.events.wants(*event)) else { return };
         let mut data = self.opening(events, teller, machine);
         data.fields.extend(machine.told_of(output).fields);
         let data = self.with_duration(data, teller);
-        self.events.tell(events.done, data, None);
+        self.events.tell(event, data, None);
     }
 
     fn tell_failed(
@@ -80,13 +103,15 @@ impl Runtime {
         machine: &dyn Machine,
         error: &Error,
     ) {
-        if !self.events.wants(events.failed) {
+        let cancelled = error.code() == Code::Cancelled;
+        let event = if cancelled { events.cancelled } else { events.failed };
+        if !self.events.wants(event) {
             return;
         }
         let data = self.opening(events, teller, machine);
         let data = self.with_duration(data, teller);
         let failure = Failure { error: error.clone(), function: function_of(teller.name) };
-        self.events.tell(events.failed, data, Some(failure));
+        self.events.tell(event, data, Some(failure));
     }
 
     /// What all events of an operation say.
@@ -117,9 +142,10 @@ impl Runtime {
     }
 
     /// An operation ends because nobody is left who could see its end.
-    pub fn tell_abandoned(&mut self, running: &Running, machine: &dyn Machine) {
+    pub fn tell_abandoned(&mut self, running: &Running, machine: &mut dyn Machine) {
         if running.begun.is_some() {
             let gone = Error::new(Code::Cancelled, "nobody was left to see the result");
+            machine.ended(self, Err(&gone));
             self.tell_ended(&running.into(), machine, Err(&gone));
         }
     }
@@ -131,6 +157,7 @@ pub fn function_of(operation: &str) -> &'static str {
         "agent_run" => "agent.run",
         "tool_execute" => "tool.execute",
         "provider_embed" => "provider.embed",
+        "workflow_execute" | "workflow_step" => "workflow.execute",
         "memory_save" => "memory.store",
         "memory_load" => "memory.retrieve",
         _ => "provider.chat",

@@ -11,6 +11,7 @@
 ---@field safe zigllms the same functions, returning nil and the error object
 ---@field agent zigllms.agent A model with instructions, tools and a memory of the conversation.
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
+---@field workflow zigllms.workflow Workflows: steps that call agents, tools and functions, one after the other, side by side, by conditions or in loops, and what becomes of their results.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
@@ -347,6 +348,116 @@ local zigllms = {}
 ---@field title? string the same for people
 ---@field instructions? string how its tools are meant to be used: clients may give it to their models
 ---@field page_size? integer an integer from 1 to 100000: tools in one answer to `tools/list` [100]
+
+---@class zigllms.WorkflowDefinition: zigllms.WorkflowSettings, zigllms.WorkflowLoop
+---@field steps (zigllms.Step)[] the steps; none: the output is the input [required]
+---@field if_true? (zigllms.Step)[] conditional: the steps if it holds [{}]
+---@field then? (zigllms.Step)[] the same as `if_true`
+---@field if_false? (zigllms.Step)[] conditional: the steps if it does not [{}]
+---@field else? (zigllms.Step)[] the same as `if_false`
+---@field id? string ignored: `workflow.get` returns it
+
+---@class zigllms.Step: zigllms.WorkflowLoop
+---@field id? string unique in the workflow; without `.`, `[` and `]` [its name, else step_<n>]
+---@field name? string the id; beside an `id` what people call the step
+---@field type? "agent_call"|"agent"|"tool_call"|"tool"|"function"|"workflow_call"|"sequential"|"parallel"|"condition"|"loop"|"map"|"delay"|"emit"|"transform"|"script" what it does [what its fields say]
+---@field input? function|any what it works on; texts in it are templates [the previous output]
+---@field depends_on? (string)[] ids of steps of the same list, which run first [{}]
+---@field condition? string|function the step is skipped unless it holds; of condition: which branch; of loop: while it holds
+---@field when? string|function skipped unless it holds, also condition and loop
+---@field retry? zigllms.StepRetry further attempts after one that failed
+---@field retry_count? integer an integer from 0 to 999: short for `retry.max_attempts - 1` [0]
+---@field retry_delay_ms? number a number of at least 0: short for `retry.backoff_ms` [1000]
+---@field timeout_ms? number a number of at least 0: limit of the step with its attempts [none]
+---@field continue_on_error? boolean a failure does not end the workflow [the workflow's `on_error`]
+---@field default? any the output of a step that failed, where the workflow goes on
+---@field output? function|any a template or `function(value, ctx)` in place of the output
+---@field idempotent? boolean durable: may be run again if it is not known whether it ended [false]
+---@field on_unknown? "retry"|"fail" durable: what becomes of a step of which nobody knows whether it ended ["fail" for tool_call, else "retry"]
+---@field metadata? table kept as it is
+---@field agent? string agent_call: who is asked
+---@field options? zigllms.StepRunOptions agent_call: options of the run
+---@field tool? string tool_call: what is called
+---@field fn? function function, transform: `function(ctx)`
+---@field execute? function the same as `fn`
+---@field workflow? string workflow_call: what is executed
+---@field steps? (zigllms.Step)[] sequential, parallel, loop, map: the steps inside
+---@field aggregation? "all"|"first"|"majority" parallel: a table by step, the first output there is, or the one that most have ["all"]
+---@field max_concurrency? integer an integer from 1 to 100000: parallel, map: so many at once [8]
+---@field fail_fast? boolean parallel, map: the first failure ends the others [true]
+---@field if_true? (zigllms.Step)[] condition: the steps if it holds [{}]
+---@field then? (zigllms.Step)[] the same as `if_true`
+---@field if_false? (zigllms.Step)[] condition: the steps if it does not [{}]
+---@field else? (zigllms.Step)[] the same as `if_false`
+---@field over? function|any map: an array, a template that gives one, or a function
+---@field duration_ms? number a number of at least 0: delay: how long
+---@field jitter_percent? number a number from 0 to 100: delay: longer or shorter by so much [0]
+---@field event? string emit: name of the event
+---@field data? function|any emit: what the event carries [the previous output]
+---@field template? any transform: what the value is made from
+---@field code? string script: Lua that runs in a sandbox; it gets `ctx` as `...`
+
+---@class zigllms.StepRetry
+---@field max_attempts? integer an integer from 1 to 1000: attempts at most [1]
+---@field backoff_ms? number a number of at least 0: wait before the second one [1000]
+---@field backoff_multiplier? number a number from 1 to 1000: each further wait is longer by this [2]
+
+---@class zigllms.StepRunOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
+---@field remember? boolean false: neither read nor write the conversation [true]
+---@field session? string a conversation of its own, by name
+---@field model? string the model asked [the agent's]
+---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
+
+---@class zigllms.WorkflowLoop
+---@field items? function|any loop: an array, a template that gives one, or a function: an iteration for each item
+---@field count? integer|string an integer of at least 0 or a string: loop: so many iterations; a number, or a template that gives one
+---@field until_condition? string|function loop: ends after the iteration it holds in
+---@field until_? string|function the same as `until_condition`
+---@field max_iterations? integer an integer of at least 1: loop: where a condition alone says when it ends [100]
+---@field iteration_delay_ms? number a number of at least 0: loop: between two iterations [0]
+---@field break_on_error? boolean loop: false: the output of an iteration that failed is null [true]
+
+---@class zigllms.WorkflowSettings
+---@field name? string durable executions need one [the id]
+---@field description? string for people [""]
+---@field version? string another one is another workflow to durable executions ["1"]
+---@field metadata? table kept as it is [{}]
+---@field pattern? "sequential"|"parallel"|"conditional"|"loop" how the steps follow each other ["sequential"]
+---@field max_concurrency? integer an integer from 1 to 100000: parallel: so many at once [8]
+---@field input_schema? zigllms.Schema what the input has to look like
+---@field output_schema? zigllms.Schema what the output has to look like
+---@field variables? table values that steps share and may change [{}]
+---@field timeout_ms? number a number of at least 0: limit of an execution [none]
+---@field on_error? "fail"|"continue" "continue": no step that fails ends it ["fail"]
+---@field keep? integer an integer from 0 to 1000000: finished executions that `get_result` knows [100]
+---@field condition? string|function conditional: which branch; loop: goes on while it holds
+
+---@class zigllms.WorkflowOptions
+---@field timeout_ms? number a number of at least 0: limit of the execution, without the time it was paused; 0 = none [the workflow's]
+---@field variables? table values of `variables` beside, or in place of, those of the definition
+---@field on_error? "raise"|"return" "return": a failure is a result with `status = "failed"` and `error` ["raise"]
+---@field on_step? function `function(step)`, called with `{id, status, output, …}` of each step that has ended
+---@field metadata? table stands in the result
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
+
+---@class zigllms.WorkflowResume
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.WorkflowFilter: zigllms.ListFilter
+---@field status? "pending"|"running"|"paused"|"completed"|"failed"|"cancelled" status of the latest execution
+---@field pattern? "sequential"|"parallel"|"conditional"|"loop" workflows of this pattern
+
+---@class zigllms.CompositionPart
+---@field id string the workflow [required]
+---@field input? function|any what it works on; texts in it are templates [the previous output]
+---@field output? function|any a template or `function(value, ctx)` in place of its output
+---@field condition? string|function conditional: the first whose condition holds is run; else: skipped unless it holds
+---@field when? string|function the same as `condition`
+---@field on_error? "propagate"|"ignore"|"use_default" "ignore": the others go on; "use_default": with `default` as its output ["propagate"]
+---@field default? any the output of one that failed
+
+---@class zigllms.Composition: zigllms.WorkflowSettings, zigllms.WorkflowLoop
 
 ---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
@@ -1386,6 +1497,142 @@ function tool.import_mcp(options) end
 ---@return boolean done
 ---@overload fun(tools?: (string)[]|string, options: { async: true }): zigllms.Handle
 function tool.serve_mcp(tools, options) end
+
+---Workflows: steps that call agents, tools and functions, one after the other, side by side, by conditions or in loops, and what becomes of their results.
+---@class zigllms.workflow
+local workflow = {}
+zigllms.workflow = workflow
+
+---@alias zigllms.workflow.Status
+---| "pending"
+---| "running"
+---| "paused"
+---| "completed"
+---| "failed"
+---| "cancelled"
+
+workflow.Status = {
+  PENDING = "pending",
+  RUNNING = "running",
+  PAUSED = "paused",
+  COMPLETED = "completed",
+  FAILED = "failed",
+  CANCELLED = "cancelled",
+}
+
+---@alias zigllms.workflow.Pattern
+---| "sequential"
+---| "parallel"
+---| "conditional"
+---| "loop"
+
+workflow.Pattern = {
+  SEQUENTIAL = "sequential",
+  PARALLEL = "parallel",
+  CONDITIONAL = "conditional",
+  LOOP = "loop",
+}
+
+---Makes a workflow known by id and name.
+---
+---Errors: invalid_argument, validation_failed
+---@param definition zigllms.WorkflowDefinition a table
+---@return string workflow_id
+function workflow.create(definition) end
+
+---Executes a workflow with an input, any value. The result is `{workflow_id, execution_id, name, status, output, steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and `break_reason`). Values pass from step to step as they are. A failure raises the error of the step, with `details.workflow_id`, `execution_id`, `step_id` and `completed`. Waits.
+---
+---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
+---@param workflow_id string the id or name of a workflow
+---@param input? any a value
+---@param options? zigllms.WorkflowOptions a table
+---@return zigllms.WorkflowResult result
+---@overload fun(workflow_id: string, input?: any, options: { async: true }): zigllms.Handle
+function workflow.execute(workflow_id, input, options) end
+
+---Stops an execution at the next boundary: before a step or an iteration. true if it was running; a plain `execute` then returns a result with `status = "paused"`. The id is an execution's, or a workflow's: its latest execution. Steps, tools and hooks of the execution itself may call it.
+---
+---Errors: invalid_argument, not_found
+---@param id string the id or name of an execution
+---@return boolean paused
+function workflow.pause(id) end
+
+---Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not paused. Steps that have ended are not executed again. Raises as `execute` does. Waits.
+---
+---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
+---@param id string the id or name of an execution
+---@param options? zigllms.WorkflowResume a table
+---@return boolean resumed
+---@return zigllms.WorkflowResult? result
+---@overload fun(id: string, options: { async: true }): zigllms.Handle
+function workflow.resume(id, options) end
+
+---Ends an execution that is running or paused: true. Whoever waits for it gets the error `cancelled`, with `details.reason`.
+---
+---Errors: invalid_argument, not_found
+---@param id string the id or name of an execution
+---@param reason? string a string
+---@return boolean cancelled
+function workflow.cancel(id, reason) end
+
+---How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, current_step, progress, started_at, duration_ms, error, steps}`. "pending" for a workflow that was never executed. Never waits.
+---
+---Errors: invalid_argument, not_found
+---@param id string the id or name of an execution
+---@return string status
+---@return table info
+function workflow.get_status(id) end
+
+---All workflows in the order they were made: `{id, name, pattern, status, steps_count}`. The status is that of the latest execution, "pending" before the first; `steps_count` counts steps inside of others, too.
+---@param filter? zigllms.WorkflowFilter a table
+---@return table[] workflows
+function workflow.list(filter) end
+
+---The normalised definition with its id; nil if there is no such workflow.
+---@param workflow_id string the id or name of a workflow
+---@return table? definition
+function workflow.get(workflow_id) end
+
+---Makes one workflow of several: each is a step that executes it, and is called as it is named here. A part is an id or name, a definition, or `{id, input, output, condition, on_error, default}`. The pattern decides: sequential hands each output to the next, parallel gives all the same input, conditional executes the first whose condition holds, loop repeats them. The parts stay workflows of their own.
+---
+---Errors: invalid_argument, not_found, validation_failed
+---@param workflows (string|zigllms.CompositionPart)[] an array (a string or a table each)
+---@param how? "sequential"|"parallel"|"conditional"|"loop"|zigllms.Composition one of "sequential", "parallel", "conditional", "loop" or a table
+---@return string workflow_id
+function workflow.compose(workflows, how) end
+
+---Says what is wrong with a definition, or with a workflow by its id, and executes nothing: `{valid, errors, warnings, has_cycles, step_count}`, where each error and warning is `{path, message, code}`. Besides what `create` refuses, errors are templates that can never be filled in: unknown roots and steps, `loop` outside of loops, steps that cannot have run by then (with `default(…)` a warning). Warnings are agents, tools and workflows that do not exist yet, steps that may not have run by then, steps that are never reached, conditions that compare constants, lists without steps. What is wrong is no error; the result is a table, so test `.valid`.
+---
+---Errors: invalid_argument, not_found
+---@param definition string|zigllms.WorkflowDefinition a string or a table
+---@return table result
+function workflow.validate(definition) end
+
+---What a workflow needs: `{agents, tools, workflows, steps, order, missing}`. The first three are ids of what its steps call; `missing` has, under the same names, what does not exist (yet). `steps` has for each step the ids of those it depends on: by `depends_on`, and by templates that name them or `previous`. `order` has the ids of all steps in the order in which they run, those inside of a step behind it.
+---
+---Errors: invalid_argument, not_found
+---@param workflow_id string the id or name of a workflow
+---@return table dependencies
+function workflow.get_dependencies(workflow_id) end
+
+---What is known of a workflow: `{id, name, description, version, pattern, status, steps_count, created_at, metadata, executions}`, and of its executions that are still known `executions` by status, `latest_execution_id`, `latest_started_at`, `latest_duration_ms` and `avg_time_ms`.
+---
+---Errors: invalid_argument, not_found
+---@param workflow_id string the id or name of a workflow
+---@return table info
+function workflow.get_info(workflow_id) end
+
+---Forgets a workflow and cancels its executions. False if there is no such workflow.
+---@param workflow_id string the id or name of a workflow
+---@return boolean existed
+function workflow.destroy(workflow_id) end
+
+---The workflow as a flowchart in the language of Mermaid, which GitHub and many editors draw. The shape of a step says what it does; conditions stand on arrows, loops and maps are boxes that lead back into themselves, dotted arrows go on after a failure. Ids and names may be any text.
+---
+---Errors: invalid_argument, not_found
+---@param workflow_id string the id or name of a workflow
+---@return string graph
+function workflow.to_mermaid(workflow_id) end
 
 ---Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@class zigllms.provider

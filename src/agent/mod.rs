@@ -21,6 +21,7 @@ pub mod decide;
 pub mod export;
 pub mod input;
 pub mod keeping;
+pub mod own;
 pub mod paused;
 mod plain;
 mod plan;

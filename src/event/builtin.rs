@@ -11,6 +11,16 @@ pub enum Builtin {
     ToolFailed,
     ToolLog,
     ToolProgress,
+    WorkflowStarted,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowCancelled,
+    WorkflowPaused,
+    WorkflowResumed,
+    StepStarted,
+    StepCompleted,
+    StepFailed,
+    StepSkipped,
     ProviderRequest,
     ProviderResponse,
     ProviderError,
@@ -22,7 +32,7 @@ pub enum Builtin {
 }
 
 impl Builtin {
-    pub const ALL: [Builtin; 16] = [
+    pub const ALL: [Builtin; 26] = [
         Builtin::AgentStarted,
         Builtin::AgentCompleted,
         Builtin::AgentFailed,
@@ -31,6 +41,16 @@ impl Builtin {
         Builtin::ToolFailed,
         Builtin::ToolLog,
         Builtin::ToolProgress,
+        Builtin::WorkflowStarted,
+        Builtin::WorkflowCompleted,
+        Builtin::WorkflowFailed,
+        Builtin::WorkflowCancelled,
+        Builtin::WorkflowPaused,
+        Builtin::WorkflowResumed,
+        Builtin::StepStarted,
+        Builtin::StepCompleted,
+        Builtin::StepFailed,
+        Builtin::StepSkipped,
         Builtin::ProviderRequest,
         Builtin::ProviderResponse,
         Builtin::ProviderError,
@@ -51,6 +71,16 @@ impl Builtin {
             Builtin::ToolFailed => "tool.failed",
             Builtin::ToolLog => "tool.log",
             Builtin::ToolProgress => "tool.progress",
+            Builtin::WorkflowStarted => "workflow.started",
+            Builtin::WorkflowCompleted => "workflow.completed",
+            Builtin::WorkflowFailed => "workflow.failed",
+            Builtin::WorkflowCancelled => "workflow.cancelled",
+            Builtin::WorkflowPaused => "workflow.paused",
+            Builtin::WorkflowResumed => "workflow.resumed",
+            Builtin::StepStarted => "workflow.step_started",
+            Builtin::StepCompleted => "workflow.step_completed",
+            Builtin::StepFailed => "workflow.step_failed",
+            Builtin::StepSkipped => "workflow.step_skipped",
             Builtin::ProviderRequest => "provider.request",
             Builtin::ProviderResponse => "provider.response",
             Builtin::ProviderError => "provider.error",
@@ -88,6 +118,12 @@ pub struct Lifecycle {
     pub begun: Builtin,
     pub done: Builtin,
     pub failed: Builtin,
+    /// In place of `failed`.
+    pub cancelled: Builtin,
+    /// In place of `begun` where it goes on, and of `done` where it stops before its end: none
+    /// unless it has such events.
+    pub resumed: Option<Builtin>,
+    pub paused: Option<Builtin>,
     /// They tell what it was given. A request does not: conversations are long, and private.
     pub with_input: bool,
 }
@@ -98,12 +134,34 @@ impl Lifecycle {
         let (begun, done, failed) = match operation {
             "agent_run" => (Builtin::AgentStarted, Builtin::AgentCompleted, Builtin::AgentFailed),
             "tool_execute" => (Builtin::ToolInvoked, Builtin::ToolSucceeded, Builtin::ToolFailed),
+            "workflow_execute" => {
+                (Builtin::WorkflowStarted, Builtin::WorkflowCompleted, Builtin::WorkflowFailed)
+            }
+            "workflow_step" => (Builtin::StepStarted, Builtin::StepCompleted, Builtin::StepFailed),
             "provider_request" | "provider_embed" => {
                 (Builtin::ProviderRequest, Builtin::ProviderResponse, Builtin::ProviderError)
             }
             _ => return None,
         };
         let with_input = begun != Builtin::ProviderRequest;
-        Some(Lifecycle { begun, done, failed, with_input })
+        let events = Lifecycle {
+            begun,
+            done,
+            failed,
+            cancelled: failed,
+            resumed: Some(begun),
+            paused: Some(done),
+            with_input,
+        };
+        Some(match begun {
+            Builtin::WorkflowStarted => Lifecycle {
+                cancelled: Builtin::WorkflowCancelled,
+                resumed: Some(Builtin::WorkflowResumed),
+                paused: Some(Builtin::WorkflowPaused),
+                ..events
+            },
+            Builtin::StepStarted => Lifecycle { resumed: None, paused: None, ..events },
+            _ => events,
+        })
     }
 }

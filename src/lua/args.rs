@@ -17,8 +17,16 @@ pub struct Place {
     pub text: Option<Borrowed>,
     /// Where it stands if it is plain data but for strings that are no text.
     pub bytes: Option<usize>,
-    /// Why it is no plain data, where it may pass by reference all the same.
-    pub problem: Option<Error>,
+    /// Why it is no plain data, where it may pass all the same.
+    pub problems: Vec<NoData>,
+}
+
+/// Something that is no plain data, and where it stands in its argument.
+#[derive(Clone, Debug)]
+pub struct NoData {
+    /// JSON pointer.
+    pub path: String,
+    pub error: Error,
 }
 
 pub struct Args<'t> {
@@ -92,8 +100,12 @@ impl<'t> Args<'t> {
 
     /// Fails unless the argument is plain data.
     pub fn require_data(&self, i: usize) -> Result<()> {
-        let problem = self.places.get(i).and_then(|place| place.problem.clone());
-        problem.map_or(Ok(()), Err)
+        self.problems(i).first().map_or(Ok(()), |problem| Err(problem.error.clone()))
+    }
+
+    /// What in the argument is no plain data.
+    pub fn problems(&self, i: usize) -> &'t [NoData] {
+        self.places.get(i).map_or(&[], |place| &place.problems)
     }
 
     /// All arguments as part of a question. What is absent, nil and null are one.
@@ -104,6 +116,9 @@ impl<'t> Args<'t> {
     /// The same of one of them.
     pub fn write_one(&self, i: usize, key: &mut Key) {
         let place = self.places.get(i);
+        if !self.problems(i).is_empty() {
+            return key.refuse();
+        }
         match (self.bytes(i), self.get(i)) {
             (Some(bytes), _) => key.text(bytes),
             (None, Some(value)) => key.value(value),

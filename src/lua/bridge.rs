@@ -92,6 +92,8 @@ pub enum Read {
     Data,
     /// A table of options: functions and userdata pass by reference.
     Options,
+    /// As `Options`, but what cannot cross is the operation's to tell: the first of each member.
+    Inspected,
     /// Plain data, and the value itself by reference.
     Both,
     /// Text whose bytes the operation checks itself; what is no text as `Both`.
@@ -100,6 +102,8 @@ pub enum Read {
     Bytes,
     /// As `Bytes`, and the value itself by reference, which need not be data.
     Whole,
+    /// As `Options`, and the value itself by reference, which need not be readable.
+    Judged,
     /// Not looked into.
     Reference,
 }

@@ -287,7 +287,12 @@ end
 
 -- Operations that mostly need not wait run where they were called, also on the main thread and in
 -- a C call; if they do wait, the wait itself refuses what is not possible.
-local INLINE = { memory_save = true, memory_load = true, memory_call = true }
+local INLINE = {
+  memory_save = true,
+  memory_load = true,
+  memory_call = true,
+  workflow_control = true,
+}
 
 -- A plain call. In a coroutine it runs right there, so that a raw yield of a callback reaches
 -- that one's resumer.

@@ -4,7 +4,7 @@ use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
 use crate::runtime::Runtime;
-use crate::step::{Call, Face, Machine, Operation, Outcome, Output, Start, Step, Token};
+use crate::step::{Act, Call, Face, Machine, Operation, Outcome, Output, Start, Step, Token};
 use crate::tasks::Next;
 use crate::telling::Teller;
 use crate::value::Data;
@@ -42,6 +42,7 @@ pub enum Verb {
     /// Events are to be told first; then the machine goes on with what was kept meanwhile.
     Tell = 9,
     Begin = 10,
+    Scope = 11,
 }
 
 /// Registers a call that waits; answers token, face, sink, deadline, name, subject.
@@ -121,6 +122,13 @@ fn stepped(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
         Ok(Step::Run(operation)) => Action::Verb(Verb::Run, child(runtime, token, operation)),
         Ok(Step::Fork(operations, limit)) => fork(runtime, token, operations, limit),
         Ok(Step::Begin(operation)) => Action::Verb(Verb::Begin, child(runtime, token, operation)),
+        Ok(Step::Scope(act)) => {
+            if let Some(running) = runtime.tasks.get_mut(token) {
+                (running.wants_text, running.listens) = (false, false);
+                (running.wants_data, running.copies) = (false, act.copies);
+            }
+            Action::Verb(Verb::Scope, acting(act))
+        }
         Ok(Step::Emit) => Action::Verb(Verb::Emit, Data::Many(Vec::new())),
         Ok(Step::Listen { more, until }) => {
             let until = Data::from(until.map(ms));
@@ -171,6 +179,8 @@ fn put_back(runtime: &mut Runtime, token: Token, machine: Box<dyn Machine>, resu
     if running.attended {
         running.machine = Some(machine);
     } else {
+        let mut machine = machine;
+        machine.ended(runtime, ended);
         runtime.tell_ended(&teller, machine.as_ref(), ended);
     }
 }
@@ -188,6 +198,14 @@ fn calling(call: Call) -> Data {
         call.argument,
         Data::Bool(call.listens),
     ])
+}
+
+/// Operands: the name of the act, and its own.
+fn acting(act: Act) -> Data {
+    let mut values = Vec::with_capacity(1 + act.operands.len());
+    values.push(Data::from(act.name));
+    values.extend(act.operands);
+    Data::Many(values)
 }
 
 /// Operands: token, deadline, name, subject.
@@ -236,10 +254,14 @@ fn released(instance: &mut Instance, token: Token) -> Action {
         let teller = Teller::from(&*running);
         // Whoever counts what begins and ends counts what its hooks have ended as well.
         let never_stepped = teller.begun.is_none();
-        if never_stepped {
+        let skipped = never_stepped && is_skipped(&teller, &output);
+        if never_stepped && !skipped {
             runtime.tell_begun(&teller, machine.as_ref());
         }
-        runtime.tell_ended(&teller, machine.as_ref(), output.as_ref());
+        machine.ended(runtime, output.as_ref());
+        if !skipped {
+            runtime.tell_ended(&teller, machine.as_ref(), output.as_ref());
+        }
         if never_stepped {
             machine.abandon(runtime, token);
         }
@@ -247,13 +269,18 @@ fn released(instance: &mut Instance, token: Token) -> Action {
     over(instance, token, output)
 }
 
+/// A step of a workflow that a hook says no to is skipped, which has an event of its own.
+fn is_skipped(teller: &Teller, output: &Result<Output>) -> bool {
+    let vetoed = output.as_ref().is_err_and(|error| error.code() == Code::AbortedByHook);
+    teller.name == "workflow_step" && vetoed
+}
+
 /// An inner machine's output waits for its parent; an outer one's goes to Lua.
 fn over(instance: &mut Instance, token: Token, output: Result<Output>) -> Action {
     let cancelled = output.as_ref().is_err_and(|error| error.code() == Code::Cancelled);
-    let inner = instance.runtime.tasks.get_mut(token).filter(|running| running.inner);
-    if let Some(running) = inner {
+    if instance.runtime.tasks.get_mut(token).is_some_and(|running| running.inner) {
         let failed = output.is_err();
-        running.output = Some(output);
+        instance.runtime.tasks.end_inner(token, output);
         return Action::Verb(if failed { Verb::Fail } else { Verb::Done }, Data::Many(Vec::new()));
     }
     instance.runtime.tasks.remove(token);
@@ -279,7 +306,10 @@ fn close(instance: &mut Instance, token: Token, failed: Option<Code>) -> Option<
 
 /// What the children of a machine ended with, in order.
 pub fn outputs(runtime: &mut Runtime, token: Token) -> Vec<Result<Output>> {
-    let children = runtime.tasks.get_mut(token).map(|r| std::mem::take(&mut r.children));
+    let children = runtime.tasks.get_mut(token).map(|r| {
+        r.ended.clear();
+        std::mem::take(&mut r.children)
+    });
     children.unwrap_or_default().into_iter().map(|child| output(runtime, child)).collect()
 }
 

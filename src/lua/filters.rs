@@ -1,7 +1,7 @@
 //! The filter every `list` function takes.
 
 use crate::lua::args::Args;
-use crate::shape::{Field, Kind, Shape};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::value::glob;
 
 pub static LIST: Shape = Shape::new(
@@ -25,7 +25,11 @@ pub struct Wanted {
 
 impl Wanted {
     pub fn from(args: &Args<'_>, at: usize) -> Wanted {
-        let options = args.options(at, &LIST);
+        Wanted::of(&args.options(at, &LIST))
+    }
+
+    /// What a filter with more fields says of these.
+    pub fn of(options: &Options<'_>) -> Wanted {
         Wanted { ids: options.bool("ids") == Some(true), name: options.text("name") }
     }
 

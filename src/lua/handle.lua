@@ -10,6 +10,9 @@ local closes = _VERSION == "Lua 5.4" -- generic `for` has a closing value
 local methods = {}
 local counter = 0
 
+-- Operations that go on although their handle is gone: they are known by ids, too.
+local goes_on = { agent_run = true, workflow_execute = true, workflow_returning = true }
+
 -- As everywhere, null stands for an argument that is not given.
 local function given(value)
   if value ~= core.null then
@@ -66,7 +69,7 @@ function core.detach(context, face, name, subject, machine)
     sink.task = task
   end
   task.observed = sink.fn ~= nil
-  task.goes_on = name == "agent_run" or face == "detached"
+  task.goes_on = goes_on[name] or face == "detached"
   task.is_stream = face == "stream"
   local handle = adopt(task)
   if task.is_stream and closes then

@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, hooks, linking, recording};
+use super::{attend, compose, events, hooks, linking, recording, scope};
 
 pub struct Inner {
     pub name: &'static str,
@@ -16,5 +16,12 @@ pub struct Inner {
 }
 
 /// All of them.
-pub static ALL: &[&[Inner]] =
-    &[attend::INNER, compose::INNER, events::INNER, hooks::INNER, linking::INNER, recording::INNER];
+pub static ALL: &[&[Inner]] = &[
+    attend::INNER,
+    compose::INNER,
+    events::INNER,
+    hooks::INNER,
+    linking::INNER,
+    recording::INNER,
+    scope::INNER,
+];

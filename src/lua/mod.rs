@@ -32,6 +32,7 @@ mod read;
 mod recording;
 mod reference;
 mod sandbox;
+mod scope;
 mod short;
 mod stack;
 

@@ -9,9 +9,10 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi::{self, lua_State};
 
 use crate::error::{Code, Error};
+use crate::schema::escaped;
 use crate::value::{Kind, MAX_DEPTH, Tape};
 
-use super::args::Place;
+use super::args::{NoData, Place};
 use super::bridge::{Param, Read};
 use super::compiled;
 use super::foreign::{self, Foreign};
@@ -51,6 +52,8 @@ enum Problem {
 #[derive(Clone, Debug)]
 pub enum Segment {
     Key(String),
+    /// A key of an object that is an integer.
+    Number(i64),
     Index(i64),
 }
 
@@ -90,11 +93,13 @@ unsafe fn argument(
     unsafe {
         let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
-        let by_reference = read == Read::Options;
+        let inspected = (read == Read::Inspected).then_some(param.name);
+        let by_reference = matches!(read, Read::Options | Read::Inspected | Read::Judged);
         let files = by_reference || read == Read::Data;
         let any_bytes = matches!(read, Read::Bytes | Read::Whole);
         let room = LEVELS_AT_HAND;
-        let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes, room };
+        let mut reader =
+            Reader { l, instance, frame, by_reference, files, any_bytes, inspected, room };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
@@ -102,7 +107,9 @@ unsafe fn argument(
         if read != Read::Reference {
             match reader.value(index) {
                 Ok(()) => last(frame).node = Some(node),
-                Err(problem) if matches!(read, Read::Both | Read::Whole | Read::Text) => {
+                Err(problem)
+                    if matches!(read, Read::Both | Read::Whole | Read::Text | Read::Judged) =>
+                {
                     not_data(frame, param.name, problem, node);
                     ffi::lua_settop(l, top);
                     if read == Read::Both && matches!(problem, Problem::NotUtf8) {
@@ -113,7 +120,7 @@ unsafe fn argument(
             }
             ffi::lua_settop(l, top);
         }
-        if matches!(read, Read::Both | Read::Whole | Read::Text | Read::Reference)
+        if matches!(read, Read::Both | Read::Whole | Read::Text | Read::Judged | Read::Reference)
             && ffi::lua_type(l, index) != ffi::LUA_TNIL
         {
             last(frame).slot = Some((*instance).runtime.slots.take());
@@ -127,11 +134,19 @@ unsafe fn argument(
 /// The argument passes by reference; whether it must be data, the operation knows.
 unsafe fn not_data(frame: *mut Frame, what: &str, problem: Problem, node: usize) {
     unsafe {
-        fail(frame, what, problem);
-        last(frame).problem = (*frame).error.take();
-        (*frame).path.clear();
+        note(frame, what, problem);
         (*frame).visiting.clear();
         (*frame).tape.truncate(node);
+    }
+}
+
+/// What is wrong with the last argument, and where.
+unsafe fn note(frame: *mut Frame, what: &str, problem: Problem) {
+    unsafe {
+        let path: &[Segment] = &(*frame).path;
+        let (text, path) = (render(path, what), pointer(path));
+        (*frame).path.clear();
+        last(frame).problems.push(NoData { path, error: describe(problem, &text) });
     }
 }
 
@@ -184,7 +199,9 @@ unsafe fn one(
     unsafe {
         let (top, room) = (ffi::lua_gettop(l), LEVELS_AT_HAND);
         let (by_reference, files) = (false, false);
-        let mut reader = Reader { l, instance, frame, by_reference, files, any_bytes, room };
+        let inspected = None;
+        let mut reader =
+            Reader { l, instance, frame, by_reference, files, any_bytes, inspected, room };
         if let Err(problem) = reader.value(index) {
             ffi::lua_settop(l, top);
             fail(frame, what, problem);
@@ -202,6 +219,8 @@ struct Reader {
     files: bool,
     /// Strings need not be text.
     any_bytes: bool,
+    /// The argument of that name is read without its members that cannot cross, which are noted.
+    inspected: Option<&'static str>,
     /// Levels of nesting for which the stack has room.
     room: usize,
 }
@@ -374,23 +393,20 @@ impl Reader {
             let start = self.tape().len();
             let mark = self.tape().open_object();
             let (mut members, mut integers) = (0usize, false);
+            let outermost = self.inspected.filter(|_| (*self.frame).visiting.len() == 1);
             ffi::lua_pushnil(self.l);
             // A failing value leaves its own rest on the stack: the key is found from below.
             let key = ffi::lua_gettop(self.l);
             while ffi::lua_next(self.l, index) != 0 {
-                integers |= self.key(key)?;
-                let read = match self.value(key + 1) {
-                    Err(Problem::NotUtf8) if self.is_file(index, key) => {
-                        self.bytes(stack::bytes(self.l, key + 1))
+                let at = self.tape().len();
+                match (self.member(index, key), outermost) {
+                    (Ok(is_integer), _) => {
+                        (integers, members) = (integers | is_integer, members + 1);
                     }
-                    read => read,
-                };
-                if let Err(problem) = read {
-                    let segment = segment(self.l, key);
-                    return self.below(segment, problem);
+                    (Err(problem), Some(name)) => self.leave_out(name, problem, at),
+                    (Err(problem), None) => return Err(problem),
                 }
-                ffi::lua_pop(self.l, 1);
-                members += 1;
+                ffi::lua_settop(self.l, key);
             }
             if members == 0 && !marked {
                 self.tape().truncate(start);
@@ -399,6 +415,32 @@ impl Reader {
             }
             self.tape().close(mark, members);
             if integers && repeats(self.tape(), start) { Err(Problem::Collision) } else { Ok(()) }
+        }
+    }
+
+    /// The key and the value on top; true if the key is an integer.
+    unsafe fn member(&mut self, table: c_int, key: c_int) -> Result<bool, Problem> {
+        unsafe {
+            let is_integer = self.key(key)?;
+            let read = match self.value(key + 1) {
+                Err(Problem::NotUtf8) if self.is_file(table, key) => {
+                    self.bytes(stack::bytes(self.l, key + 1))
+                }
+                read => read,
+            };
+            match read {
+                Ok(()) => Ok(is_integer),
+                Err(problem) => self.below(segment(self.l, key), problem).map(|()| is_integer),
+            }
+        }
+    }
+
+    /// A member of the argument `name`, which began at `at`, cannot cross.
+    unsafe fn leave_out(&mut self, name: &str, problem: Problem, at: usize) {
+        unsafe {
+            note(self.frame, name, problem);
+            (*self.frame).visiting.truncate(1);
+            self.tape().truncate(at);
         }
     }
 
@@ -485,7 +527,7 @@ unsafe fn segment(l: *mut lua_State, index: c_int) -> Segment {
     unsafe {
         match ffi::lua_type(l, index) {
             ffi::LUA_TNUMBER => match stack::number(l, index) {
-                stack::Number::Int(n) => Segment::Index(n),
+                stack::Number::Int(n) => Segment::Number(n),
                 stack::Number::Float(n) => Segment::Key(n.to_string()),
             },
             _ => Segment::Key(String::from_utf8_lossy(stack::bytes(l, index)).into_owned()),
@@ -543,10 +585,20 @@ fn render(path: &[Segment], what: &str) -> String {
 
 fn step(segment: &Segment) -> String {
     match segment {
-        Segment::Index(i) => format!("[{i}]"),
+        Segment::Index(i) | Segment::Number(i) => format!("[{i}]"),
         Segment::Key(key) if is_word(key) => format!(".{key}"),
         Segment::Key(key) => format!("[{}]", crate::error::quoted(key)),
     }
+}
+
+/// The same as a JSON pointer, which counts items from 0.
+fn pointer(path: &[Segment]) -> String {
+    let step = |segment: &Segment| match segment {
+        Segment::Index(i) => format!("/{}", i - 1),
+        Segment::Number(n) => format!("/{n}"),
+        Segment::Key(key) => format!("/{}", escaped(key)),
+    };
+    path.iter().rev().map(step).collect()
 }
 
 fn is_word(key: &str) -> bool {

@@ -1,12 +1,10 @@
 //! `zigllms.agent`: a model with instructions, tools and a memory of the conversation.
 
-use std::rc::Rc;
-
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::agent::{
-    self, Agent, AgentTool, BEHAVIOUR, CONFIG, Conversation, MODEL, Own, Plan, RAW,
-    Run as AgentRun, State, Why, info, pending_calls, summary,
+    self, Agent, BEHAVIOUR, CONFIG, Conversation, MODEL, Plan, RAW, Run as AgentRun, State, Why,
+    info, pending_calls, summary,
 };
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
@@ -16,10 +14,9 @@ use crate::provider::options::{GENERATION, LIMITS, merge};
 use crate::provider::reach::REACH;
 use crate::provider::{Reach, Whom};
 use crate::runtime::Runtime;
-use crate::shape::{Field, Kind, Options, Shape, id_of};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
-use crate::tool::{DEFINITION, Tool};
-use crate::value::{Data, Kept, Record, Ref, glob};
+use crate::value::{Data, Kept, Record, glob};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
@@ -289,12 +286,12 @@ fn alias(runtime: &Runtime, name: &str, number: u64) -> Option<Box<str>> {
 /// The agent with checked options merged in.
 fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> Result<Agent> {
     let (map, given) = Reach::split(options, &runtime.providers, "config")?;
-    let mut map = with_schema(runtime, map, "config")?;
+    let mut map = agent::own::with_schema(runtime, map, "config")?;
     let mut reach = agent.reach();
     reach.configure(&given);
     agent.reach = reach.is_said().then(|| Box::new(reach));
     if let Some(tools) = options.get("tools") {
-        agent.tools = tools_of(runtime, tools, "config.tools")?;
+        agent.tools = agent::own::tools_of(runtime, tools, "config.tools")?;
     } else if map.get("tools").is_some_and(Value::is_null) {
         agent.tools.clear();
     }
@@ -322,41 +319,6 @@ fn with_options(runtime: &Runtime, mut agent: Agent, options: &Options<'_>) -> R
     Ok(agent)
 }
 
-/// Options whose schema is one, not the name of one.
-fn with_schema(
-    runtime: &Runtime,
-    mut options: Map<String, Value>,
-    path: &str,
-) -> Result<Map<String, Value>> {
-    if let Some(format) = options.get_mut("response_format") {
-        let place = |e: Error| e.at(&format!("{path}.response_format"));
-        runtime.schemas.resolve_format(format).map_err(place)?;
-    }
-    Ok(options)
-}
-
-/// Ids and names must exist; definitions become tools of this agent alone.
-fn tools_of(runtime: &Runtime, list: Ref<'_>, path: &str) -> Result<Vec<AgentTool>> {
-    list.items()
-        .enumerate()
-        .map(|(i, item)| tool_of(runtime, item, &format!("{path}[{}]", i + 1)))
-        .collect()
-}
-
-fn tool_of(runtime: &Runtime, item: Ref<'_>, path: &str) -> Result<AgentTool> {
-    let registered =
-        id_of(item).filter(|_| item.as_str().is_some() || item.get("execute").is_none());
-    if let Some(key) = registered {
-        runtime.tools.usable(&key)?.ok_or_else(|| Error::not_found("tool", &key).at(path))?;
-        return Ok(AgentTool::Named(key));
-    }
-    let options = Options::new(Some(item), &DEFINITION);
-    let tool =
-        Tool::define(&options, &runtime.schemas, &runtime.config.tools, runtime.clock.unix());
-    let tool = tool.and_then(|tool| agent::bind(runtime, tool, &options));
-    Ok(AgentTool::Inline(Rc::new(tool.map_err(|e| e.at(path))?)))
-}
-
 fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let Some(number) = runtime.agents.find(&args.id(0))? else { return Ok(Data::Bool(false)) };
     let Some(agent) = runtime.agents.remove(number) else { return Ok(Data::Bool(false)) };
@@ -376,7 +338,7 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = args.options(2, &RUN);
     let (face, sink) = streamed(&options, None)?;
     let input = agent::input::read(args.get(1))?;
-    let plan = Plan::new(runtime, number, own_of(runtime, &options)?)?;
+    let plan = Plan::new(runtime, number, agent::own::read(runtime, &options)?)?;
     let plan = Plan {
         session: options.text("session").unwrap_or_default(),
         remember: options.bool("remember").unwrap_or(true) && plan.remember,
@@ -386,15 +348,6 @@ fn run(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     };
     agent::refuse_nesting(runtime, runtime.tasks.around, &plan)?;
     Ok(Start { operation: AgentRun::new(runtime, plan).operation(), face, sink })
-}
-
-/// What the options of a run say.
-fn own_of(runtime: &Runtime, options: &Options<'_>) -> Result<Own> {
-    let (own, reach) = Reach::split(options, &runtime.providers, "options")?;
-    let tools = options.get("tools").map(|list| tools_of(runtime, list, "options.tools"));
-    let summarize = agent::summarize::given(options, &runtime.providers, "options")?;
-    let options = with_schema(runtime, own, "options")?;
-    Ok(Own { options, reach, tools: tools.transpose()?, summarize })
 }
 
 fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

@@ -14,11 +14,13 @@ mod output;
 mod provider;
 mod schema;
 mod tool;
+mod workflow;
 
 pub static BRIDGES: &[&Bridge] = &[
     &module::BRIDGE,
     &agent::BRIDGE,
     &tool::BRIDGE,
+    &workflow::BRIDGE,
     &provider::BRIDGE,
     &event::BRIDGE,
     &schema::BRIDGE,

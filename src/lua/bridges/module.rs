@@ -426,6 +426,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     }
     runtime.agents.clear();
     runtime.tools.clear();
+    runtime.workflows.clear();
     runtime.providers.clear();
     runtime.schemas.clear();
     runtime.events.clear();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AGENT, own_of};
+use super::AGENT;
 use crate::agent::{self, Agent, Decision, Decisions, MODEL, Plan, RAW, Resume, Run as AgentRun};
 use crate::agent::{BEHAVIOUR, about};
 use crate::error::{Code, Error, Result, quoted};
@@ -163,7 +163,7 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let (face, sink) = streamed(&options, None)?;
     let decisions = read(args.get(1))?;
     let session = options.text("session").unwrap_or_default();
-    let plan = Plan::new(runtime, number, own_of(runtime, &options)?)?;
+    let plan = Plan::new(runtime, number, crate::agent::own::read(runtime, &options)?)?;
     let agent = runtime.agents.get(number).ok_or_else(|| Error::not_found("agent", &args.id(0)))?;
     let remember = plan.remember && !is_aside(agent, &session, &decisions);
     let mut plan = Plan { session, remember, follow: follows(face, sink.as_ref()), ..plan };

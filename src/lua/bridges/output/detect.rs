@@ -192,6 +192,7 @@ fn of_kind(kind: &'static Kind) -> Value {
         Kind::Int(low, i64::MAX) => json!({ "type": "integer", "minimum": low }),
         Kind::Int(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         Kind::Table(shape) => of_shape(shape),
+        Kind::Later(_) => json!({ "type": "object" }),
         Kind::Map | Kind::Open => json!({ "type": "object" }),
         Kind::List(item) => json!({ "type": "array", "items": of_kind(item) }),
         Kind::MapOf(kind) => json!({ "type": "object", "additionalProperties": of_kind(kind) }),

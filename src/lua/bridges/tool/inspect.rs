@@ -8,8 +8,9 @@ use crate::lua::filters::LIST;
 use crate::provider::tool_for;
 use crate::runtime::Runtime;
 use crate::shape::{Check, Field, Kind, Options, Shape, id_of};
+use crate::tool::Tool;
 use crate::tool::Usable;
-use crate::tool::{Tool, check};
+use crate::tool::check::{self, Flaw};
 use crate::value::{Data, Ref, glob};
 
 pub static FILTER: Shape = Shape::new(
@@ -54,7 +55,7 @@ pub const DISCOVER: Function = Function {
 pub const VALIDATE: Function = Function {
     name: "validate",
     params: &[
-        Param::new("definition", Kind::OneOf(&[Kind::Text, Kind::Open])),
+        Param::new("definition", Kind::OneOf(&[Kind::Text, Kind::Open])).read(Read::Inspected),
         Param::new("input", Kind::Any).optional().read(Read::Both),
     ],
     returns: &[("result", "table")],
@@ -167,11 +168,18 @@ fn validate(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let key = id_of(first).filter(|_| first.as_str().is_some() || has_input);
     let Some(key) = key else {
         let check = Check { strict: runtime.config.strict };
-        return Ok(check::definition(first, check, &runtime.schemas, &runtime.config.tools).into());
+        let (schemas, bounds) = (&runtime.schemas, &runtime.config.tools);
+        return Ok(check::definition(first, flaws(args, 0), check, schemas, bounds).into());
     };
     let tool = find(runtime, &key)?.tool;
-    let problem = args.require_data(1).err();
-    Ok(check::input(&tool, args.get(1), args.given(1), problem).into())
+    let read = super::input(&tool, true, tool.is_sandboxed(), args);
+    let no_data = flaws(args, 1);
+    Ok(check::input(read.err().as_ref(), &no_data).into())
+}
+
+/// What in an argument is no data.
+fn flaws(args: &Args<'_>, at: usize) -> Vec<Flaw> {
+    args.problems(at).iter().map(|problem| Flaw::no_data(&problem.path, &problem.error)).collect()
 }
 
 fn get_schema(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

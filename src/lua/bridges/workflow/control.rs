@@ -1,0 +1,166 @@
+//! What stops executions, lets them go on, and tells how they stand.
+
+use super::execute::ERRORS;
+use crate::error::{Code, Error, Result};
+use crate::lua::args::Args;
+use crate::lua::bridge::{Effect, Function, Param, Run};
+use crate::lua::faces::{ASYNC, face};
+use crate::runtime::Runtime;
+use crate::shape::{Kind, Shape};
+use crate::step::{Face, Operation, Ready, Start};
+use crate::value::{Data, Record};
+use crate::workflow::execution::{Execution, Status};
+use crate::workflow::{Cancelling, Definition, Resuming};
+
+const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
+
+pub const PAUSE: Function = Function {
+    name: "pause",
+    params: &[EXECUTION],
+    returns: &[("paused", "boolean")],
+    doc: "Stops an execution at the next boundary: before a step or an iteration. true if it was running; a plain \
+          `execute` then returns a result with `status = \"paused\"`. The id is an execution's, or a workflow's: its \
+          latest execution. Steps, tools and hooks of the execution itself may call it.",
+    errors: &[Code::NotFound],
+    effect: Effect::Writes("workflows"),
+    example: "local id = zigllms.workflow.create{ steps = {\n  \
+              { id = \"a\", fn = function(ctx) return zigllms.workflow.pause(ctx.workflow.execution_id) end },\n  \
+              { id = \"b\", fn = function() return \"done\" end },\n} }\n\
+              assert(zigllms.workflow.execute(id).status == \"paused\")\n\
+              local resumed, result = zigllms.workflow.resume(id)\n\
+              assert(resumed and result.output == \"done\")",
+    run: Run::Now(pause),
+};
+
+static RESUME_OPTIONS: Shape = Shape::new("WorkflowResume", &[ASYNC], &[]);
+
+pub const RESUME: Function = Function {
+    name: "resume",
+    params: &[EXECUTION, Param::new("options", Kind::Table(&RESUME_OPTIONS)).optional()],
+    returns: &[("resumed", "boolean"), ("result", "zigllms.WorkflowResult?")],
+    doc: "Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not \
+          paused. Steps that have ended are not executed again. Raises as `execute` does. Waits.",
+    errors: ERRORS,
+    effect: Effect::Outside,
+    example: "assert(not zigllms.workflow.resume(zigllms.workflow.create{ steps = {} }))",
+    run: Run::Waits(resume),
+};
+
+pub const CANCEL: Function = Function {
+    name: "cancel",
+    params: &[EXECUTION, Param::new("reason", Kind::Text).optional()],
+    returns: &[("cancelled", "boolean")],
+    doc: "Ends an execution that is running or paused: true. Whoever waits for it gets the error `cancelled`, with \
+          `details.reason`.",
+    errors: &[Code::NotFound],
+    effect: Effect::Writes("workflows"),
+    example: "assert(not zigllms.workflow.cancel(zigllms.workflow.create{ steps = {} }))",
+    run: Run::Perhaps(None, cancel),
+};
+
+pub const GET_STATUS: Function = Function {
+    name: "get_status",
+    params: &[EXECUTION],
+    returns: &[("status", "string"), ("info", "table")],
+    doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
+          current_step, progress, started_at, duration_ms, error, steps}`. \"pending\" for a workflow that was never \
+          executed. Never waits.",
+    errors: &[Code::NotFound],
+    effect: Effect::Reads("workflows"),
+    example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",
+    run: Run::Now(get_status),
+};
+
+/// An execution, or a workflow that was never executed.
+enum Found {
+    Execution(u64),
+    Unused(u64),
+}
+
+fn find(runtime: &Runtime, key: &str) -> Result<Found> {
+    if let Some(number) = runtime.workflows.executions.find(key) {
+        return Ok(Found::Execution(number));
+    }
+    let found = runtime.workflows.known.find(key)?;
+    let workflow = found.ok_or_else(|| Error::not_found("execution or workflow", key))?;
+    let latest = runtime.workflows.executions.latest(workflow);
+    Ok(latest.map_or(Found::Unused(workflow), Found::Execution))
+}
+
+fn pause(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let Found::Execution(number) = find(runtime, &args.id(0))? else {
+        return Ok(Data::Bool(false));
+    };
+    Ok(Data::Bool(runtime.workflows.pause(number)?))
+}
+
+fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+    let number = match find(runtime, &args.id(0))? {
+        Found::Execution(number) => Some(number),
+        Found::Unused(_) => None,
+    };
+    let operation = Operation::new("workflow_resuming", Resuming::new(number));
+    Ok(Start { operation, face: face(&args.options(1, &RESUME_OPTIONS)), sink: None })
+}
+
+/// A machine, so that the event is told before the call returns.
+fn cancel(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let Found::Execution(number) = find(runtime, &args.id(0))? else {
+        return Ok(Ready::Now(Data::Bool(false)));
+    };
+    let cancelling = Cancelling::new(number, args.text(1));
+    Ok(Ready::waits(Operation::new("workflow_control", cancelling), Face::Plain))
+}
+
+fn get_status(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    let (status, info) = match find(runtime, &args.id(0))? {
+        Found::Execution(number) => {
+            let execution = runtime.workflows.execution(number)?;
+            (execution.status, standing(runtime, execution))
+        }
+        Found::Unused(number) => (Status::Pending, unused(runtime, number)?),
+    };
+    Ok(Data::Many(vec![Data::from(status.name()), info.into()]))
+}
+
+fn unused(runtime: &Runtime, number: u64) -> Result<Record> {
+    let known = runtime.workflows.known.get(number);
+    let known = known.ok_or_else(|| Error::state("the workflow is gone"))?;
+    Ok(Record::new()
+        .set("id", runtime.workflows.known.id(number))
+        .set("name", known.name.as_str())
+        .set("status", Status::Pending.name())
+        .set("pattern", known.definition.pattern.name())
+        .set("steps_count", count(&known.definition))
+        .set("completed_steps", 0u64)
+        .set("progress", 0.0)
+        .set("steps", Record::new()))
+}
+
+fn count(definition: &Definition) -> usize {
+    definition.body.inner().count()
+}
+
+fn standing(runtime: &Runtime, execution: &Execution) -> Record {
+    let (done, all) = (execution.completed().len(), count(&execution.definition));
+    let ended = execution.status == Status::Completed;
+    let top = execution.definition.body.inner();
+    let past = top.filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
+    let progress = if ended || all == 0 { 1.0 } else { past as f64 / all as f64 };
+    let error = execution.error.clone().map_or(Data::Nil, |error| Data::Error(Box::new(error)));
+    Record::new()
+        .set("id", runtime.workflows.known.id(execution.workflow))
+        .set("execution_id", execution.id.as_str())
+        .set("name", execution.name.as_str())
+        .set("status", execution.status.name())
+        .set("pattern", execution.definition.pattern.name())
+        .set("steps_count", all)
+        .set("completed_steps", done)
+        .set("current_step", execution.current.as_deref())
+        .set("progress", progress)
+        .set("started_at", execution.started_at)
+        .set("finished_at", execution.finished_at)
+        .set("duration_ms", execution.elapsed_ms(&runtime.clock))
+        .set("steps", execution.steps())
+        .set("error", error)
+}

@@ -1,0 +1,113 @@
+//! What runs workflows.
+
+use super::WORKFLOW;
+use crate::error::{Code, Error, Result};
+use crate::lua::args::Args;
+use crate::lua::bridge::{Effect, Function, Param, Read, Run};
+use crate::lua::faces::{ASYNC, DETACH, face};
+use crate::runtime::Runtime;
+use crate::shape::{Field, Kind, Options, Shape};
+use crate::step::Start;
+use crate::value::Data;
+use crate::workflow::{Executing, Returning, check_input};
+
+static OPTIONS: Shape = Shape::new(
+    "WorkflowOptions",
+    &[
+        Field::new(
+            "timeout_ms",
+            Kind::Number(0.0, 1e12),
+            "the workflow's",
+            "limit of the execution, without the time it was paused; 0 = none",
+        ),
+        Field::new(
+            "variables",
+            Kind::Map,
+            "",
+            "values of `variables` beside, or in place of, those of the definition",
+        ),
+        Field::new(
+            "on_error",
+            Kind::Enum(&["raise", "return"]),
+            "\"raise\"",
+            "\"return\": a failure is a result with `status = \"failed\"` and `error`",
+        ),
+        Field::new(
+            "on_step",
+            Kind::Function,
+            "",
+            "`function(step)`, called with `{id, status, output, …}` of each step that has ended",
+        ),
+        Field::new("metadata", Kind::Map, "", "stands in the result"),
+        ASYNC,
+        DETACH,
+    ],
+    &[],
+);
+
+/// What every execution may raise.
+pub const ERRORS: &[Code] = &[
+    Code::NotFound,
+    Code::ValidationFailed,
+    Code::TemplateError,
+    Code::ConversionError,
+    Code::CallbackError,
+    Code::ToolError,
+    Code::Timeout,
+    Code::Cancelled,
+    Code::AbortedByHook,
+    Code::HookError,
+    Code::InvalidState,
+];
+
+pub const EXECUTE: Function = Function {
+    name: "execute",
+    params: &[
+        WORKFLOW,
+        Param::new("input", Kind::Any).optional().read(Read::Whole),
+        Param::new("options", Kind::Table(&OPTIONS)).optional(),
+    ],
+    returns: &[("result", "zigllms.WorkflowResult")],
+    doc: "Executes a workflow with an input, any value. The result is `{workflow_id, execution_id, name, status, output, \
+          steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, \
+          started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step \
+          (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and \
+          `break_reason`). Values pass from step to step as they are. A failure raises the error of the step, with \
+          `details.workflow_id`, `execution_id`, `step_id` and `completed`. Waits.",
+    errors: ERRORS,
+    effect: Effect::Outside,
+    example: "local id = zigllms.workflow.create{ steps = {\n  \
+              { id = \"twice\", fn = function(ctx) return ctx.input * 2 end },\n  \
+              { id = \"say\", type = \"transform\", template = \"it is {{previous.output}}\" },\n} }\n\
+              assert(zigllms.workflow.execute(id, 21).output == \"it is 42\")",
+    run: Run::Waits(execute),
+};
+
+fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
+    let workflow = runtime.workflows.known.require(&args.id(0))?;
+    let options = args.options(2, &OPTIONS);
+    let known = runtime.workflows.known.get(workflow);
+    let known = known.ok_or_else(|| Error::not_found("workflow", &args.id(0)))?;
+    check_input(&known.definition, args.get(1), args.given(1).is_some())?;
+    let number = runtime.workflows.begin(workflow, Data::from(args.given(1)))?;
+    lay(runtime, number, &options)?;
+    let operation = match options.word("on_error") {
+        Some("return") => Returning::operation(number),
+        _ => Executing::new(runtime, number)?.operation(runtime),
+    };
+    Ok(Start { operation, face: face(&options), sink: None })
+}
+
+/// The options of an execution over its workflow's definition.
+fn lay(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
+    let execution = runtime.workflows.executions.get_mut(number)?;
+    execution.timeout_ms = options.number("timeout_ms");
+    execution.on_step = options.function("on_step");
+    execution.metadata = options.get("metadata").map_or(Data::Nil, |m| Data::Json(m.to_json()));
+    if let (Data::Json(own), Some(given)) = (&mut execution.variables, options.get("variables"))
+        && let Some(own) = own.as_object_mut()
+    {
+        given.members().for_each(|(name, value)| drop(own.insert(name.to_text(), value.to_json())));
+    }
+    Ok(())
+}

@@ -1,0 +1,401 @@
+-- Scopes: the tables of an execution of a workflow, and what is made of them.
+--
+-- The core knows which step works on what; the values themselves stay here, so that they pass from
+-- one step to the next as they are. A scope holds `input`, `steps`, `variables` and `workflow`;
+-- `previous` and `loop` differ from chain to chain and come with each call.
+local core = ...
+
+local guarded, within, new_error = core.guarded, core.within, core.new_error
+local error, find, format, ipairs, next = error, string.find, string.format, ipairs, next
+local pcall, rawequal, rawget, rawset = pcall, rawequal, rawget, rawset
+local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
+local concat = table.concat
+
+local MANY = 4096 -- texts that are known at once
+local SCOPE = 11 -- as drive.rs numbers it
+
+-- What was read of templates and conditions, by their text.
+local function memo(read)
+  local known, count = {}, 0
+  return function(text)
+    local found = known[text]
+    if not found then
+      if count >= MANY then
+        known, count = {}, 0
+      end
+      found, count = read(text), count + 1
+      known[text] = found
+    end
+    return found
+  end
+end
+
+local template_of, holes_of = memo(core.template), memo(core.condition_holes)
+
+local broken = setmetatable({}, { __mode = "k" }) -- loops that a step has ended
+
+-- Items of a map go on side by side: each has steps of its own, by its `loop`. Steps that the items
+-- of the same map have are hidden from the others; what was before the map is seen by all.
+local own_steps = setmetatable({}, { __mode = "k" })
+
+local function steps_of(scope, loop)
+  return loop and own_steps[loop] or scope.steps
+end
+
+local function steps_of_item(outer, id)
+  local meta = getmetatable(outer)
+  local hidden_by = meta and meta.hidden_by or {}
+  local hidden = hidden_by[id] or {}
+  hidden_by[id] = hidden
+  local function seen(_, step)
+    if not hidden[step] then
+      return outer[step]
+    end
+  end
+  return setmetatable({}, { __index = seen, outer = outer, hidden = hidden, hidden_by = {} })
+end
+
+-- After a map, the last one of its items that ended is seen.
+local function put_step(steps, id, record)
+  rawset(steps, id, record)
+  local meta = getmetatable(steps)
+  if meta and meta.outer then
+    meta.hidden[id] = true
+    return put_step(meta.outer, id, record)
+  end
+end
+
+-- All that are seen, in a plain table.
+local function plain_steps(steps)
+  local all = {}
+  repeat
+    local meta = getmetatable(steps)
+    for id, record in next, steps do
+      all[id] = all[id] or record
+    end
+    steps = meta and meta.outer
+    for id in next, steps and meta.hidden or {} do
+      all[id] = all[id] or false
+    end
+  until not steps
+  for id, record in next, all do
+    all[id] = record or nil
+  end
+  return all
+end
+
+-- What templates see.
+local function view_of(scope, id, output, loop)
+  return {
+    input = scope.input,
+    previous = { id = id, output = output },
+    steps = steps_of(scope, loop),
+    variables = scope.variables,
+    workflow = scope.workflow,
+    loop = loop,
+  }
+end
+
+-- What functions see.
+local function context_of(view, info)
+  local loop = view.loop
+  local ctx = {
+    input = info.input,
+    workflow = view.workflow,
+    previous = view.previous,
+    steps = view.steps,
+    variables = view.variables,
+    loop = loop,
+    step_id = info.step_id,
+    attempt = info.attempt,
+    idempotency_key = info.idempotency_key,
+  }
+  if loop then
+    function ctx.break_loop()
+      broken[loop] = true
+    end
+  end
+  return ctx
+end
+
+local function call(context, fn, view, info, first)
+  local ctx = context_of(view, info)
+  function ctx.cancelled()
+    return core.stopped(context) ~= nil or core.overdue(context) or false
+  end
+  if first ~= nil then
+    return within(context, fn, first[1], ctx)
+  end
+  return within(context, fn, ctx)
+end
+
+-- Fields that are there although they may hold nothing.
+local function may_be_nil(path, at)
+  if at ~= #path then
+    return false
+  end
+  local root, last = path[1], path[at]
+  return at == 1 and (root == "input" or root == "output")
+    or at == 2 and root == "previous"
+    or at == 2 and root == "loop" and last == "item"
+    or at == 2 and root == "workflow" and last == "input"
+    or at == 3 and root == "steps" and last == "output"
+end
+
+local function keys_of(value)
+  local names = {}
+  for key in next, value do
+    if #names == 8 then
+      names[9] = "…"
+      break
+    end
+    names[#names + 1] = tostring(key)
+  end
+  return concat(names, ", ")
+end
+
+local function missing(hole, at, value)
+  local what = "which is " .. type(value)
+  if type(value) == "table" then
+    what = next(value) == nil and "which is empty" or "which has " .. keys_of(value)
+  end
+  local near = at == 0 and "an execution" or concat(hole.names, "", 1, at)
+  local text = format(
+    'template "{{%s}}": there is no %s in %s, %s; default(…) says what stands for it',
+    hole.source,
+    hole.names[at + 1]:gsub("^%.", ""),
+    near,
+    what
+  )
+  error(new_error("template_error", text), 0)
+end
+
+-- The value a path leads to; else whether that is in order, how far it led, and to what.
+local function walk(hole, view)
+  local path, value = hole.path, view
+  for i = 1, #path do
+    local inner
+    if type(value) == "table" then
+      inner = rawget(value, path[i])
+      if inner == nil and rawequal(value, view.steps) then
+        inner = value[path[i]]
+      end
+    end
+    if inner == nil then
+      return nil, may_be_nil(path, i), i - 1, value
+    end
+    value = inner
+  end
+  return value, true
+end
+
+local function text_of(value)
+  if type(value) == "string" then
+    return value
+  end
+  return core.json_text(value)
+end
+
+local filters = {
+  json = function(value)
+    return core.json_text(value)
+  end,
+  trim = function(value)
+    return (text_of(value):match("^%s*(.-)%s*$"))
+  end,
+}
+
+local function resolve(hole, view)
+  local value, found, at, near = walk(hole, view)
+  local list = hole.filters
+  if value == nil or rawequal(value, core.null) then
+    if hole.has_default then
+      value, found = hole.default, true
+    end
+  end
+  if not found then
+    missing(hole, at, near)
+  end
+  for i = 1, #list do
+    value = filters[list[i]](value)
+  end
+  return value
+end
+
+-- In a text something has to stand.
+local function in_text(hole, view)
+  local value = resolve(hole, view)
+  if value == nil and not hole.has_default then
+    missing(hole, #hole.path - 1, nil)
+  end
+  return value == nil and "" or text_of(value)
+end
+
+local function fill_text(text, view)
+  local parts = template_of(text)
+  if #parts == 1 and type(parts[1]) == "table" then
+    return resolve(parts[1], view)
+  end
+  local pieces = {}
+  for i = 1, #parts do
+    local part = parts[i]
+    pieces[i] = type(part) == "table" and in_text(part, view) or part
+  end
+  return concat(pieces)
+end
+
+-- The same value with its templates filled in; the table is one that nobody else has.
+local function fill(value, view)
+  if type(value) == "string" then
+    -- What it gives may be false, or nothing.
+    if find(value, "{{", 1, true) then
+      return fill_text(value, view)
+    end
+  elseif type(value) == "table" then
+    for key, inner in next, value do
+      value[key] = fill(inner, view)
+    end
+  end
+  return value
+end
+
+local FIELDS = {
+  "attempts",
+  "details",
+  "phase",
+  "provider",
+  "request_id",
+  "retry_after_ms",
+  "retryable",
+  "status",
+}
+
+local acts = {}
+
+function acts.open(_, scope)
+  scope.variables = scope.variables or {}
+  scope.steps = setmetatable(scope.steps or {}, { hidden_by = {} })
+  return true, scope
+end
+
+-- A value of its own from a definition.
+function acts.give(_, _, _, _, _, value)
+  return true, value
+end
+
+function acts.fill(_, scope, id, output, loop, value, raw)
+  local view = view_of(scope, id, output, loop)
+  if raw then
+    view.output = raw[1]
+  end
+  return guarded(fill, value, view)
+end
+
+function acts.call(context, scope, id, output, loop, fn, info, raw)
+  return call(context, fn, view_of(scope, id, output, loop), info, raw)
+end
+
+local function judge(text, view)
+  local holes, values = holes_of(text), {}
+  for i = 1, #holes do
+    local value = resolve(holes[i], view)
+    values[i] = value == nil and core.null or value
+  end
+  return core.judge(text, values)
+end
+
+function acts.judge(_, scope, id, output, loop, text)
+  return guarded(judge, text, view_of(scope, id, output, loop))
+end
+
+function acts.test(context, scope, id, output, loop, fn, info)
+  local ok, holds = call(context, fn, view_of(scope, id, output, loop), info)
+  if ok then
+    return true, not not holds
+  end
+  return false, holds
+end
+
+-- What an error object says beside its code and message, as far as it is data.
+function acts.fields(_, _, _, _, _, err)
+  local fields = {}
+  for _, name in ipairs(err and FIELDS or {}) do
+    fields[name] = err[name]
+  end
+  if not pcall(core.json_text, fields.details) then
+    fields.details = nil
+  end
+  return true, fields
+end
+
+function acts.emit(_, _, _, _, _, name, data)
+  core.lua.emit(name, data, nil)
+  return true
+end
+
+-- What a step has ended with: the very value of its output comes back.
+function acts.record(_, scope, _, _, loop, id, record)
+  put_step(steps_of(scope, loop), id, record)
+  return true, record.output
+end
+
+function acts.loop(_, scope, _, _, outer, index, items, total, map)
+  local loop = { index = index, first = index == 1 }
+  local steps = steps_of(scope, outer)
+  own_steps[loop] = map and steps_of_item(steps, map) or steps
+  if items then
+    loop.item = items[index]
+  end
+  if total then
+    loop.last = index == total
+  end
+  return true, loop
+end
+
+function acts.broken(_, _, _, _, loop)
+  return true, broken[loop] == true
+end
+
+-- What a script may see: nothing that is no data.
+function acts.plain_context(_, scope, id, output, loop, info)
+  local view = view_of(scope, id, output, loop)
+  view.input, view.workflow, view.steps = info.input, scope.workflow, plain_steps(view.steps)
+  view.step_id, view.attempt = info.step_id, info.attempt
+  view.idempotency_key = info.idempotency_key
+  return true, view
+end
+
+-- How many items there are in what is to be an array.
+function acts.count(_, _, _, _, _, value)
+  if type(value) ~= "table" then
+    return true, nil
+  end
+  local n = #value
+  local keys = 0
+  for _ in next, value do
+    keys = keys + 1
+  end
+  return true, keys == n and n or nil
+end
+
+-- The value that most have said, the first of them where several have.
+function acts.majority(_, _, _, _, _, values)
+  local votes, best = {}, nil
+  for i = 1, #values do
+    local ok, key = pcall(core.json_text, values[i])
+    key = ok and key or values[i]
+    votes[key] = (votes[key] or 0) + 1
+    if best == nil or votes[key] > votes[best.key] then
+      best = { key = key, value = values[i] }
+    end
+  end
+  return true, best and best.value
+end
+
+core.perform[SCOPE] = function(context, machine, act, ...)
+  return core.called(context, machine, acts[act](context, ...))
+end
+
+core.scope_acts = acts
+
+return core

@@ -1,0 +1,409 @@
+//! What is known of the executions of workflows, while they go on and afterwards.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::agent::Decisions;
+use crate::chat::Usage;
+use crate::clock::{Clock, Moment};
+use crate::error::{Error, Result};
+use crate::step::Token;
+use crate::value::{Data, Failure, Record, Slot};
+
+use super::Definition;
+use super::definition::Does;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    #[default]
+    Pending,
+    Running,
+    Paused,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Status {
+    pub const ALL: [Status; 6] = [
+        Status::Pending,
+        Status::Running,
+        Status::Paused,
+        Status::Completed,
+        Status::Failed,
+        Status::Cancelled,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn has_ended(self) -> bool {
+        matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
+    }
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Completed,
+    Failed,
+    Skipped,
+    Cancelled,
+}
+
+impl How {
+    pub fn name(self) -> &'static str {
+        match self {
+            How::Completed => "completed",
+            How::Failed => "failed",
+            How::Skipped => "skipped",
+            How::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A step that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub how: How,
+    pub output: Data,
+    /// Of an agent: all of it.
+    pub response: Data,
+    pub error: Option<Failure>,
+    pub attempts: u32,
+    pub started_at: Option<f64>,
+    pub duration_ms: Option<f64>,
+}
+
+impl Ended {
+    pub fn skipped() -> Ended {
+        Ended {
+            how: How::Skipped,
+            output: Data::Nil,
+            response: Data::Nil,
+            error: None,
+            attempts: 0,
+            started_at: None,
+            duration_ms: None,
+        }
+    }
+
+    /// As users see it.
+    pub fn to_record(&self) -> Record {
+        let error = self.error.clone().map_or(Data::Nil, |failure| Data::Error(Box::new(failure)));
+        Record::sized(7)
+            .set("status", self.how.name())
+            .set("output", self.output.clone())
+            .set("response", self.response.clone())
+            .set("error", error)
+            .set("attempts", self.attempts)
+            .set("started_at", self.started_at)
+            .set("duration_ms", self.duration_ms)
+    }
+}
+
+/// What a step that is under way has to say of itself.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub attempts: u32,
+    pub started_at: f64,
+    pub since: Moment,
+    pub response: Data,
+}
+
+/// An agent that waits for decisions.
+#[derive(Clone)]
+pub struct Waiting {
+    pub step: Rc<str>,
+    /// Id of the agent.
+    pub agent: String,
+    /// The conversation; "" is the agent's own.
+    pub session: String,
+    /// `pending_tool_calls` of its response.
+    pub calls: Data,
+}
+
+pub struct Execution {
+    pub id: String,
+    /// Number of its workflow.
+    pub workflow: u64,
+    pub name: String,
+    pub definition: Rc<Definition>,
+    pub status: Status,
+    pub input: Data,
+    pub variables: Data,
+    pub metadata: Data,
+    /// The tables that lie in Lua.
+    pub scope: Option<Slot>,
+    /// Is told of every step that has ended.
+    pub on_step: Option<Slot>,
+    /// Steps that have ended, by their paths.
+    pub ended: BTreeMap<String, Ended>,
+    /// The last end of each step, by its id.
+    pub latest: HashMap<Rc<str>, Ended>,
+    /// Steps that are under way, by their paths.
+    pub under_way: HashMap<String, Progress>,
+    /// Those that had begun when it stopped: hooks have seen them begin.
+    pub interrupted: HashSet<String>,
+    /// What was decided on the way, by the paths of steps: which branch, how many iterations.
+    pub decided: BTreeMap<String, Value>,
+    /// Agents that wait for decisions, by the paths of their steps.
+    pub waiting: BTreeMap<String, Waiting>,
+    /// What was decided on the calls that those wait for.
+    pub decisions: Decisions,
+    /// Ids of steps in the order in which they ended first.
+    pub order: Vec<Rc<str>>,
+    pub current: Option<Rc<str>>,
+    /// It is to stop at the next boundary.
+    pub pause: bool,
+    /// It is to end, for the reason given.
+    pub cancelled: Option<String>,
+    /// Its machine, while one is under way.
+    pub token: Option<Token>,
+    pub usage: Usage,
+    pub output: Data,
+    /// Of `workflow_call`, by the paths of their steps.
+    pub children: HashMap<String, u64>,
+    /// Agents inside those that wait for decisions.
+    pub waits_inside: Vec<Waiting>,
+    pub timeout_ms: Option<f64>,
+    pub executed_branch: Option<Rc<str>>,
+    pub iterations: Option<usize>,
+    pub break_reason: Option<&'static str>,
+    pub started_at: f64,
+    pub finished_at: Option<f64>,
+    pub since: Moment,
+    /// Until it stopped last.
+    pub worked_ms: f64,
+    pub result: Data,
+    pub error: Option<Failure>,
+}
+
+impl Execution {
+    pub fn new(id: String, workflow: u64, name: String, definition: Rc<Definition>) -> Execution {
+        Execution {
+            id,
+            workflow,
+            name,
+            definition,
+            status: Status::Pending,
+            input: Data::Nil,
+            variables: Data::Nil,
+            metadata: Data::Nil,
+            scope: None,
+            on_step: None,
+            ended: BTreeMap::new(),
+            latest: HashMap::new(),
+            under_way: HashMap::new(),
+            interrupted: HashSet::new(),
+            decided: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            decisions: Decisions::new(),
+            order: Vec::new(),
+            current: None,
+            pause: false,
+            cancelled: None,
+            token: None,
+            usage: Usage::default(),
+            output: Data::Nil,
+            children: HashMap::new(),
+            waits_inside: Vec::new(),
+            timeout_ms: None,
+            executed_branch: None,
+            iterations: None,
+            break_reason: None,
+            started_at: 0.0,
+            finished_at: None,
+            since: Moment::START,
+            worked_ms: 0.0,
+            result: Data::Nil,
+            error: None,
+        }
+    }
+
+    /// It begins, or goes on.
+    pub fn goes(&mut self, token: Token, clock: &Clock) {
+        if self.status == Status::Pending {
+            self.started_at = clock.unix();
+        }
+        (self.status, self.token, self.since) = (Status::Running, Some(token), clock.now());
+    }
+
+    /// It has ended, or stopped.
+    pub fn stops(&mut self, status: Status, clock: &Clock) {
+        self.worked_ms = self.elapsed_ms(clock);
+        (self.status, self.token, self.current, self.pause) = (status, None, None, false);
+        if status.has_ended() {
+            self.finished_at = Some(clock.unix());
+            self.under_way.clear();
+            self.waiting.clear();
+        }
+    }
+
+    pub fn elapsed_ms(&self, clock: &Clock) -> f64 {
+        let since = self.token.map_or(0.0, |_| clock.now().ms_since(self.since));
+        self.worked_ms + since
+    }
+
+    pub fn note(&mut self, path: String, id: &Rc<str>, ended: Ended) {
+        if self.latest.insert(id.clone(), ended.clone()).is_none() {
+            self.order.push(id.clone());
+        }
+        self.ended.insert(path, ended);
+    }
+
+    /// The error of a step that failed says which one that was: the innermost one of this execution.
+    pub fn placed(&self, step: &str, error: Error) -> Error {
+        if self.failed_at(&error).is_some() {
+            return error;
+        }
+        let mut details = error.members();
+        details.insert("execution_id".to_owned(), self.id.as_str().into());
+        details.insert("step_id".to_owned(), step.into());
+        error.with(|f| f.details = Some(Value::Object(details)))
+    }
+
+    /// Id of the step that an error of this execution came from.
+    pub fn failed_at(&self, error: &Error) -> Option<String> {
+        let details = error.fields().details.as_ref()?;
+        let own = details.get("execution_id").and_then(Value::as_str) == Some(self.id.as_str());
+        details.get("step_id").and_then(Value::as_str).filter(|_| own).map(str::to_owned)
+    }
+
+    /// The step begins anew with everything in it; `place` is that of its frame.
+    pub fn forget_steps(&mut self, does: &Does, place: &str) {
+        for step in does.inner() {
+            let path = format!("{place}{}", step.id);
+            self.forget_inside(&format!("{path}["));
+            self.ended.remove(&path);
+            self.decided.remove(&path);
+            self.children.remove(&path);
+            self.forget_steps(&step.does, place);
+        }
+    }
+
+    /// What is inside of what has ended need not be known any more.
+    pub fn forget_inside(&mut self, place: &str) {
+        fn drop_from<T>(all: &mut BTreeMap<String, T>, place: &str) {
+            let keys = all.range(place.to_owned()..).map(|(key, _)| key);
+            let inside: Vec<String> =
+                keys.take_while(|key| key.starts_with(place)).cloned().collect();
+            for key in inside {
+                all.remove(&key);
+            }
+        }
+        drop_from(&mut self.ended, place);
+        drop_from(&mut self.decided, place);
+    }
+
+    /// All that have ended, by their ids, in the order in which they did.
+    pub fn steps(&self) -> Record {
+        let mut steps = Record::sized(self.order.len());
+        for id in &self.order {
+            if let Some(ended) = self.latest.get(id) {
+                steps.fields.push((id.to_string().into(), ended.to_record().into()));
+            }
+        }
+        steps
+    }
+
+    /// Ids of the steps that have been completed.
+    pub fn completed(&self) -> Vec<String> {
+        let done =
+            |id: &&Rc<str>| self.latest.get(*id).is_some_and(|ended| ended.how == How::Completed);
+        self.order.iter().filter(done).map(|id| id.to_string()).collect()
+    }
+}
+
+/// The executions of one instance.
+#[derive(Default)]
+pub struct Executions {
+    last: u64,
+    all: BTreeMap<u64, Execution>,
+    by_id: HashMap<String, u64>,
+    /// Those of each workflow that have ended, oldest first.
+    ended: HashMap<u64, VecDeque<u64>>,
+    latest: HashMap<u64, u64>,
+}
+
+impl Executions {
+    /// `exec_1`, `exec_2`, …
+    pub fn next_id(&self) -> String {
+        format!("exec_{}", self.last + 1)
+    }
+
+    pub fn insert(&mut self, execution: Execution) -> u64 {
+        self.last += 1;
+        self.by_id.insert(execution.id.clone(), self.last);
+        self.latest.insert(execution.workflow, self.last);
+        self.all.insert(self.last, execution);
+        self.last
+    }
+
+    pub fn find(&self, id: &str) -> Option<u64> {
+        self.by_id.get(id).copied()
+    }
+
+    pub fn get(&self, number: u64) -> Result<&Execution> {
+        self.all.get(&number).ok_or_else(gone)
+    }
+
+    pub fn get_mut(&mut self, number: u64) -> Result<&mut Execution> {
+        self.all.get_mut(&number).ok_or_else(gone)
+    }
+
+    /// The latest one of a workflow.
+    pub fn latest(&self, workflow: u64) -> Option<u64> {
+        self.latest.get(&workflow).copied().filter(|number| self.all.contains_key(number))
+    }
+
+    /// One has ended, or goes on after all.
+    pub fn count_ended(&mut self, workflow: u64, number: u64, has_ended: bool) {
+        let ended = self.ended.entry(workflow).or_default();
+        match ended.contains(&number) {
+            true if !has_ended => ended.retain(|other| *other != number),
+            false if has_ended => ended.push_back(number),
+            _ => {}
+        }
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Execution)> {
+        self.all.iter().map(|(number, execution)| (*number, execution))
+    }
+
+    /// Of a workflow's executions that have ended, the newest so many stay.
+    pub fn keep(&mut self, workflow: u64, count: usize) {
+        let ended = self.ended.entry(workflow).or_default();
+        while ended.len() > count {
+            let Some(oldest) = ended.pop_front() else { return };
+            if let Some(execution) = self.all.remove(&oldest) {
+                self.by_id.remove(&execution.id);
+            }
+        }
+    }
+
+    pub fn remove(&mut self, number: u64) -> Option<Execution> {
+        let execution = self.all.remove(&number)?;
+        self.by_id.remove(&execution.id);
+        Some(execution)
+    }
+
+    pub fn clear(&mut self) {
+        let last = self.last;
+        *self = Executions { last, ..Executions::default() };
+    }
+}
+
+fn gone() -> Error {
+    Error::state("the execution is not known any more")
+}

@@ -1,0 +1,338 @@
+//! A workflow as a flowchart in the language of Mermaid.
+//!
+//! Nodes go by numbers, and their texts are written so that nothing in them is syntax: steps may be
+//! called "end", have quotes in their names, or whole diagrams.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+use std::rc::Rc;
+
+use super::definition::{Aggregation, Definition, Does, Looping, Made, Over, Step, Test};
+
+/// Characters of a text that are shown.
+const LONGEST: usize = 60;
+
+pub fn graph(definition: &Definition, name: &str) -> String {
+    let mut graph = Graph { depth: 1, ..Graph::default() };
+    let start = graph.node("([", &text(name), "])", "edge");
+    let tails = graph.does(None, &definition.body, vec![Tail::from(start)]);
+    let end = graph.node("([", "output", "])", "edge");
+    graph.lead(&tails, &end);
+    format!("flowchart TD\n{}{}{}{}", graph.nodes, graph.edges, CLASSES, graph.classes())
+}
+
+const CLASSES: &str = "  classDef edge fill:#f5f5f5,stroke:#999\n  \
+                       classDef agent fill:#e8f0fe,stroke:#4a7bd0\n  \
+                       classDef tool fill:#e6f4ea,stroke:#3c8a4e\n  \
+                       classDef code fill:#fff8e1,stroke:#c9a227\n  \
+                       classDef test fill:#fce8e6,stroke:#c5533d\n";
+
+/// An arrow that leads to whatever comes next.
+#[derive(Clone)]
+struct Tail {
+    node: String,
+    arrow: &'static str,
+    label: &'static str,
+}
+
+impl Tail {
+    fn from(node: String) -> Tail {
+        Tail { node, arrow: "-->", label: "" }
+    }
+
+    fn labelled(node: &str, label: &'static str) -> Tail {
+        Tail { node: node.to_owned(), arrow: "-->", label }
+    }
+}
+
+#[derive(Default)]
+struct Graph {
+    nodes: String,
+    edges: String,
+    count: usize,
+    depth: usize,
+    /// Names of nodes by what they look like.
+    looks: Vec<(&'static str, String)>,
+}
+
+impl Graph {
+    fn line(&mut self, line: &str) {
+        let _ = writeln!(self.nodes, "{}{line}", "  ".repeat(self.depth));
+    }
+
+    /// A node; its name.
+    fn node(&mut self, open: &str, label: &str, close: &str, look: &'static str) -> String {
+        let name = format!("n{}", self.count);
+        self.count += 1;
+        self.line(&format!("{name}{open}\"{label}\"{close}"));
+        match self.looks.iter_mut().find(|(known, _)| *known == look) {
+            Some((_, names)) => {
+                let _ = write!(names, ",{name}");
+            }
+            None => self.looks.push((look, name.clone())),
+        }
+        name
+    }
+
+    fn lead(&mut self, tails: &[Tail], to: &str) {
+        for Tail { node, arrow, label } in tails {
+            let label = if label.is_empty() { String::new() } else { format!("|\"{label}\"|") };
+            let _ = writeln!(self.edges, "  {node} {arrow}{label} {to}");
+        }
+    }
+
+    fn classes(&self) -> String {
+        let line = |(look, names): &(&str, String)| format!("  class {names} {look}\n");
+        self.looks.iter().map(line).collect()
+    }
+
+    fn chain(&mut self, steps: &[Rc<Step>], tails: Vec<Tail>) -> Vec<Tail> {
+        steps.iter().fold(tails, |tails, step| self.step(step, tails))
+    }
+
+    fn step(&mut self, step: &Step, tails: Vec<Tail>) -> Vec<Tail> {
+        let Some(when) = &step.when else { return self.own(step, tails) };
+        let test = self.test(when, &tails);
+        let mut ends = self.own(step, vec![Tail::labelled(&test, "yes")]);
+        ends.push(Tail::labelled(&test, "no"));
+        ends
+    }
+
+    fn own(&mut self, step: &Step, tails: Vec<Tail>) -> Vec<Tail> {
+        self.does(Some(step), &step.does, tails)
+    }
+
+    fn test(&mut self, test: &Test, tails: &[Tail]) -> String {
+        let label = match test {
+            Test::Says(condition) => text(&condition.text),
+            Test::Called(_) => "function".to_owned(),
+        };
+        let node = self.node("{", &label, "}", "test");
+        self.lead(tails, &node);
+        node
+    }
+
+    fn does(&mut self, step: Option<&Step>, does: &Does, tails: Vec<Tail>) -> Vec<Tail> {
+        match does {
+            Does::Sequence(steps) if step.is_none() => self.chain(steps, tails),
+            Does::Sequence(steps) => self.boxed(step, "", |graph| graph.inside(steps, tails)),
+            Does::Parallel { steps, gathers, .. } => self.parallel(step, steps, *gathers, &tails),
+            Does::Branch { test, then, otherwise } => {
+                let node = self.branching(step, test, &tails);
+                let mut ends = self.chain(then, vec![Tail::labelled(&node, "yes")]);
+                ends.extend(self.chain(otherwise, vec![Tail::labelled(&node, "no")]));
+                ends
+            }
+            Does::Choice(steps) => self.choice(steps, tails),
+            Does::Loop(looping) => {
+                let title = times(looping);
+                let label = if looping.until.is_some() { "until it holds" } else { "again" };
+                self.boxed(step, &title, |graph| graph.turning(&looping.steps, tails, label))
+            }
+            Does::Map { steps, over, .. } => {
+                let title = format!("each of {}", made(over));
+                self.boxed(step, &title, |graph| graph.turning(steps, tails, "each"))
+            }
+            _ => self.single(step, does, &tails),
+        }
+    }
+
+    fn single(&mut self, step: Option<&Step>, does: &Does, tails: &[Tail]) -> Vec<Tail> {
+        let (open, close, look) = shape(does);
+        let node = self.node(open, &labelled(step, &detail(does)), close, look);
+        self.lead(tails, &node);
+        let goes_on = step.is_some_and(|step| step.goes_on == Some(true));
+        let failed = Tail { node: node.clone(), arrow: "-.->", label: "failed" };
+        std::iter::once(Tail::from(node)).chain(goes_on.then_some(failed)).collect()
+    }
+
+    fn branching(&mut self, step: Option<&Step>, test: &Test, tails: &[Tail]) -> String {
+        let Some(step) = step else { return self.test(test, tails) };
+        let says = match test {
+            Test::Says(condition) => text(&condition.text),
+            Test::Called(_) => "function".to_owned(),
+        };
+        let node = self.node("{", &labelled(Some(step), &says), "}", "test");
+        self.lead(tails, &node);
+        node
+    }
+
+    /// What is drawn by `inner` in a box of its own.
+    fn boxed(
+        &mut self,
+        step: Option<&Step>,
+        title: &str,
+        inner: impl FnOnce(&mut Graph) -> Vec<Tail>,
+    ) -> Vec<Tail> {
+        let label = labelled(step, title);
+        let name = format!("box{}", self.count);
+        self.line(&format!("subgraph {name}[\"{label}\"]"));
+        self.depth += 1;
+        let ends = inner(self);
+        self.depth -= 1;
+        self.line("end");
+        ends
+    }
+
+    /// The steps of a box, which is not empty.
+    fn inside(&mut self, steps: &[Rc<Step>], tails: Vec<Tail>) -> Vec<Tail> {
+        if !steps.is_empty() {
+            return self.chain(steps, tails);
+        }
+        let node = self.node("(", "no steps", ")", "edge");
+        self.lead(&tails, &node);
+        vec![Tail::from(node)]
+    }
+
+    /// Steps that lead back to the first of them.
+    fn turning(&mut self, steps: &[Rc<Step>], tails: Vec<Tail>, label: &'static str) -> Vec<Tail> {
+        let first = format!("n{}", self.count);
+        let ends = self.inside(steps, tails);
+        let on = ends.iter().filter(|end| end.arrow == "-->");
+        let back: Vec<Tail> = on.map(|end| Tail { label, ..end.clone() }).collect();
+        self.lead(&back, &first);
+        ends
+    }
+
+    fn choice(&mut self, steps: &[Rc<Step>], mut tails: Vec<Tail>) -> Vec<Tail> {
+        let mut ends = Vec::new();
+        for step in steps {
+            let Some(when) = &step.when else {
+                ends.extend(self.own(step, std::mem::take(&mut tails)));
+                break;
+            };
+            let test = self.test(when, &tails);
+            ends.extend(self.own(step, vec![Tail::labelled(&test, "yes")]));
+            tails = vec![Tail::labelled(&test, "no")];
+        }
+        ends.extend(tails);
+        ends
+    }
+
+    /// From a fork to a join; steps that depend on others hang on those.
+    fn parallel(
+        &mut self,
+        step: Option<&Step>,
+        steps: &[Rc<Step>],
+        gathers: Aggregation,
+        tails: &[Tail],
+    ) -> Vec<Tail> {
+        let fork = self.node("[/", &labelled(step, "at the same time"), "\\]", "edge");
+        self.lead(tails, &fork);
+        let followed: HashSet<&str> =
+            steps.iter().flat_map(|step| &step.depends_on).map(String::as_str).collect();
+        let mut ends: HashMap<&str, Vec<Tail>> = HashMap::new();
+        let mut last = Vec::new();
+        for step in super::definition::order(steps).into_iter().filter_map(|at| steps.get(at)) {
+            let on = step.depends_on.iter().filter_map(|id| ends.get(id.as_str()));
+            let mut from: Vec<Tail> = on.flatten().cloned().collect();
+            if from.is_empty() {
+                from.push(Tail::from(fork.clone()));
+            }
+            let own = self.step(step, from);
+            match followed.contains(step.id.as_ref()) {
+                true => drop(ends.insert(&step.id, own)),
+                false => last.extend(own),
+            }
+        }
+        if steps.is_empty() {
+            last.push(Tail::from(fork));
+        }
+        let join = self.node("[\\", gathers.name(), "/]", "edge");
+        self.lead(&last, &join);
+        vec![Tail::from(join)]
+    }
+}
+
+fn shape(does: &Does) -> (&'static str, &'static str, &'static str) {
+    match does {
+        Does::Agent { .. } => ("{{", "}}", "agent"),
+        Does::Tool { .. } => ("[[", "]]", "tool"),
+        Does::Workflow { .. } => ("[/", "/]", "tool"),
+        Does::Function(_) | Does::Script(_) => ("[", "]", "code"),
+        Does::Delay { .. } => (">", "]", "edge"),
+        _ => ("(", ")", "code"),
+    }
+}
+
+fn detail(does: &Does) -> String {
+    match does {
+        Does::Agent { agent, .. } => format!("agent {}", text(agent)),
+        Does::Tool { tool } => format!("tool {}", text(tool)),
+        Does::Workflow { workflow } => format!("workflow {}", text(workflow)),
+        Does::Delay { ms, .. } => format!("wait {} ms", text(&ms.to_string())),
+        Does::Emit { event, .. } => format!("emit {}", text(event)),
+        other => other.name().to_owned(),
+    }
+}
+
+fn times(looping: &Looping) -> String {
+    match &looping.over {
+        Over::Items(items) => format!("for each of {}", made(items)),
+        Over::Count(Made::Plain(count)) => format!("{} times", text(&count.to_string())),
+        Over::Count(count) => format!("{} times", made(count)),
+        Over::While(test) => format!("while {}", said(test)),
+        Over::Ever => format!("until {}", looping.until.as_ref().map(said).unwrap_or_default()),
+    }
+}
+
+fn said(test: &Test) -> String {
+    match test {
+        Test::Says(condition) => text(&condition.text),
+        Test::Called(_) => "function".to_owned(),
+    }
+}
+
+fn made(made: &Made) -> String {
+    match made {
+        Made::Called(_) => "function".to_owned(),
+        Made::Plain(serde_json::Value::Array(items)) => format!("{} items", items.len()),
+        Made::Plain(value) | Made::Filled(value) => {
+            value.as_str().map_or_else(|| text(&value.to_string()), text)
+        }
+    }
+}
+
+/// What people call a step, and below it what it does.
+fn labelled(step: Option<&Step>, detail: &str) -> String {
+    let Some(step) = step else { return detail.to_owned() };
+    let name = text(step.title.as_deref().unwrap_or(&step.id));
+    if detail.is_empty() { name } else { format!("{name}<br/>{detail}") }
+}
+
+/// A text in which nothing is syntax. Mermaid finds directives, comments, styles and Markdown also
+/// inside of quotes, so that all but the plainest characters are written by their numbers.
+fn text(text: &str) -> String {
+    let mut written = String::new();
+    let mut letters = false;
+    for c in text.chars().take(LONGEST) {
+        let harmless = c.is_alphanumeric() || c == ' ' || (letters && "_-.,!?'=()".contains(c));
+        letters |= c.is_alphabetic();
+        match c {
+            _ if harmless => written.push(c),
+            c if c.is_control() => written.push(' '),
+            c => {
+                let _ = write!(written, "#{};", u32::from(c));
+            }
+        }
+    }
+    if text.chars().nth(LONGEST).is_some() {
+        written.push('…');
+    }
+    if written.trim().is_empty() { "#160;".to_owned() } else { written }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_is_syntax() {
+        assert_eq!(text("plain name-1"), "plain name-1");
+        assert_eq!(text("a\"b\n%%{init}"), "a#34;b #37;#37;#123;init#125;");
+        assert_eq!(text("1. x"), "1#46; x");
+        assert_eq!(text("`x` #1; A::b"), "#96;x#96; #35;1#59; A#58;#58;b");
+        assert_eq!(text(""), "#160;");
+        assert_eq!(text(&"ü".repeat(100)).chars().count(), LONGEST + 1);
+    }
+}

@@ -1,0 +1,112 @@
+//! Workflows: steps that follow each other, lie side by side or repeat, and what each works on.
+//!
+//! A [`Definition`] is what a workflow is; an execution is a machine of `run/` over it.
+
+pub mod calls;
+pub mod compose;
+pub mod condition;
+mod control;
+pub mod definition;
+
+pub mod execution;
+pub mod frame;
+mod known;
+pub mod mermaid;
+mod run;
+pub mod template;
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+pub use condition::{Condition, matches};
+pub use control::Cancelling;
+pub use definition::Definition;
+pub use execution::{Execution, Executions, Status};
+pub use frame::Frame;
+pub use run::{Executing, Resuming, Returning, check_input};
+pub use template::Template;
+
+use crate::error::{Error, Result};
+use crate::registry::{Named, Registry};
+use crate::value::{Data, Record};
+
+/// A workflow that a program has made.
+#[derive(Debug)]
+pub struct Workflow {
+    /// The id, unless the definition says one.
+    pub name: String,
+    /// Executions go on with the definition they began with.
+    pub definition: Rc<Definition>,
+    pub created_at: f64,
+}
+
+impl Named for Workflow {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// All there is of workflows in one instance.
+pub struct Workflows {
+    pub known: Registry<Workflow>,
+    pub executions: Executions,
+}
+
+impl Default for Workflows {
+    fn default() -> Workflows {
+        Workflows { known: Registry::new("workflow"), executions: Executions::default() }
+    }
+}
+
+impl Workflows {
+    pub fn clear(&mut self) {
+        self.known.clear();
+        self.executions.clear();
+    }
+
+    /// A new execution; answers its number.
+    pub fn begin(&mut self, workflow: u64, input: Data) -> Result<u64> {
+        let known = self.known.get(workflow);
+        let known = known.ok_or_else(|| Error::state("the workflow is gone"))?;
+        let variables = Data::Json(Value::Object(known.definition.variables.clone()));
+        let (name, definition) = (known.name.clone(), known.definition.clone());
+        let id = self.executions.next_id();
+        let execution = Execution::new(id, workflow, name, definition);
+        Ok(self.executions.insert(Execution { input, variables, ..execution }))
+    }
+
+    /// An execution has ended or stopped: of those that have ended only so many are kept.
+    pub fn settle(&mut self, number: u64) {
+        let Ok(execution) = self.executions.get(number) else { return };
+        let (workflow, keep) = (execution.workflow, execution.definition.keep);
+        let has_ended = execution.status.has_ended();
+        self.executions.count_ended(workflow, number, has_ended);
+        self.executions.keep(workflow, keep);
+    }
+
+    pub fn execution(&self, number: u64) -> Result<&Execution> {
+        self.executions.get(number)
+    }
+
+    pub fn definition(&self, workflow: u64) -> Result<Rc<Definition>> {
+        let known = self.known.get(workflow);
+        let known = known.ok_or_else(|| Error::not_found("workflow", &self.known.id(workflow)))?;
+        Ok(known.definition.clone())
+    }
+
+    /// What events say of the step of an execution.
+    pub fn ids(&self, execution: u64, step: &str) -> Result<Record> {
+        let execution = self.execution(execution)?;
+        Ok(Record::new()
+            .set("workflow_id", self.known.id(execution.workflow))
+            .set("workflow_name", execution.name.as_str())
+            .set("execution_id", execution.id.as_str())
+            .set("step_id", step))
+    }
+
+    /// The latest execution of a workflow.
+    pub fn latest(&self, workflow: u64) -> Option<&Execution> {
+        self.executions.get(self.executions.latest(workflow)?).ok()
+    }
+}

@@ -1,0 +1,333 @@
+//! Steps one after the other.
+
+use std::rc::Rc;
+
+use super::step::StepRun;
+use super::{only, paused};
+use crate::error::{Code, Error, Result};
+use crate::event::Builtin;
+use crate::runtime::Runtime;
+use crate::step::{Call, Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
+use crate::value::{Data, Failure, Record, Slot};
+use crate::workflow::control::refusal;
+use crate::workflow::definition::{Made, Step, Steps};
+use crate::workflow::execution::{Ended, Execution, How};
+use crate::workflow::frame::{Frame, Previous, truth_of, value_of};
+
+pub struct Chain {
+    steps: Steps,
+    at: usize,
+    frame: Frame,
+    stage: Stage,
+    /// Ends with the first step that is executed.
+    only_one: bool,
+}
+
+enum Stage {
+    Between,
+    /// A step that had ended before is shown to those behind it.
+    Showing(Box<Ended>),
+    /// Whether the step is executed at all.
+    Testing,
+    /// What it works on.
+    Making,
+    Running,
+    /// What the error that somebody has raised in it says besides its code is being read.
+    Reading(Box<(Ended, Error)>),
+    /// Its end is being written down.
+    Noting(Box<Ended>),
+    /// Somebody is told of it.
+    Telling,
+}
+
+impl Chain {
+    pub fn new(steps: Steps, frame: Frame) -> Chain {
+        Chain { steps, at: 0, frame, stage: Stage::Between, only_one: false }
+    }
+
+    /// The first step whose condition holds.
+    pub fn choice(steps: Steps, frame: Frame) -> Chain {
+        Chain { only_one: true, ..Chain::new(steps, frame) }
+    }
+
+    fn execution<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut Execution> {
+        runtime.workflows.executions.get_mut(self.frame.execution)
+    }
+
+    fn step_now(&self) -> Result<Rc<Step>> {
+        self.steps.get(self.at).cloned().ok_or_else(|| Error::internal("a chain is past its end"))
+    }
+
+    fn path(&self) -> Result<String> {
+        Ok(self.frame.path(&self.step_now()?.id))
+    }
+
+    fn next(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        self.stage = Stage::Between;
+        let Some(step) = self.steps.get(self.at).cloned() else {
+            return Ok(Next::Done(Output::Data(self.frame.previous.output.clone())));
+        };
+        let path = self.frame.path(&step.id);
+        let execution = self.execution(runtime)?;
+        if let Some(ended) = execution.ended.get(&path).cloned() {
+            return self.show(runtime, &step, ended);
+        }
+        if let Some(reason) = &execution.cancelled {
+            return Err(refusal(reason));
+        }
+        if execution.pause {
+            return Ok(Next::Done(paused()));
+        }
+        execution.current = Some(step.id.clone());
+        self.enter(runtime, &step)
+    }
+
+    fn show(&mut self, runtime: &mut Runtime, step: &Step, ended: Ended) -> Result<Next> {
+        let record = ended.to_record();
+        self.stage = Stage::Showing(Box::new(ended));
+        self.frame.ask(runtime, "record", vec![Data::from(step.id.as_ref()), record.into()])
+    }
+
+    fn shown(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let output = value_of(outcome, "the step")?;
+        let Stage::Showing(ended) = std::mem::replace(&mut self.stage, Stage::Between) else {
+            return Err(Error::internal("nothing was to be shown"));
+        };
+        let step = self.step_now()?;
+        if self.pass(&step.id, Ended { output, ..*ended }) {
+            self.at = self.steps.len();
+        }
+        self.next(runtime)
+    }
+
+    /// Goes on behind a step that has ended; whether that was all.
+    fn pass(&mut self, id: &Rc<str>, ended: Ended) -> bool {
+        self.at += 1;
+        let counts = match ended.how {
+            How::Completed => true,
+            How::Failed => !matches!(ended.output, Data::Nil),
+            How::Skipped | How::Cancelled => false,
+        };
+        if counts {
+            self.frame.previous = Previous { id: Some(id.clone()), output: ended.output };
+        }
+        self.only_one && ended.how != How::Skipped
+    }
+
+    fn enter(&mut self, runtime: &mut Runtime, step: &Step) -> Result<Next> {
+        let Some(test) = &step.when else { return self.prepare(runtime) };
+        self.stage = Stage::Testing;
+        self.frame.test(runtime, test, self.info(step))
+    }
+
+    /// What the functions of a step's condition and input learn.
+    fn info(&self, step: &Step) -> Record {
+        self.frame.info(&step.id, self.frame.previous.output.clone())
+    }
+
+    fn tested(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        match truth_of(outcome, "the condition of the step") {
+            Ok(true) => self.prepare(runtime),
+            Ok(false) => self.skip(runtime, Ended::skipped(), "its condition does not hold"),
+            Err(error) => self.run(runtime, Err(error)),
+        }
+    }
+
+    fn prepare(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let step = self.step_now()?;
+        match &step.input {
+            None => self.run(runtime, Ok(self.frame.previous.output.clone())),
+            Some(Made::Plain(value)) if !value.is_object() && !value.is_array() => {
+                self.run(runtime, Ok(Data::Json(value.clone())))
+            }
+            Some(made) => {
+                self.stage = Stage::Making;
+                self.frame.make(runtime, made, self.info(&step))
+            }
+        }
+    }
+
+    fn run(&mut self, runtime: &mut Runtime, input: Result<Data>) -> Result<Next> {
+        self.stage = Stage::Running;
+        let step = self.step_now()?;
+        let deadline = step.timeout_ms.map(|ms| runtime.clock.now().after_float_ms(ms));
+        let subject = step.id.to_string();
+        let path = self.path()?;
+        let resumed = self.execution(runtime)?.interrupted.remove(&path);
+        let machine = StepRun::new(step, self.frame.clone(), input, deadline, resumed);
+        let (name, machine) = ("workflow_step", Box::new(machine));
+        Ok(Next::Run(Operation { name, subject, machine, deadline }))
+    }
+
+    fn finished(&mut self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
+        let path = self.path()?;
+        let now = runtime.clock.now();
+        let execution = self.execution(runtime)?;
+        let progress = execution.under_way.remove(&path);
+        let mut ended = Ended::skipped();
+        if let Some(progress) = &progress {
+            ended.attempts = progress.attempts;
+            ended.started_at = Some(progress.started_at);
+            ended.duration_ms = Some(now.ms_since(progress.since));
+            ended.response = progress.response.clone();
+        }
+        match output {
+            Ok(Output::Paused { .. }) => Ok(Next::Done(paused())),
+            Ok(output) => {
+                (ended.how, ended.output) = (How::Completed, output.into_data());
+                self.note(runtime, ended)
+            }
+            // A hook said no before it began.
+            Err(error) if progress.is_none() && error.code() == Code::AbortedByHook => {
+                self.skip(runtime, ended, error.message())
+            }
+            Err(error) if error.fields().rethrow.is_some() || error.code() == Code::Cancelled => {
+                self.read(runtime, ended, error)
+            }
+            Err(error) => self.failed(runtime, ended, error),
+        }
+    }
+
+    fn skip(&mut self, runtime: &mut Runtime, ended: Ended, reason: &str) -> Result<Next> {
+        if runtime.events.wants(Builtin::StepSkipped) {
+            let step = self.step_now()?;
+            let data = runtime.workflows.ids(self.frame.execution, &step.id)?;
+            let data = data.set("step_type", step.does.name()).set("reason", reason);
+            runtime.events.tell(Builtin::StepSkipped, data, None);
+        }
+        self.note(runtime, ended)
+    }
+
+    /// Where something inside was cancelled, the question also tells whether the whole is: then it
+    /// is answered by a stop.
+    fn read(&mut self, runtime: &mut Runtime, ended: Ended, error: Error) -> Result<Next> {
+        let raised = Data::from(error.fields().rethrow.clone());
+        self.stage = Stage::Reading(Box::new((ended, error)));
+        self.frame.ask_data(runtime, "fields", vec![raised])
+    }
+
+    /// The whole is stopped; the step that was under way was, too.
+    fn stopped(&mut self, runtime: &mut Runtime, stop: &Stop) -> Result<Error> {
+        let error = stopped(stop, "the workflow");
+        if let Stage::Reading(read) = std::mem::replace(&mut self.stage, Stage::Between) {
+            let (mut ended, inner) = *read;
+            ended.how = How::Cancelled;
+            ended.error = Some(Failure { error: inner.clone(), function: "workflow.execute" });
+            let (step, path) = (self.step_now()?, self.path()?);
+            let execution = self.execution(runtime)?;
+            execution.note(path, &step.id, ended);
+            return Ok(execution.placed(&step.id, inner));
+        }
+        Ok(error)
+    }
+
+    fn has_read(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let Stage::Reading(read) = std::mem::replace(&mut self.stage, Stage::Between) else {
+            return Err(Error::internal("nothing was to be read"));
+        };
+        let (ended, error) = *read;
+        let Outcome::Returned(returned) = outcome else {
+            return self.failed(runtime, ended, error);
+        };
+        let fields = returned.document.as_ref().and_then(|document| document.value());
+        let fields = fields.map(|fields| fields.to_json());
+        let error = match fields {
+            Some(fields) => error.with_fields(&fields),
+            None => error,
+        };
+        self.failed(runtime, ended, error)
+    }
+
+    fn failed(&mut self, runtime: &mut Runtime, mut ended: Ended, error: Error) -> Result<Next> {
+        let step = self.step_now()?;
+        let error = self.execution(runtime)?.placed(&step.id, error);
+        ended.how = How::Failed;
+        ended.error = Some(Failure { error: error.clone(), function: "workflow.execute" });
+        let path = self.path()?;
+        let execution = self.execution(runtime)?;
+        let goes_on = step.goes_on.unwrap_or(execution.definition.goes_on);
+        if goes_on {
+            ended.output = step.default.clone().map_or(Data::Nil, Data::Json);
+            return self.note(runtime, ended);
+        }
+        execution.note(path, &step.id, ended);
+        Err(error)
+    }
+
+    /// Writes down how the step has ended.
+    fn note(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
+        let step = self.step_now()?;
+        let (id, record) = (Data::from(step.id.as_ref()), ended.to_record());
+        self.stage = Stage::Noting(Box::new(ended));
+        self.frame.ask(runtime, "record", vec![id, record.into()])
+    }
+
+    fn noted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let output = value_of(outcome, "the step")?;
+        let Stage::Noting(ended) = std::mem::replace(&mut self.stage, Stage::Between) else {
+            return Err(Error::internal("nothing was to be noted"));
+        };
+        // From here on everybody sees the same value.
+        let ended = Ended { output, ..*ended };
+        let (step, path) = (self.step_now()?, self.path()?);
+        let execution = self.execution(runtime)?;
+        execution.note(path, &step.id, ended.clone());
+        let listener = execution.on_step.clone();
+        let told = listener.map(|listener| telling(listener, &step.id, &ended));
+        if self.pass(&step.id, ended) {
+            self.at = self.steps.len();
+            self.execution(runtime)?.executed_branch = Some(step.id.clone());
+        }
+        match told {
+            Some(call) => {
+                self.stage = Stage::Telling;
+                Ok(Next::Call(call))
+            }
+            None => self.next(runtime),
+        }
+    }
+
+    fn told(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        value_of(outcome, "on_step")?;
+        self.next(runtime)
+    }
+}
+
+/// `on_step{id, status, …}`
+fn telling(function: Slot, id: &str, ended: &Ended) -> Call {
+    let argument = ended.to_record().set("id", id).into();
+    Call {
+        function,
+        argument,
+        info: None,
+        limit: None,
+        text: false,
+        keeps: false,
+        listens: false,
+        copies: false,
+    }
+}
+
+impl Machine for Chain {
+    fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
+        if let Outcome::Stop(stop) = &outcome {
+            return Err(self.stopped(runtime, stop)?);
+        }
+        match (&self.stage, outcome) {
+            (Stage::Between, Outcome::Start) => self.next(runtime),
+            (Stage::Testing, outcome) => self.tested(runtime, outcome),
+            (Stage::Making, outcome) => {
+                let input = value_of(outcome, "the input of the step");
+                self.run(runtime, input)
+            }
+            (Stage::Running, Outcome::Finished(outputs)) => self.finished(runtime, only(outputs)),
+            (Stage::Showing(_), outcome) => self.shown(runtime, outcome),
+            (Stage::Reading(_), outcome) => self.has_read(runtime, outcome),
+            (Stage::Noting(_), outcome) => self.noted(runtime, outcome),
+            (Stage::Telling, outcome) => self.told(runtime, outcome),
+            _ => Err(Error::internal("a chain waits for its step only")),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}

@@ -1,0 +1,101 @@
+//! `workflow_call`: an execution inside another one.
+
+use super::executing::{Executing, check_input};
+use super::step::Asked;
+use super::{only, paused};
+use crate::error::{Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Outcome, Output, Returned, Step as Next, Token, stopped};
+use crate::value::Data;
+use crate::workflow::frame::Frame;
+
+pub struct Child {
+    workflow: String,
+    input: Data,
+    /// The execution around it, and the path of the step there.
+    parent: u64,
+    path: String,
+    frame: Frame,
+}
+
+/// Executions inside each other: one without an end has to end somewhere.
+const DEEPEST: usize = 100;
+
+impl Child {
+    pub fn new(asked: &Asked, workflow: String) -> Child {
+        let (input, parent) = (asked.input.clone(), asked.frame.execution);
+        Child { workflow, input, parent, path: asked.path.clone(), frame: asked.frame.clone() }
+    }
+
+    fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        let parent = runtime.workflows.execution(self.parent)?;
+        if let Some(number) = parent.children.get(&self.path).copied() {
+            return Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)));
+        }
+        if runtime.tasks.depth(me, "workflow_execute") >= DEEPEST {
+            let workflow = &self.workflow;
+            let message =
+                format!("{workflow} is executed inside {DEEPEST} others: is there an end?");
+            return Err(Error::state(message));
+        }
+        let workflow = runtime.workflows.known.require(&self.workflow)?;
+        if runtime.workflows.definition(workflow)?.input_schema.is_some() {
+            return self.frame.ask_data(runtime, "give", vec![self.input.clone()]);
+        }
+        self.begin(runtime)
+    }
+
+    fn checked(&self, runtime: &mut Runtime, returned: &Returned) -> Result<Next> {
+        let workflow = runtime.workflows.known.require(&self.workflow)?;
+        let definition = runtime.workflows.definition(workflow)?;
+        let value = returned.document.as_ref().and_then(|document| document.value());
+        check_input(&definition, value, returned.value.is_some())?;
+        self.begin(runtime)
+    }
+
+    fn begin(&self, runtime: &mut Runtime) -> Result<Next> {
+        let on_step = runtime.workflows.execution(self.parent)?.on_step.clone();
+        let workflow = runtime.workflows.known.require(&self.workflow)?;
+        let number = runtime.workflows.begin(workflow, self.input.clone())?;
+        runtime.workflows.executions.get_mut(number)?.on_step = on_step;
+        let parent = runtime.workflows.executions.get_mut(self.parent)?;
+        parent.children.insert(self.path.clone(), number);
+        Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)))
+    }
+
+    fn came_back(&self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
+        if matches!(output, Ok(Output::Paused { .. })) {
+            let number = self.number(runtime)?;
+            let waiting = runtime.workflows.execution(number)?.waiting.clone();
+            let parent = runtime.workflows.executions.get_mut(self.parent)?;
+            parent.pause = true;
+            parent.waits_inside.extend(waiting.into_values());
+            return Ok(Next::Done(paused()));
+        }
+        let number = self.number(runtime)?;
+        let parent = runtime.workflows.executions.get_mut(self.parent)?;
+        parent.children.remove(&self.path);
+        output?;
+        let child = runtime.workflows.execution(number)?;
+        Ok(Next::Done(Output::Data(child.output.clone())))
+    }
+
+    fn number(&self, runtime: &Runtime) -> Result<u64> {
+        let children = &runtime.workflows.execution(self.parent)?.children;
+        children.get(&self.path).copied().ok_or_else(|| Error::internal("a child without a name"))
+    }
+}
+
+impl Machine for Child {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        match outcome {
+            Outcome::Start => self.start(runtime, me),
+            Outcome::Returned(returned) => self.checked(runtime, &returned),
+            Outcome::Finished(outputs) => self.came_back(runtime, only(outputs)),
+            Outcome::Stop(stop) => Err(stopped(&stop, "the workflow")),
+            _ => Err(Error::internal("a child waits for its end only")),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}

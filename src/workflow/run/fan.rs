@@ -1,0 +1,343 @@
+//! Branches side by side: the steps of a `parallel`, the items of a `map`.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::chain::Chain;
+use super::paused;
+use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
+use crate::value::{Data, Record, Slot};
+use crate::workflow::definition::{Aggregation, Made, Steps, Wide};
+use crate::workflow::execution::How;
+use crate::workflow::frame::{Frame, value_of};
+
+pub struct Fan {
+    kind: Kind,
+    wide: Wide,
+    frame: Frame,
+    branches: Vec<Branch>,
+    /// Those that are under way.
+    running: BTreeMap<Token, usize>,
+    /// The branches before this one are not ahead any more.
+    behind: usize,
+    stage: Stage,
+    /// The first one that failed.
+    failure: Option<Error>,
+    /// The first one that came to its end.
+    winner: Option<usize>,
+    paused: bool,
+}
+
+enum Kind {
+    Steps(Steps, Aggregation),
+    Items { over: Made, steps: Steps, id: Rc<str>, items: Option<Slot> },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The items are being made.
+    Making,
+    /// They are counted.
+    Counting,
+    /// The table `loop` of a branch is being made.
+    Turning(usize),
+    /// A branch has begun just now.
+    Beginning(usize),
+    Waiting,
+    /// What most branches have said is being looked for.
+    Voting,
+}
+
+#[derive(Default)]
+struct Branch {
+    state: State,
+    output: Data,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Ahead,
+    Running,
+    Over,
+}
+
+impl Fan {
+    pub fn parallel(steps: Steps, gathers: Aggregation, wide: Wide, frame: Frame) -> Fan {
+        let branches = steps.len();
+        Fan::new(Kind::Steps(steps, gathers), branches, wide, frame)
+    }
+
+    pub fn map(over: Made, steps: Steps, wide: Wide, frame: Frame, id: &str) -> Fan {
+        Fan::new(Kind::Items { over, steps, id: id.into(), items: None }, 0, wide, frame)
+    }
+
+    fn new(kind: Kind, branches: usize, wide: Wide, frame: Frame) -> Fan {
+        let branches = (0..branches).map(|_| Branch::default()).collect();
+        let stage = Stage::Waiting;
+        let (failure, winner, paused) = (None, None, false);
+        let running = BTreeMap::new();
+        Fan { kind, wide, frame, branches, running, behind: 0, stage, failure, winner, paused }
+    }
+
+    fn start(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        let Kind::Items { over, id, .. } = &self.kind else { return self.go_on(runtime, me) };
+        self.stage = Stage::Making;
+        let info = self.frame.info(id, self.frame.previous.output.clone());
+        self.frame.make(runtime, over, info)
+    }
+
+    fn made(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let value = value_of(outcome, "over")?;
+        if let (Kind::Items { items, .. }, Data::Slot(slot)) = (&mut self.kind, &value) {
+            *items = Some(slot.clone());
+        }
+        self.stage = Stage::Counting;
+        self.frame.ask_data(runtime, "count", vec![value])
+    }
+
+    fn counted(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        let count = counted(outcome, "over")?;
+        self.branches = (0..count).map(|_| Branch::default()).collect();
+        self.go_on(runtime, me)
+    }
+
+    /// Begins what may begin, and waits for what has begun.
+    fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        self.stage = Stage::Waiting;
+        let running = self.running.len();
+        let stops = runtime.workflows.execution(self.frame.execution)?.pause;
+        let more = !(stops || self.paused || self.is_decided());
+        let next = if more && running < self.wide.max_concurrency { self.ready() } else { None };
+        if let Some(next) = next {
+            return self.turn(runtime, me, next);
+        }
+        if running > 0 {
+            return Ok(Next::Wait(None));
+        }
+        match self.failure.take() {
+            Some(error) if !self.is_won() => Err(error),
+            None if !self.is_won() && (self.paused || self.ready().is_some()) => {
+                Ok(Next::Done(paused()))
+            }
+            _ => self.gather(runtime),
+        }
+    }
+
+    /// No further branch is to begin.
+    fn is_decided(&self) -> bool {
+        self.failure.is_some() && self.wide.fail_fast || self.is_won()
+    }
+
+    /// One was wanted, and is there.
+    fn is_won(&self) -> bool {
+        matches!(self.kind, Kind::Steps(_, Aggregation::First)) && self.winner.is_some()
+    }
+
+    /// A branch that may begin: what it depends on is over.
+    fn ready(&mut self) -> Option<usize> {
+        let is_ahead = |branch: &Branch| branch.state == State::Ahead;
+        while self.branches.get(self.behind).is_some_and(|branch| !is_ahead(branch)) {
+            self.behind += 1;
+        }
+        let ahead = self.branches.iter().enumerate().skip(self.behind);
+        let mut ahead = ahead.filter(|(_, branch)| is_ahead(branch)).map(|(i, _)| i);
+        ahead.find(|i| self.may_begin(*i))
+    }
+
+    fn may_begin(&self, i: usize) -> bool {
+        let Kind::Steps(steps, _) = &self.kind else { return true };
+        let Some(step) = steps.get(i) else { return false };
+        step.depends_on.iter().all(|id| {
+            let at = steps.iter().position(|step| *step.id == **id);
+            let branch = at.and_then(|at| self.branches.get(at));
+            branch.is_none_or(|branch| branch.state == State::Over)
+        })
+    }
+
+    fn turn(&mut self, runtime: &mut Runtime, me: Token, i: usize) -> Result<Next> {
+        let Kind::Items { items, id, .. } = &self.kind else {
+            return self.begin(runtime, me, i, None);
+        };
+        self.stage = Stage::Turning(i);
+        let total = Data::from(self.branches.len());
+        let own = vec![Data::from(i + 1), Data::from(items.clone()), total];
+        let id = Data::from(id.as_ref());
+        self.frame.ask(runtime, "loop", own.into_iter().chain([id]).collect())
+    }
+
+    fn begin(
+        &mut self,
+        runtime: &mut Runtime,
+        _: Token,
+        i: usize,
+        turn: Option<Slot>,
+    ) -> Result<Next> {
+        let chain = match &self.kind {
+            Kind::Steps(steps, _) => {
+                let step = steps.get(i).cloned();
+                Chain::new(step.into_iter().collect(), self.frame.clone())
+            }
+            Kind::Items { steps, id, .. } => {
+                Chain::new(steps.clone(), self.frame.within(id, i + 1, turn))
+            }
+        };
+        self.stage = Stage::Beginning(i);
+        let _ = runtime;
+        Ok(Next::Begin(Operation::new("workflow_branch", chain)))
+    }
+
+    fn begun(&mut self, runtime: &mut Runtime, me: Token, i: usize) -> Result<Next> {
+        if let (Some(branch), Some(token)) =
+            (self.branches.get_mut(i), runtime.tasks.newest_child(me))
+        {
+            branch.state = State::Running;
+            self.running.insert(token, i);
+        }
+        self.look(runtime, me)
+    }
+
+    /// Takes what has ended.
+    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        for (token, output) in runtime.tasks.take_ended(me) {
+            let Some(i) = self.running.remove(&token) else { continue };
+            self.came_back(runtime, i, output)?;
+        }
+        if self.is_decided() {
+            let why =
+                if self.failure.is_some() { "another branch failed" } else { "another was first" };
+            self.running.keys().for_each(|token| runtime.tasks.stop(*token, why));
+        }
+        self.go_on(runtime, me)
+    }
+
+    fn came_back(&mut self, runtime: &mut Runtime, i: usize, output: Result<Output>) -> Result<()> {
+        let Some(branch) = self.branches.get_mut(i) else { return Ok(()) };
+        branch.state = State::Over;
+        match output {
+            Ok(Output::Paused { .. }) => {
+                branch.state = State::Ahead;
+                self.behind = self.behind.min(i);
+                self.paused = true;
+            }
+            Ok(output) => {
+                branch.output = output.into_data();
+                if self.winner.is_none() && executed(&self.kind, runtime, &self.frame, i) {
+                    self.winner = Some(i);
+                }
+            }
+            // Those that were stopped because of another one say nothing new.
+            Err(error) if error.code() == Code::Cancelled && self.is_decided() => {}
+            Err(error) => drop(self.failure.get_or_insert(error)),
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let outputs = match &self.kind {
+            Kind::Items { .. } => {
+                let outputs = self.branches.iter_mut().map(|b| std::mem::take(&mut b.output));
+                array(outputs.map(or_null).collect())
+            }
+            Kind::Steps(_, Aggregation::First) => {
+                let winner = self.winner.and_then(|i| self.branches.get_mut(i));
+                winner.map_or(Data::Nil, |branch| std::mem::take(&mut branch.output))
+            }
+            Kind::Steps(steps, Aggregation::All) => {
+                let mut table = Record::sized(steps.len());
+                for (i, (step, branch)) in steps.iter().zip(&self.branches).enumerate() {
+                    if executed(&self.kind, runtime, &self.frame, i) {
+                        table.put(step.id.to_string(), branch.output.clone());
+                    }
+                }
+                table.into()
+            }
+            Kind::Steps(..) => return self.vote(runtime),
+        };
+        Ok(Next::Done(Output::Data(outputs)))
+    }
+
+    fn vote(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        self.stage = Stage::Voting;
+        let ran =
+            (0..self.branches.len()).filter(|i| executed(&self.kind, runtime, &self.frame, *i));
+        let outputs = ran.filter_map(|i| self.branches.get(i)).map(|b| or_null(b.output.clone()));
+        let outputs = Data::List(outputs.collect());
+        self.frame.ask(runtime, "majority", vec![outputs])
+    }
+}
+
+/// An array, also where it has no items.
+pub fn array(items: Vec<Data>) -> Data {
+    if items.is_empty() { Data::Json(Value::Array(Vec::new())) } else { Data::List(items) }
+}
+
+/// A place in an array is not left empty.
+fn or_null(data: Data) -> Data {
+    match data {
+        Data::Nil => Data::Json(Value::Null),
+        data => data,
+    }
+}
+
+/// Whether the step of a branch has come to an end, and was not skipped.
+fn executed(kind: &Kind, runtime: &Runtime, frame: &Frame, i: usize) -> bool {
+    let Kind::Steps(steps, _) = kind else { return true };
+    let execution = runtime.workflows.execution(frame.execution);
+    let (Some(step), Ok(execution)) = (steps.get(i), execution) else { return false };
+    let ended = execution.ended.get(&frame.path(&step.id));
+    ended.is_some_and(|ended| match ended.how {
+        How::Completed => true,
+        How::Failed => !matches!(ended.output, Data::Nil),
+        How::Skipped | How::Cancelled => false,
+    })
+}
+
+/// How many there are in what has to be an array.
+pub fn counted(outcome: Outcome, what: &str) -> Result<usize> {
+    let count = match outcome {
+        Outcome::Returned(returned) => returned
+            .document
+            .as_ref()
+            .and_then(|document| document.value())
+            .and_then(|value| value.as_f64()),
+        outcome => {
+            value_of(outcome, what)?;
+            None
+        }
+    };
+    count.map(|count| count as usize).ok_or_else(|| {
+        Error::new(Code::ValidationFailed, format!("{what}: expected an array of items"))
+    })
+}
+
+impl Machine for Fan {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        if let Outcome::Stop(stop) = &outcome {
+            return Err(stopped(stop, "the workflow"));
+        }
+        match (self.stage, outcome) {
+            (_, Outcome::Start) => self.start(runtime, me),
+            (Stage::Making, outcome) => self.made(runtime, outcome),
+            (Stage::Counting, outcome) => self.counted(runtime, me, outcome),
+            (Stage::Turning(i), outcome) => match value_of(outcome, "loop")? {
+                Data::Slot(turn) => self.begin(runtime, me, i, Some(turn)),
+                _ => Err(Error::internal("a turn without its table")),
+            },
+            (Stage::Beginning(i), _) => self.begun(runtime, me, i),
+            (Stage::Voting, outcome) => {
+                Ok(Next::Done(Output::Data(value_of(outcome, "majority")?)))
+            }
+            (Stage::Waiting, _) => self.look(runtime, me),
+        }
+    }
+
+    fn abandon(&mut self, runtime: &mut Runtime, _: Token) {
+        let why = "what was around it has ended";
+        self.running.keys().for_each(|token| runtime.tasks.stop(*token, why));
+    }
+}

@@ -1,0 +1,313 @@
+//! Steps again and again.
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::chain::Chain;
+use super::fan::{array, counted};
+use super::paused;
+use crate::clock::Moment;
+use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Outcome, Output, Step as Next, Token, stopped};
+use crate::value::{Data, Slot};
+use crate::workflow::control::refusal;
+use crate::workflow::definition::{Looping, Over};
+use crate::workflow::execution::{Ended, Execution, How};
+use crate::workflow::frame::{Frame, Previous, truth_of, value_of};
+
+pub struct Loop {
+    looping: Rc<Looping>,
+    /// Of the step that it belongs to; "" at the top.
+    id: Rc<str>,
+    frame: Frame,
+    stage: Stage,
+    /// What it goes over.
+    items: Option<Slot>,
+    /// So many iterations, if that is known before.
+    total: Option<usize>,
+    /// From 1 on.
+    number: usize,
+    turn: Option<Slot>,
+    chain: Option<Chain>,
+    outputs: Vec<Data>,
+    /// How the iteration has ended whose output is being given its place.
+    ending: Option<How>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// What it goes over is being made.
+    Making,
+    Counting,
+    /// The table `loop` is being made.
+    Turning,
+    /// Whether there is another iteration.
+    Testing,
+    Working,
+    /// The output of the iteration is being given its place.
+    Noting,
+    /// Whether a step has ended the loop.
+    Asking,
+    /// Whether that was the last one.
+    Ending,
+    Resting(Moment),
+}
+
+impl Loop {
+    pub fn new(looping: Rc<Looping>, frame: Frame, id: &str) -> Loop {
+        Loop {
+            looping,
+            id: id.into(),
+            frame,
+            stage: Stage::Making,
+            items: None,
+            total: None,
+            number: 0,
+            turn: None,
+            chain: None,
+            outputs: Vec::new(),
+            ending: None,
+        }
+    }
+
+    fn execution<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut Execution> {
+        runtime.workflows.executions.get_mut(self.frame.execution)
+    }
+
+    /// The frame of an iteration.
+    fn inside(&self) -> Frame {
+        self.frame.within(&self.id, self.number, self.turn.clone())
+    }
+
+    /// The path of an iteration as a whole.
+    fn path(&self) -> String {
+        format!("{}[{}]", self.frame.path(&self.id), self.number)
+    }
+
+    fn start(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let (Over::Items(made) | Over::Count(made)) = &self.looping.over else {
+            return self.next(runtime);
+        };
+        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        self.frame.make(runtime, made, info)
+    }
+
+    fn made(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        self.stage = Stage::Counting;
+        let counts = matches!(self.looping.over, Over::Count(_));
+        let value = value_of(outcome, if counts { "count" } else { "items" })?;
+        if counts {
+            return self.frame.ask_data(runtime, "give", vec![value]);
+        }
+        if let Data::Slot(slot) = &value {
+            self.items = Some(slot.clone());
+        }
+        self.frame.ask_data(runtime, "count", vec![value])
+    }
+
+    fn counted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let total = match &self.looping.over {
+            Over::Count(_) => said(outcome)?,
+            _ => counted(outcome, "items")?,
+        };
+        self.total = Some(total);
+        self.next(runtime)
+    }
+
+    /// The next iteration, if there is one.
+    fn next(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        loop {
+            self.number += 1;
+            if self.total.is_some_and(|total| self.number > total) {
+                return self.end(runtime, "completed_naturally");
+            }
+            if self.looping.max_iterations.is_some_and(|most| self.number as u64 > most) {
+                return self.end(runtime, "max_iterations_reached");
+            }
+            let path = self.path();
+            let execution = self.execution(runtime)?;
+            let Some(ended) = execution.ended.get(&path).cloned() else { break };
+            self.take(ended);
+        }
+        if let Some(reason) = &self.execution(runtime)?.cancelled {
+            return Err(refusal(reason));
+        }
+        if self.execution(runtime)?.pause {
+            return Ok(Next::Done(paused()));
+        }
+        self.stage = Stage::Turning;
+        let (items, total) = (Data::from(self.items.clone()), Data::from(self.total));
+        self.frame.ask(runtime, "loop", vec![Data::from(self.number), items, total])
+    }
+
+    fn take(&mut self, ended: Ended) {
+        if ended.how == How::Completed {
+            self.frame.previous = Previous {
+                id: self.looping.steps.last().map(|step| step.id.clone()),
+                output: ended.output.clone(),
+            };
+        }
+        self.outputs.push(match ended.output {
+            Data::Nil => Data::Json(Value::Null),
+            output => output,
+        });
+    }
+
+    fn turned(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        if let Data::Slot(turn) = value_of(outcome, "loop")? {
+            self.turn = Some(turn);
+        }
+        let Over::While(test) = &self.looping.over else { return self.work(runtime, me) };
+        self.stage = Stage::Testing;
+        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        self.inside().test(runtime, test, info)
+    }
+
+    fn tested(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        if truth_of(outcome, "the condition of the loop")? {
+            return self.work(runtime, me);
+        }
+        self.end(runtime, "condition_false")
+    }
+
+    fn work(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        self.stage = Stage::Working;
+        self.chain = Some(Chain::new(self.looping.steps.clone(), self.inside()));
+        self.forward(runtime, me, Outcome::Start)
+    }
+
+    fn forward(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        let chain = self.chain.as_mut().ok_or_else(|| Error::internal("no iteration goes on"))?;
+        match chain.step(runtime, me, outcome) {
+            Ok(Next::Done(paused @ Output::Paused { .. })) => Ok(Next::Done(paused)),
+            Ok(Next::Done(output)) => self.note(runtime, How::Completed, output.into_data()),
+            Err(_) if !self.looping.breaks_on_error => self.note(runtime, How::Failed, Data::Nil),
+            Err(error) => {
+                if self.id.is_empty() {
+                    let late = error.code() == Code::Timeout;
+                    let reason = if late { "timeout" } else { "iteration_error" };
+                    self.tell(runtime, reason)?;
+                }
+                Err(error)
+            }
+            going => going,
+        }
+    }
+
+    fn note(&mut self, runtime: &mut Runtime, how: How, output: Data) -> Result<Next> {
+        self.stage = Stage::Noting;
+        self.chain = None;
+        self.ending = Some(how);
+        self.frame.ask(runtime, "give", vec![output])
+    }
+
+    fn noted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let output = value_of(outcome, "the iteration")?;
+        let how = self.ending.take().unwrap_or(How::Completed);
+        let ended = Ended { how, output, ..Ended::skipped() };
+        let path = self.path();
+        let execution = self.execution(runtime)?;
+        execution.forget_inside(&format!("{path}."));
+        execution.ended.insert(path, ended.clone());
+        self.take(ended);
+        self.stage = Stage::Asking;
+        self.inside().ask_data(runtime, "broken", Vec::new())
+    }
+
+    fn asked(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        if truth_of(outcome, "break_loop")? {
+            return self.end(runtime, "explicit_break");
+        }
+        let Some(test) = &self.looping.until else { return self.rest(runtime) };
+        self.stage = Stage::Ending;
+        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        self.inside().test(runtime, test, info)
+    }
+
+    fn last(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        if truth_of(outcome, "until_condition")? {
+            return self.end(runtime, "completed_naturally");
+        }
+        self.rest(runtime)
+    }
+
+    /// Whether no condition can bring another iteration.
+    fn is_last(&self) -> bool {
+        self.total.is_some_and(|total| self.number >= total)
+            || self.looping.max_iterations.is_some_and(|most| self.number as u64 >= most)
+    }
+
+    fn rest(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        if self.looping.delay_ms <= 0.0 || self.is_last() {
+            return self.next(runtime);
+        }
+        let until = runtime.clock.now().after_float_ms(self.looping.delay_ms);
+        self.stage = Stage::Resting(until);
+        Ok(Next::Wait(Some(until)))
+    }
+
+    fn tell(&self, runtime: &mut Runtime, reason: &'static str) -> Result<()> {
+        let iterations = self.outputs.len();
+        let execution = self.execution(runtime)?;
+        if self.id.is_empty() {
+            (execution.iterations, execution.break_reason) = (Some(iterations), Some(reason));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, runtime: &mut Runtime, reason: &'static str) -> Result<Next> {
+        self.tell(runtime, reason)?;
+        let outputs = std::mem::take(&mut self.outputs);
+        Ok(Next::Done(Output::Data(array(outputs))))
+    }
+}
+
+/// The count that was made.
+fn said(outcome: Outcome) -> Result<usize> {
+    let wrong = || Error::new(Code::ValidationFailed, "count: expected an integer from 0 on");
+    let Outcome::Returned(returned) = outcome else {
+        value_of(outcome, "count")?;
+        return Err(wrong());
+    };
+    let value = returned.document.as_ref().and_then(|document| document.value());
+    let number = value.and_then(|value| match value.as_str() {
+        Some(text) => text.trim().parse().ok(),
+        None => value.as_f64(),
+    });
+    number.filter(|n: &f64| n.fract() == 0.0 && *n >= 0.0).map(|n| n as usize).ok_or_else(wrong)
+}
+
+impl Machine for Loop {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        if let Outcome::Stop(stop) = &outcome {
+            if self.id.is_empty() && *stop == crate::step::Stop::Deadline {
+                self.tell(runtime, "timeout")?;
+            }
+            self.abandon(runtime, me);
+            return Err(stopped(stop, "the workflow"));
+        }
+        match (self.stage, outcome) {
+            (Stage::Making, Outcome::Start) => self.start(runtime),
+            (Stage::Making, outcome) => self.made(runtime, outcome),
+            (Stage::Counting, outcome) => self.counted(runtime, outcome),
+            (Stage::Turning, outcome) => self.turned(runtime, me, outcome),
+            (Stage::Testing, outcome) => self.tested(runtime, me, outcome),
+            (Stage::Working, outcome) => self.forward(runtime, me, outcome),
+            (Stage::Noting, outcome) => self.noted(runtime, outcome),
+            (Stage::Asking, outcome) => self.asked(runtime, outcome),
+            (Stage::Ending, outcome) => self.last(runtime, outcome),
+            (Stage::Resting(until), _) if runtime.clock.now() < until => {
+                Ok(Next::Wait(Some(until)))
+            }
+            (Stage::Resting(_), _) => self.next(runtime),
+        }
+    }
+
+    fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        if let Some(mut chain) = self.chain.take() {
+            chain.abandon(runtime, me);
+        }
+    }
+}

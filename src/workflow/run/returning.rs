@@ -1,0 +1,44 @@
+//! `on_error = "return"`: an execution whose failure is a result.
+
+use super::executing::{Executing, result};
+use super::only;
+use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
+use crate::value::Data;
+
+pub struct Returning {
+    number: u64,
+}
+
+impl Returning {
+    pub fn operation(number: u64) -> Operation {
+        Operation::new("workflow_returning", Returning { number })
+    }
+
+    fn failed(&self, runtime: &mut Runtime) -> Result<Next> {
+        let status = runtime.workflows.execution(self.number)?.status;
+        let record = result(runtime, self.number, status)?;
+        Ok(Next::Done(Output::Data(Data::Record(record))))
+    }
+}
+
+impl Machine for Returning {
+    fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
+        match outcome {
+            Outcome::Start => {
+                let executing = Executing::new(runtime, self.number)?;
+                Ok(Next::Run(executing.operation(runtime)))
+            }
+            Outcome::Finished(outputs) => match only(outputs) {
+                Ok(output) => Ok(Next::Done(output)),
+                Err(error) if error.code() == Code::Cancelled => Err(error),
+                Err(_) => self.failed(runtime),
+            },
+            Outcome::Stop(stop) => Err(stopped(&stop, "the workflow")),
+            _ => Err(Error::internal("an execution waits for its end only")),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}

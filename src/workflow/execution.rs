@@ -13,7 +13,9 @@ use crate::step::Token;
 use crate::value::{Data, Failure, Record, Slot};
 
 use super::Definition;
-use super::definition::Does;
+use super::definition::Step;
+use super::durable::Durable;
+use super::journal::Claim;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -187,11 +189,19 @@ pub struct Execution {
     pub worked_ms: f64,
     pub result: Data,
     pub error: Option<Failure>,
+    /// What keys of idempotence begin with: the same wherever the execution goes on.
+    pub keyed: String,
+    /// Asks the journal for the run, if it is one of its own that is durable.
+    pub claim: Option<Claim>,
+    pub durable: Option<Durable>,
+    /// Steps of it have run before, perhaps elsewhere.
+    pub goes_on: bool,
 }
 
 impl Execution {
     pub fn new(id: String, workflow: u64, name: String, definition: Rc<Definition>) -> Execution {
         Execution {
+            keyed: format!("{id}:"),
             id,
             workflow,
             name,
@@ -228,7 +238,15 @@ impl Execution {
             worked_ms: 0.0,
             result: Data::Nil,
             error: None,
+            claim: None,
+            durable: None,
+            goes_on: false,
         }
+    }
+
+    /// What tells one step of one execution from all others, in every attempt at it.
+    pub fn key(&self, path: &str) -> String {
+        format!("{}{path}", self.keyed)
     }
 
     /// It begins, or goes on.
@@ -281,15 +299,17 @@ impl Execution {
     }
 
     /// The step begins anew with everything in it; `place` is that of its frame.
-    pub fn forget_steps(&mut self, does: &Does, place: &str) {
-        for step in does.inner() {
-            let path = format!("{place}{}", step.id);
-            self.forget_inside(&format!("{path}["));
-            self.ended.remove(&path);
-            self.decided.remove(&path);
-            self.children.remove(&path);
-            self.forget_steps(&step.does, place);
+    pub fn forget(&mut self, step: &Step, place: &str) {
+        let path = format!("{place}{}", step.id);
+        let inside = format!("{path}[");
+        self.forget_inside(&inside);
+        self.ended.remove(&path);
+        self.decided.remove(&path);
+        self.children.remove(&path);
+        if let Some(durable) = &mut self.durable {
+            durable.forget(path, inside);
         }
+        step.does.inner().for_each(|inner| self.forget(inner, place));
     }
 
     /// What is inside of what has ended need not be known any more.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Act, Outcome, Step, stopped};
-use crate::value::{Data, Record, Slot};
+use crate::value::{Data, Document, Record, Slot};
 
 use super::definition::{Made, Test};
 
@@ -46,7 +46,7 @@ impl Frame {
         operands.push(self.previous.output.clone());
         operands.push(Data::from(self.turn.clone()));
         operands.extend(own);
-        Ok(Act { name, operands, copies: false })
+        Ok(Act { name, operands, copies: false, keeps: false })
     }
 
     /// A value that the definition says, made now. `info` is what a function learns.
@@ -103,6 +103,16 @@ impl Frame {
         self.act(runtime, name, own).map(|act| Step::Scope(Act { copies: true, ..act }))
     }
 
+    /// The same, where it must be data, and its value is not wanted.
+    pub fn ask_only_data(
+        &self,
+        runtime: &Runtime,
+        name: &'static str,
+        own: Vec<Data>,
+    ) -> Result<Step> {
+        self.act(runtime, name, own).map(|act| Step::Scope(Act { keeps: true, ..act }))
+    }
+
     /// What functions of a step learn, beside what stands in the frame.
     pub fn info(&self, id: &str, input: Data) -> Record {
         Record::new().set("step_id", id).set("input", input)
@@ -117,6 +127,25 @@ pub fn value_of(outcome: Outcome, what: &str) -> Result<Data> {
         Outcome::Stop(stop) => Err(stopped(&stop, what)),
         _ => Err(Error::internal("an act of a scope ended as something else")),
     }
+}
+
+/// What became of an act whose value must be data; where it is none, `what` says where.
+pub fn document_of(outcome: Outcome, what: &str) -> Result<Option<Box<Document>>> {
+    match outcome {
+        Outcome::Returned(returned) => match returned.text {
+            Ok(_) => Ok(returned.document),
+            Err(error) => Err(no_data(&error, what)),
+        },
+        outcome => value_of(outcome, what).map(|_| None),
+    }
+}
+
+/// `error` begins with the place where it was found, in what was called `result`.
+fn no_data(error: &Error, what: &str) -> Error {
+    let message = error.message();
+    let place = message.strip_prefix("result").unwrap_or(message);
+    let place = place.strip_prefix('.').unwrap_or(place);
+    Error::new(error.code(), format!("{what}: {place}"))
 }
 
 /// Whether a condition holds.

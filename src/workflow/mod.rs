@@ -7,9 +7,10 @@ pub mod compose;
 pub mod condition;
 mod control;
 pub mod definition;
-
+pub mod durable;
 pub mod execution;
 pub mod frame;
+pub mod journal;
 mod known;
 pub mod mermaid;
 mod run;
@@ -24,7 +25,7 @@ pub use control::Cancelling;
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
-pub use run::{Executing, Resuming, Returning, check_input};
+pub use run::{Resuming, Returning, check_input, whole};
 pub use template::Template;
 
 use crate::error::{Error, Result};
@@ -67,11 +68,15 @@ impl Workflows {
 
     /// A new execution; answers its number.
     pub fn begin(&mut self, workflow: u64, input: Data) -> Result<u64> {
+        self.begin_as(self.executions.next_id(), workflow, input)
+    }
+
+    /// The same by an id that is given.
+    pub fn begin_as(&mut self, id: String, workflow: u64, input: Data) -> Result<u64> {
         let known = self.known.get(workflow);
         let known = known.ok_or_else(|| Error::state("the workflow is gone"))?;
         let variables = Data::Json(Value::Object(known.definition.variables.clone()));
         let (name, definition) = (known.name.clone(), known.definition.clone());
-        let id = self.executions.next_id();
         let execution = Execution::new(id, workflow, name, definition);
         Ok(self.executions.insert(Execution { input, variables, ..execution }))
     }

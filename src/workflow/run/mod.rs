@@ -11,19 +11,33 @@ mod child;
 mod executing;
 mod fan;
 mod looping;
+mod over;
+mod owning;
 mod resuming;
 mod returning;
 mod step;
 mod tool;
 mod work;
 
-pub use executing::{Executing, check_input};
+pub use executing::check_input;
 pub use resuming::Resuming;
 pub use returning::Returning;
 
+use executing::Executing;
+use owning::Owning;
+
 use crate::error::{Error, Result};
-use crate::step::{Output, Rest};
+use crate::runtime::Runtime;
+use crate::step::{Operation, Output, Rest};
 use crate::value::Data;
+
+/// A whole execution as an operation, with its place in the journal if it is durable.
+pub fn whole(runtime: &Runtime, number: u64) -> Result<Operation> {
+    if runtime.workflows.execution(number)?.claim.is_some() {
+        return Ok(Owning::operation(number));
+    }
+    Ok(Executing::new(runtime, number)?.operation(runtime))
+}
 
 /// What a machine ends with that stops before its end: all around it stop, too.
 fn paused() -> Output {

@@ -1,7 +1,6 @@
 //! `workflow.resume`: a paused execution goes on.
 
-use super::executing::Executing;
-use super::only;
+use super::{only, whole};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Outcome, Output, Step as Next, Token, stopped};
@@ -24,7 +23,7 @@ impl Resuming {
             execution.is_ok_and(|execution| execution.status == Status::Paused)
         };
         match self.number.filter(paused) {
-            Some(number) => Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime))),
+            Some(number) => Ok(Next::Run(whole(runtime, number)?)),
             None => Ok(Next::Done(Output::Data(Data::Bool(false)))),
         }
     }

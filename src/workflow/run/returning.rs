@@ -1,7 +1,7 @@
 //! `on_error = "return"`: an execution whose failure is a result.
 
-use super::executing::{Executing, result};
-use super::only;
+use super::executing::result;
+use super::{only, whole};
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
@@ -27,8 +27,7 @@ impl Machine for Returning {
     fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
             Outcome::Start => {
-                let executing = Executing::new(runtime, self.number)?;
-                Ok(Next::Run(executing.operation(runtime)))
+                Ok(Next::Run(whole(runtime, self.number)?))
             }
             Outcome::Finished(outputs) => match only(outputs) {
                 Ok(output) => Ok(Next::Done(output)),

@@ -1,6 +1,6 @@
 //! What runs workflows.
 
-use super::WORKFLOW;
+use super::{WORKFLOW, durable};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
@@ -9,7 +9,7 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
 use crate::value::Data;
-use crate::workflow::{Executing, Returning, check_input};
+use crate::workflow::{Returning, check_input, whole};
 
 static OPTIONS: Shape = Shape::new(
     "WorkflowOptions",
@@ -39,6 +39,24 @@ static OPTIONS: Shape = Shape::new(
             "`function(step)`, called with `{id, status, output, …}` of each step that has ended",
         ),
         Field::new("metadata", Kind::Map, "", "stands in the result"),
+        Field::new(
+            "durable",
+            Kind::Bool,
+            "false",
+            "every step that has ended is recorded in the store: a run outlives its process",
+        ),
+        Field::new(
+            "run_id",
+            Kind::Name,
+            "",
+            "durable: begins the run of that name, goes on with it, or gives its recorded result",
+        ),
+        Field::new(
+            "on_unknown",
+            Kind::Enum(&["retry", "fail"]),
+            "as the steps say",
+            "durable: what becomes of a step of which nobody knows whether it ended",
+        ),
         ASYNC,
         DETACH,
     ],
@@ -58,6 +76,10 @@ pub const ERRORS: &[Code] = &[
     Code::AbortedByHook,
     Code::HookError,
     Code::InvalidState,
+    Code::AlreadyExists,
+    Code::VersionMismatch,
+    Code::IoError,
+    Code::Unsupported,
 ];
 
 pub const EXECUTE: Function = Function {
@@ -73,7 +95,8 @@ pub const EXECUTE: Function = Function {
           started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step \
           (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and \
           `break_reason`). Values pass from step to step as they are. A failure raises the error of the step, with \
-          `details.workflow_id`, `execution_id`, `step_id` and `completed`. Waits.",
+          `details.workflow_id`, `execution_id`, `step_id` and `completed`. With `durable` or `run_id` the execution is a run \
+          that a store records (`result.run_id`, `recovered_steps`): see doc/durability.md. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,
     example: "local id = zigllms.workflow.create{ steps = {\n  \
@@ -89,11 +112,15 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let known = runtime.workflows.known.get(workflow);
     let known = known.ok_or_else(|| Error::not_found("workflow", &args.id(0)))?;
     check_input(&known.definition, args.get(1), args.given(1).is_some())?;
-    let number = runtime.workflows.begin(workflow, Data::from(args.given(1)))?;
+    let claim = durable::claim(runtime, workflow, args, &options)?;
+    let number = match claim {
+        Some(claim) => durable::begin(runtime, workflow, claim, Data::from(args.given(1)))?,
+        None => runtime.workflows.begin(workflow, Data::from(args.given(1)))?,
+    };
     lay(runtime, number, &options)?;
     let operation = match options.word("on_error") {
         Some("return") => Returning::operation(number),
-        _ => Executing::new(runtime, number)?.operation(runtime),
+        _ => whole(runtime, number)?,
     };
     Ok(Start { operation, face: face(&options), sink: None })
 }

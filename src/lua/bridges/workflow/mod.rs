@@ -6,6 +6,7 @@
 mod compose;
 mod control;
 mod define;
+mod durable;
 mod execute;
 mod inspect;
 

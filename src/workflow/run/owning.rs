@@ -1,0 +1,239 @@
+//! A durable execution: the run is claimed before it, and left behind it.
+
+use super::executing::{Executing, result};
+use super::only;
+use crate::error::{Code, Error, Result};
+use crate::runtime::Runtime;
+use crate::step::{
+    Act, Machine, Operation, Outcome, Output, Rest, Step as Next, Stop, Token, stopped,
+};
+use crate::value::{Data, Failure, Key, Patch};
+use crate::workflow::Status;
+use crate::workflow::durable::{Durable, Unknown, is_unknown};
+use crate::workflow::execution::Execution;
+use crate::workflow::frame::{document_of, value_of};
+use crate::workflow::journal::{
+    Claimed, Claiming, Ending, Journal, Over, Plain, Progress, Recorded,
+};
+
+pub struct Owning {
+    number: u64,
+    stage: Stage,
+    journal: Option<Journal>,
+    /// What the execution has ended with.
+    ended: Option<Result<Output>>,
+}
+
+enum Stage {
+    Claiming(Option<Claiming>),
+    /// Wishes of others are listened to from now on.
+    Listening,
+    Working,
+    /// Its result is being read, for the journal.
+    Reading(Over),
+    Leaving,
+    /// A result that was recorded becomes a table.
+    Showing,
+}
+
+impl Owning {
+    pub fn operation(number: u64) -> Operation {
+        let stage = Stage::Claiming(None);
+        let owning = Owning { number, stage, journal: None, ended: None };
+        Operation::new("workflow_run", owning)
+    }
+
+    fn execution<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut Execution> {
+        runtime.workflows.executions.get_mut(self.number)
+    }
+
+    fn claim(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        let claim = self.execution(runtime)?.claim.clone();
+        let claim = claim.ok_or_else(|| Error::internal("nothing is to be claimed"))?;
+        self.stage = Stage::Claiming(Some(Claiming::ask(runtime, me, claim)?));
+        self.look(runtime, me)
+    }
+
+    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        let Stage::Claiming(Some(claiming)) = &mut self.stage else {
+            return Err(Error::internal("nothing was claimed"));
+        };
+        match claiming.take(runtime) {
+            None => Ok(Next::Wait(None)),
+            Some(Ok(claimed)) => self.claimed(runtime, me, claimed),
+            Some(Err(error)) => Err(self.refused(runtime, error)),
+        }
+    }
+
+    /// One that never began is not there for others to see.
+    fn refused(&self, runtime: &mut Runtime, error: Error) -> Error {
+        let executions = &mut runtime.workflows.executions;
+        let pending = executions.get(self.number).is_ok_and(|e| e.status == Status::Pending);
+        if pending {
+            executions.remove(self.number);
+        }
+        error
+    }
+
+    fn claimed(&mut self, runtime: &mut Runtime, _: Token, claimed: Claimed) -> Result<Next> {
+        let journal = match claimed {
+            Claimed::Finished(recorded) => return self.finished(runtime, &recorded),
+            Claimed::New(journal) => {
+                let unknown = self.unknown(runtime, None)?;
+                let durable = Durable::new(journal.clone(), None, unknown);
+                let execution = self.execution(runtime)?;
+                execution.durable = Some(durable);
+                journal
+            }
+            Claimed::Going(journal, recorded) => {
+                self.restore(runtime, journal.clone(), recorded)?;
+                journal
+            }
+        };
+        self.stage = Stage::Listening;
+        self.journal = Some(journal.clone());
+        Ok(Next::Begin(journal.keeper(self.number)))
+    }
+
+    /// What the execution says of steps whose end nobody knows, else what the run was begun with.
+    fn unknown(&self, runtime: &mut Runtime, recorded: Option<&Recorded>) -> Result<Unknown> {
+        let claim = self.execution(runtime)?.claim.as_ref();
+        let said = claim.and_then(|claim| claim.options.on_unknown);
+        let before = recorded.and_then(|recorded| recorded.options.on_unknown);
+        let asked = recorded.is_some_and(|recorded| recorded.head.open);
+        Ok(Unknown { option: said.or(before), answered: asked && said.is_some() })
+    }
+
+    fn restore(
+        &self,
+        runtime: &mut Runtime,
+        journal: Journal,
+        recorded: Box<Recorded>,
+    ) -> Result<()> {
+        let unknown = self.unknown(runtime, Some(&recorded))?;
+        let (input, own) = (recorded.input.clone(), recorded.own.clone());
+        let options = recorded.options.clone();
+        let created_at = recorded.head.created_at;
+        let durable = Durable::new(journal, Some(recorded), unknown);
+        let execution = self.execution(runtime)?;
+        execution.restore(durable, &input, &own);
+        execution.started_at = created_at;
+        execution.timeout_ms = execution.timeout_ms.or(options.timeout_ms);
+        if matches!(execution.metadata, Data::Nil) {
+            execution.metadata = options.metadata.to_data();
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        self.stage = Stage::Working;
+        Ok(Next::Run(Executing::new(runtime, self.number)?.operation(runtime)))
+    }
+
+    /// It has ended or stopped: what there is to say of it is read.
+    fn worked(&mut self, runtime: &mut Runtime, ended: Result<Output>) -> Result<Next> {
+        let execution = self.execution(runtime)?;
+        let (over, status) = (over(&ended), execution.status);
+        if let Some(error) = execution.broken().filter(|error| !is_unknown(error)) {
+            // Nothing more can be recorded: the run is left as it is.
+            return Err(ended.err().unwrap_or(error));
+        }
+        self.stage = Stage::Reading(over);
+        let shown = match &ended {
+            Ok(output) => output.to_data(),
+            Err(_) => result(runtime, self.number, status)?.into(),
+        };
+        self.ended = Some(ended);
+        Ok(Next::Scope(Act { keeps: true, ..give(shown) }))
+    }
+
+    fn read(&mut self, outcome: Outcome) -> Result<Next> {
+        let Stage::Reading(over) = self.stage else {
+            return Err(Error::internal("nothing was to be read"));
+        };
+        let document = document_of(outcome, "the result of the workflow")?;
+        let result = Plain::document(document.as_deref());
+        let error = match &self.ended {
+            Some(Err(error)) => Some(error.clone()),
+            _ => None,
+        };
+        let journal = self.journal.take().ok_or_else(|| Error::internal("no run is owned"))?;
+        self.stage = Stage::Leaving;
+        Ok(Next::Run(journal.leave(Ending { over, result, error })))
+    }
+
+    fn left(&mut self, ended: Result<Output>) -> Result<Next> {
+        let own = self.ended.take().unwrap_or_else(|| Err(Error::internal("nothing has ended")));
+        let own = own?;
+        ended?;
+        Ok(Next::Done(own))
+    }
+
+    /// Nothing runs: the result is that of before.
+    fn finished(&mut self, runtime: &mut Runtime, recorded: &Recorded) -> Result<Next> {
+        let Some(ending) = &recorded.ending else {
+            return Err(Error::internal("a run has ended without its end"));
+        };
+        let clock = runtime.clock.clone();
+        let execution = self.execution(runtime)?;
+        execution.started_at = recorded.head.created_at;
+        execution.result = ending.result.to_data();
+        execution.stops(recorded.head.status, &clock);
+        execution.finished_at = recorded.head.finished_at;
+        if let Some(error) = &ending.error {
+            let failure = Failure { error: error.clone(), function: "workflow.execute" };
+            execution.error = Some(failure);
+            runtime.workflows.settle(self.number);
+            return Err(error.clone());
+        }
+        runtime.workflows.settle(self.number);
+        self.stage = Stage::Showing;
+        Ok(Next::Scope(Act { name: "recovered", ..give(ending.result.to_data()) }))
+    }
+
+    fn shown(&self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let shown = value_of(outcome, "the result")?;
+        self.execution(runtime)?.result = shown.clone();
+        Ok(Next::Done(Output::Data(shown)))
+    }
+}
+
+/// How the run has ended for the journal.
+fn over(ended: &Result<Output>) -> Over {
+    match ended {
+        Ok(Output::Paused { .. }) => Over::Paused,
+        Ok(_) => Over::Completed,
+        Err(error) if is_unknown(error) => Over::Open,
+        Err(error) if error.code() == Code::Cancelled => Over::Cancelled,
+        Err(_) => Over::Failed,
+    }
+}
+
+fn give(value: Data) -> Act {
+    let operands = vec![Data::Nil, Data::Nil, Data::Nil, Data::Nil, value];
+    Act { name: "give", operands, copies: false, keeps: false }
+}
+
+impl Machine for Owning {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        match (&self.stage, outcome) {
+            (Stage::Claiming(None), Outcome::Start) => self.claim(runtime, me),
+            (Stage::Claiming(_), Outcome::Ready) => self.look(runtime, me),
+            (Stage::Claiming(_), Outcome::Stop(stop)) => {
+                Err(self.refused(runtime, stopped(&stop, "the workflow")))
+            }
+            (Stage::Listening, Outcome::Ready) => self.work(runtime),
+            (Stage::Working, Outcome::Finished(outputs)) => self.worked(runtime, only(outputs)),
+            (Stage::Reading(_), outcome) => self.read(outcome),
+            (Stage::Leaving, Outcome::Finished(outputs)) => self.left(only(outputs)),
+            (Stage::Showing, outcome) => self.shown(runtime, outcome),
+            (_, Outcome::Stop(stop)) => Err(stopped(&stop, "the workflow")),
+            _ => Err(Error::internal("a run waits for something else")),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {
+        // Without a word: the run stays as it is recorded, for others to go on with.
+        self.journal = None;
+    }
+}

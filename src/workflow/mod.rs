@@ -10,6 +10,7 @@ pub mod definition;
 
 pub mod execution;
 pub mod frame;
+pub mod journal;
 mod known;
 pub mod mermaid;
 mod run;

@@ -19,7 +19,7 @@ mod work;
 
 pub use counters::Counters;
 pub use current::Current;
-pub use question::{Answer, Changing, Pending, Question};
+pub use question::{Answer, Changing, Doing, Pending, Question};
 pub use queue::Policy;
 
 use depot::{Ask, Depot};

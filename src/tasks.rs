@@ -160,8 +160,10 @@ impl Tasks {
         let Some(running) = self.running.get_mut(&token) else { return };
         running.output = Some(output);
         let parent = running.parent;
-        if let Some(parent) = self.running.get_mut(&parent) {
-            parent.ended.push(token);
+        match self.running.get_mut(&parent) {
+            Some(parent) => parent.ended.push(token),
+            // One that went on beside it, and has ended behind it.
+            None => drop(self.running.remove(&token)),
         }
     }
 

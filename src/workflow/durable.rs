@@ -191,7 +191,7 @@ pub fn is_unknown(error: &Error) -> bool {
 
 impl Execution {
     /// Goes on from what is recorded, whatever was known before.
-    pub fn restore(&mut self, mut durable: Durable, input: &Plain, progress: &Progress) {
+    pub fn restore(&mut self, durable: &mut Durable, input: &Plain, progress: &Progress) {
         self.forget_all();
         self.input = input.to_data();
         if let Some(changed) = progress.decided.get(INPUT) {
@@ -213,7 +213,6 @@ impl Execution {
         }
         (self.usage, self.worked_ms) = (*usage, *worked_ms);
         self.goes_on = !progress.steps.is_empty();
-        self.durable = Some(durable);
     }
 
     fn forget_all(&mut self) {
@@ -233,12 +232,6 @@ impl Execution {
         if let Some(durable) = &self.durable {
             durable.queue(entry);
         }
-    }
-
-    /// Steps that ended before this execution of the run; `None` if it is no run.
-    pub fn recovered(&self) -> Option<usize> {
-        self.claim.as_ref()?;
-        Some(self.durable.as_ref()?.recovered())
     }
 
     /// Why nothing of it may go on any more.

@@ -193,7 +193,10 @@ pub struct Execution {
     pub keyed: String,
     /// Asks the journal for the run, if it is one of its own that is durable.
     pub claim: Option<Claim>,
+    /// While it is under way.
     pub durable: Option<Durable>,
+    /// Steps that ended before this execution of the run.
+    pub recovered: Option<usize>,
     /// Steps of it have run before, perhaps elsewhere.
     pub goes_on: bool,
 }
@@ -240,6 +243,7 @@ impl Execution {
             error: None,
             claim: None,
             durable: None,
+            recovered: None,
             goes_on: false,
         }
     }

@@ -83,9 +83,10 @@ impl Child {
         if !same {
             return Err(durable.breaks(self.changed(&definition, child)));
         }
-        let (part, progress) = durable.part(&self.path);
+        let (mut part, progress) = durable.part(&self.path);
         let execution = runtime.workflows.executions.get_mut(number)?;
-        execution.restore(part, &child.input, &progress);
+        execution.restore(&mut part, &child.input, &progress);
+        execution.durable = Some(part);
         self.run(runtime, number)
     }
 

@@ -265,7 +265,7 @@ pub fn result(runtime: &Runtime, number: u64, status: Status) -> Result<Record> 
         .set("executed_branch", execution.executed_branch.as_deref())
         .set("pending", pending(execution))
         .set("run_id", execution.claim.as_ref().map(|claim| claim.run.as_str()))
-        .set("recovered_steps", execution.recovered())
+        .set("recovered_steps", execution.recovered)
         .set("metadata", execution.metadata.clone())
         .set("started_at", execution.started_at)
         .set("finished_at", ended.then(|| runtime.clock.unix()))
@@ -350,6 +350,7 @@ impl Machine for Executing {
     fn ended(&mut self, runtime: &mut Runtime, output: std::result::Result<&Output, &Error>) {
         let clock = runtime.clock.clone();
         let Ok(execution) = runtime.workflows.executions.get_mut(self.number) else { return };
+        execution.durable = None;
         match output {
             Ok(Output::Paused { .. }) => execution.stops(Status::Paused, &clock),
             Ok(output) => {

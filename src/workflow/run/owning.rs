@@ -4,22 +4,20 @@ use super::executing::{Executing, result};
 use super::only;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
-use crate::step::{
-    Act, Machine, Operation, Outcome, Output, Rest, Step as Next, Stop, Token, stopped,
-};
-use crate::value::{Data, Failure, Key, Patch};
+use crate::step::{Act, Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
+use crate::value::{Data, Failure};
 use crate::workflow::Status;
 use crate::workflow::durable::{Durable, Unknown, is_unknown};
 use crate::workflow::execution::Execution;
 use crate::workflow::frame::{document_of, value_of};
 use crate::workflow::journal::{
-    Claimed, Claiming, Ending, Journal, Over, Plain, Progress, Recorded,
+    Claimed, Claiming, Committing, Ending, Journal, Over, Plain, Recorded,
 };
 
 pub struct Owning {
     number: u64,
     stage: Stage,
-    journal: Option<Journal>,
+    durable: Option<Durable>,
     /// What the execution has ended with.
     ended: Option<Result<Output>>,
 }
@@ -31,7 +29,9 @@ enum Stage {
     Working,
     /// Its result is being read, for the journal.
     Reading(Over),
-    Leaving,
+    Leaving(Committing),
+    /// Nothing of the run is ours; who listened to wishes hears of that.
+    Closing(Option<Error>),
     /// A result that was recorded becomes a table.
     Showing,
 }
@@ -39,7 +39,7 @@ enum Stage {
 impl Owning {
     pub fn operation(number: u64) -> Operation {
         let stage = Stage::Claiming(None);
-        let owning = Owning { number, stage, journal: None, ended: None };
+        let owning = Owning { number, stage, durable: None, ended: None };
         Operation::new("workflow_run", owning)
     }
 
@@ -76,23 +76,21 @@ impl Owning {
     }
 
     fn claimed(&mut self, runtime: &mut Runtime, _: Token, claimed: Claimed) -> Result<Next> {
-        let journal = match claimed {
+        let durable = match claimed {
             Claimed::Finished(recorded) => return self.finished(runtime, &recorded),
             Claimed::New(journal) => {
                 let unknown = self.unknown(runtime, None)?;
-                let durable = Durable::new(journal.clone(), None, unknown);
-                let execution = self.execution(runtime)?;
-                execution.durable = Some(durable);
-                journal
+                Durable::new(journal, None, unknown)
             }
-            Claimed::Going(journal, recorded) => {
-                self.restore(runtime, journal.clone(), recorded)?;
-                journal
-            }
+            Claimed::Going(journal, recorded) => self.restore(runtime, journal, recorded)?,
         };
+        let execution = self.execution(runtime)?;
+        execution.recovered = Some(durable.recovered());
+        execution.durable = Some(durable.clone());
         self.stage = Stage::Listening;
-        self.journal = Some(journal.clone());
-        Ok(Next::Begin(journal.keeper(self.number)))
+        let keeper = durable.journal().keeper(self.number);
+        self.durable = Some(durable);
+        Ok(Next::Begin(keeper))
     }
 
     /// What the execution says of steps whose end nobody knows, else what the run was begun with.
@@ -109,20 +107,20 @@ impl Owning {
         runtime: &mut Runtime,
         journal: Journal,
         recorded: Box<Recorded>,
-    ) -> Result<()> {
+    ) -> Result<Durable> {
         let unknown = self.unknown(runtime, Some(&recorded))?;
         let (input, own) = (recorded.input.clone(), recorded.own.clone());
         let options = recorded.options.clone();
         let created_at = recorded.head.created_at;
-        let durable = Durable::new(journal, Some(recorded), unknown);
+        let mut durable = Durable::new(journal, Some(recorded), unknown);
         let execution = self.execution(runtime)?;
-        execution.restore(durable, &input, &own);
+        execution.restore(&mut durable, &input, &own);
         execution.started_at = created_at;
         execution.timeout_ms = execution.timeout_ms.or(options.timeout_ms);
         if matches!(execution.metadata, Data::Nil) {
             execution.metadata = options.metadata.to_data();
         }
-        Ok(())
+        Ok(durable)
     }
 
     fn work(&mut self, runtime: &mut Runtime) -> Result<Next> {
@@ -131,42 +129,88 @@ impl Owning {
     }
 
     /// It has ended or stopped: what there is to say of it is read.
-    fn worked(&mut self, runtime: &mut Runtime, ended: Result<Output>) -> Result<Next> {
-        let execution = self.execution(runtime)?;
-        let (over, status) = (over(&ended), execution.status);
-        if let Some(error) = execution.broken().filter(|error| !is_unknown(error)) {
+    fn worked(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        ended: Result<Output>,
+    ) -> Result<Next> {
+        let (over, status) = (over(&ended), self.execution(runtime)?.status);
+        let broken = self.durable.as_ref().and_then(Durable::broken);
+        if let Some(error) = broken.filter(|error| !is_unknown(error)) {
             // Nothing more can be recorded: the run is left as it is.
-            return Err(ended.err().unwrap_or(error));
+            self.ended = Some(Err(ended.err().unwrap_or(error)));
+            return self.close(runtime, me, None);
         }
-        self.stage = Stage::Reading(over);
         let shown = match &ended {
             Ok(output) => output.to_data(),
             Err(_) => result(runtime, self.number, status)?.into(),
         };
         self.ended = Some(ended);
+        if over == Over::Cancelled {
+            // Nobody may be left to wait: no more is said of it than that.
+            return self.leave(runtime, me, over, Plain::default());
+        }
+        self.stage = Stage::Reading(over);
         Ok(Next::Scope(Act { keeps: true, ..give(shown) }))
     }
 
-    fn read(&mut self, outcome: Outcome) -> Result<Next> {
+    fn read(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         let Stage::Reading(over) = self.stage else {
             return Err(Error::internal("nothing was to be read"));
         };
         let document = document_of(outcome, "the result of the workflow")?;
-        let result = Plain::document(document.as_deref());
+        self.leave(runtime, me, over, Plain::document(document.as_deref()))
+    }
+
+    fn leave(
+        &mut self,
+        runtime: &mut Runtime,
+        me: Token,
+        over: Over,
+        result: Plain,
+    ) -> Result<Next> {
         let error = match &self.ended {
             Some(Err(error)) => Some(error.clone()),
             _ => None,
         };
-        let journal = self.journal.take().ok_or_else(|| Error::internal("no run is owned"))?;
-        self.stage = Stage::Leaving;
-        Ok(Next::Run(journal.leave(Ending { over, result, error })))
+        let Some(durable) = &self.durable else { return Err(Error::internal("no run is owned")) };
+        let ending = Ending { over, result, error };
+        self.stage = Stage::Leaving(durable.journal().leaving(runtime, me, ending)?);
+        self.left(runtime, me)
     }
 
-    fn left(&mut self, ended: Result<Output>) -> Result<Next> {
-        let own = self.ended.take().unwrap_or_else(|| Err(Error::internal("nothing has ended")));
-        let own = own?;
-        ended?;
-        Ok(Next::Done(own))
+    fn left(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        let Stage::Leaving(leaving) = &self.stage else {
+            return Err(Error::internal("no run is being left"));
+        };
+        match leaving.take() {
+            Some(left) => self.close(runtime, me, left.err()),
+            None => Ok(Next::Wait(None)),
+        }
+    }
+
+    fn close(&mut self, runtime: &mut Runtime, me: Token, refused: Option<Error>) -> Result<Next> {
+        self.durable = None;
+        self.stage = Stage::Closing(refused);
+        self.closed(runtime, me)
+    }
+
+    /// An end that could not be recorded is none, unless it is an error anyway.
+    fn closed(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        if runtime.tasks.take_ended(me).is_empty() {
+            return Ok(Next::Wait(None));
+        }
+        let Stage::Closing(refused) = &mut self.stage else {
+            return Err(Error::internal("no run is being closed"));
+        };
+        let refused = refused.take();
+        let own = self.ended()?;
+        refused.map_or(Ok(Next::Done(own)), Err)
+    }
+
+    fn ended(&mut self) -> Result<Output> {
+        self.ended.take().unwrap_or_else(|| Err(Error::internal("nothing has ended")))
     }
 
     /// Nothing runs: the result is that of before.
@@ -223,9 +267,17 @@ impl Machine for Owning {
                 Err(self.refused(runtime, stopped(&stop, "the workflow")))
             }
             (Stage::Listening, Outcome::Ready) => self.work(runtime),
-            (Stage::Working, Outcome::Finished(outputs)) => self.worked(runtime, only(outputs)),
-            (Stage::Reading(_), outcome) => self.read(outcome),
-            (Stage::Leaving, Outcome::Finished(outputs)) => self.left(only(outputs)),
+            (Stage::Working, Outcome::Finished(outputs)) => {
+                self.worked(runtime, me, only(outputs))
+            }
+            (Stage::Leaving(_), Outcome::Ready) => self.left(runtime, me),
+            (Stage::Closing(_), Outcome::Ready) => self.closed(runtime, me),
+            // It happens all the same.
+            (Stage::Leaving(_) | Stage::Closing(_), Outcome::Stop(_)) => {
+                self.durable = None;
+                self.ended().map(Next::Done)
+            }
+            (Stage::Reading(_), outcome) => self.read(runtime, me, outcome),
             (Stage::Showing, outcome) => self.shown(runtime, outcome),
             (_, Outcome::Stop(stop)) => Err(stopped(&stop, "the workflow")),
             _ => Err(Error::internal("a run waits for something else")),
@@ -234,6 +286,6 @@ impl Machine for Owning {
 
     fn abandon(&mut self, _: &mut Runtime, _: Token) {
         // Without a word: the run stays as it is recorded, for others to go on with.
-        self.journal = None;
+        self.durable = None;
     }
 }

@@ -114,6 +114,18 @@ impl Shared {
         answered(&self.depot(), Ask::Question(question), patience).map(drop)
     }
 
+    /// Asks for something whose answer nobody waits for.
+    pub fn tell(&self, question: Question) {
+        depots::guard_exit();
+        drop(self.depot().ask(Ask::Question(question), &self.clock, None));
+    }
+
+    /// Does work on the store's thread and waits for it.
+    pub fn do_blocking(&self, work: Doing, patience: Duration) -> Result<()> {
+        depots::guard_exit();
+        answered(&self.depot(), Ask::Question(Question::Do(work)), patience).map(drop)
+    }
+
     /// Writes that wait for their commit.
     pub fn queued(&self) -> usize {
         self.depot().state().queue.len()

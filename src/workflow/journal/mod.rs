@@ -8,10 +8,34 @@
 //! At each boundary of an execution, what came of it is queued as [entries](Entry) and committed,
 //! synced, in one batch. `codec.rs` says how records look, `layout.rs` under which keys they lie.
 
+mod asked;
+mod asking;
+mod beat;
+mod claim;
+mod codec;
 mod entry;
+mod held;
+mod keeper;
+mod layout;
+mod owned;
+mod owner;
 mod plain;
+mod read;
 mod recorded;
+mod records;
+mod wish;
 
+pub use asked::Asked;
+pub use asking::{load, runs, wish};
+pub use claim::Claim;
 pub use entry::{Boundary, Child, Entry, StepEnd};
+pub use owned::{Claimed, Claiming, Committing, Journal};
 pub use plain::Plain;
+pub use read::Filter;
 pub use recorded::{Ending, Head, Options, Over, Owner, Progress, Recorded, Step};
+pub use wish::{Wish, Wished};
+
+/// Of a definition as text, to tell it from others.
+pub fn hash(text: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(text)
+}

@@ -122,6 +122,21 @@ pub enum Over {
 }
 
 impl Over {
+    const ALL: [Over; 5] =
+        [Over::Completed, Over::Failed, Over::Cancelled, Over::Paused, Over::Open];
+
+    /// Stored: never changed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Over::Open => "open",
+            over => over.status().name(),
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Over> {
+        Over::ALL.into_iter().find(|over| over.name() == name)
+    }
+
     pub fn status(self) -> Status {
         match self {
             Over::Completed => Status::Completed,

@@ -63,7 +63,7 @@ for _, store in ipairs(stores.shared()) do
     it("that is over gives its recorded result, and runs nothing", function()
       local steps, calls = counting({ "a", "b" }, {
         b = function()
-          return { 1, 2.5, "\255\0", nested = { ok = false }, empty = {} }
+          return { list = { 1, 2.5, "\255\0" }, nested = { ok = false }, empty = {} }
         end,
       })
       local id = workflow.create({ name = "plain", steps = steps })
@@ -283,12 +283,14 @@ for _, store in ipairs(stores.shared()) do
     end)
 
     it("that is cancelled stays so", function()
+      local began
       local id = workflow.create({
         name = "endless",
         steps = {
           {
             id = "a",
             fn = function()
+              began = true
               zigllms.sleep(60000)
             end,
           },
@@ -296,10 +298,11 @@ for _, store in ipairs(stores.shared()) do
       })
       local run = new_run()
       local handle = workflow.execute(id, nil, { run_id = run, async = true })
-      zigllms.poll(20)
+      while not began do
+        zigllms.poll(1000)
+      end
       handle:cancel("enough")
       raised("cancelled", handle.await, handle)
-      zigllms.flush()
       local err = raised("cancelled", workflow.execute, id, nil, { run_id = run })
       assert.equal("enough", err.details.reason)
     end)

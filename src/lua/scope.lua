@@ -353,8 +353,10 @@ function acts.loop(_, scope, _, _, outer, index, items, total, map)
 end
 
 -- The recorded result of a run: nothing of it has run now.
-function acts.recovered(_, _, _, _, _, result)
-  result.recovered_steps = #result.step_order
+function acts.recovered(_, _, _, _, _, result, err)
+  if result then
+    result.recovered_steps, result.error = #(result.step_order or {}), err
+  end
   return true, result
 end
 

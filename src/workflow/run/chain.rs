@@ -368,7 +368,8 @@ impl Chain {
         let document = match document_of(outcome, &format!("step {:?} at {path}", step.id)) {
             Ok(document) => document,
             Err(error) if ended.how == How::Completed && error.code() == Code::ConversionError => {
-                return self.failed(runtime, *ended, error);
+                let (output, response) = (Data::Nil, Data::Nil);
+                return self.failed(runtime, Ended { output, response, ..*ended }, error);
             }
             Err(error) => return Err(error),
         };

@@ -159,7 +159,10 @@ impl Owning {
         let Stage::Reading(over) = self.stage else {
             return Err(Error::internal("nothing was to be read"));
         };
-        let document = document_of(outcome, "the result of the workflow")?;
+        let document = match document_of(outcome, "the result of the workflow") {
+            Err(error) if matches!(self.ended, Some(Ok(_))) => return Err(error),
+            document => document.ok().flatten(),
+        };
         self.leave(runtime, me, over, Plain::document(document.as_deref()))
     }
 
@@ -224,21 +227,24 @@ impl Owning {
         execution.result = ending.result.to_data();
         execution.stops(recorded.head.status, &clock);
         execution.finished_at = recorded.head.finished_at;
-        if let Some(error) = &ending.error {
-            let failure = Failure { error: error.clone(), function: "workflow.execute" };
-            execution.error = Some(failure);
-            runtime.workflows.settle(self.number);
-            return Err(error.clone());
-        }
+        let error = ending.error.clone();
+        execution.error = error.map(|error| Failure { error, function: "workflow.execute" });
+        let failure = execution.error.clone().map(|failure| Data::Error(Box::new(failure)));
         runtime.workflows.settle(self.number);
         self.stage = Stage::Showing;
-        Ok(Next::Scope(Act { name: "recovered", ..give(ending.result.to_data()) }))
+        let mut act = give(ending.result.to_data());
+        act.operands.push(Data::from(failure));
+        Ok(Next::Scope(Act { name: "recovered", ..act }))
     }
 
     fn shown(&self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         let shown = value_of(outcome, "the result")?;
-        self.execution(runtime)?.result = shown.clone();
-        Ok(Next::Done(Output::Data(shown)))
+        let execution = self.execution(runtime)?;
+        execution.result = shown.clone();
+        match &execution.error {
+            Some(failure) => Err(failure.error.clone()),
+            None => Ok(Next::Done(Output::Data(shown))),
+        }
     }
 }
 

@@ -17,7 +17,12 @@ impl Returning {
     }
 
     fn failed(&self, runtime: &mut Runtime) -> Result<Next> {
-        let status = runtime.workflows.execution(self.number)?.status;
+        let execution = runtime.workflows.execution(self.number)?;
+        if execution.scope.is_none() && matches!(execution.result, Data::Slot(_)) {
+            // As it was recorded.
+            return Ok(Next::Done(Output::Data(execution.result.clone())));
+        }
+        let status = execution.status;
         let record = result(runtime, self.number, status)?;
         Ok(Next::Done(Output::Data(Data::Record(record))))
     }

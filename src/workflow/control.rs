@@ -46,7 +46,7 @@ impl Machine for Cancelling {
 
 /// Ends it; whether it was running or paused. One that runs ends at once where it waits, else before
 /// its next step.
-fn cancel(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Result<bool> {
+pub fn cancel(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Result<bool> {
     let execution = runtime.workflows.executions.get_mut(number)?;
     match execution.status {
         Status::Pending | Status::Running if execution.is_under_way() => {

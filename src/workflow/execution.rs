@@ -190,6 +190,8 @@ pub struct Execution {
     pub returns: bool,
     /// Machines that are woken when it stops, goes on or ends. While there are any it is kept.
     pub watchers: Vec<Token>,
+    /// A handle tells how it stands.
+    pub followed: bool,
     pub usage: Usage,
     pub output: Data,
     /// Of `workflow_call`, by the paths of their steps.
@@ -239,6 +241,7 @@ impl Execution {
             ending: false,
             returns: false,
             watchers: Vec::new(),
+            followed: false,
             usage: Usage::default(),
             output: Data::Nil,
             children: HashMap::new(),
@@ -267,6 +270,11 @@ impl Execution {
     /// Whether nothing further is to begin for now.
     pub fn halts(&self) -> bool {
         self.pause || self.waits || matches!(self.stepping, Stepping::Taken(_))
+    }
+
+    /// Whether somebody has yet to see how it stands.
+    fn is_watched(&self) -> bool {
+        self.followed || !self.watchers.is_empty()
     }
 
     /// Whether it can still be told to stop: it goes on, or is about to.
@@ -423,7 +431,7 @@ impl Executions {
         let ended = self.ended.entry(workflow).or_default();
         let mut over = ended.len().saturating_sub(count);
         ended.retain(|number| {
-            let watched = self.all.get(number).is_some_and(|one| !one.watchers.is_empty());
+            let watched = self.all.get(number).is_some_and(Execution::is_watched);
             if over == 0 || watched {
                 return true;
             }

@@ -15,16 +15,17 @@ pub mod mermaid;
 mod run;
 pub mod template;
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde_json::Value;
 
 pub use condition::{Condition, matches};
-pub use control::Cancelling;
+pub use control::{Cancelling, cancel};
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
-pub use run::{Awaiting, Resuming, Stepping, check_input, standing, whole};
+pub use run::{Awaiting, Kept, Resuming, Stepping, check_input, failed, standing, whole};
 pub use template::Template;
 
 use crate::error::{Error, Result};
@@ -53,11 +54,17 @@ impl Named for Workflow {
 pub struct Workflows {
     pub known: Registry<Workflow>,
     pub executions: Executions,
+    /// Those that handles follow and that have stopped, gone on or ended since.
+    pub changed: VecDeque<u64>,
 }
 
 impl Default for Workflows {
     fn default() -> Workflows {
-        Workflows { known: Registry::new("workflow"), executions: Executions::default() }
+        Workflows {
+            known: Registry::new("workflow"),
+            executions: Executions::default(),
+            changed: VecDeque::new(),
+        }
     }
 }
 
@@ -65,6 +72,7 @@ impl Workflows {
     pub fn clear(&mut self) {
         self.known.clear();
         self.executions.clear();
+        self.changed.clear();
     }
 
     /// A new execution; answers its number.
@@ -141,11 +149,36 @@ impl Workflows {
 impl Runtime {
     /// An execution has stopped, goes on, or has ended.
     pub fn tell_watchers(&mut self, number: u64) {
-        let execution = self.workflows.execution(number);
-        let watchers = execution.map_or_else(|_| Vec::new(), |one| one.watchers.clone());
-        for watcher in watchers {
+        let Ok(execution) = self.workflows.executions.get(number) else { return };
+        if execution.followed {
+            self.workflows.changed.push_back(number);
+        }
+        for watcher in execution.watchers.clone() {
             // Where no token can be posted, none can be waited for either.
             let _ = self.tasks.post(watcher);
         }
+    }
+
+    /// From here on a handle tells how the execution stands, and what happens in it.
+    pub fn follow(&mut self, number: u64) -> Result<()> {
+        let execution = self.workflows.executions.get_mut(number)?;
+        if !std::mem::replace(&mut execution.followed, true) {
+            self.events.followed += 1;
+        }
+        Ok(())
+    }
+
+    /// The handle has seen how it has ended.
+    pub fn unfollow(&mut self, number: u64) {
+        let Ok(execution) = self.workflows.executions.get_mut(number) else { return };
+        if std::mem::take(&mut execution.followed) {
+            self.events.followed = self.events.followed.saturating_sub(1);
+        }
+        self.workflows.settle(number);
+    }
+
+    /// Whether the edge is to be told something before anything else goes on.
+    pub fn has_to_tell(&self) -> bool {
+        self.events.has_told() || !self.workflows.changed.is_empty()
     }
 }

@@ -10,7 +10,7 @@ use crate::shape::{Kind, Shape};
 use crate::step::{Face, Operation, Ready};
 use crate::value::{Data, Record};
 use crate::workflow::execution::{Execution, Status};
-use crate::workflow::{Cancelling, Definition, Resuming};
+use crate::workflow::{Cancelling, Definition, Kept, Resuming};
 
 pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
 
@@ -39,7 +39,8 @@ pub const RESUME: Function = Function {
     params: &[EXECUTION, Param::new("options", Kind::Table(&RESUME_OPTIONS)).optional()],
     returns: &[("resumed", "boolean"), ("result", "zigllms.WorkflowResult?")],
     doc: "Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not \
-          paused. Steps that have ended are not executed again. Raises as `execute` does. Waits.",
+          paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the \
+          execution's handle: the one it has, if it was begun with one. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,
     example: "assert(not zigllms.workflow.resume(zigllms.workflow.create{ steps = {} }))",
@@ -101,8 +102,12 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     if runtime.workflows.execution(number)?.status != Status::Paused {
         return Ok(Ready::Now(Data::Bool(false)));
     }
-    let operation = Operation::new("workflow_resuming", Resuming::new(number));
-    Ok(Ready::waits(operation, face(&args.options(1, &RESUME_OPTIONS))))
+    let face = face(&args.options(1, &RESUME_OPTIONS));
+    let operation = match face {
+        Face::Handle => Kept::operation(runtime, number)?,
+        _ => Operation::new("workflow_resuming", Resuming::new(number)),
+    };
+    Ok(Ready::waits(operation, face))
 }
 
 /// A machine, so that the event is told before the call returns.

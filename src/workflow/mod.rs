@@ -16,20 +16,23 @@ pub mod mermaid;
 mod run;
 pub mod template;
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde_json::Value;
 
 pub use condition::{Condition, matches};
-pub use control::Cancelling;
+pub use control::{Cancelling, cancel};
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
-pub use run::{Resuming, Returning, check_input, whole};
+pub use run::{Awaiting, Kept, Resuming, Stepping, check_input, failed, standing, whole};
 pub use template::Template;
 
 use crate::error::{Error, Result};
 use crate::registry::{Named, Registry};
+use crate::runtime::Runtime;
+use crate::step::Token;
 use crate::value::{Data, Record};
 
 /// A workflow that a program has made.
@@ -52,11 +55,17 @@ impl Named for Workflow {
 pub struct Workflows {
     pub known: Registry<Workflow>,
     pub executions: Executions,
+    /// Those that handles follow and that have stopped, gone on or ended since.
+    pub changed: VecDeque<u64>,
 }
 
 impl Default for Workflows {
     fn default() -> Workflows {
-        Workflows { known: Registry::new("workflow"), executions: Executions::default() }
+        Workflows {
+            known: Registry::new("workflow"),
+            executions: Executions::default(),
+            changed: VecDeque::new(),
+        }
     }
 }
 
@@ -64,6 +73,7 @@ impl Workflows {
     pub fn clear(&mut self) {
         self.known.clear();
         self.executions.clear();
+        self.changed.clear();
     }
 
     /// A new execution; answers its number.
@@ -90,6 +100,31 @@ impl Workflows {
         self.executions.keep(workflow, keep);
     }
 
+    /// The machine is woken when the execution stops, goes on or ends, and sees how it stands then.
+    pub fn watch(&mut self, number: u64, watcher: Token) -> Result<()> {
+        let execution = self.executions.get_mut(number)?;
+        if !execution.watchers.contains(&watcher) {
+            execution.watchers.push(watcher);
+        }
+        Ok(())
+    }
+
+    pub fn unwatch(&mut self, number: u64, watcher: Token) {
+        let Ok(execution) = self.executions.get_mut(number) else { return };
+        execution.watchers.retain(|other| *other != watcher);
+        self.settle(number);
+    }
+
+    /// It was set up, and then nobody was there to wait for it.
+    pub fn never_began(&mut self, number: u64) {
+        let Ok(execution) = self.executions.get_mut(number) else { return };
+        match execution.status {
+            Status::Pending => drop(self.executions.remove(number)),
+            Status::Running if execution.token.is_none() => execution.status = Status::Paused,
+            _ => {}
+        }
+    }
+
     pub fn execution(&self, number: u64) -> Result<&Execution> {
         self.executions.get(number)
     }
@@ -113,5 +148,42 @@ impl Workflows {
     /// The latest execution of a workflow.
     pub fn latest(&self, workflow: u64) -> Option<&Execution> {
         self.executions.get(self.executions.latest(workflow)?).ok()
+    }
+}
+
+impl Runtime {
+    /// An execution has stopped, goes on, or has ended.
+    pub fn tell_watchers(&mut self, number: u64) {
+        let Ok(execution) = self.workflows.executions.get(number) else { return };
+        if execution.followed {
+            self.workflows.changed.push_back(number);
+        }
+        for watcher in execution.watchers.clone() {
+            // Where no token can be posted, none can be waited for either.
+            let _ = self.tasks.post(watcher);
+        }
+    }
+
+    /// From here on a handle tells how the execution stands, and what happens in it.
+    pub fn follow(&mut self, number: u64) -> Result<()> {
+        let execution = self.workflows.executions.get_mut(number)?;
+        if !std::mem::replace(&mut execution.followed, true) {
+            self.events.followed += 1;
+        }
+        Ok(())
+    }
+
+    /// The handle has seen how it has ended.
+    pub fn unfollow(&mut self, number: u64) {
+        let Ok(execution) = self.workflows.executions.get_mut(number) else { return };
+        if std::mem::take(&mut execution.followed) {
+            self.events.followed = self.events.followed.saturating_sub(1);
+        }
+        self.workflows.settle(number);
+    }
+
+    /// Whether the edge is to be told something before anything else goes on.
+    pub fn has_to_tell(&self) -> bool {
+        self.events.has_told() || !self.workflows.changed.is_empty()
     }
 }

@@ -12,7 +12,7 @@ use crate::value::{Data, Failure, Record, Slot};
 use crate::workflow::control::refusal;
 use crate::workflow::definition::{Made, Step, Steps, Test};
 use crate::workflow::durable::{BREAK, Durable, Left};
-use crate::workflow::execution::{Ended, Execution, How};
+use crate::workflow::execution::{Ended, Execution, How, Stepping};
 use crate::workflow::frame::{Frame, Previous, document_of, truth_of, value_of};
 
 pub struct Chain {
@@ -101,7 +101,7 @@ impl Chain {
         if let Some(reason) = &execution.cancelled {
             return Err(refusal(reason));
         }
-        if execution.pause {
+        if execution.halts() {
             return Ok(Next::Done(paused()));
         }
         execution.current = Some(step.id.clone());
@@ -231,6 +231,9 @@ impl Chain {
         let subject = step.id.to_string();
         let (path, at) = (self.path()?, runtime.clock.unix());
         let execution = self.execution(runtime)?;
+        if matches!(execution.stepping, Stepping::One) && !step.does.holds_steps() {
+            execution.stepping = Stepping::Taken(step.id.clone());
+        }
         let resumed = execution.interrupted.remove(&path);
         let attempts = execution.begins(&step, path, at)?;
         let machine = StepRun::new(step, self.frame.clone(), input, deadline, resumed);

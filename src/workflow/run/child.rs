@@ -32,7 +32,7 @@ impl Child {
     fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         let parent = runtime.workflows.execution(self.parent)?;
         if let Some(number) = parent.children.get(&self.path).copied() {
-            return Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)));
+            return self.execute(runtime, me, number);
         }
         if runtime.tasks.depth(me, "workflow_execute") >= DEEPEST {
             let workflow = &self.workflow;
@@ -44,18 +44,18 @@ impl Child {
         let parent = runtime.workflows.executions.get_mut(self.parent)?;
         if let Some(durable) = &mut parent.durable {
             return match durable.take_child(&self.path) {
-                Some(child) => self.go_on(runtime, workflow, &child),
+                Some(child) => self.go_on(runtime, me, workflow, &child),
                 None => self.frame.ask_only_data(runtime, "give", vec![self.input.clone()]),
             };
         }
         if runtime.workflows.definition(workflow)?.input_schema.is_some() {
             return self.frame.ask_data(runtime, "give", vec![self.input.clone()]);
         }
-        self.begin(runtime)
+        self.begin(runtime, me)
     }
 
     /// What it was given, as data that is to be recorded.
-    fn recorded(&self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+    fn recorded(&self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         let document = document_of(outcome, "the input of the workflow")?;
         let workflow = runtime.workflows.known.require(&self.workflow)?;
         let definition = runtime.workflows.definition(workflow)?;
@@ -70,16 +70,22 @@ impl Child {
         };
         let parent = runtime.workflows.execution(self.parent)?;
         parent.keep(Entry::Child { path: self.path.clone(), child });
-        self.begin(runtime)
+        self.begin(runtime, me)
     }
 
     /// It had begun, here or elsewhere.
-    fn go_on(&self, runtime: &mut Runtime, workflow: u64, child: &Called) -> Result<Next> {
+    fn go_on(
+        &self,
+        runtime: &mut Runtime,
+        me: Token,
+        workflow: u64,
+        child: &Called,
+    ) -> Result<Next> {
         let definition = runtime.workflows.definition(workflow)?;
         let same = child.definition == definition.hash() && child.version == definition.version;
         let number = self.insert(runtime, child.input.to_data())?;
         let parent = runtime.workflows.execution(self.parent)?;
-        let Some(durable) = &parent.durable else { return self.run(runtime, number) };
+        let Some(durable) = &parent.durable else { return self.execute(runtime, me, number) };
         if !same {
             return Err(durable.breaks(self.changed(&definition, child)));
         }
@@ -87,7 +93,7 @@ impl Child {
         let execution = runtime.workflows.executions.get_mut(number)?;
         execution.restore(&mut part, &child.input, &progress);
         execution.durable = Some(part);
-        self.run(runtime, number)
+        self.execute(runtime, me, number)
     }
 
     fn changed(&self, definition: &Definition, child: &Called) -> Error {
@@ -99,20 +105,20 @@ impl Child {
         Error::new(Code::VersionMismatch, message)
     }
 
-    fn checked(&self, runtime: &mut Runtime, returned: &Returned) -> Result<Next> {
+    fn checked(&self, runtime: &mut Runtime, me: Token, returned: &Returned) -> Result<Next> {
         let workflow = runtime.workflows.known.require(&self.workflow)?;
         let definition = runtime.workflows.definition(workflow)?;
         let value = returned.document.as_ref().and_then(|document| document.value());
         check_input(&definition, value, returned.value.is_some())?;
-        self.begin(runtime)
+        self.begin(runtime, me)
     }
 
-    fn begin(&self, runtime: &mut Runtime) -> Result<Next> {
+    fn begin(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         let number = self.insert(runtime, self.input.clone())?;
         let durable = runtime.workflows.execution(self.parent)?.durable.as_ref();
         let part = durable.map(|durable| durable.part(&self.path).0);
         runtime.workflows.executions.get_mut(number)?.durable = part;
-        self.run(runtime, number)
+        self.execute(runtime, me, number)
     }
 
     fn insert(&self, runtime: &mut Runtime, input: Data) -> Result<u64> {
@@ -126,20 +132,26 @@ impl Child {
         Ok(number)
     }
 
-    fn run(&self, runtime: &Runtime, number: u64) -> Result<Next> {
+    fn execute(&self, runtime: &mut Runtime, me: Token, number: u64) -> Result<Next> {
+        runtime.workflows.watch(number, me)?;
         Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)))
     }
 
-    fn came_back(&self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
+    fn came_back(&self, runtime: &mut Runtime, me: Token, output: Result<Output>) -> Result<Next> {
+        let number = self.number(runtime)?;
+        let came = self.take(runtime, number, output);
+        runtime.workflows.unwatch(number, me);
+        came
+    }
+
+    fn take(&self, runtime: &mut Runtime, number: u64, output: Result<Output>) -> Result<Next> {
         if matches!(output, Ok(Output::Paused { .. })) {
-            let number = self.number(runtime)?;
             let waiting = runtime.workflows.execution(number)?.waiting.clone();
             let parent = runtime.workflows.executions.get_mut(self.parent)?;
-            parent.pause = true;
+            parent.waits = true;
             parent.waits_inside.extend(waiting.into_values());
             return Ok(Next::Done(paused()));
         }
-        let number = self.number(runtime)?;
         let parent = runtime.workflows.executions.get_mut(self.parent)?;
         parent.children.remove(&self.path);
         output?;
@@ -163,10 +175,10 @@ impl Machine for Child {
         match outcome {
             Outcome::Start => self.start(runtime, me),
             outcome @ Outcome::Returned(_) if self.is_durable(runtime) => {
-                self.recorded(runtime, outcome)
+                self.recorded(runtime, me, outcome)
             }
-            Outcome::Returned(returned) => self.checked(runtime, &returned),
-            Outcome::Finished(outputs) => self.came_back(runtime, only(outputs)),
+            Outcome::Returned(returned) => self.checked(runtime, me, &returned),
+            Outcome::Finished(outputs) => self.came_back(runtime, me, only(outputs)),
             Outcome::Stop(stop) => Err(stopped(&stop, "the workflow")),
             _ => Err(Error::internal("a child waits for its end only")),
         }

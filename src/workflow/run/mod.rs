@@ -6,42 +6,57 @@
 //! stops goes on by beginning anew and passing over what is written down.
 
 mod agent;
+mod awaiting;
 mod chain;
 mod child;
 mod executing;
 mod fan;
+mod kept;
 mod looping;
 mod over;
 mod owning;
 mod resuming;
 mod returning;
 mod step;
+mod stepping;
 mod tool;
 mod work;
 
+pub use awaiting::{Awaiting, standing};
 pub use executing::check_input;
+pub use kept::Kept;
 pub use resuming::Resuming;
-pub use returning::Returning;
+pub use returning::failed;
+pub use stepping::Stepping;
 
 use executing::Executing;
 use owning::Owning;
+use returning::Returning;
 
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Operation, Output, Rest};
 use crate::value::Data;
 
-/// A whole execution as an operation, with its place in the journal if it is durable.
+/// What a machine ends with that stops before its end: all around it stop, too.
+fn paused() -> Output {
+    Output::Paused { response: Data::Nil, rest: Rest::new(()) }
+}
+
+/// All of an execution that is left.
 pub fn whole(runtime: &Runtime, number: u64) -> Result<Operation> {
+    if runtime.workflows.execution(number)?.returns {
+        return Ok(Returning::operation(number));
+    }
+    with_journal(runtime, number)
+}
+
+/// The same, whose failure is an error; one that is durable claims its run first.
+fn with_journal(runtime: &Runtime, number: u64) -> Result<Operation> {
     if runtime.workflows.execution(number)?.claim.is_some() {
         return Ok(Owning::operation(number));
     }
     Ok(Executing::new(runtime, number)?.operation(runtime))
-}
-
-/// What a machine ends with that stops before its end: all around it stop, too.
-fn paused() -> Output {
-    Output::Paused { response: Data::Nil, rest: Rest::new(()) }
 }
 
 /// The only output of a machine that was run.

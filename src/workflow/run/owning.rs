@@ -65,13 +65,16 @@ impl Owning {
         }
     }
 
-    /// One that never began is not there for others to see.
+    /// One that never began is not what others find by the id of the run.
     fn refused(&self, runtime: &mut Runtime, error: Error) -> Error {
-        let executions = &mut runtime.workflows.executions;
-        let pending = executions.get(self.number).is_ok_and(|e| e.status == Status::Pending);
-        if pending {
-            executions.remove(self.number);
+        runtime.workflows.executions.unlist(self.number);
+        let clock = runtime.clock.clone();
+        if let Ok(execution) = self.execution(runtime) {
+            execution.error = Some(Failure { error: error.clone(), function: "workflow.execute" });
+            execution.stops(Status::Failed, &clock);
         }
+        runtime.tell_watchers(self.number);
+        runtime.workflows.settle(self.number);
         error
     }
 

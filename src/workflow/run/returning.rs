@@ -1,14 +1,25 @@
 //! `on_error = "return"`: an execution whose failure is a result.
 
 use super::executing::result;
-use super::{only, whole};
-use crate::error::{Code, Error, Result};
+use super::{only, with_journal};
+use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::Data;
+use crate::workflow::Status;
 
 pub struct Returning {
     number: u64,
+}
+
+/// The failure as a result.
+pub fn failed(runtime: &Runtime, number: u64) -> Result<Data> {
+    let execution = runtime.workflows.execution(number)?;
+    if execution.scope.is_none() && matches!(execution.result, Data::Slot(_)) {
+        // As it was recorded.
+        return Ok(execution.result.clone());
+    }
+    result(runtime, number, Status::Failed).map(Data::Record)
 }
 
 impl Returning {
@@ -16,33 +27,48 @@ impl Returning {
         Operation::new("workflow_returning", Returning { number })
     }
 
-    fn failed(&self, runtime: &mut Runtime) -> Result<Next> {
-        let execution = runtime.workflows.execution(self.number)?;
-        if execution.scope.is_none() && matches!(execution.result, Data::Slot(_)) {
-            // As it was recorded.
-            return Ok(Next::Done(Output::Data(execution.result.clone())));
+    fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        runtime.workflows.watch(self.number, me)?;
+        Ok(Next::Run(with_journal(runtime, self.number)?))
+    }
+
+    fn came_back(&self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
+        match output {
+            Err(_) if self.has_failed(runtime) => {
+                Ok(Next::Done(Output::Data(failed(runtime, self.number)?)))
+            }
+            output => output.map(Next::Done),
         }
-        let status = execution.status;
-        let record = result(runtime, self.number, status)?;
-        Ok(Next::Done(Output::Data(Data::Record(record))))
+    }
+}
+
+impl Returning {
+    /// It, and not the claim of its run.
+    fn has_failed(&self, runtime: &Runtime) -> bool {
+        let execution = runtime.workflows.execution(self.number);
+        execution.is_ok_and(|one| one.status == Status::Failed && one.started_at > 0.0)
     }
 }
 
 impl Machine for Returning {
-    fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
-            Outcome::Start => {
-                Ok(Next::Run(whole(runtime, self.number)?))
+            Outcome::Start => self.start(runtime, me),
+            Outcome::Finished(outputs) => {
+                let came = self.came_back(runtime, only(outputs));
+                runtime.workflows.unwatch(self.number, me);
+                came
             }
-            Outcome::Finished(outputs) => match only(outputs) {
-                Ok(output) => Ok(Next::Done(output)),
-                Err(error) if error.code() == Code::Cancelled => Err(error),
-                Err(_) => self.failed(runtime),
-            },
-            Outcome::Stop(stop) => Err(stopped(&stop, "the workflow")),
+            Outcome::Stop(stop) => {
+                runtime.workflows.unwatch(self.number, me);
+                Err(stopped(&stop, "the workflow"))
+            }
             _ => Err(Error::internal("an execution waits for its end only")),
         }
     }
 
-    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+    fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        runtime.workflows.never_began(self.number);
+        runtime.workflows.unwatch(self.number, me);
+    }
 }

@@ -7,12 +7,12 @@ use crate::lua::bridge::{Effect, Function, Param, Run};
 use crate::lua::faces::{ASYNC, face};
 use crate::runtime::Runtime;
 use crate::shape::{Kind, Shape};
-use crate::step::{Face, Operation, Ready, Start};
+use crate::step::{Face, Operation, Ready};
 use crate::value::{Data, Record};
 use crate::workflow::execution::{Execution, Status};
-use crate::workflow::{Cancelling, Definition, Resuming};
+use crate::workflow::{Cancelling, Definition, Kept, Resuming};
 
-const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
+pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
 
 pub const PAUSE: Function = Function {
     name: "pause",
@@ -39,11 +39,12 @@ pub const RESUME: Function = Function {
     params: &[EXECUTION, Param::new("options", Kind::Table(&RESUME_OPTIONS)).optional()],
     returns: &[("resumed", "boolean"), ("result", "zigllms.WorkflowResult?")],
     doc: "Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not \
-          paused. Steps that have ended are not executed again. Raises as `execute` does. Waits.",
+          paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the \
+          execution's handle: the one it has, if it was begun with one. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,
     example: "assert(not zigllms.workflow.resume(zigllms.workflow.create{ steps = {} }))",
-    run: Run::Waits(resume),
+    run: Run::Perhaps(None, resume),
 };
 
 pub const CANCEL: Function = Function {
@@ -72,12 +73,12 @@ pub const GET_STATUS: Function = Function {
 };
 
 /// An execution, or a workflow that was never executed.
-enum Found {
+pub enum Found {
     Execution(u64),
     Unused(u64),
 }
 
-fn find(runtime: &Runtime, key: &str) -> Result<Found> {
+pub fn find(runtime: &Runtime, key: &str) -> Result<Found> {
     if let Some(number) = runtime.workflows.executions.find(key) {
         return Ok(Found::Execution(number));
     }
@@ -94,13 +95,19 @@ fn pause(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(runtime.workflows.pause(number)?))
 }
 
-fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
-    let number = match find(runtime, &args.id(0))? {
-        Found::Execution(number) => Some(number),
-        Found::Unused(_) => None,
+fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let Found::Execution(number) = find(runtime, &args.id(0))? else {
+        return Ok(Ready::Now(Data::Bool(false)));
     };
-    let operation = Operation::new("workflow_resuming", Resuming::new(number));
-    Ok(Start { operation, face: face(&args.options(1, &RESUME_OPTIONS)), sink: None })
+    if runtime.workflows.execution(number)?.status != Status::Paused {
+        return Ok(Ready::Now(Data::Bool(false)));
+    }
+    let face = face(&args.options(1, &RESUME_OPTIONS));
+    let operation = match face {
+        Face::Handle => Kept::operation(runtime, number)?,
+        _ => Operation::new("workflow_resuming", Resuming::new(number)),
+    };
+    Ok(Ready::waits(operation, face))
 }
 
 /// A machine, so that the event is told before the call returns.

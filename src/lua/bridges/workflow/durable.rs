@@ -8,7 +8,7 @@ use crate::lua::args::Args;
 use crate::runtime::Runtime;
 use crate::shape::Options;
 use crate::value::Data;
-use crate::workflow::Status;
+use crate::workflow::{Status, check_input};
 use crate::workflow::definition::OnUnknown;
 use crate::workflow::journal::{self, Claim, Plain};
 
@@ -82,14 +82,26 @@ fn new_id(runtime: &Runtime) -> String {
 }
 
 /// The execution of the run; one that is paused here goes on.
-pub fn begin(runtime: &mut Runtime, workflow: u64, claim: Claim, input: Data) -> Result<u64> {
+pub fn begin(
+    runtime: &mut Runtime,
+    args: &Args<'_>,
+    workflow: u64,
+    claim: Claim,
+) -> Result<u64> {
+    let definition = runtime.workflows.definition(workflow)?;
+    if claim.input.is_some() {
+        check_input(&definition, args.get(1), true)?;
+    }
     let number = match runtime.workflows.executions.find(&claim.run) {
         Some(known) => known_here(runtime, known, &claim.run)?,
         None => None,
     };
     let number = match number {
         Some(number) => number,
-        None => runtime.workflows.begin_as(claim.run.clone(), workflow, input)?,
+        None => {
+            let input = Data::from(args.given(1));
+            runtime.workflows.begin_as(claim.run.clone(), workflow, input)?
+        }
     };
     runtime.workflows.executions.get_mut(number)?.claim = Some(claim);
     Ok(number)

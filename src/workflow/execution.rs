@@ -362,6 +362,19 @@ impl Executions {
         self.all.get_mut(&number).ok_or_else(gone)
     }
 
+    /// Those of a workflow.
+    pub fn of(&self, workflow: u64) -> Vec<u64> {
+        let own = self.all.iter().filter(|(_, execution)| execution.workflow == workflow);
+        own.map(|(number, _)| *number).collect()
+    }
+
+    /// Those of a workflow that have ended are kept among those of another one.
+    pub fn hand_over(&mut self, workflow: u64, to: u64) {
+        let own = self.ended.remove(&workflow).unwrap_or_default();
+        self.ended.entry(to).or_default().extend(own);
+        self.latest.remove(&workflow);
+    }
+
     /// The latest one of a workflow.
     pub fn latest(&self, workflow: u64) -> Option<u64> {
         self.latest.get(&workflow).copied().filter(|number| self.all.contains_key(number))

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 pub use check::{Judgement, judge};
 pub use needs::{Needs, Use, needs};
 pub use order::order;
-pub use problem::{Flaw, Problem, refusal};
+pub use problem::{Flaw, Problem, TOLD, refusal, untold};
 pub(crate) use read::{Found, Reader, pattern_of, read};
 
 use super::{Condition, Template};

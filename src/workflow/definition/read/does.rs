@@ -4,7 +4,8 @@ use super::super::given::{Given, inner};
 use super::super::*;
 use super::Reader;
 use super::values::wide;
-use crate::sandbox::Form;
+use crate::error::Code;
+use crate::sandbox::{self, Form};
 use crate::value::Ref;
 
 /// Fields of every step.
@@ -119,11 +120,20 @@ impl Reader<'_> {
                 data: self.made(given, "data", place),
             },
             "transform" => self.transform(given, place),
-            _ => {
-                let code = self.needs_text(given, "code", kind, place);
-                Does::Script(Script::new("script", code.as_bytes(), Form::Body))
-            }
+            _ => self.script(given, place),
         }
+    }
+
+    fn script(&mut self, given: &Given<'_>, place: &str) -> Does {
+        let code = self.needs_text(given, "code", "script", place);
+        let script = Script::new("script", code.as_bytes(), Form::Body);
+        // Where nothing runs scripts, nothing can tell whether they are sound.
+        if let Err(error) = sandbox::check(&script)
+            && error.code() != Code::Unsupported
+        {
+            self.wrong(inner(place, "code"), error.message(), Flaw::BadCode);
+        }
+        Does::Script(script)
     }
 
     /// Fields of another type are a mistake: what they say would be done by nobody.

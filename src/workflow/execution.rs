@@ -317,12 +317,30 @@ impl Execution {
         steps
     }
 
+    /// How each step stands that was come to: its latest end, or that it is under way.
+    pub fn states(&self) -> States {
+        let ended = self.latest.iter().map(|(id, ended)| (id.clone(), ended.how.name()));
+        let mut states: States = ended.collect();
+        let now = self.under_way.keys().map(|path| (id_of(path), "running"));
+        let stopped = self.interrupted.iter().map(|path| (id_of(path), "paused"));
+        states.extend(stopped.chain(now));
+        states
+    }
+
     /// Ids of the steps that have been completed.
     pub fn completed(&self) -> Vec<String> {
         let done =
             |id: &&Rc<str>| self.latest.get(*id).is_some_and(|ended| ended.how == How::Completed);
         self.order.iter().filter(done).map(|id| id.to_string()).collect()
     }
+}
+
+/// Words for how steps stand, by their ids.
+pub type States = HashMap<Rc<str>, &'static str>;
+
+/// The step at a path: `each[3].ask` is that of `ask`.
+fn id_of(path: &str) -> Rc<str> {
+    path.rsplit('.').next().unwrap_or(path).into()
 }
 
 /// The executions of one instance.

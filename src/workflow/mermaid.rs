@@ -1,4 +1,5 @@
-//! A workflow as a flowchart in the language of Mermaid.
+//! A workflow as a flowchart in the language of Mermaid, or an execution of it: then the colours are
+//! those of what became of each step.
 //!
 //! Nodes go by numbers, and their texts are written so that nothing in them is syntax: steps may be
 //! called "end", have quotes in their names, or whole diagrams.
@@ -8,24 +9,45 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use super::definition::{Aggregation, Definition, Does, Looping, Made, Over, Step, Test};
+use super::execution::{Execution, States};
 
 /// Characters of a text that are shown.
 const LONGEST: usize = 60;
 
 pub fn graph(definition: &Definition, name: &str) -> String {
-    let mut graph = Graph { depth: 1, ..Graph::default() };
-    let start = graph.node("([", &text(name), "])", "edge");
+    drawn(definition, &text(name), None)
+}
+
+pub fn graph_of(execution: &Execution) -> String {
+    let title = format!("{}<br/>{}", text(&execution.name), execution.status.name());
+    drawn(&execution.definition, &title, Some(execution.states()))
+}
+
+fn drawn(definition: &Definition, title: &str, states: Option<States>) -> String {
+    let mut graph = Graph { depth: 1, states, ..Graph::default() };
+    let start = graph.node("([", title, "])", "edge");
     let tails = graph.does(None, &definition.body, vec![Tail::from(start)]);
     let end = graph.node("([", "output", "])", "edge");
     graph.lead(&tails, &end);
-    format!("flowchart TD\n{}{}{}{}", graph.nodes, graph.edges, CLASSES, graph.classes())
+    let colours = if graph.states.is_some() { STATES } else { KINDS };
+    format!("flowchart TD\n{}{}{COMMON}{colours}{}", graph.nodes, graph.edges, graph.classes())
 }
 
-const CLASSES: &str = "  classDef edge fill:#f5f5f5,stroke:#999\n  \
-                       classDef agent fill:#e8f0fe,stroke:#4a7bd0\n  \
-                       classDef tool fill:#e6f4ea,stroke:#3c8a4e\n  \
-                       classDef code fill:#fff8e1,stroke:#c9a227\n  \
-                       classDef test fill:#fce8e6,stroke:#c5533d\n";
+const COMMON: &str = "  classDef edge fill:#f5f5f5,stroke:#999\n  \
+                      classDef test fill:#fce8e6,stroke:#c5533d\n";
+
+const KINDS: &str = "  classDef agent fill:#e8f0fe,stroke:#4a7bd0\n  \
+                     classDef tool fill:#e6f4ea,stroke:#3c8a4e\n  \
+                     classDef code fill:#fff8e1,stroke:#c9a227\n";
+
+/// Told apart by more than colours: by their outlines, too.
+const STATES: &str = "  classDef pending fill:#fff,stroke:#999\n  \
+                      classDef running fill:#e8f0fe,stroke:#4a7bd0,stroke-width:3px\n  \
+                      classDef paused fill:#fff8e1,stroke:#c9a227,stroke-dasharray:6 3\n  \
+                      classDef completed fill:#e6f4ea,stroke:#3c8a4e\n  \
+                      classDef failed fill:#f8d7da,stroke:#b02a37,stroke-width:3px\n  \
+                      classDef skipped fill:#f5f5f5,stroke:#999,stroke-dasharray:3 3\n  \
+                      classDef cancelled fill:#eee,stroke:#b02a37,stroke-dasharray:3 3\n";
 
 /// An arrow that leads to whatever comes next.
 #[derive(Clone)]
@@ -53,6 +75,8 @@ struct Graph {
     depth: usize,
     /// Names of nodes by what they look like.
     looks: Vec<(&'static str, String)>,
+    /// Of an execution.
+    states: Option<States>,
 }
 
 impl Graph {
@@ -65,13 +89,25 @@ impl Graph {
         let name = format!("n{}", self.count);
         self.count += 1;
         self.line(&format!("{name}{open}\"{label}\"{close}"));
+        self.looks_like(&name, look);
+        name
+    }
+
+    fn looks_like(&mut self, name: &str, look: &'static str) {
         match self.looks.iter_mut().find(|(known, _)| *known == look) {
             Some((_, names)) => {
                 let _ = write!(names, ",{name}");
             }
-            None => self.looks.push((look, name.clone())),
+            None => self.looks.push((look, name.to_owned())),
         }
-        name
+    }
+
+    /// What became of a step, where that is known; else how such a node looks.
+    fn look(&self, step: Option<&Step>, look: &'static str) -> &'static str {
+        match (step, &self.states) {
+            (Some(step), Some(states)) => states.get(&step.id).copied().unwrap_or("pending"),
+            _ => look,
+        }
     }
 
     fn lead(&mut self, tails: &[Tail], to: &str) {
@@ -139,6 +175,7 @@ impl Graph {
 
     fn single(&mut self, step: Option<&Step>, does: &Does, tails: &[Tail]) -> Vec<Tail> {
         let (open, close, look) = shape(does);
+        let look = self.look(step, look);
         let node = self.node(open, &labelled(step, &detail(does)), close, look);
         self.lead(tails, &node);
         let goes_on = step.is_some_and(|step| step.goes_on == Some(true));
@@ -152,7 +189,8 @@ impl Graph {
             Test::Says(condition) => text(&condition.text),
             Test::Called(_) => "function".to_owned(),
         };
-        let node = self.node("{", &labelled(Some(step), &says), "}", "test");
+        let look = self.look(Some(step), "test");
+        let node = self.node("{", &labelled(Some(step), &says), "}", look);
         self.lead(tails, &node);
         node
     }
@@ -167,6 +205,9 @@ impl Graph {
         let label = labelled(step, title);
         let name = format!("box{}", self.count);
         self.line(&format!("subgraph {name}[\"{label}\"]"));
+        if self.states.is_some() {
+            self.looks_like(&name, self.look(step, "edge"));
+        }
         self.depth += 1;
         let ends = inner(self);
         self.depth -= 1;
@@ -217,7 +258,8 @@ impl Graph {
         gathers: Aggregation,
         tails: &[Tail],
     ) -> Vec<Tail> {
-        let fork = self.node("[/", &labelled(step, "at the same time"), "\\]", "edge");
+        let look = self.look(step, "edge");
+        let fork = self.node("[/", &labelled(step, "at the same time"), "\\]", look);
         self.lead(tails, &fork);
         let followed: HashSet<&str> =
             steps.iter().flat_map(|step| &step.depends_on).map(String::as_str).collect();

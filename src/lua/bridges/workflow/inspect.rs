@@ -112,16 +112,20 @@ pub const DESTROY: Function = Function {
 
 pub const TO_MERMAID: Function = Function {
     name: "to_mermaid",
-    params: &[WORKFLOW],
+    params: &[Param::new("id", Kind::Id("a workflow or an execution"))],
     returns: &[("graph", "string")],
     doc: "The workflow as a flowchart in the language of Mermaid, which GitHub and many editors draw. The shape of a \
           step says what it does; conditions stand on arrows, loops and maps are boxes that lead back into themselves, \
-          dotted arrows go on after a failure. Ids and names may be any text.",
+          dotted arrows go on after a failure. Ids and names may be any text. By the id of an execution the colours say \
+          how each step stands: pending, running, paused, completed, failed, skipped or cancelled; what is in loops and \
+          maps looks like the last of its ends.",
     errors: &[Code::NotFound],
     effect: Effect::Reads("workflows"),
     example: "local id = zigllms.workflow.create{ name = \"greet\", steps = {\n  \
               { type = \"transform\", template = \"Hello, {{input}}!\" },\n} }\n\
-              print(zigllms.workflow.to_mermaid(id))",
+              print(zigllms.workflow.to_mermaid(id))\n\
+              local result = zigllms.workflow.execute(id, \"Lua\")\n\
+              print(zigllms.workflow.to_mermaid(result.execution_id))",
     run: Run::Now(to_mermaid),
 };
 
@@ -233,6 +237,9 @@ fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 }
 
 fn to_mermaid(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    if let Some(number) = runtime.workflows.executions.find(&args.id(0)) {
+        return Ok(mermaid::graph_of(runtime.workflows.execution(number)?).into());
+    }
     let (_, name, definition) = require(runtime, args)?;
     Ok(mermaid::graph(&definition, &name).into())
 }

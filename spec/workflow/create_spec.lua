@@ -386,6 +386,17 @@ describe("workflow.create judges", function()
     refused({ type = "emit", event = 1 }, "steps[1].event invalid_value")
   end)
 
+  it("nothing that help does not tell: the fields of steps, by type", function()
+    local text = zigllms.help("workflow.create")
+    local steps = text:match("\neach of steps, if_true, if_false: a table\n(.-)\n\n")
+    local common, types = steps:match("^(.-)\nof type(.*)$")
+    assert.truthy(common:find("\n  retry.max_attempts ", 1, true))
+    assert.is_nil(common:find("\n  agent ", 1, true))
+    assert.truthy(types:find('"agent_call" or "agent":\n  agent ', 1, true))
+    assert.truthy(types:find('"loop":\n  steps [^\n]*\n  items '))
+    assert.truthy(types:find('"script":\n  code ', 1, true))
+  end)
+
   it("thousands of problems within bounds", function()
     local steps = {}
     for i = 1, 5000 do

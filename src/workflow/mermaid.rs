@@ -29,25 +29,25 @@ fn drawn(definition: &Definition, title: &str, states: Option<States>) -> String
     let tails = graph.does(None, &definition.body, vec![Tail::from(start)]);
     let end = graph.node("([", "output", "])", "edge");
     graph.lead(&tails, &end);
-    let colours = if graph.states.is_some() { STATES } else { KINDS };
-    format!("flowchart TD\n{}{}{COMMON}{colours}{}", graph.nodes, graph.edges, graph.classes())
+    format!("flowchart TD\n{}{}{}", graph.nodes, graph.edges, graph.classes())
 }
 
-const COMMON: &str = "  classDef edge fill:#f5f5f5,stroke:#999\n  \
-                      classDef test fill:#fce8e6,stroke:#c5533d\n";
-
-const KINDS: &str = "  classDef agent fill:#e8f0fe,stroke:#4a7bd0\n  \
-                     classDef tool fill:#e6f4ea,stroke:#3c8a4e\n  \
-                     classDef code fill:#fff8e1,stroke:#c9a227\n";
-
-/// Told apart by more than colours: by their outlines, too.
-const STATES: &str = "  classDef pending fill:#fff,stroke:#999\n  \
-                      classDef running fill:#e8f0fe,stroke:#4a7bd0,stroke-width:3px\n  \
-                      classDef paused fill:#fff8e1,stroke:#c9a227,stroke-dasharray:6 3\n  \
-                      classDef completed fill:#e6f4ea,stroke:#3c8a4e\n  \
-                      classDef failed fill:#f8d7da,stroke:#b02a37,stroke-width:3px\n  \
-                      classDef skipped fill:#f5f5f5,stroke:#999,stroke-dasharray:3 3\n  \
-                      classDef cancelled fill:#eee,stroke:#b02a37,stroke-dasharray:3 3\n";
+/// What nodes are told apart by: steps by what they do, those of an execution by how they stand, and
+/// then by their outlines, too.
+const LOOKS: &[(&str, &str)] = &[
+    ("edge", "fill:#f5f5f5,stroke:#999"),
+    ("test", "fill:#fce8e6,stroke:#c5533d"),
+    ("agent", "fill:#e8f0fe,stroke:#4a7bd0"),
+    ("tool", "fill:#e6f4ea,stroke:#3c8a4e"),
+    ("code", "fill:#fff8e1,stroke:#c9a227"),
+    ("pending", "fill:#fff,stroke:#999"),
+    ("running", "fill:#e8f0fe,stroke:#4a7bd0,stroke-width:3px"),
+    ("paused", "fill:#fff8e1,stroke:#c9a227,stroke-dasharray:6 3"),
+    ("completed", "fill:#e6f4ea,stroke:#3c8a4e"),
+    ("failed", "fill:#f8d7da,stroke:#b02a37,stroke-width:3px"),
+    ("skipped", "fill:#f5f5f5,stroke:#999,stroke-dasharray:3 3"),
+    ("cancelled", "fill:#eee,stroke:#b02a37,stroke-dasharray:3 3"),
+];
 
 /// An arrow that leads to whatever comes next.
 #[derive(Clone)]
@@ -118,8 +118,11 @@ impl Graph {
     }
 
     fn classes(&self) -> String {
-        let line = |(look, names): &(&str, String)| format!("  class {names} {look}\n");
-        self.looks.iter().map(line).collect()
+        let used = LOOKS.iter().filter_map(|(look, style)| {
+            let (_, names) = self.looks.iter().find(|(known, _)| known == look)?;
+            Some(format!("  classDef {look} {style}\n  class {names} {look}\n"))
+        });
+        used.collect()
     }
 
     fn chain(&mut self, steps: &[Rc<Step>], tails: Vec<Tail>) -> Vec<Tail> {

@@ -1,5 +1,5 @@
--- A line that says how far an execution is. On a terminal it is written over itself, elsewhere there
--- is a line for each step that has ended:
+-- A line that says how far an execution is. On a terminal it is written over itself, elsewhere
+-- there is a line for each step that has ended:
 --
 --   local bar = dofile("examples/shared/progress.lua")(zigllms, workflow)
 --   zigllms.workflow.execute(workflow, input, { on_step = bar.on_step })

@@ -163,7 +163,10 @@ describe("workflow.to_mermaid", function()
       {
         id = "group",
         type = "parallel",
-        steps = { { id = "b", template = "x" }, { id = "l", count = 2, steps = { { fn = noop } } } },
+        steps = {
+          { id = "b", template = "x" },
+          { id = "l", count = 2, steps = { { fn = noop } } },
+        },
       },
       { id = "c", tool = "look" },
       { id = "d", template = "x" },

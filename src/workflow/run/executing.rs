@@ -109,7 +109,7 @@ impl Executing {
     fn work(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         self.stage = Stage::Working;
         let frame = self.frame(runtime)?;
-        self.body = Some(work::body(&self.definition.body, frame, ""));
+        self.body = Some(work::body(&self.definition.body, frame, "".into()));
         self.forward(runtime, me, Outcome::Start)
     }
 
@@ -129,7 +129,7 @@ impl Executing {
             return self.show(runtime, Status::Completed);
         }
         self.stage = Stage::Checking;
-        frame.ask_data(runtime, "give", vec![output])
+        frame.ask_data(runtime, "give", [output])
     }
 
     fn checked(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -148,7 +148,7 @@ impl Executing {
         self.note_usage(runtime);
         let record = result(runtime, self.number, status)?;
         self.stage = Stage::Showing(status);
-        frame.ask(runtime, "give", vec![record.into()])
+        frame.ask(runtime, "give", [record.into()])
     }
 
     fn shown(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {

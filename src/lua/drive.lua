@@ -144,7 +144,10 @@ end
 perform[BEGIN] = function(context, machine, child, deadline, name, subject)
   launch(derive(context, child, deadline), function()
     local ok, err = guarded(operation, contexts[self()], name, subject, child)
-    core.post(machine)
+    -- One that does not wait looks by itself before it does: nobody would take what was posted.
+    if core.is_awaited(machine) then
+      core.post(machine)
+    end
     return ok, err
   end)
   return proceed(context, machine, READY)

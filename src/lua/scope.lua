@@ -386,8 +386,12 @@ function acts.majority(_, _, _, _, _, values)
   return true, best and best.value
 end
 
-core.perform[SCOPE] = function(context, machine, act, ...)
-  return core.called(context, machine, acts[act](context, ...))
+-- The step `ended` is written down on the way, where there is one.
+core.perform[SCOPE] = function(context, machine, act, scope, id, output, loop, ended, record, ...)
+  if ended then
+    put_step(steps_of(scope, loop), ended, record)
+  end
+  return core.called(context, machine, acts[act](context, scope, id, output, loop, ...))
 end
 
 core.scope_acts = acts

@@ -101,7 +101,7 @@ impl Ended {
     /// As users see it.
     pub fn to_record(&self) -> Record {
         let error = self.error.clone().map_or(Data::Nil, |failure| Data::Error(Box::new(failure)));
-        Record::sized(7)
+        Record::sized(5)
             .set("status", self.how.name())
             .set("output", self.output.clone())
             .set("response", self.response.clone())
@@ -248,6 +248,11 @@ impl Execution {
             self.under_way.clear();
             self.waiting.clear();
         }
+    }
+
+    /// Nothing comes between a step that has ended and the next one.
+    pub fn goes_straight_on(&self) -> bool {
+        !self.pause && self.cancelled.is_none() && self.on_step.is_none()
     }
 
     pub fn elapsed_ms(&self, clock: &Clock) -> f64 {

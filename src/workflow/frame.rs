@@ -1,11 +1,12 @@
 //! Where in an execution a step stands: what came before it, and the loop it is in.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Act, Outcome, Step, stopped};
-use crate::value::{Data, Slot};
+use crate::value::{Data, Record, Slot};
 
 use super::definition::{Made, Test};
 
@@ -27,6 +28,15 @@ pub struct Frame {
     pub previous: Previous,
     /// The table `loop`.
     pub turn: Option<Slot>,
+    /// Goes into the scope with the next act, whichever copy of this frame asks for it.
+    pub unwritten: Rc<RefCell<Option<Unwritten>>>,
+}
+
+/// A step that has ended, which the tables in Lua do not show yet.
+#[derive(Debug)]
+pub struct Unwritten {
+    pub id: Rc<str>,
+    pub record: Record,
 }
 
 /// The step that was executed just before.
@@ -38,6 +48,13 @@ pub struct Previous {
 }
 
 impl Frame {
+    /// Of the steps of an execution.
+    pub fn new(execution: u64, input: Data) -> Frame {
+        let previous = Previous { id: None, output: input };
+        let (place, unwritten) = ("".into(), Rc::default());
+        Frame { execution, place, previous, turn: None, unwritten }
+    }
+
     /// The path of a step. At the top that is its id.
     pub fn path(&self, id: &Rc<str>) -> Rc<str> {
         if self.place.is_empty() { id.clone() } else { format!("{}{id}", self.place).into() }
@@ -45,7 +62,8 @@ impl Frame {
 
     /// The frame of an iteration or item of the step `id`.
     pub fn within(&self, id: &str, number: usize, turn: Option<Slot>) -> Frame {
-        Frame { place: format!("{}{id}[{number}].", self.place).into(), turn, ..self.clone() }
+        let place = format!("{}{id}[{number}].", self.place).into();
+        Frame { place, turn, unwritten: Rc::default(), ..self.clone() }
     }
 
     fn act(
@@ -60,8 +78,17 @@ impl Frame {
         operands.push(self.previous.id.as_deref().map_or(Data::Nil, Data::from));
         operands.push(self.previous.output.clone());
         operands.push(Data::from(self.turn.clone()));
+        operands.extend(self.written());
         operands.extend(own);
         Ok(Act { name, operands, copies: false })
+    }
+
+    /// What an act writes down before anything else: the step and how it ended, if any.
+    fn written(&self) -> [Data; 2] {
+        let unwritten = self.unwritten.take();
+        unwritten.map_or_else(Default::default, |Unwritten { id, record }| {
+            [Data::from(id.as_ref()), record.into()]
+        })
     }
 
     /// A value that the definition says, made now. `info` is what a function learns.
@@ -153,8 +180,8 @@ impl Frame {
     }
 }
 
-/// Of an act: four that all have, and its own.
-const MOST_OPERANDS: usize = 10;
+/// Of an act: six that all have, and its own.
+const MOST_OPERANDS: usize = 12;
 
 /// What became of an act that made a value.
 pub fn value_of(outcome: Outcome, what: &str) -> Result<Data> {

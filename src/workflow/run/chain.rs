@@ -12,7 +12,7 @@ use crate::value::{Data, Failure, Slot};
 use crate::workflow::control::refusal;
 use crate::workflow::definition::{Made, Step, Steps};
 use crate::workflow::execution::{Ended, Execution, How};
-use crate::workflow::frame::{Frame, Previous, truth_of, value_of};
+use crate::workflow::frame::{Frame, Previous, Unwritten, truth_of, value_of};
 
 pub struct Chain {
     steps: Steps,
@@ -249,10 +249,26 @@ impl Chain {
 
     /// Writes down how the step has ended.
     fn note(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
-        let step = self.step_now()?;
-        let (id, record) = (Data::from(step.id.as_ref()), ended.to_record());
+        let (step, record) = (self.step_now()?, ended.to_record());
+        if self.may_wait(runtime, &ended) {
+            self.frame.unwritten.replace(Some(Unwritten { id: step.id.clone(), record }));
+            return self.pass_on(runtime, ended);
+        }
         self.stage = Stage::Noting(Box::new(ended));
-        self.frame.ask(runtime, "record", [id, record.into()])
+        self.frame.ask(runtime, "record", [Data::from(step.id.as_ref()), record.into()])
+    }
+
+    /// Whether the tables in Lua can learn of the end with what the next step asks for: that is right
+    /// away, nobody can look at them before, and the output is a value that everybody sees anyway.
+    fn may_wait(&self, runtime: &Runtime, ended: &Ended) -> bool {
+        let next = self.steps.get(self.at + 1).filter(|_| !self.only_one);
+        let execution = runtime.workflows.execution(self.frame.execution);
+        next.is_some_and(|step| step.asks_at_once())
+            && matches!(ended.output, Data::Slot(_) | Data::Nil)
+            && self.frame.unwritten.borrow().is_none()
+            && execution.is_ok_and(Execution::goes_straight_on)
+            && !runtime.hooks.is_hooked("workflow_step")
+            && !runtime.events.wants(Builtin::StepStarted)
     }
 
     fn noted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -261,7 +277,12 @@ impl Chain {
             return Err(Error::internal("nothing was to be noted"));
         };
         // From here on everybody sees the same value.
-        let ended = Rc::new(Ended { output, ..*ended });
+        self.pass_on(runtime, Ended { output, ..*ended })
+    }
+
+    /// The execution learns how the step has ended, and then whoever wants to be told.
+    fn pass_on(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
+        let ended = Rc::new(ended);
         let (step, path) = (self.step_now()?, self.path.clone());
         let execution = self.execution(runtime)?;
         execution.note(path, &step.id, ended.clone());

@@ -17,7 +17,7 @@ use crate::step::{
 use crate::value::{Data, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
 use crate::workflow::execution::{Execution, Status};
-use crate::workflow::frame::{Frame, Previous, value_of};
+use crate::workflow::frame::{Frame, value_of};
 
 pub struct Executing {
     number: u64,
@@ -102,8 +102,7 @@ impl Executing {
 
     fn frame(&self, runtime: &mut Runtime) -> Result<Frame> {
         let output = self.execution(runtime)?.input.clone();
-        let previous = Previous { id: None, output };
-        Ok(Frame { execution: self.number, place: "".into(), previous, turn: None })
+        Ok(Frame::new(self.number, output))
     }
 
     fn work(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {

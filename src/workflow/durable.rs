@@ -197,9 +197,10 @@ impl Execution {
         if let Some(changed) = progress.decided.get(INPUT) {
             self.input = exact(changed);
         }
-        self.decided = progress.decided.clone();
+        let decided = progress.decided.iter();
+        self.decided = decided.map(|(path, value)| (path.as_str().into(), value.clone())).collect();
         for (path, id, end) in progress.in_order() {
-            self.note(path.to_owned(), &id.into(), end.to_ended());
+            self.note(path.into(), &id.into(), Rc::new(end.to_ended()));
         }
         for (path, step) in &progress.steps {
             if let journal::Step::Started { attempt, .. } = step {
@@ -240,22 +241,22 @@ impl Execution {
     }
 
     /// A step begins; how often it had begun before. Fails if it must not begin again.
-    pub fn begins(&mut self, step: &Step, path: String, at: f64) -> Result<u32> {
+    pub fn begins(&mut self, step: &Step, path: &str, at: f64) -> Result<u32> {
         let Some(durable) = &mut self.durable else { return Ok(0) };
-        let before = durable.begun(step, &path)?;
-        let (id, attempt) = (step.id.to_string(), before + 1);
+        let before = durable.begun(step, path)?;
+        let (path, id, attempt) = (path.to_owned(), step.id.to_string(), before + 1);
         durable.queue(Entry::Started { path, id, attempt, at });
         Ok(before)
     }
 
     /// A choice that is not made again.
-    pub fn decide(&mut self, path: String, value: Value) {
-        self.keep(Entry::Decided { path: path.clone(), value: value.clone() });
-        self.decided.insert(path, value);
+    pub fn decide(&mut self, path: &str, value: Value) {
+        self.keep(Entry::Decided { path: path.to_owned(), value: value.clone() });
+        self.decided.insert(path.into(), value);
     }
 
     /// The same for a value out of Lua.
-    pub fn decide_exactly(&mut self, path: String, value: Ref<'_>) {
+    pub fn decide_exactly(&mut self, path: &str, value: Ref<'_>) {
         self.decide(path, worded(value));
     }
 
@@ -266,7 +267,7 @@ impl Execution {
 
     /// The hooks of the execution gave it another input.
     pub fn keep_input(&mut self, value: Option<Ref<'_>>) {
-        self.decide(INPUT.to_owned(), value.map_or(Value::Null, worded));
+        self.decide(INPUT, value.map_or(Value::Null, worded));
     }
 
     /// A step has ended so, and left that behind.

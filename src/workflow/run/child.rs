@@ -1,5 +1,7 @@
 //! `workflow_call`: an execution inside another one.
 
+use std::rc::Rc;
+
 use super::executing::{Executing, check_input};
 use super::step::Asked;
 use super::{only, paused};
@@ -16,7 +18,7 @@ pub struct Child {
     input: Data,
     /// The execution around it, and the path of the step there.
     parent: u64,
-    path: String,
+    path: Rc<str>,
     frame: Frame,
 }
 
@@ -49,7 +51,7 @@ impl Child {
             };
         }
         if runtime.workflows.definition(workflow)?.input_schema.is_some() {
-            return self.frame.ask_data(runtime, "give", vec![self.input.clone()]);
+            return self.frame.ask_data(runtime, "give", [self.input.clone()]);
         }
         self.begin(runtime, me)
     }
@@ -69,7 +71,7 @@ impl Child {
             input: Plain::document(document.as_deref()),
         };
         let parent = runtime.workflows.execution(self.parent)?;
-        parent.keep(Entry::Child { path: self.path.clone(), child });
+        parent.keep(Entry::Child { path: self.path.to_string(), child });
         self.begin(runtime, me)
     }
 

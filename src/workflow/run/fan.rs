@@ -74,8 +74,8 @@ impl Fan {
         Fan::new(Kind::Steps(steps, gathers), branches, wide, frame)
     }
 
-    pub fn map(over: Made, steps: Steps, wide: Wide, frame: Frame, id: &str) -> Fan {
-        Fan::new(Kind::Items { over, steps, id: id.into(), items: None }, 0, wide, frame)
+    pub fn map(over: Made, steps: Steps, wide: Wide, frame: Frame, id: Rc<str>) -> Fan {
+        Fan::new(Kind::Items { over, steps, id, items: None }, 0, wide, frame)
     }
 
     fn new(kind: Kind, branches: usize, wide: Wide, frame: Frame) -> Fan {
@@ -92,7 +92,7 @@ impl Fan {
         if let Some(again) = over::again(runtime, &self.frame, id)? {
             return Ok(again);
         }
-        let info = self.frame.info(id, self.frame.previous.output.clone());
+        let info = self.frame.info(id);
         self.frame.make(runtime, over, info)
     }
 
@@ -123,7 +123,7 @@ impl Fan {
             return Err(Error::internal("there are no items to count"));
         };
         self.stage = Stage::Counting;
-        self.frame.ask_data(runtime, "count", vec![Data::from(items.clone())])
+        self.frame.ask_data(runtime, "count", [Data::from(items.clone())])
     }
 
     fn counted(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -191,9 +191,8 @@ impl Fan {
         };
         self.stage = Stage::Turning(i);
         let total = Data::from(self.branches.len());
-        let own = vec![Data::from(i + 1), Data::from(items.clone()), total];
-        let id = Data::from(id.as_ref());
-        self.frame.ask(runtime, "loop", own.into_iter().chain([id]).collect())
+        let (number, items) = (Data::from(i + 1), Data::from(items.clone()));
+        self.frame.ask(runtime, "loop", [number, items, total, Data::from(id.as_ref())])
     }
 
     fn begin(
@@ -293,7 +292,7 @@ impl Fan {
             (0..self.branches.len()).filter(|i| executed(&self.kind, runtime, &self.frame, *i));
         let outputs = ran.filter_map(|i| self.branches.get(i)).map(|b| or_null(b.output.clone()));
         let outputs = Data::List(outputs.collect());
-        self.frame.ask(runtime, "majority", vec![outputs])
+        self.frame.ask(runtime, "majority", [outputs])
     }
 }
 
@@ -303,7 +302,7 @@ pub fn array(items: Vec<Data>) -> Data {
 }
 
 /// A place in an array is not left empty.
-fn or_null(data: Data) -> Data {
+pub fn or_null(data: Data) -> Data {
     match data {
         Data::Nil => Data::Json(Value::Null),
         data => data,

@@ -2,10 +2,8 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use super::chain::Chain;
-use super::fan::{array, counted};
+use super::fan::{array, counted, or_null};
 use super::{only, over, paused};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
@@ -68,10 +66,10 @@ const NATURALLY: &str = "completed_naturally";
 const REASONS: [&str; 3] = [CONDITION_FALSE, EXPLICIT_BREAK, NATURALLY];
 
 impl Loop {
-    pub fn new(looping: Rc<Looping>, frame: Frame, id: &str) -> Loop {
+    pub fn new(looping: Rc<Looping>, frame: Frame, id: Rc<str>) -> Loop {
         Loop {
             looping,
-            id: id.into(),
+            id,
             frame,
             stage: Stage::Making,
             over: Data::Nil,
@@ -95,8 +93,8 @@ impl Loop {
     }
 
     /// The path of an iteration as a whole.
-    fn path(&self) -> String {
-        format!("{}[{}]", self.frame.path(&self.id), self.number)
+    fn path(&self) -> Rc<str> {
+        format!("{}{}[{}]", self.frame.place, self.id, self.number).into()
     }
 
     fn start(&mut self, runtime: &mut Runtime) -> Result<Next> {
@@ -106,7 +104,7 @@ impl Loop {
         if let Some(again) = over::again(runtime, &self.frame, &self.id)? {
             return Ok(again);
         }
-        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        let info = self.frame.info(&self.id);
         self.frame.make(runtime, made, info)
     }
 
@@ -132,12 +130,12 @@ impl Loop {
         self.stage = Stage::Counting;
         let value = std::mem::take(&mut self.over);
         if self.counts() {
-            return self.frame.ask_data(runtime, "give", vec![value]);
+            return self.frame.ask_data(runtime, "give", [value]);
         }
         if let Data::Slot(slot) = &value {
             self.items = Some(slot.clone());
         }
-        self.frame.ask_data(runtime, "count", vec![value])
+        self.frame.ask_data(runtime, "count", [value])
     }
 
     fn counted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -162,7 +160,7 @@ impl Loop {
             let path = self.path();
             let execution = self.execution(runtime)?;
             let Some(ended) = execution.ended.get(&path).cloned() else { break };
-            self.take(ended);
+            self.take(&ended);
         }
         if self.judged(runtime)? == Some(Some(CONDITION_FALSE)) {
             return self.end(runtime, CONDITION_FALSE);
@@ -175,13 +173,13 @@ impl Loop {
         }
         self.stage = Stage::Turning;
         let (items, total) = (Data::from(self.items.clone()), Data::from(self.total));
-        self.frame.ask(runtime, "loop", vec![Data::from(self.number), items, total])
+        self.frame.ask(runtime, "loop", [Data::from(self.number), items, total])
     }
 
     /// Where it is recorded that the loop ends with this iteration, or goes on: why it ends.
     fn judged(&self, runtime: &mut Runtime) -> Result<Option<Option<&'static str>>> {
         let path = format!("{}{END}", self.path());
-        let Some(said) = self.execution(runtime)?.decided.get(&path) else { return Ok(None) };
+        let Some(said) = self.execution(runtime)?.decided.get(path.as_str()) else { return Ok(None) };
         let said = said.as_str().unwrap_or_default();
         Ok(Some(REASONS.into_iter().find(|reason| *reason == said)))
     }
@@ -191,22 +189,19 @@ impl Loop {
         let path = format!("{}{END}", self.path());
         let execution = self.execution(runtime)?;
         if execution.durable.is_some() {
-            execution.decide(path, reason.into());
+            execution.decide(&path, reason.into());
         }
         Ok(())
     }
 
-    fn take(&mut self, ended: Ended) {
+    fn take(&mut self, ended: &Ended) {
         if ended.how == How::Completed {
             self.frame.previous = Previous {
                 id: self.looping.steps.last().map(|step| step.id.clone()),
                 output: ended.output.clone(),
             };
         }
-        self.outputs.push(match ended.output {
-            Data::Nil => Data::Json(Value::Null),
-            output => output,
-        });
+        self.outputs.push(or_null(ended.output.clone()));
     }
 
     fn turned(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -219,7 +214,7 @@ impl Loop {
             return self.work(runtime, me);
         }
         self.stage = Stage::Testing;
-        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        let info = self.frame.info(&self.id);
         self.inside().test(runtime, test, info)
     }
 
@@ -228,7 +223,7 @@ impl Loop {
             let path = self.path();
             let execution = self.execution(runtime)?;
             if execution.durable.is_some() {
-                execution.decide(path, true.into());
+                execution.decide(&path, true.into());
             }
             return self.work(runtime, me);
         }
@@ -264,19 +259,19 @@ impl Loop {
         self.stage = Stage::Noting;
         self.chain = None;
         self.ending = Some(how);
-        self.frame.ask(runtime, "give", vec![output])
+        self.frame.ask(runtime, "give", [output])
     }
 
     fn noted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         let output = value_of(outcome, "the iteration")?;
         let how = self.ending.take().unwrap_or(How::Completed);
-        let ended = Ended { how, output, ..Ended::skipped() };
+        let ended = Rc::new(Ended { how, output, ..Ended::skipped() });
         let path = self.path();
         let execution = self.execution(runtime)?;
-        let broken = execution.decided.contains_key(&format!("{path}.{BREAK}"));
+        let broken = execution.decided.contains_key(format!("{path}.{BREAK}").as_str());
         execution.forget_inside(&format!("{path}."));
         execution.ended.insert(path, ended.clone());
-        self.take(ended);
+        self.take(&ended);
         match self.judged(runtime)? {
             Some(Some(reason)) => return self.end(runtime, reason),
             Some(None) => return self.next(runtime),
@@ -284,7 +279,7 @@ impl Loop {
             None => {}
         }
         self.stage = Stage::Asking;
-        self.inside().ask_data(runtime, "broken", Vec::new())
+        self.inside().ask_data(runtime, "broken", [])
     }
 
     fn asked(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -293,7 +288,7 @@ impl Loop {
         }
         let Some(test) = &self.looping.until else { return self.rest(runtime) };
         self.stage = Stage::Ending;
-        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        let info = self.frame.info(&self.id);
         self.inside().test(runtime, test, info)
     }
 

@@ -263,7 +263,9 @@ fn over(ended: &Result<Output>) -> Over {
 }
 
 fn give(value: Data) -> Act {
-    let operands = vec![Data::Nil, Data::Nil, Data::Nil, Data::Nil, value];
+    // No scope, no step before, no loop, nothing to be written down.
+    let mut operands = vec![Data::Nil; 6];
+    operands.push(value);
     Act { name: "give", operands, copies: false, keeps: false }
 }
 

@@ -184,8 +184,14 @@ fn too_new(key: &[u8], version: u8) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The same record as a later version would write it.
+    pub fn newer(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let rest = [&[VERSION + 1], &bytes[9..]].concat();
+        [&sum(key, &rest)[..], &rest].concat()
+    }
 
     fn sealed(key: &[u8]) -> Vec<u8> {
         let value = json!({"a": [null, 1]});
@@ -220,8 +226,7 @@ mod tests {
             assert_eq!(reason(&bytes[..at], b"k"), corrupt, "{at}");
         }
         assert_eq!(reason(&bytes, b"another"), corrupt);
-        let rest = [&[VERSION + 1], &bytes[9..]].concat();
-        let newer = [&sum(b"k", &rest)[..], &rest].concat();
+        let newer = newer(b"k", &bytes);
         assert_eq!(Reading::open(b"k", &newer).map(drop).unwrap_err().code(), Code::Unsupported);
     }
 }

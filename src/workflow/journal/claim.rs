@@ -92,12 +92,7 @@ impl Claim {
     }
 
     /// None: somebody was faster with something.
-    fn attempt(
-        &self,
-        store: &mut dyn Store,
-        mine: &Lease,
-        clock: &Clock,
-    ) -> Result<Option<Taken>> {
+    fn attempt(&self, store: &mut dyn Store, mine: &Lease, clock: &Clock) -> Result<Option<Taken>> {
         let now = clock.unix_ms();
         let Some(known) = Known::find(store, &self.run, now)? else {
             return self.begin(store, mine, clock);
@@ -126,9 +121,8 @@ impl Claim {
         writes.push(layout::write(layout::details(&self.run), Change::DeleteAll));
         writes.push(layout::write(layout::ending(&self.run), Change::Delete));
         let fence = commit(store, &writes, clock)?;
-        Ok(fence.map(|fence| {
-            Taken::Ours(Ownership { head, fence, lease: mine.clone(), input }, None)
-        }))
+        Ok(fence
+            .map(|fence| Taken::Ours(Ownership { head, fence, lease: mine.clone(), input }, None)))
     }
 
     fn new_head(&self, mine: &Lease, at: f64) -> Head {
@@ -175,13 +169,7 @@ impl Claim {
     }
 
     /// The answer to our claim was lost, and it had been made.
-    fn had(
-        &self,
-        store: &mut dyn Store,
-        known: Known,
-        mine: &Lease,
-        now: UnixMs,
-    ) -> Result<Taken> {
+    fn had(&self, store: &mut dyn Store, known: Known, mine: &Lease, now: UnixMs) -> Result<Taken> {
         let head = Head { is_owned: true, ..known.head };
         let is_new = head.fence == 1;
         let recorded = contents(store, head.clone(), now)?;

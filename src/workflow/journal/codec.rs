@@ -203,7 +203,10 @@ pub(super) mod tests {
     fn a_record_comes_back() {
         let bytes = sealed(b"k");
         let record = Reading::open(b"k", &bytes).unwrap();
-        assert_eq!((record.text("t").unwrap().as_str(), record.number("n").unwrap()), ("ä", u64::MAX));
+        assert_eq!(
+            (record.text("t").unwrap().as_str(), record.number("n").unwrap()),
+            ("ä", u64::MAX)
+        );
         assert_eq!(record.json("j"), Some(json!({"a": [null, 1]})));
         assert_eq!((record.json("null"), record.json("none")), (Some(Value::Null), None));
         assert_eq!(record.maybe_float("f").unwrap(), Some(0.5));

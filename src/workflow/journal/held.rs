@@ -12,9 +12,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::net::lock;
 use crate::net::workers::Home;
-use crate::store::{
-    Change, Committed, Durability, Expected, Space, Store, UnixMs, Write,
-};
+use crate::store::{Change, Committed, Durability, Expected, Space, Store, UnixMs, Write};
 
 /// What the store's thread needs of it, and whoever else has the run.
 #[derive(Debug)]

@@ -58,7 +58,11 @@ fn damage_of_every_kind_is_found(place: &Place) {
         for bytes in [flipped, record.bytes[..cut].to_vec(), Vec::new()] {
             put(store, key, bytes, record.expires_at);
             let error = read_all(store).unwrap_err();
-            assert_eq!((error.code(), reason(&error).as_str()), (Code::IoError, "corrupt"), "{shown}");
+            assert_eq!(
+                (error.code(), reason(&error).as_str()),
+                (Code::IoError, "corrupt"),
+                "{shown}"
+            );
         }
         put(store, key, record.bytes.clone(), record.expires_at);
     }

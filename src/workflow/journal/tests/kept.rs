@@ -6,8 +6,7 @@
 use super::*;
 use crate::store::{Change, Durability, Range, Record, Space};
 
-const FILE: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/src/workflow/journal/tests/kept-1.json");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/workflow/journal/tests/kept-1.json");
 
 fn record(store: &mut dyn Store) {
     let options = Options {
@@ -52,7 +51,9 @@ fn hex(bytes: &[u8]) -> String {
 
 fn bytes(hex: &Value) -> Vec<u8> {
     let digits = hex.as_str().unwrap();
-    (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect()
+    (0..digits.len() / 2)
+        .map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap())
+        .collect()
 }
 
 fn write_anew() {
@@ -87,7 +88,10 @@ fn a_run_that_was_kept_is_read_for_ever() {
     assert_eq!(recorded.ending.as_ref().unwrap().over, Over::Paused);
     let own = &recorded.own;
     let ended = own.in_order();
-    assert_eq!(ended.iter().map(|s| (s.0, s.1)).collect::<Vec<_>>(), [("first", "first"), ("each[1].x", "x")]);
+    assert_eq!(
+        ended.iter().map(|s| (s.0, s.1)).collect::<Vec<_>>(),
+        [("first", "first"), ("each[1].x", "x")]
+    );
     assert_eq!(ended[0].2.output.to_json(), json!({"a": [1, 2.5, null, "ä"]}));
     let error = ended[1].2.error.as_ref().unwrap();
     assert_eq!((error.code(), error.fields().status), (Code::RateLimited, Some(429)));
@@ -95,7 +99,10 @@ fn a_run_that_was_kept_is_read_for_ever() {
     assert_eq!((&own.decided["branch"], own.boundary.worked_ms), (&json!(false), 12.5));
     assert_eq!((own.boundary.usage.prompt_tokens, own.boundary.usage.cost), (5, Some(0.25)));
     assert_eq!(own.boundary.variables.to_json(), json!({"v": [true]}));
-    assert_eq!((own.children["call"].definition, &own.waiting["ask"]), (9, &json!({"agent": "ada"})));
+    assert_eq!(
+        (own.children["call"].definition, &own.waiting["ask"]),
+        (9, &json!({"agent": "ada"}))
+    );
     assert_eq!(recorded.parts[&layout::part("", "call")].steps.len(), 1);
     let (lease, _) = read::lease(store, "kept", clock().unix_ms()).unwrap().unwrap();
     assert_eq!(lease.owner, elsewhere());

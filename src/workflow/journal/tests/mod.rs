@@ -4,6 +4,7 @@ mod damage;
 mod fights;
 mod kept;
 mod leases;
+mod machines;
 mod processes;
 mod runs;
 

@@ -38,7 +38,10 @@ fn work(store: &mut dyn Store) -> ! {
         let path = format!("s{number:06}");
         held.queue("", ended(&path, json!(number)));
         held.queue("", started(&format!("s{:06}", number + 1)));
-        held.queue("", Entry::Boundary(Boundary { worked_ms: number as f64, ..Boundary::default() }));
+        held.queue(
+            "",
+            Entry::Boundary(Boundary { worked_ms: number as f64, ..Boundary::default() }),
+        );
         flush(&held, store).unwrap();
         println!("did {number}");
     }
@@ -47,7 +50,8 @@ fn work(store: &mut dyn Store) -> ! {
 
 /// What it says is acknowledged until it is killed, after so many steps.
 fn kill_after(mut process: Process, steps: usize) -> usize {
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(std::io::Result::unwrap);
+    let mut lines =
+        BufReader::new(process.stdout.take().unwrap()).lines().map(std::io::Result::unwrap);
     let mut did = None;
     let number = |line: &str| line.strip_prefix("did ")?.parse::<usize>().ok();
     for number in lines.by_ref().filter_map(|line| number(&line)).take(steps) {
@@ -98,9 +102,7 @@ fn a_killed_owner_loses_no_step_in_redis() {
     }
     let Some(url) = crate::store::redis::tests::fresh_url() else { return };
     let name = "a_killed_owner_loses_no_step_in_redis";
-    let open = || -> Box<dyn Store> {
-        Box::new(crate::store::redis::Redis::open(&url).unwrap())
-    };
+    let open = || -> Box<dyn Store> { Box::new(crate::store::redis::Redis::open(&url).unwrap()) };
     nothing_is_lost(name, &url, open);
 }
 
@@ -113,11 +115,15 @@ fn processes_do_not_share_a_run() {
     let folder = Folder::new();
     let place = folder.file();
     let mut first = begin("processes_do_not_share_a_run", place.to_str().unwrap());
-    let mut lines = BufReader::new(first.stdout.take().unwrap()).lines().map(std::io::Result::unwrap);
+    let mut lines =
+        BufReader::new(first.stdout.take().unwrap()).lines().map(std::io::Result::unwrap);
     assert!(lines.any(|line| line == "did 2"));
     let store = &mut *sqlite(&folder)();
     let error = take(store, &claim("r"), &Owner::here()).unwrap_err();
-    assert_eq!((reason(&error).as_str(), &error.members()["owner"]["pid"]), ("owned", &json!(first.id())));
+    assert_eq!(
+        (reason(&error).as_str(), &error.members()["owner"]["pid"]),
+        ("owned", &json!(first.id()))
+    );
     let second = begin("processes_do_not_share_a_run", place.to_str().unwrap());
     assert!(!second.wait_with_output().unwrap().status.success());
     assert!(lines.next().is_some_and(|line| line.starts_with("did ")));

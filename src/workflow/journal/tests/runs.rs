@@ -92,9 +92,7 @@ fn a_late_commit_changes_nothing(place: &Place) {
 
 fn a_run_that_is_over_runs_no_more(place: &Place) {
     let store = &mut *place();
-    for (run, over) in
-        [("c", Over::Completed), ("f", Over::Failed), ("x", Over::Cancelled)]
-    {
+    for (run, over) in [("c", Over::Completed), ("f", Over::Failed), ("x", Over::Cancelled)] {
         let (held, _) = take(store, &claim(run), &Owner::here()).unwrap();
         held.queue("", ended("a", json!(1)));
         let error = (over != Over::Completed).then(|| Error::state("no"));
@@ -156,7 +154,8 @@ fn parts_are_apart_and_forgotten_with_their_step(place: &Place) {
         held.queue(part, ended("a", json!(part)));
         held.queue(part, ended("each[1].a", json!(part)));
     }
-    let child = Child { workflow: "w".into(), version: "1".into(), definition: 3, ..Child::default() };
+    let child =
+        Child { workflow: "w".into(), version: "1".into(), definition: 3, ..Child::default() };
     held.queue("", Entry::Child { path: "a".into(), child: child.clone() });
     flush(&held, store).unwrap();
     let recorded = load(store, "r");

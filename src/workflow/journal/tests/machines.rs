@@ -205,7 +205,7 @@ fn what_is_queued_together_is_one_commit() {
         })
         .collect();
     for commit in &commits {
-        while let None = commit.take().map(Result::unwrap) {
+        while commit.take().map(Result::unwrap).is_none() {
             sleep_ms(1);
         }
     }

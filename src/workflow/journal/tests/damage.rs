@@ -5,6 +5,7 @@ use crate::store::{Change, Durability, Range, Record, Space};
 
 on_every_engine! {
     damage_of_every_kind_is_found
+    a_damaged_run_is_kept_from_nobody
     what_a_newer_version_wrote_is_named
 }
 
@@ -84,4 +85,17 @@ fn what_a_newer_version_wrote_is_named(place: &Place) {
         put(store, &key, record.bytes, record.expires_at);
     }
     read_all(store).unwrap();
+}
+
+fn a_damaged_run_is_kept_from_nobody(place: &Place) {
+    let store = &mut *place();
+    let held = everything(store);
+    held.release(store, &clock()).unwrap();
+    let step = layout::detail("r", "", layout::Kind::Step, "a");
+    put(store, &step, b"x".to_vec(), None);
+    for _ in 0..2 {
+        let error = take(store, &claim("r"), &Owner::here()).map(drop).unwrap_err();
+        assert_eq!(reason(&error), "corrupt");
+    }
+    assert!(read::lease(store, "r", clock().unix_ms()).unwrap().is_none());
 }

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::error::{Error, Result};
 use crate::clock::Clock;
+use crate::error::{Error, Result};
 use crate::net::{Waker, lock};
 use crate::runtime::Runtime;
 use crate::step::Token;

@@ -1,7 +1,7 @@
 //! What can be asked of runs that are not ours.
 
-use super::wish as wishes;
 use super::asked::Asked;
+use super::wish as wishes;
 use super::{Filter, Head, Recorded, Wish, Wished, read};
 use crate::error::Result;
 use crate::runtime::Runtime;
@@ -21,7 +21,5 @@ pub fn runs(runtime: &mut Runtime, me: Token, filter: Filter) -> Result<Asked<Ve
 /// Tells the owner of a run, whoever that is.
 pub fn wish(runtime: &mut Runtime, me: Token, run: &str, wanted: Wish) -> Result<Asked<Wished>> {
     let (run, keep_ms) = (run.to_owned(), runtime.config.journal_keep_ms);
-    Asked::of(runtime, me, move |store, clock| {
-        wishes::send(store, &run, &wanted, keep_ms, clock)
-    })
+    Asked::of(runtime, me, move |store, clock| wishes::send(store, &run, &wanted, keep_ms, clock))
 }

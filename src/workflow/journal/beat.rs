@@ -71,13 +71,13 @@ fn beat() -> &'static Beat {
 impl Keeping {
     /// From now on the lease is renewed, until nobody has this any more.
     pub fn begin(held: Arc<Held>, store: Shared) -> Result<Arc<Keeping>> {
-        let keeping =
-            Arc::new(Keeping { held, store: Mutex::new(store), heard: Mutex::default() });
+        let keeping = Arc::new(Keeping { held, store: Mutex::new(store), heard: Mutex::default() });
         let mut all = lock(&beat().all);
         all.runs.push(Arc::downgrade(&keeping));
         if !all.thread {
             let spawned = workers::spawn("zigllms-lease", STACK, || beat().serve());
-            spawned.map_err(|error| Error::internal(format!("no thread could be made: {error}")))?;
+            spawned
+                .map_err(|error| Error::internal(format!("no thread could be made: {error}")))?;
             all.thread = true;
         }
         Ok(keeping)
@@ -214,4 +214,3 @@ fn look(
     }
     Ok(found)
 }
-

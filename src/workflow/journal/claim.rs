@@ -41,7 +41,7 @@ pub struct Claim {
 /// What became of a claim.
 pub enum Taken {
     /// Ours now; what is recorded of it, unless it is new.
-    Ours(Ownership, Option<Box<Recorded>>),
+    Ours(Box<Ownership>, Option<Box<Recorded>>),
     Over(Box<Recorded>),
 }
 
@@ -92,12 +92,7 @@ impl Claim {
     }
 
     /// None: somebody was faster with something.
-    fn attempt(
-        &self,
-        store: &mut dyn Store,
-        mine: &Lease,
-        clock: &Clock,
-    ) -> Result<Option<Taken>> {
+    fn attempt(&self, store: &mut dyn Store, mine: &Lease, clock: &Clock) -> Result<Option<Taken>> {
         let now = clock.unix_ms();
         let Some(known) = Known::find(store, &self.run, now)? else {
             return self.begin(store, mine, clock);
@@ -126,9 +121,8 @@ impl Claim {
         writes.push(layout::write(layout::details(&self.run), Change::DeleteAll));
         writes.push(layout::write(layout::ending(&self.run), Change::Delete));
         let fence = commit(store, &writes, clock)?;
-        Ok(fence.map(|fence| {
-            Taken::Ours(Ownership { head, fence, lease: mine.clone(), input }, None)
-        }))
+        let owned = |fence| Ownership { head, fence, lease: mine.clone(), input };
+        Ok(fence.map(|fence| Taken::Ours(Box::new(owned(fence)), None)))
     }
 
     fn new_head(&self, mine: &Lease, at: f64) -> Head {
@@ -168,26 +162,26 @@ impl Claim {
         };
         let writes = claiming(&head, Expected::Version(known.version), held, mine, clock);
         let Some(fence) = commit(store, &writes, clock)? else { return Ok(None) };
-        // Behind the fence nobody else changes it.
-        let recorded = contents(store, head.clone(), clock.unix_ms())?;
+        // Behind the fence nobody else changes it. What cannot be read is not kept from others.
+        let recorded = match contents(store, head.clone(), clock.unix_ms()) {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                drop(give_back(store, &self.run, fence, clock));
+                return Err(error);
+            }
+        };
         let ownership = Ownership { head, fence, lease: mine.clone(), input: known.bytes };
-        Ok(Some(Taken::Ours(ownership, Some(Box::new(recorded)))))
+        Ok(Some(Taken::Ours(Box::new(ownership), Some(Box::new(recorded)))))
     }
 
     /// The answer to our claim was lost, and it had been made.
-    fn had(
-        &self,
-        store: &mut dyn Store,
-        known: Known,
-        mine: &Lease,
-        now: UnixMs,
-    ) -> Result<Taken> {
+    fn had(&self, store: &mut dyn Store, known: Known, mine: &Lease, now: UnixMs) -> Result<Taken> {
         let head = Head { is_owned: true, ..known.head };
         let is_new = head.fence == 1;
         let recorded = contents(store, head.clone(), now)?;
         let ownership =
             Ownership { head, fence: known.version, lease: mine.clone(), input: known.bytes };
-        Ok(Taken::Ours(ownership, (!is_new).then(|| Box::new(recorded))))
+        Ok(Taken::Ours(Box::new(ownership), (!is_new).then(|| Box::new(recorded))))
     }
 
     /// The run must be the one that is meant.
@@ -226,6 +220,14 @@ fn commit(store: &mut dyn Store, writes: &[Write], clock: &Clock) -> Result<Opti
         Committed::Done(effects) => Ok(effects.first().map(|effect| effect.version)),
         Committed::Conflict(_) => Ok(None),
     }
+}
+
+/// The lease goes, unless somebody else has the run by now.
+pub fn give_back(store: &mut dyn Store, run: &str, fence: u64, clock: &Clock) -> Result<()> {
+    let only_if = Some(Expected::Version(fence));
+    let fenced = Write { only_if, ..layout::write(layout::head(run), Change::Keep) };
+    let lease = layout::write(layout::lease(run), Change::Delete);
+    store.commit(&[fenced, lease], Durability::Batched, clock.unix_ms()).map(drop)
 }
 
 /// The head comes first: its version is the fence.

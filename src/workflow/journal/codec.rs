@@ -184,8 +184,14 @@ fn too_new(key: &[u8], version: u8) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The same record as a later version would write it.
+    pub fn newer(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let rest = [&[VERSION + 1], &bytes[9..]].concat();
+        [&sum(key, &rest)[..], &rest].concat()
+    }
 
     fn sealed(key: &[u8]) -> Vec<u8> {
         let value = json!({"a": [null, 1]});
@@ -197,7 +203,10 @@ mod tests {
     fn a_record_comes_back() {
         let bytes = sealed(b"k");
         let record = Reading::open(b"k", &bytes).unwrap();
-        assert_eq!((record.text("t").unwrap().as_str(), record.number("n").unwrap()), ("ä", u64::MAX));
+        assert_eq!(
+            (record.text("t").unwrap().as_str(), record.number("n").unwrap()),
+            ("ä", u64::MAX)
+        );
         assert_eq!(record.json("j"), Some(json!({"a": [null, 1]})));
         assert_eq!((record.json("null"), record.json("none")), (Some(Value::Null), None));
         assert_eq!(record.maybe_float("f").unwrap(), Some(0.5));
@@ -220,8 +229,7 @@ mod tests {
             assert_eq!(reason(&bytes[..at], b"k"), corrupt, "{at}");
         }
         assert_eq!(reason(&bytes, b"another"), corrupt);
-        let rest = [&[VERSION + 1], &bytes[9..]].concat();
-        let newer = [&sum(b"k", &rest)[..], &rest].concat();
+        let newer = newer(b"k", &bytes);
         assert_eq!(Reading::open(b"k", &newer).map(drop).unwrap_err().code(), Code::Unsupported);
     }
 }

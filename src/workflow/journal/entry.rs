@@ -12,20 +12,42 @@ use crate::workflow::execution::{Ended, How};
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// An attempt at a step begins.
-    Started { path: String, id: String, attempt: u32, at: f64 },
+    Started {
+        path: String,
+        id: String,
+        attempt: u32,
+        at: f64,
+    },
     /// It takes the place of what was recorded when the step began.
-    Ended { path: String, id: String, end: StepEnd },
+    Ended {
+        path: String,
+        id: String,
+        end: StepEnd,
+    },
     /// Which branch, how many iterations.
-    Decided { path: String, value: Value },
+    Decided {
+        path: String,
+        value: Value,
+    },
     Boundary(Boundary),
     /// A workflow called at that path begins.
-    Child { path: String, child: Child },
+    Child {
+        path: String,
+        child: Child,
+    },
     /// The exported state of an agent that waits for decisions.
-    Waiting { path: String, state: Value },
+    Waiting {
+        path: String,
+        state: Value,
+    },
     /// The step begins anew: nothing is known of it, nor of what was called in it.
-    Forget { path: String },
+    Forget {
+        path: String,
+    },
     /// The same for every path that begins so.
-    ForgetInside { place: String },
+    ForgetInside {
+        place: String,
+    },
 }
 
 /// What changes all the time, as of the last boundary.

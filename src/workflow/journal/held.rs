@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::claim::{LEASE_MS, Ownership, is_unknown};
+use super::claim::{LEASE_MS, Ownership, give_back, is_unknown};
 use super::layout::{self, Kind};
 use super::read::named;
 use super::{Ending, Entry, Head, Step, Wish, records};
@@ -12,14 +12,12 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::net::lock;
 use crate::net::workers::Home;
-use crate::store::{
-    Change, Committed, Durability, Expected, Space, Store, UnixMs, Write,
-};
+use crate::store::{Change, Committed, Durability, Expected, Space, Store, UnixMs, Write};
 
 /// What the store's thread needs of it, and whoever else has the run.
 #[derive(Debug)]
 pub struct Held {
-    pub owned: Ownership,
+    pub owned: Box<Ownership>,
     /// A forked child has inherited the words, and not the run.
     home: Home,
     outbox: Mutex<Outbox>,
@@ -45,7 +43,7 @@ const DOUBTS: u32 = 3;
 
 impl Held {
     /// `order`: greater than that of any step that has ended.
-    pub fn new(owned: Ownership, order: u64) -> Arc<Held> {
+    pub fn new(owned: Box<Ownership>, order: u64) -> Arc<Held> {
         let (writes, lost) = (Vec::new(), None);
         let outbox = Outbox { writes, queued: 0, written: 0, order, lost, over: false };
         Arc::new(Held { owned, home: Home::here(), outbox: Mutex::new(outbox) })
@@ -157,19 +155,20 @@ impl Held {
 
     /// Nothing of the run changes, but it is not ours any more.
     pub fn release(&self, store: &mut dyn Store, clock: &Clock) -> Result<()> {
-        let gone = layout::write(layout::lease(self.run()), Change::Delete);
-        let now = clock.unix_ms();
-        store.commit(&[self.fence(), gone], Durability::Batched, now).map(drop)
+        lock(&self.outbox).over = true; // no renewal that comes behind this
+        give_back(store, self.run(), self.owned.fence, clock)
     }
 
     /// It is ours for another while. What another process wishes is taken out of the store.
     pub fn renew(&self, store: &mut dyn Store, clock: &Clock) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
         let now = clock.unix_ms();
         let key = layout::lease(self.run());
         let lease = layout::put(key, Some(now + LEASE_MS), |key| self.owned.lease.seal(key));
         match store.commit(&[self.fence(), lease], Durability::Batched, now)? {
             Committed::Done(_) => Ok(()),
-            Committed::Conflict(_) if self.is_over() => Ok(()),
             Committed::Conflict(_) => Err(self.lose()),
         }
     }

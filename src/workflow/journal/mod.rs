@@ -23,6 +23,8 @@ mod plain;
 mod read;
 mod recorded;
 mod records;
+#[cfg(test)]
+mod tests;
 mod wish;
 
 pub use asked::Asked;

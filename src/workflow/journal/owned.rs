@@ -111,7 +111,10 @@ impl Journal {
     /// Writes all that is queued, in one batch, and ends when it is on the disk. What agents and
     /// tools have put into memory by then is in the store before it.
     pub fn commit(&self) -> Operation {
-        Operation::new("journal_commit", Writing { journal: self.clone(), ending: None, asked: None })
+        Operation::new(
+            "journal_commit",
+            Writing { journal: self.clone(), ending: None, asked: None },
+        )
     }
 
     /// The same for a machine that waits by itself.

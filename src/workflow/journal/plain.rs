@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(Plain::json(&value).to_json(), value);
         assert!(Plain::default().is_nil() && Plain::of(&Data::Nil).unwrap().is_nil());
         assert!(matches!(Plain::default().to_data(), Data::Nil));
-        let record = Record::new().set("n", 1).set("list", Data::List(vec!["x".into()]));
+        let record = Record::new().set("n", 1i64).set("list", Data::List(vec!["x".into()]));
         let data = Plain::of(&record.into()).unwrap();
         assert_eq!(data.to_json(), json!({"n": 1, "list": ["x"]}));
     }

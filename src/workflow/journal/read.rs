@@ -86,7 +86,8 @@ pub fn load(store: &mut dyn Store, run: &str, clock: &Clock) -> Result<Option<Re
 pub fn contents(store: &mut dyn Store, head: Head, now: UnixMs) -> Result<Recorded> {
     let run = head.run.clone();
     let key = layout::input(&run);
-    let record = store.get(Space::Journal, &key, now)?.ok_or_else(|| super::codec::corrupt(&key))?;
+    let record =
+        store.get(Space::Journal, &key, now)?.ok_or_else(|| super::codec::corrupt(&key))?;
     let (input, options) = records::read_input(&key, &record.bytes)?;
     let key = layout::ending(&run);
     let ending = store.get(Space::Journal, &key, now)?;

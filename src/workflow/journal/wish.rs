@@ -8,9 +8,7 @@ use super::{Ending, Head, Over, Plain};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::step::{Stop, stopped};
-use crate::store::{
-    Change, Committed, Durability, Expected, Space, Store, UnixMs, Write,
-};
+use crate::store::{Change, Committed, Durability, Expected, Space, Store, UnixMs, Write};
 use crate::workflow::Status;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +53,9 @@ pub fn send(
         let owned = lease(store, run, now)?.is_some_and(|(lease, _)| !lease.owner.is_gone());
         let (writes, wished) = match wish {
             _ if owned => (vec![told(run, wish)], Wished::Told),
-            Wish::Cancel(reason) => (cancelled(store, head, fence, reason, keep_ms, clock)?, Wished::Done),
+            Wish::Cancel(reason) => {
+                (cancelled(store, head, fence, reason, keep_ms, clock)?, Wished::Done)
+            }
             _ => return Ok(Wished::Free(head.status)),
         };
         let unchanged = Write {

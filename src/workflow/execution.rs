@@ -15,7 +15,7 @@ use crate::value::{Data, Failure, Record, Slot};
 use super::Definition;
 use super::definition::Step;
 use super::durable::Durable;
-use super::journal::Claim;
+use super::journal::{Claim, Claimed};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -215,8 +215,12 @@ pub struct Execution {
     pub keyed: String,
     /// Asks the journal for the run, if it is one of its own that is durable.
     pub claim: Option<Claim>,
+    /// What was claimed before it goes on.
+    pub claimed: Option<Claimed>,
     /// While it is under way.
     pub durable: Option<Durable>,
+    /// The run is this execution's: it is going on, or what became of it is being recorded.
+    pub owned: bool,
     /// Steps that ended before this execution of the run.
     pub recovered: Option<usize>,
     /// Steps of it have run before, perhaps elsewhere.
@@ -270,6 +274,8 @@ impl Execution {
             result: Data::Nil,
             error: None,
             claim: None,
+            claimed: None,
+            owned: false,
             durable: None,
             recovered: None,
             goes_on: false,

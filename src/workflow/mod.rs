@@ -26,7 +26,10 @@ pub use control::{Cancelling, Destroying, cancel};
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
-pub use run::{Awaiting, Kept, Resuming, Stepping, check_input, failed, standing, whole};
+pub use run::{
+    Awaiting, Distant, Expecting, Fetching, Kept, Recovering, Resuming, Stepping, check_input,
+    distant, failed, standing, whole,
+};
 pub use template::Template;
 
 use crate::error::{Error, Result};

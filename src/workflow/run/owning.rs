@@ -47,14 +47,26 @@ impl Owning {
         runtime.workflows.executions.get_mut(self.number)
     }
 
+    /// Who had it here before may still be recording how it stopped.
     fn claim(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
-        let claim = self.execution(runtime)?.claim.clone();
+        let execution = self.execution(runtime)?;
+        if execution.owned {
+            runtime.workflows.watch(self.number, me)?;
+            return Ok(Next::Wait(None));
+        }
+        if let Some(claimed) = execution.claimed.take() {
+            return self.claimed(runtime, me, claimed);
+        }
+        let claim = execution.claim.clone();
         let claim = claim.ok_or_else(|| Error::internal("nothing is to be claimed"))?;
         self.stage = Stage::Claiming(Some(Claiming::ask(runtime, me, claim)?));
         self.look(runtime, me)
     }
 
     fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        if matches!(self.stage, Stage::Claiming(None)) {
+            return self.claim(runtime, me);
+        }
         let Stage::Claiming(Some(claiming)) = &mut self.stage else {
             return Err(Error::internal("nothing was claimed"));
         };
@@ -90,6 +102,7 @@ impl Owning {
         let execution = self.execution(runtime)?;
         execution.recovered = Some(durable.recovered());
         execution.durable = Some(durable.clone());
+        execution.owned = true;
         self.stage = Stage::Listening;
         let keeper = durable.journal().keeper(self.number);
         self.durable = Some(durable);
@@ -197,9 +210,18 @@ impl Owning {
     }
 
     fn close(&mut self, runtime: &mut Runtime, me: Token, refused: Option<Error>) -> Result<Next> {
-        self.durable = None;
+        self.let_go(runtime, me);
         self.stage = Stage::Closing(refused);
         self.closed(runtime, me)
+    }
+
+    fn let_go(&mut self, runtime: &mut Runtime, me: Token) {
+        self.durable = None;
+        if let Ok(execution) = self.execution(runtime) {
+            execution.owned = false;
+        }
+        runtime.workflows.unwatch(self.number, me);
+        runtime.tell_watchers(self.number);
     }
 
     /// An end that could not be recorded is none, unless it is an error anyway.
@@ -285,18 +307,22 @@ impl Machine for Owning {
             (Stage::Closing(_), Outcome::Ready) => self.closed(runtime, me),
             // It happens all the same.
             (Stage::Leaving(_) | Stage::Closing(_), Outcome::Stop(_)) => {
-                self.durable = None;
+                self.let_go(runtime, me);
                 self.ended().map(Next::Done)
             }
             (Stage::Reading(_), outcome) => self.read(runtime, me, outcome),
             (Stage::Showing, outcome) => self.shown(runtime, outcome),
-            (_, Outcome::Stop(stop)) => Err(stopped(&stop, "the workflow")),
+            (_, Outcome::Stop(stop)) => {
+                self.let_go(runtime, me);
+                Err(stopped(&stop, "the workflow"))
+            }
             _ => Err(Error::internal("a run waits for something else")),
         }
     }
 
-    fn abandon(&mut self, _: &mut Runtime, _: Token) {
-        // Without a word: the run stays as it is recorded, for others to go on with.
-        self.durable = None;
+    /// Without a word: the run stays as it is recorded, for others to go on with.
+    fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        runtime.workflows.never_began(self.number);
+        self.let_go(runtime, me);
     }
 }

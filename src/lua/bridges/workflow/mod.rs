@@ -10,6 +10,7 @@ mod durable;
 mod execute;
 mod inspect;
 mod result;
+mod runs;
 mod stepping;
 
 use crate::lua::bridge::{Bridge, Constants, Param};
@@ -60,5 +61,6 @@ pub static BRIDGE: Bridge = Bridge {
         inspect::GET_INFO,
         inspect::DESTROY,
         inspect::TO_MERMAID,
+        runs::RECOVER,
     ],
 };

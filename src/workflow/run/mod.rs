@@ -17,6 +17,9 @@ mod step;
 mod tool;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use executing::{Executing, check_input};
 pub use resuming::Resuming;
 pub use returning::Returning;

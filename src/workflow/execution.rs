@@ -101,7 +101,7 @@ impl Ended {
     /// As users see it.
     pub fn to_record(&self) -> Record {
         let error = self.error.clone().map_or(Data::Nil, |failure| Data::Error(Box::new(failure)));
-        Record::sized(7)
+        Record::sized(5)
             .set("status", self.how.name())
             .set("output", self.output.clone())
             .set("response", self.response.clone())
@@ -148,17 +148,17 @@ pub struct Execution {
     /// Is told of every step that has ended.
     pub on_step: Option<Slot>,
     /// Steps that have ended, by their paths.
-    pub ended: BTreeMap<String, Ended>,
+    pub ended: BTreeMap<Rc<str>, Rc<Ended>>,
     /// The last end of each step, by its id.
-    pub latest: HashMap<Rc<str>, Ended>,
+    pub latest: HashMap<Rc<str>, Rc<Ended>>,
     /// Steps that are under way, by their paths.
-    pub under_way: HashMap<String, Progress>,
+    pub under_way: HashMap<Rc<str>, Progress>,
     /// Those that had begun when it stopped: hooks have seen them begin.
-    pub interrupted: HashSet<String>,
+    pub interrupted: HashSet<Rc<str>>,
     /// What was decided on the way, by the paths of steps: which branch, how many iterations.
-    pub decided: BTreeMap<String, Value>,
+    pub decided: BTreeMap<Rc<str>, Value>,
     /// Agents that wait for decisions, by the paths of their steps.
-    pub waiting: BTreeMap<String, Waiting>,
+    pub waiting: BTreeMap<Rc<str>, Waiting>,
     /// What was decided on the calls that those wait for.
     pub decisions: Decisions,
     /// Ids of steps in the order in which they ended first.
@@ -173,7 +173,7 @@ pub struct Execution {
     pub usage: Usage,
     pub output: Data,
     /// Of `workflow_call`, by the paths of their steps.
-    pub children: HashMap<String, u64>,
+    pub children: HashMap<Rc<str>, u64>,
     /// Agents inside those that wait for decisions.
     pub waits_inside: Vec<Waiting>,
     pub timeout_ms: Option<f64>,
@@ -250,12 +250,17 @@ impl Execution {
         }
     }
 
+    /// Nothing comes between a step that has ended and the next one.
+    pub fn goes_straight_on(&self) -> bool {
+        !self.pause && self.cancelled.is_none() && self.on_step.is_none()
+    }
+
     pub fn elapsed_ms(&self, clock: &Clock) -> f64 {
         let since = self.token.map_or(0.0, |_| clock.now().ms_since(self.since));
         self.worked_ms + since
     }
 
-    pub fn note(&mut self, path: String, id: &Rc<str>, ended: Ended) {
+    pub fn note(&mut self, path: Rc<str>, id: &Rc<str>, ended: Rc<Ended>) {
         if self.latest.insert(id.clone(), ended.clone()).is_none() {
             self.order.push(id.clone());
         }
@@ -285,18 +290,18 @@ impl Execution {
         for step in does.inner() {
             let path = format!("{place}{}", step.id);
             self.forget_inside(&format!("{path}["));
-            self.ended.remove(&path);
-            self.decided.remove(&path);
-            self.children.remove(&path);
+            self.ended.remove(path.as_str());
+            self.decided.remove(path.as_str());
+            self.children.remove(path.as_str());
             self.forget_steps(&step.does, place);
         }
     }
 
     /// What is inside of what has ended need not be known any more.
     pub fn forget_inside(&mut self, place: &str) {
-        fn drop_from<T>(all: &mut BTreeMap<String, T>, place: &str) {
-            let keys = all.range(place.to_owned()..).map(|(key, _)| key);
-            let inside: Vec<String> =
+        fn drop_from<T>(all: &mut BTreeMap<Rc<str>, T>, place: &str) {
+            let keys = all.range(Rc::from(place)..).map(|(key, _)| key);
+            let inside: Vec<Rc<str>> =
                 keys.take_while(|key| key.starts_with(place)).cloned().collect();
             for key in inside {
                 all.remove(&key);

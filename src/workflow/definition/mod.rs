@@ -105,6 +105,13 @@ pub struct Step {
     pub metadata: Option<Value>,
 }
 
+impl Step {
+    /// The first that it needs is something of the tables in Lua.
+    pub fn asks_at_once(&self) -> bool {
+        self.when.is_some() || matches!(self.does, Does::Function(_) | Does::Transform(_))
+    }
+}
+
 #[derive(Debug)]
 pub enum Does {
     Agent {

@@ -303,7 +303,7 @@ impl Edge {
 
     /// What `scope.lua` does, for values that are data.
     fn act(&mut self, act: Act) -> Outcome {
-        let own = |at: usize| act.operands.get(4 + at).unwrap_or(&Data::Nil);
+        let own = |at: usize| act.operands.get(6 + at).unwrap_or(&Data::Nil);
         match act.name {
             "open" | "loop" => self.returned(Some(json!({})), false),
             "give" => {
@@ -315,7 +315,7 @@ impl Edge {
                 let value = record.get("output").and_then(|output| self.value(output));
                 self.returned(value, false)
             }
-            "call" => self.call(own(0), own(1)),
+            "call" => self.call(own(0), &[own(3), own(4), own(5)]),
             "test" => match self.function(own(0)) {
                 Function::Test(holds) => self.returned(Some(json!(holds)), act.copies),
                 Function::Work { .. } => panic!("a condition"),
@@ -344,17 +344,17 @@ impl Edge {
         *self.plan.functions.get(&slot.id()).expect("a function of the plan")
     }
 
-    fn call(&mut self, function: &Data, info: &Data) -> Outcome {
+    /// With what it learns: its input, the attempt, a key.
+    fn call(&mut self, function: &Data, learned: &[&Data; 3]) -> Outcome {
         let Function::Work { fails } = self.function(function) else { panic!("work") };
-        let info = self.value(info).unwrap_or_default();
-        let (key, attempt) = (info["idempotency_key"].to_string(), info["attempt"].as_u64());
-        let attempt = attempt.unwrap_or_default();
+        let [input, attempt, key] = learned.map(|one| self.value(one).unwrap_or_default());
+        let attempt = attempt.as_u64().unwrap_or_default();
         *self.calls.entry(format!("{key} {attempt}")).or_default() += 1;
         if attempt <= u64::from(fails) {
             let value = self.keep(None);
             return Outcome::Raised(Raised { value, text: "no".into(), code: None });
         }
-        let made = fingerprint(&format!("{key} {}", info["input"]));
+        let made = fingerprint(&format!("{key} {input}"));
         self.returned(Some(json!(made)), false)
     }
 

@@ -65,7 +65,7 @@ fn check_order(edge: &Edge, seed: u64) {
 #[test]
 fn every_execution_ends_and_keeps_its_order_and_limits() {
     let (mut ends, mut widest) = (BTreeMap::new(), 0);
-    for seed in 0..1500 {
+    for seed in 0..500 {
         let mut edge = edge(seed, WILD);
         let output = edge.execute(&mut nothing);
         let status = edge.status();
@@ -77,14 +77,14 @@ fn every_execution_ends_and_keeps_its_order_and_limits() {
         widest = widest.max(edge.watch.widest);
     }
     // It would prove nothing otherwise.
-    assert!(ends.values().all(|count| *count > 100), "{ends:?}");
+    assert!(ends.values().all(|count| *count > 50), "{ends:?}");
     assert_eq!(ends.len(), 2);
     assert_eq!(widest, 3);
 }
 
 #[test]
 fn each_step_ends_once_in_one_way() {
-    for seed in 0..1500 {
+    for seed in 0..500 {
         let mut edge = edge(seed, CALM);
         let _ = edge.execute(&mut nothing);
         let twice: Vec<_> = edge.watch.ends().into_iter().filter(|(_, n)| *n > 1).collect();
@@ -126,7 +126,7 @@ fn execute_with_pauses(edge: &mut Edge, every: usize) -> usize {
 #[test]
 fn pausing_changes_nothing() {
     let mut pauses = 0;
-    for seed in 0..400 {
+    for seed in 0..120 {
         let mut plain = edge(seed, SOUND);
         let _ = plain.execute(&mut nothing);
         assert_eq!(plain.status(), Status::Completed, "{seed}");
@@ -139,12 +139,12 @@ fn pausing_changes_nothing() {
             check_order(&edge, seed);
         }
     }
-    assert!(pauses > 1000, "{pauses}");
+    assert!(pauses > 500, "{pauses}");
 }
 
 #[test]
 fn pausing_saves_nobody_from_failing() {
-    for seed in 0..400 {
+    for seed in 0..120 {
         let mut plain = edge(seed, CALM);
         let _ = plain.execute(&mut nothing);
         for every in [1, 3, 20] {
@@ -159,7 +159,7 @@ fn pausing_saves_nobody_from_failing() {
 #[test]
 fn cancelling_leaves_nothing_under_way() {
     let (mut cancelled, mut failed) = (0, 0);
-    for seed in 0..400 {
+    for seed in 0..120 {
         let mut plain = edge(seed, WILD);
         let _ = plain.execute(&mut nothing);
         for part in 0..6 {
@@ -185,5 +185,5 @@ fn cancelling_leaves_nothing_under_way() {
             }
         }
     }
-    assert!(cancelled > 1000 && failed * 20 < cancelled, "{cancelled}, {failed}");
+    assert!(cancelled > 300 && failed * 20 < cancelled, "{cancelled}, {failed}");
 }

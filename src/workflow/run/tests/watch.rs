@@ -1,6 +1,7 @@
 //! What is seen of an execution from outside, turn by turn.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
 use crate::workflow::execution::{Execution, How};
 
@@ -13,11 +14,11 @@ pub enum Seen {
 #[derive(Default)]
 pub struct Watch {
     /// What became of steps, by their paths, in order.
-    pub seen: Vec<(String, Seen)>,
+    pub seen: Vec<(Rc<str>, Seen)>,
     /// So many branches were under way at once.
     pub widest: usize,
-    under_way: HashSet<String>,
-    ended: BTreeSet<String>,
+    under_way: HashSet<Rc<str>>,
+    ended: BTreeSet<Rc<str>>,
 }
 
 impl Watch {
@@ -45,13 +46,13 @@ impl Watch {
         let mut ends = BTreeMap::new();
         for (path, seen) in &self.seen {
             if matches!(seen, Seen::Ended(_)) {
-                *ends.entry(path.as_str()).or_default() += 1;
+                *ends.entry(&**path).or_default() += 1;
             }
         }
         ends
     }
 
     pub fn first(&self, path: &str, wanted: impl Fn(&Seen) -> bool) -> Option<usize> {
-        self.seen.iter().position(|(other, seen)| other == path && wanted(seen))
+        self.seen.iter().position(|(other, seen)| **other == *path && wanted(seen))
     }
 }

@@ -103,7 +103,7 @@ fn each_step_ends_once_in_one_way() {
 fn execute_with_pauses(edge: &mut Edge, every: usize) -> usize {
     let mut pauses = 0;
     let pause = |edge: &mut Edge| {
-        if edge.turns % every == 0 {
+        if edge.turns.is_multiple_of(every) {
             edge.pause();
         }
     };

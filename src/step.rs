@@ -72,6 +72,11 @@ pub trait Machine {
         false
     }
 
+    /// Whether it ended because it was stopped, not because of an error in its work.
+    fn was_stopped(&self, error: &Error) -> bool {
+        error.code() == Code::Cancelled
+    }
+
     /// Whatever it ended with, once hooks have had their say.
     fn ended(&mut self, _: &mut Runtime, _: std::result::Result<&Output, &Error>) {}
 

@@ -103,8 +103,7 @@ impl Runtime {
         machine: &dyn Machine,
         error: &Error,
     ) {
-        let cancelled = error.code() == Code::Cancelled;
-        let event = if cancelled { events.cancelled } else { events.failed };
+        let event = if machine.was_stopped(error) { events.cancelled } else { events.failed };
         if !self.events.wants(event) {
             return;
         }

@@ -432,16 +432,23 @@ local zigllms = {}
 ---@field keep? integer an integer from 0 to 1000000: finished executions that `get_result` knows [100]
 ---@field condition? string|function conditional: which branch; loop: goes on while it holds
 
----@class zigllms.WorkflowOptions
----@field timeout_ms? number a number of at least 0: limit of the execution, without the time it was paused; 0 = none [the workflow's]
----@field variables? table values of `variables` beside, or in place of, those of the definition
+---@class zigllms.WorkflowOptions: zigllms.WorkflowExecution
 ---@field on_error? "raise"|"return" "return": a failure is a result with `status = "failed"` and `error` ["raise"]
----@field on_step? function `function(step)`, called with `{id, status, output, …}` of each step that has ended
----@field metadata? table stands in the result
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
+---@class zigllms.WorkflowExecution
+---@field timeout_ms? number a number of at least 0: limit of the execution, without the time it was paused; 0 = none [the workflow's]
+---@field variables? table values of `variables` beside, or in place of, those of the definition
+---@field on_step? function `function(step)`, called with `{id, status, output, …}` of each step that has ended
+---@field metadata? table stands in the result
+
 ---@class zigllms.WorkflowResume
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.WorkflowResultOptions
+---@field wait? boolean true = waits until the execution has ended [false]
+---@field timeout_ms? number a number of at least 0: waits at most so long, then raises `timeout`; 0 = no limit
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
 ---@class zigllms.WorkflowFilter: zigllms.ListFilter
@@ -458,6 +465,9 @@ local zigllms = {}
 ---@field default? any the output of one that failed
 
 ---@class zigllms.Composition: zigllms.WorkflowSettings, zigllms.WorkflowLoop
+
+---@class zigllms.WorkflowStepOptions: zigllms.WorkflowExecution
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
 ---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
@@ -1583,6 +1593,17 @@ function workflow.cancel(id, reason) end
 ---@return table info
 function workflow.get_status(id) end
 
+---The result of an execution that is completed: the very table that `execute` returned. Of one that is pending, running or paused nil and the status; of one that has failed or was cancelled nil, the status and the error. `wait` or `timeout_ms` waits for the end, also while it is paused. A workflow that was never executed is pending, and is not waited for.
+---
+---Errors: invalid_argument, not_found, timeout, cancelled, invalid_state
+---@param id string the id or name of an execution
+---@param options? zigllms.WorkflowResultOptions a table
+---@return zigllms.WorkflowResult? result
+---@return string? status
+---@return zigllms.Error? error
+---@overload fun(id: string, options: { async: true }): zigllms.Handle
+function workflow.get_result(id, options) end
+
 ---All workflows in the order they were made: `{id, name, pattern, status, steps_count}`. The status is that of the latest execution, "pending" before the first; `steps_count` counts steps inside of others, too.
 ---@param filter? zigllms.WorkflowFilter a table
 ---@return table[] workflows
@@ -1614,6 +1635,16 @@ function workflow.validate(definition) end
 ---@param workflow_id string the id or name of a workflow
 ---@return table dependencies
 function workflow.get_dependencies(workflow_id) end
+
+---Executes one step, then pauses: `{id, status, output, response, error, attempts, started_at, duration_ms}` of that step, with `execution_id`, `execution_status` and `result`, which `execute` would have returned. The id of a workflow begins a new execution, unless `step` has paused its latest one, which goes on; so does a paused execution by its own id. Input and options are those of a new execution. Steps that hold others are gone into: what counts as one step is what does work itself, in a parallel step one branch after the other; a `workflow_call` is executed whole. Steps whose condition does not hold are passed over. `resume` executes all that is left. A failure raises as `execute` does. Waits.
+---
+---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
+---@param id string the id or name of an execution
+---@param input? any a value
+---@param options? zigllms.WorkflowStepOptions a table
+---@return table step
+---@overload fun(id: string, input?: any, options: { async: true }): zigllms.Handle
+function workflow.step(id, input, options) end
 
 ---What is known of a workflow: `{id, name, description, version, pattern, status, steps_count, created_at, metadata, executions}`, and of its executions that are still known `executions` by status, `latest_execution_id`, `latest_started_at`, `latest_duration_ms` and `avg_time_ms`.
 ---

@@ -1,5 +1,8 @@
 -- Executions that are stopped, go on, and end early.
 local zigllms = require("zigllms")
+local heard = require("spec.support.heard")
+local raised = require("spec.support.raised")
+
 local workflow = zigllms.workflow
 
 describe("a workflow that is paused", function()
@@ -128,6 +131,72 @@ describe("a workflow that is cancelled", function()
     assert.equal("enough", err.details.reason)
     assert.is_nil(ran)
     assert.equal("cancelled", (workflow.get_status(id)))
+  end)
+
+  it("by its last step, or by one that fails, is cancelled all the same", function()
+    local fails = false
+    local id = workflow.create({
+      steps = {
+        {
+          fn = function(ctx)
+            assert.is_true(workflow.cancel(ctx.workflow.execution_id, "enough"))
+            if fails then
+              error("as well")
+            end
+          end,
+        },
+      },
+    })
+    zigllms.hook.register("workflow_error", function()
+      return "instead"
+    end)
+    for _ = 1, 2 do
+      local err = raised("cancelled", workflow.execute, id)
+      assert.equal("enough", err.details.reason)
+      assert.equal("cancelled", (workflow.get_status(id)))
+      raised("cancelled", workflow.execute, id, nil, { on_error = "return" })
+      fails = true
+    end
+  end)
+
+  it("is not what a step makes it look like", function()
+    local other = workflow.create({ steps = { { type = "delay", duration_ms = 20000 } } })
+    local id = workflow.create({
+      steps = {
+        {
+          id = "inner",
+          fn = function()
+            local handle = workflow.execute(other, nil, { async = true })
+            handle:cancel("mine")
+            return handle:await()
+          end,
+        },
+      },
+    })
+    local nested = workflow.create({ steps = { { workflow = id } } })
+    local failed, cancelled = heard("workflow.failed"), heard("workflow.cancelled")
+    local err = raised("cancelled", workflow.execute, id)
+    assert.equal("inner", err.details.step_id)
+    assert.equal("failed", (workflow.get_status(id)))
+    assert.equal(1, #failed)
+    assert.equal(1, #cancelled) -- the inner one
+    local result = workflow.execute(nested, nil, { on_error = "return" })
+    assert.equal("failed", result.status)
+    assert.equal("cancelled", result.error.code)
+    assert.same({ 3, 2 }, { #failed, #cancelled })
+    local plain = workflow.create({
+      steps = {
+        {
+          fn = function()
+            error(zigllms.error("cancelled", "I say so"))
+          end,
+        },
+      },
+    })
+    local handle = workflow.execute(plain, nil, { async = true })
+    handle:wait()
+    assert.equal("failed", (workflow.get_status(plain)))
+    assert.equal("failed", select(2, workflow.get_result(plain)))
   end)
 
   it("while it waits ends at once", function()

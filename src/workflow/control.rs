@@ -12,7 +12,7 @@ impl Workflows {
     /// The execution stops at the next boundary, with those inside it; whether it is running.
     pub fn pause(&mut self, number: u64) -> Result<bool> {
         let execution = self.executions.get_mut(number)?;
-        if execution.status != Status::Running {
+        if !execution.is_under_way() {
             return Ok(false);
         }
         execution.pause = true;
@@ -49,7 +49,7 @@ impl Machine for Cancelling {
 fn cancel(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Result<bool> {
     let execution = runtime.workflows.executions.get_mut(number)?;
     match execution.status {
-        Status::Running => {
+        Status::Pending | Status::Running if execution.is_under_way() => {
             execution.cancelled = Some(reason.unwrap_or_default().to_owned());
             if let Some(token) = execution.token {
                 runtime.tasks.stop(token, reason.unwrap_or_default());
@@ -104,6 +104,7 @@ fn cancel_paused(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Re
         cancel(runtime, child, reason)?;
     }
     runtime.events.tell(Builtin::WorkflowCancelled, told, Some(failure));
+    runtime.tell_watchers(number);
     runtime.workflows.settle(number);
     Ok(())
 }

@@ -121,6 +121,17 @@ pub struct Progress {
     pub response: Data,
 }
 
+/// Whether it executes a single step, and whether that was done.
+#[derive(Clone, Debug, Default)]
+pub enum Stepping {
+    /// It executes all it can.
+    #[default]
+    No,
+    One,
+    /// The step of this id was the one.
+    Taken(Rc<str>),
+}
+
 /// An agent that waits for decisions.
 #[derive(Clone)]
 pub struct Waiting {
@@ -166,10 +177,19 @@ pub struct Execution {
     pub current: Option<Rc<str>>,
     /// It is to stop at the next boundary.
     pub pause: bool,
+    /// Something in it waits for somebody: nothing further begins.
+    pub waits: bool,
+    pub stepping: Stepping,
     /// It is to end, for the reason given.
     pub cancelled: Option<String>,
     /// Its machine, while one is under way.
     pub token: Option<Token>,
+    /// Its work is done: only hooks look at how it has ended.
+    pub ending: bool,
+    /// A failure is a result.
+    pub returns: bool,
+    /// Machines that are woken when it stops, goes on or ends. While there are any it is kept.
+    pub watchers: Vec<Token>,
     pub usage: Usage,
     pub output: Data,
     /// Of `workflow_call`, by the paths of their steps.
@@ -212,8 +232,13 @@ impl Execution {
             order: Vec::new(),
             current: None,
             pause: false,
+            waits: false,
+            stepping: Stepping::No,
             cancelled: None,
             token: None,
+            ending: false,
+            returns: false,
+            watchers: Vec::new(),
             usage: Usage::default(),
             output: Data::Nil,
             children: HashMap::new(),
@@ -239,10 +264,21 @@ impl Execution {
         (self.status, self.token, self.since) = (Status::Running, Some(token), clock.now());
     }
 
+    /// Whether nothing further is to begin for now.
+    pub fn halts(&self) -> bool {
+        self.pause || self.waits || matches!(self.stepping, Stepping::Taken(_))
+    }
+
+    /// Whether it can still be told to stop: it goes on, or is about to.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.status, Status::Pending | Status::Running) && !self.ending
+    }
+
     /// It has ended, or stopped.
     pub fn stops(&mut self, status: Status, clock: &Clock) {
         self.worked_ms = self.elapsed_ms(clock);
-        (self.status, self.token, self.current, self.pause) = (status, None, None, false);
+        (self.status, self.token, self.current) = (status, None, None);
+        (self.pause, self.waits, self.ending) = (false, false, false);
         if status.has_ended() {
             self.finished_at = Some(clock.unix());
             self.under_way.clear();
@@ -417,15 +453,22 @@ impl Executions {
         self.all.iter().map(|(number, execution)| (*number, execution))
     }
 
-    /// Of a workflow's executions that have ended, the newest so many stay.
+    /// Of a workflow's executions that have ended, the newest so many stay, and those that somebody
+    /// has yet to look at.
     pub fn keep(&mut self, workflow: u64, count: usize) {
         let ended = self.ended.entry(workflow).or_default();
-        while ended.len() > count {
-            let Some(oldest) = ended.pop_front() else { return };
-            if let Some(execution) = self.all.remove(&oldest) {
+        let mut over = ended.len().saturating_sub(count);
+        ended.retain(|number| {
+            let watched = self.all.get(number).is_some_and(|one| !one.watchers.is_empty());
+            if over == 0 || watched {
+                return true;
+            }
+            over -= 1;
+            if let Some(execution) = self.all.remove(number) {
                 self.by_id.remove(&execution.id);
             }
-        }
+            false
+        });
     }
 
     pub fn remove(&mut self, number: u64) -> Option<Execution> {

@@ -24,11 +24,13 @@ pub use control::{Cancelling, Destroying};
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
-pub use run::{Executing, Resuming, Returning, check_input};
+pub use run::{Awaiting, Resuming, Stepping, check_input, standing, whole};
 pub use template::Template;
 
 use crate::error::{Error, Result};
 use crate::registry::{Named, Registry};
+use crate::runtime::Runtime;
+use crate::step::Token;
 use crate::value::{Data, Record};
 
 /// Stands for all workflows that are gone: the numbers of others count from 1.
@@ -94,6 +96,31 @@ impl Workflows {
         self.executions.keep(workflow, keep);
     }
 
+    /// The machine is woken when the execution stops, goes on or ends, and sees how it stands then.
+    pub fn watch(&mut self, number: u64, watcher: Token) -> Result<()> {
+        let execution = self.executions.get_mut(number)?;
+        if !execution.watchers.contains(&watcher) {
+            execution.watchers.push(watcher);
+        }
+        Ok(())
+    }
+
+    pub fn unwatch(&mut self, number: u64, watcher: Token) {
+        let Ok(execution) = self.executions.get_mut(number) else { return };
+        execution.watchers.retain(|other| *other != watcher);
+        self.settle(number);
+    }
+
+    /// It was set up, and then nobody was there to wait for it.
+    pub fn never_began(&mut self, number: u64) {
+        let Ok(execution) = self.executions.get_mut(number) else { return };
+        match execution.status {
+            Status::Pending => drop(self.executions.remove(number)),
+            Status::Running if execution.token.is_none() => execution.status = Status::Paused,
+            _ => {}
+        }
+    }
+
     pub fn execution(&self, number: u64) -> Result<&Execution> {
         self.executions.get(number)
     }
@@ -117,5 +144,17 @@ impl Workflows {
     /// The latest execution of a workflow.
     pub fn latest(&self, workflow: u64) -> Option<&Execution> {
         self.executions.get(self.executions.latest(workflow)?).ok()
+    }
+}
+
+impl Runtime {
+    /// An execution has stopped, goes on, or has ended.
+    pub fn tell_watchers(&mut self, number: u64) {
+        let execution = self.workflows.execution(number);
+        let watchers = execution.map_or_else(|_| Vec::new(), |one| one.watchers.clone());
+        for watcher in watchers {
+            // Where no token can be posted, none can be waited for either.
+            let _ = self.tasks.post(watcher);
+        }
     }
 }

@@ -303,6 +303,18 @@ impl Does {
         }
     }
 
+    pub fn holds_steps(&self) -> bool {
+        matches!(
+            self,
+            Does::Sequence(_)
+                | Does::Choice(_)
+                | Does::Parallel { .. }
+                | Does::Map { .. }
+                | Does::Branch { .. }
+                | Does::Loop(_)
+        )
+    }
+
     /// The steps inside, in the order they are written.
     pub fn inner(&self) -> impl Iterator<Item = &Rc<Step>> {
         let (first, second): (&[Rc<Step>], &[Rc<Step>]) = match self {

@@ -108,7 +108,7 @@ impl AgentCall {
         let waiting = Waiting { step: self.step.clone(), agent, session, calls };
         let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
         execution.waiting.insert(self.path.clone(), waiting);
-        execution.pause = true;
+        execution.waits = true;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::step::{Call, Machine, Operation, Outcome, Output, Step as Next, Stop,
 use crate::value::{Data, Failure, Slot};
 use crate::workflow::control::refusal;
 use crate::workflow::definition::{Made, Step, Steps};
-use crate::workflow::execution::{Ended, Execution, How};
+use crate::workflow::execution::{Ended, Execution, How, Stepping};
 use crate::workflow::frame::{Frame, Previous, Unwritten, truth_of, value_of};
 
 pub struct Chain {
@@ -74,7 +74,7 @@ impl Chain {
         if let Some(reason) = &execution.cancelled {
             return Err(refusal(reason));
         }
-        if execution.pause {
+        if execution.halts() {
             return Ok(Next::Done(paused()));
         }
         execution.current = Some(step.id.clone());
@@ -146,8 +146,12 @@ impl Chain {
         let step = self.step_now()?;
         let deadline = step.timeout_ms.map(|ms| runtime.clock.now().after_float_ms(ms));
         let subject = step.id.to_string();
-        let resumed = self.execution(runtime)?.interrupted.remove(&self.path);
         let (frame, path) = (self.frame.clone(), self.path.clone());
+        let execution = self.execution(runtime)?;
+        if matches!(execution.stepping, Stepping::One) && !step.does.holds_steps() {
+            execution.stepping = Stepping::Taken(step.id.clone());
+        }
+        let resumed = execution.interrupted.remove(&path);
         let machine = StepRun::new(step, frame, path, input, deadline, resumed);
         let (name, machine) = ("workflow_step", Box::new(machine));
         Ok(Next::Run(Operation { name, subject, machine, deadline }))

@@ -32,7 +32,7 @@ impl Child {
     fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         let parent = runtime.workflows.execution(self.parent)?;
         if let Some(number) = parent.children.get(&self.path).copied() {
-            return Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)));
+            return self.execute(runtime, me, number);
         }
         if runtime.tasks.depth(me, "workflow_execute") >= DEEPEST {
             let workflow = &self.workflow;
@@ -44,37 +44,47 @@ impl Child {
         if runtime.workflows.definition(workflow)?.input_schema.is_some() {
             return self.frame.ask_data(runtime, "give", [self.input.clone()]);
         }
-        self.begin(runtime)
+        self.begin(runtime, me)
     }
 
-    fn checked(&self, runtime: &mut Runtime, returned: &Returned) -> Result<Next> {
+    fn checked(&self, runtime: &mut Runtime, me: Token, returned: &Returned) -> Result<Next> {
         let workflow = runtime.workflows.known.require(&self.workflow)?;
         let definition = runtime.workflows.definition(workflow)?;
         let value = returned.document.as_ref().and_then(|document| document.value());
         check_input(&definition, value, returned.value.is_some())?;
-        self.begin(runtime)
+        self.begin(runtime, me)
     }
 
-    fn begin(&self, runtime: &mut Runtime) -> Result<Next> {
+    fn begin(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         let on_step = runtime.workflows.execution(self.parent)?.on_step.clone();
         let workflow = runtime.workflows.known.require(&self.workflow)?;
         let number = runtime.workflows.begin(workflow, self.input.clone())?;
         runtime.workflows.executions.get_mut(number)?.on_step = on_step;
         let parent = runtime.workflows.executions.get_mut(self.parent)?;
         parent.children.insert(self.path.clone(), number);
+        self.execute(runtime, me, number)
+    }
+
+    fn execute(&self, runtime: &mut Runtime, me: Token, number: u64) -> Result<Next> {
+        runtime.workflows.watch(number, me)?;
         Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)))
     }
 
-    fn came_back(&self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
+    fn came_back(&self, runtime: &mut Runtime, me: Token, output: Result<Output>) -> Result<Next> {
+        let number = self.number(runtime)?;
+        let came = self.take(runtime, number, output);
+        runtime.workflows.unwatch(number, me);
+        came
+    }
+
+    fn take(&self, runtime: &mut Runtime, number: u64, output: Result<Output>) -> Result<Next> {
         if matches!(output, Ok(Output::Paused { .. })) {
-            let number = self.number(runtime)?;
             let waiting = runtime.workflows.execution(number)?.waiting.clone();
             let parent = runtime.workflows.executions.get_mut(self.parent)?;
-            parent.pause = true;
+            parent.waits = true;
             parent.waits_inside.extend(waiting.into_values());
             return Ok(Next::Done(paused()));
         }
-        let number = self.number(runtime)?;
         let parent = runtime.workflows.executions.get_mut(self.parent)?;
         parent.children.remove(&self.path);
         output?;
@@ -92,8 +102,8 @@ impl Machine for Child {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
             Outcome::Start => self.start(runtime, me),
-            Outcome::Returned(returned) => self.checked(runtime, &returned),
-            Outcome::Finished(outputs) => self.came_back(runtime, only(outputs)),
+            Outcome::Returned(returned) => self.checked(runtime, me, &returned),
+            Outcome::Finished(outputs) => self.came_back(runtime, me, only(outputs)),
             Outcome::Stop(stop) => Err(stopped(&stop, "the workflow")),
             _ => Err(Error::internal("a child waits for its end only")),
         }

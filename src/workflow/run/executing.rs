@@ -16,6 +16,7 @@ use crate::step::{
 };
 use crate::value::{Data, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
+use crate::workflow::control::refusal;
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::frame::{Frame, value_of};
 
@@ -29,6 +30,12 @@ pub struct Executing {
     deadline: Option<Moment>,
     resumed: bool,
     paused: bool,
+    /// It was told to stop.
+    stopped: bool,
+    /// It has ended by itself, whatever hooks do then.
+    over: bool,
+    /// How its execution stands since then.
+    status: Status,
 }
 
 enum Stage {
@@ -58,6 +65,9 @@ impl Executing {
             deadline: limit.map(|ms| runtime.clock.now().after_float_ms(ms)),
             resumed,
             paused: false,
+            stopped: false,
+            over: false,
+            status: Status::Pending,
         })
     }
 
@@ -76,6 +86,9 @@ impl Executing {
         let clock = runtime.clock.clone();
         let execution = self.execution(runtime)?;
         execution.goes(me, &clock);
+        runtime.tell_watchers(self.number);
+        self.refuse_cancelled(runtime)?;
+        let execution = self.execution(runtime)?;
         if execution.scope.is_some() {
             return self.work(runtime, me);
         }
@@ -90,6 +103,12 @@ impl Executing {
         let scope =
             Record::new().set("input", input).set("variables", variables).set("workflow", workflow);
         Ok(Next::Scope(Act { name: "open", operands: vec![scope.into()], copies: false }))
+    }
+
+    /// Whoever has cancelled it was told that it ends.
+    fn refuse_cancelled(&self, runtime: &Runtime) -> Result<()> {
+        let execution = runtime.workflows.execution(self.number)?;
+        execution.cancelled.as_deref().map_or(Ok(()), |reason| Err(refusal(reason)))
     }
 
     fn opened(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -114,7 +133,11 @@ impl Executing {
 
     fn forward(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         let body = self.body.as_mut().ok_or_else(|| Error::internal("nothing is under way"))?;
-        match body.step(runtime, me, outcome)? {
+        let going = body.step(runtime, me, outcome)?;
+        if matches!(going, Next::Done(_)) {
+            self.refuse_cancelled(runtime)?;
+        }
+        match going {
             Next::Done(Output::Paused { .. }) => self.show(runtime, Status::Paused),
             Next::Done(output) => self.worked(runtime, output.into_data()),
             going => Ok(going),
@@ -155,12 +178,41 @@ impl Executing {
         let Stage::Showing(status) = self.stage else {
             return Err(Error::internal("nothing was to be shown"));
         };
+        self.over = true;
         self.execution(runtime)?.result = shown.clone();
         if status == Status::Paused {
             self.paused = true;
             return Ok(Next::Done(Output::Paused { response: shown, rest: Rest::new(()) }));
         }
+        self.execution(runtime)?.ending = true;
         Ok(Next::Done(Output::Data(shown)))
+    }
+
+    /// It ends with an error; with that of its end where it was cancelled.
+    fn broke(&mut self, runtime: &mut Runtime, error: Error) -> Error {
+        self.over = true;
+        self.note_usage(runtime);
+        let error = match self.refuse_cancelled(runtime) {
+            Err(cancelled) if error.code() != Code::Cancelled => cancelled,
+            _ => error,
+        };
+        if let Ok(execution) = self.execution(runtime) {
+            execution.ending = true;
+        }
+        self.placed(runtime, error)
+    }
+
+    /// How it has ended: an error of its work that says `cancelled` is a failure.
+    fn status_of(&self, execution: &Execution, error: &Error) -> Status {
+        let stopped = self.stopped || !self.over || execution.cancelled.is_some();
+        let cancelled = error.code() == Code::Cancelled && stopped;
+        if cancelled { Status::Cancelled } else { Status::Failed }
+    }
+
+    fn end_body(&mut self, runtime: &mut Runtime, me: Token) {
+        if let Some(mut body) = self.body.take() {
+            body.abandon(runtime, me);
+        }
     }
 
     fn note_usage(&mut self, runtime: &mut Runtime) {
@@ -196,7 +248,8 @@ impl Executing {
     }
 
     fn stop(&mut self, runtime: &mut Runtime, me: Token, stop: &Stop) -> Error {
-        self.abandon(runtime, me);
+        self.stopped = matches!(stop, Stop::Cancelled(_));
+        self.end_body(runtime, me);
         let late = self.deadline.is_some_and(|at| runtime.clock.now() >= at);
         match stop {
             Stop::Deadline if late => {
@@ -290,10 +343,7 @@ impl Machine for Executing {
             (Stage::Checking, outcome) => self.checked(runtime, outcome),
             (Stage::Showing(_), outcome) => self.shown(runtime, outcome),
         };
-        going.map_err(|error| {
-            self.note_usage(runtime);
-            self.placed(runtime, error)
-        })
+        going.map_err(|error| self.broke(runtime, error))
     }
 
     fn about(&self, runtime: &Runtime) -> Record {
@@ -319,6 +369,23 @@ impl Machine for Executing {
         Ok(())
     }
 
+    /// What was cancelled stays cancelled.
+    fn replace_output(
+        &mut self,
+        runtime: &mut Runtime,
+        given: &Given<'_>,
+        own: Option<Output>,
+    ) -> Result<Output> {
+        if own.is_none() {
+            self.refuse_cancelled(runtime)?;
+        }
+        Ok(Output::Data(given.slot.clone().map_or(Data::Nil, Data::Slot)))
+    }
+
+    fn was_stopped(&self, _: &Error) -> bool {
+        self.status == Status::Cancelled
+    }
+
     fn told_of(&self, output: &Output) -> Record {
         Record::new().set("result", output.to_data())
     }
@@ -339,25 +406,24 @@ impl Machine for Executing {
         let clock = runtime.clock.clone();
         let Ok(execution) = runtime.workflows.executions.get_mut(self.number) else { return };
         match output {
-            Ok(Output::Paused { .. }) => execution.stops(Status::Paused, &clock),
+            Ok(Output::Paused { .. }) => self.status = Status::Paused,
             Ok(output) => {
                 execution.result = output.to_data();
-                execution.stops(Status::Completed, &clock);
+                self.status = Status::Completed;
             }
             Err(error) => {
-                let cancelled = error.code() == Code::Cancelled;
+                self.status = self.status_of(execution, error);
                 let failure = Failure { error: error.clone(), function: "workflow.execute" };
                 execution.error = Some(failure);
-                let status = if cancelled { Status::Cancelled } else { Status::Failed };
-                execution.stops(status, &clock);
             }
         }
+        execution.stops(self.status, &clock);
+        runtime.tell_watchers(self.number);
         runtime.workflows.settle(self.number);
     }
 
     fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
-        if let Some(mut body) = self.body.take() {
-            body.abandon(runtime, me);
-        }
+        runtime.workflows.never_began(self.number);
+        self.end_body(runtime, me);
     }
 }

@@ -110,7 +110,7 @@ impl Fan {
     fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         self.stage = Stage::Waiting;
         let running = self.running.len();
-        let stops = runtime.workflows.execution(self.frame.execution)?.pause;
+        let stops = runtime.workflows.execution(self.frame.execution)?.halts();
         let more = !(stops || self.paused || self.is_decided());
         let next = if more && running < self.wide.max_concurrency { self.ready() } else { None };
         if let Some(next) = next {

@@ -132,7 +132,7 @@ impl Loop {
         if let Some(reason) = &self.execution(runtime)?.cancelled {
             return Err(refusal(reason));
         }
-        if self.execution(runtime)?.pause {
+        if self.execution(runtime)?.halts() {
             return Ok(Next::Done(paused()));
         }
         self.stage = Stage::Turning;

@@ -6,6 +6,7 @@
 //! stops goes on by beginning anew and passing over what is written down.
 
 mod agent;
+mod awaiting;
 mod chain;
 mod child;
 mod executing;
@@ -14,23 +15,37 @@ mod looping;
 mod resuming;
 mod returning;
 mod step;
+mod stepping;
 mod tool;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
-pub use executing::{Executing, check_input};
+pub use awaiting::{Awaiting, standing};
+pub use executing::check_input;
 pub use resuming::Resuming;
-pub use returning::Returning;
+pub use stepping::Stepping;
+
+use executing::Executing;
+use returning::Returning;
 
 use crate::error::{Error, Result};
-use crate::step::{Output, Rest};
+use crate::runtime::Runtime;
+use crate::step::{Operation, Output, Rest};
 use crate::value::Data;
 
 /// What a machine ends with that stops before its end: all around it stop, too.
 fn paused() -> Output {
     Output::Paused { response: Data::Nil, rest: Rest::new(()) }
+}
+
+/// All of an execution that is left.
+pub fn whole(runtime: &Runtime, number: u64) -> Result<Operation> {
+    if runtime.workflows.execution(number)?.returns {
+        return Ok(Returning::operation(number));
+    }
+    Ok(Executing::new(runtime, number)?.operation(runtime))
 }
 
 /// The only output of a machine that was run.

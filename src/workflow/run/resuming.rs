@@ -1,32 +1,38 @@
 //! `workflow.resume`: a paused execution goes on.
 
-use super::executing::Executing;
-use super::only;
+use super::{only, whole};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::Data;
 use crate::workflow::Status;
+use crate::workflow::execution::Stepping;
 
 /// Ends with whether there was one, and its result.
 pub struct Resuming {
-    number: Option<u64>,
+    number: u64,
+}
+
+/// Takes what is paused for the one that goes on with it; whether it is paused.
+pub fn take_up(runtime: &mut Runtime, number: u64) -> Result<bool> {
+    let execution = runtime.workflows.executions.get_mut(number)?;
+    if execution.status != Status::Paused {
+        return Ok(false);
+    }
+    (execution.status, execution.stepping) = (Status::Running, Stepping::No);
+    Ok(true)
 }
 
 impl Resuming {
-    pub fn new(number: Option<u64>) -> Resuming {
+    pub fn new(number: u64) -> Resuming {
         Resuming { number }
     }
 
-    fn start(&self, runtime: &Runtime) -> Result<Next> {
-        let paused = |number: &u64| {
-            let execution = runtime.workflows.execution(*number);
-            execution.is_ok_and(|execution| execution.status == Status::Paused)
-        };
-        match self.number.filter(paused) {
-            Some(number) => Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime))),
-            None => Ok(Next::Done(Output::Data(Data::Bool(false)))),
+    fn start(&self, runtime: &mut Runtime) -> Result<Next> {
+        if take_up(runtime, self.number)? {
+            return Ok(Next::Run(whole(runtime, self.number)?));
         }
+        Ok(Next::Done(Output::Data(Data::Bool(false))))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::executing::{Executing, result};
 use super::only;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::Data;
+use crate::workflow::Status;
 
 pub struct Returning {
     number: u64,
@@ -16,29 +17,43 @@ impl Returning {
         Operation::new("workflow_returning", Returning { number })
     }
 
-    fn failed(&self, runtime: &mut Runtime) -> Result<Next> {
+    fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        runtime.workflows.watch(self.number, me)?;
+        let executing = Executing::new(runtime, self.number)?;
+        Ok(Next::Run(executing.operation(runtime)))
+    }
+
+    fn came_back(&self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
         let status = runtime.workflows.execution(self.number)?.status;
-        let record = result(runtime, self.number, status)?;
-        Ok(Next::Done(Output::Data(Data::Record(record))))
+        match output {
+            Err(_) if status == Status::Failed => {
+                let record = result(runtime, self.number, status)?;
+                Ok(Next::Done(Output::Data(Data::Record(record))))
+            }
+            output => output.map(Next::Done),
+        }
     }
 }
 
 impl Machine for Returning {
-    fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
-            Outcome::Start => {
-                let executing = Executing::new(runtime, self.number)?;
-                Ok(Next::Run(executing.operation(runtime)))
+            Outcome::Start => self.start(runtime, me),
+            Outcome::Finished(outputs) => {
+                let came = self.came_back(runtime, only(outputs));
+                runtime.workflows.unwatch(self.number, me);
+                came
             }
-            Outcome::Finished(outputs) => match only(outputs) {
-                Ok(output) => Ok(Next::Done(output)),
-                Err(error) if error.code() == Code::Cancelled => Err(error),
-                Err(_) => self.failed(runtime),
-            },
-            Outcome::Stop(stop) => Err(stopped(&stop, "the workflow")),
+            Outcome::Stop(stop) => {
+                runtime.workflows.unwatch(self.number, me);
+                Err(stopped(&stop, "the workflow"))
+            }
             _ => Err(Error::internal("an execution waits for its end only")),
         }
     }
 
-    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+    fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
+        runtime.workflows.never_began(self.number);
+        runtime.workflows.unwatch(self.number, me);
+    }
 }

@@ -7,12 +7,12 @@ use crate::lua::bridge::{Effect, Function, Param, Run};
 use crate::lua::faces::{ASYNC, face};
 use crate::runtime::Runtime;
 use crate::shape::{Kind, Shape};
-use crate::step::{Face, Operation, Ready, Start};
+use crate::step::{Face, Operation, Ready};
 use crate::value::{Data, Record};
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::{Cancelling, Definition, Resuming};
 
-const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
+pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
 
 pub const PAUSE: Function = Function {
     name: "pause",
@@ -43,7 +43,7 @@ pub const RESUME: Function = Function {
     errors: ERRORS,
     effect: Effect::Outside,
     example: "assert(not zigllms.workflow.resume(zigllms.workflow.create{ steps = {} }))",
-    run: Run::Waits(resume),
+    run: Run::Perhaps(None, resume),
 };
 
 pub const CANCEL: Function = Function {
@@ -72,12 +72,12 @@ pub const GET_STATUS: Function = Function {
 };
 
 /// An execution, or a workflow that was never executed.
-enum Found {
+pub enum Found {
     Execution(u64),
     Unused(u64),
 }
 
-fn find(runtime: &Runtime, key: &str) -> Result<Found> {
+pub fn find(runtime: &Runtime, key: &str) -> Result<Found> {
     if let Some(number) = runtime.workflows.executions.find(key) {
         return Ok(Found::Execution(number));
     }
@@ -94,13 +94,15 @@ fn pause(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(runtime.workflows.pause(number)?))
 }
 
-fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
-    let number = match find(runtime, &args.id(0))? {
-        Found::Execution(number) => Some(number),
-        Found::Unused(_) => None,
+fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let Found::Execution(number) = find(runtime, &args.id(0))? else {
+        return Ok(Ready::Now(Data::Bool(false)));
     };
+    if runtime.workflows.execution(number)?.status != Status::Paused {
+        return Ok(Ready::Now(Data::Bool(false)));
+    }
     let operation = Operation::new("workflow_resuming", Resuming::new(number));
-    Ok(Start { operation, face: face(&args.options(1, &RESUME_OPTIONS)), sink: None })
+    Ok(Ready::waits(operation, face(&args.options(1, &RESUME_OPTIONS))))
 }
 
 /// A machine, so that the event is told before the call returns.

@@ -1,7 +1,7 @@
 //! What runs workflows.
 
 use super::WORKFLOW;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
 use crate::lua::faces::{ASYNC, DETACH, face};
@@ -9,10 +9,11 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::Start;
 use crate::value::Data;
-use crate::workflow::{Executing, Returning, check_input};
+use crate::workflow::{check_input, whole};
 
-static OPTIONS: Shape = Shape::new(
-    "WorkflowOptions",
+/// What belongs to an execution as a whole.
+pub static LAID: Shape = Shape::new(
+    "WorkflowExecution",
     &[
         Field::new(
             "timeout_ms",
@@ -27,22 +28,29 @@ static OPTIONS: Shape = Shape::new(
             "values of `variables` beside, or in place of, those of the definition",
         ),
         Field::new(
-            "on_error",
-            Kind::Enum(&["raise", "return"]),
-            "\"raise\"",
-            "\"return\": a failure is a result with `status = \"failed\"` and `error`",
-        ),
-        Field::new(
             "on_step",
             Kind::Function,
             "",
             "`function(step)`, called with `{id, status, output, …}` of each step that has ended",
         ),
         Field::new("metadata", Kind::Map, "", "stands in the result"),
+    ],
+    &[],
+);
+
+static OPTIONS: Shape = Shape::new(
+    "WorkflowOptions",
+    &[
+        Field::new(
+            "on_error",
+            Kind::Enum(&["raise", "return"]),
+            "\"raise\"",
+            "\"return\": a failure is a result with `status = \"failed\"` and `error`",
+        ),
         ASYNC,
         DETACH,
     ],
-    &[],
+    &[&LAID],
 );
 
 /// What every execution may raise.
@@ -83,18 +91,28 @@ pub const EXECUTE: Function = Function {
     run: Run::Waits(execute),
 };
 
+/// A new execution; `input` is the position of the argument. Answers its number.
+pub fn begin(
+    runtime: &mut Runtime,
+    args: &Args<'_>,
+    workflow: u64,
+    input: usize,
+    options: &Options<'_>,
+) -> Result<u64> {
+    let definition = runtime.workflows.definition(workflow)?;
+    check_input(&definition, args.get(input), args.given(input).is_some())?;
+    let number = runtime.workflows.begin(workflow, Data::from(args.given(input)))?;
+    lay(runtime, number, options)?;
+    Ok(number)
+}
+
 fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let workflow = runtime.workflows.known.require(&args.id(0))?;
     let options = args.options(2, &OPTIONS);
-    let known = runtime.workflows.known.get(workflow);
-    let known = known.ok_or_else(|| Error::not_found("workflow", &args.id(0)))?;
-    check_input(&known.definition, args.get(1), args.given(1).is_some())?;
-    let number = runtime.workflows.begin(workflow, Data::from(args.given(1)))?;
-    lay(runtime, number, &options)?;
-    let operation = match options.word("on_error") {
-        Some("return") => Returning::operation(number),
-        _ => Executing::new(runtime, number)?.operation(runtime),
-    };
+    let number = begin(runtime, args, workflow, 1, &options)?;
+    let execution = runtime.workflows.executions.get_mut(number)?;
+    execution.returns = options.word("on_error") == Some("return");
+    let operation = whole(runtime, number)?;
     Ok(Start { operation, face: face(&options), sink: None })
 }
 

@@ -1,13 +1,15 @@
 //! `zigllms.workflow`: steps, executed one after the other, side by side, or again and again.
 //!
-//! `define.rs` makes workflows; `execute.rs` runs them, `control.rs` stops them
-//! and tells how they stand.
+//! `define.rs` makes workflows; `execute.rs` runs them, `stepping.rs` step by step; `control.rs`
+//! stops them and tells how they stand, `result.rs` how they have ended.
 
 mod compose;
 mod control;
 mod define;
 mod execute;
 mod inspect;
+mod result;
+mod stepping;
 
 use crate::lua::bridge::{Bridge, Constants, Param};
 use crate::shape::Kind;
@@ -47,11 +49,13 @@ pub static BRIDGE: Bridge = Bridge {
         control::RESUME,
         control::CANCEL,
         control::GET_STATUS,
+        result::GET_RESULT,
         inspect::LISTED,
         define::GET,
         compose::COMPOSE,
         inspect::VALIDATE,
         inspect::GET_DEPENDENCIES,
+        stepping::STEP,
         inspect::GET_INFO,
         inspect::DESTROY,
         inspect::TO_MERMAID,

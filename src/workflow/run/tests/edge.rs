@@ -85,7 +85,7 @@ impl Edge {
     }
 
     pub fn resume(&mut self, meddle: &mut dyn FnMut(&mut Edge)) -> Result<Output> {
-        self.drive(Operation::new("resuming", Resuming::new(Some(self.number))), meddle)
+        self.drive(Operation::new("resuming", Resuming::new(self.number)), meddle)
     }
 
     pub fn pause(&mut self) -> bool {

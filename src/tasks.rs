@@ -119,8 +119,11 @@ impl Tasks {
         self.running.get_mut(&token)
     }
 
+    /// With those inside it that have ended: nobody will ask for them.
     pub fn remove(&mut self, token: Token) -> Option<Running> {
-        self.running.remove(&token)
+        let running = self.running.remove(&token)?;
+        running.ended.iter().for_each(|child| drop(self.remove(*child)));
+        Some(running)
     }
 
     /// The machine that `parent` has begun last.

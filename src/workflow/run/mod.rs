@@ -24,6 +24,9 @@ mod stepping;
 mod tool;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use awaiting::{Awaiting, standing};
 pub use distant::{Distant, Expecting};
 pub use executing::check_input;

@@ -324,10 +324,7 @@ impl Execution {
 
     /// Nothing comes between a step that has ended and the next one.
     pub fn goes_straight_on(&self) -> bool {
-        !self.pause
-            && self.cancelled.is_none()
-            && self.on_step.is_none()
-            && self.durable.is_none()
+        !self.pause && self.cancelled.is_none() && self.on_step.is_none() && self.durable.is_none()
     }
 
     pub fn elapsed_ms(&self, clock: &Clock) -> f64 {

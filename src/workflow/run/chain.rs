@@ -174,13 +174,7 @@ impl Chain {
     }
 
     /// Goes on behind a step that has ended.
-    fn pass(
-        &mut self,
-        runtime: &mut Runtime,
-        id: &Rc<str>,
-        how: How,
-        output: Data,
-    ) -> Result<()> {
+    fn pass(&mut self, runtime: &mut Runtime, id: &Rc<str>, how: How, output: Data) -> Result<()> {
         self.at += 1;
         let counts = match how {
             How::Completed => true,

@@ -4,7 +4,7 @@ use crate::clock::Moment;
 use crate::error::{Error, Phase, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
-use crate::value::{Data, Document, Failure, Record, Ref};
+use crate::value::{Data, Document, Failure, Record};
 use crate::workflow::Status;
 use crate::workflow::journal::{self, Asked, Head, Plain, Recorded};
 
@@ -154,9 +154,8 @@ pub fn info(runtime: &Runtime, recorded: &Recorded) -> Data {
     let head = &recorded.head;
     let status = head.status.name();
     let ended = recorded.own.in_order();
-    let mut info = summary(runtime, head)
-        .set("execution_id", head.run.as_str())
-        .set("error", error(recorded));
+    let mut info =
+        summary(runtime, head).set("execution_id", head.run.as_str()).set("error", error(recorded));
     info.fields.retain(|(name, _)| name != "id" && name != "workflow_id");
     info.put("id", summary(runtime, head).get("workflow_id").cloned().unwrap_or_default());
     match recorded.ending.as_ref().filter(|_| ended.is_empty()) {
@@ -179,10 +178,4 @@ fn steps_of(result: &Plain) -> Data {
     let Data::Document(document) = result.to_data() else { return Record::new().into() };
     let steps = document.value().and_then(|value| value.get("steps")).map(Document::copy);
     steps.map_or_else(|| Record::new().into(), Data::from)
-}
-
-/// How many steps a recorded result tells of.
-pub fn count_of(result: &Plain) -> usize {
-    let Data::Document(document) = result.to_data() else { return 0 };
-    document.value().and_then(|value| value.get("steps")).map_or(0, Ref::len)
 }

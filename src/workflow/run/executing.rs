@@ -103,7 +103,12 @@ impl Executing {
             .set("input", input.clone());
         let scope =
             Record::new().set("input", input).set("variables", variables).set("workflow", workflow);
-        Ok(Next::Scope(Act { name: "open", operands: vec![scope.into()], copies: false, keeps: false }))
+        Ok(Next::Scope(Act {
+            name: "open",
+            operands: vec![scope.into()],
+            copies: false,
+            keeps: false,
+        }))
     }
 
     /// Whoever has cancelled it was told that it ends.

@@ -179,7 +179,9 @@ impl Loop {
     /// Where it is recorded that the loop ends with this iteration, or goes on: why it ends.
     fn judged(&self, runtime: &mut Runtime) -> Result<Option<Option<&'static str>>> {
         let path = format!("{}{END}", self.path());
-        let Some(said) = self.execution(runtime)?.decided.get(path.as_str()) else { return Ok(None) };
+        let Some(said) = self.execution(runtime)?.decided.get(path.as_str()) else {
+            return Ok(None);
+        };
         let said = said.as_str().unwrap_or_default();
         Ok(Some(REASONS.into_iter().find(|reason| *reason == said)))
     }

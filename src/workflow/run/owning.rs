@@ -77,8 +77,13 @@ impl Owning {
         }
     }
 
-    /// One that never began is not what others find by the id of the run.
+    /// One that never began is not what others find by the id of the run; one that was paused is so
+    /// still.
     fn refused(&self, runtime: &mut Runtime, error: Error) -> Error {
+        if self.execution(runtime).is_ok_and(|execution| execution.started_at > 0.0) {
+            runtime.workflows.never_began(self.number);
+            return error;
+        }
         runtime.workflows.executions.unlist(self.number);
         let clock = runtime.clock.clone();
         if let Ok(execution) = self.execution(runtime) {
@@ -145,12 +150,7 @@ impl Owning {
     }
 
     /// It has ended or stopped: what there is to say of it is read.
-    fn worked(
-        &mut self,
-        runtime: &mut Runtime,
-        me: Token,
-        ended: Result<Output>,
-    ) -> Result<Next> {
+    fn worked(&mut self, runtime: &mut Runtime, me: Token, ended: Result<Output>) -> Result<Next> {
         let (over, status) = (over(&ended), self.execution(runtime)?.status);
         let broken = self.durable.as_ref().and_then(Durable::broken);
         if let Some(error) = broken.filter(|error| !is_unknown(error)) {
@@ -300,9 +300,7 @@ impl Machine for Owning {
                 Err(self.refused(runtime, stopped(&stop, "the workflow")))
             }
             (Stage::Listening, Outcome::Ready) => self.work(runtime),
-            (Stage::Working, Outcome::Finished(outputs)) => {
-                self.worked(runtime, me, only(outputs))
-            }
+            (Stage::Working, Outcome::Finished(outputs)) => self.worked(runtime, me, only(outputs)),
             (Stage::Leaving(_), Outcome::Ready) => self.left(runtime, me),
             (Stage::Closing(_), Outcome::Ready) => self.closed(runtime, me),
             // It happens all the same.

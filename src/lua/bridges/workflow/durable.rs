@@ -8,9 +8,9 @@ use crate::lua::args::Args;
 use crate::runtime::Runtime;
 use crate::shape::Options;
 use crate::value::Data;
-use crate::workflow::{Status, check_input};
 use crate::workflow::definition::OnUnknown;
 use crate::workflow::journal::{self, Claim, Plain};
+use crate::workflow::{Status, check_input};
 
 /// The run that a call of `execute` is about; `None` if it is not durable.
 pub fn claim(
@@ -65,7 +65,9 @@ pub fn of(runtime: &Runtime, workflow: u64, run: String) -> Result<Claim> {
 
 fn needs_none(options: &Options<'_>) -> Result<()> {
     match options.word("on_unknown") {
-        Some(_) => Err(Error::invalid("options.on_unknown: expected none without durable or run_id")),
+        Some(_) => {
+            Err(Error::invalid("options.on_unknown: expected none without durable or run_id"))
+        }
         None => Ok(()),
     }
 }
@@ -82,12 +84,7 @@ fn new_id(runtime: &Runtime) -> String {
 }
 
 /// The execution of the run; one that is paused here goes on.
-pub fn begin(
-    runtime: &mut Runtime,
-    args: &Args<'_>,
-    workflow: u64,
-    claim: Claim,
-) -> Result<u64> {
+pub fn begin(runtime: &mut Runtime, args: &Args<'_>, workflow: u64, claim: Claim) -> Result<u64> {
     let definition = runtime.workflows.definition(workflow)?;
     if claim.input.is_some() {
         check_input(&definition, args.get(1), true)?;

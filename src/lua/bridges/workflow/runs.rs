@@ -7,9 +7,9 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::{Face, Operation, Ready};
 use crate::value::Data;
+use crate::workflow::distant;
 use crate::workflow::journal::{self, Filter, Wish, Wished};
 use crate::workflow::{Distant, Expecting, Fetching, Recovering, Status, cancel as cancel_here};
-use crate::workflow::distant;
 
 static FILTER: Shape = Shape::new(
     "WorkflowRecover",
@@ -62,9 +62,8 @@ pub fn pause(run: String) -> Ready {
 /// `number`: of what is left of it here.
 pub fn cancel(run: String, number: Option<u64>, reason: Option<&str>) -> Ready {
     let (reason, said) = (reason.map(str::to_owned), reason.map(str::to_owned));
-    let ask = move |runtime: &mut Runtime, me| {
-        journal::wish(runtime, me, &run, Wish::Cancel(reason))
-    };
+    let ask =
+        move |runtime: &mut Runtime, me| journal::wish(runtime, me, &run, Wish::Cancel(reason));
     plain(Distant::operation(ask, move |runtime, wished| {
         if let Some(number) = number {
             cancel_here(runtime, number, said.as_deref())?;

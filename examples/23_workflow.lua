@@ -1,8 +1,10 @@
 -- An agent, a tool and a workflow of both, with events, a hook and memory: one step asks a model,
--- the next one works with what it said; then ten questions side by side. Needs python3, which plays
--- the model.
+-- the next one works with what it said; then ten questions side by side, with a line that tells how
+-- far they are, and a graph. Needs python3, which plays the model.
 local zigllms = require("zigllms")
-local pretend, server = dofile((arg[0]:match("^.*/") or "") .. "pretend/model.lua")
+local here = arg[0]:match("^.*/") or ""
+local pretend, server = dofile(here .. "pretend/model.lua")
+local progress = dofile(here .. "shared/progress.lua")
 
 -- The pretended model stands where OpenAI's would: with OPENAI_API_KEY set this line can go.
 zigllms.provider.configure("openai", pretend)
@@ -89,13 +91,10 @@ local ask = zigllms.workflow.create({
     },
   },
 })
-local answers = zigllms.workflow.execute(ask, questions, {
-  on_step = function(step)
-    io.write(step.id == "ask" and "\n" or ".")
-    io.flush()
-  end,
-})
-print()
+-- A line on stderr tells how far it is.
+local bar = progress(zigllms, ask)
+local answers = zigllms.workflow.execute(ask, questions, { on_step = bar.on_step })
+bar.finish()
 print(answers.output)
 print(
   ("%d answers in %.0f ms, %d tokens"):format(
@@ -104,4 +103,7 @@ print(
     answers.usage.total_tokens
   )
 )
+
+-- As a picture: in a Markdown file GitHub draws it, with a colour for how each step ended.
+print("```mermaid\n" .. zigllms.workflow.to_mermaid(answers.execution_id) .. "```")
 server:close()

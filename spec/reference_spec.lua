@@ -387,27 +387,48 @@ describe("the README", function()
     assert.is_true(#blocks > 0)
   end)
 
+  -- What it prints.
+  local function run(block, i)
+    local instance = zigllms.new()
+    instance.provider.configure("openai", { base_url = server.url, api_key = "test" })
+    if block:find("weather", 1, true) then
+      server:script(
+        scripted.calls({ { "call_1", "weather", '{"city":"Oslo"}' } }),
+        scripted.text({ "Yes, ", "it is." }),
+        scripted.text('{"morning":"a walk","evening":"a concert"}')
+      )
+    else
+      server:script(scripted.text("Gladly.", { ["repeat"] = true }))
+    end
+    local printed = {}
+    execute(block, "=README.md, block " .. i, {
+      print = function(...)
+        printed[#printed + 1] = tostring((...))
+      end,
+      io = quiet_io,
+      require = function(name)
+        return name == "zigllms" and instance or require(name)
+      end,
+    })
+    instance.reset()
+    return printed
+  end
+
   for i, block in ipairs(blocks) do
     it("has code that runs: block " .. i, function()
-      local instance = zigllms.new()
-      instance.provider.configure("openai", { base_url = server.url, api_key = "test" })
-      if block:find("weather", 1, true) then
-        server:script(
-          scripted.calls({ { "call_1", "weather", '{"city":"Oslo"}' } }),
-          scripted.text({ "Yes, ", "it is." }),
-          scripted.text('{"morning":"a walk","evening":"a concert"}')
-        )
-      else
-        server:script(scripted.text("Gladly.", { ["repeat"] = true }))
-      end
-      execute(block, "=README.md, block " .. i, {
-        print = nothing,
-        io = quiet_io,
-        require = function(name)
-          return name == "zigllms" and instance or require(name)
-        end,
-      })
-      instance.reset()
+      run(block, i)
     end)
   end
+
+  it("shows the graph that its workflow has", function()
+    for i, block in ipairs(blocks) do
+      if block:find("to_mermaid", 1, true) then
+        local printed = run(block, i)
+        local graph = printed[#printed]
+        assert.truthy(read("README.md"):find("\n```mermaid\n" .. graph .. "```\n", 1, true), graph)
+        return
+      end
+    end
+    error("there is no workflow in it")
+  end)
 end)

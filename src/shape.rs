@@ -56,6 +56,39 @@ pub struct Shape {
     pub fields: &'static [Field],
     /// Further fields, shared with other shapes.
     pub also: &'static [&'static Shape],
+    /// Where one of its fields says what a table is: fields that only such tables have.
+    pub variants: &'static [Variant],
+}
+
+/// One of the things that tables of a shape can be.
+#[derive(Debug)]
+pub struct Variant {
+    pub name: &'static str,
+    /// Other words for it.
+    pub aliases: &'static [&'static str],
+    /// A table that has one of these is of this kind, if nothing else is said.
+    pub telling: &'static [&'static str],
+    /// Fields that others have, too.
+    pub shared: &'static [&'static str],
+}
+
+impl Variant {
+    pub const fn new(
+        name: &'static str,
+        aliases: &'static [&'static str],
+        telling: &'static [&'static str],
+        shared: &'static [&'static str],
+    ) -> Variant {
+        Variant { name, aliases, telling, shared }
+    }
+
+    pub fn is_called(&self, word: &str) -> bool {
+        self.name == word || self.aliases.contains(&word)
+    }
+
+    pub fn has(&self, field: &str) -> bool {
+        self.telling.contains(&field) || self.shared.contains(&field)
+    }
 }
 
 #[derive(Debug)]
@@ -95,7 +128,13 @@ impl Shape {
         fields: &'static [Field],
         also: &'static [&'static Shape],
     ) -> Shape {
-        Shape { name, fields, also }
+        Shape { name, fields, also, variants: &[] }
+    }
+
+    #[must_use]
+    pub const fn of(mut self, variants: &'static [Variant]) -> Shape {
+        self.variants = variants;
+        self
     }
 
     /// All fields, the shared ones included.

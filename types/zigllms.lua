@@ -1543,7 +1543,7 @@ workflow.Pattern = {
   LOOP = "loop",
 }
 
----Makes a workflow known by id and name.
+---Makes a workflow known by id and name. What is wrong with the definition is told all at once, in `details.errors`: `{path, message, code}` of 1000 problems at most, and in `details.more_errors` how many more there are. Scripts are compiled, conditions and templates are read; agents, tools and workflows are looked for when a step is executed, so they may come later. What else can be known before that, `validate` says.
 ---
 ---Errors: invalid_argument, validation_failed
 ---@param definition zigllms.WorkflowDefinition a table
@@ -1622,7 +1622,7 @@ function workflow.get(workflow_id) end
 ---@return string workflow_id
 function workflow.compose(workflows, how) end
 
----Says what is wrong with a definition, or with a workflow by its id, and executes nothing: `{valid, errors, warnings, has_cycles, step_count}`, where each error and warning is `{path, message, code}`. Besides what `create` refuses, errors are templates that can never be filled in: unknown roots and steps, `loop` outside of loops, steps that cannot have run by then (with `default(…)` a warning). Warnings are agents, tools and workflows that do not exist yet, steps that may not have run by then, steps that are never reached, conditions that compare constants, lists without steps. What is wrong is no error; the result is a table, so test `.valid`.
+---Says what is wrong with a definition, or with a workflow by its id, and executes nothing: `{valid, errors, warnings, has_cycles, step_count}`, where each error and warning is `{path, message, code}`. Besides what `create` refuses, errors are templates that can never be filled in: unknown roots and steps, `loop` outside of loops, steps that cannot have run by then (with `default(…)` a warning). Warnings are agents, tools and workflows that do not exist yet, steps that may not have run by then, steps that are never reached, conditions that compare constants, lists without steps. Of each 1000 are told at most; `more_errors` and `more_warnings` are how many more there are. What is wrong is no error; the result is a table, so test `.valid`.
 ---
 ---Errors: invalid_argument, not_found
 ---@param definition string|zigllms.WorkflowDefinition a string or a table
@@ -1653,17 +1653,17 @@ function workflow.step(id, input, options) end
 ---@return table info
 function workflow.get_info(workflow_id) end
 
----Forgets a workflow and cancels its executions. False if there is no such workflow.
+---Forgets a workflow and cancels its executions: whoever waits for one gets the error `cancelled`. What is known of executions stays, of the newest 100 of all workflows that are gone. False if there is no such workflow.
 ---@param workflow_id string the id or name of a workflow
 ---@return boolean existed
 function workflow.destroy(workflow_id) end
 
----The workflow as a flowchart in the language of Mermaid, which GitHub and many editors draw. The shape of a step says what it does; conditions stand on arrows, loops and maps are boxes that lead back into themselves, dotted arrows go on after a failure. Ids and names may be any text.
+---The workflow as a flowchart in the language of Mermaid, which GitHub and many editors draw. The shape of a step says what it does; conditions stand on arrows, loops and maps are boxes that lead back into themselves, dotted arrows go on after a failure. Ids and names may be any text. By the id of an execution the colours say how each step stands: pending, running, paused, completed, failed, skipped or cancelled; what is in loops and maps looks like the last of its ends.
 ---
 ---Errors: invalid_argument, not_found
----@param workflow_id string the id or name of a workflow
+---@param id string the id or name of a workflow or an execution
 ---@return string graph
-function workflow.to_mermaid(workflow_id) end
+function workflow.to_mermaid(id) end
 
 ---Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@class zigllms.provider

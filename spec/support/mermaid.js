@@ -1,5 +1,5 @@
 // Reads graphs of Mermaid, an array of texts in a file of JSON; writes for each what it
-// looks like: `{nodes, boxes, edges}` with their texts and number, or `{error}`.
+// looks like: `{nodes, boxes, classes, edges}` with their texts, classes and number, or `{error}`.
 const fs = require("fs");
 const vm = require("vm");
 const cache = process.argv[2];
@@ -24,6 +24,10 @@ async function drawn(graph, number) {
     return {
       nodes: texts("g.node"),
       boxes: texts("g.cluster"),
+      classes: [...drawing.querySelectorAll("g.node, g.cluster")].map((one) => ({
+        text: one.textContent.trim(),
+        class: one.getAttribute("class"),
+      })),
       edges: drawing.querySelectorAll("path.flowchart-link").length,
     };
   } catch (error) {

@@ -20,7 +20,7 @@ function mermaid.is_there()
   return false
 end
 
--- What each graph looks like: `{nodes, boxes, edges}`, or `{error}`.
+-- What each graph looks like: `{nodes, boxes, classes, edges}`, or `{error}`.
 function mermaid.draw(graphs)
   local path = os.tmpname()
   local file = assert(io.open(path, "wb"))

@@ -3,6 +3,7 @@ local raised = require("spec.support.raised")
 local zigllms = require("zigllms")
 
 local workflow = zigllms.workflow
+local unpack = table.unpack or unpack
 
 local function noop() end
 
@@ -331,5 +332,91 @@ describe("workflow.create", function()
     local few, many = seconds(2000), seconds(20000)
     assert.is_true(many < 40 * math.max(few, 0.02), many .. " s after " .. few .. " s")
     assert.is_true(many < 20, many .. " s")
+  end)
+end)
+
+describe("workflow.create judges", function()
+  before_each(zigllms.reset)
+  teardown(zigllms.reset)
+
+  it("scripts: what is no Lua is refused, with its line", function()
+    local found, err = problems({
+      steps = {
+        { code = "local a = 1\nlocal b = = 2\nreturn a" },
+        { steps = { { id = "in", code = "return" }, { code = "return (" } } },
+        { code = "\27Lua" },
+      },
+    })
+    assert.same({
+      "steps[1].code bad_code",
+      "steps[2].steps[2].code bad_code",
+      "steps[3].code bad_code",
+    }, found)
+    assert.truthy(err.details.errors[1].message:find("script:2:", 1, true), err.message)
+    assert.truthy(err.message:find("steps[1].code: script:2:", 1, true), err.message)
+    -- It is compiled, and not run.
+    workflow.create({ steps = { { code = "while true do end" } } })
+  end)
+
+  it("templates and conditions, wherever they stand", function()
+    for field, step in pairs({
+      ["input.query"] = { tool = "t", input = { query = "{{input()}}" } },
+      ["input[2].x"] = { fn = noop, input = { 1, { x = "{{input | upper}}" } } },
+      output = { fn = noop, output = "{{input" },
+      ["data.a"] = { event = "e", data = { a = "{{}}" } },
+      template = { template = "{{ steps.a.output + 1 }}" },
+      over = { over = "{{input..x}}", steps = { { fn = noop } } },
+      count = { type = "loop", count = "{{input|}}", steps = { { fn = noop } } },
+    }) do
+      assert.same(
+        { "steps[2]." .. field .. " bad_template" },
+        (problems({ steps = { { id = "a", fn = noop }, step } }))
+      )
+    end
+    for _, condition in ipairs({ "", "{{input}} =", "(1 == 1", "{{input()}}", "1 == 1 and" }) do
+      refused({ fn = noop, condition = condition }, "steps[1].condition bad_condition")
+      local loop = { type = "loop", until_condition = condition, steps = { { fn = noop } } }
+      refused(loop, "steps[1].until_condition bad_condition")
+    end
+  end)
+
+  it("names of events", function()
+    refused({ type = "emit" }, "steps[1].event missing_field")
+    refused({ type = "emit", event = "" }, "steps[1].event invalid_value")
+    refused({ type = "emit", event = 1 }, "steps[1].event invalid_value")
+  end)
+
+  it("nothing that help does not tell: the fields of steps, by type", function()
+    local text = zigllms.help("workflow.create")
+    local steps = text:match("\neach of steps, if_true, if_false: a table\n(.-)\n\n")
+    local common, types = steps:match("^(.-)\nof type(.*)$")
+    assert.truthy(common:find("\n  retry.max_attempts ", 1, true))
+    assert.is_nil(common:find("\n  agent ", 1, true))
+    assert.truthy(types:find('"agent_call" or "agent":\n  agent ', 1, true))
+    assert.truthy(types:find('"loop":\n  steps [^\n]*\n  items '))
+    assert.truthy(types:find('"script":\n  code ', 1, true))
+  end)
+
+  it("thousands of problems within bounds", function()
+    local steps = {}
+    for i = 1, 5000 do
+      steps[i] = { id = "s", fn = noop }
+    end
+    local err = raised("validation_failed", workflow.create, { steps = steps })
+    assert.equal(1000, #err.details.errors)
+    assert.equal(3999, err.details.more_errors)
+    assert.truthy(err.message:find("and 4998 more problems", 1, true), err.message)
+    local result = workflow.validate({ steps = steps })
+    assert.equal(1000, #result.errors)
+    assert.equal(3999, result.more_errors)
+    assert.is_nil(result.more_warnings)
+    for i = 1, 1500 do
+      steps[i] = { id = "s" .. i, tool = "none " .. i }
+      steps[i + 1] = nil
+    end
+    result = workflow.validate({ steps = { unpack(steps, 1, 1500) } })
+    assert.is_true(result.valid)
+    assert.equal(1000, #result.warnings)
+    assert.equal(500, result.more_warnings)
   end)
 end)

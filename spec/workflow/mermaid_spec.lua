@@ -134,7 +134,143 @@ describe("workflow.to_mermaid", function()
     assert.is_true(os.clock() - began < 10)
   end)
 
+  describe("of an execution", function()
+    -- The class of each node or box, by what is written in it first.
+    local function looks(text)
+      local labels, found = {}, {}
+      for name, label in text:gmatch('(%w+)[%[%](){}/\\>]+"([^"<]*)') do
+        labels[name] = label
+      end
+      for names, look in text:gmatch("\n  class (%S+) (%w+)") do
+        has(text, "classDef " .. look .. " ")
+        for name in names:gmatch("[^,]+") do
+          found[labels[name]] = look
+        end
+      end
+      return found
+    end
+
+    local function expect(execution, expected)
+      local found = looks(workflow.to_mermaid(execution))
+      for label, look in pairs(expected) do
+        assert.equal(look, found[label], label)
+      end
+    end
+
+    local steps = {
+      { id = "a", template = "x" },
+      { id = "not", template = "x", condition = "{{input.skip}} ~= true" },
+      {
+        id = "group",
+        type = "parallel",
+        steps = {
+          { id = "b", template = "x" },
+          { id = "l", count = 2, steps = { { fn = noop } } },
+        },
+      },
+      { id = "c", tool = "look" },
+      { id = "d", template = "x" },
+    }
+
+    it("shows how each step stands", function()
+      zigllms.tool.register({ name = "look", execute = noop })
+      local id = workflow.create({ name = "w", steps = steps })
+      local result = workflow.execute(id, { skip = true })
+      local all = { a = "completed", ["not"] = "skipped", b = "completed", l = "completed" }
+      all.group, all.c, all.d = "completed", "completed", "completed"
+      all.step_1, all.output = "completed", "edge"
+      expect(result.execution_id, all)
+      has(workflow.to_mermaid(result.execution_id), '"w<br/>completed"')
+      assert.is_nil(workflow.to_mermaid(id):find("class [%w,]+ completed"))
+    end)
+
+    it("shows where it failed, where it stands and where it stopped", function()
+      local graphs = {}
+      zigllms.tool.register({
+        name = "look",
+        execute = function(_, ctx)
+          graphs[#graphs + 1] = workflow.to_mermaid(ctx.execution_id)
+          error("no")
+        end,
+      })
+      local id = workflow.create({ steps = steps })
+      local failed = workflow.execute(id, { skip = false }, { on_error = "return" })
+      expect(failed.execution_id, { ["not"] = "completed", c = "failed", d = "pending" })
+      local found = looks(graphs[1])
+      assert.same({ "completed", "running", "pending" }, { found.a, found.c, found.d })
+      local paused = workflow.execute(workflow.create({
+        steps = {
+          {
+            id = "first",
+            fn = function(ctx)
+              workflow.pause(ctx.workflow.execution_id)
+            end,
+          },
+          { id = "second", fn = noop },
+        },
+      }))
+      expect(paused.execution_id, { first = "completed", second = "pending" })
+    end)
+
+    it("is drawn inside of loops and groups that stop", function()
+      local paused = workflow.execute(workflow.create({
+        steps = {
+          {
+            id = "outer",
+            count = 2,
+            steps = {
+              {
+                id = "in",
+                fn = function(ctx)
+                  workflow.pause(ctx.workflow.execution_id)
+                end,
+              },
+              { id = "rest", fn = noop },
+            },
+          },
+        },
+      }))
+      local id = paused.execution_id
+      expect(id, { outer = "paused", ["in"] = "completed", rest = "pending" })
+      assert.is_true(workflow.cancel(id))
+      has(workflow.to_mermaid(id), "<br/>cancelled")
+    end)
+  end)
+
   if mermaid.is_there() then
+    it("is drawn by Mermaid with the states of an execution", function()
+      local failing = {
+        id = "bad",
+        fn = function()
+          error("no")
+        end,
+        continue_on_error = true,
+      }
+      local result = workflow.execute(workflow.create({
+        steps = {
+          failing,
+          { id = "skipped", fn = noop, condition = "1 == 2" },
+          { id = "box", count = 1, steps = { { id = "in", fn = noop } } },
+          { id = "fan", type = "parallel", steps = { { id = "p", fn = noop } } },
+        },
+      }))
+      local picture = mermaid.draw({ workflow.to_mermaid(result.execution_id) })[1]
+      assert.is_nil(picture.error)
+      local classes = {}
+      for _, node in ipairs(picture.classes) do
+        classes[node.text] = " " .. node.class .. " "
+      end
+      for text, class in pairs({
+        badfunction = "failed",
+        skippedfunction = "skipped",
+        infunction = "completed",
+        ["box1 times"] = "completed",
+        output = "edge",
+      }) do
+        has(assert(classes[text], text), " " .. class .. " ")
+      end
+    end)
+
     it("is drawn by Mermaid with every name as it is", function()
       local pictures = mermaid.draw({
         graph(nasty()),

@@ -100,8 +100,19 @@ perform[CALL] = function(context, machine, limit, info, fn, argument, listens)
   return called(context, machine, within(inner, fn, argument, info))
 end
 
+-- What has ended needs not be found any more, unless something that it began still goes on: the
+-- weak tables would grow until the next collection.
+local function settle(parent, context)
+  if not (context.children and next(context.children)) then
+    parent.children[context] = nil
+    operations[context.token] = nil
+  end
+end
+
 perform[RUN] = function(context, machine, child, deadline, name, subject)
-  operation(derive(context, child, deadline), name, subject, child)
+  local inner = derive(context, child, deadline)
+  operation(inner, name, subject, child)
+  settle(context, inner)
   return step(machine, FINISHED)
 end
 
@@ -133,7 +144,10 @@ end
 perform[BEGIN] = function(context, machine, child, deadline, name, subject)
   launch(derive(context, child, deadline), function()
     local ok, err = guarded(operation, contexts[self()], name, subject, child)
-    core.post(machine)
+    -- One that does not wait looks by itself before it does: nobody would take what was posted.
+    if core.is_awaited(machine) then
+      core.post(machine)
+    end
     return ok, err
   end)
   return proceed(context, machine, READY)

@@ -97,18 +97,20 @@ local function view_of(scope, id, output, loop)
 end
 
 -- What functions see.
-local function context_of(view, info)
-  local loop = view.loop
+local function context_of(context, scope, id, output, loop, step, input, attempt, key)
   local ctx = {
-    input = info.input,
-    workflow = view.workflow,
-    previous = view.previous,
-    steps = view.steps,
-    variables = view.variables,
+    input = input,
+    workflow = scope.workflow,
+    previous = { id = id, output = output },
+    steps = steps_of(scope, loop),
+    variables = scope.variables,
     loop = loop,
-    step_id = info.step_id,
-    attempt = info.attempt,
-    idempotency_key = info.idempotency_key,
+    step_id = step,
+    attempt = attempt,
+    idempotency_key = key,
+    cancelled = function()
+      return core.stopped(context) ~= nil or core.overdue(context) or false
+    end,
   }
   if loop then
     function ctx.break_loop()
@@ -116,17 +118,6 @@ local function context_of(view, info)
     end
   end
   return ctx
-end
-
-local function call(context, fn, view, info, first)
-  local ctx = context_of(view, info)
-  function ctx.cancelled()
-    return core.stopped(context) ~= nil or core.overdue(context) or false
-  end
-  if first ~= nil then
-    return within(context, fn, first[1], ctx)
-  end
-  return within(context, fn, ctx)
 end
 
 -- Fields that are there although they may hold nothing.
@@ -291,8 +282,12 @@ function acts.fill(_, scope, id, output, loop, value, raw)
   return guarded(fill, value, view)
 end
 
-function acts.call(context, scope, id, output, loop, fn, info, raw)
-  return call(context, fn, view_of(scope, id, output, loop), info, raw)
+function acts.call(context, scope, id, output, loop, fn, raw, ...)
+  local ctx = context_of(context, scope, id, output, loop, ...)
+  if raw then
+    return within(context, fn, raw[1], ctx)
+  end
+  return within(context, fn, ctx)
 end
 
 local function judge(text, view)
@@ -308,8 +303,8 @@ function acts.judge(_, scope, id, output, loop, text)
   return guarded(judge, text, view_of(scope, id, output, loop))
 end
 
-function acts.test(context, scope, id, output, loop, fn, info)
-  local ok, holds = call(context, fn, view_of(scope, id, output, loop), info)
+function acts.test(...)
+  local ok, holds = acts.call(...)
   if ok then
     return true, not not holds
   end
@@ -357,11 +352,10 @@ function acts.broken(_, _, _, _, loop)
 end
 
 -- What a script may see: nothing that is no data.
-function acts.plain_context(_, scope, id, output, loop, info)
+function acts.plain_context(_, scope, id, output, loop, step, input, attempt, key)
   local view = view_of(scope, id, output, loop)
-  view.input, view.workflow, view.steps = info.input, scope.workflow, plain_steps(view.steps)
-  view.step_id, view.attempt = info.step_id, info.attempt
-  view.idempotency_key = info.idempotency_key
+  view.input, view.steps = input, plain_steps(view.steps)
+  view.step_id, view.attempt, view.idempotency_key = step, attempt, key
   return true, view
 end
 
@@ -392,8 +386,12 @@ function acts.majority(_, _, _, _, _, values)
   return true, best and best.value
 end
 
-core.perform[SCOPE] = function(context, machine, act, ...)
-  return core.called(context, machine, acts[act](context, ...))
+-- The step `ended` is written down on the way, where there is one.
+core.perform[SCOPE] = function(context, machine, act, scope, id, output, loop, ended, record, ...)
+  if ended then
+    put_step(steps_of(scope, loop), ended, record)
+  end
+  return core.called(context, machine, acts[act](context, scope, id, output, loop, ...))
 end
 
 core.scope_acts = acts

@@ -45,6 +45,11 @@ local function left(tok)
   waiting[tok], inside[tok] = nil, nil
 end
 
+-- Whether somebody sleeps until `tok` is delivered.
+function core.is_awaited(tok)
+  return waiting[tok] ~= nil
+end
+
 local function wake(tok)
   local who = waiting[tok]
   left(tok)

@@ -5,30 +5,49 @@
 //! it makes no difference in which order this and other handlers of a fork run.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, Once};
-
-use once_cell::sync::Lazy;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard};
 
 use super::{Entry, Kind, Space, Value};
 use crate::clock::Clock;
 use crate::net::lock;
+use crate::net::workers::Registered;
 use crate::store::UnixMs;
 
-/// Not parking_lot's: that would hand the lock on to a thread that waits, and a child has none.
-static GLOBAL: Lazy<Mutex<Space>> = Lazy::new(Mutex::default);
+/// Not parking_lot's: that would hand the lock on to a thread that waits, and a child has none. Made
+/// under its lock, not by a `Lazy`: a child might have to wait for a thread that makes it.
+static GLOBAL: Mutex<Option<Space>> = Mutex::new(None);
 
 thread_local! {
-    static HELD: Cell<Option<MutexGuard<'static, Space>>> = const { Cell::new(None) };
+    static HELD: Cell<Option<MutexGuard<'static, Option<Space>>>> = const { Cell::new(None) };
 }
 
 /// The space, locked: no Lua may run and nothing may wait while it is held.
-pub fn global() -> MutexGuard<'static, Space> {
-    static FORKS: Once = Once::new();
-    FORKS.call_once(|| {
+pub fn global() -> Global {
+    static FORKS: Registered = Registered::no();
+    FORKS.ensure(|| {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
     });
-    lock(&GLOBAL)
+    let mut held = lock(&GLOBAL);
+    held.get_or_insert_default();
+    Global(held)
+}
+
+pub struct Global(MutexGuard<'static, Option<Space>>);
+
+impl Deref for Global {
+    type Target = Space;
+
+    fn deref(&self) -> &Space {
+        self.0.as_ref().expect("made before it was locked for anybody")
+    }
+}
+
+impl DerefMut for Global {
+    fn deref_mut(&mut self) -> &mut Space {
+        self.0.get_or_insert_default()
+    }
 }
 
 /// A value that needs no tape; of a text, that it is one.
@@ -72,8 +91,9 @@ fn now(space: &Space, clock: &Clock) -> UnixMs {
     if space.has_expiring() { clock.unix_ms() } else { 0 }
 }
 
+/// It may be registered more than once.
 extern "C" fn before_fork() {
-    HELD.with(|held| held.set(Some(lock(&GLOBAL))));
+    HELD.with(|held| held.set(held.take().or_else(|| Some(lock(&GLOBAL)))));
 }
 
 /// In the parent and in the child, which has no other thread than this one.

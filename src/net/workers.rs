@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -81,6 +81,27 @@ impl<T: Send + Sync> PerProcess<T> {
                 // here), so it is not null, it is this process's, and it is never freed.
                 unsafe { &(*theirs).1 }
             }
+        }
+    }
+}
+
+/// Whether handlers of a fork or of the end of the process have been registered.
+///
+/// `std::sync::Once` would let threads wait for the one that registers them, and in a child that was
+/// forked meanwhile they would wait for ever. Here nobody waits; so two threads may both register
+/// them, and handlers must not mind being called twice.
+pub struct Registered(AtomicBool);
+
+impl Registered {
+    pub const fn no() -> Registered {
+        Registered(AtomicBool::new(false))
+    }
+
+    /// When it returns, they are registered.
+    pub fn ensure(&self, register: impl FnOnce()) {
+        if !self.0.load(Ordering::Acquire) {
+            register();
+            self.0.store(true, Ordering::Release);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What becomes of children when their parent ends without closing its Lua states.
 
-use std::sync::{Mutex, Once};
+use std::sync::Mutex;
 
 use rustix::process::{Pid, Signal};
 
 use crate::guard::guarded;
 use crate::net::lock;
-use crate::net::workers::PerProcess;
+use crate::net::workers::{PerProcess, Registered};
 
 /// The groups that run, and how they are ended. A forked child has none: its parent's are not its
 /// own.
@@ -16,9 +16,9 @@ fn running() -> &'static Mutex<Vec<(Pid, Signal)>> {
 }
 
 pub fn began(pid: Pid) {
-    static REGISTERED: Once = Once::new();
+    static REGISTERED: Registered = Registered::no();
     lock(running()).push((pid, Signal::KILL));
-    REGISTERED.call_once(|| {
+    REGISTERED.ensure(|| {
         // SAFETY: the handler is an ordinary function, and this library is never unloaded.
         unsafe { libc::atexit(before_exit) };
     });

@@ -19,7 +19,10 @@ pub use failure::Failure;
 pub use job::{Answer, Form, Job, Limits, Script};
 pub use run::Run;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+
+/// Texts that are longer are not taken.
+const LONGEST: usize = 1 << 20;
 
 /// Makes Lua states.
 pub trait Engine: Send + Sync {
@@ -50,4 +53,13 @@ pub fn install(engine: &'static dyn Engine) {
 pub fn engine() -> Result<&'static dyn Engine> {
     let none = || Error::unsupported("this build has no Lua states for sandboxed code");
     ENGINE.get().copied().ok_or_else(none)
+}
+
+/// Fails unless the text can be compiled; it is not run.
+pub fn check(script: &Script) -> Result<()> {
+    if script.text.len() > LONGEST {
+        let message = format!("expected at most {LONGEST} bytes, got {}", script.text.len());
+        return Err(Error::new(Code::ValidationFailed, message));
+    }
+    engine()?.check(script)
 }

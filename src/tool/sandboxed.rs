@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::worker::{Asked, Work, Worker};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::sandbox::{self, Form, Limits, Run, Script};
 use crate::shape::Options;
@@ -14,9 +14,6 @@ use crate::value::{Data, Document, Record, Tape, json};
 
 /// Limit of one call where none is set.
 pub const TIMEOUT_MS: f64 = 1000.0;
-
-/// A text that is longer is no tool.
-const LONGEST: usize = 1 << 20;
 
 #[derive(Debug)]
 pub struct Sandboxed {
@@ -39,21 +36,13 @@ pub fn worker(options: &Options<'_>, name: &str) -> Result<Option<Rc<dyn Worker>
         result: number("max_result_bytes", limits.result),
     };
     let script = Script::new(name, source.as_bytes(), Form::Function);
-    check(&script).map_err(|e| e.at("definition.source"))?;
+    sandbox::check(&script).map_err(|e| e.at("definition.source"))?;
     Ok(Some(Rc::new(Sandboxed { script, limits })))
 }
 
 /// The error where there is nothing to run sandboxed.
 pub fn sourceless(what: &str) -> Error {
     Error::unsupported(format!("{what} needs `source`: Lua text that returns its function"))
-}
-
-fn check(script: &Script) -> Result<()> {
-    if script.text.len() > LONGEST {
-        let message = format!("expected at most {LONGEST} bytes, got {}", script.text.len());
-        return Err(Error::new(Code::ValidationFailed, message));
-    }
-    sandbox::engine()?.check(script)
 }
 
 impl Worker for Sandboxed {

@@ -6,7 +6,7 @@ use crate::runtime::Runtime;
 use crate::step::{Machine, Outcome, Output, Step, Stop, Token, stopped};
 use crate::value::{Data, Failure, Record};
 
-use super::{Status, Workflows};
+use super::{GONE, KEPT, Status, Workflows};
 
 impl Workflows {
     /// The execution stops at the next boundary, with those inside it; whether it is running.
@@ -59,6 +59,31 @@ pub fn cancel(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Resul
         Status::Paused => cancel_paused(runtime, number, reason).map(|()| true),
         _ => Ok(false),
     }
+}
+
+/// `workflow.destroy`.
+pub struct Destroying {
+    workflow: u64,
+}
+
+impl Destroying {
+    pub fn new(workflow: u64) -> Destroying {
+        Destroying { workflow }
+    }
+}
+
+impl Machine for Destroying {
+    fn step(&mut self, runtime: &mut Runtime, _: Token, _: Outcome) -> Result<Step> {
+        for number in runtime.workflows.executions.of(self.workflow) {
+            cancel(runtime, number, Some("the workflow was destroyed"))?;
+        }
+        let existed = runtime.workflows.known.remove(self.workflow).is_some();
+        runtime.workflows.executions.hand_over(self.workflow, GONE);
+        runtime.workflows.executions.keep(GONE, KEPT);
+        Ok(Step::Done(Output::Data(Data::Bool(existed))))
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
 }
 
 fn cancel_paused(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Result<()> {

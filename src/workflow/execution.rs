@@ -101,7 +101,7 @@ impl Ended {
     /// As users see it.
     pub fn to_record(&self) -> Record {
         let error = self.error.clone().map_or(Data::Nil, |failure| Data::Error(Box::new(failure)));
-        Record::sized(7)
+        Record::sized(5)
             .set("status", self.how.name())
             .set("output", self.output.clone())
             .set("response", self.response.clone())
@@ -159,17 +159,17 @@ pub struct Execution {
     /// Is told of every step that has ended.
     pub on_step: Option<Slot>,
     /// Steps that have ended, by their paths.
-    pub ended: BTreeMap<String, Ended>,
+    pub ended: BTreeMap<Rc<str>, Rc<Ended>>,
     /// The last end of each step, by its id.
-    pub latest: HashMap<Rc<str>, Ended>,
+    pub latest: HashMap<Rc<str>, Rc<Ended>>,
     /// Steps that are under way, by their paths.
-    pub under_way: HashMap<String, Progress>,
+    pub under_way: HashMap<Rc<str>, Progress>,
     /// Those that had begun when it stopped: hooks have seen them begin.
-    pub interrupted: HashSet<String>,
+    pub interrupted: HashSet<Rc<str>>,
     /// What was decided on the way, by the paths of steps: which branch, how many iterations.
-    pub decided: BTreeMap<String, Value>,
+    pub decided: BTreeMap<Rc<str>, Value>,
     /// Agents that wait for decisions, by the paths of their steps.
-    pub waiting: BTreeMap<String, Waiting>,
+    pub waiting: BTreeMap<Rc<str>, Waiting>,
     /// What was decided on the calls that those wait for.
     pub decisions: Decisions,
     /// Ids of steps in the order in which they ended first.
@@ -195,7 +195,7 @@ pub struct Execution {
     pub usage: Usage,
     pub output: Data,
     /// Of `workflow_call`, by the paths of their steps.
-    pub children: HashMap<String, u64>,
+    pub children: HashMap<Rc<str>, u64>,
     /// Agents inside those that wait for decisions.
     pub waits_inside: Vec<Waiting>,
     pub timeout_ms: Option<f64>,
@@ -294,12 +294,17 @@ impl Execution {
         }
     }
 
+    /// Nothing comes between a step that has ended and the next one.
+    pub fn goes_straight_on(&self) -> bool {
+        !self.halts() && self.cancelled.is_none() && self.on_step.is_none()
+    }
+
     pub fn elapsed_ms(&self, clock: &Clock) -> f64 {
         let since = self.token.map_or(0.0, |_| clock.now().ms_since(self.since));
         self.worked_ms + since
     }
 
-    pub fn note(&mut self, path: String, id: &Rc<str>, ended: Ended) {
+    pub fn note(&mut self, path: Rc<str>, id: &Rc<str>, ended: Rc<Ended>) {
         if self.latest.insert(id.clone(), ended.clone()).is_none() {
             self.order.push(id.clone());
         }
@@ -329,18 +334,18 @@ impl Execution {
         for step in does.inner() {
             let path = format!("{place}{}", step.id);
             self.forget_inside(&format!("{path}["));
-            self.ended.remove(&path);
-            self.decided.remove(&path);
-            self.children.remove(&path);
+            self.ended.remove(path.as_str());
+            self.decided.remove(path.as_str());
+            self.children.remove(path.as_str());
             self.forget_steps(&step.does, place);
         }
     }
 
     /// What is inside of what has ended need not be known any more.
     pub fn forget_inside(&mut self, place: &str) {
-        fn drop_from<T>(all: &mut BTreeMap<String, T>, place: &str) {
-            let keys = all.range(place.to_owned()..).map(|(key, _)| key);
-            let inside: Vec<String> =
+        fn drop_from<T>(all: &mut BTreeMap<Rc<str>, T>, place: &str) {
+            let keys = all.range(Rc::from(place)..).map(|(key, _)| key);
+            let inside: Vec<Rc<str>> =
                 keys.take_while(|key| key.starts_with(place)).cloned().collect();
             for key in inside {
                 all.remove(&key);
@@ -361,12 +366,30 @@ impl Execution {
         steps
     }
 
+    /// How each step stands that was come to: its latest end, or that it is under way.
+    pub fn states(&self) -> States {
+        let ended = self.latest.iter().map(|(id, ended)| (id.clone(), ended.how.name()));
+        let mut states: States = ended.collect();
+        let now = self.under_way.keys().map(|path| (id_of(path), "running"));
+        let stopped = self.interrupted.iter().map(|path| (id_of(path), "paused"));
+        states.extend(stopped.chain(now));
+        states
+    }
+
     /// Ids of the steps that have been completed.
     pub fn completed(&self) -> Vec<String> {
         let done =
             |id: &&Rc<str>| self.latest.get(*id).is_some_and(|ended| ended.how == How::Completed);
         self.order.iter().filter(done).map(|id| id.to_string()).collect()
     }
+}
+
+/// Words for how steps stand, by their ids.
+pub type States = HashMap<Rc<str>, &'static str>;
+
+/// The step at a path: `each[3].ask` is that of `ask`.
+fn id_of(path: &str) -> Rc<str> {
+    path.rsplit('.').next().unwrap_or(path).into()
 }
 
 /// The executions of one instance.
@@ -404,6 +427,19 @@ impl Executions {
 
     pub fn get_mut(&mut self, number: u64) -> Result<&mut Execution> {
         self.all.get_mut(&number).ok_or_else(gone)
+    }
+
+    /// Those of a workflow.
+    pub fn of(&self, workflow: u64) -> Vec<u64> {
+        let own = self.all.iter().filter(|(_, execution)| execution.workflow == workflow);
+        own.map(|(number, _)| *number).collect()
+    }
+
+    /// Those of a workflow that have ended are kept among those of another one.
+    pub fn hand_over(&mut self, workflow: u64, to: u64) {
+        let own = self.ended.remove(&workflow).unwrap_or_default();
+        self.ended.entry(to).or_default().extend(own);
+        self.latest.remove(&workflow);
     }
 
     /// The latest one of a workflow.

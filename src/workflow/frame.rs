@@ -1,5 +1,6 @@
 //! Where in an execution a step stands: what came before it, and the loop it is in.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
@@ -8,6 +9,15 @@ use crate::step::{Act, Outcome, Step, stopped};
 use crate::value::{Data, Record, Slot};
 
 use super::definition::{Made, Test};
+
+/// What functions of a step learn, beside what stands in its frame.
+#[derive(Clone, Debug)]
+pub struct Info {
+    pub step: Rc<str>,
+    pub input: Data,
+    /// 0 outside of attempts: in conditions, and where the input is made.
+    pub attempt: u32,
+}
 
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -18,6 +28,15 @@ pub struct Frame {
     pub previous: Previous,
     /// The table `loop`.
     pub turn: Option<Slot>,
+    /// Goes into the scope with the next act, whichever copy of this frame asks for it.
+    pub unwritten: Rc<RefCell<Option<Unwritten>>>,
+}
+
+/// A step that has ended, which the tables in Lua do not show yet.
+#[derive(Debug)]
+pub struct Unwritten {
+    pub id: Rc<str>,
+    pub record: Record,
 }
 
 /// The step that was executed just before.
@@ -29,28 +48,51 @@ pub struct Previous {
 }
 
 impl Frame {
-    pub fn path(&self, id: &str) -> String {
-        format!("{}{id}", self.place)
+    /// Of the steps of an execution.
+    pub fn new(execution: u64, input: Data) -> Frame {
+        let previous = Previous { id: None, output: input };
+        let (place, unwritten) = ("".into(), Rc::default());
+        Frame { execution, place, previous, turn: None, unwritten }
+    }
+
+    /// The path of a step. At the top that is its id.
+    pub fn path(&self, id: &Rc<str>) -> Rc<str> {
+        if self.place.is_empty() { id.clone() } else { format!("{}{id}", self.place).into() }
     }
 
     /// The frame of an iteration or item of the step `id`.
     pub fn within(&self, id: &str, number: usize, turn: Option<Slot>) -> Frame {
-        Frame { place: format!("{}{id}[{number}].", self.place).into(), turn, ..self.clone() }
+        let place = format!("{}{id}[{number}].", self.place).into();
+        Frame { place, turn, unwritten: Rc::default(), ..self.clone() }
     }
 
-    fn act(&self, runtime: &Runtime, name: &'static str, own: Vec<Data>) -> Result<Act> {
+    fn act(
+        &self,
+        runtime: &Runtime,
+        name: &'static str,
+        own: impl IntoIterator<Item = Data>,
+    ) -> Result<Act> {
         let scope = runtime.workflows.execution(self.execution)?.scope.clone();
-        let mut operands = Vec::with_capacity(4 + own.len());
+        let mut operands = Vec::with_capacity(MOST_OPERANDS);
         operands.push(Data::from(scope));
         operands.push(self.previous.id.as_deref().map_or(Data::Nil, Data::from));
         operands.push(self.previous.output.clone());
         operands.push(Data::from(self.turn.clone()));
+        operands.extend(self.written());
         operands.extend(own);
         Ok(Act { name, operands, copies: false })
     }
 
+    /// What an act writes down before anything else: the step and how it ended, if any.
+    fn written(&self) -> [Data; 2] {
+        let unwritten = self.unwritten.take();
+        unwritten.map_or_else(Default::default, |Unwritten { id, record }| {
+            [Data::from(id.as_ref()), record.into()]
+        })
+    }
+
     /// A value that the definition says, made now. `info` is what a function learns.
-    pub fn make(&self, runtime: &Runtime, made: &Made, info: Record) -> Result<Step> {
+    pub fn make(&self, runtime: &Runtime, made: &Made, info: Info) -> Result<Step> {
         self.make_of(runtime, made, info, None)
     }
 
@@ -59,55 +101,87 @@ impl Frame {
         &self,
         runtime: &Runtime,
         made: &Made,
-        info: Record,
+        info: Info,
         raw: Option<Data>,
     ) -> Result<Step> {
         // In a list, as it may be nil.
         let raw = Data::from(raw.map(|raw| Data::List(vec![raw])));
         let act = match made {
-            Made::Plain(value) => self.act(runtime, "give", vec![Data::Json(value.clone())]),
-            Made::Filled(value) => self.act(runtime, "fill", vec![Data::Json(value.clone()), raw]),
+            Made::Plain(value) => self.act(runtime, "give", [Data::Json(value.clone())]),
+            Made::Filled(value) => self.act(runtime, "fill", [Data::Json(value.clone()), raw]),
             Made::Called(function) => self.call(runtime, function.clone(), info, raw),
         };
         act.map(Step::Scope)
     }
 
-    fn call(&self, runtime: &Runtime, function: Slot, info: Record, raw: Data) -> Result<Act> {
-        self.act(runtime, "call", vec![Data::Slot(function), info.into(), raw])
+    fn call(&self, runtime: &Runtime, function: Slot, info: Info, raw: Data) -> Result<Act> {
+        let [step, input, attempt, key] = self.learned(runtime, info)?;
+        self.act(runtime, "call", [Data::Slot(function), raw, step, input, attempt, key])
+    }
+
+    /// The information as operands of an act.
+    fn learned(&self, runtime: &Runtime, info: Info) -> Result<[Data; 4]> {
+        let step = Data::from(info.step.as_ref());
+        if info.attempt == 0 {
+            return Ok([step, info.input, Data::Nil, Data::Nil]);
+        }
+        let id = &runtime.workflows.execution(self.execution)?.id;
+        let key = format!("{id}:{}{}", self.place, info.step);
+        Ok([step, info.input, Data::from(info.attempt), Data::from(key)])
+    }
+
+    /// What a script may see.
+    pub fn plain_context(&self, runtime: &Runtime, info: Info) -> Result<Step> {
+        self.ask_data(runtime, "plain_context", self.learned(runtime, info)?)
     }
 
     /// A step's function, with what it learns.
-    pub fn run(&self, runtime: &Runtime, function: Slot, info: Record) -> Result<Step> {
+    pub fn run(&self, runtime: &Runtime, function: Slot, info: Info) -> Result<Step> {
         self.call(runtime, function, info, Data::Nil).map(Step::Scope)
     }
 
-    pub fn test(&self, runtime: &Runtime, test: &Test, info: Record) -> Result<Step> {
+    pub fn test(&self, runtime: &Runtime, test: &Test, info: Info) -> Result<Step> {
         let act = match test {
             Test::Says(condition) => {
-                self.act(runtime, "judge", vec![Data::from(condition.text.as_str())])
+                self.act(runtime, "judge", [Data::from(condition.text.as_str())])
             }
             Test::Called(function) => {
-                self.act(runtime, "test", vec![Data::Slot(function.clone()), info.into()])
+                let [step, input, attempt, key] = self.learned(runtime, info)?;
+                let function = Data::Slot(function.clone());
+                self.act(runtime, "test", [function, Data::Nil, step, input, attempt, key])
             }
         };
         act.map(|act| Step::Scope(Act { copies: true, ..act }))
     }
 
     /// An act of `scope.lua` with its own operands.
-    pub fn ask(&self, runtime: &Runtime, name: &'static str, own: Vec<Data>) -> Result<Step> {
+    pub fn ask(
+        &self,
+        runtime: &Runtime,
+        name: &'static str,
+        own: impl IntoIterator<Item = Data>,
+    ) -> Result<Step> {
         self.act(runtime, name, own).map(Step::Scope)
     }
 
     /// The same, where a copy of its result is wanted as data.
-    pub fn ask_data(&self, runtime: &Runtime, name: &'static str, own: Vec<Data>) -> Result<Step> {
+    pub fn ask_data(
+        &self,
+        runtime: &Runtime,
+        name: &'static str,
+        own: impl IntoIterator<Item = Data>,
+    ) -> Result<Step> {
         self.act(runtime, name, own).map(|act| Step::Scope(Act { copies: true, ..act }))
     }
 
-    /// What functions of a step learn, beside what stands in the frame.
-    pub fn info(&self, id: &str, input: Data) -> Record {
-        Record::new().set("step_id", id).set("input", input)
+    /// What functions of a step learn outside of its attempts: it was given the previous output.
+    pub fn info(&self, id: &Rc<str>) -> Info {
+        Info { step: id.clone(), input: self.previous.output.clone(), attempt: 0 }
     }
 }
+
+/// Of an act: six that all have, and its own.
+const MOST_OPERANDS: usize = 12;
 
 /// What became of an act that made a value.
 pub fn value_of(outcome: Outcome, what: &str) -> Result<Data> {

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::{Definition, Execution, Status, Workflow, Workflows};
 use crate::clock::Clock;
-use crate::runtime::Runtime;
 use crate::value::Record;
 
 impl Workflows {
@@ -71,11 +70,4 @@ fn tell_latest(latest: &Execution, clock: &Clock, info: &mut Record) {
     info.put("latest_execution_id", latest.id.as_str());
     info.put("latest_started_at", Some(latest.started_at).filter(|at| *at > 0.0));
     info.put("latest_duration_ms", latest.elapsed_ms(clock));
-}
-
-impl Runtime {
-    /// Forgets a workflow; false if there is none.
-    pub fn destroy_workflow(&mut self, number: u64) -> bool {
-        self.workflows.known.remove(number).is_some()
-    }
 }

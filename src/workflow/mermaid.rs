@@ -1,4 +1,5 @@
-//! A workflow as a flowchart in the language of Mermaid.
+//! A workflow as a flowchart in the language of Mermaid, or an execution of it: then the colours are
+//! those of what became of each step.
 //!
 //! Nodes go by numbers, and their texts are written so that nothing in them is syntax: steps may be
 //! called "end", have quotes in their names, or whole diagrams.
@@ -8,24 +9,45 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use super::definition::{Aggregation, Definition, Does, Looping, Made, Over, Step, Test};
+use super::execution::{Execution, States};
 
 /// Characters of a text that are shown.
 const LONGEST: usize = 60;
 
 pub fn graph(definition: &Definition, name: &str) -> String {
-    let mut graph = Graph { depth: 1, ..Graph::default() };
-    let start = graph.node("([", &text(name), "])", "edge");
+    drawn(definition, &text(name), None)
+}
+
+pub fn graph_of(execution: &Execution) -> String {
+    let title = format!("{}<br/>{}", text(&execution.name), execution.status.name());
+    drawn(&execution.definition, &title, Some(execution.states()))
+}
+
+fn drawn(definition: &Definition, title: &str, states: Option<States>) -> String {
+    let mut graph = Graph { depth: 1, states, ..Graph::default() };
+    let start = graph.node("([", title, "])", "edge");
     let tails = graph.does(None, &definition.body, vec![Tail::from(start)]);
     let end = graph.node("([", "output", "])", "edge");
     graph.lead(&tails, &end);
-    format!("flowchart TD\n{}{}{}{}", graph.nodes, graph.edges, CLASSES, graph.classes())
+    format!("flowchart TD\n{}{}{}", graph.nodes, graph.edges, graph.classes())
 }
 
-const CLASSES: &str = "  classDef edge fill:#f5f5f5,stroke:#999\n  \
-                       classDef agent fill:#e8f0fe,stroke:#4a7bd0\n  \
-                       classDef tool fill:#e6f4ea,stroke:#3c8a4e\n  \
-                       classDef code fill:#fff8e1,stroke:#c9a227\n  \
-                       classDef test fill:#fce8e6,stroke:#c5533d\n";
+/// What nodes are told apart by: steps by what they do, those of an execution by how they stand, and
+/// then by their outlines, too.
+const LOOKS: &[(&str, &str)] = &[
+    ("edge", "fill:#f5f5f5,stroke:#999"),
+    ("test", "fill:#fce8e6,stroke:#c5533d"),
+    ("agent", "fill:#e8f0fe,stroke:#4a7bd0"),
+    ("tool", "fill:#e6f4ea,stroke:#3c8a4e"),
+    ("code", "fill:#fff8e1,stroke:#c9a227"),
+    ("pending", "fill:#fff,stroke:#999"),
+    ("running", "fill:#e8f0fe,stroke:#4a7bd0,stroke-width:3px"),
+    ("paused", "fill:#fff8e1,stroke:#c9a227,stroke-dasharray:6 3"),
+    ("completed", "fill:#e6f4ea,stroke:#3c8a4e"),
+    ("failed", "fill:#f8d7da,stroke:#b02a37,stroke-width:3px"),
+    ("skipped", "fill:#f5f5f5,stroke:#999,stroke-dasharray:3 3"),
+    ("cancelled", "fill:#eee,stroke:#b02a37,stroke-dasharray:3 3"),
+];
 
 /// An arrow that leads to whatever comes next.
 #[derive(Clone)]
@@ -53,6 +75,8 @@ struct Graph {
     depth: usize,
     /// Names of nodes by what they look like.
     looks: Vec<(&'static str, String)>,
+    /// Of an execution.
+    states: Option<States>,
 }
 
 impl Graph {
@@ -65,13 +89,25 @@ impl Graph {
         let name = format!("n{}", self.count);
         self.count += 1;
         self.line(&format!("{name}{open}\"{label}\"{close}"));
+        self.looks_like(&name, look);
+        name
+    }
+
+    fn looks_like(&mut self, name: &str, look: &'static str) {
         match self.looks.iter_mut().find(|(known, _)| *known == look) {
             Some((_, names)) => {
                 let _ = write!(names, ",{name}");
             }
-            None => self.looks.push((look, name.clone())),
+            None => self.looks.push((look, name.to_owned())),
         }
-        name
+    }
+
+    /// What became of a step, where that is known; else how such a node looks.
+    fn look(&self, step: Option<&Step>, look: &'static str) -> &'static str {
+        match (step, &self.states) {
+            (Some(step), Some(states)) => states.get(&step.id).copied().unwrap_or("pending"),
+            _ => look,
+        }
     }
 
     fn lead(&mut self, tails: &[Tail], to: &str) {
@@ -82,8 +118,11 @@ impl Graph {
     }
 
     fn classes(&self) -> String {
-        let line = |(look, names): &(&str, String)| format!("  class {names} {look}\n");
-        self.looks.iter().map(line).collect()
+        let used = LOOKS.iter().filter_map(|(look, style)| {
+            let (_, names) = self.looks.iter().find(|(known, _)| known == look)?;
+            Some(format!("  classDef {look} {style}\n  class {names} {look}\n"))
+        });
+        used.collect()
     }
 
     fn chain(&mut self, steps: &[Rc<Step>], tails: Vec<Tail>) -> Vec<Tail> {
@@ -139,6 +178,7 @@ impl Graph {
 
     fn single(&mut self, step: Option<&Step>, does: &Does, tails: &[Tail]) -> Vec<Tail> {
         let (open, close, look) = shape(does);
+        let look = self.look(step, look);
         let node = self.node(open, &labelled(step, &detail(does)), close, look);
         self.lead(tails, &node);
         let goes_on = step.is_some_and(|step| step.goes_on == Some(true));
@@ -152,7 +192,8 @@ impl Graph {
             Test::Says(condition) => text(&condition.text),
             Test::Called(_) => "function".to_owned(),
         };
-        let node = self.node("{", &labelled(Some(step), &says), "}", "test");
+        let look = self.look(Some(step), "test");
+        let node = self.node("{", &labelled(Some(step), &says), "}", look);
         self.lead(tails, &node);
         node
     }
@@ -167,6 +208,9 @@ impl Graph {
         let label = labelled(step, title);
         let name = format!("box{}", self.count);
         self.line(&format!("subgraph {name}[\"{label}\"]"));
+        if self.states.is_some() {
+            self.looks_like(&name, self.look(step, "edge"));
+        }
         self.depth += 1;
         let ends = inner(self);
         self.depth -= 1;
@@ -217,7 +261,8 @@ impl Graph {
         gathers: Aggregation,
         tails: &[Tail],
     ) -> Vec<Tail> {
-        let fork = self.node("[/", &labelled(step, "at the same time"), "\\]", "edge");
+        let look = self.look(step, "edge");
+        let fork = self.node("[/", &labelled(step, "at the same time"), "\\]", look);
         self.lead(tails, &fork);
         let followed: HashSet<&str> =
             steps.iter().flat_map(|step| &step.depends_on).map(String::as_str).collect();

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 pub use condition::{Condition, matches};
-pub use control::{Cancelling, cancel};
+pub use control::{Cancelling, Destroying, cancel};
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
@@ -33,6 +33,12 @@ use crate::registry::{Named, Registry};
 use crate::runtime::Runtime;
 use crate::step::Token;
 use crate::value::{Data, Record};
+
+/// Stands for all workflows that are gone: the numbers of others count from 1.
+const GONE: u64 = 0;
+
+/// So many executions of those are known still.
+const KEPT: usize = 100;
 
 /// A workflow that a program has made.
 #[derive(Debug)]
@@ -89,7 +95,10 @@ impl Workflows {
     /// An execution has ended or stopped: of those that have ended only so many are kept.
     pub fn settle(&mut self, number: u64) {
         let Ok(execution) = self.executions.get(number) else { return };
-        let (workflow, keep) = (execution.workflow, execution.definition.keep);
+        let (workflow, keep) = match self.known.get(execution.workflow) {
+            Some(_) => (execution.workflow, execution.definition.keep),
+            None => (GONE, KEPT),
+        };
         let has_ended = execution.status.has_ended();
         self.executions.count_ended(workflow, number, has_ended);
         self.executions.keep(workflow, keep);

@@ -141,7 +141,9 @@ pub(super) fn hole(text: &str) -> Result<(Hole, &str), String> {
     let place = || excerpt(text);
     let end = path_end(text).ok_or_else(|| format!("\"{{{{{}\" has no closing braces", place()))?;
     let (written, mut rest) = text.split_at(end);
-    let path = Path::parse(written.trim()).map_err(|why| format!("\"{{{{{}\": {why}", place()))?;
+    let wrong = |why: String| format!("\"{{{{{}\": {why}", place());
+    let path = Path::parse(written.trim()).map_err(wrong)?;
+    begins_with_word(&path).map_err(wrong)?;
     let mut filters = Vec::new();
     loop {
         rest = rest.trim_start();
@@ -155,6 +157,15 @@ pub(super) fn hole(text: &str) -> Result<(Hole, &str), String> {
         let (filter, behind) = filter(inner.trim_start())?;
         filters.push(filter);
         rest = behind;
+    }
+}
+
+/// Roots are words, so that nothing that looks like a call is taken for a path.
+fn begins_with_word(path: &Path) -> Result<(), String> {
+    let Some(Key::Name(root)) = path.steps.first() else { return Ok(()) };
+    match root.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+        true => Ok(()),
+        false => Err(format!("{root:?} is no root: templates have paths and filters, no calls")),
     }
 }
 
@@ -300,6 +311,8 @@ mod tests {
             ("{{}}", "a path has a name"),
             ("{{ input x }}", "expected \"|\" or \"}}\" at \"x }}\""),
             ("{{ input..x }}", "expected a name"),
+            ("{{ input() }}", "\"input()\" is no root"),
+            ("{{ 1 + 1 }}", "expected \"|\""),
             ("{{ input | upper }}", "no filter is named \"upper\""),
             ("{{ input | }}", "no filter is named \"}}\""),
             ("{{ input | default }}", "expected default(…)"),

@@ -100,6 +100,10 @@ fn function_text(bridge: &Bridge, function: &Function) -> String {
             if param.optional { ", optional" } else { "" }
         );
         shapes(&param.kind).into_iter().for_each(|shape| shape_text(&mut text, shape));
+        for (fields, shape) in listed(&param.kind) {
+            let _ = writeln!(text, "\neach of {}: a table", fields.join(", "));
+            item_text(&mut text, shape);
+        }
     }
     if !function.errors.is_empty() {
         let names: Vec<_> = function.errors.iter().map(|code| code.name()).collect();
@@ -124,6 +128,36 @@ fn shape_text(text: &mut String, shape: &'static Shape) {
     for field in shape.all().filter(offered) {
         field_text(text, field);
         inner_text(text, field, field.name);
+    }
+}
+
+/// Tables that fields of an argument are lists of, with the names of those fields.
+fn listed(kind: &Kind) -> Vec<(Vec<&'static str>, &'static Shape)> {
+    let mut found: Vec<(Vec<&'static str>, &'static Shape)> = Vec::new();
+    for field in shapes(kind).into_iter().flat_map(Shape::all) {
+        let Kind::List(item) = &field.kind else { continue };
+        for shape in shapes(item) {
+            match found.iter_mut().find(|(_, known)| std::ptr::eq(*known, shape)) {
+                Some((fields, _)) => fields.push(field.name),
+                None => found.push((vec![field.name], shape)),
+            }
+        }
+    }
+    found
+}
+
+/// What all such tables have, then what only those of each kind do.
+fn item_text(text: &mut String, shape: &'static Shape) {
+    let belongs = |field: &Field| shape.variants.iter().any(|kind| kind.has(field.name));
+    for field in shape.all().filter(|field| !belongs(field)) {
+        field_text(text, field);
+        inner_text(text, field, field.name);
+    }
+    for kind in shape.variants {
+        let also = kind.aliases.iter().map(|word| format!(" or {word:?}")).collect::<String>();
+        let _ = writeln!(text, "of type {:?}{also}:", kind.name);
+        let own = shape.all().filter(|field| kind.has(field.name));
+        own.for_each(|field| field_text(text, field));
     }
 }
 

@@ -5,10 +5,10 @@
 //! and fork close it first: that takes as long as the call in flight, at most a few tokens.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::net::workers::PerProcess;
+use crate::net::workers::{PerProcess, Registered};
 
 /// How long exit waits for the calls in flight before it goes on regardless.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -94,8 +94,8 @@ extern "C" fn before_exit() {
 }
 
 pub fn guard_fork() {
-    static REGISTERED: Once = Once::new();
-    REGISTERED.call_once(|| {
+    static REGISTERED: Registered = Registered::no();
+    REGISTERED.ensure(|| {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), None) };
     });

@@ -10,7 +10,7 @@ use super::{Pending, Question, settle};
 use crate::clock::{Clock, Moment};
 use crate::guard::guarded;
 use crate::net::lock;
-use crate::net::workers::PerProcess;
+use crate::net::workers::{PerProcess, Registered};
 use crate::store::{Place, channel, engine};
 
 /// How long the end of a Lua state waits for what is queued.
@@ -119,8 +119,8 @@ fn has_work(depot: &Depot, last: bool) -> bool {
 
 /// Called before anything is queued: the process may end without closing its Lua states.
 pub fn guard_exit() {
-    static REGISTERED: Once = Once::new();
-    REGISTERED.call_once(|| {
+    static REGISTERED: Registered = Registered::no();
+    REGISTERED.ensure(|| {
         // SAFETY: the handler is an ordinary function, and this library is never unloaded.
         unsafe { libc::atexit(before_exit) };
     });

@@ -10,10 +10,10 @@
 //! this and other handlers of a fork run.
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::net::lock;
-use crate::net::workers::PerProcess;
+use crate::net::workers::{PerProcess, Registered};
 
 /// What is closed before a fork.
 pub trait Closes: Send + Sync {
@@ -39,8 +39,8 @@ pub fn enter() -> Inside {
 }
 
 fn guard_fork() {
-    static HANDLERS: Once = Once::new();
-    HANDLERS.call_once(|| {
+    static HANDLERS: Registered = Registered::no();
+    HANDLERS.ensure(|| {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.
         unsafe {
             libc::pthread_atfork(Some(before_fork), Some(after_in_parent), Some(after_in_child))
@@ -61,11 +61,15 @@ thread_local! {
 }
 
 extern "C" fn before_fork() {
+    CLOSED.with(|held| held.set(held.take().or_else(|| Some(close_all()))));
+}
+
+fn close_all() -> RwLockWriteGuard<'static, ()> {
     let closed = gate().write().unwrap_or_else(PoisonError::into_inner);
     for one in lock(&OPEN).iter() {
         one.close();
     }
-    CLOSED.with(|held| held.set(Some(closed)));
+    closed
 }
 
 extern "C" fn after_in_parent() {

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 pub use check::{Judgement, judge};
 pub use needs::{Needs, Use, needs};
 pub use order::order;
-pub use problem::{Flaw, Problem, refusal};
+pub use problem::{Flaw, Problem, TOLD, refusal, untold};
 pub(crate) use read::{Found, Reader, pattern_of, read};
 
 use super::{Condition, Template};
@@ -103,6 +103,13 @@ pub struct Step {
     pub idempotent: bool,
     pub on_unknown: Option<OnUnknown>,
     pub metadata: Option<Value>,
+}
+
+impl Step {
+    /// The first that it needs is something of the tables in Lua.
+    pub fn asks_at_once(&self) -> bool {
+        self.when.is_some() || matches!(self.does, Does::Function(_) | Does::Transform(_))
+    }
 }
 
 #[derive(Debug)]

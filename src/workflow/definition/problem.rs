@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use crate::error::{Code, Error};
 use crate::value::Record;
 
+/// So many problems are told one by one.
+pub const TOLD: usize = 1000;
+
 /// In what way something is wrong; the words are part of the public interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -19,6 +22,8 @@ pub enum Flaw {
     Cycle,
     BadTemplate,
     BadCondition,
+    /// It is no Lua.
+    BadCode,
     TooDeep,
     /// A template that names what is not there.
     UnknownRoot,
@@ -48,6 +53,7 @@ impl Flaw {
             Flaw::Cycle => "cycle",
             Flaw::BadTemplate => "bad_template",
             Flaw::BadCondition => "bad_condition",
+            Flaw::BadCode => "bad_code",
             Flaw::TooDeep => "too_deep",
             Flaw::UnknownRoot => "unknown_root",
             Flaw::UnknownStep => "unknown_step",
@@ -105,8 +111,17 @@ impl Problem {
 pub fn refusal(problems: &[Problem]) -> Error {
     let all_data = problems.iter().all(|problem| problem.flaw == Flaw::NotData);
     let code = if all_data { Code::ConversionError } else { Code::ValidationFailed };
-    let errors: Vec<Value> = problems.iter().map(Problem::to_json).collect();
-    Error::new(code, summary(problems)).with(|f| f.details = Some(json!({ "errors": errors })))
+    let errors: Vec<Value> = problems.iter().take(TOLD).map(Problem::to_json).collect();
+    let mut details = json!({ "errors": errors });
+    if let Some(more) = untold(problems) {
+        details["more_errors"] = json!(more);
+    }
+    Error::new(code, summary(problems)).with(|f| f.details = Some(details))
+}
+
+/// How many problems there are beyond those that are told one by one.
+pub fn untold(problems: &[Problem]) -> Option<usize> {
+    problems.len().checked_sub(TOLD).filter(|more| *more > 0)
 }
 
 /// The first problem, and how many more there are.

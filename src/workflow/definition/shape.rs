@@ -5,11 +5,12 @@
 use crate::agent::{BEHAVIOUR, MODEL, RAW};
 use crate::provider::options::{GENERATION, LIMITS};
 use crate::provider::reach::REACH;
-use crate::shape::{Field, Kind, Shape};
+use crate::shape::{Field, Kind, Shape, Variant};
 
 pub const PATTERNS: &[&str] = &["sequential", "parallel", "conditional", "loop"];
 
-pub const TYPES: &[&str] = &[
+/// Words for what a step does.
+const TYPES: &[&str] = &[
     "agent_call",
     "agent",
     "tool_call",
@@ -25,6 +26,33 @@ pub const TYPES: &[&str] = &[
     "emit",
     "transform",
     "script",
+];
+
+pub const LOOPS: &[&str] = &[
+    "items",
+    "count",
+    "until_condition",
+    "max_iterations",
+    "iteration_delay_ms",
+    "break_on_error",
+];
+
+/// What a step can do. One without a type is of the first one of which it has a field that tells it.
+/// Fields that stand nowhere here are those of every step.
+pub const KINDS: &[Variant] = &[
+    Variant::new("agent_call", &["agent"], &["agent"], &["options"]),
+    Variant::new("tool_call", &["tool"], &["tool"], &[]),
+    Variant::new("workflow_call", &[], &["workflow"], &[]),
+    Variant::new("transform", &[], &["template"], &["fn"]),
+    Variant::new("function", &[], &["fn"], &[]),
+    Variant::new("map", &[], &["over"], &["steps", "max_concurrency", "fail_fast"]),
+    Variant::new("condition", &[], &["if_true", "if_false"], &[]),
+    Variant::new("loop", &[], LOOPS, &["steps"]),
+    Variant::new("delay", &[], &["duration_ms"], &["jitter_percent"]),
+    Variant::new("emit", &[], &["event"], &["data"]),
+    Variant::new("script", &[], &["code"], &[]),
+    Variant::new("parallel", &[], &["aggregation", "max_concurrency", "fail_fast"], &["steps"]),
+    Variant::new("sequential", &[], &["steps"], &[]),
 ];
 
 static ONE: Kind = Kind::Later(&STEP);
@@ -226,7 +254,8 @@ pub static STEP: Shape = Shape::new(
         ),
     ],
     &[&LOOP],
-);
+)
+.of(KINDS);
 
 /// What is said of a workflow beside its steps.
 static SETTINGS: Shape = Shape::new(

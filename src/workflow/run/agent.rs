@@ -22,7 +22,7 @@ pub struct AgentCall {
     input: Data,
     frame: Frame,
     step: Rc<str>,
-    path: String,
+    path: Rc<str>,
 }
 
 impl AgentCall {
@@ -41,7 +41,7 @@ impl AgentCall {
         let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
         match execution.waiting.remove(&self.path) {
             Some(waiting) => self.resume(runtime, me, &waiting),
-            None => self.frame.ask_data(runtime, "give", vec![self.input.clone()]),
+            None => self.frame.ask_data(runtime, "give", [self.input.clone()]),
         }
     }
 

@@ -8,15 +8,17 @@ use crate::error::{Code, Error, Result};
 use crate::event::Builtin;
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
-use crate::value::{Data, Failure, Record, Slot};
+use crate::value::{Data, Failure, Slot};
 use crate::workflow::control::refusal;
 use crate::workflow::definition::{Made, Step, Steps};
 use crate::workflow::execution::{Ended, Execution, How, Stepping};
-use crate::workflow::frame::{Frame, Previous, truth_of, value_of};
+use crate::workflow::frame::{Frame, Previous, Unwritten, truth_of, value_of};
 
 pub struct Chain {
     steps: Steps,
     at: usize,
+    /// Of the step that it is at.
+    path: Rc<str>,
     frame: Frame,
     stage: Stage,
     /// Ends with the first step that is executed.
@@ -26,7 +28,7 @@ pub struct Chain {
 enum Stage {
     Between,
     /// A step that had ended before is shown to those behind it.
-    Showing(Box<Ended>),
+    Showing(Rc<Ended>),
     /// Whether the step is executed at all.
     Testing,
     /// What it works on.
@@ -42,7 +44,8 @@ enum Stage {
 
 impl Chain {
     pub fn new(steps: Steps, frame: Frame) -> Chain {
-        Chain { steps, at: 0, frame, stage: Stage::Between, only_one: false }
+        let path = frame.place.clone();
+        Chain { steps, at: 0, path, frame, stage: Stage::Between, only_one: false }
     }
 
     /// The first step whose condition holds.
@@ -58,18 +61,14 @@ impl Chain {
         self.steps.get(self.at).cloned().ok_or_else(|| Error::internal("a chain is past its end"))
     }
 
-    fn path(&self) -> Result<String> {
-        Ok(self.frame.path(&self.step_now()?.id))
-    }
-
     fn next(&mut self, runtime: &mut Runtime) -> Result<Next> {
         self.stage = Stage::Between;
         let Some(step) = self.steps.get(self.at).cloned() else {
             return Ok(Next::Done(Output::Data(self.frame.previous.output.clone())));
         };
-        let path = self.frame.path(&step.id);
+        self.path = self.frame.path(&step.id);
         let execution = self.execution(runtime)?;
-        if let Some(ended) = execution.ended.get(&path).cloned() {
+        if let Some(ended) = execution.ended.get(&self.path).cloned() {
             return self.show(runtime, &step, ended);
         }
         if let Some(reason) = &execution.cancelled {
@@ -82,10 +81,10 @@ impl Chain {
         self.enter(runtime, &step)
     }
 
-    fn show(&mut self, runtime: &mut Runtime, step: &Step, ended: Ended) -> Result<Next> {
+    fn show(&mut self, runtime: &mut Runtime, step: &Step, ended: Rc<Ended>) -> Result<Next> {
         let record = ended.to_record();
-        self.stage = Stage::Showing(Box::new(ended));
-        self.frame.ask(runtime, "record", vec![Data::from(step.id.as_ref()), record.into()])
+        self.stage = Stage::Showing(ended);
+        self.frame.ask(runtime, "record", [Data::from(step.id.as_ref()), record.into()])
     }
 
     fn shown(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -94,35 +93,30 @@ impl Chain {
             return Err(Error::internal("nothing was to be shown"));
         };
         let step = self.step_now()?;
-        if self.pass(&step.id, Ended { output, ..*ended }) {
+        if self.pass(&step.id, ended.how, output) {
             self.at = self.steps.len();
         }
         self.next(runtime)
     }
 
     /// Goes on behind a step that has ended; whether that was all.
-    fn pass(&mut self, id: &Rc<str>, ended: Ended) -> bool {
+    fn pass(&mut self, id: &Rc<str>, how: How, output: Data) -> bool {
         self.at += 1;
-        let counts = match ended.how {
+        let counts = match how {
             How::Completed => true,
-            How::Failed => !matches!(ended.output, Data::Nil),
+            How::Failed => !matches!(output, Data::Nil),
             How::Skipped | How::Cancelled => false,
         };
         if counts {
-            self.frame.previous = Previous { id: Some(id.clone()), output: ended.output };
+            self.frame.previous = Previous { id: Some(id.clone()), output };
         }
-        self.only_one && ended.how != How::Skipped
+        self.only_one && how != How::Skipped
     }
 
     fn enter(&mut self, runtime: &mut Runtime, step: &Step) -> Result<Next> {
         let Some(test) = &step.when else { return self.prepare(runtime) };
         self.stage = Stage::Testing;
-        self.frame.test(runtime, test, self.info(step))
-    }
-
-    /// What the functions of a step's condition and input learn.
-    fn info(&self, step: &Step) -> Record {
-        self.frame.info(&step.id, self.frame.previous.output.clone())
+        self.frame.test(runtime, test, self.frame.info(&step.id))
     }
 
     fn tested(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -142,7 +136,7 @@ impl Chain {
             }
             Some(made) => {
                 self.stage = Stage::Making;
-                self.frame.make(runtime, made, self.info(&step))
+                self.frame.make(runtime, made, self.frame.info(&step.id))
             }
         }
     }
@@ -152,28 +146,27 @@ impl Chain {
         let step = self.step_now()?;
         let deadline = step.timeout_ms.map(|ms| runtime.clock.now().after_float_ms(ms));
         let subject = step.id.to_string();
-        let path = self.path()?;
         let execution = self.execution(runtime)?;
         if matches!(execution.stepping, Stepping::One) && !step.does.holds_steps() {
             execution.stepping = Stepping::Taken(step.id.clone());
         }
-        let resumed = execution.interrupted.remove(&path);
-        let machine = StepRun::new(step, self.frame.clone(), input, deadline, resumed);
+        let resumed = self.execution(runtime)?.interrupted.remove(&self.path);
+        let (frame, path) = (self.frame.clone(), self.path.clone());
+        let machine = StepRun::new(step, frame, path, input, deadline, resumed);
         let (name, machine) = ("workflow_step", Box::new(machine));
         Ok(Next::Run(Operation { name, subject, machine, deadline }))
     }
 
     fn finished(&mut self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
-        let path = self.path()?;
         let now = runtime.clock.now();
-        let execution = self.execution(runtime)?;
-        let progress = execution.under_way.remove(&path);
+        let progress = self.execution(runtime)?.under_way.remove(&self.path);
+        let has_begun = progress.is_some();
         let mut ended = Ended::skipped();
-        if let Some(progress) = &progress {
+        if let Some(progress) = progress {
             ended.attempts = progress.attempts;
             ended.started_at = Some(progress.started_at);
             ended.duration_ms = Some(now.ms_since(progress.since));
-            ended.response = progress.response.clone();
+            ended.response = progress.response;
         }
         match output {
             Ok(Output::Paused { .. }) => Ok(Next::Done(paused())),
@@ -182,7 +175,7 @@ impl Chain {
                 self.note(runtime, ended)
             }
             // A hook said no before it began.
-            Err(error) if progress.is_none() && error.code() == Code::AbortedByHook => {
+            Err(error) if !has_begun && error.code() == Code::AbortedByHook => {
                 self.skip(runtime, ended, error.message())
             }
             Err(error) if error.fields().rethrow.is_some() || error.code() == Code::Cancelled => {
@@ -207,7 +200,7 @@ impl Chain {
     fn read(&mut self, runtime: &mut Runtime, ended: Ended, error: Error) -> Result<Next> {
         let raised = Data::from(error.fields().rethrow.clone());
         self.stage = Stage::Reading(Box::new((ended, error)));
-        self.frame.ask_data(runtime, "fields", vec![raised])
+        self.frame.ask_data(runtime, "fields", [raised])
     }
 
     /// The whole is stopped; the step that was under way was, too.
@@ -217,9 +210,9 @@ impl Chain {
             let (mut ended, inner) = *read;
             ended.how = How::Cancelled;
             ended.error = Some(Failure { error: inner.clone(), function: "workflow.execute" });
-            let (step, path) = (self.step_now()?, self.path()?);
+            let (step, path) = (self.step_now()?, self.path.clone());
             let execution = self.execution(runtime)?;
-            execution.note(path, &step.id, ended);
+            execution.note(path, &step.id, Rc::new(ended));
             return Ok(execution.placed(&step.id, inner));
         }
         Ok(error)
@@ -247,23 +240,39 @@ impl Chain {
         let error = self.execution(runtime)?.placed(&step.id, error);
         ended.how = How::Failed;
         ended.error = Some(Failure { error: error.clone(), function: "workflow.execute" });
-        let path = self.path()?;
+        let path = self.path.clone();
         let execution = self.execution(runtime)?;
         let goes_on = step.goes_on.unwrap_or(execution.definition.goes_on);
         if goes_on {
             ended.output = step.default.clone().map_or(Data::Nil, Data::Json);
             return self.note(runtime, ended);
         }
-        execution.note(path, &step.id, ended);
+        execution.note(path, &step.id, Rc::new(ended));
         Err(error)
     }
 
     /// Writes down how the step has ended.
     fn note(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
-        let step = self.step_now()?;
-        let (id, record) = (Data::from(step.id.as_ref()), ended.to_record());
+        let (step, record) = (self.step_now()?, ended.to_record());
+        if self.may_wait(runtime, &ended) {
+            self.frame.unwritten.replace(Some(Unwritten { id: step.id.clone(), record }));
+            return self.pass_on(runtime, ended);
+        }
         self.stage = Stage::Noting(Box::new(ended));
-        self.frame.ask(runtime, "record", vec![id, record.into()])
+        self.frame.ask(runtime, "record", [Data::from(step.id.as_ref()), record.into()])
+    }
+
+    /// Whether the tables in Lua can learn of the end with what the next step asks for: that is right
+    /// away, nobody can look at them before, and the output is a value that everybody sees anyway.
+    fn may_wait(&self, runtime: &Runtime, ended: &Ended) -> bool {
+        let next = self.steps.get(self.at + 1).filter(|_| !self.only_one);
+        let execution = runtime.workflows.execution(self.frame.execution);
+        next.is_some_and(|step| step.asks_at_once())
+            && matches!(ended.output, Data::Slot(_) | Data::Nil)
+            && self.frame.unwritten.borrow().is_none()
+            && execution.is_ok_and(Execution::goes_straight_on)
+            && !runtime.hooks.is_hooked("workflow_step")
+            && !runtime.events.wants(Builtin::StepStarted)
     }
 
     fn noted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -272,13 +281,18 @@ impl Chain {
             return Err(Error::internal("nothing was to be noted"));
         };
         // From here on everybody sees the same value.
-        let ended = Ended { output, ..*ended };
-        let (step, path) = (self.step_now()?, self.path()?);
+        self.pass_on(runtime, Ended { output, ..*ended })
+    }
+
+    /// The execution learns how the step has ended, and then whoever wants to be told.
+    fn pass_on(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
+        let ended = Rc::new(ended);
+        let (step, path) = (self.step_now()?, self.path.clone());
         let execution = self.execution(runtime)?;
         execution.note(path, &step.id, ended.clone());
         let listener = execution.on_step.clone();
         let told = listener.map(|listener| telling(listener, &step.id, &ended));
-        if self.pass(&step.id, ended) {
+        if self.pass(&step.id, ended.how, ended.output.clone()) {
             self.at = self.steps.len();
             self.execution(runtime)?.executed_branch = Some(step.id.clone());
         }

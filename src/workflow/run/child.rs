@@ -1,5 +1,7 @@
 //! `workflow_call`: an execution inside another one.
 
+use std::rc::Rc;
+
 use super::executing::{Executing, check_input};
 use super::step::Asked;
 use super::{only, paused};
@@ -14,7 +16,7 @@ pub struct Child {
     input: Data,
     /// The execution around it, and the path of the step there.
     parent: u64,
-    path: String,
+    path: Rc<str>,
     frame: Frame,
 }
 
@@ -40,7 +42,7 @@ impl Child {
         }
         let workflow = runtime.workflows.known.require(&self.workflow)?;
         if runtime.workflows.definition(workflow)?.input_schema.is_some() {
-            return self.frame.ask_data(runtime, "give", vec![self.input.clone()]);
+            return self.frame.ask_data(runtime, "give", [self.input.clone()]);
         }
         self.begin(runtime, me)
     }

@@ -18,7 +18,7 @@ use crate::value::{Data, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
 use crate::workflow::control::refusal;
 use crate::workflow::execution::{Execution, Status};
-use crate::workflow::frame::{Frame, Previous, value_of};
+use crate::workflow::frame::{Frame, value_of};
 
 pub struct Executing {
     number: u64,
@@ -121,14 +121,13 @@ impl Executing {
 
     fn frame(&self, runtime: &mut Runtime) -> Result<Frame> {
         let output = self.execution(runtime)?.input.clone();
-        let previous = Previous { id: None, output };
-        Ok(Frame { execution: self.number, place: "".into(), previous, turn: None })
+        Ok(Frame::new(self.number, output))
     }
 
     fn work(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         self.stage = Stage::Working;
         let frame = self.frame(runtime)?;
-        self.body = Some(work::body(&self.definition.body, frame, ""));
+        self.body = Some(work::body(&self.definition.body, frame, "".into()));
         self.forward(runtime, me, Outcome::Start)
     }
 
@@ -152,7 +151,7 @@ impl Executing {
             return self.show(runtime, Status::Completed);
         }
         self.stage = Stage::Checking;
-        frame.ask_data(runtime, "give", vec![output])
+        frame.ask_data(runtime, "give", [output])
     }
 
     fn checked(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -171,7 +170,7 @@ impl Executing {
         self.note_usage(runtime);
         let record = result(runtime, self.number, status)?;
         self.stage = Stage::Showing(status);
-        frame.ask(runtime, "give", vec![record.into()])
+        frame.ask(runtime, "give", [record.into()])
     }
 
     fn shown(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {

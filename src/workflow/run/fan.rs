@@ -72,8 +72,8 @@ impl Fan {
         Fan::new(Kind::Steps(steps, gathers), branches, wide, frame)
     }
 
-    pub fn map(over: Made, steps: Steps, wide: Wide, frame: Frame, id: &str) -> Fan {
-        Fan::new(Kind::Items { over, steps, id: id.into(), items: None }, 0, wide, frame)
+    pub fn map(over: Made, steps: Steps, wide: Wide, frame: Frame, id: Rc<str>) -> Fan {
+        Fan::new(Kind::Items { over, steps, id, items: None }, 0, wide, frame)
     }
 
     fn new(kind: Kind, branches: usize, wide: Wide, frame: Frame) -> Fan {
@@ -87,7 +87,7 @@ impl Fan {
     fn start(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         let Kind::Items { over, id, .. } = &self.kind else { return self.go_on(runtime, me) };
         self.stage = Stage::Making;
-        let info = self.frame.info(id, self.frame.previous.output.clone());
+        let info = self.frame.info(id);
         self.frame.make(runtime, over, info)
     }
 
@@ -97,7 +97,7 @@ impl Fan {
             *items = Some(slot.clone());
         }
         self.stage = Stage::Counting;
-        self.frame.ask_data(runtime, "count", vec![value])
+        self.frame.ask_data(runtime, "count", [value])
     }
 
     fn counted(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -165,9 +165,8 @@ impl Fan {
         };
         self.stage = Stage::Turning(i);
         let total = Data::from(self.branches.len());
-        let own = vec![Data::from(i + 1), Data::from(items.clone()), total];
-        let id = Data::from(id.as_ref());
-        self.frame.ask(runtime, "loop", own.into_iter().chain([id]).collect())
+        let (number, items) = (Data::from(i + 1), Data::from(items.clone()));
+        self.frame.ask(runtime, "loop", [number, items, total, Data::from(id.as_ref())])
     }
 
     fn begin(
@@ -267,7 +266,7 @@ impl Fan {
             (0..self.branches.len()).filter(|i| executed(&self.kind, runtime, &self.frame, *i));
         let outputs = ran.filter_map(|i| self.branches.get(i)).map(|b| or_null(b.output.clone()));
         let outputs = Data::List(outputs.collect());
-        self.frame.ask(runtime, "majority", vec![outputs])
+        self.frame.ask(runtime, "majority", [outputs])
     }
 }
 
@@ -277,7 +276,7 @@ pub fn array(items: Vec<Data>) -> Data {
 }
 
 /// A place in an array is not left empty.
-fn or_null(data: Data) -> Data {
+pub fn or_null(data: Data) -> Data {
     match data {
         Data::Nil => Data::Json(Value::Null),
         data => data,

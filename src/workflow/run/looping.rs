@@ -2,10 +2,8 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use super::chain::Chain;
-use super::fan::{array, counted};
+use super::fan::{array, counted, or_null};
 use super::paused;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
@@ -56,10 +54,10 @@ enum Stage {
 }
 
 impl Loop {
-    pub fn new(looping: Rc<Looping>, frame: Frame, id: &str) -> Loop {
+    pub fn new(looping: Rc<Looping>, frame: Frame, id: Rc<str>) -> Loop {
         Loop {
             looping,
-            id: id.into(),
+            id,
             frame,
             stage: Stage::Making,
             items: None,
@@ -82,15 +80,15 @@ impl Loop {
     }
 
     /// The path of an iteration as a whole.
-    fn path(&self) -> String {
-        format!("{}[{}]", self.frame.path(&self.id), self.number)
+    fn path(&self) -> Rc<str> {
+        format!("{}{}[{}]", self.frame.place, self.id, self.number).into()
     }
 
     fn start(&mut self, runtime: &mut Runtime) -> Result<Next> {
         let (Over::Items(made) | Over::Count(made)) = &self.looping.over else {
             return self.next(runtime);
         };
-        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        let info = self.frame.info(&self.id);
         self.frame.make(runtime, made, info)
     }
 
@@ -99,12 +97,12 @@ impl Loop {
         let counts = matches!(self.looping.over, Over::Count(_));
         let value = value_of(outcome, if counts { "count" } else { "items" })?;
         if counts {
-            return self.frame.ask_data(runtime, "give", vec![value]);
+            return self.frame.ask_data(runtime, "give", [value]);
         }
         if let Data::Slot(slot) = &value {
             self.items = Some(slot.clone());
         }
-        self.frame.ask_data(runtime, "count", vec![value])
+        self.frame.ask_data(runtime, "count", [value])
     }
 
     fn counted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -129,7 +127,7 @@ impl Loop {
             let path = self.path();
             let execution = self.execution(runtime)?;
             let Some(ended) = execution.ended.get(&path).cloned() else { break };
-            self.take(ended);
+            self.take(&ended);
         }
         if let Some(reason) = &self.execution(runtime)?.cancelled {
             return Err(refusal(reason));
@@ -139,20 +137,17 @@ impl Loop {
         }
         self.stage = Stage::Turning;
         let (items, total) = (Data::from(self.items.clone()), Data::from(self.total));
-        self.frame.ask(runtime, "loop", vec![Data::from(self.number), items, total])
+        self.frame.ask(runtime, "loop", [Data::from(self.number), items, total])
     }
 
-    fn take(&mut self, ended: Ended) {
+    fn take(&mut self, ended: &Ended) {
         if ended.how == How::Completed {
             self.frame.previous = Previous {
                 id: self.looping.steps.last().map(|step| step.id.clone()),
                 output: ended.output.clone(),
             };
         }
-        self.outputs.push(match ended.output {
-            Data::Nil => Data::Json(Value::Null),
-            output => output,
-        });
+        self.outputs.push(or_null(ended.output.clone()));
     }
 
     fn turned(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -161,7 +156,7 @@ impl Loop {
         }
         let Over::While(test) = &self.looping.over else { return self.work(runtime, me) };
         self.stage = Stage::Testing;
-        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        let info = self.frame.info(&self.id);
         self.inside().test(runtime, test, info)
     }
 
@@ -200,20 +195,20 @@ impl Loop {
         self.stage = Stage::Noting;
         self.chain = None;
         self.ending = Some(how);
-        self.frame.ask(runtime, "give", vec![output])
+        self.frame.ask(runtime, "give", [output])
     }
 
     fn noted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         let output = value_of(outcome, "the iteration")?;
         let how = self.ending.take().unwrap_or(How::Completed);
-        let ended = Ended { how, output, ..Ended::skipped() };
+        let ended = Rc::new(Ended { how, output, ..Ended::skipped() });
         let path = self.path();
         let execution = self.execution(runtime)?;
         execution.forget_inside(&format!("{path}."));
         execution.ended.insert(path, ended.clone());
-        self.take(ended);
+        self.take(&ended);
         self.stage = Stage::Asking;
-        self.inside().ask_data(runtime, "broken", Vec::new())
+        self.inside().ask_data(runtime, "broken", [])
     }
 
     fn asked(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -222,7 +217,7 @@ impl Loop {
         }
         let Some(test) = &self.looping.until else { return self.rest(runtime) };
         self.stage = Stage::Ending;
-        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        let info = self.frame.info(&self.id);
         self.inside().test(runtime, test, info)
     }
 

@@ -10,24 +10,21 @@ use crate::step::{Given, Machine, Outcome, Output, Step as Next, Stop, Token, st
 use crate::value::{Data, Record};
 use crate::workflow::definition::Step;
 use crate::workflow::execution::{Execution, Progress};
-use crate::workflow::frame::{Frame, value_of};
+use crate::workflow::frame::{Frame, Info, value_of};
 
 /// What the work of a step has to know.
 pub struct Asked {
     pub step: Rc<Step>,
     pub frame: Frame,
-    pub path: String,
+    pub path: Rc<str>,
     pub input: Data,
     pub attempt: u32,
 }
 
 impl Asked {
     /// What functions of the step learn.
-    pub fn info(&self, runtime: &Runtime) -> Result<Record> {
-        let id = &runtime.workflows.execution(self.frame.execution)?.id;
-        let key = format!("{id}:{}", self.path);
-        let info = self.frame.info(&self.step.id, self.input.clone());
-        Ok(info.set("attempt", self.attempt).set("idempotency_key", key))
+    pub fn info(&self) -> Info {
+        Info { step: self.step.id.clone(), input: self.input.clone(), attempt: self.attempt }
     }
 
     /// The frame of the steps inside: the first of them works on what this one was given.
@@ -62,11 +59,11 @@ impl StepRun {
     pub fn new(
         step: Rc<Step>,
         frame: Frame,
+        path: Rc<str>,
         input: Result<Data>,
         deadline: Option<Moment>,
         resumed: bool,
     ) -> StepRun {
-        let path = frame.path(&step.id);
         let (input, refused) = match input {
             Ok(input) => (input, None),
             Err(error) => (Data::Nil, Some(error)),
@@ -152,7 +149,7 @@ impl StepRun {
             return Ok(Next::Done(Output::Data(output.into_data())));
         };
         self.stage = Stage::Mapping;
-        let info = self.asked.info(runtime)?;
+        let info = self.asked.info();
         self.asked.frame.make_of(runtime, made, info, Some(output.into_data()))
     }
 

@@ -34,7 +34,7 @@ impl Stepping {
         let execution = runtime.workflows.execution(self.number)?;
         let mut record = match &execution.stepping {
             execution::Stepping::Taken(id) => {
-                let ended = execution.latest.get(id).map(execution::Ended::to_record);
+                let ended = execution.latest.get(id).map(|ended| ended.to_record());
                 ended.unwrap_or_default().set("id", id.as_ref())
             }
             _ => Record::new(),

@@ -1,5 +1,7 @@
 //! `tool_call`: a call of a tool as `tool.execute` makes it.
 
+use std::rc::Rc;
+
 use super::only;
 use super::step::Asked;
 use crate::error::{Error, Result};
@@ -14,7 +16,7 @@ pub struct ToolCall {
     input: Data,
     frame: Frame,
     step: String,
-    path: String,
+    path: Rc<str>,
 }
 
 impl ToolCall {
@@ -61,7 +63,7 @@ impl ToolCall {
 impl Machine for ToolCall {
     fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
-            Outcome::Start => self.frame.ask_data(runtime, "give", vec![self.input.clone()]),
+            Outcome::Start => self.frame.ask_data(runtime, "give", [self.input.clone()]),
             Outcome::Returned(returned) => self.call(runtime, returned),
             Outcome::Finished(outputs) => {
                 let result = only(outputs)?.into_data();

@@ -1,5 +1,7 @@
 //! What a step does, as a machine.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::agent::AgentCall;
@@ -16,7 +18,7 @@ use crate::sandbox;
 use crate::step::{Machine, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::{Data, Document};
 use crate::workflow::definition::{Does, Made, Steps, Test};
-use crate::workflow::frame::{Frame, truth_of, value_of};
+use crate::workflow::frame::{Frame, Info, truth_of, value_of};
 
 /// The machine of a step. What it ends with is the output of the step.
 pub fn of(runtime: &mut Runtime, asked: &Asked) -> Result<Box<dyn Machine>> {
@@ -28,24 +30,24 @@ pub fn of(runtime: &mut Runtime, asked: &Asked) -> Result<Box<dyn Machine>> {
         Does::Tool { tool } => Box::new(ToolCall::new(asked, tool.clone())),
         Does::Workflow { workflow } => Box::new(Child::new(asked, workflow.clone())),
         Does::Function(function) => {
-            let info = asked.info(runtime)?;
-            Box::new(Once::new(asked.frame.run(runtime, function.clone(), info)?, "the function"))
+            let act = asked.frame.run(runtime, function.clone(), asked.info())?;
+            Box::new(Once::new(act, "the function"))
         }
         Does::Transform(made) => {
-            let info = asked.info(runtime)?;
-            Box::new(Once::new(asked.inside().make(runtime, made, info)?, "the transform"))
+            let act = asked.inside().make(runtime, made, asked.info())?;
+            Box::new(Once::new(act, "the transform"))
         }
         Does::Delay { ms, jitter_percent } => {
             Box::new(Delay::new(runtime, asked, *ms, *jitter_percent))
         }
         Does::Emit { event, data } => Box::new(Emit::new(asked, event.clone(), data.clone())),
         Does::Script(script) => Box::new(Script::new(runtime, asked, script.clone())?),
-        does => body(does, asked.inside(), &step.id),
+        does => body(does, asked.inside(), step.id.clone()),
     })
 }
 
 /// The machine of what has steps in it; `id` is the step's that it belongs to.
-pub fn body(does: &Does, frame: Frame, id: &str) -> Box<dyn Machine> {
+pub fn body(does: &Does, frame: Frame, id: Rc<str>) -> Box<dyn Machine> {
     match does {
         Does::Sequence(steps) => Box::new(Chain::new(steps.clone(), frame)),
         Does::Choice(steps) => Box::new(Chain::choice(steps.clone(), frame)),
@@ -125,7 +127,7 @@ impl Emit {
 
     fn tell(&mut self, runtime: &mut Runtime, data: Data) -> Result<Next> {
         self.told = true;
-        self.frame.ask(runtime, "emit", vec![Data::from(self.event.as_str()), data])
+        self.frame.ask(runtime, "emit", [Data::from(self.event.as_str()), data])
     }
 }
 
@@ -133,7 +135,7 @@ impl Machine for Emit {
     fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
         match (outcome, self.data.clone()) {
             (Outcome::Start, Some(made)) => {
-                let info = self.frame.info("", self.input.clone());
+                let info = Info { step: "".into(), input: self.input.clone(), attempt: 0 };
                 self.frame.make(runtime, &made, info)
             }
             (Outcome::Start, None) => self.tell(runtime, self.input.clone()),
@@ -170,8 +172,7 @@ impl Script {
     ) -> Result<Script> {
         let ms = asked.step.timeout_ms.unwrap_or(SCRIPT_MS);
         let deadline = Some(runtime.clock.now().after_float_ms(ms));
-        let info = asked.info(runtime)?;
-        let ask = Some(asked.frame.ask_data(runtime, "plain_context", vec![info.into()])?);
+        let ask = Some(asked.frame.plain_context(runtime, asked.info())?);
         Ok(Script { script, deadline, ask, run: None })
     }
 
@@ -216,13 +217,13 @@ struct Branch {
     steps: [Steps; 2],
     frame: Frame,
     /// Of the step that it belongs to; "" at the top.
-    id: String,
+    id: Rc<str>,
     chain: Option<Chain>,
 }
 
 impl Branch {
-    fn new(test: Test, steps: [Steps; 2], frame: Frame, id: &str) -> Branch {
-        Branch { test, steps, frame, id: id.to_owned(), chain: None }
+    fn new(test: Test, steps: [Steps; 2], frame: Frame, id: Rc<str>) -> Branch {
+        Branch { test, steps, frame, id, chain: None }
     }
 
     /// Which one was decided once: an execution that goes on stays with that.
@@ -232,7 +233,7 @@ impl Branch {
         if let Some(holds) = decided.get(&path).and_then(Value::as_bool) {
             return self.take(runtime, me, holds);
         }
-        let info = self.frame.info(&self.id, self.frame.previous.output.clone());
+        let info = self.frame.info(&self.id);
         self.frame.test(runtime, &self.test, info)
     }
 

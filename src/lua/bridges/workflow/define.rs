@@ -14,7 +14,11 @@ pub const CREATE: Function = Function {
     name: "create",
     params: &[Param::new("definition", Kind::Later(&shape::WORKFLOW))],
     returns: &[("workflow_id", "string")],
-    doc: "Makes a workflow known by id and name.",
+    doc: "Makes a workflow known by id and name. What is wrong with the definition is told all at once, in \
+          `details.errors`: `{path, message, code}` of 1000 problems at most, and in `details.more_errors` how many \
+          more there are. Scripts are compiled, conditions and templates are read; agents, tools and workflows are \
+          looked for when a step is executed, so they may come later. What else can be known before that, `validate` \
+          says.",
     errors: &[Code::ValidationFailed],
     effect: Effect::Writes("workflows"),
     example: "local id = zigllms.workflow.create{ name = \"hello\", steps = {\n  \

@@ -9,10 +9,12 @@ use crate::lua::bridge::{Effect, Function, Param, Read, Run};
 use crate::lua::filters::{self, LIST};
 use crate::runtime::Runtime;
 use crate::shape::{Check, Field, Kind, Shape, id_of};
+use crate::step::{Face, Operation, Ready};
 use crate::value::{Data, Record, Ref};
+use crate::workflow::Destroying;
 use crate::workflow::calls;
 use crate::workflow::definition::shape::{PATTERNS, WORKFLOW as DEFINITION};
-use crate::workflow::definition::{Definition, Flaw, Found, Problem, judge, read};
+use crate::workflow::definition::{Definition, Flaw, Found, Problem, TOLD, judge, read, untold};
 use crate::workflow::mermaid;
 
 const STATUSES: &[&str] = &["pending", "running", "paused", "completed", "failed", "cancelled"];
@@ -49,8 +51,9 @@ pub const VALIDATE: Function = Function {
           Besides what `create` refuses, errors are templates that can never be filled in: unknown roots and steps, \
           `loop` outside of loops, steps that cannot have run by then (with `default(…)` a warning). Warnings are \
           agents, tools and workflows that do not exist yet, steps that may not have run by then, steps that are \
-          never reached, conditions that compare constants, lists without steps. What is wrong is no error; the \
-          result is a table, so test `.valid`.",
+          never reached, conditions that compare constants, lists without steps. Of each 1000 are told at most; \
+          `more_errors` and `more_warnings` are how many more there are. What is wrong is no error; the result is a \
+          table, so test `.valid`.",
     errors: &[Code::NotFound],
     effect: Effect::Reads("workflows"),
     example: "local result = zigllms.workflow.validate{ steps = {\n  \
@@ -98,26 +101,31 @@ pub const DESTROY: Function = Function {
     name: "destroy",
     params: &[WORKFLOW],
     returns: &[("existed", "boolean")],
-    doc: "Forgets a workflow and cancels its executions. False if there is no such workflow.",
+    doc: "Forgets a workflow and cancels its executions: whoever waits for one gets the error `cancelled`. What is known \
+          of executions stays, of the newest 100 of all workflows that are gone. False if there is no such workflow.",
     errors: &[],
     effect: Effect::Writes("workflows"),
     example: "local id = zigllms.workflow.create{ steps = {} }\n\
               assert(zigllms.workflow.destroy(id))\nassert(not zigllms.workflow.destroy(id))",
-    run: Run::Now(destroy),
+    run: Run::Perhaps(None, destroy),
 };
 
 pub const TO_MERMAID: Function = Function {
     name: "to_mermaid",
-    params: &[WORKFLOW],
+    params: &[Param::new("id", Kind::Id("a workflow or an execution"))],
     returns: &[("graph", "string")],
     doc: "The workflow as a flowchart in the language of Mermaid, which GitHub and many editors draw. The shape of a \
           step says what it does; conditions stand on arrows, loops and maps are boxes that lead back into themselves, \
-          dotted arrows go on after a failure. Ids and names may be any text.",
+          dotted arrows go on after a failure. Ids and names may be any text. By the id of an execution the colours say \
+          how each step stands: pending, running, paused, completed, failed, skipped or cancelled; what is in loops and \
+          maps looks like the last of its ends.",
     errors: &[Code::NotFound],
     effect: Effect::Reads("workflows"),
     example: "local id = zigllms.workflow.create{ name = \"greet\", steps = {\n  \
               { type = \"transform\", template = \"Hello, {{input}}!\" },\n} }\n\
-              print(zigllms.workflow.to_mermaid(id))",
+              print(zigllms.workflow.to_mermaid(id))\n\
+              local result = zigllms.workflow.execute(id, \"Lua\")\n\
+              print(zigllms.workflow.to_mermaid(result.execution_id))",
     run: Run::Now(to_mermaid),
 };
 
@@ -188,12 +196,15 @@ fn judged(
 }
 
 fn verdict(errors: &[Problem], warnings: &[Problem], count: usize) -> Record {
-    let records =
-        |problems: &[Problem]| problems.iter().map(Problem::to_record).collect::<Vec<_>>();
+    let records = |problems: &[Problem]| {
+        problems.iter().take(TOLD).map(Problem::to_record).collect::<Vec<_>>()
+    };
     Record::new()
         .set("valid", errors.is_empty())
         .set("errors", records(errors))
+        .set("more_errors", untold(errors))
         .set("warnings", records(warnings))
+        .set("more_warnings", untold(warnings))
         .set("has_cycles", errors.iter().any(|problem| problem.flaw == Flaw::Cycle))
         .set("step_count", count)
 }
@@ -217,12 +228,18 @@ fn get_info(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     Ok(runtime.workflows.info(number, &runtime.clock).into())
 }
 
-fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let found = runtime.workflows.known.find(&args.id(0))?;
-    Ok(Data::Bool(found.is_some_and(|number| runtime.destroy_workflow(number))))
+/// A machine where there is something to cancel, so that its events are told before the call returns.
+fn destroy(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let Some(number) = runtime.workflows.known.find(&args.id(0))? else {
+        return Ok(Ready::Now(Data::Bool(false)));
+    };
+    Ok(Ready::waits(Operation::new("workflow_control", Destroying::new(number)), Face::Plain))
 }
 
 fn to_mermaid(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+    if let Some(number) = runtime.workflows.executions.find(&args.id(0)) {
+        return Ok(mermaid::graph_of(runtime.workflows.execution(number)?).into());
+    }
     let (_, name, definition) = require(runtime, args)?;
     Ok(mermaid::graph(&definition, &name).into())
 }

@@ -1,74 +1,23 @@
 //! What a step does, and what the pattern of a workflow makes of its steps.
 
 use super::super::given::{Given, inner};
+use super::super::shape::{KINDS, LOOPS};
 use super::super::*;
 use super::Reader;
 use super::values::wide;
-use crate::sandbox::Form;
+use crate::error::Code;
+use crate::sandbox::{self, Form};
 use crate::value::Ref;
-
-/// Fields of every step.
-const COMMON: &[&str] = &[
-    "id",
-    "name",
-    "type",
-    "input",
-    "depends_on",
-    "condition",
-    "when",
-    "retry",
-    "retry_count",
-    "retry_delay_ms",
-    "timeout_ms",
-    "continue_on_error",
-    "default",
-    "output",
-    "idempotent",
-    "on_unknown",
-    "metadata",
-];
-
-const LOOPS: &[&str] = &[
-    "items",
-    "count",
-    "until_condition",
-    "max_iterations",
-    "iteration_delay_ms",
-    "break_on_error",
-];
-
-/// The name of a type of step, other words for it, fields that tell it, and fields that others have,
-/// too.
-type Type =
-    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
-
-/// A step without a type is of the first one of which it has a field that tells it.
-const TYPES: &[Type] = &[
-    ("agent_call", &["agent"], &["agent"], &["options"]),
-    ("tool_call", &["tool"], &["tool"], &[]),
-    ("workflow_call", &[], &["workflow"], &[]),
-    ("transform", &[], &["template"], &["fn"]),
-    ("function", &[], &["fn"], &[]),
-    ("map", &[], &["over"], &["steps", "max_concurrency", "fail_fast"]),
-    ("condition", &[], &["if_true", "if_false"], &[]),
-    ("loop", &[], LOOPS, &["steps"]),
-    ("delay", &[], &["duration_ms"], &["jitter_percent"]),
-    ("emit", &[], &["event"], &["data"]),
-    ("script", &[], &["code"], &[]),
-    ("parallel", &[], &["aggregation", "max_concurrency", "fail_fast"], &["steps"]),
-    ("sequential", &[], &["steps"], &[]),
-];
 
 fn kind_of(given: &Given<'_>) -> Option<&'static str> {
     let Some(word) = given.word("type") else { return obvious(given) };
-    let found = TYPES.iter().find(|(name, others, ..)| *name == word || others.contains(&word));
-    found.map(|(name, ..)| *name)
+    KINDS.iter().find(|kind| kind.is_called(word)).map(|kind| kind.name)
 }
 
 /// What a step without a type does, by its fields.
 fn obvious(given: &Given<'_>) -> Option<&'static str> {
     let has_any = |fields: &[&str]| fields.iter().any(|field| given.has(field));
-    TYPES.iter().find(|(_, _, telling, _)| has_any(telling)).map(|(name, ..)| *name)
+    KINDS.iter().find(|kind| has_any(kind.telling)).map(|kind| kind.name)
 }
 
 impl Reader<'_> {
@@ -119,25 +68,32 @@ impl Reader<'_> {
                 data: self.made(given, "data", place),
             },
             "transform" => self.transform(given, place),
-            _ => {
-                let code = self.needs_text(given, "code", kind, place);
-                Does::Script(Script::new("script", code.as_bytes(), Form::Body))
-            }
+            _ => self.script(given, place),
         }
+    }
+
+    fn script(&mut self, given: &Given<'_>, place: &str) -> Does {
+        let code = self.needs_text(given, "code", "script", place);
+        let script = Script::new("script", code.as_bytes(), Form::Body);
+        // Where nothing runs scripts, nothing can tell whether they are sound.
+        if let Err(error) = sandbox::check(&script)
+            && error.code() != Code::Unsupported
+        {
+            self.wrong(inner(place, "code"), error.message(), Flaw::BadCode);
+        }
+        Does::Script(script)
     }
 
     /// Fields of another type are a mistake: what they say would be done by nobody.
     fn belong_to_type(&mut self, given: &Given<'_>, kind: &str, place: &str) {
-        let own = TYPES.iter().find(|(name, ..)| *name == kind);
-        let belongs = |field: &str| {
-            COMMON.contains(&field)
-                || own.is_some_and(|(_, _, a, b)| a.contains(&field) || b.contains(&field))
-        };
+        let own = KINDS.iter().find(|one| one.name == kind);
         let strict = self.check.strict;
-        for field in given.names().filter(|field| strict && !belongs(field)) {
-            let types =
-                TYPES.iter().filter(|(_, _, a, b)| a.contains(&field) || b.contains(&field));
-            let types: Vec<&str> = types.map(|(name, ..)| *name).collect();
+        for field in given.names().filter(|_| strict) {
+            let types: Vec<&str> =
+                KINDS.iter().filter(|one| one.has(field)).map(|one| one.name).collect();
+            if types.is_empty() || own.is_some_and(|own| own.has(field)) {
+                continue;
+            }
             let message = format!(
                 "a step of type {kind:?} has no such field: it belongs to {}",
                 types.join(", ")

@@ -13,7 +13,7 @@ use crate::step::Token;
 use crate::value::{Data, Failure, Record, Slot};
 
 use super::Definition;
-use super::definition::Does;
+use super::definition::{Does, Step};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -301,6 +301,17 @@ impl Execution {
             self.order.push(id.clone());
         }
         self.ended.insert(path, ended);
+    }
+
+    /// Whether those behind a step are executed though it has failed.
+    pub fn goes_on_after(&self, step: &Step) -> bool {
+        step.goes_on.unwrap_or(self.definition.goes_on)
+    }
+
+    /// What a step that has ended ends those around it with.
+    pub fn fatal(&self, step: &Step, ended: &Ended) -> Option<Error> {
+        let failed = ended.how == How::Failed && !self.goes_on_after(step);
+        ended.error.as_ref().filter(|_| failed).map(|failure| failure.error.clone())
     }
 
     /// The error of a step that failed says which one that was: the innermost one of this execution.

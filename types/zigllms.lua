@@ -29,6 +29,7 @@ local zigllms = {}
 ---@field session? string owner of memory scope SESSION [a random one for each instance]
 ---@field store? string|zigllms.Store where PERSISTENT data lie: "memory", the path of a file, "sqlite:PATH" or "redis://HOST" ["memory"]
 ---@field durability? "batched"|"sync" "sync": each write is on the disk before it returns ["batched"]
+---@field journal_keep_ms? number a number of at least 0: how long finished durable runs are kept: a week [604800000]
 ---@field batch? zigllms.BatchConfig how writes are committed together
 ---@field cache? zigllms.CacheConfig results that are kept so that they need not be computed, or asked for, again
 ---@field stack? zigllms.StackConfig foretelling the stack slots of results

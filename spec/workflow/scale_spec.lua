@@ -61,6 +61,15 @@ local function memory()
   return collectgarbage("count")
 end
 
+-- What the process holds in memory, in KiB, once Lua has given back what it can.
+local function resident()
+  memory()
+  local status = assert(io.open("/proc/self/status"))
+  local text = status:read("*a")
+  status:close()
+  return tonumber(text:match("VmRSS:%s*(%d+)"))
+end
+
 -- How much memory so many calls leave behind, the least of three times: a table of the program that
 -- happens to be doubled meanwhile is no leak.
 local function left_by(some, many)
@@ -114,6 +123,24 @@ describe("at scale", function()
       end
     end
     assert.is_true(left_by(some, size(10000, 1000)) < 100)
+  end)
+
+  it("nor does what lies outside of Lua grow", function()
+    local id = workflow.create({
+      keep = 0,
+      pattern = "parallel",
+      steps = { { fn = add }, { fn = add }, { over = { 1, 2 }, steps = { { fn = add } } } },
+    })
+    local function some(n)
+      for i = 1, n do
+        workflow.execute(id, i)
+      end
+      return resident()
+    end
+    local before = some(2000)
+    local grown = some(size(30000, 2000)) - before
+    print(("\nmemory of the process: %d KiB more"):format(grown))
+    assert.is_true(grown < 600, grown)
   end)
 
   it("nor do those that failed, or were given up", function()

@@ -21,6 +21,14 @@ impl Workflows {
         }
         Ok(true)
     }
+
+    /// It does not stop at the next boundary after all.
+    pub fn unpause(&mut self, number: u64) -> Result<()> {
+        let execution = self.executions.get_mut(number)?;
+        execution.pause = false;
+        let children: Vec<u64> = execution.children.values().copied().collect();
+        children.into_iter().try_for_each(|child| self.unpause(child))
+    }
 }
 
 /// `workflow.cancel`.

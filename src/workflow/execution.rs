@@ -13,7 +13,7 @@ use crate::step::Token;
 use crate::value::{Data, Failure, Record, Slot};
 
 use super::Definition;
-use super::definition::Does;
+use super::definition::{Does, Step};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -301,6 +301,10 @@ impl Execution {
         }
     }
 
+    pub fn has_stopped_inside(&self) -> bool {
+        !self.waiting.is_empty() || !self.children.is_empty()
+    }
+
     /// Nothing comes between a step that has ended and the next one.
     pub fn goes_straight_on(&self) -> bool {
         !self.halts() && self.cancelled.is_none() && self.on_step.is_none()
@@ -316,6 +320,17 @@ impl Execution {
             self.order.push(id.clone());
         }
         self.ended.insert(path, ended);
+    }
+
+    /// Whether those behind a step are executed though it has failed.
+    pub fn goes_on_after(&self, step: &Step) -> bool {
+        step.goes_on.unwrap_or(self.definition.goes_on)
+    }
+
+    /// What a step that has ended ends those around it with.
+    pub fn fatal(&self, step: &Step, ended: &Ended) -> Option<Error> {
+        let failed = ended.how == How::Failed && !self.goes_on_after(step);
+        ended.error.as_ref().filter(|_| failed).map(|failure| failure.error.clone())
     }
 
     /// The error of a step that failed says which one that was: the innermost one of this execution.
@@ -346,6 +361,24 @@ impl Execution {
             self.children.remove(path.as_str());
             self.forget_steps(&step.does, place);
         }
+    }
+
+    /// A step has ended: nobody waits any more for what has stopped inside of it. Answers the
+    /// executions among that; `place` is that of the step's frame.
+    pub fn let_go(&mut self, step: &Step, place: &str) -> Vec<u64> {
+        let path = format!("{place}{}", step.id);
+        let inside = format!("{path}[");
+        let is_gone = |key: &str| *key == *path || key.starts_with(&inside);
+        self.waiting.retain(|key, _| !is_gone(key));
+        let (gone, left) = std::mem::take(&mut self.children)
+            .into_iter()
+            .partition::<HashMap<_, _>, _>(|(key, _)| is_gone(key));
+        self.children = left;
+        let mut gone: Vec<u64> = gone.into_values().collect();
+        for inner in step.does.inner() {
+            gone.extend(self.let_go(inner, place));
+        }
+        gone
     }
 
     /// What is inside of what has ended need not be known any more.

@@ -11,6 +11,7 @@ pub mod definition;
 
 pub mod execution;
 pub mod frame;
+pub mod journal;
 mod known;
 pub mod mermaid;
 mod run;

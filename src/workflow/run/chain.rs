@@ -9,7 +9,7 @@ use crate::event::Builtin;
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
 use crate::value::{Data, Failure, Slot};
-use crate::workflow::control::refusal;
+use crate::workflow::control::{cancel, refusal};
 use crate::workflow::definition::{Made, Step, Steps};
 use crate::workflow::execution::{Ended, Execution, How, Stepping};
 use crate::workflow::frame::{Frame, Previous, Unwritten, truth_of, value_of};
@@ -69,7 +69,10 @@ impl Chain {
         self.path = self.frame.path(&step.id);
         let execution = self.execution(runtime)?;
         if let Some(ended) = execution.ended.get(&self.path).cloned() {
-            return self.show(runtime, &step, ended);
+            return match execution.fatal(&step, &ended) {
+                Some(error) => Err(error),
+                None => self.show(runtime, &step, ended),
+            };
         }
         if let Some(reason) = &execution.cancelled {
             return Err(refusal(reason));
@@ -146,12 +149,12 @@ impl Chain {
         let step = self.step_now()?;
         let deadline = step.timeout_ms.map(|ms| runtime.clock.now().after_float_ms(ms));
         let subject = step.id.to_string();
+        let (frame, path) = (self.frame.clone(), self.path.clone());
         let execution = self.execution(runtime)?;
         if matches!(execution.stepping, Stepping::One) && !step.does.holds_steps() {
             execution.stepping = Stepping::Taken(step.id.clone());
         }
-        let resumed = self.execution(runtime)?.interrupted.remove(&self.path);
-        let (frame, path) = (self.frame.clone(), self.path.clone());
+        let resumed = execution.interrupted.remove(&path);
         let machine = StepRun::new(step, frame, path, input, deadline, resumed);
         let (name, machine) = ("workflow_step", Box::new(machine));
         Ok(Next::Run(Operation { name, subject, machine, deadline }))
@@ -242,8 +245,7 @@ impl Chain {
         ended.error = Some(Failure { error: error.clone(), function: "workflow.execute" });
         let path = self.path.clone();
         let execution = self.execution(runtime)?;
-        let goes_on = step.goes_on.unwrap_or(execution.definition.goes_on);
-        if goes_on {
+        if execution.goes_on_after(&step) {
             ended.output = step.default.clone().map_or(Data::Nil, Data::Json);
             return self.note(runtime, ended);
         }
@@ -288,6 +290,7 @@ impl Chain {
     fn pass_on(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
         let ended = Rc::new(ended);
         let (step, path) = (self.step_now()?, self.path.clone());
+        self.let_go(runtime, &step)?;
         let execution = self.execution(runtime)?;
         execution.note(path, &step.id, ended.clone());
         let listener = execution.on_step.clone();
@@ -303,6 +306,20 @@ impl Chain {
             }
             None => self.next(runtime),
         }
+    }
+
+    /// What has stopped inside of a step ends with it.
+    fn let_go(&self, runtime: &mut Runtime, step: &Step) -> Result<()> {
+        let execution = self.execution(runtime)?;
+        if !step.does.holds_steps() || !execution.has_stopped_inside() {
+            return Ok(());
+        }
+        let gone = execution.let_go(step, &self.frame.place);
+        execution.waits &= execution.has_stopped_inside();
+        for child in gone {
+            cancel(runtime, child, Some("what was around it has ended"))?;
+        }
+        Ok(())
     }
 
     fn told(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {

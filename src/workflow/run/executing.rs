@@ -16,7 +16,7 @@ use crate::step::{
 };
 use crate::value::{Data, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
-use crate::workflow::control::refusal;
+use crate::workflow::control::{cancel, refusal};
 use crate::workflow::deciding::pending;
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::frame::{Frame, value_of};
@@ -201,6 +201,18 @@ impl Executing {
             execution.ending = true;
         }
         self.placed(runtime, error)
+    }
+
+    /// Executions inside that have stopped end with it.
+    fn end_children(&self, runtime: &mut Runtime) {
+        if !self.status.has_ended() {
+            return;
+        }
+        let Ok(execution) = self.execution(runtime) else { return };
+        for child in std::mem::take(&mut execution.children).into_values() {
+            // One that is not known any more has ended.
+            let _ = cancel(runtime, child, Some("what was around it has ended"));
+        }
     }
 
     /// How it has ended: an error of its work that says `cancelled` is a failure.
@@ -407,6 +419,7 @@ impl Machine for Executing {
             }
         }
         execution.stops(self.status, &clock);
+        self.end_children(runtime);
         runtime.tell_watchers(self.number);
         runtime.workflows.settle(self.number);
     }

@@ -121,11 +121,11 @@ impl Fan {
         if running > 0 {
             return Ok(Next::Wait(None));
         }
+        if !self.is_decided() && (self.paused || self.ready().is_some()) {
+            return Ok(Next::Done(paused()));
+        }
         match self.failure.take() {
             Some(error) if !self.is_won() => Err(error),
-            None if !self.is_won() && (self.paused || self.ready().is_some()) => {
-                Ok(Next::Done(paused()))
-            }
             _ => self.gather(runtime),
         }
     }

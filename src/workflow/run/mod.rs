@@ -20,6 +20,9 @@ mod stepping;
 mod tool;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use awaiting::{Awaiting, standing};
 pub use executing::check_input;
 pub use kept::Kept;

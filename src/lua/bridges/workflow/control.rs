@@ -21,7 +21,7 @@ pub const PAUSE: Function = Function {
     name: "pause",
     params: &[EXECUTION],
     returns: &[("paused", "boolean")],
-    doc: "Stops an execution at the next boundary: before a step or an iteration. true if it was running; a plain \
+    doc: "Stops an execution at the next boundary: before a step, an iteration, or the next question of an agent. true if it was running; a plain \
           `execute` then returns a result with `status = \"paused\"`. The id is an execution's, or a workflow's: its \
           latest execution. Steps, tools and hooks of the execution itself may call it.",
     errors: &[Code::NotFound],
@@ -60,7 +60,9 @@ pub const RESUME: Function = Function {
     params: &[EXECUTION, Param::new("options", Kind::Table(&RESUME_OPTIONS)).optional()],
     returns: &[("resumed", "boolean"), ("result", "zigllms.WorkflowResult?")],
     doc: "Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not \
-          paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the \
+          paused. Steps that have ended are not executed again. Where agents wait for decisions on their calls, \
+          `decisions` or `tool_results` say what becomes of those, by the ids in `result.pending`; agents on whose calls \
+          nothing is said go on waiting. Raises as `execute` does. With `async=true` the \
           execution's handle: the one it has, if it was begun with one. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,

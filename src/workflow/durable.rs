@@ -224,7 +224,6 @@ impl Execution {
         self.under_way.clear();
         self.interrupted.clear();
         self.waiting.clear();
-        self.waits_inside.clear();
         self.children.clear();
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::agent::Decisions;
+use crate::agent::{Decisions, Paused};
 use crate::chat::Usage;
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
@@ -134,7 +134,8 @@ pub enum Stepping {
     Taken(Rc<str>),
 }
 
-/// An agent that waits for decisions.
+/// An agent whose run has stopped: before calls that somebody has to decide on, or between two
+/// questions.
 #[derive(Clone)]
 pub struct Waiting {
     pub step: Rc<str>,
@@ -142,8 +143,15 @@ pub struct Waiting {
     pub agent: String,
     /// The conversation; "" is the agent's own.
     pub session: String,
-    /// `pending_tool_calls` of its response.
-    pub calls: Data,
+    /// Where its run goes on.
+    pub run: Box<Paused>,
+}
+
+impl Waiting {
+    /// Whether somebody has to say something before it goes on.
+    pub fn needs_decisions(&self) -> bool {
+        !self.run.open.is_empty()
+    }
 }
 
 pub struct Execution {
@@ -170,16 +178,16 @@ pub struct Execution {
     pub interrupted: HashSet<Rc<str>>,
     /// What was decided on the way, by the paths of steps: which branch, how many iterations.
     pub decided: BTreeMap<Rc<str>, Value>,
-    /// Agents that wait for decisions, by the paths of their steps.
+    /// Agents whose runs have stopped, by the paths of their steps.
     pub waiting: BTreeMap<Rc<str>, Waiting>,
-    /// What was decided on the calls that those wait for.
-    pub decisions: Decisions,
+    /// What was decided on the calls of those, by the same paths.
+    pub decisions: BTreeMap<Rc<str>, Decisions>,
     /// Ids of steps in the order in which they ended first.
     pub order: Vec<Rc<str>>,
     pub current: Option<Rc<str>>,
     /// It is to stop at the next boundary.
     pub pause: bool,
-    /// Something in it waits for somebody: nothing further begins.
+    /// Something in it waits for somebody since it goes on: nothing further begins.
     pub waits: bool,
     pub stepping: Stepping,
     /// It is to end, for the reason given.
@@ -198,8 +206,6 @@ pub struct Execution {
     pub output: Data,
     /// Of `workflow_call`, by the paths of their steps.
     pub children: HashMap<Rc<str>, u64>,
-    /// Agents inside those that wait for decisions.
-    pub waits_inside: Vec<Waiting>,
     pub timeout_ms: Option<f64>,
     pub executed_branch: Option<Rc<str>>,
     pub iterations: Option<usize>,
@@ -247,7 +253,7 @@ impl Execution {
             interrupted: HashSet::new(),
             decided: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            decisions: Decisions::new(),
+            decisions: BTreeMap::new(),
             order: Vec::new(),
             current: None,
             pause: false,
@@ -262,7 +268,6 @@ impl Execution {
             usage: Usage::default(),
             output: Data::Nil,
             children: HashMap::new(),
-            waits_inside: Vec::new(),
             timeout_ms: None,
             executed_branch: None,
             iterations: None,
@@ -293,6 +298,7 @@ impl Execution {
             self.started_at = clock.unix();
         }
         (self.status, self.token, self.since) = (Status::Running, Some(token), clock.now());
+        self.waits = false;
     }
 
     /// Whether nothing further is to begin for now.
@@ -314,17 +320,25 @@ impl Execution {
     pub fn stops(&mut self, status: Status, clock: &Clock) {
         self.worked_ms = self.elapsed_ms(clock);
         (self.status, self.token, self.current) = (status, None, None);
-        (self.pause, self.waits, self.ending) = (false, false, false);
+        (self.pause, self.ending) = (false, false);
         if status.has_ended() {
             self.finished_at = Some(clock.unix());
             self.under_way.clear();
             self.waiting.clear();
+            self.decisions.clear();
         }
+    }
+
+    pub fn has_stopped_inside(&self) -> bool {
+        !self.waiting.is_empty() || !self.children.is_empty()
     }
 
     /// Nothing comes between a step that has ended and the next one.
     pub fn goes_straight_on(&self) -> bool {
-        !self.pause && self.cancelled.is_none() && self.on_step.is_none() && self.durable.is_none()
+        !self.halts()
+            && self.cancelled.is_none()
+            && self.on_step.is_none()
+            && self.durable.is_none()
     }
 
     pub fn elapsed_ms(&self, clock: &Clock) -> f64 {
@@ -337,6 +351,17 @@ impl Execution {
             self.order.push(id.clone());
         }
         self.ended.insert(path, ended);
+    }
+
+    /// Whether those behind a step are executed though it has failed.
+    pub fn goes_on_after(&self, step: &Step) -> bool {
+        step.goes_on.unwrap_or(self.definition.goes_on)
+    }
+
+    /// What a step that has ended ends those around it with.
+    pub fn fatal(&self, step: &Step, ended: &Ended) -> Option<Error> {
+        let failed = ended.how == How::Failed && !self.goes_on_after(step);
+        ended.error.as_ref().filter(|_| failed).map(|failure| failure.error.clone())
     }
 
     /// The error of a step that failed says which one that was: the innermost one of this execution.
@@ -369,6 +394,24 @@ impl Execution {
             durable.forget(path, inside);
         }
         step.does.inner().for_each(|inner| self.forget(inner, place));
+    }
+
+    /// A step has ended: nobody waits any more for what has stopped inside of it. Answers the
+    /// executions among that; `place` is that of the step's frame.
+    pub fn let_go(&mut self, step: &Step, place: &str) -> Vec<u64> {
+        let path = format!("{place}{}", step.id);
+        let inside = format!("{path}[");
+        let is_gone = |key: &str| *key == *path || key.starts_with(&inside);
+        self.waiting.retain(|key, _| !is_gone(key));
+        let (gone, left) = std::mem::take(&mut self.children)
+            .into_iter()
+            .partition::<HashMap<_, _>, _>(|(key, _)| is_gone(key));
+        self.children = left;
+        let mut gone: Vec<u64> = gone.into_values().collect();
+        for inner in step.does.inner() {
+            gone.extend(self.let_go(inner, place));
+        }
+        gone
     }
 
     /// What is inside of what has ended need not be known any more.
@@ -487,7 +530,7 @@ impl Executions {
         }
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Execution)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Execution)> + Clone {
         self.all.iter().map(|(number, execution)| (*number, execution))
     }
 

@@ -6,6 +6,7 @@ pub mod calls;
 pub mod compose;
 pub mod condition;
 mod control;
+pub mod deciding;
 pub mod definition;
 pub mod durable;
 pub mod execution;
@@ -32,6 +33,7 @@ pub use run::{
 };
 pub use template::Template;
 
+use crate::agent::Paused;
 use crate::error::{Error, Result};
 use crate::registry::{Named, Registry};
 use crate::runtime::Runtime;
@@ -135,6 +137,16 @@ impl Workflows {
             Status::Running if execution.token.is_none() => execution.status = Status::Paused,
             _ => {}
         }
+    }
+
+    /// The runs of an agent that executions keep, each with its session.
+    pub fn waiting_of<'w>(
+        &'w self,
+        agent: &'w str,
+    ) -> impl Iterator<Item = (Option<&'w str>, &'w Paused)> + Clone {
+        let all = self.executions.iter().flat_map(|(_, one)| one.waiting.values());
+        let own = all.filter(move |one| one.agent == agent && one.needs_decisions());
+        own.map(|one| (Some(one.session.as_str()).filter(|name| !name.is_empty()), &*one.run))
     }
 
     pub fn execution(&self, number: u64) -> Result<&Execution> {

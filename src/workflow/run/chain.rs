@@ -9,7 +9,7 @@ use crate::event::Builtin;
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
 use crate::value::{Data, Failure, Slot};
-use crate::workflow::control::refusal;
+use crate::workflow::control::{cancel, refusal};
 use crate::workflow::definition::{Made, Step, Steps, Test};
 use crate::workflow::durable::{BREAK, Durable, Left};
 use crate::workflow::execution::{Ended, Execution, How, Stepping};
@@ -92,9 +92,8 @@ impl Chain {
             return Err(error);
         }
         if let Some(ended) = execution.ended.get(&self.path).cloned() {
-            let ends = ended.how == How::Failed && !goes_on(&step, execution);
-            return match ended.error.as_ref().filter(|_| ends) {
-                Some(failure) => Err(failure.error.clone()),
+            return match execution.fatal(&step, &ended) {
+                Some(error) => Err(error),
                 None => self.show(runtime, &step, ended),
             };
         }
@@ -324,7 +323,7 @@ impl Chain {
         ended.error = Some(Failure { error: error.clone(), function: "workflow.execute" });
         let path = self.path.clone();
         let execution = self.execution(runtime)?;
-        if goes_on(&step, execution) {
+        if execution.goes_on_after(&step) {
             ended.output = step.default.clone().map_or(Data::Nil, Data::Json);
             return self.note(runtime, ended);
         }
@@ -402,6 +401,7 @@ impl Chain {
     fn pass_on(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
         let ended = Rc::new(ended);
         let (step, path) = (self.step_now()?, self.path.clone());
+        self.let_go(runtime, &step)?;
         let execution = self.execution(runtime)?;
         execution.note(path, &step.id, ended.clone());
         let listener = execution.on_step.clone();
@@ -413,15 +413,24 @@ impl Chain {
         }
     }
 
+    /// What has stopped inside of a step ends with it.
+    fn let_go(&self, runtime: &mut Runtime, step: &Step) -> Result<()> {
+        let execution = self.execution(runtime)?;
+        if !step.does.holds_steps() || !execution.has_stopped_inside() {
+            return Ok(());
+        }
+        let gone = execution.let_go(step, &self.frame.place);
+        execution.waits &= execution.has_stopped_inside();
+        for child in gone {
+            cancel(runtime, child, Some("what was around it has ended"))?;
+        }
+        Ok(())
+    }
+
     fn told(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         value_of(outcome, "on_step")?;
         self.next(runtime)
     }
-}
-
-/// Whether the workflow goes on where the step has failed.
-fn goes_on(step: &Step, execution: &Execution) -> bool {
-    step.goes_on.unwrap_or(execution.definition.goes_on)
 }
 
 /// `on_step{id, status, …}`

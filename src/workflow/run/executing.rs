@@ -16,7 +16,8 @@ use crate::step::{
 };
 use crate::value::{Data, Document, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
-use crate::workflow::control::refusal;
+use crate::workflow::control::{cancel, refusal};
+use crate::workflow::deciding::pending;
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::frame::{Frame, value_of};
 
@@ -177,7 +178,7 @@ impl Executing {
         self.note_usage(runtime);
         let record = result(runtime, self.number, status)?;
         self.stage = Stage::Showing(status);
-        frame.ask(runtime, "give", [record.into()])
+        frame.ask(runtime, "show", [record.into()])
     }
 
     fn shown(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -207,6 +208,18 @@ impl Executing {
             execution.ending = true;
         }
         self.placed(runtime, error)
+    }
+
+    /// Executions inside that have stopped end with it.
+    fn end_children(&self, runtime: &mut Runtime) {
+        if !self.status.has_ended() {
+            return;
+        }
+        let Ok(execution) = self.execution(runtime) else { return };
+        for child in std::mem::take(&mut execution.children).into_values() {
+            // One that is not known any more has ended.
+            let _ = cancel(runtime, child, Some("what was around it has ended"));
+        }
     }
 
     /// How it has ended: an error of its work that says `cancelled` is a failure.
@@ -320,7 +333,7 @@ pub fn result(runtime: &Runtime, number: u64, status: Status) -> Result<Record> 
         .set("iterations", execution.iterations)
         .set("break_reason", execution.break_reason)
         .set("executed_branch", execution.executed_branch.as_deref())
-        .set("pending", pending(execution))
+        .set("pending", pending(&runtime.workflows, number))
         .set("run_id", execution.claim.as_ref().map(|claim| claim.run.as_str()))
         .set("recovered_steps", execution.recovered)
         .set("metadata", execution.metadata.clone())
@@ -329,18 +342,6 @@ pub fn result(runtime: &Runtime, number: u64, status: Status) -> Result<Record> 
         .set("duration_ms", execution.elapsed_ms(&runtime.clock));
     let error = execution.error.clone().map_or(Data::Nil, |error| Data::Error(Box::new(error)));
     Ok(record.set("error", error))
-}
-
-/// `{step_id, agent_id, calls}` of the agent that waits first.
-fn pending(execution: &Execution) -> Data {
-    let mut waiting = execution.waiting.values().chain(&execution.waits_inside);
-    let first = waiting.next().map(|waiting| {
-        Record::new()
-            .set("step_id", waiting.step.as_ref())
-            .set("agent_id", waiting.agent.as_str())
-            .set("calls", waiting.calls.clone())
-    });
-    Data::from(first)
 }
 
 impl Machine for Executing {
@@ -435,6 +436,7 @@ impl Machine for Executing {
             }
         }
         execution.stops(self.status, &clock);
+        self.end_children(runtime);
         runtime.tell_watchers(self.number);
         runtime.workflows.settle(self.number);
     }

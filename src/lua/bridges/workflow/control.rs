@@ -2,14 +2,17 @@
 
 use super::execute::ERRORS;
 use super::runs;
+use crate::agent::Decision;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
+use crate::lua::bridges::agent::approval::{self, DECISION_KIND};
 use crate::lua::faces::{ASYNC, face};
 use crate::runtime::Runtime;
-use crate::shape::{Kind, Shape};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::{Face, Operation, Ready};
-use crate::value::{Data, Record};
+use crate::value::{Data, Record, Ref};
+use crate::workflow::deciding;
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::{Cancelling, Definition, Kept, Resuming};
 
@@ -19,7 +22,7 @@ pub const PAUSE: Function = Function {
     name: "pause",
     params: &[EXECUTION],
     returns: &[("paused", "boolean")],
-    doc: "Stops an execution at the next boundary: before a step or an iteration. true if it was running; a plain \
+    doc: "Stops an execution at the next boundary: before a step, an iteration, or the next question of an agent. true if it was running; a plain \
           `execute` then returns a result with `status = \"paused\"`. The id is an execution's, or a workflow's: its \
           latest execution. Steps, tools and hooks of the execution itself may call it.",
     errors: &[Code::NotFound],
@@ -33,14 +36,34 @@ pub const PAUSE: Function = Function {
     run: Run::Perhaps(None, pause),
 };
 
-static RESUME_OPTIONS: Shape = Shape::new("WorkflowResume", &[ASYNC], &[]);
+static RESUME_OPTIONS: Shape = Shape::new(
+    "WorkflowResume",
+    &[
+        Field::new(
+            "decisions",
+            Kind::MapOf(&DECISION_KIND),
+            "",
+            "what becomes of each call that an agent waits for, by its id: as `agent.resume` takes them",
+        ),
+        Field::new(
+            "tool_results",
+            Kind::Map,
+            "",
+            "results of such calls, by their ids: `{[id]=value}` is the decision `{result=value}`",
+        ),
+        ASYNC,
+    ],
+    &[],
+);
 
 pub const RESUME: Function = Function {
     name: "resume",
     params: &[EXECUTION, Param::new("options", Kind::Table(&RESUME_OPTIONS)).optional()],
     returns: &[("resumed", "boolean"), ("result", "zigllms.WorkflowResult?")],
     doc: "Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not \
-          paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the \
+          paused. Steps that have ended are not executed again. Where agents wait for decisions on their calls, \
+          `decisions` or `tool_results` say what becomes of those, by the ids in `result.pending`; agents on whose calls \
+          nothing is said go on waiting. Raises as `execute` does. With `async=true` the \
           execution's handle: the one it has, if it was begun with one. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,
@@ -123,12 +146,31 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     if runtime.workflows.execution(number)?.status != Status::Paused {
         return Ok(Ready::Now(Data::Bool(false)));
     }
-    let face = face(&args.options(1, &RESUME_OPTIONS));
+    let options = args.options(1, &RESUME_OPTIONS);
+    decide(runtime, number, &options)?;
+    let face = face(&options);
     let operation = match face {
         Face::Handle => Kept::operation(runtime, number)?,
         _ => Operation::new("workflow_resuming", Resuming::new(number)),
     };
     Ok(Ready::waits(operation, face))
+}
+
+/// Every call may be left open, but somebody has to have looked at them.
+fn decide(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
+    let given = ["decisions", "tool_results"].map(|name| options.get(name));
+    if given.iter().all(Option::is_none) {
+        return match deciding::waits(&runtime.workflows, number) {
+            true => Err(deciding::missing(&runtime.workflows, number)),
+            false => Ok(()),
+        };
+    }
+    let [decisions, results] = given;
+    let mut decisions = approval::read(decisions)?;
+    for (id, result) in results.into_iter().flat_map(Ref::members) {
+        decisions.insert(id.to_text(), Decision::Answer(approval::in_words(result)));
+    }
+    deciding::decide(runtime, number, &decisions)
 }
 
 /// A machine, so that the event is told before the call returns.

@@ -102,7 +102,9 @@ pub const EXECUTE: Function = Function {
           steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, \
           started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step \
           (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and \
-          `break_reason`). Values pass from step to step as they are. A failure raises the error of the step, with \
+          `break_reason`). Where an agent's calls need a decision the result has `status = \"paused\"` and `pending`: \
+          `{step_id, agent_id, session, execution_id, calls}`, with the calls of all agents that wait, and in its array \
+          the same of each agent; `resume` goes on. Values pass from step to step as they are. A failure raises the error of the step, with \
           `details.workflow_id`, `execution_id`, `step_id` and `completed`. With `durable` or `run_id` the execution is a run \
           that a store records (`result.run_id`, `recovered_steps`): see doc/durability.md. Waits.",
     errors: ERRORS,

@@ -219,6 +219,8 @@ pub struct Execution {
     pub error: Option<Failure>,
     /// What keys of idempotence begin with: the same wherever the execution goes on.
     pub keyed: String,
+    /// On calls that agents in a run wait for that is not here yet, by the keys of their steps.
+    pub said: BTreeMap<String, Decisions>,
     /// Asks the journal for the run, if it is one of its own that is durable.
     pub claim: Option<Claim>,
     /// What was claimed before it goes on.
@@ -280,6 +282,7 @@ impl Execution {
             error: None,
             claim: None,
             claimed: None,
+            said: BTreeMap::new(),
             owned: false,
             durable: None,
             recovered: None,

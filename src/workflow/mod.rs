@@ -14,6 +14,7 @@ pub mod frame;
 pub mod journal;
 mod known;
 pub mod mermaid;
+pub mod recalling;
 mod run;
 pub mod template;
 

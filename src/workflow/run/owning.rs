@@ -1,18 +1,20 @@
 //! A durable execution: the run is claimed before it, and left behind it.
 
+use std::collections::BTreeMap;
+
 use super::executing::{Executing, result};
 use super::only;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Act, Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::{Data, Failure};
-use crate::workflow::Status;
 use crate::workflow::durable::{Durable, Unknown, is_unknown};
 use crate::workflow::execution::Execution;
 use crate::workflow::frame::{document_of, value_of};
 use crate::workflow::journal::{
     Claimed, Claiming, Committing, Ending, Journal, Over, Plain, Recorded,
 };
+use crate::workflow::{Status, deciding, recalling};
 
 pub struct Owning {
     number: u64,
@@ -100,7 +102,7 @@ impl Owning {
             Claimed::Finished(recorded) => return self.finished(runtime, &recorded),
             Claimed::New(journal) => {
                 let unknown = self.unknown(runtime, None)?;
-                Durable::new(journal, None, unknown)
+                Durable::new(journal, None, unknown, BTreeMap::new())
             }
             Claimed::Going(journal, recorded) => self.restore(runtime, journal, recorded)?,
         };
@@ -133,14 +135,16 @@ impl Owning {
         let (input, own) = (recorded.input.clone(), recorded.own.clone());
         let options = recorded.options.clone();
         let created_at = recorded.head.created_at;
-        let mut durable = Durable::new(journal, Some(recorded), unknown);
+        let decisions = deciding::decided(&mut runtime.workflows, self.number);
+        let mut durable = Durable::new(journal, Some(recorded), unknown, decisions);
         let execution = self.execution(runtime)?;
-        execution.restore(&mut durable, &input, &own);
+        execution.restore(&mut durable, &input, &own)?;
         execution.started_at = created_at;
         execution.timeout_ms = execution.timeout_ms.or(options.timeout_ms);
         if matches!(execution.metadata, Data::Nil) {
             execution.metadata = options.metadata.to_data();
         }
+        recalling::recall_all(runtime, self.number, &own)?;
         Ok(durable)
     }
 

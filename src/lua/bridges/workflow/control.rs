@@ -2,7 +2,7 @@
 
 use super::execute::ERRORS;
 use super::runs;
-use crate::agent::Decision;
+use crate::agent::{Decision, Decisions};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
@@ -140,7 +140,8 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         Place::Here(Found::Execution(number)) => number,
         Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
         Place::Elsewhere(run) => {
-            return Ok(runs::resume(run, face(&args.options(1, &RESUME_OPTIONS))));
+            let options = args.options(1, &RESUME_OPTIONS);
+            return Ok(runs::resume(run, said(&options)?, face(&options)));
         }
     };
     if runtime.workflows.execution(number)?.status != Status::Paused {
@@ -158,19 +159,27 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 
 /// Every call may be left open, but somebody has to have looked at them.
 fn decide(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
+    match said(options)? {
+        Some(decisions) => deciding::decide(runtime, number, &decisions),
+        None if deciding::waits(&runtime.workflows, number) => {
+            Err(deciding::missing(&runtime.workflows, number))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What the options say of calls that agents wait for.
+fn said(options: &Options<'_>) -> Result<Option<Decisions>> {
     let given = ["decisions", "tool_results"].map(|name| options.get(name));
     if given.iter().all(Option::is_none) {
-        return match deciding::waits(&runtime.workflows, number) {
-            true => Err(deciding::missing(&runtime.workflows, number)),
-            false => Ok(()),
-        };
+        return Ok(None);
     }
     let [decisions, results] = given;
     let mut decisions = approval::read(decisions)?;
     for (id, result) in results.into_iter().flat_map(Ref::members) {
         decisions.insert(id.to_text(), Decision::Answer(approval::in_words(result)));
     }
-    deciding::decide(runtime, number, &decisions)
+    Ok(Some(decisions))
 }
 
 /// A machine, so that the event is told before the call returns.

@@ -309,6 +309,12 @@ impl Execution {
         self.pause || self.waits || matches!(self.stepping, Stepping::Taken(_))
     }
 
+    /// Whether it is a durable run, or is about to be.
+    pub fn has_run(&self) -> bool {
+        let begins = matches!(self.status, Status::Pending | Status::Running);
+        self.owned || self.claimed.is_some() || begins && self.claim.is_some()
+    }
+
     /// Whether somebody has yet to see how it stands.
     fn is_watched(&self) -> bool {
         self.followed || !self.watchers.is_empty()

@@ -61,7 +61,10 @@ impl Owning {
         }
         let claim = execution.claim.clone();
         let claim = claim.ok_or_else(|| Error::internal("nothing is to be claimed"))?;
-        self.stage = Stage::Claiming(Some(Claiming::ask(runtime, me, claim)?));
+        match Claiming::ask(runtime, me, claim) {
+            Ok(claiming) => self.stage = Stage::Claiming(Some(claiming)),
+            Err(error) => return Err(self.refused(runtime, error)),
+        }
         self.look(runtime, me)
     }
 

@@ -182,6 +182,46 @@ describe("durable runs of processes that are killed at any moment", function()
     stores.remove(directory)
   end)
 
+  it("write nothing any more once another has taken the run from one that stood still", function()
+    local keeper = os.getenv("ZIGLLMS_SWEEP") and redis.for_specs()
+    if not keeper then
+      print(
+        "SKIP a lease that runs out: it takes longer than ten seconds, ZIGLLMS_SWEEP asks for it"
+      )
+      return
+    end
+    local directory = stores.directory()
+    local log = directory .. "/log"
+    scripted_reply()
+    local talk, pid = worker(keeper.url, log, "stands still")
+    zigllms.sleep(30)
+    os.execute("kill -STOP " .. pid)
+    zigllms.configure({ store = keeper.url })
+    local id = assert((loadstring or load)(MIXED))(zigllms, log, server.url)
+    local ok, result
+    local deadline = program.clock() + 60
+    repeat
+      ok, result = pcall(workflow.execute, id, nil, { run_id = "stands still" })
+      zigllms.sleep(200)
+    until ok or result.details.reason ~= "owned" or program.clock() > deadline
+    whole(ok and result or outcome(id, "stands still"), "stands still")
+    local before = counts(log)
+    os.execute("kill -CONT " .. pid)
+    local said = talk:line()
+    assert.truthy(said:find("is somebody else's by now", 1, true), said)
+    talk:stop()
+    local more = 0
+    for key, count in pairs(counts(log)) do
+      more = more + count - (before[key] or 0)
+    end
+    assert.is_true(more <= WIDE, "effects behind the end: " .. more)
+    whole(workflow.execute(id, nil, { run_id = "stands still" }), "stands still")
+    zigllms.reset()
+    zigllms.configure({ store = "memory" })
+    keeper:stop()
+    stores.remove(directory)
+  end)
+
   it("have one owner, however many fight for them", function()
     local keeper = redis.for_specs()
     if not keeper then

@@ -298,6 +298,14 @@ for _, store in ipairs(stores.shared()) do
       end
     end)
 
+    it("comes to its end where no execution is kept", function()
+      local id = workflow.create({ name = "unkept", keep = 0, steps = counting({ "a" }) })
+      local run = new_run()
+      assert.equal("a", workflow.execute(id, nil, { run_id = run }).output)
+      assert.equal("a", workflow.execute(id, nil, { run_id = run }).output)
+      assert.equal("a", workflow.get_result(run).output)
+    end)
+
     it("keeps the store from being changed", function()
       local id = workflow.create({
         name = "slow",

@@ -51,9 +51,10 @@ impl Owning {
 
     /// Who had it here before may still be recording how it stopped.
     fn claim(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        // It stays known until its end is recorded.
+        runtime.workflows.watch(self.number, me)?;
         let execution = self.execution(runtime)?;
         if execution.owned {
-            runtime.workflows.watch(self.number, me)?;
             return Ok(Next::Wait(None));
         }
         if let Some(claimed) = execution.claimed.take() {
@@ -63,7 +64,7 @@ impl Owning {
         let claim = claim.ok_or_else(|| Error::internal("nothing is to be claimed"))?;
         match Claiming::ask(runtime, me, claim) {
             Ok(claiming) => self.stage = Stage::Claiming(Some(claiming)),
-            Err(error) => return Err(self.refused(runtime, error)),
+            Err(error) => return Err(self.refused(runtime, me, error)),
         }
         self.look(runtime, me)
     }
@@ -78,13 +79,14 @@ impl Owning {
         match claiming.take(runtime) {
             None => Ok(Next::Wait(None)),
             Some(Ok(claimed)) => self.claimed(runtime, me, claimed),
-            Some(Err(error)) => Err(self.refused(runtime, error)),
+            Some(Err(error)) => Err(self.refused(runtime, me, error)),
         }
     }
 
     /// One that never began is not what others find by the id of the run; one that was paused is so
     /// still.
-    fn refused(&self, runtime: &mut Runtime, error: Error) -> Error {
+    fn refused(&self, runtime: &mut Runtime, me: Token, error: Error) -> Error {
+        runtime.workflows.unwatch(self.number, me);
         if self.execution(runtime).is_ok_and(|execution| execution.started_at > 0.0) {
             runtime.workflows.never_began(self.number);
             return error;
@@ -269,14 +271,16 @@ impl Owning {
         Ok(Next::Scope(Act { name: "recovered", ..act }))
     }
 
-    fn shown(&self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+    fn shown(&self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         let shown = value_of(outcome, "the result")?;
         let execution = self.execution(runtime)?;
         execution.result = shown.clone();
-        match &execution.error {
+        let ended = match &execution.error {
             Some(failure) => Err(failure.error.clone()),
             None => Ok(Next::Done(Output::Data(shown))),
-        }
+        };
+        runtime.workflows.unwatch(self.number, me);
+        ended
     }
 }
 
@@ -304,7 +308,7 @@ impl Machine for Owning {
             (Stage::Claiming(None), Outcome::Start) => self.claim(runtime, me),
             (Stage::Claiming(_), Outcome::Ready) => self.look(runtime, me),
             (Stage::Claiming(_), Outcome::Stop(stop)) => {
-                Err(self.refused(runtime, stopped(&stop, "the workflow")))
+                Err(self.refused(runtime, me, stopped(&stop, "the workflow")))
             }
             (Stage::Listening, Outcome::Ready) => self.work(runtime),
             (Stage::Working, Outcome::Finished(outputs)) => self.worked(runtime, me, only(outputs)),
@@ -316,7 +320,7 @@ impl Machine for Owning {
                 self.ended().map(Next::Done)
             }
             (Stage::Reading(_), outcome) => self.read(runtime, me, outcome),
-            (Stage::Showing, outcome) => self.shown(runtime, outcome),
+            (Stage::Showing, outcome) => self.shown(runtime, me, outcome),
             (_, Outcome::Stop(stop)) => {
                 self.let_go(runtime, me);
                 Err(stopped(&stop, "the workflow"))

@@ -445,6 +445,8 @@ local zigllms = {}
 ---@field metadata? table stands in the result
 
 ---@class zigllms.WorkflowResume
+---@field decisions? table<string, "approve"|"deny"|zigllms.Decision> what becomes of each call that an agent waits for, by its id: as `agent.resume` takes them
+---@field tool_results? table results of such calls, by their ids: `{[id]=value}` is the decision `{result=value}`
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
 ---@class zigllms.WorkflowResultOptions
@@ -1551,7 +1553,7 @@ workflow.Pattern = {
 ---@return string workflow_id
 function workflow.create(definition) end
 
----Executes a workflow with an input, any value. The result is `{workflow_id, execution_id, name, status, output, steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and `break_reason`). Values pass from step to step as they are. A failure raises the error of the step, with `details.workflow_id`, `execution_id`, `step_id` and `completed`. Waits.
+---Executes a workflow with an input, any value. The result is `{workflow_id, execution_id, name, status, output, steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and `break_reason`). Where an agent's calls need a decision the result has `status = "paused"` and `pending`: `{step_id, agent_id, session, execution_id, calls}`, with the calls of all agents that wait, and in its array the same of each agent; `resume` goes on. Values pass from step to step as they are. A failure raises the error of the step, with `details.workflow_id`, `execution_id`, `step_id` and `completed`. Waits.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
 ---@param workflow_id string the id or name of a workflow
@@ -1561,14 +1563,14 @@ function workflow.create(definition) end
 ---@overload fun(workflow_id: string, input?: any, options: { async: true }): zigllms.Handle
 function workflow.execute(workflow_id, input, options) end
 
----Stops an execution at the next boundary: before a step or an iteration. true if it was running; a plain `execute` then returns a result with `status = "paused"`. The id is an execution's, or a workflow's: its latest execution. Steps, tools and hooks of the execution itself may call it.
+---Stops an execution at the next boundary: before a step, an iteration, or the next question of an agent. true if it was running; a plain `execute` then returns a result with `status = "paused"`. The id is an execution's, or a workflow's: its latest execution. Steps, tools and hooks of the execution itself may call it.
 ---
 ---Errors: invalid_argument, not_found
 ---@param id string the id or name of an execution
 ---@return boolean paused
 function workflow.pause(id) end
 
----Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the execution's handle: the one it has, if it was begun with one. Waits.
+---Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not paused. Steps that have ended are not executed again. Where agents wait for decisions on their calls, `decisions` or `tool_results` say what becomes of those, by the ids in `result.pending`; agents on whose calls nothing is said go on waiting. Raises as `execute` does. With `async=true` the execution's handle: the one it has, if it was begun with one. Waits.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
 ---@param id string the id or name of an execution

@@ -445,6 +445,8 @@ local zigllms = {}
 ---@field metadata? table stands in the result
 
 ---@class zigllms.WorkflowResume
+---@field decisions? table<string, "approve"|"deny"|zigllms.Decision> what becomes of each call that an agent waits for, by its id: as `agent.resume` takes them
+---@field tool_results? table results of such calls, by their ids: `{[id]=value}` is the decision `{result=value}`
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
 ---@class zigllms.WorkflowResultOptions

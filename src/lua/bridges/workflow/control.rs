@@ -1,6 +1,7 @@
 //! What stops executions, lets them go on, and tells how they stand.
 
 use super::execute::ERRORS;
+use super::runs;
 use crate::agent::Decision;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
@@ -32,7 +33,7 @@ pub const PAUSE: Function = Function {
               assert(zigllms.workflow.execute(id).status == \"paused\")\n\
               local resumed, result = zigllms.workflow.resume(id)\n\
               assert(resumed and result.output == \"done\")",
-    run: Run::Now(pause),
+    run: Run::Perhaps(None, pause),
 };
 
 static RESUME_OPTIONS: Shape = Shape::new(
@@ -88,11 +89,12 @@ pub const GET_STATUS: Function = Function {
     returns: &[("status", "string"), ("info", "table")],
     doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
           current_step, progress, started_at, duration_ms, error, steps}`. \"pending\" for a workflow that was never \
-          executed. Never waits.",
+          executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and \
+          `owner` say who has it.",
     errors: &[Code::NotFound],
     effect: Effect::Reads("workflows"),
     example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",
-    run: Run::Now(get_status),
+    run: Run::Perhaps(None, get_status),
 };
 
 /// An execution, or a workflow that was never executed.
@@ -111,16 +113,35 @@ pub fn find(runtime: &Runtime, key: &str) -> Result<Found> {
     Ok(latest.map_or(Found::Unused(workflow), Found::Execution))
 }
 
-fn pause(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let Found::Execution(number) = find(runtime, &args.id(0))? else {
-        return Ok(Data::Bool(false));
+/// An execution that this process has, or else a run in the store.
+pub enum Place {
+    Here(Found),
+    Elsewhere(String),
+}
+
+pub fn place(runtime: &Runtime, key: &str) -> Result<Place> {
+    match find(runtime, key) {
+        Ok(found) => Ok(Place::Here(found)),
+        Err(error) => runs::elsewhere(runtime, key, &error).map(Place::Elsewhere).ok_or(error),
+    }
+}
+
+fn pause(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let number = match place(runtime, &args.id(0))? {
+        Place::Here(Found::Execution(number)) => number,
+        Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
+        Place::Elsewhere(run) => return Ok(runs::pause(run)),
     };
-    Ok(Data::Bool(runtime.workflows.pause(number)?))
+    Ok(Ready::Now(Data::Bool(runtime.workflows.pause(number)?)))
 }
 
 fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
-    let Found::Execution(number) = find(runtime, &args.id(0))? else {
-        return Ok(Ready::Now(Data::Bool(false)));
+    let number = match place(runtime, &args.id(0))? {
+        Place::Here(Found::Execution(number)) => number,
+        Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
+        Place::Elsewhere(run) => {
+            return Ok(runs::resume(run, face(&args.options(1, &RESUME_OPTIONS))));
+        }
     };
     if runtime.workflows.execution(number)?.status != Status::Paused {
         return Ok(Ready::Now(Data::Bool(false)));
@@ -154,22 +175,31 @@ fn decide(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<(
 
 /// A machine, so that the event is told before the call returns.
 fn cancel(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
-    let Found::Execution(number) = find(runtime, &args.id(0))? else {
-        return Ok(Ready::Now(Data::Bool(false)));
+    let number = match place(runtime, &args.id(0))? {
+        Place::Here(Found::Execution(number)) => number,
+        Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
+        Place::Elsewhere(run) => return Ok(runs::cancel(run, None, args.text(1))),
     };
+    if let Some(run) = runs::left(runtime, number) {
+        return Ok(runs::cancel(run, Some(number), args.text(1)));
+    }
     let cancelling = Cancelling::new(number, args.text(1));
     Ok(Ready::waits(Operation::new("workflow_control", cancelling), Face::Plain))
 }
 
-fn get_status(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let (status, info) = match find(runtime, &args.id(0))? {
-        Found::Execution(number) => {
+fn get_status(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let (status, info) = match place(runtime, &args.id(0))? {
+        Place::Elsewhere(run) => return Ok(runs::status(run)),
+        Place::Here(Found::Execution(number)) => {
+            if let Some(run) = runs::left(runtime, number) {
+                return Ok(runs::status(run));
+            }
             let execution = runtime.workflows.execution(number)?;
             (execution.status, standing(runtime, execution))
         }
-        Found::Unused(number) => (Status::Pending, unused(runtime, number)?),
+        Place::Here(Found::Unused(number)) => (Status::Pending, unused(runtime, number)?),
     };
-    Ok(Data::Many(vec![Data::from(status.name()), info.into()]))
+    Ok(Ready::Now(Data::Many(vec![Data::from(status.name()), info.into()])))
 }
 
 fn unused(runtime: &Runtime, number: u64) -> Result<Record> {

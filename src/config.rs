@@ -85,6 +85,12 @@ pub static CONFIG: Shape = Shape::new(
             "\"batched\"",
             "\"sync\": each write is on the disk before it returns",
         ),
+        Field::new(
+            "journal_keep_ms",
+            Kind::Number(0.0, 1e15),
+            "604800000",
+            "how long finished durable runs are kept: a week",
+        ),
         Field::new("batch", Kind::Table(&store::BATCH), "", "how writes are committed together"),
         Field::new(
             "cache",
@@ -134,6 +140,8 @@ pub struct Config {
     /// Of ordinary writes.
     pub durability: Durability,
     pub batch: Batching,
+    /// How long durable runs are kept that have ended.
+    pub journal_keep_ms: u64,
     /// Of built-in tools.
     pub tools: Bounds,
 }
@@ -150,6 +158,7 @@ impl Default for Config {
             memory: memory::Bounds::default(),
             durability: Durability::Batched,
             batch: Batching::default(),
+            journal_keep_ms: 7 * 86_400_000,
             tools: Bounds::default(),
             changes: 0,
         }
@@ -175,6 +184,10 @@ impl Config {
                 ("memory", Value::Object(memory)) => self.memory.configure(&memory),
                 ("memory", _) => self.memory = memory::Bounds::default(),
                 ("durability", word) => self.durability = store::durability(word.as_str()),
+                ("journal_keep_ms", value) => {
+                    self.journal_keep_ms =
+                        value.as_f64().map_or(usual.journal_keep_ms, |ms| ms as u64);
+                }
                 ("batch", Value::Object(batch)) => self.batch.configure(&batch),
                 ("batch", _) => self.batch = usual.batch,
                 ("tools", Value::Object(tools)) => self.tools.configure(&tools),
@@ -207,6 +220,7 @@ impl Config {
             "http": http,
             "durability": self.durability.name(),
             "batch": self.batch.shown(),
+            "journal_keep_ms": self.journal_keep_ms,
             "memory": self.memory.shown(),
             "tools": self.tools.shown(),
         });

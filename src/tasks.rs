@@ -116,8 +116,11 @@ impl Tasks {
         self.running.get_mut(&token)
     }
 
+    /// With those inside it that have ended: nobody will ask for them.
     pub fn remove(&mut self, token: Token) -> Option<Running> {
-        self.running.remove(&token)
+        let running = self.running.remove(&token)?;
+        running.ended.iter().for_each(|child| drop(self.remove(*child)));
+        Some(running)
     }
 
     /// The machine that `parent` has begun last.
@@ -143,8 +146,10 @@ impl Tasks {
         let Some(running) = self.running.get_mut(&token) else { return };
         running.output = Some(output);
         let parent = running.parent;
-        if let Some(parent) = self.running.get_mut(&parent) {
-            parent.ended.push(token);
+        match self.running.get_mut(&parent) {
+            Some(parent) => parent.ended.push(token),
+            // One that went on beside it, and has ended behind it.
+            None => drop(self.running.remove(&token)),
         }
     }
 

@@ -46,6 +46,16 @@ impl Runtime {
         machines.find_map(|machine| machine.belongs_to(self)).unwrap_or_default()
     }
 
+    /// Whether the machine `token`, or one around it, is a part of that execution of a workflow.
+    pub fn is_in_execution(&self, token: Token, id: &str) -> bool {
+        let around = std::iter::once(token).chain(self.tasks.above(token));
+        let mut machines = around.filter_map(|token| self.tasks.machine_of(token));
+        machines.any(|machine| {
+            let ids = machine.belongs_to(self).unwrap_or_default();
+            matches!(ids.get("execution_id"), Some(Data::Text(own)) if own == id)
+        })
+    }
+
     /// What the function of a tool learns, with the step of a workflow that it is called in.
     pub fn placed(&self, around: Token, mut info: Record) -> Record {
         let part = self.part_of(around).fields;

@@ -287,20 +287,22 @@ Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` c
 local HANDLE = [[
 Handle: A call that goes on by itself: what a waiting function returns with `async=true`, and what
     `spawn` returns. Calling it gives the next chunk of its stream.
-  id  string  its name; `tostring(handle)` is the same
+  id  string  its name; `tostring(handle)` is the same. Of a workflow's execution it is the
+    execution's id, and the handle stands for the execution wherever one is named
   await()  any ...  waits; returns what the plain call returns, or raises its error; any number of
     times
   wait(timeout_ms?: number)  boolean  waits at most so long, and says whether it has ended; never
     raises the work's error
   done()  boolean  whether it has ended; never waits
   result()  any ...  the result, or nil, the status and the error; never waits
-  status()  "running"|"completed"|"failed"|"cancelled"  how it stands; never waits
+  status()  "pending"|"running"|"paused"|"completed"|"failed"|"cancelled"  how it stands; never
+    waits
   cancel(reason?: string)  boolean  ends the work and closes its connection; true if it was
     unfinished; awaiting it then raises `cancelled`
   on(fn: fun(err: any, ...: any))  zigllms.Handle  calls `fn(err, result)` once it has ended: from
     the host's loop where there is one, else inside a wait or `poll`; returns the handle
-  iter()  fun(): zigllms.Chunk?  the iterator of its chunks, `for chunk in handle:iter() do`; the
-    handle itself is one, too
+  iter()  fun(): table?  the iterator of its chunks, `for chunk in handle:iter() do`; the handle
+    itself is one, too. Of a workflow's execution: of its `workflow.*` events, the last 10,000
   pollfd()  integer  for `cqueues.poll(handle)`: the descriptor that is readable when there is
     something to deliver
   events()  string  for cqueues: "r"
@@ -345,7 +347,12 @@ ErrorCode: One word to match on.
 
 local HANDLE_END = [[
 On Lua 5.4 `local handle <close> = …` cancels it at the end of the block. A call that nobody can
-observe any more is cancelled when its handle is collected; agent runs and spawned functions go on.
+observe any more is cancelled when its handle is collected; agent runs, executions of workflows and
+spawned functions go on.
+
+The handle of an execution that is paused rests: `await` returns the paused result, `wait` returns
+false, `done()` is false, loops over it end, `run` does not wait for it. It goes on with the
+execution, whoever resumes that, and `on` is called at the end.
 ]]
 
 local INTRODUCTION = [[

@@ -29,6 +29,7 @@ local zigllms = {}
 ---@field session? string owner of memory scope SESSION [a random one for each instance]
 ---@field store? string|zigllms.Store where PERSISTENT data lie: "memory", the path of a file, "sqlite:PATH" or "redis://HOST" ["memory"]
 ---@field durability? "batched"|"sync" "sync": each write is on the disk before it returns ["batched"]
+---@field journal_keep_ms? number a number of at least 0: how long finished durable runs are kept: a week [604800000]
 ---@field batch? zigllms.BatchConfig how writes are committed together
 ---@field cache? zigllms.CacheConfig results that are kept so that they need not be computed, or asked for, again
 ---@field stack? zigllms.StackConfig foretelling the stack slots of results
@@ -444,6 +445,8 @@ local zigllms = {}
 ---@field metadata? table stands in the result
 
 ---@class zigllms.WorkflowResume
+---@field decisions? table<string, "approve"|"deny"|zigllms.Decision> what becomes of each call that an agent waits for, by its id: as `agent.resume` takes them
+---@field tool_results? table results of such calls, by their ids: `{[id]=value}` is the decision `{result=value}`
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
 ---@class zigllms.WorkflowResultOptions
@@ -983,7 +986,7 @@ local zigllms = {}
 ---A call that goes on by itself: what a waiting function returns with `async=true`, and what `spawn` returns. Calling it gives the next chunk of its stream.
 ---@class zigllms.Handle
 ---@overload fun(): zigllms.Chunk?
----@field id string its name; `tostring(handle)` is the same
+---@field id string its name; `tostring(handle)` is the same. Of a workflow's execution it is the execution's id, and the handle stands for the execution wherever one is named
 local Handle = {}
 
 ---waits; returns what the plain call returns, or raises its error; any number of times
@@ -1004,7 +1007,7 @@ function Handle:done() end
 function Handle:result() end
 
 ---how it stands; never waits
----@return "running"|"completed"|"failed"|"cancelled"
+---@return "pending"|"running"|"paused"|"completed"|"failed"|"cancelled"
 function Handle:status() end
 
 ---ends the work and closes its connection; true if it was unfinished; awaiting it then raises `cancelled`
@@ -1017,8 +1020,8 @@ function Handle:cancel(reason) end
 ---@return zigllms.Handle
 function Handle:on(fn) end
 
----the iterator of its chunks, `for chunk in handle:iter() do`; the handle itself is one, too
----@return fun(): zigllms.Chunk?
+---the iterator of its chunks, `for chunk in handle:iter() do`; the handle itself is one, too. Of a workflow's execution: of its `workflow.*` events, the last 10,000
+---@return fun(): table?
 function Handle:iter() end
 
 ---for `cqueues.poll(handle)`: the descriptor that is readable when there is something to deliver
@@ -1567,7 +1570,7 @@ function workflow.execute(workflow_id, input, options) end
 ---@return boolean paused
 function workflow.pause(id) end
 
----Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not paused. Steps that have ended are not executed again. Raises as `execute` does. Waits.
+---Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the execution's handle: the one it has, if it was begun with one. Waits.
 ---
 ---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
 ---@param id string the id or name of an execution

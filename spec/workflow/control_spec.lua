@@ -26,6 +26,47 @@ describe("a workflow that is paused", function()
     return workflow.create({ steps = { step("a"), step("b"), step("c") } }), calls
   end
 
+  it("stops before a failure beside it is told, where branches go on after one", function()
+    local calls = {}
+    local function counts(name, work)
+      return {
+        id = name,
+        fn = function(ctx)
+          calls[name] = (calls[name] or 0) + 1
+          return work and work(ctx) or name
+        end,
+      }
+    end
+    local id = workflow.create({
+      name = "beside",
+      steps = {
+        {
+          id = "p",
+          type = "parallel",
+          fail_fast = false,
+          max_concurrency = 1,
+          steps = {
+            counts("fails", function()
+              error("boom", 0)
+            end),
+            counts("pauses", function(ctx)
+              return workflow.pause(ctx.workflow.execution_id)
+            end),
+            counts("last"),
+          },
+        },
+      },
+    })
+    local paused = workflow.execute(id)
+    assert.equal("paused", paused.status)
+    assert.same({ fails = 1, pauses = 1 }, calls)
+    local err = raised("callback_error", workflow.resume, paused.execution_id)
+    assert.equal("callback_error", err.code)
+    assert.equal("fails", err.details.step_id)
+    assert.same({ fails = 1, pauses = 1, last = 1 }, calls)
+    assert.equal("failed", (workflow.get_status(paused.execution_id)))
+  end)
+
   it("stops before the next step, and goes on without executing one again", function()
     local id, calls = pausing("b")
     local paused = workflow.execute(id, "in")

@@ -24,6 +24,7 @@ pub mod keeping;
 pub mod own;
 pub mod paused;
 mod plain;
+pub(crate) use plain::{usage, usage_to_json};
 mod plan;
 mod queue;
 mod record;

@@ -28,6 +28,7 @@ impl Plan {
             session: String::new(),
             remember: agent.remembers(),
             within: None,
+            execution: None,
             inner: false,
             input: Vec::new(),
             options,

@@ -52,6 +52,9 @@ pub struct Plan {
     pub remember: bool,
     /// Id of a call of another run, which goes on with it where it stops: nothing of it is kept then.
     pub within: Option<String>,
+    /// Number of the execution of a workflow whose step it is: that keeps it where it stops, and may
+    /// pause it between two questions.
+    pub execution: Option<u64>,
     /// A tool call is behind it: nobody sees its response as it is.
     pub inner: bool,
     pub input: Vec<Message>,
@@ -134,6 +137,8 @@ pub struct Run {
     claims: bool,
     /// It only takes in answers to some of the open calls.
     answers: bool,
+    /// Its execution is paused: it stands still between two questions.
+    stands_still: bool,
     /// What had stopped, until this run has ended well.
     origin: Option<Box<Paused>>,
 }
@@ -205,6 +210,7 @@ impl Run {
             decided: Decisions::default(),
             claims: false,
             answers: false,
+            stands_still: false,
             origin: None,
         }
     }
@@ -256,6 +262,9 @@ impl Run {
 
     /// The next question to the model, unless a limit says no.
     fn ask(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        if self.is_to_pause(runtime) {
+            return self.stand_still(runtime);
+        }
         if let Some(over) = self.over_budget(runtime) {
             return self.exceeded(runtime, &over, None);
         }
@@ -369,7 +378,7 @@ impl Run {
 
     /// The turn becomes part of the conversation, and the next run may have it.
     fn conclude(&mut self, runtime: &mut Runtime) -> Result<Step> {
-        if self.plan.within.is_some() && !self.pending.is_empty() {
+        if self.is_handed_out() {
             return self.over(runtime);
         }
         if self.is_kept() {
@@ -382,7 +391,7 @@ impl Run {
     fn over(&mut self, runtime: &mut Runtime) -> Result<Step> {
         let response =
             self.finished.take().ok_or_else(|| Error::internal("no response at the end"))?;
-        let paused = self.pause(runtime).filter(|_| self.plan.within.is_some());
+        let paused = self.pause(runtime).filter(|_| self.is_handed_out());
         if paused.is_none() {
             self.hand_up_unseen(runtime);
         }
@@ -397,7 +406,7 @@ impl Run {
     fn close(&mut self, runtime: &mut Runtime, error: Option<&Error>) {
         self.leave(runtime);
         let (now, me) = (runtime.clock.unix(), self.me);
-        let waiting = !self.pending.is_empty();
+        let waiting = self.stops_early();
         let (usage, again) = (self.used(), self.resumes || self.answers);
         let Ok(agent) = self.agent(runtime) else { return };
         agent.counts.get_or_insert_default().ended(&usage, error.is_some(), again, now);
@@ -571,7 +580,7 @@ impl Machine for Run {
 
     /// Calls of a client end a run: its answers are the input of another one.
     fn pauses(&self) -> bool {
-        self.waits_for(Why::Approval)
+        self.waits_for(Why::Approval) || self.is_handed_out()
     }
 
     fn holds(&self) -> Option<&str> {

@@ -92,6 +92,10 @@ impl Builtin {
         }
     }
 
+    pub fn is_of_workflow(self) -> bool {
+        self.name().starts_with("workflow.")
+    }
+
     fn bit(self) -> u32 {
         1 << self as u32
     }

@@ -46,6 +46,8 @@ pub struct Events {
     /// Whether what the edge knows of who hears what is no longer true.
     stale: bool,
     outbox: VecDeque<Told>,
+    /// Executions of workflows whose events a handle gives.
+    pub followed: usize,
 }
 
 impl Default for Events {
@@ -59,6 +61,7 @@ impl Default for Events {
             last: 0,
             stale: false,
             outbox: VecDeque::new(),
+            followed: 0,
         }
     }
 }
@@ -141,12 +144,13 @@ impl Events {
         self.recorders.clear();
         self.links.clear();
         self.outbox.clear();
+        self.followed = 0;
         self.changed();
     }
 
     /// Whether it is worth putting the event together.
     pub fn wants(&self, event: Builtin) -> bool {
-        self.wanted.has(event)
+        self.wanted.has(event) || self.followed > 0 && event.is_of_workflow()
     }
 
     /// Queues an event for the edge, which tells it before it does anything else.

@@ -214,6 +214,11 @@ function core.cancel_operation(machine, reason)
   end
 end
 
+-- The context of a machine, while there is one.
+function core.context_of(machine)
+  return machine and operations[machine]
+end
+
 -- Ends an operation that was left by anything but its own end, with everything inside it.
 local function leave(context)
   core.visit(context, function(inner)

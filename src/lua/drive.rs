@@ -93,7 +93,7 @@ pub fn step(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
 }
 
 fn told_first(instance: &mut Instance, token: Token, action: Action) -> Action {
-    if !instance.runtime.events.has_told() {
+    if !instance.runtime.has_to_tell() {
         return action;
     }
     instance.kept.insert(token, action);
@@ -388,7 +388,7 @@ fn ready(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
 fn attention(instance: &mut Instance, _: Numbers) -> Result<Data> {
     instance.runtime.tell_failures();
     instance.runtime.attend_remotes();
-    Ok(Data::Bool(instance.runtime.events.has_told()))
+    Ok(Data::Bool(instance.runtime.has_to_tell()))
 }
 
 /// abandon(token, refused?) → whether there are events to tell. Ends an operation whose caller is
@@ -403,7 +403,7 @@ fn abandon(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     }
     forget_kept(instance, token);
     instance.runtime.abandon(token);
-    Ok(Data::Bool(instance.runtime.events.has_told()))
+    Ok(Data::Bool(instance.runtime.has_to_tell()))
 }
 
 /// What an operation and those inside it would have gone on with.

@@ -11,7 +11,7 @@ local methods = {}
 local counter = 0
 
 -- Operations that go on although their handle is gone: they are known by ids, too.
-local goes_on = { agent_run = true, workflow_execute = true, workflow_returning = true }
+local goes_on = { agent_run = true, workflow_stepping = true, workflow_resuming = true }
 
 -- As everywhere, null stands for an argument that is not given.
 local function given(value)
@@ -31,7 +31,9 @@ local function own(handle, name)
 end
 
 local function state(task)
-  if not task.done then
+  if task.execution then
+    return task.status or core.execution_status(task.execution)
+  elseif not task.done then
     return "running"
   elseif task.ok then
     return "completed"
@@ -42,8 +44,10 @@ local function state(task)
 end
 
 local function adopt(task)
-  counter = counter + 1
-  task.id = "op_" .. counter
+  if not task.id then
+    counter = counter + 1
+    task.id = "op_" .. counter
+  end
   task.core = core
   local handle = core.handle(task)
   if not task.done then
@@ -54,6 +58,9 @@ end
 
 -- Runs an operation by itself; its chunks wait in a pipe until somebody reads them.
 function core.detach(context, face, name, subject, machine)
+  if name == "workflow_kept" then
+    return core.follow(context, face, name, subject, machine)
+  end
   local task
   local sink = context.sink
   if not sink then
@@ -228,7 +235,11 @@ function handle_mt.__tostring(handle)
 end
 
 function handle_mt.__call(handle)
-  return next_chunk(own(handle, "next chunk"))
+  local task = own(handle, "next chunk")
+  if task.execution then
+    return task.core.next_event(task)
+  end
+  return next_chunk(task)
 end
 
 function handle_mt.__close(handle)
@@ -253,6 +264,8 @@ function handle_mt.__gc(handle)
 end
 
 handle_mt.__metatable = "zigllms.handle"
+
+core.adopt = adopt
 
 local lua = core.lua or {}
 core.lua = lua

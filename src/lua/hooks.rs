@@ -158,5 +158,5 @@ fn failed(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
         let failure = Failure { error: itself, function: "" };
         runtime.events.tell(Builtin::HookFailed, data, Some(failure));
     }
-    Ok(Data::Bool(runtime.events.has_told()))
+    Ok(Data::Bool(runtime.has_to_tell()))
 }

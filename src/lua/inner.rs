@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, hooks, linking, recording, scope};
+use super::{attend, compose, events, following, hooks, linking, recording, scope};
 
 pub struct Inner {
     pub name: &'static str,
@@ -20,6 +20,7 @@ pub static ALL: &[&[Inner]] = &[
     attend::INNER,
     compose::INNER,
     events::INNER,
+    following::INNER,
     hooks::INNER,
     linking::INNER,
     recording::INNER,

@@ -45,15 +45,17 @@ local function cancel_rest(list, tasks)
   end
 end
 
--- Waits until one of the tasks ends that `wanted` accepts; returns its index.
+-- Waits until one of the tasks ends that `wanted` accepts; returns its index. What stands still
+-- counts with what it has so far.
 local function first(tasks, wanted, func)
   while true do
     local open = false
     for i = 1, #tasks do
-      if tasks[i].done and wanted(tasks[i]) then
+      local over = tasks[i].done or tasks[i].resting
+      if over and wanted(tasks[i]) then
         return i
       end
-      open = open or not tasks[i].done
+      open = open or not over
     end
     if not open then
       return nil

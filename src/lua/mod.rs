@@ -14,6 +14,7 @@ mod drive;
 mod events;
 mod faces;
 mod filters;
+mod following;
 mod foreign;
 mod growing;
 mod help;

@@ -33,6 +33,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/scope.lua", include_str!("scope.lua")),
     (c"=zigllms/listen.lua", include_str!("listen.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),
+    (c"=zigllms/following.lua", include_str!("following.lua")),
     (c"=zigllms/fire.lua", include_str!("fire.lua")),
     (c"=zigllms/compose.lua", include_str!("compose.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),

@@ -10,6 +10,7 @@ use mlua::ffi::{self, lua_State};
 
 use crate::error::{Code, Error};
 use crate::schema::escaped;
+use crate::shape;
 use crate::value::{Kind, MAX_DEPTH, Tape};
 
 use super::args::{NoData, Place};
@@ -17,7 +18,7 @@ use super::bridge::{Param, Read};
 use super::compiled;
 use super::foreign::{self, Foreign};
 use super::instance::{Frame, Instance};
-use super::stack::{self, Borrowed};
+use super::stack::{self, Borrowed, Meta};
 
 /// Levels of nesting that the slots suffice for which every C function has: a level takes two, key
 /// and value.
@@ -104,6 +105,8 @@ unsafe fn argument(
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
         }
+        let named = matches!(param.kind, shape::Kind::Id(_)) && push_id(l, index);
+        let index = if named { top + 1 } else { index };
         if read != Read::Reference {
             match reader.value(index) {
                 Ok(()) => last(frame).node = Some(node),
@@ -128,6 +131,22 @@ unsafe fn argument(
             stack::store_slot(l, id, index);
         }
         Ok(())
+    }
+}
+
+/// Pushes the id of a handle, which stands for it; false for anything else. The text stays where it
+/// is as long as the handle, which is an argument.
+unsafe fn push_id(l: *mut lua_State, index: c_int) -> bool {
+    unsafe {
+        if ffi::lua_type(l, index) != ffi::LUA_TUSERDATA || !stack::has_meta(l, index, Meta::Handle)
+        {
+            return false;
+        }
+        ffi::lua_getuservalue(l, index);
+        stack::push_bytes(l, b"id");
+        ffi::lua_rawget(l, -2);
+        ffi::lua_remove(l, -2);
+        true
     }
 }
 

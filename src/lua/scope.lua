@@ -300,6 +300,18 @@ function acts.give(_, _, _, _, _, value)
   return true, value
 end
 
+-- The result of an execution. What it waits for can be gone through, agent by agent.
+function acts.show(_, _, _, _, _, result)
+  local pending = result.pending
+  for i, agent in ipairs(pending and pending.agents or {}) do
+    pending[i] = agent
+  end
+  if pending then
+    pending.agents = nil
+  end
+  return true, result
+end
+
 function acts.fill(_, scope, id, output, loop, value, raw)
   local view = view_of(scope, id, output, loop)
   if raw then

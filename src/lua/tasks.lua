@@ -56,25 +56,36 @@ local function fail(err)
   failures[#failures + 1] = { err }
 end
 
-local function finish(task, ok, ...)
-  if task.done then
-    return
-  end
-  task.done, task.ok, task.n, task.values = true, ok, select("#", ...), { ... }
-  count_task(task.context, -1)
-  local co = task.co or self()
-  if tasks[co] == task then
-    tasks[co], contexts[co] = nil, nil
-  end
+-- What awaiting the task gives from here on.
+local function set_values(task, ok, ...)
+  task.ok, task.n, task.values = ok, select("#", ...), { ... }
   for joiner in pairs(task.joiners) do
     later(joiner)
   end
   if task.reader then
     later(task.reader)
   end
+end
+
+-- The end, as those see it who wait for it.
+local function conclude(task, ok, ...)
+  task.done = true
+  set_values(task, ok, ...)
   for i = 1, #task.callbacks do
     core.defer(task.callbacks[i])
   end
+end
+
+local function finish(task, ok, ...)
+  if task.done then
+    return
+  end
+  count_task(task.context, -1)
+  local co = task.co or self()
+  if tasks[co] == task then
+    tasks[co], contexts[co] = nil, nil
+  end
+  conclude(task, ok, ...)
   if task.context.reports and not ok then
     fail((...))
   end
@@ -171,6 +182,8 @@ end
 local function cancel(task, reason)
   if task.done then
     return false
+  elseif task.execution then
+    return core.cancel_followed(task, reason)
   end
   core.stop(task.context, reason)
   return true
@@ -194,16 +207,16 @@ function core.drain(task)
   end
 end
 
--- Waits for `func` until `task` has ended or `limit` has come; true if it has ended.
+-- Waits for `func` until `task` has ended, stands still, or `limit` has come; true if it has ended.
 function core.join(task, limit, func)
   local context = core.context() or {}
-  if descends(context, task.context) then
+  if not task.resting and descends(context, task.context) then
     core.raise("invalid_state", "an operation cannot wait for itself")
   end
-  if not task.done then
+  if not (task.done or task.resting) then
     core.check_wait(context, func)
   end
-  while not task.done do
+  while not (task.done or task.resting) do
     core.check_stop(context, "waiting")
     if limit and now() >= limit then
       return false
@@ -214,7 +227,7 @@ function core.join(task, limit, func)
     suspend(context, tok, core.earliest(limit, context.deadline))
     task.joiners[tok] = nil
   end
-  return true
+  return task.done
 end
 
 -- Waits until the moment `at` (clock milliseconds).
@@ -271,6 +284,7 @@ function core.raise_failure()
 end
 
 core.count, core.finish, core.launch = count, finish, launch
+core.set_values, core.conclude = set_values, conclude
 core.unblock, core.cancel = unblock, cancel
 core.hosted = hosted
 

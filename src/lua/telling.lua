@@ -46,14 +46,21 @@ end
 
 -- An event of the module itself, if anybody hears of it.
 local function tell_own(name, data, context)
-  local plan = plan_of(name)
-  if not plan then
+  local plan, follower = plan_of(name), core.follower_of(name, data)
+  if not (plan or follower) then
     return
   end
-  local event = new_event(plan, name, setmetatable(data, data_mt), "normal")
-  event.source = name:match("^[^.]*")
+  local source = name:match("^[^.]*")
+  local known = plan or { category = source }
+  local event = new_event(known, name, setmetatable(data, data_mt), "normal")
+  event.source = source
   event.correlation_id = correlation(context)
-  guarded(dispatch, plan, event)
+  if follower then
+    core.hear(follower, event)
+  end
+  if plan then
+    guarded(dispatch, plan, event)
+  end
 end
 
 core.tell_own = tell_own
@@ -67,6 +74,7 @@ local function tell_queued(context)
     tell_own(name, data, context)
     name, data, err = core.told()
   end
+  core.look_at_followed()
 end
 
 -- Where handlers run that hear of the operation of `context`: nested in it, but neither its end nor

@@ -32,6 +32,7 @@ macro_rules! suite {
             a_commit_that_meets_another_state_does_nothing
             absent_is_what_was_never_put_or_has_gone
             a_version_holds_until_the_next_write
+            a_commit_may_depend_on_what_it_leaves_alone
             writes_of_one_commit_see_those_before_them
             an_empty_commit_is_one
             delete_all_takes_a_prefix_in_one_space
@@ -316,6 +317,20 @@ pub fn absent_is_what_was_never_put_or_has_gone(place: &Place) {
     assert_eq!(bytes(store, "a"), Some(b"1".to_vec()));
 }
 
+pub fn a_commit_may_depend_on_what_it_leaves_alone(place: &Place) {
+    let store = &mut *place();
+    let fence = done(store, &[put("fence", "1")])[0].version;
+    let keep = |expected| only_if(change("fence", Change::Keep), expected);
+    let fenced = [keep(Expected::Version(fence)), put("a", "1")];
+    assert_eq!(done(store, &fenced)[0], Effect { before: 1, version: 0 });
+    done(store, &fenced);
+    assert_eq!(version(store, "fence"), fence);
+    done(store, &[put("fence", "2")]);
+    assert_eq!(conflict(store, &[put("a", "late"), keep(Expected::Version(fence))]), 1);
+    assert_eq!(conflict(store, &[keep(Expected::Absent), put("a", "late")]), 0);
+    assert_eq!(bytes(store, "a"), Some(b"1".to_vec()));
+}
+
 pub fn a_version_holds_until_the_next_write(place: &Place) {
     let store = &mut *place();
     let first = done(store, &[put("a", "1")])[0].version;
@@ -492,6 +507,7 @@ impl Random {
         let change = match self.below(8) {
             0 => Change::DeleteAll,
             1 | 2 => Change::Delete,
+            3 => Change::Keep,
             n => Change::Put { bytes: vec![n as u8; self.below(9)], expires_at },
         };
         let version = versions.get(self.below(versions.len().max(1))).copied().unwrap_or(7);
@@ -527,6 +543,10 @@ fn apply(map: &mut Map, writes: &[Write], now: UnixMs) -> Committed {
         match &write.change {
             Change::DeleteAll => after
                 .retain(|(space, key), _| *space != write.space || !key.starts_with(&write.key)),
+            Change::Keep => {
+                effects.push(Effect { before: u64::from(there.is_some()), version: 0 });
+                continue;
+            }
             _ => drop(after.remove(&place)),
         }
         effects.push(Effect { before: held - after.len() as u64, version: 0 });

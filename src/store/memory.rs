@@ -88,6 +88,10 @@ impl Records {
                 Effect { before: self.set(place, Some(record), now, undo), version }
             }
             Change::Delete => Effect { before: self.set(place, None, now, undo), version: 0 },
+            Change::Keep => {
+                let before = u64::from(self.alive(&place, now).is_some());
+                Effect { before, version: 0 }
+            }
             Change::DeleteAll => {
                 let range = Range { space: place.0, prefix: place.1, after: None, limit: 0 };
                 let places: Vec<Place> = self.stretch(&range).map(|(p, _)| p.clone()).collect();

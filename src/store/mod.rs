@@ -30,7 +30,9 @@ pub use flushing::Flushing;
 pub use options::{BATCH, Batching, KIND, STORE, chosen, durability};
 pub use place::{Place, Url};
 pub use position::is_position;
-pub use shared::{Alarm, Answer, Changing, Counters, Current, Pending, Policy, Question, Shared};
+pub use shared::{
+    Alarm, Answer, Changing, Counters, Current, Doing, Pending, Policy, Question, Shared,
+};
 
 /// Whose keys they are; keys of different spaces never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +109,8 @@ pub enum Change {
     Delete,
     /// Of every key that begins with this one.
     DeleteAll,
+    /// Nothing: the commit only depends on what the write expects to be there.
+    Keep,
 }
 
 /// What must be there for a write to happen.
@@ -155,9 +159,9 @@ impl Durability {
 /// What one write did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
-    /// Records, not expired, that it replaced or removed.
+    /// Records, not expired, that it replaced, removed or kept.
     pub before: u64,
-    /// Of the record it put; 0 after a deletion.
+    /// Of the record it put; 0 where it put none.
     pub version: u64,
 }
 

@@ -19,7 +19,7 @@ mod work;
 
 pub use counters::Counters;
 pub use current::Current;
-pub use question::{Answer, Changing, Pending, Question};
+pub use question::{Answer, Changing, Doing, Pending, Question};
 pub use queue::Policy;
 
 use depot::{Ask, Depot};
@@ -112,6 +112,18 @@ impl Shared {
         depots::guard_exit();
         let question = Question::Commit { writes, durability: Durability::Batched };
         answered(&self.depot(), Ask::Question(question), patience).map(drop)
+    }
+
+    /// Asks for something whose answer nobody waits for.
+    pub fn tell(&self, question: Question) {
+        depots::guard_exit();
+        drop(self.depot().ask(Ask::Question(question), &self.clock, None));
+    }
+
+    /// Does work on the store's thread and waits for it.
+    pub fn do_blocking(&self, work: Doing, patience: Duration) -> Result<()> {
+        depots::guard_exit();
+        answered(&self.depot(), Ask::Question(Question::Do(work)), patience).map(drop)
     }
 
     /// Writes that wait for their commit.

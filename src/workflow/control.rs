@@ -21,6 +21,14 @@ impl Workflows {
         }
         Ok(true)
     }
+
+    /// It does not stop at the next boundary after all.
+    pub fn unpause(&mut self, number: u64) -> Result<()> {
+        let execution = self.executions.get_mut(number)?;
+        execution.pause = false;
+        let children: Vec<u64> = execution.children.values().copied().collect();
+        children.into_iter().try_for_each(|child| self.unpause(child))
+    }
 }
 
 /// `workflow.cancel`.
@@ -46,7 +54,7 @@ impl Machine for Cancelling {
 
 /// Ends it; whether it was running or paused. One that runs ends at once where it waits, else before
 /// its next step.
-fn cancel(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Result<bool> {
+pub fn cancel(runtime: &mut Runtime, number: u64, reason: Option<&str>) -> Result<bool> {
     let execution = runtime.workflows.executions.get_mut(number)?;
     match execution.status {
         Status::Pending | Status::Running if execution.is_under_way() => {

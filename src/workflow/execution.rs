@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::agent::Decisions;
+use crate::agent::{Decisions, Paused};
 use crate::chat::Usage;
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::step::Token;
 use crate::value::{Data, Failure, Record, Slot};
 
 use super::Definition;
-use super::definition::Does;
+use super::definition::{Does, Step};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -132,7 +132,8 @@ pub enum Stepping {
     Taken(Rc<str>),
 }
 
-/// An agent that waits for decisions.
+/// An agent whose run has stopped: before calls that somebody has to decide on, or between two
+/// questions.
 #[derive(Clone)]
 pub struct Waiting {
     pub step: Rc<str>,
@@ -140,8 +141,15 @@ pub struct Waiting {
     pub agent: String,
     /// The conversation; "" is the agent's own.
     pub session: String,
-    /// `pending_tool_calls` of its response.
-    pub calls: Data,
+    /// Where its run goes on.
+    pub run: Box<Paused>,
+}
+
+impl Waiting {
+    /// Whether somebody has to say something before it goes on.
+    pub fn needs_decisions(&self) -> bool {
+        !self.run.open.is_empty()
+    }
 }
 
 pub struct Execution {
@@ -168,16 +176,16 @@ pub struct Execution {
     pub interrupted: HashSet<Rc<str>>,
     /// What was decided on the way, by the paths of steps: which branch, how many iterations.
     pub decided: BTreeMap<Rc<str>, Value>,
-    /// Agents that wait for decisions, by the paths of their steps.
+    /// Agents whose runs have stopped, by the paths of their steps.
     pub waiting: BTreeMap<Rc<str>, Waiting>,
-    /// What was decided on the calls that those wait for.
-    pub decisions: Decisions,
+    /// What was decided on the calls of those, by the same paths.
+    pub decisions: BTreeMap<Rc<str>, Decisions>,
     /// Ids of steps in the order in which they ended first.
     pub order: Vec<Rc<str>>,
     pub current: Option<Rc<str>>,
     /// It is to stop at the next boundary.
     pub pause: bool,
-    /// Something in it waits for somebody: nothing further begins.
+    /// Something in it waits for somebody since it goes on: nothing further begins.
     pub waits: bool,
     pub stepping: Stepping,
     /// It is to end, for the reason given.
@@ -190,12 +198,12 @@ pub struct Execution {
     pub returns: bool,
     /// Machines that are woken when it stops, goes on or ends. While there are any it is kept.
     pub watchers: Vec<Token>,
+    /// A handle tells how it stands.
+    pub followed: bool,
     pub usage: Usage,
     pub output: Data,
     /// Of `workflow_call`, by the paths of their steps.
     pub children: HashMap<Rc<str>, u64>,
-    /// Agents inside those that wait for decisions.
-    pub waits_inside: Vec<Waiting>,
     pub timeout_ms: Option<f64>,
     pub executed_branch: Option<Rc<str>>,
     pub iterations: Option<usize>,
@@ -228,7 +236,7 @@ impl Execution {
             interrupted: HashSet::new(),
             decided: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            decisions: Decisions::new(),
+            decisions: BTreeMap::new(),
             order: Vec::new(),
             current: None,
             pause: false,
@@ -239,10 +247,10 @@ impl Execution {
             ending: false,
             returns: false,
             watchers: Vec::new(),
+            followed: false,
             usage: Usage::default(),
             output: Data::Nil,
             children: HashMap::new(),
-            waits_inside: Vec::new(),
             timeout_ms: None,
             executed_branch: None,
             iterations: None,
@@ -262,11 +270,17 @@ impl Execution {
             self.started_at = clock.unix();
         }
         (self.status, self.token, self.since) = (Status::Running, Some(token), clock.now());
+        self.waits = false;
     }
 
     /// Whether nothing further is to begin for now.
     pub fn halts(&self) -> bool {
         self.pause || self.waits || matches!(self.stepping, Stepping::Taken(_))
+    }
+
+    /// Whether somebody has yet to see how it stands.
+    fn is_watched(&self) -> bool {
+        self.followed || !self.watchers.is_empty()
     }
 
     /// Whether it can still be told to stop: it goes on, or is about to.
@@ -278,17 +292,18 @@ impl Execution {
     pub fn stops(&mut self, status: Status, clock: &Clock) {
         self.worked_ms = self.elapsed_ms(clock);
         (self.status, self.token, self.current) = (status, None, None);
-        (self.pause, self.waits, self.ending) = (false, false, false);
+        (self.pause, self.ending) = (false, false);
         if status.has_ended() {
             self.finished_at = Some(clock.unix());
             self.under_way.clear();
             self.waiting.clear();
+            self.decisions.clear();
         }
     }
 
     /// Nothing comes between a step that has ended and the next one.
     pub fn goes_straight_on(&self) -> bool {
-        !self.pause && self.cancelled.is_none() && self.on_step.is_none()
+        !self.halts() && self.cancelled.is_none() && self.on_step.is_none()
     }
 
     pub fn elapsed_ms(&self, clock: &Clock) -> f64 {
@@ -301,6 +316,17 @@ impl Execution {
             self.order.push(id.clone());
         }
         self.ended.insert(path, ended);
+    }
+
+    /// Whether those behind a step are executed though it has failed.
+    pub fn goes_on_after(&self, step: &Step) -> bool {
+        step.goes_on.unwrap_or(self.definition.goes_on)
+    }
+
+    /// What a step that has ended ends those around it with.
+    pub fn fatal(&self, step: &Step, ended: &Ended) -> Option<Error> {
+        let failed = ended.how == How::Failed && !self.goes_on_after(step);
+        ended.error.as_ref().filter(|_| failed).map(|failure| failure.error.clone())
     }
 
     /// The error of a step that failed says which one that was: the innermost one of this execution.
@@ -449,7 +475,7 @@ impl Executions {
         }
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Execution)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Execution)> + Clone {
         self.all.iter().map(|(number, execution)| (*number, execution))
     }
 
@@ -459,7 +485,7 @@ impl Executions {
         let ended = self.ended.entry(workflow).or_default();
         let mut over = ended.len().saturating_sub(count);
         ended.retain(|number| {
-            let watched = self.all.get(number).is_some_and(|one| !one.watchers.is_empty());
+            let watched = self.all.get(number).is_some_and(Execution::is_watched);
             if over == 0 || watched {
                 return true;
             }

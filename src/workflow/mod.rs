@@ -6,27 +6,31 @@ pub mod calls;
 pub mod compose;
 pub mod condition;
 mod control;
+pub mod deciding;
 pub mod definition;
 
 pub mod execution;
 pub mod frame;
+pub mod journal;
 mod known;
 pub mod mermaid;
 mod run;
 pub mod template;
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde_json::Value;
 
 pub use condition::{Condition, matches};
-pub use control::{Cancelling, Destroying};
+pub use control::{Cancelling, Destroying, cancel};
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
-pub use run::{Awaiting, Resuming, Stepping, check_input, standing, whole};
+pub use run::{Awaiting, Kept, Resuming, Stepping, check_input, failed, standing, whole};
 pub use template::Template;
 
+use crate::agent::Paused;
 use crate::error::{Error, Result};
 use crate::registry::{Named, Registry};
 use crate::runtime::Runtime;
@@ -59,11 +63,17 @@ impl Named for Workflow {
 pub struct Workflows {
     pub known: Registry<Workflow>,
     pub executions: Executions,
+    /// Those that handles follow and that have stopped, gone on or ended since.
+    pub changed: VecDeque<u64>,
 }
 
 impl Default for Workflows {
     fn default() -> Workflows {
-        Workflows { known: Registry::new("workflow"), executions: Executions::default() }
+        Workflows {
+            known: Registry::new("workflow"),
+            executions: Executions::default(),
+            changed: VecDeque::new(),
+        }
     }
 }
 
@@ -71,6 +81,7 @@ impl Workflows {
     pub fn clear(&mut self) {
         self.known.clear();
         self.executions.clear();
+        self.changed.clear();
     }
 
     /// A new execution; answers its number.
@@ -121,6 +132,16 @@ impl Workflows {
         }
     }
 
+    /// The runs of an agent that executions keep, each with its session.
+    pub fn waiting_of<'w>(
+        &'w self,
+        agent: &'w str,
+    ) -> impl Iterator<Item = (Option<&'w str>, &'w Paused)> + Clone {
+        let all = self.executions.iter().flat_map(|(_, one)| one.waiting.values());
+        let own = all.filter(move |one| one.agent == agent && one.needs_decisions());
+        own.map(|one| (Some(one.session.as_str()).filter(|name| !name.is_empty()), &*one.run))
+    }
+
     pub fn execution(&self, number: u64) -> Result<&Execution> {
         self.executions.get(number)
     }
@@ -150,11 +171,36 @@ impl Workflows {
 impl Runtime {
     /// An execution has stopped, goes on, or has ended.
     pub fn tell_watchers(&mut self, number: u64) {
-        let execution = self.workflows.execution(number);
-        let watchers = execution.map_or_else(|_| Vec::new(), |one| one.watchers.clone());
-        for watcher in watchers {
+        let Ok(execution) = self.workflows.executions.get(number) else { return };
+        if execution.followed {
+            self.workflows.changed.push_back(number);
+        }
+        for watcher in execution.watchers.clone() {
             // Where no token can be posted, none can be waited for either.
             let _ = self.tasks.post(watcher);
         }
+    }
+
+    /// From here on a handle tells how the execution stands, and what happens in it.
+    pub fn follow(&mut self, number: u64) -> Result<()> {
+        let execution = self.workflows.executions.get_mut(number)?;
+        if !std::mem::replace(&mut execution.followed, true) {
+            self.events.followed += 1;
+        }
+        Ok(())
+    }
+
+    /// The handle has seen how it has ended.
+    pub fn unfollow(&mut self, number: u64) {
+        let Ok(execution) = self.workflows.executions.get_mut(number) else { return };
+        if std::mem::take(&mut execution.followed) {
+            self.events.followed = self.events.followed.saturating_sub(1);
+        }
+        self.workflows.settle(number);
+    }
+
+    /// Whether the edge is to be told something before anything else goes on.
+    pub fn has_to_tell(&self) -> bool {
+        self.events.has_told() || !self.workflows.changed.is_empty()
     }
 }

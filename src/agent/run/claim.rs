@@ -20,7 +20,7 @@ impl Run {
     pub(super) fn open_again(&mut self, runtime: &mut Runtime) -> Result<Step> {
         self.read_conversation(runtime)?;
         self.decided = self.take_up(runtime)?;
-        match self.is_kept() {
+        match self.is_kept() && self.plan.execution.is_none() {
             true => self.claim(runtime),
             false => self.set_out(runtime),
         }

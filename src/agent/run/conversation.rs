@@ -116,10 +116,19 @@ impl Run {
         }
         let before = std::mem::take(&mut self.conversation(runtime)?.messages);
         let messages = if paused.is_none() { self.conversation_kept(&before) } else { before };
+        let others = self.keeps_waiting();
         let conversation = self.conversation(runtime)?;
         conversation.messages = messages;
-        conversation.paused = paused;
+        if !others {
+            conversation.paused = paused;
+        }
         Ok(())
+    }
+
+    /// Whether another run may wait in the conversation meanwhile: what this one has waited for its
+    /// execution has kept.
+    pub(super) fn keeps_waiting(&self) -> bool {
+        self.plan.execution.is_some() && self.resumes
     }
 
     /// Leaves the conversation, or the queue for it.

@@ -51,7 +51,8 @@ impl Run {
             return Err(Error::invalid("expected a response (a table with `content`) or a string"));
         }
         self.replaced = Some(content.unwrap_or_default().to_owned());
-        if is_table && !self.plan.inner {
+        let stops = matches!(own, Some(Output::Paused { .. }));
+        if is_table && !self.plan.inner && !stops {
             return Ok(Output::Data(given.slot.clone().map_or(Data::Nil, Data::Slot)));
         }
         // What waits goes on waiting, whatever is said about it meanwhile.

@@ -90,11 +90,12 @@ impl Run {
         if again {
             self.stand_behind(runtime)?;
         }
-        let paused = self.pause(runtime);
+        let (paused, others) = (self.pause(runtime), self.keeps_waiting());
         let conversation = self.conversation(runtime)?;
         let only_if = conversation.stored.map_or(Expected::Absent, Expected::Version);
         let before = conversation.messages.clone();
         let messages = if paused.is_none() { self.conversation_kept(&before) } else { before };
+        let paused = if others { conversation.paused.clone() } else { paused };
         let all = Conversation { messages, paused, ..Conversation::default() };
         let write = all.to_talk(&owner, &session).write(Some(only_if));
         let durability = runtime.config.durability;

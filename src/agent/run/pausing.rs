@@ -4,7 +4,7 @@ use super::{Run, Stage, claim};
 use crate::agent::State;
 use crate::agent::decide;
 use crate::agent::paused::{Decision, Decisions, Open, Paused, Resumed, Why, inside, leaves};
-use crate::agent::record::Executed;
+use crate::agent::record::{self, Executed};
 use crate::chat::{Message, Role, ToolCall, Usage};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
@@ -50,9 +50,33 @@ impl Run {
         if self.waits_for(Why::Approval) { "approval_required" } else { "tool_calls" }
     }
 
+    /// Whether it stops before its end.
+    pub(super) fn stops_early(&self) -> bool {
+        self.stands_still || !self.pending.is_empty()
+    }
+
+    /// Whether what is around it keeps what it goes on with.
+    pub(super) fn is_handed_out(&self) -> bool {
+        let is_kept = self.plan.within.is_some() || self.plan.execution.is_some();
+        is_kept && self.stops_early()
+    }
+
+    /// Between a round of tools and the next question, if its execution is to pause.
+    pub(super) fn is_to_pause(&self, runtime: &Runtime) -> bool {
+        let execution = self.plan.execution.map(|number| runtime.workflows.execution(number));
+        self.iteration > 0 && execution.is_some_and(|one| one.is_ok_and(|one| one.pause))
+    }
+
+    pub(super) fn stand_still(&mut self, runtime: &mut Runtime) -> Result<Step> {
+        self.stands_still = true;
+        self.close_desk();
+        self.finished = Some(record::response(self, runtime, "pause"));
+        self.over(runtime)
+    }
+
     /// Everything it needs to go on, if it has stopped with calls open.
     pub(super) fn pause(&self, runtime: &Runtime) -> Option<Box<Paused>> {
-        if self.pending.is_empty() {
+        if !self.stops_early() {
             return None;
         }
         Some(Box::new(Paused {
@@ -117,6 +141,9 @@ impl Run {
         self.plan.over(runtime, &origin.own)?;
         self.ledger.limit(self.plan.options.get("budget"));
         decide::check(runtime, origin, &resume.decisions, &self.plan.tools)?;
+        if self.plan.execution.is_some() {
+            self.origin = None; // no conversation has it
+        }
         Ok(resume.decisions)
     }
 

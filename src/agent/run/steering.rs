@@ -66,7 +66,7 @@ impl Run {
     }
 
     fn keeps_inbox(&self) -> bool {
-        self.waits_for(Why::Approval) || (self.plan.within.is_some() && !self.pending.is_empty())
+        self.waits_for(Why::Approval) || self.is_handed_out()
     }
 
     /// Nobody gets the response of a run inside another one as it is.

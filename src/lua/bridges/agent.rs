@@ -20,7 +20,7 @@ use crate::value::{Data, Kept, Record, glob};
 
 use super::super::faces::{ASYNC, DETACH, STREAM, follows, streamed};
 
-mod approval;
+pub(super) mod approval;
 mod as_tool;
 mod export;
 mod hooks;
@@ -401,8 +401,11 @@ fn copy(runtime: &Runtime, number: u64) -> Agent {
 fn get_state(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     let number = runtime.agents.require(&args.id(0))?;
     let Some(agent) = runtime.agents.get(number) else { return Ok(Data::Nil) };
-    let waiting: Vec<_> = agent.waiting().into_iter().map(|(_, run)| run).collect();
-    let calls: Vec<Record> = agent.waiting().into_iter().flat_map(pending_calls).collect();
+    let id = runtime.agents.id(number);
+    let inside = runtime.workflows.waiting_of(&id);
+    let all = agent.waiting().into_iter().chain(inside);
+    let waiting: Vec<_> = all.clone().map(|(_, run)| run).collect();
+    let calls: Vec<Record> = all.flat_map(pending_calls).collect();
     let waits_for = |why| waiting.iter().any(|run| run.waits_for(why)).then_some(why);
     let waiting_for = waits_for(Why::Approval).or_else(|| waits_for(Why::Client));
     let pending: Vec<String> = waiting.iter().flat_map(|run| run.ids()).collect();

@@ -9,7 +9,7 @@
 local call = redis.call
 local prefix, client, number, now = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local mark = prefix .. "c:" .. client
-local arity = { put = 7, delete = 4, all = 5 }
+local arity = { put = 7, delete = 4, all = 5, keep = 4 }
 
 local function index(space)
   return prefix .. "i:" .. space
@@ -116,7 +116,9 @@ local function check()
     if not holds(expected, foreseen(name)) then
       return "conflict " .. count
     end
-    planned[name] = kind == "put" and { version = "later", expires = tonumber(ARGV[at]) }
+    if kind ~= "keep" then
+      planned[name] = kind == "put" and { version = "later", expires = tonumber(ARGV[at]) }
+    end
   end)
 end
 
@@ -228,6 +230,8 @@ each(function(kind, space, key, _, at)
     before = put(space, key, at)
   elseif kind == "delete" then
     before = delete(space, key)
+  elseif kind == "keep" then
+    before = lives(known[home(space) .. key]) and 1 or 0
   else
     before = delete_all(space, key, ARGV[at])
   end

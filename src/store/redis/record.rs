@@ -75,6 +75,7 @@ pub fn write(script: &mut Cmd, write: &Write, now: UnixMs) {
         Change::Put { .. } => "put",
         Change::Delete => "delete",
         Change::DeleteAll => "all",
+        Change::Keep => "keep",
     };
     script.arg(kind).arg(write.space.name()).arg(&write.key[..]).arg(expected(write.only_if));
     match &write.change {
@@ -82,7 +83,7 @@ pub fn write(script: &mut Cmd, write: &Write, now: UnixMs) {
             script.arg(expires_at.map_or_else(|| "-".to_owned(), |end| end.to_string()));
             script.arg(left(*expires_at, now)).arg(&bytes[..]);
         }
-        Change::Delete => {}
+        Change::Delete | Change::Keep => {}
         Change::DeleteAll => {
             script.arg(end_of(&write.key));
         }

@@ -3,9 +3,13 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::net::{Waker, lock};
-use crate::store::{Change, Committed, Durability, Range, Record, Space, Write};
+use crate::store::{Change, Committed, Durability, Range, Record, Space, Store, Write};
+
+/// Several steps that belong together, on the store's thread.
+pub type Doing = Box<dyn FnOnce(&mut dyn Store, &Clock) -> Result<()> + Send>;
 
 /// What becomes of a record, given what it is now.
 pub type Changing = Box<dyn FnMut(Option<&Record>) -> Result<Change> + Send>;
@@ -32,6 +36,8 @@ pub enum Question {
         key: Vec<u8>,
         change: Changing,
     },
+    /// Work with the store itself. What is queued it does not see.
+    Do(Doing),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub enum Answer {
     Flushed(u64),
     /// The record as it is now; none after a deletion.
     Updated(Option<Record>),
+    /// What was to be done is done.
+    Did,
 }
 
 impl Answer {

@@ -257,7 +257,7 @@ fn size(write: &Write) -> usize {
     const OVERHEAD: usize = 128;
     let bytes = match &write.change {
         Change::Put { bytes, .. } => bytes.len(),
-        Change::Delete | Change::DeleteAll => 0,
+        Change::Delete | Change::DeleteAll | Change::Keep => 0,
     };
     OVERHEAD + 2 * write.key.len() + bytes
 }

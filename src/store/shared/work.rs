@@ -67,6 +67,7 @@ impl Work<'_> {
             Question::Update { space, key, change } => {
                 self.update(space, key, change, order, clock).map(Answer::Updated)
             }
+            Question::Do(work) => work(self.engine()?, clock).map(|()| Answer::Did),
         }
     }
 

@@ -46,6 +46,7 @@ impl Commit<'_> {
         let before = u64::from(alive.is_some());
         Ok(Some(match &write.change {
             Change::DeleteAll => self.delete_all(write)?,
+            Change::Keep => Effect { before, version: 0 },
             Change::Delete => {
                 self.delete(write.space, &write.key, found.as_ref())?;
                 Effect { before, version: 0 }

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::step::Asked;
 use super::{only, paused};
-use crate::agent::{self, Own, Plan, Resume, Run, own};
+use crate::agent::{self, Decisions, Own, Paused, Plan, Resume, Run, own};
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::shape::Options;
-use crate::step::{Machine, Outcome, Output, Returned, Step as Next, Token, stopped};
+use crate::step::{Machine, Outcome, Output, Rest, Returned, Step as Next, Token, stopped};
 use crate::value::{Data, Document, Record};
 use crate::workflow::definition::shape::RUN_OPTIONS;
 use crate::workflow::execution::Waiting;
@@ -39,10 +39,15 @@ impl AgentCall {
 
     fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
-        match execution.waiting.remove(&self.path) {
-            Some(waiting) => self.resume(runtime, me, &waiting),
-            None => self.frame.ask_data(runtime, "give", [self.input.clone()]),
+        let Some(waiting) = execution.waiting.remove(&self.path) else {
+            return self.frame.ask_data(runtime, "give", [self.input.clone()]);
+        };
+        let decisions = execution.decisions.remove(&self.path).unwrap_or_default();
+        if waiting.needs_decisions() && decisions.is_empty() {
+            execution.waiting.insert(self.path.clone(), waiting);
+            return Ok(Next::Done(paused()));
         }
+        self.resume(runtime, me, waiting, decisions)
     }
 
     fn plan(&self, runtime: &Runtime, own: Own) -> Result<Plan> {
@@ -53,6 +58,7 @@ impl AgentCall {
         Ok(Plan {
             session: options.text("session").unwrap_or_default(),
             remember: options.bool("remember").unwrap_or(true) && plan.remember,
+            execution: Some(self.frame.execution),
             ..plan
         })
     }
@@ -75,23 +81,28 @@ impl AgentCall {
         Ok(Next::Run(Run::new(runtime, plan).operation()))
     }
 
-    /// The calls that the run waits for have been decided on.
-    fn resume(&self, runtime: &mut Runtime, me: Token, waiting: &Waiting) -> Result<Next> {
-        let decisions = runtime.workflows.execution(self.frame.execution)?.decisions.clone();
+    /// Its run has stopped, and goes on.
+    fn resume(
+        &self,
+        runtime: &mut Runtime,
+        me: Token,
+        waiting: Waiting,
+        decisions: Decisions,
+    ) -> Result<Next> {
         let plan = self.plan(runtime, Own::default())?;
-        let plan = Plan { session: waiting.session.clone(), ..plan };
+        let plan = Plan { input: waiting.run.input(), ..plan };
         agent::refuse_nesting(runtime, me, &plan)?;
-        let run = Run::new(runtime, plan).resuming(Resume { decisions, run: None });
-        Ok(Next::Run(run.operation()))
+        let resume = Resume { decisions, run: Some(waiting.run) };
+        Ok(Next::Run(Run::new(runtime, plan).resuming(resume).operation()))
     }
 
     fn answered(&self, runtime: &mut Runtime, output: Output) -> Result<Next> {
+        if let Output::Paused { rest, .. } = &output {
+            let waiting = self.waiting(runtime, rest)?;
+            return self.wait(runtime, waiting);
+        }
         let data = output.into_data();
         let Data::Record(response) = &data else { return Ok(Next::Done(Output::Data(data))) };
-        if let Some(calls) = response.get("pending_tool_calls") {
-            self.wait(runtime, calls.clone())?;
-            return Ok(Next::Done(paused()));
-        }
         let said = said(response);
         let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
         if let Some(progress) = execution.under_way.get_mut(&self.path) {
@@ -100,16 +111,18 @@ impl AgentCall {
         Ok(Next::Done(Output::Data(said)))
     }
 
-    fn wait(&self, runtime: &mut Runtime, calls: Data) -> Result<()> {
-        let number = runtime.agents.require(&self.agent)?;
-        let options = self.options.as_ref().and_then(|options| options.value());
-        let session = Options::new(options, &RUN_OPTIONS).text("session").unwrap_or_default();
-        let agent = runtime.agents.id(number);
-        let waiting = Waiting { step: self.step.clone(), agent, session, calls };
+    fn waiting(&self, runtime: &Runtime, rest: &Rest) -> Result<Waiting> {
+        let plan = self.plan(runtime, Own::default())?;
+        let run = Box::new(rest.get::<Paused>()?.clone());
+        let (step, agent) = (self.step.clone(), plan.agent_id);
+        Ok(Waiting { step, agent, session: plan.session, run })
+    }
+
+    fn wait(&self, runtime: &mut Runtime, waiting: Waiting) -> Result<Next> {
         let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
+        execution.waits |= waiting.needs_decisions();
         execution.waiting.insert(self.path.clone(), waiting);
-        execution.waits = true;
-        Ok(())
+        Ok(Next::Done(paused()))
     }
 }
 

@@ -69,7 +69,10 @@ impl Chain {
         self.path = self.frame.path(&step.id);
         let execution = self.execution(runtime)?;
         if let Some(ended) = execution.ended.get(&self.path).cloned() {
-            return self.show(runtime, &step, ended);
+            return match execution.fatal(&step, &ended) {
+                Some(error) => Err(error),
+                None => self.show(runtime, &step, ended),
+            };
         }
         if let Some(reason) = &execution.cancelled {
             return Err(refusal(reason));
@@ -242,8 +245,7 @@ impl Chain {
         ended.error = Some(Failure { error: error.clone(), function: "workflow.execute" });
         let path = self.path.clone();
         let execution = self.execution(runtime)?;
-        let goes_on = step.goes_on.unwrap_or(execution.definition.goes_on);
-        if goes_on {
+        if execution.goes_on_after(&step) {
             ended.output = step.default.clone().map_or(Data::Nil, Data::Json);
             return self.note(runtime, ended);
         }

@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Outcome, Output, Returned, Step as Next, Token, stopped};
 use crate::value::Data;
+use crate::workflow::Status;
+use crate::workflow::deciding;
 use crate::workflow::frame::Frame;
 
 pub struct Child {
@@ -66,6 +68,20 @@ impl Child {
     }
 
     fn execute(&self, runtime: &mut Runtime, me: Token, number: u64) -> Result<Next> {
+        let execution = runtime.workflows.execution(number)?;
+        let ended = execution.error.clone().map_or(Ok(()), |failure| Err(failure.error));
+        match execution.status {
+            Status::Running => Err(Error::state(format!("{} goes on elsewhere", execution.id))),
+            // Somebody has gone on with it while the execution around it was paused.
+            status if status.has_ended() => {
+                let output = ended.map(|()| Output::Data(Data::Nil));
+                self.take(runtime, number, output)
+            }
+            _ => self.run(runtime, me, number),
+        }
+    }
+
+    fn run(&self, runtime: &mut Runtime, me: Token, number: u64) -> Result<Next> {
         runtime.workflows.watch(number, me)?;
         Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)))
     }
@@ -79,10 +95,11 @@ impl Child {
 
     fn take(&self, runtime: &mut Runtime, number: u64, output: Result<Output>) -> Result<Next> {
         if matches!(output, Ok(Output::Paused { .. })) {
-            let waiting = runtime.workflows.execution(number)?.waiting.clone();
+            // What has waited before and waits still does not keep others from going on.
+            let child = runtime.workflows.execution(number)?;
+            let waits = child.waits || !deciding::waits(&runtime.workflows, number);
             let parent = runtime.workflows.executions.get_mut(self.parent)?;
-            parent.waits = true;
-            parent.waits_inside.extend(waiting.into_values());
+            parent.waits |= waits;
             return Ok(Next::Done(paused()));
         }
         let parent = runtime.workflows.executions.get_mut(self.parent)?;

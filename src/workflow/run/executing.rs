@@ -17,6 +17,7 @@ use crate::step::{
 use crate::value::{Data, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
 use crate::workflow::control::refusal;
+use crate::workflow::deciding::pending;
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::frame::{Frame, value_of};
 
@@ -170,7 +171,7 @@ impl Executing {
         self.note_usage(runtime);
         let record = result(runtime, self.number, status)?;
         self.stage = Stage::Showing(status);
-        frame.ask(runtime, "give", [record.into()])
+        frame.ask(runtime, "show", [record.into()])
     }
 
     fn shown(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -312,25 +313,13 @@ pub fn result(runtime: &Runtime, number: u64, status: Status) -> Result<Record> 
         .set("iterations", execution.iterations)
         .set("break_reason", execution.break_reason)
         .set("executed_branch", execution.executed_branch.as_deref())
-        .set("pending", pending(execution))
+        .set("pending", pending(&runtime.workflows, number))
         .set("metadata", execution.metadata.clone())
         .set("started_at", execution.started_at)
         .set("finished_at", ended.then(|| runtime.clock.unix()))
         .set("duration_ms", execution.elapsed_ms(&runtime.clock));
     let error = execution.error.clone().map_or(Data::Nil, |error| Data::Error(Box::new(error)));
     Ok(record.set("error", error))
-}
-
-/// `{step_id, agent_id, calls}` of the agent that waits first.
-fn pending(execution: &Execution) -> Data {
-    let mut waiting = execution.waiting.values().chain(&execution.waits_inside);
-    let first = waiting.next().map(|waiting| {
-        Record::new()
-            .set("step_id", waiting.step.as_ref())
-            .set("agent_id", waiting.agent.as_str())
-            .set("calls", waiting.calls.clone())
-    });
-    Data::from(first)
 }
 
 impl Machine for Executing {

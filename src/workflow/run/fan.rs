@@ -63,6 +63,8 @@ enum State {
     #[default]
     Ahead,
     Running,
+    /// It has stopped before its end.
+    Paused,
     Over,
 }
 
@@ -111,7 +113,7 @@ impl Fan {
         self.stage = Stage::Waiting;
         let running = self.running.len();
         let stops = runtime.workflows.execution(self.frame.execution)?.halts();
-        let more = !(stops || self.paused || self.is_decided());
+        let more = !(stops || self.is_decided());
         let next = if more && running < self.wide.max_concurrency { self.ready() } else { None };
         if let Some(next) = next {
             return self.turn(runtime, me, next);
@@ -119,11 +121,11 @@ impl Fan {
         if running > 0 {
             return Ok(Next::Wait(None));
         }
+        if !self.is_decided() && (self.paused || self.ready().is_some()) {
+            return Ok(Next::Done(paused()));
+        }
         match self.failure.take() {
             Some(error) if !self.is_won() => Err(error),
-            None if !self.is_won() && (self.paused || self.ready().is_some()) => {
-                Ok(Next::Done(paused()))
-            }
             _ => self.gather(runtime),
         }
     }
@@ -216,8 +218,7 @@ impl Fan {
         branch.state = State::Over;
         match output {
             Ok(Output::Paused { .. }) => {
-                branch.state = State::Ahead;
-                self.behind = self.behind.min(i);
+                branch.state = State::Paused;
                 self.paused = true;
             }
             Ok(output) => {

@@ -11,6 +11,7 @@ mod chain;
 mod child;
 mod executing;
 mod fan;
+mod kept;
 mod looping;
 mod resuming;
 mod returning;
@@ -19,9 +20,14 @@ mod stepping;
 mod tool;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use awaiting::{Awaiting, standing};
 pub use executing::check_input;
+pub use kept::Kept;
 pub use resuming::Resuming;
+pub use returning::failed;
 pub use stepping::Stepping;
 
 use executing::Executing;

@@ -5,11 +5,16 @@ use super::only;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
-use crate::value::Data;
+use crate::value::Record;
 use crate::workflow::Status;
 
 pub struct Returning {
     number: u64,
+}
+
+/// The failure as a result.
+pub fn failed(runtime: &Runtime, number: u64) -> Result<Record> {
+    result(runtime, number, Status::Failed)
 }
 
 impl Returning {
@@ -27,8 +32,7 @@ impl Returning {
         let status = runtime.workflows.execution(self.number)?.status;
         match output {
             Err(_) if status == Status::Failed => {
-                let record = result(runtime, self.number, status)?;
-                Ok(Next::Done(Output::Data(Data::Record(record))))
+                Ok(Next::Done(Output::Data(failed(runtime, self.number)?.into())))
             }
             output => output.map(Next::Done),
         }

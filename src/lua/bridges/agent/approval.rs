@@ -39,7 +39,7 @@ static DECISION: Shape = Shape::new(
     &[],
 );
 
-const DECISION_KIND: Kind =
+pub const DECISION_KIND: Kind =
     Kind::OneOf(&[Kind::Enum(&["approve", "deny"]), Kind::Table(&DECISION)]);
 
 pub const RESUME: Function = Function {
@@ -87,7 +87,7 @@ pub const RESUME: Function = Function {
 };
 
 /// The decisions on the calls of a run.
-fn read(decisions: Option<Ref<'_>>) -> Result<Decisions> {
+pub fn read(decisions: Option<Ref<'_>>) -> Result<Decisions> {
     let given = decisions.into_iter().flat_map(Ref::members).filter(|(_, what)| !what.is_null());
     given
         .map(|(id, what)| {
@@ -127,7 +127,7 @@ fn object(arguments: Ref<'_>) -> Value {
     }
 }
 
-fn in_words(result: Ref<'_>) -> String {
+pub fn in_words(result: Ref<'_>) -> String {
     result.as_str().map_or_else(|| json::to_sorted(result), str::to_owned)
 }
 

@@ -1,16 +1,19 @@
 //! What stops executions, lets them go on, and tells how they stand.
 
 use super::execute::ERRORS;
+use crate::agent::Decision;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
+use crate::lua::bridges::agent::approval::{self, DECISION_KIND};
 use crate::lua::faces::{ASYNC, face};
 use crate::runtime::Runtime;
-use crate::shape::{Kind, Shape};
+use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::{Face, Operation, Ready};
-use crate::value::{Data, Record};
+use crate::value::{Data, Record, Ref};
+use crate::workflow::deciding;
 use crate::workflow::execution::{Execution, Status};
-use crate::workflow::{Cancelling, Definition, Resuming};
+use crate::workflow::{Cancelling, Definition, Kept, Resuming};
 
 pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
 
@@ -32,14 +35,33 @@ pub const PAUSE: Function = Function {
     run: Run::Now(pause),
 };
 
-static RESUME_OPTIONS: Shape = Shape::new("WorkflowResume", &[ASYNC], &[]);
+static RESUME_OPTIONS: Shape = Shape::new(
+    "WorkflowResume",
+    &[
+        Field::new(
+            "decisions",
+            Kind::MapOf(&DECISION_KIND),
+            "",
+            "what becomes of each call that an agent waits for, by its id: as `agent.resume` takes them",
+        ),
+        Field::new(
+            "tool_results",
+            Kind::Map,
+            "",
+            "results of such calls, by their ids: `{[id]=value}` is the decision `{result=value}`",
+        ),
+        ASYNC,
+    ],
+    &[],
+);
 
 pub const RESUME: Function = Function {
     name: "resume",
     params: &[EXECUTION, Param::new("options", Kind::Table(&RESUME_OPTIONS)).optional()],
     returns: &[("resumed", "boolean"), ("result", "zigllms.WorkflowResult?")],
     doc: "Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not \
-          paused. Steps that have ended are not executed again. Raises as `execute` does. Waits.",
+          paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the \
+          execution's handle: the one it has, if it was begun with one. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,
     example: "assert(not zigllms.workflow.resume(zigllms.workflow.create{ steps = {} }))",
@@ -101,8 +123,31 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     if runtime.workflows.execution(number)?.status != Status::Paused {
         return Ok(Ready::Now(Data::Bool(false)));
     }
-    let operation = Operation::new("workflow_resuming", Resuming::new(number));
-    Ok(Ready::waits(operation, face(&args.options(1, &RESUME_OPTIONS))))
+    let options = args.options(1, &RESUME_OPTIONS);
+    decide(runtime, number, &options)?;
+    let face = face(&options);
+    let operation = match face {
+        Face::Handle => Kept::operation(runtime, number)?,
+        _ => Operation::new("workflow_resuming", Resuming::new(number)),
+    };
+    Ok(Ready::waits(operation, face))
+}
+
+/// Every call may be left open, but somebody has to have looked at them.
+fn decide(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
+    let given = ["decisions", "tool_results"].map(|name| options.get(name));
+    if given.iter().all(Option::is_none) {
+        return match deciding::waits(&runtime.workflows, number) {
+            true => Err(deciding::missing(&runtime.workflows, number)),
+            false => Ok(()),
+        };
+    }
+    let [decisions, results] = given;
+    let mut decisions = approval::read(decisions)?;
+    for (id, result) in results.into_iter().flat_map(Ref::members) {
+        decisions.insert(id.to_text(), Decision::Answer(approval::in_words(result)));
+    }
+    deciding::decide(runtime, number, &decisions)
 }
 
 /// A machine, so that the event is told before the call returns.

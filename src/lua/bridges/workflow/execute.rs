@@ -7,9 +7,9 @@ use crate::lua::bridge::{Effect, Function, Param, Read, Run};
 use crate::lua::faces::{ASYNC, DETACH, face};
 use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
-use crate::step::Start;
+use crate::step::{Face, Start};
 use crate::value::Data;
-use crate::workflow::{check_input, whole};
+use crate::workflow::{Kept, check_input, whole};
 
 /// What belongs to an execution as a whole.
 pub static LAID: Shape = Shape::new(
@@ -112,8 +112,16 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let number = begin(runtime, args, workflow, 1, &options)?;
     let execution = runtime.workflows.executions.get_mut(number)?;
     execution.returns = options.word("on_error") == Some("return");
-    let operation = whole(runtime, number)?;
-    Ok(Start { operation, face: face(&options), sink: None })
+    start(runtime, number, face(&options))
+}
+
+/// The execution in the face that was asked for: a handle follows it.
+fn start(runtime: &mut Runtime, number: u64, face: Face) -> Result<Start> {
+    let operation = match face {
+        Face::Handle | Face::Detached => Kept::operation(runtime, number)?,
+        _ => whole(runtime, number)?,
+    };
+    Ok(Start { operation, face, sink: None })
 }
 
 /// The options of an execution over its workflow's definition.

@@ -74,10 +74,8 @@ fn waits(options: &Options<'_>) -> bool {
 
 /// What is inside an execution cannot wait for its end.
 fn refuse_own(runtime: &Runtime, number: u64) -> Result<()> {
-    let execution = runtime.workflows.execution(number)?;
-    let inside = |token| runtime.tasks.is_within(runtime.tasks.around, token);
-    if execution.token.is_some_and(inside) {
-        let id = &execution.id;
+    let id = &runtime.workflows.execution(number)?.id;
+    if runtime.is_in_execution(runtime.tasks.around, id) {
         return Err(Error::state(format!("{id} cannot wait for its own result")));
     }
     Ok(())

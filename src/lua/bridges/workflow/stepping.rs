@@ -10,6 +10,7 @@ use crate::runtime::Runtime;
 use crate::shape::{Kind, Options, Shape};
 use crate::step::{Operation, Start};
 use crate::workflow::Stepping;
+use crate::workflow::deciding;
 use crate::workflow::execution::{self, Status};
 
 static OPTIONS: Shape = Shape::new("WorkflowStepOptions", &[ASYNC], &[&LAID]);
@@ -44,11 +45,21 @@ pub const STEP: Function = Function {
 fn step(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let options = args.options(2, &OPTIONS);
     let number = match paused(runtime, &args.id(0))? {
-        Some(number) => number,
+        Some(number) => decided(runtime, number)?,
         None => fresh(runtime, args, &options)?,
     };
     let operation = Operation::new("workflow_stepping", Stepping::new(number));
     Ok(Start { operation, face: face(&options), sink: None })
+}
+
+/// What agents wait for only `resume` can say.
+fn decided(runtime: &Runtime, number: u64) -> Result<u64> {
+    if deciding::waits(&runtime.workflows, number) {
+        let id = &runtime.workflows.execution(number)?.id;
+        let message = format!("{id} waits for decisions on calls: workflow.resume takes them");
+        return Err(Error::state(message));
+    }
+    Ok(number)
 }
 
 /// The execution that goes on: one that is named, or the latest one if it is gone through step by

@@ -21,7 +21,7 @@ static SHARED: Lazy<Mutex<Option<Server>>> = Lazy::new(|| Mutex::new(Server::sta
 static STORES: AtomicU32 = AtomicU32::new(0);
 
 /// A store of its own on the server that these tests share.
-fn fresh_url() -> Option<String> {
+pub(crate) fn fresh_url() -> Option<String> {
     let number = STORES.fetch_add(1, Ordering::Relaxed);
     let server = SHARED.lock().unwrap();
     Some(format!("{}?prefix=test{number}", server.as_ref()?.url()))

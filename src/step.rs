@@ -153,6 +153,9 @@ pub struct Act {
     pub operands: Vec<Data>,
     /// Besides its result a copy of it is wanted, if it is plain data: [`Returned::document`].
     pub copies: bool,
+    /// Its result is wanted as data only: [`Returned::document`], or why it is none in
+    /// [`Returned::text`].
+    pub keeps: bool,
 }
 
 /// A machine with the name under which hooks and events know it.

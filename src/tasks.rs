@@ -42,6 +42,8 @@ pub struct Running {
     pub copies: bool,
     /// Whether a parent machine reads the output.
     pub inner: bool,
+    /// It goes on beside its parent, which runs others meanwhile.
+    pub beside: bool,
 }
 
 #[derive(Default)]
@@ -107,6 +109,7 @@ impl Tasks {
                 listens: false,
                 copies: false,
                 inner,
+                beside: false,
             },
         );
         token
@@ -128,6 +131,20 @@ impl Tasks {
     /// The machine that `parent` has begun last.
     pub fn newest_child(&self, parent: Token) -> Option<Token> {
         self.running.get(&parent)?.children.last().copied()
+    }
+
+    /// Those of its children that it waits for, which are forgotten with this.
+    pub fn take_children(&mut self, parent: Token) -> Vec<Token> {
+        let Some(running) = self.running.get_mut(&parent) else { return Vec::new() };
+        let (children, ended) =
+            (std::mem::take(&mut running.children), std::mem::take(&mut running.ended));
+        let is_beside = |token: &Token| self.running.get(token).is_some_and(|child| child.beside);
+        let (beside, waited): (Vec<Token>, Vec<Token>) = children.into_iter().partition(is_beside);
+        let ended = ended.into_iter().filter(|token| beside.contains(token)).collect();
+        if let Some(running) = self.running.get_mut(&parent) {
+            (running.children, running.ended) = (beside, ended);
+        }
+        waited
     }
 
     /// Those of its children that have ended, which are forgotten with this.

@@ -435,6 +435,9 @@ local zigllms = {}
 
 ---@class zigllms.WorkflowOptions: zigllms.WorkflowExecution
 ---@field on_error? "raise"|"return" "return": a failure is a result with `status = "failed"` and `error` ["raise"]
+---@field durable? boolean every step that has ended is recorded in the store: a run outlives its process [false]
+---@field run_id? string durable: begins the run of that name, goes on with it, or gives its recorded result
+---@field on_unknown? "retry"|"fail" durable: what becomes of a step of which nobody knows whether it ended [as the steps say]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 
@@ -457,6 +460,7 @@ local zigllms = {}
 ---@class zigllms.WorkflowFilter: zigllms.ListFilter
 ---@field status? "pending"|"running"|"paused"|"completed"|"failed"|"cancelled" status of the latest execution
 ---@field pattern? "sequential"|"parallel"|"conditional"|"loop" workflows of this pattern
+---@field runs? boolean the durable runs in the store, of all processes [false]
 
 ---@class zigllms.CompositionPart
 ---@field id string the workflow [required]
@@ -471,6 +475,9 @@ local zigllms = {}
 
 ---@class zigllms.WorkflowStepOptions: zigllms.WorkflowExecution
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.WorkflowRecover
+---@field name? string only runs of the workflow of that name
 
 ---@class zigllms.ChatOptions: zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field messages? string|zigllms.Message|zigllms.Message[] with one table as the only argument: the messages
@@ -1553,9 +1560,9 @@ workflow.Pattern = {
 ---@return string workflow_id
 function workflow.create(definition) end
 
----Executes a workflow with an input, any value. The result is `{workflow_id, execution_id, name, status, output, steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and `break_reason`). Values pass from step to step as they are. A failure raises the error of the step, with `details.workflow_id`, `execution_id`, `step_id` and `completed`. Waits.
+---Executes a workflow with an input, any value. The result is `{workflow_id, execution_id, name, status, output, steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and `break_reason`). Where an agent's calls need a decision the result has `status = "paused"` and `pending`: `{step_id, agent_id, session, execution_id, calls}`, with the calls of all agents that wait, and in its array the same of each agent; `resume` goes on. Values pass from step to step as they are. A failure raises the error of the step, with `details.workflow_id`, `execution_id`, `step_id` and `completed`. With `durable` or `run_id` the execution is a run that a store records (`result.run_id`, `recovered_steps`): see doc/durability.md. Waits.
 ---
----Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
+---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state, already_exists, version_mismatch, io_error, unsupported
 ---@param workflow_id string the id or name of a workflow
 ---@param input? any a value
 ---@param options? zigllms.WorkflowOptions a table
@@ -1563,16 +1570,16 @@ function workflow.create(definition) end
 ---@overload fun(workflow_id: string, input?: any, options: { async: true }): zigllms.Handle
 function workflow.execute(workflow_id, input, options) end
 
----Stops an execution at the next boundary: before a step or an iteration. true if it was running; a plain `execute` then returns a result with `status = "paused"`. The id is an execution's, or a workflow's: its latest execution. Steps, tools and hooks of the execution itself may call it.
+---Stops an execution at the next boundary: before a step, an iteration, or the next question of an agent. true if it was running; a plain `execute` then returns a result with `status = "paused"`. The id is an execution's, or a workflow's: its latest execution. Steps, tools and hooks of the execution itself may call it.
 ---
 ---Errors: invalid_argument, not_found
 ---@param id string the id or name of an execution
 ---@return boolean paused
 function workflow.pause(id) end
 
----Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the execution's handle: the one it has, if it was begun with one. Waits.
+---Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not paused. Steps that have ended are not executed again. Where agents wait for decisions on their calls, `decisions` or `tool_results` say what becomes of those, by the ids in `result.pending`; agents on whose calls nothing is said go on waiting. Raises as `execute` does. With `async=true` the execution's handle: the one it has, if it was begun with one. Waits.
 ---
----Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
+---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state, already_exists, version_mismatch, io_error, unsupported
 ---@param id string the id or name of an execution
 ---@param options? zigllms.WorkflowResume a table
 ---@return boolean resumed
@@ -1588,7 +1595,7 @@ function workflow.resume(id, options) end
 ---@return boolean cancelled
 function workflow.cancel(id, reason) end
 
----How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. "pending" for a workflow that was never executed. Never waits.
+---How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. "pending" for a workflow that was never executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and `owner` say who has it.
 ---
 ---Errors: invalid_argument, not_found
 ---@param id string the id or name of an execution
@@ -1607,7 +1614,9 @@ function workflow.get_status(id) end
 ---@overload fun(id: string, options: { async: true }): zigllms.Handle
 function workflow.get_result(id, options) end
 
----All workflows in the order they were made: `{id, name, pattern, status, steps_count}`. The status is that of the latest execution, "pending" before the first; `steps_count` counts steps inside of others, too.
+---All workflows in the order they were made: `{id, name, pattern, status, steps_count}`. The status is that of the latest execution, "pending" before the first; `steps_count` counts steps inside of others, too. With `runs=true` the runs in the store, the oldest first: `{id, workflow_id?, name, version, status, started_at, finished_at?, owned, owner}`; `owned` says whether a process that lives has it.
+---
+---Errors: invalid_argument, invalid_state, io_error
 ---@param filter? zigllms.WorkflowFilter a table
 ---@return table[] workflows
 function workflow.list(filter) end
@@ -1641,7 +1650,7 @@ function workflow.get_dependencies(workflow_id) end
 
 ---Executes one step, then pauses: `{id, status, output, response, error, attempts, started_at, duration_ms}` of that step, with `execution_id`, `execution_status` and `result`, which `execute` would have returned. The id of a workflow begins a new execution, unless `step` has paused its latest one, which goes on; so does a paused execution by its own id. Input and options are those of a new execution. Steps that hold others are gone into: what counts as one step is what does work itself, in a parallel step one branch after the other; a `workflow_call` is executed whole. Steps whose condition does not hold are passed over. `resume` executes all that is left. A failure raises as `execute` does. Waits.
 ---
----Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state
+---Errors: invalid_argument, not_found, validation_failed, template_error, conversion_error, callback_error, tool_error, timeout, cancelled, aborted_by_hook, hook_error, invalid_state, already_exists, version_mismatch, io_error, unsupported
 ---@param id string the id or name of an execution
 ---@param input? any a value
 ---@param options? zigllms.WorkflowStepOptions a table
@@ -1667,6 +1676,14 @@ function workflow.destroy(workflow_id) end
 ---@param id string the id or name of a workflow or an execution
 ---@return string graph
 function workflow.to_mermaid(id) end
+
+---Goes on with every durable run in the store that has not ended, whose workflow, by its name, has been created here, and whose process is gone: a handle for each. `skipped` are the others that have not ended: `{run_id, workflow, reason}`, with the reason "owned", "paused", "unknown_outcome", "unknown_workflow", "ambiguous" or "version_mismatch". Waits.
+---
+---Errors: invalid_argument, invalid_state, io_error, unsupported, cancelled
+---@param filter? zigllms.WorkflowRecover a table
+---@return zigllms.Handle[] handles
+---@return table[] skipped
+function workflow.recover(filter) end
 
 ---Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@class zigllms.provider

@@ -257,6 +257,52 @@ describe("an agent of a workflow that waits for decisions", function()
     assert.same({ "x", "y" }, final.output)
   end)
 
+  it("ends with the branches beside it", function()
+    local waiting = calls({ call("c1", "Ada") })
+    waiting["repeat"] = true
+    local inner = workflow.create({ steps = { { id = "ask", agent = payer(), input = "x" } } })
+    local function bad(ms)
+      return {
+        id = "bad",
+        fn = function()
+          zigllms.sleep(ms)
+          error("no")
+        end,
+      }
+    end
+    for _, step in ipairs({ { id = "ask", agent = payer(), input = "x" }, { workflow = inner } }) do
+      server:script(waiting)
+      local flow = workflow.create({
+        steps = {
+          {
+            id = "both",
+            type = "parallel",
+            continue_on_error = true,
+            default = "neither",
+            steps = { step, bad(200) },
+          },
+          { id = "next", template = "{{previous.output}}" },
+        },
+      })
+      local result = workflow.execute(flow)
+      assert.equal("completed", result.status)
+      assert.equal("neither", result.output)
+      assert.is_nil(result.pending)
+      server:script(waiting)
+      flow = workflow.create({ pattern = "parallel", steps = { step, bad(200) } })
+      raised("callback_error", workflow.execute, flow)
+      server:script(waiting)
+      local value = { id = "value", type = "delay", duration_ms = 200 }
+      local first = { id = "first", type = "parallel", aggregation = "first" }
+      first.steps = { step, value }
+      result = workflow.execute(workflow.create({ steps = { first } }), "in")
+      assert.equal("in", result.output)
+      assert.is_nil(result.pending)
+    end
+    assert.equal("cancelled", (workflow.get_status(inner)))
+    assert.equal(3, workflow.get_info(inner).executions.cancelled)
+  end)
+
   it("may be in loops", function()
     server:script(
       calls({ call("c1", "Ada") }),

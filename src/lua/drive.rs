@@ -121,11 +121,18 @@ fn stepped(instance: &mut Instance, token: Token, outcome: Outcome) -> Action {
         }
         Ok(Step::Run(operation)) => Action::Verb(Verb::Run, child(runtime, token, operation)),
         Ok(Step::Fork(operations, limit)) => fork(runtime, token, operations, limit),
-        Ok(Step::Begin(operation)) => Action::Verb(Verb::Begin, child(runtime, token, operation)),
+        Ok(Step::Begin(operation)) => {
+            let operands = child(runtime, token, operation);
+            let begun = runtime.tasks.newest_child(token);
+            if let Some(begun) = begun.and_then(|begun| runtime.tasks.get_mut(begun)) {
+                begun.beside = true;
+            }
+            Action::Verb(Verb::Begin, operands)
+        }
         Ok(Step::Scope(act)) => {
             if let Some(running) = runtime.tasks.get_mut(token) {
                 (running.wants_text, running.listens) = (false, false);
-                (running.wants_data, running.copies) = (false, act.copies);
+                (running.wants_data, running.copies) = (act.keeps, act.copies);
             }
             Action::Verb(Verb::Scope, acting(act))
         }
@@ -306,11 +313,8 @@ fn close(instance: &mut Instance, token: Token, failed: Option<Code>) -> Option<
 
 /// What the children of a machine ended with, in order.
 pub fn outputs(runtime: &mut Runtime, token: Token) -> Vec<Result<Output>> {
-    let children = runtime.tasks.get_mut(token).map(|r| {
-        r.ended.clear();
-        std::mem::take(&mut r.children)
-    });
-    children.unwrap_or_default().into_iter().map(|child| output(runtime, child)).collect()
+    let children = runtime.tasks.take_children(token);
+    children.into_iter().map(|child| output(runtime, child)).collect()
 }
 
 fn output(runtime: &mut Runtime, child: Token) -> Result<Output> {

@@ -154,6 +154,18 @@ function core.next_event(task)
   return event
 end
 
+-- The ids of runs that were claimed become handles that go on with them.
+wraps["workflow.recover"] = function(recover)
+  return function(filter)
+    local ids, skipped = recover(filter)
+    local found = {}
+    for i = 1, #ids do
+      found[i] = core.public["workflow.resume"].fn(ids[i], { async = true })
+    end
+    return found, skipped
+  end
+end
+
 -- What was paused is not there any more.
 local reset = wraps[".reset"]
 wraps[".reset"] = function(...)

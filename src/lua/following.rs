@@ -56,7 +56,7 @@ fn execution_standing(instance: &mut Instance, args: &Args<'_>) -> Result<Data> 
     let execution = runtime.workflows.execution(number)?;
     let (status, error) = (execution.status, execution.error.clone());
     let (ok, value) = match (status, error) {
-        (Status::Failed, Some(_)) if execution.returns => (true, failed(runtime, number)?.into()),
+        (Status::Failed, Some(_)) if execution.returns => (true, failed(runtime, number)?),
         (Status::Failed | Status::Cancelled, Some(error)) => (false, raised(error)),
         _ => (true, execution.result.clone()),
     };

@@ -392,6 +392,22 @@ function acts.loop(_, scope, _, _, outer, index, items, total, map)
   return true, loop
 end
 
+-- The recorded result of a run: nothing of it has run now.
+function acts.recovered(_, _, _, _, _, result, err)
+  if result then
+    result.recovered_steps, result.error = #(result.step_order or {}), err
+  end
+  return true, result
+end
+
+-- What a step has left behind, where it is to be data.
+function acts.leave(_, scope, _, _, loop, id)
+  local record = steps_of(scope, loop)[id]
+  local left = { output = record.output, response = record.response }
+  left.variables, left.broken = scope.variables, loop and broken[loop]
+  return true, left
+end
+
 function acts.broken(_, _, _, _, loop)
   return true, broken[loop] == true
 end

@@ -13,7 +13,9 @@ use crate::step::Token;
 use crate::value::{Data, Failure, Record, Slot};
 
 use super::Definition;
-use super::definition::{Does, Step};
+use super::definition::Step;
+use super::durable::Durable;
+use super::journal::{Claim, Claimed};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -218,11 +220,26 @@ pub struct Execution {
     pub worked_ms: f64,
     pub result: Data,
     pub error: Option<Failure>,
+    /// What keys of idempotence begin with: the same wherever the execution goes on.
+    pub keyed: String,
+    /// Asks the journal for the run, if it is one of its own that is durable.
+    pub claim: Option<Claim>,
+    /// What was claimed before it goes on.
+    pub claimed: Option<Claimed>,
+    /// While it is under way.
+    pub durable: Option<Durable>,
+    /// The run is this execution's: it is going on, or what became of it is being recorded.
+    pub owned: bool,
+    /// Steps that ended before this execution of the run.
+    pub recovered: Option<usize>,
+    /// Steps of it have run before, perhaps elsewhere.
+    pub goes_on: bool,
 }
 
 impl Execution {
     pub fn new(id: String, workflow: u64, name: String, definition: Rc<Definition>) -> Execution {
         Execution {
+            keyed: format!("{id}:"),
             id,
             workflow,
             name,
@@ -265,7 +282,18 @@ impl Execution {
             worked_ms: 0.0,
             result: Data::Nil,
             error: None,
+            claim: None,
+            claimed: None,
+            owned: false,
+            durable: None,
+            recovered: None,
+            goes_on: false,
         }
+    }
+
+    /// What tells one step of one execution from all others, in every attempt at it.
+    pub fn key(&self, path: &str) -> String {
+        format!("{}{path}", self.keyed)
     }
 
     /// It begins, or goes on.
@@ -305,9 +333,16 @@ impl Execution {
         }
     }
 
+    pub fn has_stopped_inside(&self) -> bool {
+        !self.waiting.is_empty() || !self.children.is_empty()
+    }
+
     /// Nothing comes between a step that has ended and the next one.
     pub fn goes_straight_on(&self) -> bool {
-        !self.halts() && self.cancelled.is_none() && self.on_step.is_none()
+        !self.halts()
+            && self.cancelled.is_none()
+            && self.on_step.is_none()
+            && self.durable.is_none()
     }
 
     pub fn elapsed_ms(&self, clock: &Clock) -> f64 {
@@ -352,15 +387,35 @@ impl Execution {
     }
 
     /// The step begins anew with everything in it; `place` is that of its frame.
-    pub fn forget_steps(&mut self, does: &Does, place: &str) {
-        for step in does.inner() {
-            let path = format!("{place}{}", step.id);
-            self.forget_inside(&format!("{path}["));
-            self.ended.remove(path.as_str());
-            self.decided.remove(path.as_str());
-            self.children.remove(path.as_str());
-            self.forget_steps(&step.does, place);
+    pub fn forget(&mut self, step: &Step, place: &str) {
+        let path = format!("{place}{}", step.id);
+        let inside = format!("{path}[");
+        self.forget_inside(&inside);
+        self.ended.remove(path.as_str());
+        self.decided.remove(path.as_str());
+        self.children.remove(path.as_str());
+        if let Some(durable) = &mut self.durable {
+            durable.forget(path, inside);
         }
+        step.does.inner().for_each(|inner| self.forget(inner, place));
+    }
+
+    /// A step has ended: nobody waits any more for what has stopped inside of it. Answers the
+    /// executions among that; `place` is that of the step's frame.
+    pub fn let_go(&mut self, step: &Step, place: &str) -> Vec<u64> {
+        let path = format!("{place}{}", step.id);
+        let inside = format!("{path}[");
+        let is_gone = |key: &str| *key == *path || key.starts_with(&inside);
+        self.waiting.retain(|key, _| !is_gone(key));
+        let (gone, left) = std::mem::take(&mut self.children)
+            .into_iter()
+            .partition::<HashMap<_, _>, _>(|(key, _)| is_gone(key));
+        self.children = left;
+        let mut gone: Vec<u64> = gone.into_values().collect();
+        for inner in step.does.inner() {
+            gone.extend(self.let_go(inner, place));
+        }
+        gone
     }
 
     /// What is inside of what has ended need not be known any more.
@@ -499,6 +554,11 @@ impl Executions {
             }
             false
         });
+    }
+
+    /// It is not found by its id any more.
+    pub fn unlist(&mut self, number: u64) {
+        self.by_id.retain(|_, own| *own != number);
     }
 
     pub fn remove(&mut self, number: u64) -> Option<Execution> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Act, Outcome, Step, stopped};
-use crate::value::{Data, Record, Slot};
+use crate::value::{Data, Document, Record, Slot};
 
 use super::definition::{Made, Test};
 
@@ -80,7 +80,7 @@ impl Frame {
         operands.push(Data::from(self.turn.clone()));
         operands.extend(self.written());
         operands.extend(own);
-        Ok(Act { name, operands, copies: false })
+        Ok(Act { name, operands, copies: false, keeps: false })
     }
 
     /// What an act writes down before anything else: the step and how it ended, if any.
@@ -125,8 +125,8 @@ impl Frame {
         if info.attempt == 0 {
             return Ok([step, info.input, Data::Nil, Data::Nil]);
         }
-        let id = &runtime.workflows.execution(self.execution)?.id;
-        let key = format!("{id}:{}{}", self.place, info.step);
+        let execution = runtime.workflows.execution(self.execution)?;
+        let key = format!("{}{}{}", execution.keyed, self.place, info.step);
         Ok([step, info.input, Data::from(info.attempt), Data::from(key)])
     }
 
@@ -179,6 +179,16 @@ impl Frame {
         self.act(runtime, name, own).map(|act| Step::Scope(Act { copies: true, ..act }))
     }
 
+    /// The same, where it must be data, and its value is not wanted.
+    pub fn ask_only_data(
+        &self,
+        runtime: &Runtime,
+        name: &'static str,
+        own: impl IntoIterator<Item = Data>,
+    ) -> Result<Step> {
+        self.act(runtime, name, own).map(|act| Step::Scope(Act { keeps: true, ..act }))
+    }
+
     /// What functions of a step learn outside of its attempts: it was given the previous output.
     pub fn info(&self, id: &Rc<str>) -> Info {
         Info { step: id.clone(), input: self.previous.output.clone(), attempt: 0 }
@@ -196,6 +206,25 @@ pub fn value_of(outcome: Outcome, what: &str) -> Result<Data> {
         Outcome::Stop(stop) => Err(stopped(&stop, what)),
         _ => Err(Error::internal("an act of a scope ended as something else")),
     }
+}
+
+/// What became of an act whose value must be data; where it is none, `what` says where.
+pub fn document_of(outcome: Outcome, what: &str) -> Result<Option<Box<Document>>> {
+    match outcome {
+        Outcome::Returned(returned) => match returned.text {
+            Ok(_) => Ok(returned.document),
+            Err(error) => Err(no_data(&error, what)),
+        },
+        outcome => value_of(outcome, what).map(|_| None),
+    }
+}
+
+/// `error` begins with the place where it was found, in what was called `result`.
+fn no_data(error: &Error, what: &str) -> Error {
+    let message = error.message();
+    let place = message.strip_prefix("result").unwrap_or(message);
+    let place = place.strip_prefix('.').unwrap_or(place);
+    Error::new(error.code(), format!("{what}: {place}"))
 }
 
 /// Whether a condition holds.

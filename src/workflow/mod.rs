@@ -8,7 +8,7 @@ pub mod condition;
 mod control;
 pub mod deciding;
 pub mod definition;
-
+pub mod durable;
 pub mod execution;
 pub mod frame;
 pub mod journal;
@@ -27,7 +27,10 @@ pub use control::{Cancelling, Destroying, cancel};
 pub use definition::Definition;
 pub use execution::{Execution, Executions, Status};
 pub use frame::Frame;
-pub use run::{Awaiting, Kept, Resuming, Stepping, check_input, failed, standing, whole};
+pub use run::{
+    Awaiting, Distant, Expecting, Fetching, Kept, Recovering, Resuming, Stepping, check_input,
+    distant, failed, standing, whole,
+};
 pub use template::Template;
 
 use crate::agent::Paused;
@@ -86,11 +89,15 @@ impl Workflows {
 
     /// A new execution; answers its number.
     pub fn begin(&mut self, workflow: u64, input: Data) -> Result<u64> {
+        self.begin_as(self.executions.next_id(), workflow, input)
+    }
+
+    /// The same by an id that is given.
+    pub fn begin_as(&mut self, id: String, workflow: u64, input: Data) -> Result<u64> {
         let known = self.known.get(workflow);
         let known = known.ok_or_else(|| Error::state("the workflow is gone"))?;
         let variables = Data::Json(Value::Object(known.definition.variables.clone()));
         let (name, definition) = (known.name.clone(), known.definition.clone());
-        let id = self.executions.next_id();
         let execution = Execution::new(id, workflow, name, definition);
         Ok(self.executions.insert(Execution { input, variables, ..execution }))
     }

@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod given;
+mod hash;
 mod holes;
 mod layout;
 mod needs;

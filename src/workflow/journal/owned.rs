@@ -128,6 +128,11 @@ impl Journal {
         Operation::new("journal_commit", writing)
     }
 
+    /// The same for a machine that waits by itself, or that nobody lets wait any more.
+    pub fn leaving(&self, runtime: &mut Runtime, me: Token, ending: Ending) -> Result<Committing> {
+        self.ask(runtime, me, Some(ending))
+    }
+
     /// What other processes wish is done to that execution, for as long as the run is ours.
     pub fn keeper(&self, execution: u64) -> Operation {
         keeper::operation(&self.keeping, execution)

@@ -9,10 +9,11 @@ use crate::event::Builtin;
 use crate::runtime::Runtime;
 use crate::step::{Call, Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
 use crate::value::{Data, Failure, Slot};
-use crate::workflow::control::refusal;
-use crate::workflow::definition::{Made, Step, Steps};
+use crate::workflow::control::{cancel, refusal};
+use crate::workflow::definition::{Made, Step, Steps, Test};
+use crate::workflow::durable::{BREAK, Durable, Left};
 use crate::workflow::execution::{Ended, Execution, How, Stepping};
-use crate::workflow::frame::{Frame, Previous, Unwritten, truth_of, value_of};
+use crate::workflow::frame::{Frame, Previous, Unwritten, document_of, truth_of, value_of};
 
 pub struct Chain {
     steps: Steps,
@@ -23,6 +24,8 @@ pub struct Chain {
     stage: Stage,
     /// Ends with the first step that is executed.
     only_one: bool,
+    /// Goes on beside others, which do not wait for what it records.
+    alone: bool,
 }
 
 enum Stage {
@@ -38,14 +41,33 @@ enum Stage {
     Reading(Box<(Ended, Error)>),
     /// Its end is being written down.
     Noting(Box<Ended>),
+    /// What it has left behind is being read, for the journal.
+    Leaving(Box<Ended>),
+    /// The journal is brought up to this entry, before that happens.
+    Saving(u64, Box<Behind>),
     /// Somebody is told of it.
     Telling,
+}
+
+/// What waits until everything before it is recorded.
+enum Behind {
+    /// Functions of the user say whether a step runs, and with what.
+    Enter,
+    Run(Operation),
+    Tell(Call),
+    End,
 }
 
 impl Chain {
     pub fn new(steps: Steps, frame: Frame) -> Chain {
         let path = frame.place.clone();
-        Chain { steps, at: 0, path, frame, stage: Stage::Between, only_one: false }
+        let (stage, only_one, alone) = (Stage::Between, false, false);
+        Chain { steps, at: 0, path, frame, stage, only_one, alone }
+    }
+
+    /// One of several that go on side by side.
+    pub fn beside(steps: Steps, frame: Frame) -> Chain {
+        Chain { alone: true, ..Chain::new(steps, frame) }
     }
 
     /// The first step whose condition holds.
@@ -63,11 +85,12 @@ impl Chain {
 
     fn next(&mut self, runtime: &mut Runtime) -> Result<Next> {
         self.stage = Stage::Between;
-        let Some(step) = self.steps.get(self.at).cloned() else {
-            return Ok(Next::Done(Output::Data(self.frame.previous.output.clone())));
-        };
+        let Some(step) = self.steps.get(self.at).cloned() else { return self.end(runtime) };
         self.path = self.frame.path(&step.id);
         let execution = self.execution(runtime)?;
+        if let Some(error) = execution.broken() {
+            return Err(error);
+        }
         if let Some(ended) = execution.ended.get(&self.path).cloned() {
             return match execution.fatal(&step, &ended) {
                 Some(error) => Err(error),
@@ -81,7 +104,56 @@ impl Chain {
             return Ok(Next::Done(paused()));
         }
         execution.current = Some(step.id.clone());
-        self.enter(runtime, &step)
+        let asks = matches!(step.when, Some(Test::Called(_)));
+        match asks || matches!(step.input, Some(Made::Called(_))) {
+            true => self.save(runtime, Behind::Enter),
+            false => self.enter(runtime),
+        }
+    }
+
+    fn end(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        if self.alone {
+            return self.save(runtime, Behind::End);
+        }
+        Ok(Next::Done(Output::Data(self.frame.previous.output.clone())))
+    }
+
+    /// First brings into the store what is not there yet.
+    fn save(&mut self, runtime: &mut Runtime, behind: Behind) -> Result<Next> {
+        let durable = self.execution(runtime)?.durable.as_ref();
+        match durable.and_then(Durable::commit) {
+            Some((commit, up_to)) => {
+                self.stage = Stage::Saving(up_to, Box::new(behind));
+                Ok(Next::Run(commit))
+            }
+            None => self.go_on(runtime, behind),
+        }
+    }
+
+    fn saved(&mut self, runtime: &mut Runtime, ended: Result<Output>) -> Result<Next> {
+        let Stage::Saving(up_to, behind) = std::mem::replace(&mut self.stage, Stage::Between)
+        else {
+            return Err(Error::internal("nothing was to be saved"));
+        };
+        if let Some(durable) = &self.execution(runtime)?.durable {
+            durable.committed(up_to, ended.map(drop))?;
+        }
+        self.go_on(runtime, *behind)
+    }
+
+    fn go_on(&mut self, runtime: &mut Runtime, behind: Behind) -> Result<Next> {
+        match behind {
+            Behind::Enter => self.enter(runtime),
+            Behind::Run(operation) => {
+                self.stage = Stage::Running;
+                Ok(Next::Run(operation))
+            }
+            Behind::Tell(call) => {
+                self.stage = Stage::Telling;
+                Ok(Next::Call(call))
+            }
+            Behind::End => Ok(Next::Done(Output::Data(self.frame.previous.output.clone()))),
+        }
     }
 
     fn show(&mut self, runtime: &mut Runtime, step: &Step, ended: Rc<Ended>) -> Result<Next> {
@@ -96,14 +168,12 @@ impl Chain {
             return Err(Error::internal("nothing was to be shown"));
         };
         let step = self.step_now()?;
-        if self.pass(&step.id, ended.how, output) {
-            self.at = self.steps.len();
-        }
+        self.pass(runtime, &step.id, ended.how, output)?;
         self.next(runtime)
     }
 
-    /// Goes on behind a step that has ended; whether that was all.
-    fn pass(&mut self, id: &Rc<str>, how: How, output: Data) -> bool {
+    /// Goes on behind a step that has ended.
+    fn pass(&mut self, runtime: &mut Runtime, id: &Rc<str>, how: How, output: Data) -> Result<()> {
         self.at += 1;
         let counts = match how {
             How::Completed => true,
@@ -113,10 +183,15 @@ impl Chain {
         if counts {
             self.frame.previous = Previous { id: Some(id.clone()), output };
         }
-        self.only_one && how != How::Skipped
+        if self.only_one && how != How::Skipped {
+            self.at = self.steps.len();
+            self.execution(runtime)?.executed_branch = Some(id.clone());
+        }
+        Ok(())
     }
 
-    fn enter(&mut self, runtime: &mut Runtime, step: &Step) -> Result<Next> {
+    fn enter(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let step = self.step_now()?;
         let Some(test) = &step.when else { return self.prepare(runtime) };
         self.stage = Stage::Testing;
         self.frame.test(runtime, test, self.frame.info(&step.id))
@@ -145,19 +220,19 @@ impl Chain {
     }
 
     fn run(&mut self, runtime: &mut Runtime, input: Result<Data>) -> Result<Next> {
-        self.stage = Stage::Running;
         let step = self.step_now()?;
         let deadline = step.timeout_ms.map(|ms| runtime.clock.now().after_float_ms(ms));
         let subject = step.id.to_string();
-        let (frame, path) = (self.frame.clone(), self.path.clone());
+        let (frame, path, at) = (self.frame.clone(), self.path.clone(), runtime.clock.unix());
         let execution = self.execution(runtime)?;
         if matches!(execution.stepping, Stepping::One) && !step.does.holds_steps() {
             execution.stepping = Stepping::Taken(step.id.clone());
         }
         let resumed = execution.interrupted.remove(&path);
+        let attempts = execution.begins(&step, &path, at)?;
         let machine = StepRun::new(step, frame, path, input, deadline, resumed);
-        let (name, machine) = ("workflow_step", Box::new(machine));
-        Ok(Next::Run(Operation { name, subject, machine, deadline }))
+        let (name, machine) = ("workflow_step", Box::new(machine.after(attempts)));
+        self.save(runtime, Behind::Run(Operation { name, subject, machine, deadline }))
     }
 
     fn finished(&mut self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
@@ -239,6 +314,9 @@ impl Chain {
     }
 
     fn failed(&mut self, runtime: &mut Runtime, mut ended: Ended, error: Error) -> Result<Next> {
+        if let Some(error) = self.execution(runtime)?.broken() {
+            return Err(error);
+        }
         let step = self.step_now()?;
         let error = self.execution(runtime)?.placed(&step.id, error);
         ended.how = How::Failed;
@@ -249,6 +327,7 @@ impl Chain {
             ended.output = step.default.clone().map_or(Data::Nil, Data::Json);
             return self.note(runtime, ended);
         }
+        execution.keep_failure(&path, &step.id, &ended);
         execution.note(path, &step.id, Rc::new(ended));
         Err(error)
     }
@@ -283,28 +362,69 @@ impl Chain {
             return Err(Error::internal("nothing was to be noted"));
         };
         // From here on everybody sees the same value.
-        self.pass_on(runtime, Ended { output, ..*ended })
+        let ended = Ended { output, ..*ended };
+        if self.execution(runtime)?.durable.is_none() {
+            return self.pass_on(runtime, ended);
+        }
+        self.stage = Stage::Leaving(Box::new(ended));
+        let id = Data::from(self.step_now()?.id.as_ref());
+        self.frame.ask_only_data(runtime, "leave", [id])
+    }
+
+    /// What cannot be recorded makes a step fail.
+    fn left(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        let Stage::Leaving(ended) = std::mem::replace(&mut self.stage, Stage::Between) else {
+            return Err(Error::internal("a step has left nothing"));
+        };
+        let (step, path) = (self.step_now()?, self.path.clone());
+        let document = match document_of(outcome, &format!("step {:?} at {path}", step.id)) {
+            Ok(document) => document,
+            Err(error) if ended.how == How::Completed && error.code() == Code::ConversionError => {
+                let (output, response) = (Data::Nil, Data::Nil);
+                return self.failed(runtime, Ended { output, response, ..*ended }, error);
+            }
+            Err(error) => return Err(error),
+        };
+        let left = Left::read(document.as_deref());
+        let clock = runtime.clock.clone();
+        let place = self.frame.place.clone();
+        let execution = self.execution(runtime)?;
+        if left.breaks {
+            execution.decide(&format!("{place}{BREAK}"), true.into());
+        }
+        let worked_ms = execution.elapsed_ms(&clock);
+        execution.keep_end(&path, &step.id, &ended, left, worked_ms);
+        self.pass_on(runtime, *ended)
     }
 
     /// The execution learns how the step has ended, and then whoever wants to be told.
     fn pass_on(&mut self, runtime: &mut Runtime, ended: Ended) -> Result<Next> {
         let ended = Rc::new(ended);
         let (step, path) = (self.step_now()?, self.path.clone());
+        self.let_go(runtime, &step)?;
         let execution = self.execution(runtime)?;
         execution.note(path, &step.id, ended.clone());
         let listener = execution.on_step.clone();
         let told = listener.map(|listener| telling(listener, &step.id, &ended));
-        if self.pass(&step.id, ended.how, ended.output.clone()) {
-            self.at = self.steps.len();
-            self.execution(runtime)?.executed_branch = Some(step.id.clone());
-        }
+        self.pass(runtime, &step.id, ended.how, ended.output.clone())?;
         match told {
-            Some(call) => {
-                self.stage = Stage::Telling;
-                Ok(Next::Call(call))
-            }
+            Some(call) => self.save(runtime, Behind::Tell(call)),
             None => self.next(runtime),
         }
+    }
+
+    /// What has stopped inside of a step ends with it.
+    fn let_go(&self, runtime: &mut Runtime, step: &Step) -> Result<()> {
+        let execution = self.execution(runtime)?;
+        if !step.does.holds_steps() || !execution.has_stopped_inside() {
+            return Ok(());
+        }
+        let gone = execution.let_go(step, &self.frame.place);
+        execution.waits &= execution.has_stopped_inside();
+        for child in gone {
+            cancel(runtime, child, Some("what was around it has ended"))?;
+        }
+        Ok(())
     }
 
     fn told(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -344,6 +464,8 @@ impl Machine for Chain {
             (Stage::Showing(_), outcome) => self.shown(runtime, outcome),
             (Stage::Reading(_), outcome) => self.has_read(runtime, outcome),
             (Stage::Noting(_), outcome) => self.noted(runtime, outcome),
+            (Stage::Leaving(_), outcome) => self.left(runtime, outcome),
+            (Stage::Saving(..), Outcome::Finished(outputs)) => self.saved(runtime, only(outputs)),
             (Stage::Telling, outcome) => self.told(runtime, outcome),
             _ => Err(Error::internal("a chain waits for its step only")),
         }

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use super::executing::{Executing, check_input};
 use super::step::Asked;
 use super::{only, paused};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Outcome, Output, Returned, Step as Next, Token, stopped};
 use crate::value::Data;
-use crate::workflow::Status;
 use crate::workflow::deciding;
-use crate::workflow::frame::Frame;
+use crate::workflow::frame::{Frame, document_of};
+use crate::workflow::journal::{Child as Called, Entry, Plain};
+use crate::workflow::{Definition, Status};
 
 pub struct Child {
     workflow: String,
@@ -43,10 +44,68 @@ impl Child {
             return Err(Error::state(message));
         }
         let workflow = runtime.workflows.known.require(&self.workflow)?;
+        let parent = runtime.workflows.executions.get_mut(self.parent)?;
+        if let Some(durable) = &mut parent.durable {
+            return match durable.take_child(&self.path) {
+                Some(child) => self.go_on(runtime, me, workflow, &child),
+                None => self.frame.ask_only_data(runtime, "give", vec![self.input.clone()]),
+            };
+        }
         if runtime.workflows.definition(workflow)?.input_schema.is_some() {
             return self.frame.ask_data(runtime, "give", [self.input.clone()]);
         }
         self.begin(runtime, me)
+    }
+
+    /// What it was given, as data that is to be recorded.
+    fn recorded(&self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        let document = document_of(outcome, "the input of the workflow")?;
+        let workflow = runtime.workflows.known.require(&self.workflow)?;
+        let definition = runtime.workflows.definition(workflow)?;
+        let value = document.as_ref().and_then(|document| document.value());
+        check_input(&definition, value, value.is_some())?;
+        let known = runtime.workflows.known.get(workflow);
+        let child = Called {
+            workflow: known.map(|known| known.name.clone()).unwrap_or_default(),
+            version: definition.version.clone(),
+            definition: definition.hash(),
+            input: Plain::document(document.as_deref()),
+        };
+        let parent = runtime.workflows.execution(self.parent)?;
+        parent.keep(Entry::Child { path: self.path.to_string(), child });
+        self.begin(runtime, me)
+    }
+
+    /// It had begun, here or elsewhere.
+    fn go_on(
+        &self,
+        runtime: &mut Runtime,
+        me: Token,
+        workflow: u64,
+        child: &Called,
+    ) -> Result<Next> {
+        let definition = runtime.workflows.definition(workflow)?;
+        let same = child.definition == definition.hash() && child.version == definition.version;
+        let number = self.insert(runtime, child.input.to_data())?;
+        let parent = runtime.workflows.execution(self.parent)?;
+        let Some(durable) = &parent.durable else { return self.execute(runtime, me, number) };
+        if !same {
+            return Err(durable.breaks(self.changed(&definition, child)));
+        }
+        let (mut part, progress) = durable.part(&self.path);
+        let execution = runtime.workflows.executions.get_mut(number)?;
+        execution.restore(&mut part, &child.input, &progress);
+        execution.durable = Some(part);
+        self.execute(runtime, me, number)
+    }
+
+    fn changed(&self, definition: &Definition, child: &Called) -> Error {
+        let message = format!(
+            "the run called workflow {:?} of version {:?}, which has changed since: it is of \
+             version {:?} now",
+            self.workflow, child.version, definition.version
+        );
+        Error::new(Code::VersionMismatch, message)
     }
 
     fn checked(&self, runtime: &mut Runtime, me: Token, returned: &Returned) -> Result<Next> {
@@ -58,13 +117,22 @@ impl Child {
     }
 
     fn begin(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
-        let on_step = runtime.workflows.execution(self.parent)?.on_step.clone();
+        let number = self.insert(runtime, self.input.clone())?;
+        let durable = runtime.workflows.execution(self.parent)?.durable.as_ref();
+        let part = durable.map(|durable| durable.part(&self.path).0);
+        runtime.workflows.executions.get_mut(number)?.durable = part;
+        self.execute(runtime, me, number)
+    }
+
+    fn insert(&self, runtime: &mut Runtime, input: Data) -> Result<u64> {
         let workflow = runtime.workflows.known.require(&self.workflow)?;
-        let number = runtime.workflows.begin(workflow, self.input.clone())?;
-        runtime.workflows.executions.get_mut(number)?.on_step = on_step;
+        let number = runtime.workflows.begin(workflow, input)?;
         let parent = runtime.workflows.executions.get_mut(self.parent)?;
         parent.children.insert(self.path.clone(), number);
-        self.execute(runtime, me, number)
+        let (on_step, keyed) = (parent.on_step.clone(), format!("{}/", parent.key(&self.path)));
+        let child = runtime.workflows.executions.get_mut(number)?;
+        (child.on_step, child.keyed) = (on_step, keyed);
+        Ok(number)
     }
 
     fn execute(&self, runtime: &mut Runtime, me: Token, number: u64) -> Result<Next> {
@@ -109,6 +177,11 @@ impl Child {
         Ok(Next::Done(Output::Data(child.output.clone())))
     }
 
+    fn is_durable(&self, runtime: &Runtime) -> bool {
+        let parent = runtime.workflows.execution(self.parent);
+        parent.is_ok_and(|parent| parent.durable.is_some())
+    }
+
     fn number(&self, runtime: &Runtime) -> Result<u64> {
         let children = &runtime.workflows.execution(self.parent)?.children;
         children.get(&self.path).copied().ok_or_else(|| Error::internal("a child without a name"))
@@ -119,6 +192,9 @@ impl Machine for Child {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
             Outcome::Start => self.start(runtime, me),
+            outcome @ Outcome::Returned(_) if self.is_durable(runtime) => {
+                self.recorded(runtime, me, outcome)
+            }
             Outcome::Returned(returned) => self.checked(runtime, me, &returned),
             Outcome::Finished(outputs) => self.came_back(runtime, me, only(outputs)),
             Outcome::Stop(stop) => Err(stopped(&stop, "the workflow")),

@@ -14,9 +14,9 @@ use crate::step::{
     Act, Given, Machine, Operation, Outcome, Output, Rest, Returned, Step as Next, Stop, Token,
     stopped,
 };
-use crate::value::{Data, Failure, Record, Ref, Tape};
+use crate::value::{Data, Document, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
-use crate::workflow::control::refusal;
+use crate::workflow::control::{cancel, refusal};
 use crate::workflow::deciding::pending;
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::frame::{Frame, value_of};
@@ -52,7 +52,8 @@ enum Stage {
 impl Executing {
     pub fn new(runtime: &Runtime, number: u64) -> Result<Executing> {
         let execution = runtime.workflows.execution(number)?;
-        let (definition, resumed) = (execution.definition.clone(), execution.scope.is_some());
+        let definition = execution.definition.clone();
+        let resumed = execution.scope.is_some() || execution.goes_on;
         let left = |ms: f64| ms - execution.worked_ms;
         let limit = execution.timeout_ms.or(definition.timeout_ms);
         let limit = limit.filter(|ms| *ms > 0.0).map(left);
@@ -103,7 +104,12 @@ impl Executing {
             .set("input", input.clone());
         let scope =
             Record::new().set("input", input).set("variables", variables).set("workflow", workflow);
-        Ok(Next::Scope(Act { name: "open", operands: vec![scope.into()], copies: false }))
+        Ok(Next::Scope(Act {
+            name: "open",
+            operands: vec![scope.into()],
+            copies: false,
+            keeps: false,
+        }))
     }
 
     /// Whoever has cancelled it was told that it ends.
@@ -133,6 +139,7 @@ impl Executing {
     }
 
     fn forward(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        self.note_usage(runtime);
         let body = self.body.as_mut().ok_or_else(|| Error::internal("nothing is under way"))?;
         let going = body.step(runtime, me, outcome)?;
         if matches!(going, Next::Done(_)) {
@@ -203,6 +210,18 @@ impl Executing {
         self.placed(runtime, error)
     }
 
+    /// Executions inside that have stopped end with it.
+    fn end_children(&self, runtime: &mut Runtime) {
+        if !self.status.has_ended() {
+            return;
+        }
+        let Ok(execution) = self.execution(runtime) else { return };
+        for child in std::mem::take(&mut execution.children).into_values() {
+            // One that is not known any more has ended.
+            let _ = cancel(runtime, child, Some("what was around it has ended"));
+        }
+    }
+
     /// How it has ended: an error of its work that says `cancelled` is a failure.
     fn status_of(&self, execution: &Execution, error: &Error) -> Status {
         let stopped = self.stopped || !self.over || execution.cancelled.is_some();
@@ -228,6 +247,7 @@ impl Executing {
         let workflow = runtime.workflows.execution(self.number).map(|e| e.workflow);
         let workflow_id = workflow.map(|number| runtime.workflows.known.id(number));
         let Ok(execution) = self.execution(runtime) else { return error };
+        let error = execution.broken().unwrap_or(error);
         let (mut details, step) = (error.members(), execution.failed_at(&error));
         let own = json!({
             "workflow_id": workflow_id.unwrap_or_default(),
@@ -314,6 +334,8 @@ pub fn result(runtime: &Runtime, number: u64, status: Status) -> Result<Record> 
         .set("break_reason", execution.break_reason)
         .set("executed_branch", execution.executed_branch.as_deref())
         .set("pending", pending(&runtime.workflows, number))
+        .set("run_id", execution.claim.as_ref().map(|claim| claim.run.as_str()))
+        .set("recovered_steps", execution.recovered)
         .set("metadata", execution.metadata.clone())
         .set("started_at", execution.started_at)
         .set("finished_at", ended.then(|| runtime.clock.unix()))
@@ -354,7 +376,13 @@ impl Machine for Executing {
     fn replace_input(&mut self, runtime: &mut Runtime, given: &Given<'_>) -> Result<()> {
         check_input(&self.definition, given.value, given.slot.is_some())?;
         self.input = Data::from(given.slot.clone());
-        self.execution(runtime)?.input = self.input.clone();
+        let input = self.input.clone();
+        let execution = self.execution(runtime)?;
+        execution.input = input;
+        if execution.durable.is_some() {
+            let document = given.document().map_err(|error| error.at("input"))?;
+            execution.keep_input(document.as_ref().and_then(Document::value));
+        }
         Ok(())
     }
 
@@ -394,6 +422,7 @@ impl Machine for Executing {
     fn ended(&mut self, runtime: &mut Runtime, output: std::result::Result<&Output, &Error>) {
         let clock = runtime.clock.clone();
         let Ok(execution) = runtime.workflows.executions.get_mut(self.number) else { return };
+        execution.durable = None;
         match output {
             Ok(Output::Paused { .. }) => self.status = Status::Paused,
             Ok(output) => {
@@ -407,6 +436,7 @@ impl Machine for Executing {
             }
         }
         execution.stops(self.status, &clock);
+        self.end_children(runtime);
         runtime.tell_watchers(self.number);
         runtime.workflows.settle(self.number);
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::chain::Chain;
-use super::paused;
+use super::{over, paused};
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
@@ -41,6 +41,8 @@ enum Kind {
 enum Stage {
     /// The items are being made.
     Making,
+    /// They are being read, for the journal.
+    Keeping,
     /// They are counted.
     Counting,
     /// The table `loop` of a branch is being made.
@@ -89,17 +91,41 @@ impl Fan {
     fn start(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         let Kind::Items { over, id, .. } = &self.kind else { return self.go_on(runtime, me) };
         self.stage = Stage::Making;
+        if let Some(again) = over::again(runtime, &self.frame, id)? {
+            return Ok(again);
+        }
         let info = self.frame.info(id);
         self.frame.make(runtime, over, info)
     }
 
     fn made(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         let value = value_of(outcome, "over")?;
-        if let (Kind::Items { items, .. }, Data::Slot(slot)) = (&mut self.kind, &value) {
+        let Kind::Items { items, id, .. } = &mut self.kind else { return self.count(runtime) };
+        if let Data::Slot(slot) = &value {
             *items = Some(slot.clone());
         }
+        match over::read(runtime, &self.frame, id, &value)? {
+            Some(read) => {
+                self.stage = Stage::Keeping;
+                Ok(read)
+            }
+            None => self.count(runtime),
+        }
+    }
+
+    fn kept(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        if let Kind::Items { id, .. } = &self.kind {
+            over::keep(runtime, &self.frame, id, outcome)?;
+        }
+        self.count(runtime)
+    }
+
+    fn count(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let Kind::Items { items, .. } = &self.kind else {
+            return Err(Error::internal("there are no items to count"));
+        };
         self.stage = Stage::Counting;
-        self.frame.ask_data(runtime, "count", [value])
+        self.frame.ask_data(runtime, "count", [Data::from(items.clone())])
     }
 
     fn counted(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -178,10 +204,10 @@ impl Fan {
         let chain = match &self.kind {
             Kind::Steps { steps, .. } => {
                 let step = steps.get(i).cloned();
-                Chain::new(step.into_iter().collect(), self.frame.clone())
+                Chain::beside(step.into_iter().collect(), self.frame.clone())
             }
             Kind::Items { steps, id, .. } => {
-                Chain::new(steps.clone(), self.frame.within(id, i + 1, turn))
+                Chain::beside(steps.clone(), self.frame.within(id, i + 1, turn))
             }
         };
         self.stage = Stage::Beginning(i);
@@ -325,6 +351,7 @@ impl Machine for Fan {
         match (self.stage, outcome) {
             (_, Outcome::Start) => self.start(runtime, me),
             (Stage::Making, outcome) => self.made(runtime, outcome),
+            (Stage::Keeping, outcome) => self.kept(runtime, outcome),
             (Stage::Counting, outcome) => self.counted(runtime, me, outcome),
             (Stage::Turning(i), outcome) => match value_of(outcome, "loop")? {
                 Data::Slot(turn) => self.begin(runtime, me, i, Some(turn)),

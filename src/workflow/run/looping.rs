@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::chain::Chain;
 use super::fan::{array, counted, or_null};
-use super::paused;
+use super::{only, over, paused};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
@@ -13,6 +13,7 @@ use crate::step::{Machine, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::{Data, Slot};
 use crate::workflow::control::refusal;
 use crate::workflow::definition::{Looping, Over};
+use crate::workflow::durable::{BREAK, Durable, END};
 use crate::workflow::execution::{Ended, Execution, How};
 use crate::workflow::frame::{Frame, Previous, truth_of, value_of};
 
@@ -22,7 +23,8 @@ pub struct Loop {
     id: Rc<str>,
     frame: Frame,
     stage: Stage,
-    /// What it goes over.
+    /// What it goes over, or how often.
+    over: Data,
     items: Option<Slot>,
     /// So many iterations, if that is known before.
     total: Option<usize>,
@@ -39,6 +41,8 @@ pub struct Loop {
 enum Stage {
     /// What it goes over is being made.
     Making,
+    /// It is being read, for the journal.
+    Keeping,
     Counting,
     /// The table `loop` is being made.
     Turning,
@@ -51,8 +55,16 @@ enum Stage {
     Asking,
     /// Whether that was the last one.
     Ending,
+    /// The journal is brought up to this entry, before it rests.
+    Saving(u64),
     Resting(Moment),
 }
+
+/// Why a loop ends, as far as somebody has to decide that.
+const CONDITION_FALSE: &str = "condition_false";
+const EXPLICIT_BREAK: &str = "explicit_break";
+const NATURALLY: &str = "completed_naturally";
+const REASONS: [&str; 3] = [CONDITION_FALSE, EXPLICIT_BREAK, NATURALLY];
 
 impl Loop {
     pub fn new(looping: Rc<Looping>, frame: Frame, id: Rc<str>) -> Loop {
@@ -61,6 +73,7 @@ impl Loop {
             id,
             frame,
             stage: Stage::Making,
+            over: Data::Nil,
             items: None,
             total: None,
             number: 0,
@@ -89,15 +102,35 @@ impl Loop {
         let (Over::Items(made) | Over::Count(made)) = &self.looping.over else {
             return self.next(runtime);
         };
+        if let Some(again) = over::again(runtime, &self.frame, &self.id)? {
+            return Ok(again);
+        }
         let info = self.frame.info(&self.id);
         self.frame.make(runtime, made, info)
     }
 
     fn made(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        self.over = value_of(outcome, if self.counts() { "count" } else { "items" })?;
+        if let Some(read) = over::read(runtime, &self.frame, &self.id, &self.over)? {
+            self.stage = Stage::Keeping;
+            return Ok(read);
+        }
+        self.count(runtime)
+    }
+
+    fn counts(&self) -> bool {
+        matches!(self.looping.over, Over::Count(_))
+    }
+
+    fn kept(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        over::keep(runtime, &self.frame, &self.id, outcome)?;
+        self.count(runtime)
+    }
+
+    fn count(&mut self, runtime: &mut Runtime) -> Result<Next> {
         self.stage = Stage::Counting;
-        let counts = matches!(self.looping.over, Over::Count(_));
-        let value = value_of(outcome, if counts { "count" } else { "items" })?;
-        if counts {
+        let value = std::mem::take(&mut self.over);
+        if self.counts() {
             return self.frame.ask_data(runtime, "give", [value]);
         }
         if let Data::Slot(slot) = &value {
@@ -120,7 +153,7 @@ impl Loop {
         loop {
             self.number += 1;
             if self.total.is_some_and(|total| self.number > total) {
-                return self.end(runtime, "completed_naturally");
+                return self.end(runtime, NATURALLY);
             }
             if self.looping.max_iterations.is_some_and(|most| self.number as u64 > most) {
                 return self.end(runtime, "max_iterations_reached");
@@ -129,6 +162,9 @@ impl Loop {
             let execution = self.execution(runtime)?;
             let Some(ended) = execution.ended.get(&path).cloned() else { break };
             self.take(&ended);
+        }
+        if self.judged(runtime)? == Some(Some(CONDITION_FALSE)) {
+            return self.end(runtime, CONDITION_FALSE);
         }
         if let Some(reason) = &self.execution(runtime)?.cancelled {
             return Err(refusal(reason));
@@ -139,6 +175,26 @@ impl Loop {
         self.stage = Stage::Turning;
         let (items, total) = (Data::from(self.items.clone()), Data::from(self.total));
         self.frame.ask(runtime, "loop", [Data::from(self.number), items, total])
+    }
+
+    /// Where it is recorded that the loop ends with this iteration, or goes on: why it ends.
+    fn judged(&self, runtime: &mut Runtime) -> Result<Option<Option<&'static str>>> {
+        let path = format!("{}{END}", self.path());
+        let Some(said) = self.execution(runtime)?.decided.get(path.as_str()) else {
+            return Ok(None);
+        };
+        let said = said.as_str().unwrap_or_default();
+        Ok(Some(REASONS.into_iter().find(|reason| *reason == said)))
+    }
+
+    /// Whether it goes on is decided once.
+    fn judge(&self, runtime: &mut Runtime, reason: Option<&'static str>) -> Result<()> {
+        let path = format!("{}{END}", self.path());
+        let execution = self.execution(runtime)?;
+        if execution.durable.is_some() {
+            execution.decide(&path, reason.into());
+        }
+        Ok(())
     }
 
     fn take(&mut self, ended: &Ended) {
@@ -156,6 +212,10 @@ impl Loop {
             self.turn = Some(turn);
         }
         let Over::While(test) = &self.looping.over else { return self.work(runtime, me) };
+        let path = self.path();
+        if self.execution(runtime)?.decided.contains_key(&path) {
+            return self.work(runtime, me);
+        }
         self.stage = Stage::Testing;
         let info = self.frame.info(&self.id);
         self.inside().test(runtime, test, info)
@@ -163,9 +223,15 @@ impl Loop {
 
     fn tested(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         if truth_of(outcome, "the condition of the loop")? {
+            let path = self.path();
+            let execution = self.execution(runtime)?;
+            if execution.durable.is_some() {
+                execution.decide(&path, true.into());
+            }
             return self.work(runtime, me);
         }
-        self.end(runtime, "condition_false")
+        self.judge(runtime, Some(CONDITION_FALSE))?;
+        self.end(runtime, CONDITION_FALSE)
     }
 
     fn work(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
@@ -205,16 +271,23 @@ impl Loop {
         let ended = Rc::new(Ended { how, output, ..Ended::skipped() });
         let path = self.path();
         let execution = self.execution(runtime)?;
+        let broken = execution.decided.contains_key(format!("{path}.{BREAK}").as_str());
         execution.forget_inside(&format!("{path}."));
         execution.ended.insert(path, ended.clone());
         self.take(&ended);
+        match self.judged(runtime)? {
+            Some(Some(reason)) => return self.end(runtime, reason),
+            Some(None) => return self.next(runtime),
+            None if broken => return self.breaks(runtime),
+            None => {}
+        }
         self.stage = Stage::Asking;
         self.inside().ask_data(runtime, "broken", [])
     }
 
     fn asked(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         if truth_of(outcome, "break_loop")? {
-            return self.end(runtime, "explicit_break");
+            return self.breaks(runtime);
         }
         let Some(test) = &self.looping.until else { return self.rest(runtime) };
         self.stage = Stage::Ending;
@@ -222,9 +295,16 @@ impl Loop {
         self.inside().test(runtime, test, info)
     }
 
+    /// A step has ended it.
+    fn breaks(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        self.judge(runtime, Some(EXPLICIT_BREAK))?;
+        self.end(runtime, EXPLICIT_BREAK)
+    }
+
     fn last(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         if truth_of(outcome, "until_condition")? {
-            return self.end(runtime, "completed_naturally");
+            self.judge(runtime, Some(NATURALLY))?;
+            return self.end(runtime, NATURALLY);
         }
         self.rest(runtime)
     }
@@ -236,9 +316,28 @@ impl Loop {
     }
 
     fn rest(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        self.judge(runtime, None)?;
         if self.looping.delay_ms <= 0.0 || self.is_last() {
             return self.next(runtime);
         }
+        let durable = self.execution(runtime)?.durable.as_ref();
+        match durable.and_then(Durable::commit) {
+            Some((commit, up_to)) => {
+                self.stage = Stage::Saving(up_to);
+                Ok(Next::Run(commit))
+            }
+            None => self.sleep(runtime),
+        }
+    }
+
+    fn saved(&mut self, runtime: &mut Runtime, up_to: u64, ended: Result<Output>) -> Result<Next> {
+        if let Some(durable) = &self.execution(runtime)?.durable {
+            durable.committed(up_to, ended.map(drop))?;
+        }
+        self.sleep(runtime)
+    }
+
+    fn sleep(&mut self, runtime: &mut Runtime) -> Result<Next> {
         let until = runtime.clock.now().after_float_ms(self.looping.delay_ms);
         self.stage = Stage::Resting(until);
         Ok(Next::Wait(Some(until)))
@@ -293,6 +392,7 @@ impl Machine for Loop {
         match (self.stage, outcome) {
             (Stage::Making, Outcome::Start) => self.start(runtime),
             (Stage::Making, outcome) => self.made(runtime, outcome),
+            (Stage::Keeping, outcome) => self.kept(runtime, outcome),
             (Stage::Counting, outcome) => self.counted(runtime, outcome),
             (Stage::Turning, outcome) => self.turned(runtime, me, outcome),
             (Stage::Testing, outcome) => self.tested(runtime, me, outcome),
@@ -300,6 +400,10 @@ impl Machine for Loop {
             (Stage::Noting, outcome) => self.noted(runtime, outcome),
             (Stage::Asking, outcome) => self.asked(runtime, outcome),
             (Stage::Ending, outcome) => self.last(runtime, outcome),
+            (Stage::Saving(up_to), Outcome::Finished(outputs)) => {
+                self.saved(runtime, up_to, only(outputs))
+            }
+            (Stage::Saving(_), _) => Err(Error::internal("a loop waits for its journal only")),
             (Stage::Resting(until), _) if runtime.clock.now() < until => {
                 Ok(Next::Wait(Some(until)))
             }

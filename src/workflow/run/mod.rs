@@ -9,10 +9,14 @@ mod agent;
 mod awaiting;
 mod chain;
 mod child;
+pub mod distant;
 mod executing;
 mod fan;
+mod fetching;
 mod kept;
 mod looping;
+mod over;
+mod owning;
 mod resuming;
 mod returning;
 mod step;
@@ -24,13 +28,16 @@ mod work;
 mod tests;
 
 pub use awaiting::{Awaiting, standing};
+pub use distant::{Distant, Expecting};
 pub use executing::check_input;
+pub use fetching::{Fetching, Recovering};
 pub use kept::Kept;
 pub use resuming::Resuming;
 pub use returning::failed;
 pub use stepping::Stepping;
 
 use executing::Executing;
+use owning::Owning;
 use returning::Returning;
 
 use crate::error::{Error, Result};
@@ -47,6 +54,14 @@ fn paused() -> Output {
 pub fn whole(runtime: &Runtime, number: u64) -> Result<Operation> {
     if runtime.workflows.execution(number)?.returns {
         return Ok(Returning::operation(number));
+    }
+    with_journal(runtime, number)
+}
+
+/// The same, whose failure is an error; one that is durable claims its run first.
+fn with_journal(runtime: &Runtime, number: u64) -> Result<Operation> {
+    if runtime.workflows.execution(number)?.claim.is_some() {
+        return Ok(Owning::operation(number));
     }
     Ok(Executing::new(runtime, number)?.operation(runtime))
 }

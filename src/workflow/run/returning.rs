@@ -1,11 +1,11 @@
 //! `on_error = "return"`: an execution whose failure is a result.
 
-use super::executing::{Executing, result};
-use super::only;
+use super::executing::result;
+use super::{only, with_journal};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
-use crate::value::Record;
+use crate::value::Data;
 use crate::workflow::Status;
 
 pub struct Returning {
@@ -13,8 +13,13 @@ pub struct Returning {
 }
 
 /// The failure as a result.
-pub fn failed(runtime: &Runtime, number: u64) -> Result<Record> {
-    result(runtime, number, Status::Failed)
+pub fn failed(runtime: &Runtime, number: u64) -> Result<Data> {
+    let execution = runtime.workflows.execution(number)?;
+    if execution.scope.is_none() && matches!(execution.result, Data::Slot(_)) {
+        // As it was recorded.
+        return Ok(execution.result.clone());
+    }
+    result(runtime, number, Status::Failed).map(Data::Record)
 }
 
 impl Returning {
@@ -24,18 +29,24 @@ impl Returning {
 
     fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         runtime.workflows.watch(self.number, me)?;
-        let executing = Executing::new(runtime, self.number)?;
-        Ok(Next::Run(executing.operation(runtime)))
+        Ok(Next::Run(with_journal(runtime, self.number)?))
     }
 
     fn came_back(&self, runtime: &mut Runtime, output: Result<Output>) -> Result<Next> {
-        let status = runtime.workflows.execution(self.number)?.status;
         match output {
-            Err(_) if status == Status::Failed => {
-                Ok(Next::Done(Output::Data(failed(runtime, self.number)?.into())))
+            Err(_) if self.has_failed(runtime) => {
+                Ok(Next::Done(Output::Data(failed(runtime, self.number)?)))
             }
             output => output.map(Next::Done),
         }
+    }
+}
+
+impl Returning {
+    /// It, and not the claim of its run.
+    fn has_failed(&self, runtime: &Runtime) -> bool {
+        let execution = runtime.workflows.execution(self.number);
+        execution.is_ok_and(|one| one.status == Status::Failed && one.started_at > 0.0)
     }
 }
 

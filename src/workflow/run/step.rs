@@ -11,6 +11,7 @@ use crate::value::{Data, Record};
 use crate::workflow::definition::Step;
 use crate::workflow::execution::{Execution, Progress};
 use crate::workflow::frame::{Frame, Info, value_of};
+use crate::workflow::journal::Entry;
 
 /// What the work of a step has to know.
 pub struct Asked {
@@ -79,6 +80,12 @@ impl StepRun {
         }
     }
 
+    /// So many attempts were made before it was known of last.
+    pub fn after(mut self, attempts: u32) -> StepRun {
+        self.asked.attempt = attempts;
+        self
+    }
+
     fn execution<'r>(&self, runtime: &'r mut Runtime) -> Result<&'r mut Execution> {
         runtime.workflows.executions.get_mut(self.asked.frame.execution)
     }
@@ -94,6 +101,7 @@ impl StepRun {
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         self.asked.attempt += 1;
+        let again = matches!(self.stage, Stage::BackingOff(_));
         self.stage = Stage::Working;
         let (path, attempts) = (self.asked.path.clone(), self.asked.attempt);
         if let Some(progress) = self.execution(runtime)?.under_way.get_mut(&path) {
@@ -102,13 +110,8 @@ impl StepRun {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
-        if attempts > 1 {
-            let asked = &self.asked;
-            let executions = &mut runtime.workflows.executions;
-            let execution = executions.get_mut(asked.frame.execution)?;
-            execution.forget_inside(&format!("{}[", asked.path));
-            execution.decided.remove(&asked.path);
-            execution.forget_steps(&asked.step.does, &asked.frame.place);
+        if again {
+            self.begin_anew(runtime)?;
         }
         match work::of(runtime, &self.asked) {
             Ok(machine) => {
@@ -117,6 +120,15 @@ impl StepRun {
             }
             Err(error) => self.broke(runtime, error),
         }
+    }
+
+    fn begin_anew(&mut self, runtime: &mut Runtime) -> Result<()> {
+        let (asked, at) = (&self.asked, runtime.clock.unix());
+        let execution = runtime.workflows.executions.get_mut(asked.frame.execution)?;
+        execution.forget(&asked.step, &asked.frame.place);
+        let (path, id) = (asked.path.to_string(), asked.step.id.to_string());
+        execution.keep(Entry::Started { path, id, attempt: asked.attempt, at });
+        Ok(())
     }
 
     fn forward(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -156,6 +168,9 @@ impl StepRun {
     /// An attempt has failed. A step that is stopped is not tried again: it does not wait.
     fn broke(&mut self, runtime: &mut Runtime, error: Error) -> Result<Next> {
         let retry = self.asked.step.retry;
+        if let Some(error) = self.execution(runtime)?.broken() {
+            return Err(error);
+        }
         if self.late(runtime) {
             return Err(self.timeout());
         }

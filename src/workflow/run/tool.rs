@@ -56,7 +56,7 @@ impl ToolCall {
             .set("workflow_id", runtime.workflows.known.id(execution.workflow))
             .set("execution_id", execution.id.as_str())
             .set("step_id", self.step.as_str())
-            .set("idempotency_key", format!("{}:{}", execution.id, self.path)))
+            .set("idempotency_key", execution.key(&self.path)))
     }
 }
 

@@ -228,7 +228,7 @@ impl Branch {
     fn take(&mut self, runtime: &mut Runtime, me: Token, holds: bool) -> Result<Next> {
         let path = self.frame.path(&self.id);
         let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
-        execution.decided.insert(path, holds.into());
+        execution.decide(&path, holds.into());
         if self.id.is_empty() {
             execution.executed_branch = Some(if holds { "if_true" } else { "if_false" }.into());
         }

@@ -1,6 +1,7 @@
 //! What stops executions, lets them go on, and tells how they stand.
 
 use super::execute::ERRORS;
+use super::runs;
 use crate::agent::Decision;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
@@ -21,7 +22,7 @@ pub const PAUSE: Function = Function {
     name: "pause",
     params: &[EXECUTION],
     returns: &[("paused", "boolean")],
-    doc: "Stops an execution at the next boundary: before a step or an iteration. true if it was running; a plain \
+    doc: "Stops an execution at the next boundary: before a step, an iteration, or the next question of an agent. true if it was running; a plain \
           `execute` then returns a result with `status = \"paused\"`. The id is an execution's, or a workflow's: its \
           latest execution. Steps, tools and hooks of the execution itself may call it.",
     errors: &[Code::NotFound],
@@ -32,7 +33,7 @@ pub const PAUSE: Function = Function {
               assert(zigllms.workflow.execute(id).status == \"paused\")\n\
               local resumed, result = zigllms.workflow.resume(id)\n\
               assert(resumed and result.output == \"done\")",
-    run: Run::Now(pause),
+    run: Run::Perhaps(None, pause),
 };
 
 static RESUME_OPTIONS: Shape = Shape::new(
@@ -60,7 +61,9 @@ pub const RESUME: Function = Function {
     params: &[EXECUTION, Param::new("options", Kind::Table(&RESUME_OPTIONS)).optional()],
     returns: &[("resumed", "boolean"), ("result", "zigllms.WorkflowResult?")],
     doc: "Lets a paused execution go on to its end, or to the next pause: true and the result. false if it is not \
-          paused. Steps that have ended are not executed again. Raises as `execute` does. With `async=true` the \
+          paused. Steps that have ended are not executed again. Where agents wait for decisions on their calls, \
+          `decisions` or `tool_results` say what becomes of those, by the ids in `result.pending`; agents on whose calls \
+          nothing is said go on waiting. Raises as `execute` does. With `async=true` the \
           execution's handle: the one it has, if it was begun with one. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,
@@ -87,11 +90,12 @@ pub const GET_STATUS: Function = Function {
     doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
           current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count \
           steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. \
-          \"pending\" for a workflow that was never executed. Never waits.",
+          \"pending\" for a workflow that was never executed. Never waits, but for a run that this process does not \
+          have: that is in the store, and `owned` and `owner` say who has it.",
     errors: &[Code::NotFound],
     effect: Effect::Reads("workflows"),
     example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",
-    run: Run::Now(get_status),
+    run: Run::Perhaps(None, get_status),
 };
 
 /// An execution, or a workflow that was never executed.
@@ -110,16 +114,35 @@ pub fn find(runtime: &Runtime, key: &str) -> Result<Found> {
     Ok(latest.map_or(Found::Unused(workflow), Found::Execution))
 }
 
-fn pause(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let Found::Execution(number) = find(runtime, &args.id(0))? else {
-        return Ok(Data::Bool(false));
+/// An execution that this process has, or else a run in the store.
+pub enum Place {
+    Here(Found),
+    Elsewhere(String),
+}
+
+pub fn place(runtime: &Runtime, key: &str) -> Result<Place> {
+    match find(runtime, key) {
+        Ok(found) => Ok(Place::Here(found)),
+        Err(error) => runs::elsewhere(runtime, key, &error).map(Place::Elsewhere).ok_or(error),
+    }
+}
+
+fn pause(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let number = match place(runtime, &args.id(0))? {
+        Place::Here(Found::Execution(number)) => number,
+        Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
+        Place::Elsewhere(run) => return Ok(runs::pause(run)),
     };
-    Ok(Data::Bool(runtime.workflows.pause(number)?))
+    Ok(Ready::Now(Data::Bool(runtime.workflows.pause(number)?)))
 }
 
 fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
-    let Found::Execution(number) = find(runtime, &args.id(0))? else {
-        return Ok(Ready::Now(Data::Bool(false)));
+    let number = match place(runtime, &args.id(0))? {
+        Place::Here(Found::Execution(number)) => number,
+        Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
+        Place::Elsewhere(run) => {
+            return Ok(runs::resume(run, face(&args.options(1, &RESUME_OPTIONS))));
+        }
     };
     if runtime.workflows.execution(number)?.status != Status::Paused {
         return Ok(Ready::Now(Data::Bool(false)));
@@ -153,22 +176,31 @@ fn decide(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<(
 
 /// A machine, so that the event is told before the call returns.
 fn cancel(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
-    let Found::Execution(number) = find(runtime, &args.id(0))? else {
-        return Ok(Ready::Now(Data::Bool(false)));
+    let number = match place(runtime, &args.id(0))? {
+        Place::Here(Found::Execution(number)) => number,
+        Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
+        Place::Elsewhere(run) => return Ok(runs::cancel(run, None, args.text(1))),
     };
+    if let Some(run) = runs::left(runtime, number) {
+        return Ok(runs::cancel(run, Some(number), args.text(1)));
+    }
     let cancelling = Cancelling::new(number, args.text(1));
     Ok(Ready::waits(Operation::new("workflow_control", cancelling), Face::Plain))
 }
 
-fn get_status(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
-    let (status, info) = match find(runtime, &args.id(0))? {
-        Found::Execution(number) => {
+fn get_status(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
+    let (status, info) = match place(runtime, &args.id(0))? {
+        Place::Elsewhere(run) => return Ok(runs::status(run)),
+        Place::Here(Found::Execution(number)) => {
+            if let Some(run) = runs::left(runtime, number) {
+                return Ok(runs::status(run));
+            }
             let execution = runtime.workflows.execution(number)?;
             (execution.status, standing(runtime, execution))
         }
-        Found::Unused(number) => (Status::Pending, unused(runtime, number)?),
+        Place::Here(Found::Unused(number)) => (Status::Pending, unused(runtime, number)?),
     };
-    Ok(Data::Many(vec![Data::from(status.name()), info.into()]))
+    Ok(Ready::Now(Data::Many(vec![Data::from(status.name()), info.into()])))
 }
 
 fn unused(runtime: &Runtime, number: u64) -> Result<Record> {

@@ -1,6 +1,6 @@
 //! What runs workflows.
 
-use super::WORKFLOW;
+use super::{WORKFLOW, durable};
 use crate::error::{Code, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
@@ -47,6 +47,24 @@ static OPTIONS: Shape = Shape::new(
             "\"raise\"",
             "\"return\": a failure is a result with `status = \"failed\"` and `error`",
         ),
+        Field::new(
+            "durable",
+            Kind::Bool,
+            "false",
+            "every step that has ended is recorded in the store: a run outlives its process",
+        ),
+        Field::new(
+            "run_id",
+            Kind::Name,
+            "",
+            "durable: begins the run of that name, goes on with it, or gives its recorded result",
+        ),
+        Field::new(
+            "on_unknown",
+            Kind::Enum(&["retry", "fail"]),
+            "as the steps say",
+            "durable: what becomes of a step of which nobody knows whether it ended",
+        ),
         ASYNC,
         DETACH,
     ],
@@ -66,6 +84,10 @@ pub const ERRORS: &[Code] = &[
     Code::AbortedByHook,
     Code::HookError,
     Code::InvalidState,
+    Code::AlreadyExists,
+    Code::VersionMismatch,
+    Code::IoError,
+    Code::Unsupported,
 ];
 
 pub const EXECUTE: Function = Function {
@@ -80,8 +102,11 @@ pub const EXECUTE: Function = Function {
           steps={[id]={status, output?, response?, error?, attempts, started_at, duration_ms}}, step_order, usage, \
           started_at, finished_at, duration_ms}`. `output` is the last executed step's (SEQUENTIAL), a table by step \
           (PARALLEL), the executed branch's (CONDITIONAL) or an array of the iterations' (LOOP; with `iterations` and \
-          `break_reason`). Values pass from step to step as they are. A failure raises the error of the step, with \
-          `details.workflow_id`, `execution_id`, `step_id` and `completed`. Waits.",
+          `break_reason`). Where an agent's calls need a decision the result has `status = \"paused\"` and `pending`: \
+          `{step_id, agent_id, session, execution_id, calls}`, with the calls of all agents that wait, and in its array \
+          the same of each agent; `resume` goes on. Values pass from step to step as they are. A failure raises the error of the step, with \
+          `details.workflow_id`, `execution_id`, `step_id` and `completed`. With `durable` or `run_id` the execution is a run \
+          that a store records (`result.run_id`, `recovered_steps`): see doc/durability.md. Waits.",
     errors: ERRORS,
     effect: Effect::Outside,
     example: "local id = zigllms.workflow.create{ steps = {\n  \
@@ -109,7 +134,12 @@ pub fn begin(
 fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let workflow = runtime.workflows.known.require(&args.id(0))?;
     let options = args.options(2, &OPTIONS);
-    let number = begin(runtime, args, workflow, 1, &options)?;
+    let claim = durable::claim(runtime, workflow, args, &options)?;
+    let number = match claim {
+        Some(claim) => durable::begin(runtime, args, workflow, claim)?,
+        None => begin(runtime, args, workflow, 1, &options)?,
+    };
+    lay(runtime, number, &options)?;
     let execution = runtime.workflows.executions.get_mut(number)?;
     execution.returns = options.word("on_error") == Some("return");
     start(runtime, number, face(&options))

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::WORKFLOW;
+use super::{WORKFLOW, runs};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
 use crate::lua::filters::{self, LIST};
 use crate::runtime::Runtime;
-use crate::shape::{Check, Field, Kind, Shape, id_of};
+use crate::shape::{Check, Field, Kind, Options, Shape, id_of};
 use crate::step::{Face, Operation, Ready};
 use crate::value::{Data, Record, Ref};
 use crate::workflow::Destroying;
@@ -24,6 +24,7 @@ static FILTER: Shape = Shape::new(
     &[
         Field::new("status", Kind::Enum(STATUSES), "", "status of the latest execution"),
         Field::new("pattern", Kind::Enum(PATTERNS), "", "workflows of this pattern"),
+        Field::new("runs", Kind::Bool, "false", "the durable runs in the store, of all processes"),
     ],
     &[&LIST],
 );
@@ -33,11 +34,13 @@ pub const LISTED: Function = Function {
     params: &[Param::new("filter", Kind::Table(&FILTER)).optional()],
     returns: &[("workflows", "table[]")],
     doc: "All workflows in the order they were made: `{id, name, pattern, status, steps_count}`. The status is that of \
-          the latest execution, \"pending\" before the first; `steps_count` counts steps inside of others, too.",
-    errors: &[],
+          the latest execution, \"pending\" before the first; `steps_count` counts steps inside of others, too. With \
+          `runs=true` the runs in the store, the oldest first: `{id, workflow_id?, name, version, status, started_at, \
+          finished_at?, owned, owner}`; `owned` says whether a process that lives has it.",
+    errors: &[Code::InvalidState, Code::IoError],
     effect: Effect::Reads("workflows"),
     example: "for _, workflow in ipairs(zigllms.workflow.list{ pattern = \"parallel\" }) do print(workflow.id, workflow.status) end",
-    run: Run::Now(list),
+    run: Run::Perhaps(None, list),
 };
 
 const JUDGED: Kind = Kind::OneOf(&[Kind::Text, Kind::Later(&DEFINITION)]);
@@ -129,10 +132,17 @@ pub const TO_MERMAID: Function = Function {
     run: Run::Now(to_mermaid),
 };
 
-fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
+fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(0, &FILTER);
+    if options.bool("runs") == Some(true) {
+        return Ok(runs::list(&options));
+    }
+    Ok(Ready::Now(known(runtime, &options)))
+}
+
+fn known(runtime: &Runtime, options: &Options<'_>) -> Data {
     let (status, pattern) = (options.word("status"), options.word("pattern"));
-    let wanted = filters::Wanted::of(&options);
+    let wanted = filters::Wanted::of(options);
     let workflows = &runtime.workflows;
     let fits = |number: u64, definition: &Definition| {
         status.is_none_or(|status| workflows.status(number) == status)
@@ -144,7 +154,7 @@ fn list(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         let id = workflows.known.id(number);
         if wanted.ids { Data::from(id) } else { workflows.summary(number, &id, one).into() }
     });
-    Ok(Data::List(shown.collect()))
+    Data::List(shown.collect())
 }
 
 fn validate(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

@@ -6,9 +6,11 @@
 mod compose;
 mod control;
 mod define;
+mod durable;
 mod execute;
 mod inspect;
 mod result;
+mod runs;
 mod stepping;
 
 use crate::lua::bridge::{Bridge, Constants, Param};
@@ -59,5 +61,6 @@ pub static BRIDGE: Bridge = Bridge {
         inspect::GET_INFO,
         inspect::DESTROY,
         inspect::TO_MERMAID,
+        runs::RECOVER,
     ],
 };

@@ -1,6 +1,7 @@
 //! How executions have ended.
 
-use super::control::{EXECUTION, Found, find};
+use super::control::{EXECUTION, Found, Place, place};
+use super::runs;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
@@ -51,18 +52,24 @@ pub const GET_RESULT: Function = Function {
 fn get_result(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let options = args.options(1, &OPTIONS);
     let face = face(&options);
-    let number = match find(runtime, &args.id(0))? {
-        Found::Execution(number) => number,
-        Found::Unused(_) => {
+    let timeout_ms = options.number("timeout_ms").filter(|ms| *ms > 0.0);
+    let number = match place(runtime, &args.id(0))? {
+        Place::Elsewhere(run) => {
+            return Ok(runs::result(runtime, run, waits(&options), timeout_ms, face));
+        }
+        Place::Here(Found::Execution(number)) => number,
+        Place::Here(Found::Unused(_)) => {
             let pending = vec![Data::Nil, Data::from(Status::Pending.name())];
             return Ok(Ready::now("workflow_control", face, Data::Many(pending)));
         }
     };
+    if let Some(run) = runs::left(runtime, number) {
+        return Ok(runs::result(runtime, run, waits(&options), timeout_ms, face));
+    }
     if !waits(&options) || runtime.workflows.execution(number)?.status.has_ended() {
         return Ok(Ready::now("workflow_control", face, standing(runtime, number)?));
     }
     refuse_own(runtime, number)?;
-    let timeout_ms = options.number("timeout_ms").filter(|ms| *ms > 0.0);
     let deadline = timeout_ms.map(|ms| runtime.clock.now().after_float_ms(ms));
     let awaiting = Operation::new("workflow_awaiting", Awaiting::new(number, timeout_ms));
     Ok(Ready::waits(Operation { deadline, ..awaiting }, face))

@@ -1,0 +1,181 @@
+//! Runs that are not under way in this process, asked about or told something through the store.
+
+use crate::clock::Moment;
+use crate::error::{Error, Phase, Result};
+use crate::runtime::Runtime;
+use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
+use crate::value::{Data, Document, Failure, Record};
+use crate::workflow::Status;
+use crate::workflow::journal::{self, Asked, Head, Plain, Recorded};
+
+type Ask<T> = Box<dyn FnOnce(&mut Runtime, Token) -> Result<Asked<T>>>;
+type Then<T> = Box<dyn FnOnce(&mut Runtime, T) -> Result<Data>>;
+
+/// One question, and what is made of the answer.
+pub struct Distant<T> {
+    ask: Option<Ask<T>>,
+    asked: Option<Asked<T>>,
+    then: Option<Then<T>>,
+}
+
+impl<T: Send + 'static> Distant<T> {
+    pub fn operation(
+        ask: impl FnOnce(&mut Runtime, Token) -> Result<Asked<T>> + 'static,
+        then: impl FnOnce(&mut Runtime, T) -> Result<Data> + 'static,
+    ) -> Operation {
+        let (ask, then): (Ask<T>, Then<T>) = (Box::new(ask), Box::new(then));
+        let distant = Distant { ask: Some(ask), asked: None, then: Some(then) };
+        Operation::new("workflow_control", distant)
+    }
+
+    fn look(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let Some(answer) = self.asked.as_ref().and_then(Asked::take) else {
+            return Ok(Next::Wait(None));
+        };
+        let then = self.then.take().ok_or_else(|| Error::internal("answered twice"))?;
+        then(runtime, answer?).map(|data| Next::Done(Output::Data(data)))
+    }
+}
+
+impl<T: Send + 'static> Machine for Distant<T> {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        if let Outcome::Stop(stop) = outcome {
+            return Err(stopped(&stop, "asking for a run"));
+        }
+        if let Some(ask) = self.ask.take() {
+            self.asked = Some(ask(runtime, me)?);
+        }
+        self.look(runtime)
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}
+
+/// `get_result` of a run: how it has ended, by and by.
+pub struct Expecting {
+    run: String,
+    waits: bool,
+    timeout_ms: Option<f64>,
+    asked: Option<Asked<Option<Recorded>>>,
+    /// It is looked at again then.
+    next: Option<Moment>,
+}
+
+/// Between two looks at a run of another process.
+const EACH_MS: f64 = 100.0;
+
+impl Expecting {
+    pub fn new(run: String, waits: bool, timeout_ms: Option<f64>) -> Expecting {
+        Expecting { run, waits, timeout_ms, asked: None, next: None }
+    }
+
+    fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        if let Some(next) = self.next.filter(|next| runtime.clock.now() < *next) {
+            return Ok(Next::Wait(Some(next)));
+        }
+        let asked = match self.asked.take() {
+            Some(asked) => asked,
+            None => journal::load(runtime, me, &self.run)?,
+        };
+        let Some(answer) = asked.take() else {
+            (self.asked, self.next) = (Some(asked), None);
+            return Ok(Next::Wait(None));
+        };
+        let recorded = answer?.ok_or_else(|| unknown(&self.run))?;
+        if self.waits && !recorded.head.is_over() {
+            let next = runtime.clock.now().after_float_ms(EACH_MS);
+            self.next = Some(next);
+            return Ok(Next::Wait(Some(next)));
+        }
+        Ok(Next::Done(Output::Data(standing(&recorded))))
+    }
+
+    fn stop(&self, stop: &Stop) -> Error {
+        match (stop, self.timeout_ms) {
+            (Stop::Deadline, Some(ms)) => {
+                let message = format!("run {:?} has not ended after {ms} ms", self.run);
+                Error::timeout(Phase::Total, message)
+            }
+            _ => stopped(stop, "waiting for the result"),
+        }
+    }
+}
+
+impl Machine for Expecting {
+    fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+        match outcome {
+            Outcome::Stop(stop) => Err(self.stop(&stop)),
+            _ => self.look(runtime, me),
+        }
+    }
+
+    fn abandon(&mut self, _: &mut Runtime, _: Token) {}
+}
+
+pub fn unknown(run: &str) -> Error {
+    Error::not_found("execution or workflow", run)
+}
+
+/// As `get_result` tells it.
+fn standing(recorded: &Recorded) -> Data {
+    match (&recorded.ending, recorded.head.status) {
+        (Some(ending), Status::Completed) => ending.result.to_data(),
+        _ => {
+            let mut values = vec![Data::Nil, Data::from(recorded.head.status.name())];
+            values.extend(error(recorded));
+            Data::Many(values)
+        }
+    }
+}
+
+fn error(recorded: &Recorded) -> Option<Data> {
+    let error = recorded.ending.as_ref()?.error.clone()?;
+    Some(Data::Error(Box::new(Failure { error, function: "workflow.execute" })))
+}
+
+/// As `list{runs=true}` shows it.
+pub fn summary(runtime: &Runtime, head: &Head) -> Record {
+    let known = runtime.workflows.known.find(&head.workflow).ok().flatten();
+    let owner = &head.owner;
+    Record::new()
+        .set("id", head.run.as_str())
+        .set("workflow_id", known.map(|number| runtime.workflows.known.id(number)))
+        .set("name", head.workflow.as_str())
+        .set("version", head.version.as_str())
+        .set("status", head.status.name())
+        .set("started_at", head.created_at)
+        .set("finished_at", head.finished_at)
+        .set("owned", head.is_owned)
+        .set("owner", Record::new().set("host", owner.host.as_str()).set("pid", owner.pid))
+}
+
+/// As `get_status` tells it.
+pub fn info(runtime: &Runtime, recorded: &Recorded) -> Data {
+    let head = &recorded.head;
+    let status = head.status.name();
+    let ended = recorded.own.in_order();
+    let mut info =
+        summary(runtime, head).set("execution_id", head.run.as_str()).set("error", error(recorded));
+    info.fields.retain(|(name, _)| name != "id" && name != "workflow_id");
+    info.put("id", summary(runtime, head).get("workflow_id").cloned().unwrap_or_default());
+    match recorded.ending.as_ref().filter(|_| ended.is_empty()) {
+        Some(ending) => info.put("steps", steps_of(&ending.result)),
+        None => {
+            let mut steps = Record::sized(ended.len());
+            for (_, id, end) in &ended {
+                steps.fields.retain(|(name, _)| name != id);
+                steps.put(id.to_string(), end.to_ended().to_record());
+            }
+            info.put("completed_steps", steps.fields.len());
+            info.put("steps", steps);
+        }
+    }
+    Data::Many(vec![Data::from(status), info.into()])
+}
+
+/// Those of a recorded result.
+fn steps_of(result: &Plain) -> Data {
+    let Data::Document(document) = result.to_data() else { return Record::new().into() };
+    let steps = document.value().and_then(|value| value.get("steps")).map(Document::copy);
+    steps.map_or_else(|| Record::new().into(), Data::from)
+}

@@ -71,7 +71,11 @@ describe("a workflow that is paused", function()
     local function noop() end
     local id = workflow.create({
       steps = {
-        { id = "p", type = "parallel", steps = { { id = "x", fn = noop }, { id = "y", fn = noop } } },
+        {
+          id = "p",
+          type = "parallel",
+          steps = { { id = "x", fn = noop }, { id = "y", fn = noop } },
+        },
         { id = "m", over = { 1, 2 }, steps = { { id = "i", fn = noop } } },
       },
     })

@@ -8,7 +8,7 @@ use super::beat::Keeping;
 use super::claim::{Claim, Taken};
 use super::held::Held;
 use super::{Ending, Entry, Owner, Recorded, Step, keeper, layout};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
 use crate::store::{Durability, Question};
@@ -83,14 +83,6 @@ impl Recorded {
 }
 
 impl Journal {
-    pub fn run(&self) -> &str {
-        self.keeping.held.run()
-    }
-
-    pub fn fence(&self) -> u64 {
-        self.keeping.held.owned.head.fence
-    }
-
     /// For the records of the workflow that is called at that path.
     #[must_use]
     pub fn part(&self, path: &str) -> Journal {
@@ -99,7 +91,8 @@ impl Journal {
     }
 
     /// Why nothing can be written any more, if somebody else has the run.
-    pub fn lost(&self) -> Option<Error> {
+    #[cfg(test)]
+    pub fn lost(&self) -> Option<crate::error::Error> {
         self.keeping.held.lost()
     }
 
@@ -111,24 +104,11 @@ impl Journal {
     /// Writes all that is queued, in one batch, and ends when it is on the disk. What agents and
     /// tools have put into memory by then is in the store before it.
     pub fn commit(&self) -> Operation {
-        Operation::new(
-            "journal_commit",
-            Writing { journal: self.clone(), ending: None, asked: None },
-        )
+        Operation::new("journal_commit", Writing { journal: self.clone(), asked: None })
     }
 
-    /// The same for a machine that waits by itself.
-    pub fn committing(&self, runtime: &mut Runtime, me: Token) -> Result<Committing> {
-        self.ask(runtime, me, None)
-    }
-
-    /// The run stops, with all that is queued: somebody else may have it, or nobody needs to.
-    pub fn leave(&self, ending: Ending) -> Operation {
-        let writing = Writing { journal: self.clone(), ending: Some(ending), asked: None };
-        Operation::new("journal_commit", writing)
-    }
-
-    /// The same for a machine that waits by itself, or that nobody lets wait any more.
+    /// The run stops, with all that is queued: somebody else may have it, or nobody needs to. It is
+    /// asked for even where nobody lets the machine wait any more.
     pub fn leaving(&self, runtime: &mut Runtime, me: Token, ending: Ending) -> Result<Committing> {
         self.ask(runtime, me, Some(ending))
     }
@@ -163,10 +143,9 @@ impl Committing {
     }
 }
 
-/// A commit, or the last one, as a machine.
+/// A commit as a machine.
 struct Writing {
     journal: Journal,
-    ending: Option<Ending>,
     asked: Option<Committing>,
 }
 
@@ -189,7 +168,7 @@ impl Machine for Writing {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
             Outcome::Start => {
-                self.asked = Some(self.journal.ask(runtime, me, self.ending.take())?);
+                self.asked = Some(self.journal.ask(runtime, me, None)?);
                 self.look()
             }
             Outcome::Stop(stop) => Err(stopped(&stop, "writing the journal (it may still happen)")),

@@ -266,6 +266,75 @@ HookResult: What `hook.execute` returns.
   aborted  boolean  whether a PRE hook said no
   results  table[]  `{hook_id, ok, value?, error?, duration_ms}` of each that was called
 
+WorkflowResult: What `workflow.execute` returns: how an execution has ended, or where it is paused.
+  workflow_id  string
+  execution_id  string  of a durable execution: the id of its run
+  name  string  of the workflow
+  status  "completed"|"paused"|"failed"  "failed" with `on_error="return"` only
+  output  any  of the last executed step; parallel: by step; loop: an array, of each iteration
+  steps  table<string, zigllms.StepResult>  by their ids, the last end of each
+  step_order  string[]  ids of the steps in the order in which they ended first
+  usage  zigllms.Usage  of all that models were asked
+  cost  number?  as far as there are prices
+  iterations  integer?  of a loop
+  break_reason  string?  of a loop: "condition_false", "max_iterations_reached",
+    "iteration_error", "timeout", "explicit_break" or "completed_naturally"
+  executed_branch  string?  conditional: "if_true", "if_false" or the id of the step
+  pending  table?  paused before calls of agents that need a decision: `{step_id, agent_id,
+    session?, execution_id, calls}`, and in its array the same of each agent
+  error  zigllms.Error?  failed: why
+  metadata  table?  as `execute` was given it
+  started_at  number  Unix seconds
+  finished_at  number?  Unix seconds; once it has ended
+  duration_ms  number  without the time it was paused
+  run_id  string?  durable
+  recovered_steps  integer?  durable: steps that an earlier execution of the run has ended
+
+StepResult: How a step has ended: in `result.steps`, and what `on_step` is called with.
+  id  string?  `on_step` and `workflow.step`
+  status  "completed"|"failed"|"skipped"|"cancelled"
+  output  any  what it gave, or the `default` of one that failed
+  response  zigllms.Response?  of an `agent_call`: all of it
+  error  zigllms.Error?  failed: why
+  attempts  integer  0: it never began
+  started_at  number?  Unix seconds
+  duration_ms  number?  with all attempts and the waits between them
+  execution_id  string?  `workflow.step`
+  execution_status  zigllms.workflow.Status?  `workflow.step`
+  result  zigllms.WorkflowResult?  `workflow.step`: what `execute` would have returned
+
+StepContext: What functions of a step get: `fn`, `input`, conditions.
+  input  any  what this step works on
+  workflow  table  `{id, name, execution_id, input}`
+  previous  table  `{id?, output}` of the step before; without an id it is the workflow's input
+  steps  table<string, zigllms.StepResult>  those that have ended, by their ids
+  variables  table  shared by all steps, and may be written
+  loop  table?  inside a loop or a map: `{index, first, last?, item?}`
+  step_id  string
+  attempt  integer?  from 1; nil where the step has yet to begin: in conditions, and as `input`
+  idempotency_key  string?  the same in every attempt at this step, and at no other
+  cancelled  fun(): boolean  whether the execution was cancelled or has run out of time
+  break_loop  fun()|nil  inside a loop: this iteration is the last
+
+ExecutionInfo: How an execution stands: what `workflow.get_status` returns beside the status.
+  id  string?  of the workflow; nil where this process has none of that name
+  execution_id  string?  nil: the workflow was never executed
+  name  string  of the workflow
+  status  zigllms.workflow.Status
+  pattern  zigllms.workflow.Pattern?
+  steps_count  integer?  steps of the workflow itself, without those inside of others
+  completed_steps  integer?  steps that were completed, with those inside of others
+  current_step  string?  id of the one that began last, while it runs
+  progress  number?  from 0 to 1: how many of the workflow's own steps have ended
+  started_at  number?  Unix seconds
+  finished_at  number?  Unix seconds
+  duration_ms  number?  without the time it was paused
+  error  zigllms.Error?  failed or cancelled: why
+  steps  table<string, zigllms.StepResult>  those that have ended, by their ids
+  version  string?  of a run in the store
+  owned  boolean?  of a run in the store: whether a process that lives has it
+  owner  table?  of a run in the store: `{host, pid}` of the process that had it last
+
 Error: What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
   code  zigllms.ErrorCode  one word to match on
   message  string  which argument or option, what was expected, what came
@@ -320,14 +389,14 @@ ErrorCode: One word to match on.
   validation_failed  a value does not fit its schema, or a definition is wrong; `details.errors`
   parse_failed  text that should be JSON is not
   conversion_error  a Lua value cannot cross; the message has its path
-  template_error  not raised by this version
+  template_error  a template or condition cannot be filled in: the message has what it looked for
   unsupported  not built in, not offered by the provider, or not possible here
   timeout  `phase` says which limit
   cancelled  by `handle:cancel()`, `agent.destroy` or an interrupt; `details.reason`, `partial`
   aborted_by_hook  a hook before the operation returned `false`
   budget_exceeded  a limit of `budget`; `partial` is set
   max_iterations  with `on_limit="raise"`; `partial` is set
-  version_mismatch  not raised by this version
+  version_mismatch  a durable run was recorded under another definition of its workflow
   auth  no key, or HTTP 401 or 403
   rate_limited  HTTP 429; `retry_after_ms`
   overloaded  HTTP 503 or 529
@@ -370,6 +439,10 @@ in a program.
 
 local HOOK = "fun(context: zigllms.HookContext, " .. "next?: fun(data?: any): any): any, string?"
 
+local STEP = "fun(ctx: zigllms.StepContext): any"
+local MAPPED = "any|fun(value: any, ctx: zigllms.StepContext): any"
+local TEST = "string|fun(ctx: zigllms.StepContext): any"
+
 -- Types that a declaration cannot spell: signatures of functions and the like.
 local TYPES = {
   ["agent.run.input"] = "string|zigllms.Message|zigllms.Message[]|table",
@@ -378,6 +451,15 @@ local TYPES = {
   ["all.handles"] = "zigllms.Handle[]",
   ["await.handle"] = "zigllms.Handle",
   ["error.code"] = "zigllms.ErrorCode|string",
+  ["CompositionPart.condition"] = TEST,
+  ["CompositionPart.output"] = MAPPED,
+  ["Step.condition"] = TEST,
+  ["Step.fn"] = STEP,
+  ["Step.output"] = MAPPED,
+  ["Step.when"] = TEST,
+  ["WorkflowExecution.on_step"] = "fun(step: zigllms.StepResult)",
+  ["WorkflowLoop.until_condition"] = TEST,
+  ["WorkflowSettings.condition"] = TEST,
   ["event.filter.callback"] = "fun(event: zigllms.Event): boolean|table?",
   ["event.subscribe.callback"] = "fun(event: zigllms.Event)",
   ["hook.register.callback"] = HOOK,

@@ -13,7 +13,7 @@
 ---@field tool zigllms.tool Functions that models may call: a name, a JSON Schema of the input, and a Lua function.
 ---@field workflow zigllms.workflow Workflows: steps that call agents, tools and functions, one after the other, side by side, by conditions or in loops, and what becomes of their results.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
----@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
+---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `workflow.started` `{workflow_id, workflow_name, execution_id, input}`, then `workflow.completed` or `workflow.paused` (and `result`, `duration_ms`), `workflow.failed` or `workflow.cancelled` (and `error`, `duration_ms`), and `workflow.resumed` as it goes on; of each step the same ids in `workflow.step_started` (and `step_id`, `step_type`, `input`), `workflow.step_completed` (and `output`, `attempts`, `duration_ms`), `workflow.step_failed` (and `error`, `attempts`, `duration_ms`) or `workflow.step_skipped` (and `reason`); `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
 ---@field hook zigllms.hook Functions around operations: they change what goes in and what comes out, or say no.
@@ -364,23 +364,23 @@ local zigllms = {}
 ---@field type? "agent_call"|"agent"|"tool_call"|"tool"|"function"|"workflow_call"|"sequential"|"parallel"|"condition"|"loop"|"map"|"delay"|"emit"|"transform"|"script" what it does [what its fields say]
 ---@field input? function|any what it works on; texts in it are templates [the previous output]
 ---@field depends_on? (string)[] ids of steps of the same list, which run first [{}]
----@field condition? string|function the step is skipped unless it holds; of condition: which branch; of loop: while it holds
----@field when? string|function skipped unless it holds, also condition and loop
+---@field condition? string|fun(ctx: zigllms.StepContext): any the step is skipped unless it holds; of condition: which branch; of loop: while it holds
+---@field when? string|fun(ctx: zigllms.StepContext): any skipped unless it holds, also condition and loop
 ---@field retry? zigllms.StepRetry further attempts after one that failed
 ---@field retry_count? integer an integer from 0 to 999: short for `retry.max_attempts - 1` [0]
 ---@field retry_delay_ms? number a number of at least 0: short for `retry.backoff_ms` [1000]
 ---@field timeout_ms? number a number of at least 0: limit of the step with its attempts [none]
 ---@field continue_on_error? boolean a failure does not end the workflow [the workflow's `on_error`]
 ---@field default? any the output of a step that failed, where the workflow goes on
----@field output? function|any a template or `function(value, ctx)` in place of the output
+---@field output? any|fun(value: any, ctx: zigllms.StepContext): any a template or `function(value, ctx)` in place of the output
 ---@field idempotent? boolean durable: may be run again if it is not known whether it ended [false]
 ---@field on_unknown? "retry"|"fail" durable: what becomes of a step of which nobody knows whether it ended ["fail" for tool_call, else "retry"]
 ---@field metadata? table kept as it is
 ---@field agent? string agent_call: who is asked
 ---@field options? zigllms.StepRunOptions agent_call: options of the run
 ---@field tool? string tool_call: what is called
----@field fn? function function, transform: `function(ctx)`
----@field execute? function the same as `fn`
+---@field fn? fun(ctx: zigllms.StepContext): any function, transform: `function(ctx)`
+---@field execute? fun(ctx: zigllms.StepContext): any the same as `fn`
 ---@field workflow? string workflow_call: what is executed
 ---@field steps? (zigllms.Step)[] sequential, parallel, loop, map: the steps inside
 ---@field aggregation? "all"|"first"|"majority" parallel: a table by step, the first output there is, or the one that most have ["all"]
@@ -412,8 +412,8 @@ local zigllms = {}
 ---@class zigllms.WorkflowLoop
 ---@field items? function|any loop: an array, a template that gives one, or a function: an iteration for each item
 ---@field count? integer|string an integer of at least 0 or a string: loop: so many iterations; a number, or a template that gives one
----@field until_condition? string|function loop: ends after the iteration it holds in
----@field until_? string|function the same as `until_condition`
+---@field until_condition? string|fun(ctx: zigllms.StepContext): any loop: ends after the iteration it holds in
+---@field until_? string|fun(ctx: zigllms.StepContext): any the same as `until_condition`
 ---@field max_iterations? integer an integer of at least 1: loop: where a condition alone says when it ends [100]
 ---@field iteration_delay_ms? number a number of at least 0: loop: between two iterations [0]
 ---@field break_on_error? boolean loop: false: the output of an iteration that failed is null [true]
@@ -431,7 +431,7 @@ local zigllms = {}
 ---@field timeout_ms? number a number of at least 0: limit of an execution [none]
 ---@field on_error? "fail"|"continue" "continue": no step that fails ends it ["fail"]
 ---@field keep? integer an integer from 0 to 1000000: finished executions that `get_result` knows [100]
----@field condition? string|function conditional: which branch; loop: goes on while it holds
+---@field condition? string|fun(ctx: zigllms.StepContext): any conditional: which branch; loop: goes on while it holds
 
 ---@class zigllms.WorkflowOptions: zigllms.WorkflowExecution
 ---@field on_error? "raise"|"return" "return": a failure is a result with `status = "failed"` and `error` ["raise"]
@@ -444,7 +444,7 @@ local zigllms = {}
 ---@class zigllms.WorkflowExecution
 ---@field timeout_ms? number a number of at least 0: limit of the execution, without the time it was paused; 0 = none [the workflow's]
 ---@field variables? table values of `variables` beside, or in place of, those of the definition
----@field on_step? function `function(step)`, called with `{id, status, output, …}` of each step that has ended
+---@field on_step? fun(step: zigllms.StepResult) `function(step)`, called with `{id, status, output, …}` of each step that has ended
 ---@field metadata? table stands in the result
 
 ---@class zigllms.WorkflowResume
@@ -465,9 +465,9 @@ local zigllms = {}
 ---@class zigllms.CompositionPart
 ---@field id string the workflow [required]
 ---@field input? function|any what it works on; texts in it are templates [the previous output]
----@field output? function|any a template or `function(value, ctx)` in place of its output
----@field condition? string|function conditional: the first whose condition holds is run; else: skipped unless it holds
----@field when? string|function the same as `condition`
+---@field output? any|fun(value: any, ctx: zigllms.StepContext): any a template or `function(value, ctx)` in place of its output
+---@field condition? string|fun(ctx: zigllms.StepContext): any conditional: the first whose condition holds is run; else: skipped unless it holds
+---@field when? string|fun(ctx: zigllms.StepContext): any the same as `condition`
 ---@field on_error? "propagate"|"ignore"|"use_default" "ignore": the others go on; "use_default": with `default` as its output ["propagate"]
 ---@field default? any the output of one that failed
 
@@ -970,6 +970,77 @@ local zigllms = {}
 ---@field data any what the last hook left
 ---@field aborted boolean whether a PRE hook said no
 ---@field results table[] `{hook_id, ok, value?, error?, duration_ms}` of each that was called
+
+---What `workflow.execute` returns: how an execution has ended, or where it is paused.
+---@class zigllms.WorkflowResult
+---@field workflow_id string
+---@field execution_id string of a durable execution: the id of its run
+---@field name string of the workflow
+---@field status "completed"|"paused"|"failed" "failed" with `on_error="return"` only
+---@field output any of the last executed step; parallel: by step; loop: an array, of each iteration
+---@field steps table<string, zigllms.StepResult> by their ids, the last end of each
+---@field step_order string[] ids of the steps in the order in which they ended first
+---@field usage zigllms.Usage of all that models were asked
+---@field cost? number as far as there are prices
+---@field iterations? integer of a loop
+---@field break_reason? string of a loop: "condition_false", "max_iterations_reached", "iteration_error", "timeout", "explicit_break" or "completed_naturally"
+---@field executed_branch? string conditional: "if_true", "if_false" or the id of the step
+---@field pending? table paused before calls of agents that need a decision: `{step_id, agent_id, session?, execution_id, calls}`, and in its array the same of each agent
+---@field error? zigllms.Error failed: why
+---@field metadata? table as `execute` was given it
+---@field started_at number Unix seconds
+---@field finished_at? number Unix seconds; once it has ended
+---@field duration_ms number without the time it was paused
+---@field run_id? string durable
+---@field recovered_steps? integer durable: steps that an earlier execution of the run has ended
+
+---How a step has ended: in `result.steps`, and what `on_step` is called with.
+---@class zigllms.StepResult
+---@field id? string `on_step` and `workflow.step`
+---@field status "completed"|"failed"|"skipped"|"cancelled"
+---@field output any what it gave, or the `default` of one that failed
+---@field response? zigllms.Response of an `agent_call`: all of it
+---@field error? zigllms.Error failed: why
+---@field attempts integer 0: it never began
+---@field started_at? number Unix seconds
+---@field duration_ms? number with all attempts and the waits between them
+---@field execution_id? string `workflow.step`
+---@field execution_status? zigllms.workflow.Status `workflow.step`
+---@field result? zigllms.WorkflowResult `workflow.step`: what `execute` would have returned
+
+---What functions of a step get: `fn`, `input`, conditions.
+---@class zigllms.StepContext
+---@field input any what this step works on
+---@field workflow table `{id, name, execution_id, input}`
+---@field previous table `{id?, output}` of the step before; without an id it is the workflow's input
+---@field steps table<string, zigllms.StepResult> those that have ended, by their ids
+---@field variables table shared by all steps, and may be written
+---@field loop? table inside a loop or a map: `{index, first, last?, item?}`
+---@field step_id string
+---@field attempt? integer from 1; nil where the step has yet to begin: in conditions, and as `input`
+---@field idempotency_key? string the same in every attempt at this step, and at no other
+---@field cancelled fun(): boolean whether the execution was cancelled or has run out of time
+---@field break_loop fun()|nil inside a loop: this iteration is the last
+
+---How an execution stands: what `workflow.get_status` returns beside the status.
+---@class zigllms.ExecutionInfo
+---@field id? string of the workflow; nil where this process has none of that name
+---@field execution_id? string nil: the workflow was never executed
+---@field name string of the workflow
+---@field status zigllms.workflow.Status
+---@field pattern? zigllms.workflow.Pattern
+---@field steps_count? integer steps of the workflow itself, without those inside of others
+---@field completed_steps? integer steps that were completed, with those inside of others
+---@field current_step? string id of the one that began last, while it runs
+---@field progress? number from 0 to 1: how many of the workflow's own steps have ended
+---@field started_at? number Unix seconds
+---@field finished_at? number Unix seconds
+---@field duration_ms? number without the time it was paused
+---@field error? zigllms.Error failed or cancelled: why
+---@field steps table<string, zigllms.StepResult> those that have ended, by their ids
+---@field version? string of a run in the store
+---@field owned? boolean of a run in the store: whether a process that lives has it
+---@field owner? table of a run in the store: `{host, pid}` of the process that had it last
 
 ---What a failing call raises. `tostring(err)` is one line; `err:is(code)` compares the code.
 ---@class zigllms.Error
@@ -1572,7 +1643,7 @@ function workflow.execute(workflow_id, input, options) end
 
 ---Stops an execution at the next boundary: before a step, an iteration, or the next question of an agent. true if it was running; a plain `execute` then returns a result with `status = "paused"`. The id is an execution's, or a workflow's: its latest execution. Steps, tools and hooks of the execution itself may call it.
 ---
----Errors: invalid_argument, not_found
+---Errors: invalid_argument, not_found, io_error, unsupported, cancelled
 ---@param id string the id or name of an execution
 ---@return boolean paused
 function workflow.pause(id) end
@@ -1589,34 +1660,34 @@ function workflow.resume(id, options) end
 
 ---Ends an execution that is running or paused: true. Whoever waits for it gets the error `cancelled`, with `details.reason`.
 ---
----Errors: invalid_argument, not_found
+---Errors: invalid_argument, not_found, io_error, unsupported, cancelled
 ---@param id string the id or name of an execution
 ---@param reason? string a string
 ---@return boolean cancelled
 function workflow.cancel(id, reason) end
 
----How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. "pending" for a workflow that was never executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and `owner` say who has it.
+---How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, current_step, progress, started_at, finished_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over; times are Unix seconds. "pending" for a workflow that was never executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and `owner` say who has it.
 ---
----Errors: invalid_argument, not_found
+---Errors: invalid_argument, not_found, io_error, unsupported, cancelled
 ---@param id string the id or name of an execution
----@return string status
----@return table info
+---@return zigllms.workflow.Status status
+---@return zigllms.ExecutionInfo info
 function workflow.get_status(id) end
 
 ---The result of an execution that is completed: the very table that `execute` returned. Of one that is pending, running or paused nil and the status; of one that has failed or was cancelled nil, the status and the error. `wait` or `timeout_ms` waits for the end, also while it is paused. A workflow that was never executed is pending, and is not waited for.
 ---
----Errors: invalid_argument, not_found, timeout, cancelled, invalid_state
+---Errors: invalid_argument, not_found, timeout, cancelled, invalid_state, io_error, unsupported
 ---@param id string the id or name of an execution
 ---@param options? zigllms.WorkflowResultOptions a table
 ---@return zigllms.WorkflowResult? result
----@return string? status
+---@return zigllms.workflow.Status? status
 ---@return zigllms.Error? error
 ---@overload fun(id: string, options: { async: true }): zigllms.Handle
 function workflow.get_result(id, options) end
 
 ---All workflows in the order they were made: `{id, name, pattern, status, steps_count}`. The status is that of the latest execution, "pending" before the first; `steps_count` counts steps inside of others, too. With `runs=true` the runs in the store, the oldest first: `{id, workflow_id?, name, version, status, started_at, finished_at?, owned, owner}`; `owned` says whether a process that lives has it.
 ---
----Errors: invalid_argument, invalid_state, io_error
+---Errors: invalid_argument, invalid_state, io_error, unsupported, cancelled
 ---@param filter? zigllms.WorkflowFilter a table
 ---@return table[] workflows
 function workflow.list(filter) end
@@ -1654,7 +1725,7 @@ function workflow.get_dependencies(workflow_id) end
 ---@param id string the id or name of an execution
 ---@param input? any a value
 ---@param options? zigllms.WorkflowStepOptions a table
----@return table step
+---@return zigllms.StepResult step
 ---@overload fun(id: string, input?: any, options: { async: true }): zigllms.Handle
 function workflow.step(id, input, options) end
 
@@ -1793,7 +1864,7 @@ function provider.embed(input, options) end
 ---@overload fun(messages: string|(any)[]|table, options: { async: true }): zigllms.Handle
 function provider.count_tokens(messages, options) end
 
----Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
+---Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `workflow.started` `{workflow_id, workflow_name, execution_id, input}`, then `workflow.completed` or `workflow.paused` (and `result`, `duration_ms`), `workflow.failed` or `workflow.cancelled` (and `error`, `duration_ms`), and `workflow.resumed` as it goes on; of each step the same ids in `workflow.step_started` (and `step_id`, `step_type`, `input`), `workflow.step_completed` (and `output`, `attempts`, `duration_ms`), `workflow.step_failed` (and `error`, `attempts`, `duration_ms`) or `workflow.step_skipped` (and `reason`); `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
 ---@class zigllms.event
 local event = {}
 zigllms.event = event

@@ -226,12 +226,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may be in every item of a map, also with equal ids of calls", function()
-    server:script(
-      calls({ call("c1", "Ada") }),
-      calls({ call("c1", "Ada") }),
-      text("x"),
-      text("y")
-    )
+    server:script(calls({ call("c1", "Ada") }), calls({ call("c1", "Ada") }), text("x"), text("y"))
     local id = payer()
     local flow = workflow.create({
       steps = {

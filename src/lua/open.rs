@@ -30,6 +30,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/attend.lua", include_str!("attend.lua")),
     (c"=zigllms/cleanup.lua", include_str!("cleanup.lua")),
     (c"=zigllms/drive.lua", include_str!("drive.lua")),
+    (c"=zigllms/templates.lua", include_str!("templates.lua")),
     (c"=zigllms/scope.lua", include_str!("scope.lua")),
     (c"=zigllms/listen.lua", include_str!("listen.lua")),
     (c"=zigllms/handle.lua", include_str!("handle.lua")),

@@ -6,36 +6,17 @@
 local core = ...
 
 local guarded, within, new_error = core.guarded, core.within, core.new_error
-local error, find, format, ipairs, next = error, string.find, string.format, ipairs, next
-local pcall, rawequal, rawget, rawset = pcall, rawequal, rawget, rawset
-local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
-local concat, max, min, sort = table.concat, math.max, math.min, table.sort
+local fill, judge_text, keys_of = core.fill, core.judge_text, core.keys_of
+local ipairs, next, pcall, rawequal, rawset = ipairs, next, pcall, rawequal, rawset
+local getmetatable, setmetatable, type = getmetatable, setmetatable, type
+local max = math.max
 
 -- Tables are read raw; where there is no `rawlen`, `#` is that.
 local length = rawlen or function(list)
   return #list
 end
 
-local MANY = 4096 -- texts that are known at once
 local SCOPE = 11 -- as drive.rs numbers it
-
--- What was read of templates and conditions, by their text.
-local function memo(read)
-  local known, count = {}, 0
-  return function(text)
-    local found = known[text]
-    if not found then
-      if count >= MANY then
-        known, count = {}, 0
-      end
-      found, count = read(text), count + 1
-      known[text] = found
-    end
-    return found
-  end
-end
-
-local template_of, holes_of = memo(core.template), memo(core.condition_holes)
 
 local broken = setmetatable({}, { __mode = "k" }) -- loops that a step has ended
 
@@ -125,157 +106,6 @@ local function context_of(context, scope, id, output, loop, step, input, attempt
   return ctx
 end
 
--- Fields that are there although they may hold nothing.
-local function may_be_nil(path, at)
-  if at ~= #path then
-    return false
-  end
-  local root, last = path[1], path[at]
-  return at == 1 and (root == "input" or root == "output")
-    or at == 2 and root == "previous"
-    or at == 2 and root == "loop" and last == "item"
-    or at == 2 and root == "workflow" and last == "input"
-    or at == 3 and root == "steps" and last == "output"
-end
-
-local SEEN, TOLD = 64, 8 -- keys of a table that are looked at, and named in a message
-
-local function name_of(key)
-  local is_word = type(key) == "string" or type(key) == "number" or type(key) == "boolean"
-  return is_word and tostring(key) or "a " .. type(key)
-end
-
-local function keys_of(value)
-  local names = {}
-  for key in next, value do
-    names[#names + 1] = name_of(key)
-    if #names == SEEN then
-      break
-    end
-  end
-  sort(names)
-  if names[TOLD + 1] then
-    names[TOLD + 1] = "…"
-  end
-  return concat(names, ", ", 1, min(#names, TOLD + 1))
-end
-
-local function told(value)
-  if type(value) ~= "table" then
-    return value == nil and "which is nil" or "which is a " .. type(value)
-  end
-  return next(value) == nil and "which is empty" or "which has " .. keys_of(value)
-end
-
-local function missing(hole, at, value)
-  local near = at == 0 and "an execution" or concat(hole.names, "", 1, at)
-  local text = format(
-    'template "{{%s}}": there is no %s in %s, %s; default(…) says what stands for it',
-    hole.source,
-    hole.names[at + 1]:gsub("^%.", ""),
-    near,
-    told(value)
-  )
-  error(new_error("template_error", text), 0)
-end
-
--- The value a path leads to; else whether that is in order, how far it led, and to what.
-local function walk(hole, view)
-  local path, value = hole.path, view
-  for i = 1, #path do
-    local inner
-    if type(value) == "table" then
-      inner = rawget(value, path[i])
-      if inner == nil and rawequal(value, view.steps) then
-        inner = value[path[i]]
-      end
-    end
-    if inner == nil then
-      return nil, may_be_nil(path, i), i - 1, value
-    end
-    value = inner
-  end
-  return value, true
-end
-
-local function json_of(value, hole)
-  local ok, text = pcall(core.json_text, value)
-  if ok then
-    return text
-  end
-  local why = format('template "{{%s}}": %s', hole.source, text.message)
-  error(new_error("conversion_error", why), 0)
-end
-
-local function text_of(value, hole)
-  return type(value) == "string" and value or json_of(value, hole)
-end
-
-local filters = {
-  json = json_of,
-  trim = function(value, hole)
-    return (text_of(value, hole):match("^%s*(.-)%s*$"))
-  end,
-}
-
-local function resolve(hole, view)
-  local value, found, at, near = walk(hole, view)
-  local list = hole.filters
-  if value == nil or rawequal(value, core.null) then
-    if hole.has_default then
-      value, found = hole.default, true
-    end
-  end
-  if not found then
-    missing(hole, at, near)
-  end
-  for i = 1, #list do
-    value = filters[list[i]](value, hole)
-  end
-  return value
-end
-
--- In a text something has to stand.
-local function in_text(hole, view)
-  local value = resolve(hole, view)
-  if value ~= nil then
-    return text_of(value, hole)
-  elseif hole.has_default then
-    return ""
-  end
-  local text = 'template "{{%s}}": it is nil, and a text cannot hold that; default(…) says what '
-    .. "stands for it"
-  error(new_error("template_error", format(text, hole.source)), 0)
-end
-
-local function fill_text(text, view)
-  local parts = template_of(text)
-  if #parts == 1 and type(parts[1]) == "table" then
-    return resolve(parts[1], view)
-  end
-  local pieces = {}
-  for i = 1, #parts do
-    local part = parts[i]
-    pieces[i] = type(part) == "table" and in_text(part, view) or part
-  end
-  return concat(pieces)
-end
-
--- The same value with its templates filled in; the table is one that nobody else has.
-local function fill(value, view)
-  if type(value) == "string" then
-    -- What it gives may be false, or nothing.
-    if find(value, "{{", 1, true) then
-      return fill_text(value, view)
-    end
-  elseif type(value) == "table" then
-    for key, inner in next, value do
-      value[key] = fill(inner, view)
-    end
-  end
-  return value
-end
-
 local FIELDS = {
   "attempts",
   "details",
@@ -328,24 +158,8 @@ function acts.call(context, scope, id, output, loop, fn, raw, ...)
   return within(context, fn, ctx)
 end
 
-local function judge(text, view)
-  local holes, values = holes_of(text), {}
-  for i = 1, #holes do
-    local value = resolve(holes[i], view)
-    values[i] = value == nil and core.null or value
-  end
-  local ok, holds = pcall(core.judge, text, values)
-  if ok then
-    return holds
-  end
-  for i = 1, #holes do
-    json_of(values[i], holes[i])
-  end
-  error(holds, 0)
-end
-
 function acts.judge(_, scope, id, output, loop, text)
-  return guarded(judge, text, view_of(scope, id, output, loop))
+  return guarded(judge_text, text, view_of(scope, id, output, loop))
 end
 
 function acts.test(...)
@@ -453,14 +267,14 @@ end
 
 -- The value that most have said; of several that as many have said the one that was said first.
 function acts.majority(_, _, _, _, _, values)
-  local votes, best, most = {}, nil, 0
+  local said, votes, best, most = {}, {}, nil, 0
   for i = 1, #values do
     local key = vote_of(values[i])
-    votes[key] = (votes[key] or 0) + 1
+    said[i], votes[key] = key, (votes[key] or 0) + 1
     most = max(most, votes[key])
   end
   for i = #values, 1, -1 do
-    if votes[vote_of(values[i])] == most then
+    if votes[said[i]] == most then
       best = values[i]
     end
   end

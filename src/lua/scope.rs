@@ -1,4 +1,4 @@
-//! What `scope.lua` asks of the core: templates and conditions, read and judged.
+//! What `templates.lua` asks of the core: templates and conditions, read and judged.
 
 use crate::error::{Code, Error, Result, quoted};
 use crate::shape::Kind;
@@ -59,7 +59,7 @@ fn record(hole: &Hole) -> Record {
         _ => None,
     });
     Record::new()
-        .set("source", hole.source())
+        .set("source", hole.source.as_str())
         .set("path", Data::List(path))
         .set("names", Data::List(names))
         .set("filters", Data::List(filters.map(Data::from).collect()))

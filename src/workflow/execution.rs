@@ -49,6 +49,10 @@ impl Status {
         }
     }
 
+    pub fn of(word: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.name() == word)
+    }
+
     pub fn has_ended(self) -> bool {
         matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
     }
@@ -64,6 +68,12 @@ pub enum How {
 }
 
 impl How {
+    const ALL: [How; 4] = [How::Completed, How::Failed, How::Skipped, How::Cancelled];
+
+    pub fn of(word: &str) -> Option<How> {
+        How::ALL.into_iter().find(|how| how.name() == word)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             How::Completed => "completed",

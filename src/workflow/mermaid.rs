@@ -4,15 +4,15 @@
 //! Nodes go by numbers, and their texts are written so that nothing in them is syntax: steps may be
 //! called "end", have quotes in their names, or whole diagrams.
 
+mod labels;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::rc::Rc;
 
-use super::definition::{Aggregation, Definition, Does, Looping, Made, Over, Step, Test};
+use super::definition::{Aggregation, Definition, Does, Step, Test};
 use super::execution::{Execution, States};
-
-/// Characters of a text that are shown.
-const LONGEST: usize = 60;
+use labels::{detail, labelled, made, said, shape, text, times};
 
 pub fn graph(definition: &Definition, name: &str) -> String {
     drawn(definition, &text(name), None)
@@ -142,11 +142,7 @@ impl Graph {
     }
 
     fn test(&mut self, test: &Test, tails: &[Tail]) -> String {
-        let label = match test {
-            Test::Says(condition) => text(&condition.text),
-            Test::Called(_) => "function".to_owned(),
-        };
-        let node = self.node("{", &label, "}", "test");
+        let node = self.node("{", &said(test), "}", "test");
         self.lead(tails, &node);
         node
     }
@@ -188,12 +184,8 @@ impl Graph {
 
     fn branching(&mut self, step: Option<&Step>, test: &Test, tails: &[Tail]) -> String {
         let Some(step) = step else { return self.test(test, tails) };
-        let says = match test {
-            Test::Says(condition) => text(&condition.text),
-            Test::Called(_) => "function".to_owned(),
-        };
         let look = self.look(Some(step), "test");
-        let node = self.node("{", &labelled(Some(step), &says), "}", look);
+        let node = self.node("{", &labelled(Some(step), &said(test)), "}", look);
         self.lead(tails, &node);
         node
     }
@@ -286,98 +278,5 @@ impl Graph {
         let join = self.node("[\\", gathers.name(), "/]", "edge");
         self.lead(&last, &join);
         vec![Tail::from(join)]
-    }
-}
-
-fn shape(does: &Does) -> (&'static str, &'static str, &'static str) {
-    match does {
-        Does::Agent { .. } => ("{{", "}}", "agent"),
-        Does::Tool { .. } => ("[[", "]]", "tool"),
-        Does::Workflow { .. } => ("[/", "/]", "tool"),
-        Does::Function(_) | Does::Script(_) => ("[", "]", "code"),
-        Does::Delay { .. } => (">", "]", "edge"),
-        _ => ("(", ")", "code"),
-    }
-}
-
-fn detail(does: &Does) -> String {
-    match does {
-        Does::Agent { agent, .. } => format!("agent {}", text(agent)),
-        Does::Tool { tool } => format!("tool {}", text(tool)),
-        Does::Workflow { workflow } => format!("workflow {}", text(workflow)),
-        Does::Delay { ms, .. } => format!("wait {} ms", text(&ms.to_string())),
-        Does::Emit { event, .. } => format!("emit {}", text(event)),
-        other => other.name().to_owned(),
-    }
-}
-
-fn times(looping: &Looping) -> String {
-    match &looping.over {
-        Over::Items(items) => format!("for each of {}", made(items)),
-        Over::Count(Made::Plain(count)) => format!("{} times", text(&count.to_string())),
-        Over::Count(count) => format!("{} times", made(count)),
-        Over::While(test) => format!("while {}", said(test)),
-        Over::Ever => format!("until {}", looping.until.as_ref().map(said).unwrap_or_default()),
-    }
-}
-
-fn said(test: &Test) -> String {
-    match test {
-        Test::Says(condition) => text(&condition.text),
-        Test::Called(_) => "function".to_owned(),
-    }
-}
-
-fn made(made: &Made) -> String {
-    match made {
-        Made::Called(_) => "function".to_owned(),
-        Made::Plain(serde_json::Value::Array(items)) => format!("{} items", items.len()),
-        Made::Plain(value) | Made::Filled(value) => {
-            value.as_str().map_or_else(|| text(&value.to_string()), text)
-        }
-    }
-}
-
-/// What people call a step, and below it what it does.
-fn labelled(step: Option<&Step>, detail: &str) -> String {
-    let Some(step) = step else { return detail.to_owned() };
-    let name = text(step.title.as_deref().unwrap_or(&step.id));
-    if detail.is_empty() { name } else { format!("{name}<br/>{detail}") }
-}
-
-/// A text in which nothing is syntax. Mermaid finds directives, comments, styles and Markdown also
-/// inside of quotes, so that all but the plainest characters are written by their numbers.
-fn text(text: &str) -> String {
-    let mut written = String::new();
-    let mut letters = false;
-    for c in text.chars().take(LONGEST) {
-        let harmless = c.is_alphanumeric() || c == ' ' || (letters && "_-.,!?'=()".contains(c));
-        letters |= c.is_alphabetic();
-        match c {
-            _ if harmless => written.push(c),
-            c if c.is_control() => written.push(' '),
-            c => {
-                let _ = write!(written, "#{};", u32::from(c));
-            }
-        }
-    }
-    if text.chars().nth(LONGEST).is_some() {
-        written.push('…');
-    }
-    if written.trim().is_empty() { "#160;".to_owned() } else { written }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_text_is_syntax() {
-        assert_eq!(text("plain name-1"), "plain name-1");
-        assert_eq!(text("a\"b\n%%{init}"), "a#34;b #37;#37;#123;init#125;");
-        assert_eq!(text("1. x"), "1#46; x");
-        assert_eq!(text("`x` #1; A::b"), "#96;x#96; #35;1#59; A#58;#58;b");
-        assert_eq!(text(""), "#160;");
-        assert_eq!(text(&"ü".repeat(100)).chars().count(), LONGEST + 1);
     }
 }

@@ -66,10 +66,6 @@ impl Hole {
         }
         steps
     }
-
-    pub fn source(&self) -> String {
-        self.source.clone()
-    }
 }
 
 fn is_result(key: &Key) -> bool {

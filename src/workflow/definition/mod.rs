@@ -211,6 +211,12 @@ pub enum OnUnknown {
 }
 
 impl OnUnknown {
+    pub const NAMES: &[&str] = &["retry", "fail"];
+
+    pub fn of(word: &str) -> Option<OnUnknown> {
+        [OnUnknown::Retry, OnUnknown::Fail].into_iter().find(|one| one.name() == word)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             OnUnknown::Retry => "retry",

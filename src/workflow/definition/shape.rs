@@ -2,6 +2,7 @@
 //!
 //! Steps are read one after the other, so that everything that is wrong is told at once.
 
+use super::OnUnknown;
 use crate::agent::{BEHAVIOUR, MODEL, RAW};
 use crate::provider::options::{GENERATION, LIMITS};
 use crate::provider::reach::REACH;
@@ -201,7 +202,7 @@ pub static STEP: Shape = Shape::new(
         ),
         Field::new(
             "on_unknown",
-            Kind::Enum(&["retry", "fail"]),
+            Kind::Enum(OnUnknown::NAMES),
             "\"fail\" for tool_call, else \"retry\"",
             "durable: what becomes of a step of which nobody knows whether it ended",
         ),

@@ -37,8 +37,3 @@ pub use plain::Plain;
 pub use read::Filter;
 pub use recorded::{Ending, Head, Options, Over, Owner, Progress, Recorded, Step};
 pub use wish::{Wish, Wished};
-
-/// Of a definition as text, to tell it from others.
-pub fn hash(text: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(text)
-}

@@ -109,14 +109,6 @@ impl Recorded {
 }
 
 impl Journal {
-    pub fn run(&self) -> &str {
-        self.keeping.held.run()
-    }
-
-    pub fn fence(&self) -> u64 {
-        self.keeping.held.owned.head.fence
-    }
-
     /// For the records of the workflow that is called at that path.
     #[must_use]
     pub fn part(&self, path: &str) -> Journal {
@@ -125,7 +117,8 @@ impl Journal {
     }
 
     /// Why nothing can be written any more, if somebody else has the run.
-    pub fn lost(&self) -> Option<Error> {
+    #[cfg(test)]
+    pub fn lost(&self) -> Option<crate::error::Error> {
         self.keeping.held.lost()
     }
 
@@ -137,24 +130,11 @@ impl Journal {
     /// Writes all that is queued, in one batch, and ends when it is on the disk. What agents and
     /// tools have put into memory by then is in the store before it.
     pub fn commit(&self) -> Operation {
-        Operation::new(
-            "journal_commit",
-            Writing { journal: self.clone(), ending: None, asked: None },
-        )
+        Operation::new("journal_commit", Writing { journal: self.clone(), asked: None })
     }
 
-    /// The same for a machine that waits by itself.
-    pub fn committing(&self, runtime: &mut Runtime, me: Token) -> Result<Committing> {
-        self.ask(runtime, me, None)
-    }
-
-    /// The run stops, with all that is queued: somebody else may have it, or nobody needs to.
-    pub fn leave(&self, ending: Ending) -> Operation {
-        let writing = Writing { journal: self.clone(), ending: Some(ending), asked: None };
-        Operation::new("journal_commit", writing)
-    }
-
-    /// The same for a machine that waits by itself, or that nobody lets wait any more.
+    /// The run stops, with all that is queued: somebody else may have it, or nobody needs to. It is
+    /// asked for even where nobody lets the machine wait any more.
     pub fn leaving(&self, runtime: &mut Runtime, me: Token, ending: Ending) -> Result<Committing> {
         self.ask(runtime, me, Some(ending))
     }
@@ -171,28 +151,35 @@ impl Journal {
             store.tell(Question::Commit { writes: Vec::new(), durability: Durability::Batched });
         }
         let (upto, keep_ms) = (held.queued(), runtime.config.journal_keep_ms);
-        Ok(Committing(Asked::ask(&store, waker, move |store, clock| match &ending {
+        let asked = Asked::ask(&store, waker, move |store, clock| match &ending {
             Some(ending) => held.leave(store, ending, keep_ms, clock),
             None => held.flush(store, upto, clock),
-        })))
+        });
+        Ok(Committing { asked, keeping: self.keeping.clone() })
     }
 }
 
 /// A commit on its way.
 #[derive(Debug)]
-pub struct Committing(Asked<()>);
+pub struct Committing {
+    asked: Asked<()>,
+    keeping: Arc<Keeping>,
+}
 
 impl Committing {
     /// None: not yet; the machine's token is posted then.
     pub fn take(&self) -> Option<Result<()>> {
-        self.0.take()
+        let answer = self.asked.take()?;
+        if self.keeping.held.is_over() {
+            self.keeping.wake();
+        }
+        Some(answer)
     }
 }
 
-/// A commit, or the last one, as a machine.
+/// A commit as a machine.
 struct Writing {
     journal: Journal,
-    ending: Option<Ending>,
     asked: Option<Committing>,
 }
 
@@ -200,13 +187,7 @@ impl Writing {
     fn look(&mut self) -> Result<Next> {
         match self.asked.as_ref().and_then(Committing::take) {
             None => Ok(Next::Wait(None)),
-            Some(answer) => {
-                let keeping = &self.journal.keeping;
-                if keeping.held.is_over() {
-                    keeping.wake();
-                }
-                answer.map(|()| Next::Done(Output::Data(Data::Nil)))
-            }
+            Some(answer) => answer.map(|()| Next::Done(Output::Data(Data::Nil))),
         }
     }
 }
@@ -215,7 +196,7 @@ impl Machine for Writing {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         match outcome {
             Outcome::Start => {
-                self.asked = Some(self.journal.ask(runtime, me, self.ending.take())?);
+                self.asked = Some(self.journal.ask(runtime, me, None)?);
                 self.look()
             }
             Outcome::Stop(stop) => Err(stopped(&stop, "writing the journal (it may still happen)")),

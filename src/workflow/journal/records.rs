@@ -33,7 +33,7 @@ impl Head {
             workflow: record.text("workflow")?,
             version: record.text("version")?,
             definition: record.number("definition")?,
-            status: record.word("status", status)?,
+            status: record.word("status", Status::of)?,
             open: record.number("open")? != 0,
             created_at: record.float("created_at")?,
             changed_at: record.float("changed_at")?,
@@ -43,10 +43,6 @@ impl Head {
             is_owned: false,
         })
     }
-}
-
-fn status(name: &str) -> Option<Status> {
-    Status::ALL.into_iter().find(|status| status.name() == name)
 }
 
 impl Owner {
@@ -122,15 +118,11 @@ pub fn read_input(key: &[u8], bytes: &[u8]) -> Result<(Plain, Options)> {
     let record = Reading::open(key, bytes)?;
     let on_unknown = match record.maybe_text("on_unknown")? {
         None => None,
-        Some(_) => Some(record.word("on_unknown", on_unknown)?),
+        Some(_) => Some(record.word("on_unknown", OnUnknown::of)?),
     };
     let timeout_ms = record.maybe_float("timeout_ms")?;
     let options = Options { on_unknown, metadata: record.plain("metadata"), timeout_ms };
     Ok((record.plain("input"), options))
-}
-
-fn on_unknown(name: &str) -> Option<OnUnknown> {
-    [OnUnknown::Retry, OnUnknown::Fail].into_iter().find(|word| word.name() == name)
 }
 
 impl Ending {
@@ -202,7 +194,7 @@ impl StepEnd {
 
     fn read(record: &Reading<'_>) -> Result<StepEnd> {
         Ok(StepEnd {
-            how: record.word("how", how)?,
+            how: record.word("how", How::of)?,
             output: record.plain("output"),
             response: record.plain("response"),
             error: error(record)?,
@@ -211,11 +203,6 @@ impl StepEnd {
             duration_ms: record.maybe_float("duration_ms")?,
         })
     }
-}
-
-fn how(name: &str) -> Option<How> {
-    let all = [How::Completed, How::Failed, How::Skipped, How::Cancelled];
-    all.into_iter().find(|how| how.name() == name)
 }
 
 impl Boundary {

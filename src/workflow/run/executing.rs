@@ -14,6 +14,7 @@ use crate::step::{
     Act, Given, Machine, Operation, Outcome, Output, Rest, Returned, Step as Next, Stop, Token,
     stopped,
 };
+use crate::value::json::without_nulls;
 use crate::value::{Data, Document, Failure, Record, Ref, Tape};
 use crate::workflow::Definition;
 use crate::workflow::control::{cancel, refusal};
@@ -255,7 +256,7 @@ impl Executing {
             "step_id": step,
             "completed": execution.completed(),
         });
-        if let Value::Object(own) = json_without_nulls(own) {
+        if let Value::Object(own) = without_nulls(own) {
             details.extend(own);
         }
         let cause = error.fields().rethrow.clone().map(Cause::Raised);
@@ -281,10 +282,6 @@ impl Executing {
             stop => stopped(stop, "the workflow"),
         }
     }
-}
-
-fn json_without_nulls(value: Value) -> Value {
-    crate::value::json::without_nulls(value)
 }
 
 fn check(schema: &Value, returned: &Returned) -> Result<()> {

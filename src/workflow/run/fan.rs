@@ -88,8 +88,8 @@ impl Fan {
         Fan { kind, wide, frame, branches, running, behind: 0, stage, failure, winner, paused }
     }
 
-    fn start(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
-        let Kind::Items { over, id, .. } = &self.kind else { return self.go_on(runtime, me) };
+    fn start(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let Kind::Items { over, id, .. } = &self.kind else { return self.go_on(runtime) };
         self.stage = Stage::Making;
         if let Some(again) = over::again(runtime, &self.frame, id)? {
             return Ok(again);
@@ -128,21 +128,21 @@ impl Fan {
         self.frame.ask_data(runtime, "count", [Data::from(items.clone())])
     }
 
-    fn counted(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
+    fn counted(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         let count = counted(outcome, "over")?;
         self.branches = (0..count).map(|_| Branch::default()).collect();
-        self.go_on(runtime, me)
+        self.go_on(runtime)
     }
 
     /// Begins what may begin, and waits for what has begun.
-    fn go_on(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+    fn go_on(&mut self, runtime: &mut Runtime) -> Result<Next> {
         self.stage = Stage::Waiting;
         let running = self.running.len();
         let stops = runtime.workflows.execution(self.frame.execution)?.halts();
         let more = !(stops || self.is_decided());
         let next = if more && running < self.wide.max_concurrency { self.ready() } else { None };
         if let Some(next) = next {
-            return self.turn(runtime, me, next);
+            return self.turn(runtime, next);
         }
         if running > 0 {
             return Ok(Next::Wait(None));
@@ -184,23 +184,15 @@ impl Fan {
         needs.get(i).is_none_or(|needs| needs.iter().all(is_over))
     }
 
-    fn turn(&mut self, runtime: &mut Runtime, me: Token, i: usize) -> Result<Next> {
-        let Kind::Items { items, id, .. } = &self.kind else {
-            return self.begin(runtime, me, i, None);
-        };
+    fn turn(&mut self, runtime: &mut Runtime, i: usize) -> Result<Next> {
+        let Kind::Items { items, id, .. } = &self.kind else { return Ok(self.begin(i, None)) };
         self.stage = Stage::Turning(i);
         let total = Data::from(self.branches.len());
         let (number, items) = (Data::from(i + 1), Data::from(items.clone()));
         self.frame.ask(runtime, "loop", [number, items, total, Data::from(id.as_ref())])
     }
 
-    fn begin(
-        &mut self,
-        runtime: &mut Runtime,
-        _: Token,
-        i: usize,
-        turn: Option<Slot>,
-    ) -> Result<Next> {
+    fn begin(&mut self, i: usize, turn: Option<Slot>) -> Next {
         let chain = match &self.kind {
             Kind::Steps { steps, .. } => {
                 let step = steps.get(i).cloned();
@@ -211,8 +203,7 @@ impl Fan {
             }
         };
         self.stage = Stage::Beginning(i);
-        let _ = runtime;
-        Ok(Next::Begin(Operation::new("workflow_branch", chain)))
+        Next::Begin(Operation::new("workflow_branch", chain))
     }
 
     fn begun(&mut self, runtime: &mut Runtime, me: Token, i: usize) -> Result<Next> {
@@ -236,7 +227,7 @@ impl Fan {
                 if self.failure.is_some() { "another branch failed" } else { "another was first" };
             self.running.keys().for_each(|token| runtime.tasks.stop(*token, why));
         }
-        self.go_on(runtime, me)
+        self.go_on(runtime)
     }
 
     fn came_back(&mut self, runtime: &mut Runtime, i: usize, output: Result<Output>) -> Result<()> {
@@ -349,12 +340,12 @@ impl Machine for Fan {
             return Err(stopped(stop, "the workflow"));
         }
         match (self.stage, outcome) {
-            (_, Outcome::Start) => self.start(runtime, me),
+            (_, Outcome::Start) => self.start(runtime),
             (Stage::Making, outcome) => self.made(runtime, outcome),
             (Stage::Keeping, outcome) => self.kept(runtime, outcome),
-            (Stage::Counting, outcome) => self.counted(runtime, me, outcome),
+            (Stage::Counting, outcome) => self.counted(runtime, outcome),
             (Stage::Turning(i), outcome) => match value_of(outcome, "loop")? {
-                Data::Slot(turn) => self.begin(runtime, me, i, Some(turn)),
+                Data::Slot(turn) => Ok(self.begin(i, Some(turn))),
                 _ => Err(Error::internal("a turn without its table")),
             },
             (Stage::Beginning(i), _) => self.begun(runtime, me, i),

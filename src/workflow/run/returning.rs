@@ -40,9 +40,7 @@ impl Returning {
             output => output.map(Next::Done),
         }
     }
-}
 
-impl Returning {
     /// It, and not the claim of its run.
     fn has_failed(&self, runtime: &Runtime) -> bool {
         let execution = runtime.workflows.execution(self.number);

@@ -31,6 +31,11 @@ pub static BRIDGE: Bridge = Bridge {
           `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), \
           `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, \
           `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; \
+          `workflow.started` `{workflow_id, workflow_name, execution_id, input}`, then `workflow.completed` or `workflow.paused` (and \
+          `result`, `duration_ms`), `workflow.failed` or `workflow.cancelled` (and `error`, `duration_ms`), and `workflow.resumed` as \
+          it goes on; of each step the same ids in `workflow.step_started` (and `step_id`, `step_type`, `input`), \
+          `workflow.step_completed` (and `output`, `attempts`, `duration_ms`), `workflow.step_failed` (and `error`, `attempts`, \
+          `duration_ms`) or `workflow.step_skipped` (and `reason`); \
           `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.",
     constants: &[
         Constants {

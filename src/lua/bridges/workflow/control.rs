@@ -18,6 +18,9 @@ use crate::workflow::{Cancelling, Kept, Resuming};
 
 pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
 
+/// What may be raised where an id may be that of a run in the store.
+const ANYWHERE: &[Code] = &[Code::NotFound, Code::IoError, Code::Unsupported, Code::Cancelled];
+
 pub const PAUSE: Function = Function {
     name: "pause",
     params: &[EXECUTION],
@@ -25,7 +28,7 @@ pub const PAUSE: Function = Function {
     doc: "Stops an execution at the next boundary: before a step, an iteration, or the next question of an agent. true if it was running; a plain \
           `execute` then returns a result with `status = \"paused\"`. The id is an execution's, or a workflow's: its \
           latest execution. Steps, tools and hooks of the execution itself may call it.",
-    errors: &[Code::NotFound],
+    errors: ANYWHERE,
     effect: Effect::Writes("workflows"),
     example: "local id = zigllms.workflow.create{ steps = {\n  \
               { id = \"a\", fn = function(ctx) return zigllms.workflow.pause(ctx.workflow.execution_id) end },\n  \
@@ -77,7 +80,7 @@ pub const CANCEL: Function = Function {
     returns: &[("cancelled", "boolean")],
     doc: "Ends an execution that is running or paused: true. Whoever waits for it gets the error `cancelled`, with \
           `details.reason`.",
-    errors: &[Code::NotFound],
+    errors: ANYWHERE,
     effect: Effect::Writes("workflows"),
     example: "assert(not zigllms.workflow.cancel(zigllms.workflow.create{ steps = {} }))",
     run: Run::Perhaps(None, cancel),
@@ -86,13 +89,13 @@ pub const CANCEL: Function = Function {
 pub const GET_STATUS: Function = Function {
     name: "get_status",
     params: &[EXECUTION],
-    returns: &[("status", "string"), ("info", "table")],
+    returns: &[("status", "zigllms.workflow.Status"), ("info", "zigllms.ExecutionInfo")],
     doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
-          current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count \
-          steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. \
-          \"pending\" for a workflow that was never executed. Never waits, but for a run that this process does not \
-          have: that is in the store, and `owned` and `owner` say who has it.",
-    errors: &[Code::NotFound],
+          current_step, progress, started_at, finished_at, duration_ms, error, steps}`. `steps_count` and \
+          `completed_steps` count steps inside of others, too; `progress` from 0 to 1 is how many of the outermost \
+          ones are over; times are Unix seconds. \"pending\" for a workflow that was never executed. Never waits, but \
+          for a run that this process does not have: that is in the store, and `owned` and `owner` say who has it.",
+    errors: ANYWHERE,
     effect: Effect::Reads("workflows"),
     example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",
     run: Run::Perhaps(None, get_status),
@@ -226,12 +229,18 @@ fn unused(runtime: &Runtime, number: u64) -> Result<Record> {
         .set("steps", Record::new()))
 }
 
+/// How many of the workflow's own steps have ended, from 0 to 1.
+fn progress(execution: &Execution) -> f64 {
+    let top = || execution.definition.body.inner();
+    let past = top().filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
+    match top().count() {
+        _ if execution.status == Status::Completed => 1.0,
+        0 => 1.0,
+        all => past as f64 / all as f64,
+    }
+}
+
 fn standing(runtime: &Runtime, execution: &Execution) -> Record {
-    let (done, body) = (execution.completed().len(), &execution.definition.body);
-    let ended = execution.status == Status::Completed;
-    let all = body.inner().count();
-    let past = body.inner().filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
-    let progress = if ended || all == 0 { 1.0 } else { past as f64 / all as f64 };
     let error = execution.error.clone().map_or(Data::Nil, |error| Data::Error(Box::new(error)));
     Record::new()
         .set("id", runtime.workflows.known.id(execution.workflow))
@@ -240,9 +249,9 @@ fn standing(runtime: &Runtime, execution: &Execution) -> Record {
         .set("status", execution.status.name())
         .set("pattern", execution.definition.pattern.name())
         .set("steps_count", execution.definition.count)
-        .set("completed_steps", done)
+        .set("completed_steps", execution.completed().len())
         .set("current_step", execution.current.as_deref())
-        .set("progress", progress)
+        .set("progress", progress(execution))
         .set("started_at", execution.started_at)
         .set("finished_at", execution.finished_at)
         .set("duration_ms", execution.elapsed_ms(&runtime.clock))

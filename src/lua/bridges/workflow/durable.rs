@@ -23,8 +23,10 @@ pub fn claim(
     if run.is_none() && durable != Some(true) {
         return needs_none(options).map(|()| None);
     }
-    if durable == Some(false) {
-        return Err(Error::invalid("options.run_id: expected none, as durable is false"));
+    if let (Some(run), Some(false)) = (&run, durable) {
+        let run = quoted(run);
+        let message = format!("options.run_id: expected nil, as durable is false, got {run}");
+        return Err(Error::invalid(message));
     }
     if runtime.store.place().is_memory() {
         let message = "a durable execution needs a store: zigllms.configure{store = \"runs.db\"}";
@@ -33,7 +35,7 @@ pub fn claim(
     args.require_data(1)?;
     let input = args.get(1).map(Plain::read);
     let asked = journal::Options {
-        on_unknown: on_unknown(options),
+        on_unknown: options.word("on_unknown").and_then(OnUnknown::of),
         metadata: options.get("metadata").map(Plain::read).unwrap_or_default(),
         timeout_ms: options.number("timeout_ms"),
     };
@@ -65,19 +67,10 @@ pub fn of(runtime: &Runtime, workflow: u64, run: String) -> Result<Claim> {
 }
 
 fn needs_none(options: &Options<'_>) -> Result<()> {
-    match options.word("on_unknown") {
-        Some(_) => {
-            Err(Error::invalid("options.on_unknown: expected none without durable or run_id"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn on_unknown(options: &Options<'_>) -> Option<OnUnknown> {
-    options.word("on_unknown").map(|word| match word {
-        "retry" => OnUnknown::Retry,
-        _ => OnUnknown::Fail,
-    })
+    let Some(word) = options.word("on_unknown") else { return Ok(()) };
+    Err(Error::invalid(format!(
+        "options.on_unknown: expected nil without durable or run_id, got {word:?}"
+    )))
 }
 
 fn new_id(runtime: &Runtime) -> String {

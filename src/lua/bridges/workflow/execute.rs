@@ -9,6 +9,7 @@ use crate::runtime::Runtime;
 use crate::shape::{Field, Kind, Options, Shape};
 use crate::step::{Face, Start};
 use crate::value::Data;
+use crate::workflow::definition::OnUnknown;
 use crate::workflow::{Kept, check_input, whole};
 
 /// What belongs to an execution as a whole.
@@ -61,7 +62,7 @@ static OPTIONS: Shape = Shape::new(
         ),
         Field::new(
             "on_unknown",
-            Kind::Enum(&["retry", "fail"]),
+            Kind::Enum(OnUnknown::NAMES),
             "as the steps say",
             "durable: what becomes of a step of which nobody knows whether it ended",
         ),
@@ -116,19 +117,11 @@ pub const EXECUTE: Function = Function {
     run: Run::Waits(execute),
 };
 
-/// A new execution; `input` is the position of the argument. Answers its number.
-pub fn begin(
-    runtime: &mut Runtime,
-    args: &Args<'_>,
-    workflow: u64,
-    input: usize,
-    options: &Options<'_>,
-) -> Result<u64> {
+/// A new execution, with the second argument as its input. Answers its number.
+pub fn begin(runtime: &mut Runtime, args: &Args<'_>, workflow: u64) -> Result<u64> {
     let definition = runtime.workflows.definition(workflow)?;
-    check_input(&definition, args.get(input), args.given(input).is_some())?;
-    let number = runtime.workflows.begin(workflow, Data::from(args.given(input)))?;
-    lay(runtime, number, options)?;
-    Ok(number)
+    check_input(&definition, args.get(1), args.given(1).is_some())?;
+    runtime.workflows.begin(workflow, Data::from(args.given(1)))
 }
 
 fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
@@ -137,7 +130,7 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
     let claim = durable::claim(runtime, workflow, args, &options)?;
     let number = match claim {
         Some(claim) => durable::begin(runtime, args, workflow, claim)?,
-        None => begin(runtime, args, workflow, 1, &options)?,
+        None => begin(runtime, args, workflow)?,
     };
     lay(runtime, number, &options)?;
     let execution = runtime.workflows.executions.get_mut(number)?;
@@ -155,7 +148,7 @@ fn start(runtime: &mut Runtime, number: u64, face: Face) -> Result<Start> {
 }
 
 /// The options of an execution over its workflow's definition.
-fn lay(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
+pub fn lay(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
     let execution = runtime.workflows.executions.get_mut(number)?;
     execution.timeout_ms = options.number("timeout_ms");
     execution.on_step = options.function("on_step");

@@ -37,7 +37,7 @@ pub const LISTED: Function = Function {
           the latest execution, \"pending\" before the first; `steps_count` counts steps inside of others, too. With \
           `runs=true` the runs in the store, the oldest first: `{id, workflow_id?, name, version, status, started_at, \
           finished_at?, owned, owner}`; `owned` says whether a process that lives has it.",
-    errors: &[Code::InvalidState, Code::IoError],
+    errors: &[Code::InvalidState, Code::IoError, Code::Unsupported, Code::Cancelled],
     effect: Effect::Reads("workflows"),
     example: "for _, workflow in ipairs(zigllms.workflow.list{ pattern = \"parallel\" }) do print(workflow.id, workflow.status) end",
     run: Run::Perhaps(None, list),

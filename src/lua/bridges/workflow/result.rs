@@ -33,14 +33,21 @@ pub const GET_RESULT: Function = Function {
     params: &[EXECUTION, Param::new("options", Kind::Table(&OPTIONS)).optional()],
     returns: &[
         ("result", "zigllms.WorkflowResult?"),
-        ("status", "string?"),
+        ("status", "zigllms.workflow.Status?"),
         ("error", "zigllms.Error?"),
     ],
     doc: "The result of an execution that is completed: the very table that `execute` returned. Of one that is pending, \
           running or paused nil and the status; of one that has failed or was cancelled nil, the status and the error. \
           `wait` or `timeout_ms` waits for the end, also while it is paused. A workflow that was never executed is \
           pending, and is not waited for.",
-    errors: &[Code::NotFound, Code::Timeout, Code::Cancelled, Code::InvalidState],
+    errors: &[
+        Code::NotFound,
+        Code::Timeout,
+        Code::Cancelled,
+        Code::InvalidState,
+        Code::IoError,
+        Code::Unsupported,
+    ],
     effect: Effect::Reads("workflows"),
     example: "local id = zigllms.workflow.create{ steps = { { template = \"Hello, {{input}}!\" } } }\n\
               assert(select(2, zigllms.workflow.get_result(id)) == \"pending\")\n\

@@ -101,9 +101,8 @@ pub fn resume(run: String, decisions: Option<Decisions>, face: Face) -> Ready {
 
 /// `list{runs=true}`
 pub fn list(options: &Options<'_>) -> Ready {
-    let wanted = options.word("status").map(str::to_owned);
+    let status = options.word("status").and_then(Status::of);
     let (name, ids) = (options.text("name"), options.bool("ids") == Some(true));
-    let status = wanted.and_then(|word| Status::ALL.into_iter().find(|one| one.name() == word));
     let filter = Filter { name, status, unfinished: false };
     let ask = move |runtime: &mut Runtime, me| journal::runs(runtime, me, filter);
     plain(Distant::operation(ask, move |runtime, heads| {

@@ -1,7 +1,7 @@
 //! Executions step by step.
 
 use super::control::{EXECUTION, Found, find};
-use super::execute::{ERRORS, LAID, begin};
+use super::execute::{ERRORS, LAID, begin, lay};
 use crate::error::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
@@ -22,7 +22,7 @@ pub const STEP: Function = Function {
         Param::new("input", Kind::Any).optional().read(Read::Whole),
         Param::new("options", Kind::Table(&OPTIONS)).optional(),
     ],
-    returns: &[("step", "table")],
+    returns: &[("step", "zigllms.StepResult")],
     doc: "Executes one step, then pauses: `{id, status, output, response, error, attempts, started_at, duration_ms}` of \
           that step, with `execution_id`, `execution_status` and `result`, which `execute` would have returned. The id of \
           a workflow begins a new execution, unless `step` has paused its latest one, which goes on; so does a paused \
@@ -82,5 +82,7 @@ fn paused(runtime: &Runtime, key: &str) -> Result<Option<u64>> {
 
 fn fresh(runtime: &mut Runtime, args: &Args<'_>, options: &Options<'_>) -> Result<u64> {
     let workflow = runtime.workflows.known.require(&args.id(0))?;
-    begin(runtime, args, workflow, 1, options)
+    let number = begin(runtime, args, workflow)?;
+    lay(runtime, number, options)?;
+    Ok(number)
 }

@@ -166,11 +166,7 @@ impl<'l> Reader<'l> {
             default: given.get("default").map(Ref::to_json),
             output: self.made(&given, "output", place),
             idempotent: given.bool("idempotent") == Some(true),
-            on_unknown: match given.word("on_unknown") {
-                Some("retry") => Some(OnUnknown::Retry),
-                Some(_) => Some(OnUnknown::Fail),
-                None => None,
-            },
+            on_unknown: given.word("on_unknown").and_then(OnUnknown::of),
             metadata: given.get("metadata").map(Ref::to_json),
             does,
         }

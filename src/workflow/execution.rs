@@ -200,6 +200,9 @@ pub struct Execution {
     pub returns: bool,
     /// Machines that are woken when it stops, goes on or ends. While there are any it is kept.
     pub watchers: Vec<Token>,
+    /// Machines that it runs in, and that look at it once more when it is over: it is kept for them,
+    /// but nothing has to wake them.
+    pub holders: Vec<Token>,
     /// A handle tells how it stands.
     pub followed: bool,
     pub usage: Usage,
@@ -266,6 +269,7 @@ impl Execution {
             ending: false,
             returns: false,
             watchers: Vec::new(),
+            holders: Vec::new(),
             followed: false,
             usage: Usage::default(),
             output: Data::Nil,
@@ -317,7 +321,7 @@ impl Execution {
 
     /// Whether somebody has yet to see how it stands.
     fn is_watched(&self) -> bool {
-        self.followed || !self.watchers.is_empty()
+        self.followed || !self.watchers.is_empty() || !self.holders.is_empty()
     }
 
     /// Whether it can still be told to stop: it goes on, or is about to.

@@ -130,6 +130,18 @@ impl Workflows {
         self.settle(number);
     }
 
+    /// The execution is kept until the machine, which it runs in, has let it go.
+    pub fn hold(&mut self, number: u64, holder: Token) -> Result<()> {
+        self.executions.get_mut(number)?.holders.push(holder);
+        Ok(())
+    }
+
+    pub fn let_go(&mut self, number: u64, holder: Token) {
+        let Ok(execution) = self.executions.get_mut(number) else { return };
+        execution.holders.retain(|other| *other != holder);
+        self.settle(number);
+    }
+
     /// It was set up, and then nobody was there to wait for it.
     pub fn never_began(&mut self, number: u64) {
         let Ok(execution) = self.executions.get_mut(number) else { return };

@@ -151,14 +151,14 @@ impl Child {
     }
 
     fn run(&self, runtime: &mut Runtime, me: Token, number: u64) -> Result<Next> {
-        runtime.workflows.watch(number, me)?;
+        runtime.workflows.hold(number, me)?;
         Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)))
     }
 
     fn came_back(&self, runtime: &mut Runtime, me: Token, output: Result<Output>) -> Result<Next> {
         let number = self.number(runtime)?;
         let came = self.take(runtime, number, output);
-        runtime.workflows.unwatch(number, me);
+        runtime.workflows.let_go(number, me);
         came
     }
 

@@ -14,7 +14,7 @@ use crate::step::{Face, Operation, Ready};
 use crate::value::{Data, Record, Ref};
 use crate::workflow::deciding;
 use crate::workflow::execution::{Execution, Status};
-use crate::workflow::{Cancelling, Definition, Kept, Resuming};
+use crate::workflow::{Cancelling, Kept, Resuming};
 
 pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
 
@@ -88,9 +88,10 @@ pub const GET_STATUS: Function = Function {
     params: &[EXECUTION],
     returns: &[("status", "string"), ("info", "table")],
     doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
-          current_step, progress, started_at, duration_ms, error, steps}`. \"pending\" for a workflow that was never \
-          executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and \
-          `owner` say who has it.",
+          current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count \
+          steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. \
+          \"pending\" for a workflow that was never executed. Never waits, but for a run that this process does not \
+          have: that is in the store, and `owned` and `owner` say who has it.",
     errors: &[Code::NotFound],
     effect: Effect::Reads("workflows"),
     example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",
@@ -219,21 +220,17 @@ fn unused(runtime: &Runtime, number: u64) -> Result<Record> {
         .set("name", known.name.as_str())
         .set("status", Status::Pending.name())
         .set("pattern", known.definition.pattern.name())
-        .set("steps_count", count(&known.definition))
+        .set("steps_count", known.definition.count)
         .set("completed_steps", 0u64)
         .set("progress", 0.0)
         .set("steps", Record::new()))
 }
 
-fn count(definition: &Definition) -> usize {
-    definition.body.inner().count()
-}
-
 fn standing(runtime: &Runtime, execution: &Execution) -> Record {
-    let (done, all) = (execution.completed().len(), count(&execution.definition));
+    let (done, body) = (execution.completed().len(), &execution.definition.body);
     let ended = execution.status == Status::Completed;
-    let top = execution.definition.body.inner();
-    let past = top.filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
+    let all = body.inner().count();
+    let past = body.inner().filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
     let progress = if ended || all == 0 { 1.0 } else { past as f64 / all as f64 };
     let error = execution.error.clone().map_or(Data::Nil, |error| Data::Error(Box::new(error)));
     Record::new()
@@ -242,7 +239,7 @@ fn standing(runtime: &Runtime, execution: &Execution) -> Record {
         .set("name", execution.name.as_str())
         .set("status", execution.status.name())
         .set("pattern", execution.definition.pattern.name())
-        .set("steps_count", all)
+        .set("steps_count", execution.definition.count)
         .set("completed_steps", done)
         .set("current_step", execution.current.as_deref())
         .set("progress", progress)

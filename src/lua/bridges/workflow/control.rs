@@ -2,7 +2,7 @@
 
 use super::execute::ERRORS;
 use super::runs;
-use crate::agent::Decision;
+use crate::agent::{Decision, Decisions};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
@@ -91,10 +91,10 @@ pub const GET_STATUS: Function = Function {
     params: &[EXECUTION],
     returns: &[("status", "zigllms.workflow.Status"), ("info", "zigllms.ExecutionInfo")],
     doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
-          current_step, progress, started_at, finished_at, duration_ms, error, steps}`: `progress` is from 0 to 1, times \
-          are Unix seconds. \"pending\" for a workflow that was never \
-          executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and \
-          `owner` say who has it.",
+          current_step, progress, started_at, finished_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count \
+          steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. \
+          \"pending\" for a workflow that was never executed. Never waits, but for a run that this process does not \
+          have: that is in the store, and `owned` and `owner` say who has it.",
     errors: ANYWHERE,
     effect: Effect::Reads("workflows"),
     example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",
@@ -144,7 +144,8 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         Place::Here(Found::Execution(number)) => number,
         Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
         Place::Elsewhere(run) => {
-            return Ok(runs::resume(run, face(&args.options(1, &RESUME_OPTIONS))));
+            let options = args.options(1, &RESUME_OPTIONS);
+            return Ok(runs::resume(run, said(&options)?, face(&options)));
         }
     };
     if runtime.workflows.execution(number)?.status != Status::Paused {
@@ -162,19 +163,27 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 
 /// Every call may be left open, but somebody has to have looked at them.
 fn decide(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
+    match said(options)? {
+        Some(decisions) => deciding::decide(runtime, number, &decisions),
+        None if deciding::waits(&runtime.workflows, number) => {
+            Err(deciding::missing(&runtime.workflows, number))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What the options say of calls that agents wait for.
+fn said(options: &Options<'_>) -> Result<Option<Decisions>> {
     let given = ["decisions", "tool_results"].map(|name| options.get(name));
     if given.iter().all(Option::is_none) {
-        return match deciding::waits(&runtime.workflows, number) {
-            true => Err(deciding::missing(&runtime.workflows, number)),
-            false => Ok(()),
-        };
+        return Ok(None);
     }
     let [decisions, results] = given;
     let mut decisions = approval::read(decisions)?;
     for (id, result) in results.into_iter().flat_map(Ref::members) {
         decisions.insert(id.to_text(), Decision::Answer(approval::in_words(result)));
     }
-    deciding::decide(runtime, number, &decisions)
+    Ok(Some(decisions))
 }
 
 /// A machine, so that the event is told before the call returns.

@@ -306,7 +306,7 @@ impl Edge {
         let own = |at: usize| act.operands.get(6 + at).unwrap_or(&Data::Nil);
         match act.name {
             "open" | "loop" => self.returned(Some(json!({})), false),
-            "give" => {
+            "give" | "show" => {
                 let value = self.value(own(0));
                 self.returned(value, act.copies)
             }

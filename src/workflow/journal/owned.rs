@@ -151,21 +151,29 @@ impl Journal {
             store.tell(Question::Commit { writes: Vec::new(), durability: Durability::Batched });
         }
         let (upto, keep_ms) = (held.queued(), runtime.config.journal_keep_ms);
-        Ok(Committing(Asked::ask(&store, waker, move |store, clock| match &ending {
+        let asked = Asked::ask(&store, waker, move |store, clock| match &ending {
             Some(ending) => held.leave(store, ending, keep_ms, clock),
             None => held.flush(store, upto, clock),
-        })))
+        });
+        Ok(Committing { asked, keeping: self.keeping.clone() })
     }
 }
 
 /// A commit on its way.
 #[derive(Debug)]
-pub struct Committing(Asked<()>);
+pub struct Committing {
+    asked: Asked<()>,
+    keeping: Arc<Keeping>,
+}
 
 impl Committing {
     /// None: not yet; the machine's token is posted then.
     pub fn take(&self) -> Option<Result<()>> {
-        self.0.take()
+        let answer = self.asked.take()?;
+        if self.keeping.held.is_over() {
+            self.keeping.wake();
+        }
+        Some(answer)
     }
 }
 
@@ -179,13 +187,7 @@ impl Writing {
     fn look(&mut self) -> Result<Next> {
         match self.asked.as_ref().and_then(Committing::take) {
             None => Ok(Next::Wait(None)),
-            Some(answer) => {
-                let keeping = &self.journal.keeping;
-                if keeping.held.is_over() {
-                    keeping.wake();
-                }
-                answer.map(|()| Next::Done(Output::Data(Data::Nil)))
-            }
+            Some(answer) => answer.map(|()| Next::Done(Output::Data(Data::Nil))),
         }
     }
 }

@@ -91,10 +91,10 @@ pub const GET_STATUS: Function = Function {
     params: &[EXECUTION],
     returns: &[("status", "zigllms.workflow.Status"), ("info", "zigllms.ExecutionInfo")],
     doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
-          current_step, progress, started_at, finished_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count \
-          steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. \
-          \"pending\" for a workflow that was never executed. Never waits, but for a run that this process does not \
-          have: that is in the store, and `owned` and `owner` say who has it.",
+          current_step, progress, started_at, finished_at, duration_ms, error, steps}`. `steps_count` and \
+          `completed_steps` count steps inside of others, too; `progress` from 0 to 1 is how many of the outermost \
+          ones are over; times are Unix seconds. \"pending\" for a workflow that was never executed. Never waits, but \
+          for a run that this process does not have: that is in the store, and `owned` and `owner` say who has it.",
     errors: ANYWHERE,
     effect: Effect::Reads("workflows"),
     example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",

@@ -22,16 +22,19 @@ fn soon(runtime: &Runtime) -> Moment {
     runtime.clock.now().after(Duration::from_secs(60))
 }
 
-/// Waits until the token is posted.
+/// Waits until the token is posted. Others that are meanwhile stay so.
 fn posted(runtime: &mut Runtime, me: Token) {
     let (clock, limit) = (runtime.clock.clone(), soon(runtime));
+    let mut others = Vec::new();
     loop {
         match runtime.tasks.next(&clock, Some(limit)).unwrap() {
-            Event::Token(token) if token == me => return,
+            Event::Token(token) if token == me => break,
+            Event::Token(token) => others.push(token),
             Event::Nothing => panic!("nobody answers"),
             _ => {}
         }
     }
+    others.into_iter().for_each(|token| runtime.tasks.post(token).unwrap());
 }
 
 fn claimed(runtime: &mut Runtime, claim: Claim) -> Result<Claimed> {

@@ -200,6 +200,16 @@ describe("the stubs", function()
     end
   end)
 
+  it("define every type that they name", function()
+    local defined = {}
+    for word, name in stubs:gmatch("%-%-%-@(%l+) zigllms%.([%w_.]+)") do
+      defined[name] = defined[name] or word == "class" or word == "alias"
+    end
+    for name in stubs:gmatch("zigllms%.([%l_]*%.?%u%w*)") do
+      assert.is_true(defined[name] or false, name)
+    end
+  end)
+
   it("have the members of a handle", function()
     local handle = zigllms.spawn(nothing)
     local index, methods = debug.getmetatable(handle).__index, nil
@@ -313,6 +323,46 @@ describe("the documented results", function()
     local ok, err = pcall(instance.provider.chat, "hello", { provider = model, retry = false })
     assert.is_false(ok)
     expect_documented(err, "Error")
+  end)
+
+  it("are those of an execution", function()
+    local flow, context, steps = instance.workflow, nil, {}
+    local id = flow.create({
+      steps = {
+        {
+          id = "each",
+          over = { 1 },
+          steps = {
+            {
+              id = "note",
+              fn = function(ctx)
+                context = ctx
+              end,
+            },
+          },
+        },
+        { id = "never", condition = "1 == 2", template = "" },
+        { id = "fail", fn = error, continue_on_error = true },
+      },
+    })
+    local result = flow.execute(id, "in", {
+      metadata = { n = 1 },
+      on_step = function(step)
+        steps[#steps + 1] = step
+      end,
+    })
+    expect_documented(result, "WorkflowResult")
+    expect_usage(result)
+    expect_documented(context, "StepContext")
+    for i = 1, 4 do
+      expect_documented(steps[i], "StepResult")
+      expect_documented(result.steps[steps[i].id], "StepResult")
+    end
+    expect_documented(flow.step(id), "StepResult")
+    local _, info = flow.get_status(id)
+    expect_documented(info, "ExecutionInfo")
+    assert.equal(4, info.steps_count)
+    assert.equal(4, flow.list()[1].steps_count)
   end)
 
   it("are those of hooks and events", function()

@@ -115,6 +115,10 @@ ToolContext: Second argument of a tool's function.
   cancelled  fun(): boolean  whether the call around it was cancelled or has run out of time
   agent_id  string?  inside an agent's run
   call_id  string?  inside an agent's run
+  workflow_id  string?  as a step of a workflow
+  execution_id  string?  as a step of a workflow
+  step_id  string?  as a step of a workflow
+  idempotency_key  string?  as a step of a workflow: the same in every attempt at that step
 
 ReadInfo: How a text was read.
   format  string  what it was read as
@@ -423,6 +427,8 @@ The handle of an execution that is paused rests: `await` returns the paused resu
 false, `done()` is false, loops over it end, `run` does not wait for it. It goes on with the
 execution, whoever resumes that, and `on` is called at the end.
 ]]
+
+local SCHEMA = "A JSON Schema: a table, JSON text, or the id or name of a created one."
 
 local INTRODUCTION = [[
 Written by `tools/docs.lua` from the module's own tables; `zigllms.help("agent.run")` tells the same
@@ -762,6 +768,9 @@ local function stubs()
     add_result_class(out, class)
   end
   add_handle_class(out)
+  out.add("---%s", SCHEMA)
+  out.add("---@alias zigllms.Schema table|string|boolean|zigllms.CompiledSchema")
+  out.add()
   for _, bridge in ipairs(reference.bridges) do
     if bridge.name ~= "" then
       add_doc(out, bridge.doc)

@@ -52,6 +52,15 @@ for _, store in ipairs(stores.shared()) do
       assert.equal("completed", (workflow.get_status(run)))
     end)
 
+    it("is found by its id, whatever became of calls that were refused before", function()
+      local id = workflow.create({ name = "plain", keep = 1, steps = counting({ "a" }) })
+      local run = new_run()
+      workflow.execute(id, 1, { run_id = run })
+      raised("already_exists", workflow.execute, id, 2, { run_id = run })
+      local result = workflow.execute(id, 1, { run_id = run })
+      assert.equal(result, (workflow.get_result(run)))
+    end)
+
     it("gets an id of its own where none is given", function()
       local id = workflow.create({ name = "plain", steps = counting({ "a" }) })
       local one = workflow.execute(id, 1, { durable = true })

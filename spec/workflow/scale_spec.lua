@@ -137,8 +137,15 @@ describe("at scale", function()
       end
       return resident()
     end
-    local before = some(2000)
-    local grown = some(size(30000, 2000)) - before
+    local before, grown = some(2000), nil
+    -- A heap that finds its size may grow once; what leaks grows each time.
+    for _ = 1, 4 do
+      local now = some(size(30000, 2000))
+      grown, before = now - before, now
+      if grown < 600 then
+        break
+      end
+    end
     print(("\nmemory of the process: %d KiB more"):format(grown))
     assert.is_true(grown < 600, grown)
   end)

@@ -1,6 +1,6 @@
 //! What is known of the executions of workflows, while they go on and afterwards.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -8,81 +8,16 @@ use serde_json::Value;
 use crate::agent::{Decisions, Paused};
 use crate::chat::Usage;
 use crate::clock::{Clock, Moment};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::step::Token;
 use crate::value::{Data, Failure, Record, Slot};
+
+pub use super::status::{How, Status};
 
 use super::Definition;
 use super::definition::Step;
 use super::durable::Durable;
 use super::journal::{Claim, Claimed};
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Status {
-    #[default]
-    Pending,
-    Running,
-    Paused,
-    Completed,
-    Failed,
-    Cancelled,
-}
-
-impl Status {
-    pub const ALL: [Status; 6] = [
-        Status::Pending,
-        Status::Running,
-        Status::Paused,
-        Status::Completed,
-        Status::Failed,
-        Status::Cancelled,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Pending => "pending",
-            Status::Running => "running",
-            Status::Paused => "paused",
-            Status::Completed => "completed",
-            Status::Failed => "failed",
-            Status::Cancelled => "cancelled",
-        }
-    }
-
-    pub fn of(word: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| status.name() == word)
-    }
-
-    pub fn has_ended(self) -> bool {
-        matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
-    }
-}
-
-/// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    Completed,
-    Failed,
-    Skipped,
-    Cancelled,
-}
-
-impl How {
-    const ALL: [How; 4] = [How::Completed, How::Failed, How::Skipped, How::Cancelled];
-
-    pub fn of(word: &str) -> Option<How> {
-        How::ALL.into_iter().find(|how| how.name() == word)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            How::Completed => "completed",
-            How::Failed => "failed",
-            How::Skipped => "skipped",
-            How::Cancelled => "cancelled",
-        }
-    }
-}
 
 /// A step that has ended.
 #[derive(Clone, Debug)]
@@ -330,7 +265,7 @@ impl Execution {
     }
 
     /// Whether somebody has yet to see how it stands.
-    fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         self.followed || !self.watchers.is_empty() || !self.holders.is_empty()
     }
 
@@ -486,112 +421,4 @@ pub type States = HashMap<Rc<str>, &'static str>;
 /// The step at a path: `each[3].ask` is that of `ask`.
 fn id_of(path: &str) -> Rc<str> {
     path.rsplit('.').next().unwrap_or(path).into()
-}
-
-/// The executions of one instance.
-#[derive(Default)]
-pub struct Executions {
-    last: u64,
-    all: BTreeMap<u64, Execution>,
-    by_id: HashMap<String, u64>,
-    /// Those of each workflow that have ended, oldest first.
-    ended: HashMap<u64, VecDeque<u64>>,
-    latest: HashMap<u64, u64>,
-}
-
-impl Executions {
-    /// `exec_1`, `exec_2`, …
-    pub fn next_id(&self) -> String {
-        format!("exec_{}", self.last + 1)
-    }
-
-    pub fn insert(&mut self, execution: Execution) -> u64 {
-        self.last += 1;
-        self.by_id.insert(execution.id.clone(), self.last);
-        self.latest.insert(execution.workflow, self.last);
-        self.all.insert(self.last, execution);
-        self.last
-    }
-
-    pub fn find(&self, id: &str) -> Option<u64> {
-        self.by_id.get(id).copied()
-    }
-
-    pub fn get(&self, number: u64) -> Result<&Execution> {
-        self.all.get(&number).ok_or_else(gone)
-    }
-
-    pub fn get_mut(&mut self, number: u64) -> Result<&mut Execution> {
-        self.all.get_mut(&number).ok_or_else(gone)
-    }
-
-    /// Those of a workflow.
-    pub fn of(&self, workflow: u64) -> Vec<u64> {
-        let own = self.all.iter().filter(|(_, execution)| execution.workflow == workflow);
-        own.map(|(number, _)| *number).collect()
-    }
-
-    /// Those of a workflow that have ended are kept among those of another one.
-    pub fn hand_over(&mut self, workflow: u64, to: u64) {
-        let own = self.ended.remove(&workflow).unwrap_or_default();
-        self.ended.entry(to).or_default().extend(own);
-        self.latest.remove(&workflow);
-    }
-
-    /// The latest one of a workflow.
-    pub fn latest(&self, workflow: u64) -> Option<u64> {
-        self.latest.get(&workflow).copied().filter(|number| self.all.contains_key(number))
-    }
-
-    /// One has ended, or goes on after all.
-    pub fn count_ended(&mut self, workflow: u64, number: u64, has_ended: bool) {
-        let ended = self.ended.entry(workflow).or_default();
-        match ended.contains(&number) {
-            true if !has_ended => ended.retain(|other| *other != number),
-            false if has_ended => ended.push_back(number),
-            _ => {}
-        }
-    }
-
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Execution)> + Clone {
-        self.all.iter().map(|(number, execution)| (*number, execution))
-    }
-
-    /// Of a workflow's executions that have ended, the newest so many stay, and those that somebody
-    /// has yet to look at.
-    pub fn keep(&mut self, workflow: u64, count: usize) {
-        let ended = self.ended.entry(workflow).or_default();
-        let mut over = ended.len().saturating_sub(count);
-        ended.retain(|number| {
-            let watched = self.all.get(number).is_some_and(Execution::is_watched);
-            if over == 0 || watched {
-                return true;
-            }
-            over -= 1;
-            if let Some(execution) = self.all.remove(number) {
-                self.by_id.remove(&execution.id);
-            }
-            false
-        });
-    }
-
-    /// It is not found by its id any more.
-    pub fn unlist(&mut self, number: u64) {
-        self.by_id.retain(|_, own| *own != number);
-    }
-
-    pub fn remove(&mut self, number: u64) -> Option<Execution> {
-        let execution = self.all.remove(&number)?;
-        self.by_id.remove(&execution.id);
-        Some(execution)
-    }
-
-    pub fn clear(&mut self) {
-        let last = self.last;
-        *self = Executions { last, ..Executions::default() };
-    }
-}
-
-fn gone() -> Error {
-    Error::state("the execution is not known any more")
 }

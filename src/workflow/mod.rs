@@ -10,12 +10,14 @@ pub mod deciding;
 pub mod definition;
 pub mod durable;
 pub mod execution;
+mod executions;
 pub mod frame;
 pub mod journal;
 mod known;
 pub mod mermaid;
 pub mod recalling;
 mod run;
+mod status;
 pub mod template;
 
 use std::collections::VecDeque;
@@ -26,12 +28,14 @@ use serde_json::Value;
 pub use condition::{Condition, matches};
 pub use control::{Cancelling, Destroying, cancel};
 pub use definition::Definition;
-pub use execution::{Execution, Executions, Status};
+pub use execution::Execution;
+pub use executions::Executions;
 pub use frame::Frame;
 pub use run::{
     Awaiting, Distant, Expecting, Fetching, Kept, Recovering, Resuming, Stepping, check_input,
     distant, failed, standing, whole,
 };
+pub use status::Status;
 pub use template::Template;
 
 use crate::agent::Paused;

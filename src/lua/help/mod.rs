@@ -117,7 +117,7 @@ fn function_text(bridge: &Bridge, function: &Function) -> String {
 pub fn shapes(kind: &Kind) -> Vec<&'static Shape> {
     match kind {
         Kind::Table(shape) | Kind::Later(shape) => vec![shape],
-        Kind::List(item) => shapes(item),
+        Kind::List(item) | Kind::MapOf(item) => shapes(item),
         Kind::OneOf(kinds) => kinds.iter().flat_map(shapes).collect(),
         _ => Vec::new(),
     }

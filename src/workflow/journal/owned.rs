@@ -118,7 +118,7 @@ impl Journal {
 
     /// Why nothing can be written any more, if somebody else has the run.
     #[cfg(test)]
-    pub fn lost(&self) -> Option<crate::error::Error> {
+    pub fn lost(&self) -> Option<Error> {
         self.keeping.held.lost()
     }
 

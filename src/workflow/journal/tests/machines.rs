@@ -168,6 +168,7 @@ fn others_are_heard_and_the_lease_is_renewed() {
     let mut machine = journal.keeper(1).machine;
     assert!(matches!(machine.step(one, keeper, Outcome::Start), Ok(Next::Wait(None))));
     leave(one, &journal, Over::Paused);
+    drop(journal);
     posted(one, keeper);
     assert!(matches!(machine.step(one, keeper, Outcome::Ready), Ok(Next::Done(_))));
 }

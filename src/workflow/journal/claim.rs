@@ -150,6 +150,7 @@ impl Claim {
         mine: &Lease,
         clock: &Clock,
     ) -> Result<Option<Taken>> {
+        let was_open = known.head.open;
         let head = Head {
             status: Status::Running,
             open: false,
@@ -163,7 +164,8 @@ impl Claim {
         let writes = claiming(&head, Expected::Version(known.version), held, mine, clock);
         let Some(fence) = commit(store, &writes, clock)? else { return Ok(None) };
         // Behind the fence nobody else changes it. What cannot be read is not kept from others.
-        let recorded = match contents(store, head.clone(), clock.unix_ms()) {
+        let before = Head { open: was_open, ..head.clone() };
+        let recorded = match contents(store, before, clock.unix_ms()) {
             Ok(recorded) => recorded,
             Err(error) => {
                 drop(give_back(store, &self.run, fence, clock));

@@ -194,10 +194,11 @@ impl Held {
     }
 }
 
-/// A later claim of the run was made by somebody else.
+/// Somebody else has claimed the run, or its records are gone.
 fn lost(run: &str) -> Error {
     let details = json!({ "reason": "lease_lost", "run_id": run });
-    Error::state(format!("{} is somebody else's by now", named(run)))
+    let why = "somebody else has claimed it, or its records are gone";
+    Error::state(format!("{} is not this process's any more: {why}", named(run)))
         .with(|f| f.details = Some(details))
 }
 

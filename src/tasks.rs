@@ -122,6 +122,8 @@ impl Tasks {
     /// With those inside it that have ended: nobody will ask for them.
     pub fn remove(&mut self, token: Token) -> Option<Running> {
         let running = self.running.remove(&token)?;
+        // Where nothing ever waits nobody takes these out.
+        self.stops.retain(|(stopped, _)| *stopped != token);
         running.ended.iter().for_each(|child| drop(self.remove(*child)));
         Some(running)
     }
@@ -418,6 +420,7 @@ fn io_error(what: &str, error: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Runtime;
 
     #[test]
     fn a_timer_replaces_the_one_before_and_can_be_taken_back() {
@@ -441,6 +444,32 @@ mod tests {
             tasks.disarm(7);
         }
         assert_eq!((tasks.timers.len(), tasks.armed.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_has_ended_is_not_stopped_any_more() {
+        let (mut tasks, clock) = (Tasks::default(), Clock::default());
+        let operation = Operation::new("test", Never);
+        let token = tasks.start(operation, 0, false);
+        tasks.stop(token, "too late");
+        tasks.stop(token + 1, "why");
+        tasks.remove(token);
+        assert_eq!(tasks.next(&clock, None).unwrap(), Next::Stop(token + 1, "why".into()));
+    }
+
+    struct Never;
+
+    impl Machine for Never {
+        fn step(
+            &mut self,
+            _: &mut Runtime,
+            _: Token,
+            _: crate::step::Outcome,
+        ) -> Result<crate::step::Step> {
+            Ok(crate::step::Step::Wait(None))
+        }
+
+        fn abandon(&mut self, _: &mut Runtime, _: Token) {}
     }
 
     #[test]

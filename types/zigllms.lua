@@ -1553,7 +1553,7 @@ workflow.Pattern = {
   LOOP = "loop",
 }
 
----Makes a workflow known by id and name. What is wrong with the definition is told all at once, in `details.errors`: `{path, message, code}` of 1000 problems at most, and in `details.more_errors` how many more there are. Scripts are compiled, conditions and templates are read; agents, tools and workflows are looked for when a step is executed, so they may come later. What else can be known before that, `validate` says.
+---Makes a workflow known by id and name. What is wrong with the definition is told all at once, in `details.errors`: `{path, message, code}` of 1000 problems at most, and in `details.more_errors` how many more there are. Scripts are compiled, conditions and templates are read; agents, tools and workflows are looked for when a step is executed, so they may come later. What else can be known before that, `validate` says. Templates are `{{path}}`, `{{path | json}}`, `{{path | trim}}` or `{{path | default("x")}}`; the path begins with `input`, `previous.output`, `steps.<id>.output`, `variables.<name>`, `workflow.name`, or in loops and maps `loop.item` or `loop.index`. Conditions compare templates and literals by `== ~= < <= > >= contains matches`, with `not`, `and`, `or` and parentheses. Functions get `ctx`: `{input, previous, steps, variables, workflow, loop, step_id, attempt, idempotency_key}` with `cancelled()` and in loops `break_loop()`. More is in doc/workflows.md.
 ---
 ---Errors: invalid_argument, validation_failed
 ---@param definition zigllms.WorkflowDefinition a table
@@ -1595,7 +1595,7 @@ function workflow.resume(id, options) end
 ---@return boolean cancelled
 function workflow.cancel(id, reason) end
 
----How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, current_step, progress, started_at, duration_ms, error, steps}`. "pending" for a workflow that was never executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and `owner` say who has it.
+---How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. "pending" for a workflow that was never executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and `owner` say who has it.
 ---
 ---Errors: invalid_argument, not_found
 ---@param id string the id or name of an execution

@@ -67,6 +67,26 @@ describe("a workflow that is paused", function()
     assert.equal("failed", (workflow.get_status(paused.execution_id)))
   end)
 
+  it("counts the steps inside of others, completed and in all", function()
+    local function noop() end
+    local id = workflow.create({
+      steps = {
+        {
+          id = "p",
+          type = "parallel",
+          steps = { { id = "x", fn = noop }, { id = "y", fn = noop } },
+        },
+        { id = "m", over = { 1, 2 }, steps = { { id = "i", fn = noop } } },
+      },
+    })
+    local _, before = workflow.get_status(id)
+    assert.same({ 5, 0, 0 }, { before.steps_count, before.completed_steps, before.progress })
+    workflow.execute(id)
+    local _, after = workflow.get_status(id)
+    assert.same({ 5, 5, 1 }, { after.steps_count, after.completed_steps, after.progress })
+    assert.equal(5, workflow.get_info(id).steps_count)
+  end)
+
   it("stops before the next step, and goes on without executing one again", function()
     local id, calls = pausing("b")
     local paused = workflow.execute(id, "in")

@@ -397,6 +397,19 @@ describe("workflow.create judges", function()
     assert.truthy(types:find('"script":\n  code ', 1, true))
   end)
 
+  it("schemas that are none", function()
+    local err = raised("validation_failed", workflow.create, {
+      input_schema = { type = "integr" },
+      output_schema = { properties = 5 },
+      steps = {},
+    })
+    assert.equal("input_schema", err.details.errors[1].path)
+    assert.truthy(err.message:find('"integr"', 1, true), err.message)
+    assert.equal("output_schema", err.details.errors[2].path)
+    assert.is_false(workflow.validate({ input_schema = { minLength = "x" }, steps = {} }).valid)
+    assert.is_string(workflow.create({ input_schema = { name = "string" }, steps = {} }))
+  end)
+
   it("thousands of problems within bounds", function()
     local steps = {}
     for i = 1, 5000 do

@@ -282,6 +282,49 @@ for _, store in ipairs(stores.shared()) do
       stranger.reset()
     end)
 
+    it("that is cancelled before it has begun is nobody's", function()
+      local id = workflow.create({ name = "plain", steps = counting({ "a" }) })
+      for i = 1, 20 do
+        local run = "early " .. i
+        local handle = workflow.execute(id, nil, { run_id = run, async = true })
+        if i % 2 == 0 then
+          zigllms.poll(i % 4)
+        end
+        if handle:cancel("never mind") then
+          raised("cancelled", handle.await, handle)
+        end
+        pcall(workflow.execute, id, nil, { run_id = run })
+        assert.is_false(workflow.list({ runs = true })[1].owned)
+      end
+    end)
+
+    it("comes to its end where no execution is kept", function()
+      local id = workflow.create({ name = "unkept", keep = 0, steps = counting({ "a" }) })
+      local run = new_run()
+      assert.equal("a", workflow.execute(id, nil, { run_id = run }).output)
+      assert.equal("a", workflow.execute(id, nil, { run_id = run }).output)
+      assert.equal("a", workflow.get_result(run).output)
+    end)
+
+    it("keeps the store from being changed", function()
+      local id = workflow.create({
+        name = "slow",
+        steps = {
+          {
+            id = "a",
+            fn = function()
+              zigllms.sleep(30)
+            end,
+          },
+        },
+      })
+      local handle = workflow.execute(id, nil, { run_id = new_run(), async = true })
+      local err = raised("invalid_state", zigllms.configure, { store = "memory" })
+      assert.truthy(err.message:find("options.store", 1, true))
+      zigllms.configure({ store = zigllms.config().store })
+      handle:await()
+    end)
+
     it("that is cancelled stays so", function()
       local began
       local id = workflow.create({

@@ -197,6 +197,14 @@ describe("map", function()
     raised("validation_failed", flow, map(function() end, { { fn = item } }))
   end)
 
+  it("reads what it goes over without its metamethods", function()
+    local trap = function()
+      error("called")
+    end
+    local list = setmetatable({ 1, 2 }, { __len = trap, __index = trap, __pairs = trap })
+    assert.same({ 1, 2 }, flow(map("{{input}}", { { fn = item } }), list).output)
+  end)
+
   it("in a map: each has its own loop", function()
     local result = flow(map({ { 1, 2 }, { 3 } }, {
       {

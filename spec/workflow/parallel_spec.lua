@@ -292,19 +292,33 @@ describe("parallel steps", function()
       assert.equal("early", err.cause)
     end)
 
-    it("majority: what most have said, deeply; the first of them in a tie", function()
-      local function vote(...)
-        local steps = {}
-        for i, value in ipairs({ ... }) do
-          steps[i] = { id = "s" .. i, fn = naps(0, value) }
-        end
-        return gather("majority", steps).output
+    local function vote(...)
+      local steps = {}
+      for i = 1, select("#", ...) do
+        steps[i] = { id = "s" .. i, fn = naps(0, (select(i, ...))) }
       end
+      return gather("majority", steps).output
+    end
+
+    it("majority: what most have said, deeply; the first of them in a tie", function()
       assert.equal("b", vote("a", "b", "b", "c"))
       assert.same({ x = 1 }, vote({ x = 2 }, { x = 1 }, { x = 1 }))
       assert.equal("a", vote("a", "b"))
       assert.is_false(vote(true, false, false))
       assert.equal(1, vote(1, "1", 1))
+      assert.equal("a", vote("a", "b", "b", "a"))
+      assert.equal(2, vote(1, 2, 2.0))
+    end)
+
+    it("majority: also of what is no data", function()
+      local nan, list = 0 / 0, {}
+      list.own = list
+      local most = vote(nan, 1, nan)
+      assert.is_true(most ~= most)
+      assert.equal(math.huge, vote(math.huge, nan, math.huge))
+      assert.equal(list, vote(list, 1, list))
+      assert.equal(print, vote(1, print, print))
+      assert.is_nil(vote(nil, nil, 1))
     end)
   end)
 
@@ -318,6 +332,17 @@ describe("parallel steps", function()
       { template = "{{previous.output.a[1]}}{{steps.p.output.b}}{{steps.b.output}}" },
     }).output
     assert.equal("122", output)
+  end)
+
+  it("that depend on each other are begun in time", function()
+    local steps, count = {}, 3000
+    for i = 1, count do
+      local before = i < count and { "s" .. i + 1 } or nil
+      steps[i] = { id = "s" .. i, fn = naps(0, i), depends_on = before }
+    end
+    local result, ms = timed({ pattern = "parallel", steps = steps })
+    assert.equal("s1", result.step_order[count])
+    assert.is_true(ms < 10000, ms)
   end)
 
   it("of none is an empty table", function()

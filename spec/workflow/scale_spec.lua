@@ -143,6 +143,32 @@ describe("at scale", function()
     assert.is_true(grown < 600, grown)
   end)
 
+  it("nor do cancels and children where nothing ever waits", function()
+    local reason = ("x"):rep(1000)
+    local own = workflow.create({
+      keep = 0,
+      steps = {
+        {
+          fn = function(ctx)
+            workflow.cancel(ctx.workflow.execution_id, reason)
+          end,
+        },
+      },
+    })
+    local child = workflow.create({ keep = 0, steps = { { fn = add, input = 1 } } })
+    local parent = workflow.create({ keep = 0, steps = { { workflow = child } } })
+    local function some(n)
+      for _ = 1, n do
+        pcall(workflow.execute, own)
+        workflow.execute(parent)
+      end
+      return resident()
+    end
+    local before = some(1000)
+    local grown = some(3000) - before
+    assert.is_true(grown < 2000, grown)
+  end)
+
   it("nor do those that failed, or were given up", function()
     local bad = workflow.create({
       keep = 1,

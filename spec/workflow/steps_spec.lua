@@ -239,6 +239,18 @@ describe("the steps of a workflow", function()
     assert.equal(4, list[3].data)
   end)
 
+  it("a function that makes the data of an event learns what others learn", function()
+    local told
+    zigllms.event.subscribe("my.event", function(event)
+      told = event.data
+    end)
+    local function data(ctx)
+      return { ctx.step_id, ctx.attempt, ctx.input, type(ctx.idempotency_key) }
+    end
+    flow({ { id = "tell", type = "emit", event = "my.event", data = data } }, "in")
+    assert.same({ "tell", 1, "in", "string" }, told)
+  end)
+
   describe("script", function()
     local function script(code, input, step)
       step = step or {}

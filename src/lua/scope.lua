@@ -9,7 +9,12 @@ local guarded, within, new_error = core.guarded, core.within, core.new_error
 local error, find, format, ipairs, next = error, string.find, string.format, ipairs, next
 local pcall, rawequal, rawget, rawset = pcall, rawequal, rawget, rawset
 local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
-local concat = table.concat
+local concat, max, min, sort = table.concat, math.max, math.min, table.sort
+
+-- Tables are read raw; where there is no `rawlen`, `#` is that.
+local length = rawlen or function(list)
+  return #list
+end
 
 local MANY = 4096 -- texts that are known at once
 local SCOPE = 11 -- as drive.rs numbers it
@@ -133,30 +138,43 @@ local function may_be_nil(path, at)
     or at == 3 and root == "steps" and last == "output"
 end
 
+local SEEN, TOLD = 64, 8 -- keys of a table that are looked at, and named in a message
+
+local function name_of(key)
+  local is_word = type(key) == "string" or type(key) == "number" or type(key) == "boolean"
+  return is_word and tostring(key) or "a " .. type(key)
+end
+
 local function keys_of(value)
   local names = {}
   for key in next, value do
-    if #names == 8 then
-      names[9] = "…"
+    names[#names + 1] = name_of(key)
+    if #names == SEEN then
       break
     end
-    names[#names + 1] = tostring(key)
   end
-  return concat(names, ", ")
+  sort(names)
+  if names[TOLD + 1] then
+    names[TOLD + 1] = "…"
+  end
+  return concat(names, ", ", 1, min(#names, TOLD + 1))
+end
+
+local function told(value)
+  if type(value) ~= "table" then
+    return value == nil and "which is nil" or "which is a " .. type(value)
+  end
+  return next(value) == nil and "which is empty" or "which has " .. keys_of(value)
 end
 
 local function missing(hole, at, value)
-  local what = "which is " .. type(value)
-  if type(value) == "table" then
-    what = next(value) == nil and "which is empty" or "which has " .. keys_of(value)
-  end
   local near = at == 0 and "an execution" or concat(hole.names, "", 1, at)
   local text = format(
     'template "{{%s}}": there is no %s in %s, %s; default(…) says what stands for it',
     hole.source,
     hole.names[at + 1]:gsub("^%.", ""),
     near,
-    what
+    told(value)
   )
   error(new_error("template_error", text), 0)
 end
@@ -180,19 +198,23 @@ local function walk(hole, view)
   return value, true
 end
 
-local function text_of(value)
-  if type(value) == "string" then
-    return value
+local function json_of(value, hole)
+  local ok, text = pcall(core.json_text, value)
+  if ok then
+    return text
   end
-  return core.json_text(value)
+  local why = format('template "{{%s}}": %s', hole.source, text.message)
+  error(new_error("conversion_error", why), 0)
+end
+
+local function text_of(value, hole)
+  return type(value) == "string" and value or json_of(value, hole)
 end
 
 local filters = {
-  json = function(value)
-    return core.json_text(value)
-  end,
-  trim = function(value)
-    return (text_of(value):match("^%s*(.-)%s*$"))
+  json = json_of,
+  trim = function(value, hole)
+    return (text_of(value, hole):match("^%s*(.-)%s*$"))
   end,
 }
 
@@ -208,7 +230,7 @@ local function resolve(hole, view)
     missing(hole, at, near)
   end
   for i = 1, #list do
-    value = filters[list[i]](value)
+    value = filters[list[i]](value, hole)
   end
   return value
 end
@@ -216,10 +238,14 @@ end
 -- In a text something has to stand.
 local function in_text(hole, view)
   local value = resolve(hole, view)
-  if value == nil and not hole.has_default then
-    missing(hole, #hole.path - 1, nil)
+  if value ~= nil then
+    return text_of(value, hole)
+  elseif hole.has_default then
+    return ""
   end
-  return value == nil and "" or text_of(value)
+  local text = 'template "{{%s}}": it is nil, and a text cannot hold that; default(…) says what '
+    .. "stands for it"
+  error(new_error("template_error", format(text, hole.source)), 0)
 end
 
 local function fill_text(text, view)
@@ -308,7 +334,14 @@ local function judge(text, view)
     local value = resolve(holes[i], view)
     values[i] = value == nil and core.null or value
   end
-  return core.judge(text, values)
+  local ok, holds = pcall(core.judge, text, values)
+  if ok then
+    return holds
+  end
+  for i = 1, #holes do
+    json_of(values[i], holes[i])
+  end
+  error(holds, 0)
 end
 
 function acts.judge(_, scope, id, output, loop, text)
@@ -351,7 +384,7 @@ function acts.loop(_, scope, _, _, outer, index, items, total, map)
   local steps = steps_of(scope, outer)
   own_steps[loop] = map and steps_of_item(steps, map) or steps
   if items then
-    loop.item = items[index]
+    loop.item = rawget(items, index)
   end
   if total then
     loop.last = index == total
@@ -387,31 +420,54 @@ function acts.plain_context(_, scope, id, output, loop, step, input, attempt, ke
   return true, view
 end
 
--- How many items there are in what is to be an array.
+-- What in that is no data, as an error.
+function acts.not_plain(...)
+  local _, view = acts.plain_context(...)
+  local ok, problem = pcall(core.json_text, view)
+  local why = ok and "ctx: it is no plain data" or problem.message:gsub("^value", "ctx")
+  return false, new_error("conversion_error", why .. "; a script sees plain data only")
+end
+
+-- How many items there are in what is to be an array; else what it is.
 function acts.count(_, _, _, _, _, value)
   if type(value) ~= "table" then
-    return true, nil
+    local is_null = rawequal(value, core.null)
+    return true, value == nil and "nil" or is_null and "null" or "a " .. type(value)
   end
-  local n = #value
-  local keys = 0
+  local n, keys = length(value), 0
   for _ in next, value do
     keys = keys + 1
   end
-  return true, keys == n and n or nil
+  return true, keys == n and n or "a table with the keys " .. keys_of(value)
 end
 
--- The value that most have said, the first of them where several have.
+-- What is the same for values that say the same: numbers are that as in Lua, NaN is NaN, plain data
+-- by its text, everything else by identity.
+local function vote_of(value)
+  if type(value) == "number" then
+    return value == value and value or "NaN"
+  end
+  local ok, text = pcall(core.json_text, value)
+  return ok and text or value
+end
+
+-- The value that most have said; of several that as many have said the one that was said first.
 function acts.majority(_, _, _, _, _, values)
-  local votes, best = {}, nil
+  local votes, best, most = {}, nil, 0
   for i = 1, #values do
-    local ok, key = pcall(core.json_text, values[i])
-    key = ok and key or values[i]
+    local key = vote_of(values[i])
     votes[key] = (votes[key] or 0) + 1
-    if best == nil or votes[key] > votes[best.key] then
-      best = { key = key, value = values[i] }
+    most = max(most, votes[key])
+  end
+  for i = #values, 1, -1 do
+    if votes[vote_of(values[i])] == most then
+      best = values[i]
     end
   end
-  return true, best and best.value
+  if rawequal(best, core.null) then
+    return true, nil
+  end
+  return true, best
 end
 
 -- The step `ended` is written down on the way, where there is one.

@@ -1,6 +1,6 @@
 //! What `scope.lua` asks of the core: templates and conditions, read and judged.
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, quoted};
 use crate::shape::Kind;
 use crate::value::{Data, Key, Record};
 use crate::workflow::template::{Filter, Hole, Part};
@@ -88,5 +88,7 @@ fn judge(_: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let items = args.get(1).into_iter().flat_map(|values| values.items());
     let values: Vec<_> = items.map(|v| Some(v.to_json()).filter(|v| !v.is_null())).collect();
     let holds = condition.holds(&values, &matches);
-    holds.map(Data::Bool).map_err(|why| wrong(format!("condition: {why}")))
+    holds
+        .map(Data::Bool)
+        .map_err(|why| wrong(format!("condition {}: {why}", quoted(&condition.text))))
 }

@@ -327,7 +327,7 @@ fn contains(left: &Value, right: &Value) -> Result<bool, String> {
         (Value::Array(items), part) => Ok(items.iter().any(|item| equal(item, part))),
         (Value::Object(members), Value::String(name)) => Ok(members.contains_key(name)),
         (Value::Null, _) => Ok(false),
-        _ => Err(format!("{} contains no {}", kind(left), kind(right))),
+        _ => Err(format!("{} cannot contain {}", kind(left), kind(right))),
     }
 }
 

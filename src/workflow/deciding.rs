@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::Workflows;
 use super::execution::Waiting;
+use super::journal::Recorded;
+use super::{Workflows, recalling};
 use crate::agent::{self, Decisions, Own, Plan, pending_calls};
 use crate::error::{Error, Result, quoted};
 use crate::runtime::Runtime;
@@ -105,7 +106,7 @@ pub fn waits(workflows: &Workflows, number: u64) -> bool {
 /// Takes decisions on the calls that agents in the execution wait for, once all fit. Agents on whose
 /// calls nothing is said go on waiting.
 pub fn decide(runtime: &mut Runtime, number: u64, decisions: &Decisions) -> Result<()> {
-    let sorted = sort(&runtime.workflows, number, decisions)?;
+    let sorted = sort(&all(&runtime.workflows, number), decisions)?;
     for (execution, path, decisions) in &sorted {
         let waiting = runtime.workflows.execution(*execution)?.waiting.get(path);
         let waiting = waiting.ok_or_else(|| Error::internal("nothing waits there"))?;
@@ -117,12 +118,48 @@ pub fn decide(runtime: &mut Runtime, number: u64, decisions: &Decisions) -> Resu
     Ok(())
 }
 
+/// What was decided in an execution and those inside it, by the keys of the steps: they are made
+/// anew from what is recorded.
+pub fn decided(workflows: &mut Workflows, number: u64) -> BTreeMap<String, Decisions> {
+    let Ok(execution) = workflows.executions.get_mut(number) else { return BTreeMap::new() };
+    let mut all = std::mem::take(&mut execution.said);
+    let own = std::mem::take(&mut execution.decisions);
+    all.extend(own.into_iter().map(|(path, decisions)| (execution.key(&path), decisions)));
+    for child in execution.children.values().copied().collect::<Vec<_>>() {
+        all.extend(decided(workflows, child));
+    }
+    all
+}
+
+/// The same for a run that is only in the store; nothing may be decided only where nothing waits.
+pub fn decide_elsewhere(
+    recorded: &Recorded,
+    decisions: Option<&Decisions>,
+) -> Result<BTreeMap<String, Decisions>> {
+    let all = recalling::waiting(recorded)?;
+    let all = all.into_iter().map(|(place, waiting)| (Rc::<str>::from(place), waiting));
+    let all: Vec<(Rc<str>, Waiting)> = all.filter(|(_, one)| one.needs_decisions()).collect();
+    let waits = all.iter().map(|(path, waiting)| {
+        let place = path.to_string();
+        Waits { execution: 0, path, place, waiting }
+    });
+    let waits: Vec<Waits<'_>> = waits.collect();
+    match decisions {
+        None if waits.is_empty() => Ok(BTreeMap::new()),
+        None => Err(nothing_said(&names(&waits))),
+        Some(decisions) => {
+            let run = &recorded.head.run;
+            let sorted = sort(&waits, decisions)?.into_iter();
+            Ok(sorted.map(|(_, place, own)| (format!("{run}:{place}"), own)).collect())
+        }
+    }
+}
+
 type Sorted = Vec<(u64, Rc<str>, Decisions)>;
 
 /// Which decisions are whose, by the ids of their own calls.
-fn sort(workflows: &Workflows, number: u64, decisions: &Decisions) -> Result<Sorted> {
-    let waits = all(workflows, number);
-    let names = names(&waits);
+fn sort(waits: &[Waits<'_>], decisions: &Decisions) -> Result<Sorted> {
+    let names = names(waits);
     let mut sorted: BTreeMap<&str, (u64, Rc<str>, Decisions)> = BTreeMap::new();
     for (text, decision) in decisions {
         let name = names.iter().find(|name| name.text == *text);
@@ -145,8 +182,11 @@ fn unknown(text: &str, names: &[Name<'_>]) -> Error {
 
 /// Fails where nothing is decided although an agent waits.
 pub fn missing(workflows: &Workflows, number: u64) -> Error {
-    let waits = all(workflows, number);
-    let names: Vec<String> = names(&waits).iter().map(|name| quoted(&name.text)).collect();
+    nothing_said(&names(&all(workflows, number)))
+}
+
+fn nothing_said(names: &[Name<'_>]) -> Error {
+    let names: Vec<String> = names.iter().map(|name| quoted(&name.text)).collect();
     let names = names.join(", ");
     Error::invalid(format!("options.decisions: expected decisions on the calls {names}, got nil"))
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::definition::{Does, OnUnknown, Step};
 use super::execution::{Ended, Execution};
 use super::journal::{self, Boundary, Child, Entry, Journal, Plain, Progress, Recorded, StepEnd};
+use crate::agent::Decisions;
 use crate::error::{Code, Error, Result};
 use crate::step::Operation;
 use crate::value::{Data, Document, Ref};
@@ -29,6 +30,8 @@ pub struct Durable {
 struct Run {
     recorded: Option<Box<Recorded>>,
     unknown: Unknown,
+    /// What was said of calls that agents wait for, by the keys of their steps.
+    decisions: RefCell<BTreeMap<String, Decisions>>,
     /// Why nothing can be recorded any more, or must not go on.
     broken: RefCell<Option<Error>>,
     /// Entries so far, and how many of them are in the store.
@@ -73,13 +76,19 @@ impl Left {
 }
 
 impl Durable {
-    pub fn new(journal: Journal, recorded: Option<Box<Recorded>>, unknown: Unknown) -> Durable {
+    pub fn new(
+        journal: Journal,
+        recorded: Option<Box<Recorded>>,
+        unknown: Unknown,
+        decisions: BTreeMap<String, Decisions>,
+    ) -> Durable {
         let recovered = recorded.as_ref().map_or(0, |recorded| {
             let ended = recorded.own.in_order();
             ended.into_iter().map(|(_, id, _)| id).collect::<HashSet<_>>().len()
         });
         let (broken, queued, saved) = Default::default();
-        let run = Run { recorded, unknown, broken, queued, saved, recovered };
+        let decisions = RefCell::new(decisions);
+        let run = Run { recorded, unknown, decisions, broken, queued, saved, recovered };
         Durable { journal, run: Rc::new(run), open: HashMap::new(), children: BTreeMap::new() }
     }
 
@@ -145,30 +154,37 @@ impl Durable {
         self.run.broken.borrow().clone()
     }
 
-    /// How often the step had begun whose end nobody knows; fails if it must not begin again.
-    pub fn begun(&mut self, step: &Step, path: &str) -> Result<u32> {
+    /// How many attempts at the step are over whose end is not recorded; fails if there must be none
+    /// more. `waits`: it stands still, and that is recorded.
+    pub fn begun(&mut self, step: &Step, path: &str, waits: bool) -> Result<u32> {
         let Some(attempt) = self.open.remove(path) else { return Ok(0) };
-        if self.run.unknown.of(step) == OnUnknown::Fail {
-            return Err(self.breaks(unknown(step, path)));
+        match self.run.unknown.of(step).filter(|_| !waits) {
+            None => Ok(attempt.saturating_sub(1)),
+            Some(OnUnknown::Retry) => Ok(attempt),
+            Some(OnUnknown::Fail) => Err(self.breaks(unknown(step, path))),
         }
-        Ok(attempt)
+    }
+
+    /// What was said of the calls that an agent waits for, by the key of its step.
+    pub fn take_decisions(&self, key: &str) -> Option<Decisions> {
+        self.run.decisions.borrow_mut().remove(key)
     }
 }
 
 impl Unknown {
-    /// Of what has steps in it, everything is recorded that is done.
-    fn of(self, step: &Step) -> OnUnknown {
+    /// `None`: it has steps in it, and everything is recorded that they do.
+    fn of(self, step: &Step) -> Option<OnUnknown> {
         let safe = match &step.does {
             Does::Tool { .. } => step.idempotent,
             Does::Agent { .. } | Does::Function(_) | Does::Emit { .. } => true,
             Does::Transform(_) | Does::Script(_) | Does::Delay { .. } => true,
-            _ => return OnUnknown::Retry,
+            _ => return None,
         };
         let usual = if safe { OnUnknown::Retry } else { OnUnknown::Fail };
-        match self.answered {
+        Some(match self.answered {
             true => self.option.unwrap_or(usual),
             false => step.on_unknown.or(self.option).unwrap_or(usual),
-        }
+        })
     }
 }
 
@@ -191,7 +207,12 @@ pub fn is_unknown(error: &Error) -> bool {
 
 impl Execution {
     /// Goes on from what is recorded, whatever was known before.
-    pub fn restore(&mut self, durable: &mut Durable, input: &Plain, progress: &Progress) {
+    pub fn restore(
+        &mut self,
+        durable: &mut Durable,
+        input: &Plain,
+        progress: &Progress,
+    ) -> Result<()> {
         self.forget_all();
         self.input = input.to_data();
         if let Some(changed) = progress.decided.get(INPUT) {
@@ -214,6 +235,7 @@ impl Execution {
         }
         (self.usage, self.worked_ms) = (*usage, *worked_ms);
         self.goes_on = !progress.steps.is_empty();
+        self.restore_waiting(progress)
     }
 
     fn forget_all(&mut self) {
@@ -234,6 +256,12 @@ impl Execution {
         }
     }
 
+    /// What is decided on the calls that the agent of a step waits for.
+    pub fn take_decisions(&mut self, path: &str) -> Option<Decisions> {
+        let own = self.decisions.remove(path);
+        own.or_else(|| self.durable.as_ref()?.take_decisions(&self.key(path)))
+    }
+
     /// Why nothing of it may go on any more.
     pub fn broken(&self) -> Option<Error> {
         self.durable.as_ref()?.broken()
@@ -242,7 +270,7 @@ impl Execution {
     /// A step begins; how often it had begun before. Fails if it must not begin again.
     pub fn begins(&mut self, step: &Step, path: &str, at: f64) -> Result<u32> {
         let Some(durable) = &mut self.durable else { return Ok(0) };
-        let before = durable.begun(step, path)?;
+        let before = durable.begun(step, path, self.waiting.contains_key(path))?;
         let (path, id, attempt) = (path.to_owned(), step.id.to_string(), before + 1);
         durable.queue(Entry::Started { path, id, attempt, at });
         Ok(before)

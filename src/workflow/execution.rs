@@ -200,6 +200,9 @@ pub struct Execution {
     pub returns: bool,
     /// Machines that are woken when it stops, goes on or ends. While there are any it is kept.
     pub watchers: Vec<Token>,
+    /// Machines that it runs in, and that look at it once more when it is over: it is kept for them,
+    /// but nothing has to wake them.
+    pub holders: Vec<Token>,
     /// A handle tells how it stands.
     pub followed: bool,
     pub usage: Usage,
@@ -219,6 +222,8 @@ pub struct Execution {
     pub error: Option<Failure>,
     /// What keys of idempotence begin with: the same wherever the execution goes on.
     pub keyed: String,
+    /// On calls that agents in a run wait for that is not here yet, by the keys of their steps.
+    pub said: BTreeMap<String, Decisions>,
     /// Asks the journal for the run, if it is one of its own that is durable.
     pub claim: Option<Claim>,
     /// What was claimed before it goes on.
@@ -264,6 +269,7 @@ impl Execution {
             ending: false,
             returns: false,
             watchers: Vec::new(),
+            holders: Vec::new(),
             followed: false,
             usage: Usage::default(),
             output: Data::Nil,
@@ -280,6 +286,7 @@ impl Execution {
             error: None,
             claim: None,
             claimed: None,
+            said: BTreeMap::new(),
             owned: false,
             durable: None,
             recovered: None,
@@ -306,9 +313,15 @@ impl Execution {
         self.pause || self.waits || matches!(self.stepping, Stepping::Taken(_))
     }
 
+    /// Whether it is a durable run, or is about to be.
+    pub fn has_run(&self) -> bool {
+        let begins = matches!(self.status, Status::Pending | Status::Running);
+        self.owned || self.claimed.is_some() || begins && self.claim.is_some()
+    }
+
     /// Whether somebody has yet to see how it stands.
     fn is_watched(&self) -> bool {
-        self.followed || !self.watchers.is_empty()
+        self.followed || !self.watchers.is_empty() || !self.holders.is_empty()
     }
 
     /// Whether it can still be told to stop: it goes on, or is about to.

@@ -135,6 +135,11 @@ impl Frame {
         self.ask_data(runtime, "plain_context", self.learned(runtime, info)?)
     }
 
+    /// Where that is no plain data: raises what in it is none.
+    pub fn not_plain(&self, runtime: &Runtime, info: Info) -> Result<Step> {
+        self.ask(runtime, "not_plain", self.learned(runtime, info)?)
+    }
+
     /// A step's function, with what it learns.
     pub fn run(&self, runtime: &Runtime, function: Slot, info: Info) -> Result<Step> {
         self.call(runtime, function, info, Data::Nil).map(Step::Scope)

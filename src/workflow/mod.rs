@@ -14,6 +14,7 @@ pub mod frame;
 pub mod journal;
 mod known;
 pub mod mermaid;
+pub mod recalling;
 mod run;
 pub mod template;
 
@@ -126,6 +127,18 @@ impl Workflows {
     pub fn unwatch(&mut self, number: u64, watcher: Token) {
         let Ok(execution) = self.executions.get_mut(number) else { return };
         execution.watchers.retain(|other| *other != watcher);
+        self.settle(number);
+    }
+
+    /// The execution is kept until the machine, which it runs in, has let it go.
+    pub fn hold(&mut self, number: u64, holder: Token) -> Result<()> {
+        self.executions.get_mut(number)?.holders.push(holder);
+        Ok(())
+    }
+
+    pub fn let_go(&mut self, number: u64, holder: Token) {
+        let Ok(execution) = self.executions.get_mut(number) else { return };
+        execution.holders.retain(|other| *other != holder);
         self.settle(number);
     }
 

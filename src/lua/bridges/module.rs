@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::config::{CONFIG, LOOP};
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::event;
 use crate::lua::args::Args;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Effect, Function, Param, Read, Run};
@@ -381,6 +381,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     }
     builtin::check(&options)?;
     if let Some(place) = store::chosen(&options, "options")? {
+        refuse_with_runs(runtime, &place)?;
         let policy = runtime.config.batch.policy;
         runtime.store.choose(place, &runtime.clock, policy)?;
         runtime.settle_persistent()?;
@@ -391,6 +392,18 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         runtime.cache.configure(cache.as_ref());
     }
     Ok(Data::Bool(true))
+}
+
+/// What is recorded of a run lies in one store.
+fn refuse_with_runs(runtime: &Runtime, place: &store::Place) -> Result<()> {
+    let mut executions = runtime.workflows.executions.iter();
+    match executions.find(|(_, execution)| execution.has_run()) {
+        Some((_, execution)) if place != runtime.store.place() => Err(Error::state(format!(
+            "options.store: the durable run {:?} is under way: wait for its end, or cancel it",
+            execution.id
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Why the results of a function are not cached; `None` if there is no such function.

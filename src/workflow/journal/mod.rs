@@ -31,6 +31,7 @@ pub use asked::Asked;
 pub use asking::{load, runs, wish};
 pub use claim::Claim;
 pub use entry::{Boundary, Child, Entry, StepEnd};
+pub use layout::check_run;
 pub use owned::{Claimed, Claiming, Committing, Journal};
 pub use plain::Plain;
 pub use read::Filter;

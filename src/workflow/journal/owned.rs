@@ -2,16 +2,18 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::asked::{Asked, no_store};
 use super::beat::Keeping;
 use super::claim::{Claim, Taken};
 use super::held::Held;
 use super::{Ending, Entry, Owner, Recorded, Step, keeper, layout};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
-use crate::store::{Durability, Question};
+use crate::store::{Durability, Question, Shared, Store};
 use crate::value::Data;
 
 /// Cheap to clone. With the last one that is dropped others may have the run.
@@ -21,8 +23,12 @@ pub struct Journal {
     part: Rc<str>,
 }
 
-/// A claim on its way.
-pub struct Claiming(Asked<Taken>);
+/// A claim on its way. Whoever drops it before it is answered does not keep the run from others.
+pub struct Claiming {
+    asked: Asked<Taken>,
+    store: Shared,
+    gone: Arc<AtomicBool>,
+}
 
 pub enum Claimed {
     New(Journal),
@@ -34,17 +40,37 @@ pub enum Claimed {
 impl Claiming {
     pub fn ask(runtime: &mut Runtime, me: Token, claim: Claim) -> Result<Claiming> {
         layout::check_run(&claim.run).map_err(|error| error.at("options.run_id"))?;
-        let owner = Owner::here();
-        let work = move |store: &mut dyn crate::store::Store, clock: &crate::clock::Clock| {
-            claim.take(store, &owner, clock)
+        let (owner, gone) = (Owner::here(), Arc::new(AtomicBool::new(false)));
+        let unwanted = gone.clone();
+        let work = move |store: &mut dyn Store, clock: &Clock| {
+            let taken = claim.take(store, &owner, clock)?;
+            match taken {
+                Taken::Ours(owned, _) if unwanted.load(Ordering::Acquire) => {
+                    Held::new(owned, 0).release(store, clock)?;
+                    Err(Error::internal("nobody wants the run any more"))
+                }
+                taken => Ok(taken),
+            }
         };
-        Asked::of(runtime, me, work).map(Claiming)
+        let store = runtime.backing().ok_or_else(no_store)?.clone();
+        Ok(Claiming { asked: Asked::of(runtime, me, work)?, store, gone })
     }
 
     /// None: not yet; the machine's token is posted then.
     pub fn take(&self, runtime: &mut Runtime) -> Option<Result<Claimed>> {
-        let taken = self.0.take()?;
+        let taken = self.asked.take()?;
         Some(taken.and_then(|taken| Claimed::of(runtime, taken)))
+    }
+}
+
+impl Drop for Claiming {
+    fn drop(&mut self) {
+        self.gone.store(true, Ordering::Release);
+        if let Some(Ok(Taken::Ours(owned, _))) = self.asked.take() {
+            let held = Held::new(owned, 0);
+            let release = move |store: &mut dyn Store, clock: &Clock| held.release(store, clock);
+            self.store.tell(Question::Do(Box::new(release)));
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::value::{Data, Document, Record};
 use crate::workflow::definition::shape::RUN_OPTIONS;
 use crate::workflow::execution::Waiting;
 use crate::workflow::frame::{Frame, value_of};
+use crate::workflow::journal::Entry;
 
 pub struct AgentCall {
     agent: String,
@@ -42,7 +43,7 @@ impl AgentCall {
         let Some(waiting) = execution.waiting.remove(&self.path) else {
             return self.frame.ask_data(runtime, "give", [self.input.clone()]);
         };
-        let decisions = execution.decisions.remove(&self.path).unwrap_or_default();
+        let decisions = execution.take_decisions(&self.path).unwrap_or_default();
         if waiting.needs_decisions() && decisions.is_empty() {
             execution.waiting.insert(self.path.clone(), waiting);
             return Ok(Next::Done(paused()));
@@ -119,8 +120,12 @@ impl AgentCall {
     }
 
     fn wait(&self, runtime: &mut Runtime, waiting: Waiting) -> Result<Next> {
+        let agent = runtime.agents.find(&waiting.agent)?.and_then(|n| runtime.agents.get(n));
+        let name = agent.map_or(waiting.agent.clone(), |agent| agent.name.clone());
         let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
         execution.waits |= waiting.needs_decisions();
+        let (path, state) = (self.path.to_string(), waiting.to_json(&name));
+        execution.keep(Entry::Waiting { path, state });
         execution.waiting.insert(self.path.clone(), waiting);
         Ok(Next::Done(paused()))
     }

@@ -12,7 +12,7 @@ use crate::value::Data;
 use crate::workflow::deciding;
 use crate::workflow::frame::{Frame, document_of};
 use crate::workflow::journal::{Child as Called, Entry, Plain};
-use crate::workflow::{Definition, Status};
+use crate::workflow::{Definition, Status, recalling};
 
 pub struct Child {
     workflow: String,
@@ -95,8 +95,9 @@ impl Child {
         }
         let (mut part, progress) = durable.part(&self.path);
         let execution = runtime.workflows.executions.get_mut(number)?;
-        execution.restore(&mut part, &child.input, &progress);
+        execution.restore(&mut part, &child.input, &progress)?;
         execution.durable = Some(part);
+        recalling::recall_all(runtime, number, &progress)?;
         self.execute(runtime, me, number)
     }
 
@@ -151,14 +152,14 @@ impl Child {
     }
 
     fn run(&self, runtime: &mut Runtime, me: Token, number: u64) -> Result<Next> {
-        runtime.workflows.watch(number, me)?;
+        runtime.workflows.hold(number, me)?;
         Ok(Next::Run(Executing::new(runtime, number)?.operation(runtime)))
     }
 
     fn came_back(&self, runtime: &mut Runtime, me: Token, output: Result<Output>) -> Result<Next> {
         let number = self.number(runtime)?;
         let came = self.take(runtime, number, output);
-        runtime.workflows.unwatch(number, me);
+        runtime.workflows.let_go(number, me);
         came
     }
 

@@ -1,6 +1,6 @@
 //! Branches side by side: the steps of a `parallel`, the items of a `map`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub struct Fan {
 }
 
 enum Kind {
-    Steps(Steps, Aggregation),
+    Steps { steps: Steps, gathers: Aggregation, needs: Vec<Vec<usize>> },
     Items { over: Made, steps: Steps, id: Rc<str>, items: Option<Slot> },
 }
 
@@ -72,8 +72,8 @@ enum State {
 
 impl Fan {
     pub fn parallel(steps: Steps, gathers: Aggregation, wide: Wide, frame: Frame) -> Fan {
-        let branches = steps.len();
-        Fan::new(Kind::Steps(steps, gathers), branches, wide, frame)
+        let (branches, needs) = (steps.len(), needs_of(&steps));
+        Fan::new(Kind::Steps { steps, gathers, needs }, branches, wide, frame)
     }
 
     pub fn map(over: Made, steps: Steps, wide: Wide, frame: Frame, id: Rc<str>) -> Fan {
@@ -163,7 +163,8 @@ impl Fan {
 
     /// One was wanted, and is there.
     fn is_won(&self) -> bool {
-        matches!(self.kind, Kind::Steps(_, Aggregation::First)) && self.winner.is_some()
+        matches!(self.kind, Kind::Steps { gathers: Aggregation::First, .. })
+            && self.winner.is_some()
     }
 
     /// A branch that may begin: what it depends on is over.
@@ -178,13 +179,9 @@ impl Fan {
     }
 
     fn may_begin(&self, i: usize) -> bool {
-        let Kind::Steps(steps, _) = &self.kind else { return true };
-        let Some(step) = steps.get(i) else { return false };
-        step.depends_on.iter().all(|id| {
-            let at = steps.iter().position(|step| *step.id == **id);
-            let branch = at.and_then(|at| self.branches.get(at));
-            branch.is_none_or(|branch| branch.state == State::Over)
-        })
+        let Kind::Steps { needs, .. } = &self.kind else { return true };
+        let is_over = |at: &usize| self.branches.get(*at).is_none_or(|b| b.state == State::Over);
+        needs.get(i).is_none_or(|needs| needs.iter().all(is_over))
     }
 
     fn turn(&mut self, runtime: &mut Runtime, me: Token, i: usize) -> Result<Next> {
@@ -205,7 +202,7 @@ impl Fan {
         turn: Option<Slot>,
     ) -> Result<Next> {
         let chain = match &self.kind {
-            Kind::Steps(steps, _) => {
+            Kind::Steps { steps, .. } => {
                 let step = steps.get(i).cloned();
                 Chain::beside(step.into_iter().collect(), self.frame.clone())
             }
@@ -269,11 +266,11 @@ impl Fan {
                 let outputs = self.branches.iter_mut().map(|b| std::mem::take(&mut b.output));
                 array(outputs.map(or_null).collect())
             }
-            Kind::Steps(_, Aggregation::First) => {
+            Kind::Steps { gathers: Aggregation::First, .. } => {
                 let winner = self.winner.and_then(|i| self.branches.get_mut(i));
                 winner.map_or(Data::Nil, |branch| std::mem::take(&mut branch.output))
             }
-            Kind::Steps(steps, Aggregation::All) => {
+            Kind::Steps { steps, gathers: Aggregation::All, .. } => {
                 let mut table = Record::sized(steps.len());
                 for (i, (step, branch)) in steps.iter().zip(&self.branches).enumerate() {
                     if executed(&self.kind, runtime, &self.frame, i) {
@@ -282,7 +279,7 @@ impl Fan {
                 }
                 table.into()
             }
-            Kind::Steps(..) => return self.vote(runtime),
+            Kind::Steps { .. } => return self.vote(runtime),
         };
         Ok(Next::Done(Output::Data(outputs)))
     }
@@ -295,6 +292,14 @@ impl Fan {
         let outputs = Data::List(outputs.collect());
         self.frame.ask(runtime, "majority", [outputs])
     }
+}
+
+/// For each step the numbers of those it depends on, of the same list.
+fn needs_of(steps: &Steps) -> Vec<Vec<usize>> {
+    let numbers: HashMap<&str, usize> =
+        steps.iter().enumerate().map(|(i, step)| (&*step.id, i)).collect();
+    let number = |id: &String| numbers.get(id.as_str()).copied();
+    steps.iter().map(|step| step.depends_on.iter().filter_map(number).collect()).collect()
 }
 
 /// An array, also where it has no items.
@@ -312,7 +317,7 @@ pub fn or_null(data: Data) -> Data {
 
 /// Whether the step of a branch has come to an end, and was not skipped.
 fn executed(kind: &Kind, runtime: &Runtime, frame: &Frame, i: usize) -> bool {
-    let Kind::Steps(steps, _) = kind else { return true };
+    let Kind::Steps { steps, .. } = kind else { return true };
     let execution = runtime.workflows.execution(frame.execution);
     let (Some(step), Ok(execution)) = (steps.get(i), execution) else { return false };
     let ended = execution.ended.get(&frame.path(&step.id));
@@ -323,22 +328,19 @@ fn executed(kind: &Kind, runtime: &Runtime, frame: &Frame, i: usize) -> bool {
     })
 }
 
-/// How many there are in what has to be an array.
+/// How many there are in what has to be an array; `count` of `scope.lua` says what came instead.
 pub fn counted(outcome: Outcome, what: &str) -> Result<usize> {
-    let count = match outcome {
-        Outcome::Returned(returned) => returned
-            .document
-            .as_ref()
-            .and_then(|document| document.value())
-            .and_then(|value| value.as_f64()),
-        outcome => {
-            value_of(outcome, what)?;
-            None
-        }
+    let document = match outcome {
+        Outcome::Returned(returned) => returned.document,
+        outcome => return value_of(outcome, what).and_then(|_| Err(Error::internal("no count"))),
     };
-    count.map(|count| count as usize).ok_or_else(|| {
-        Error::new(Code::ValidationFailed, format!("{what}: expected an array of items"))
-    })
+    let value = document.as_ref().and_then(|document| document.value());
+    if let Some(count) = value.and_then(|value| value.as_f64()) {
+        return Ok(count as usize);
+    }
+    let got = value.and_then(|value| value.as_str()).unwrap_or("something else");
+    let message = format!("{what}: expected an array of items, got {got}");
+    Err(Error::new(Code::ValidationFailed, message))
 }
 
 impl Machine for Fan {

@@ -4,22 +4,25 @@ use std::collections::VecDeque;
 
 use super::distant::unknown;
 use super::{Resuming, only};
+use crate::agent::Decisions;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::{Data, Record};
-use crate::workflow::Status;
 use crate::workflow::journal::{self, Asked, Claim, Claimed, Claiming, Filter, Head};
+use crate::workflow::{Status, deciding};
 
 /// `resume` of a run that this process does not know.
 pub struct Fetching {
     run: String,
+    /// On the calls that agents in it wait for.
+    decisions: Option<Decisions>,
     asked: Option<Asked<Option<journal::Recorded>>>,
 }
 
 impl Fetching {
-    pub fn operation(run: String) -> Operation {
-        Operation::new("workflow_resuming", Fetching { run, asked: None })
+    pub fn operation(run: String, decisions: Option<Decisions>) -> Operation {
+        Operation::new("workflow_resuming", Fetching { run, decisions, asked: None })
     }
 
     fn start(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
@@ -31,11 +34,14 @@ impl Fetching {
         let Some(answer) = self.asked.as_ref().and_then(Asked::take) else {
             return Ok(Next::Wait(None));
         };
-        let head = answer?.ok_or_else(|| unknown(&self.run))?.head;
+        let recorded = answer?.ok_or_else(|| unknown(&self.run))?;
+        let head = &recorded.head;
         if head.is_owned || head.is_over() {
             return Ok(Next::Done(Output::Data(Data::Bool(false))));
         }
-        let number = take_in(runtime, &head)?;
+        let said = deciding::decide_elsewhere(&recorded, self.decisions.as_ref())?;
+        let number = take_in(runtime, head)?;
+        runtime.workflows.executions.get_mut(number)?.said = said;
         Ok(Next::Run(Operation::new("workflow_resuming", Resuming::new(number))))
     }
 }

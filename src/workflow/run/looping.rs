@@ -8,6 +8,7 @@ use super::{only, over, paused};
 use crate::clock::Moment;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
+use crate::shape::shown;
 use crate::step::{Machine, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::{Data, Slot};
 use crate::workflow::control::refusal;
@@ -360,17 +361,23 @@ impl Loop {
 
 /// The count that was made.
 fn said(outcome: Outcome) -> Result<usize> {
-    let wrong = || Error::new(Code::ValidationFailed, "count: expected an integer from 0 on");
-    let Outcome::Returned(returned) = outcome else {
-        value_of(outcome, "count")?;
-        return Err(wrong());
+    let returned = match outcome {
+        Outcome::Returned(returned) => returned,
+        outcome => {
+            return value_of(outcome, "count").and_then(|_| Err(Error::internal("no count")));
+        }
     };
     let value = returned.document.as_ref().and_then(|document| document.value());
     let number = value.and_then(|value| match value.as_str() {
         Some(text) => text.trim().parse().ok(),
         None => value.as_f64(),
     });
-    number.filter(|n: &f64| n.fract() == 0.0 && *n >= 0.0).map(|n| n as usize).ok_or_else(wrong)
+    number.filter(|n: &f64| n.fract() == 0.0 && *n >= 0.0).map(|n| n as usize).ok_or_else(|| {
+        let other = if returned.value.is_none() { "nil" } else { "what is no number" };
+        let got = value.map_or_else(|| other.into(), shown);
+        let message = format!("count: expected an integer from 0 on, got {got}");
+        Error::new(Code::ValidationFailed, message)
+    })
 }
 
 impl Machine for Loop {

@@ -1,18 +1,20 @@
 //! A durable execution: the run is claimed before it, and left behind it.
 
+use std::collections::BTreeMap;
+
 use super::executing::{Executing, result};
 use super::only;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Act, Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
 use crate::value::{Data, Failure};
-use crate::workflow::Status;
 use crate::workflow::durable::{Durable, Unknown, is_unknown};
 use crate::workflow::execution::Execution;
 use crate::workflow::frame::{document_of, value_of};
 use crate::workflow::journal::{
     Claimed, Claiming, Committing, Ending, Journal, Over, Plain, Recorded,
 };
+use crate::workflow::{Status, deciding, recalling};
 
 pub struct Owning {
     number: u64,
@@ -49,9 +51,10 @@ impl Owning {
 
     /// Who had it here before may still be recording how it stopped.
     fn claim(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
+        // It stays known until its end is recorded.
+        runtime.workflows.watch(self.number, me)?;
         let execution = self.execution(runtime)?;
         if execution.owned {
-            runtime.workflows.watch(self.number, me)?;
             return Ok(Next::Wait(None));
         }
         if let Some(claimed) = execution.claimed.take() {
@@ -59,7 +62,10 @@ impl Owning {
         }
         let claim = execution.claim.clone();
         let claim = claim.ok_or_else(|| Error::internal("nothing is to be claimed"))?;
-        self.stage = Stage::Claiming(Some(Claiming::ask(runtime, me, claim)?));
+        match Claiming::ask(runtime, me, claim) {
+            Ok(claiming) => self.stage = Stage::Claiming(Some(claiming)),
+            Err(error) => return Err(self.refused(runtime, me, error)),
+        }
         self.look(runtime, me)
     }
 
@@ -73,13 +79,14 @@ impl Owning {
         match claiming.take(runtime) {
             None => Ok(Next::Wait(None)),
             Some(Ok(claimed)) => self.claimed(runtime, me, claimed),
-            Some(Err(error)) => Err(self.refused(runtime, error)),
+            Some(Err(error)) => Err(self.refused(runtime, me, error)),
         }
     }
 
     /// One that never began is not what others find by the id of the run; one that was paused is so
     /// still.
-    fn refused(&self, runtime: &mut Runtime, error: Error) -> Error {
+    fn refused(&self, runtime: &mut Runtime, me: Token, error: Error) -> Error {
+        runtime.workflows.unwatch(self.number, me);
         if self.execution(runtime).is_ok_and(|execution| execution.started_at > 0.0) {
             runtime.workflows.never_began(self.number);
             return error;
@@ -100,7 +107,7 @@ impl Owning {
             Claimed::Finished(recorded) => return self.finished(runtime, &recorded),
             Claimed::New(journal) => {
                 let unknown = self.unknown(runtime, None)?;
-                Durable::new(journal, None, unknown)
+                Durable::new(journal, None, unknown, BTreeMap::new())
             }
             Claimed::Going(journal, recorded) => self.restore(runtime, journal, recorded)?,
         };
@@ -133,14 +140,16 @@ impl Owning {
         let (input, own) = (recorded.input.clone(), recorded.own.clone());
         let options = recorded.options.clone();
         let created_at = recorded.head.created_at;
-        let mut durable = Durable::new(journal, Some(recorded), unknown);
+        let decisions = deciding::decided(&mut runtime.workflows, self.number);
+        let mut durable = Durable::new(journal, Some(recorded), unknown, decisions);
         let execution = self.execution(runtime)?;
-        execution.restore(&mut durable, &input, &own);
+        execution.restore(&mut durable, &input, &own)?;
         execution.started_at = created_at;
         execution.timeout_ms = execution.timeout_ms.or(options.timeout_ms);
         if matches!(execution.metadata, Data::Nil) {
             execution.metadata = options.metadata.to_data();
         }
+        recalling::recall_all(runtime, self.number, &own)?;
         Ok(durable)
     }
 
@@ -262,14 +271,16 @@ impl Owning {
         Ok(Next::Scope(Act { name: "recovered", ..act }))
     }
 
-    fn shown(&self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+    fn shown(&self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         let shown = value_of(outcome, "the result")?;
         let execution = self.execution(runtime)?;
         execution.result = shown.clone();
-        match &execution.error {
+        let ended = match &execution.error {
             Some(failure) => Err(failure.error.clone()),
             None => Ok(Next::Done(Output::Data(shown))),
-        }
+        };
+        runtime.workflows.unwatch(self.number, me);
+        ended
     }
 }
 
@@ -297,7 +308,7 @@ impl Machine for Owning {
             (Stage::Claiming(None), Outcome::Start) => self.claim(runtime, me),
             (Stage::Claiming(_), Outcome::Ready) => self.look(runtime, me),
             (Stage::Claiming(_), Outcome::Stop(stop)) => {
-                Err(self.refused(runtime, stopped(&stop, "the workflow")))
+                Err(self.refused(runtime, me, stopped(&stop, "the workflow")))
             }
             (Stage::Listening, Outcome::Ready) => self.work(runtime),
             (Stage::Working, Outcome::Finished(outputs)) => self.worked(runtime, me, only(outputs)),
@@ -309,7 +320,7 @@ impl Machine for Owning {
                 self.ended().map(Next::Done)
             }
             (Stage::Reading(_), outcome) => self.read(runtime, me, outcome),
-            (Stage::Showing, outcome) => self.shown(runtime, outcome),
+            (Stage::Showing, outcome) => self.shown(runtime, me, outcome),
             (_, Outcome::Stop(stop)) => {
                 self.let_go(runtime, me);
                 Err(stopped(&stop, "the workflow"))

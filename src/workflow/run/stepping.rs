@@ -26,7 +26,7 @@ impl Stepping {
         }
         let execution = runtime.workflows.executions.get_mut(self.number)?;
         execution.stepping = execution::Stepping::One;
-        runtime.workflows.watch(self.number, me)?;
+        runtime.workflows.hold(self.number, me)?;
         Ok(Next::Run(whole(runtime, self.number)?))
     }
 
@@ -53,11 +53,11 @@ impl Machine for Stepping {
             Outcome::Finished(outputs) => {
                 let output = only(outputs).map(Output::into_data);
                 let told = output.and_then(|result| self.told(runtime, result));
-                runtime.workflows.unwatch(self.number, me);
+                runtime.workflows.let_go(self.number, me);
                 Ok(Next::Done(Output::Data(told?.into())))
             }
             Outcome::Stop(stop) => {
-                runtime.workflows.unwatch(self.number, me);
+                runtime.workflows.let_go(self.number, me);
                 Err(stopped(&stop, "the workflow"))
             }
             _ => Err(Error::internal("an execution waits for its end only")),
@@ -66,6 +66,6 @@ impl Machine for Stepping {
 
     fn abandon(&mut self, runtime: &mut Runtime, me: Token) {
         runtime.workflows.never_began(self.number);
-        runtime.workflows.unwatch(self.number, me);
+        runtime.workflows.let_go(self.number, me);
     }
 }

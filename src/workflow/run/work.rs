@@ -12,11 +12,11 @@ use super::looping::Loop;
 use super::step::Asked;
 use super::tool::ToolCall;
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::sandbox;
 use crate::step::{Machine, Outcome, Output, Step as Next, Token, stopped};
-use crate::value::{Data, Document};
+use crate::value::Data;
 use crate::workflow::definition::{Does, Made, Steps, Test};
 use crate::workflow::frame::{Frame, Info, truth_of, value_of};
 
@@ -41,7 +41,7 @@ pub fn of(runtime: &mut Runtime, asked: &Asked) -> Result<Box<dyn Machine>> {
             Box::new(Delay::new(runtime, asked, *ms, *jitter_percent))
         }
         Does::Emit { event, data } => Box::new(Emit::new(asked, event.clone(), data.clone())),
-        Does::Script(script) => Box::new(Script::new(runtime, asked, script.clone())?),
+        Does::Script(script) => Box::new(Script::new(runtime, asked, script.clone())),
         does => body(does, asked.inside(), step.id.clone()),
     })
 }
@@ -116,13 +116,13 @@ struct Emit {
     event: String,
     data: Option<Made>,
     frame: Frame,
-    input: Data,
+    info: Info,
     told: bool,
 }
 
 impl Emit {
     fn new(asked: &Asked, event: String, data: Option<Made>) -> Emit {
-        Emit { event, data, frame: asked.inside(), input: asked.input.clone(), told: false }
+        Emit { event, data, frame: asked.inside(), info: asked.info(), told: false }
     }
 
     fn tell(&mut self, runtime: &mut Runtime, data: Data) -> Result<Next> {
@@ -134,14 +134,11 @@ impl Emit {
 impl Machine for Emit {
     fn step(&mut self, runtime: &mut Runtime, _: Token, outcome: Outcome) -> Result<Next> {
         match (outcome, self.data.clone()) {
-            (Outcome::Start, Some(made)) => {
-                let info = Info { step: "".into(), input: self.input.clone(), attempt: 0 };
-                self.frame.make(runtime, &made, info)
-            }
-            (Outcome::Start, None) => self.tell(runtime, self.input.clone()),
+            (Outcome::Start, Some(made)) => self.frame.make(runtime, &made, self.info.clone()),
+            (Outcome::Start, None) => self.tell(runtime, self.info.input.clone()),
             (outcome, _) if self.told => {
                 value_of(outcome, "emit")?;
-                Ok(Next::Done(Output::Data(self.input.clone())))
+                Ok(Next::Done(Output::Data(self.info.input.clone())))
             }
             (outcome, _) => {
                 let data = value_of(outcome, "the data of the event")?;
@@ -157,7 +154,8 @@ impl Machine for Emit {
 struct Script {
     script: std::sync::Arc<sandbox::Script>,
     deadline: Option<Moment>,
-    ask: Option<Next>,
+    frame: Frame,
+    info: Info,
     run: Option<sandbox::Run>,
 }
 
@@ -165,41 +163,31 @@ struct Script {
 const SCRIPT_MS: f64 = 1000.0;
 
 impl Script {
-    fn new(
-        runtime: &Runtime,
-        asked: &Asked,
-        script: std::sync::Arc<sandbox::Script>,
-    ) -> Result<Script> {
+    fn new(runtime: &Runtime, asked: &Asked, script: std::sync::Arc<sandbox::Script>) -> Script {
         let ms = asked.step.timeout_ms.unwrap_or(SCRIPT_MS);
         let deadline = Some(runtime.clock.now().after_float_ms(ms));
-        let ask = Some(asked.frame.plain_context(runtime, asked.info())?);
-        Ok(Script { script, deadline, ask, run: None })
+        Script { script, deadline, frame: asked.frame.clone(), info: asked.info(), run: None }
     }
 
     fn begin(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
-        let context = match outcome {
-            Outcome::Returned(returned) => returned.document,
-            outcome => return value_of(outcome, "the script").map(|_| Next::Wait(None)),
+        let Outcome::Returned(returned) = outcome else {
+            return value_of(outcome, "the script").map(|_| Next::Wait(None));
         };
-        let no_data = || {
-            let message = "script: what it would see of the execution is no plain data";
-            Error::new(crate::error::Code::ConversionError, message)
+        let Some(context) = returned.document else {
+            return self.frame.not_plain(runtime, self.info.clone());
         };
-        let context: Document = *context.ok_or_else(no_data)?;
         let limits = sandbox::Limits::default();
-        let run = sandbox::Run::new(self.script.clone(), limits, self.deadline, vec![context]);
+        let run = sandbox::Run::new(self.script.clone(), limits, self.deadline, vec![*context]);
         self.run.insert(run).step(runtime, me, Outcome::Start)
     }
 }
 
 impl Machine for Script {
     fn step(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
-        if let Some(ask) = self.ask.take() {
-            return Ok(ask);
-        }
-        match &mut self.run {
-            Some(run) => run.step(runtime, me, outcome),
-            None => self.begin(runtime, me, outcome),
+        match (&mut self.run, outcome) {
+            (Some(run), outcome) => run.step(runtime, me, outcome),
+            (None, Outcome::Start) => self.frame.plain_context(runtime, self.info.clone()),
+            (None, outcome) => self.begin(runtime, me, outcome),
         }
     }
 

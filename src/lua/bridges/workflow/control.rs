@@ -2,7 +2,7 @@
 
 use super::execute::ERRORS;
 use super::runs;
-use crate::agent::Decision;
+use crate::agent::{Decision, Decisions};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
@@ -14,7 +14,7 @@ use crate::step::{Face, Operation, Ready};
 use crate::value::{Data, Record, Ref};
 use crate::workflow::deciding;
 use crate::workflow::execution::{Execution, Status};
-use crate::workflow::{Cancelling, Definition, Kept, Resuming};
+use crate::workflow::{Cancelling, Kept, Resuming};
 
 pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
 
@@ -88,9 +88,10 @@ pub const GET_STATUS: Function = Function {
     params: &[EXECUTION],
     returns: &[("status", "string"), ("info", "table")],
     doc: "How an execution stands, and `{id, execution_id, name, status, pattern, steps_count, completed_steps, \
-          current_step, progress, started_at, duration_ms, error, steps}`. \"pending\" for a workflow that was never \
-          executed. Never waits, but for a run that this process does not have: that is in the store, and `owned` and \
-          `owner` say who has it.",
+          current_step, progress, started_at, duration_ms, error, steps}`. `steps_count` and `completed_steps` count \
+          steps inside of others, too; `progress` from 0 to 1 is how many of the outermost ones are over. \
+          \"pending\" for a workflow that was never executed. Never waits, but for a run that this process does not \
+          have: that is in the store, and `owned` and `owner` say who has it.",
     errors: &[Code::NotFound],
     effect: Effect::Reads("workflows"),
     example: "assert(zigllms.workflow.get_status(zigllms.workflow.create{ steps = {} }) == \"pending\")",
@@ -140,7 +141,8 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
         Place::Here(Found::Execution(number)) => number,
         Place::Here(Found::Unused(_)) => return Ok(Ready::Now(Data::Bool(false))),
         Place::Elsewhere(run) => {
-            return Ok(runs::resume(run, face(&args.options(1, &RESUME_OPTIONS))));
+            let options = args.options(1, &RESUME_OPTIONS);
+            return Ok(runs::resume(run, said(&options)?, face(&options)));
         }
     };
     if runtime.workflows.execution(number)?.status != Status::Paused {
@@ -158,19 +160,27 @@ fn resume(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
 
 /// Every call may be left open, but somebody has to have looked at them.
 fn decide(runtime: &mut Runtime, number: u64, options: &Options<'_>) -> Result<()> {
+    match said(options)? {
+        Some(decisions) => deciding::decide(runtime, number, &decisions),
+        None if deciding::waits(&runtime.workflows, number) => {
+            Err(deciding::missing(&runtime.workflows, number))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What the options say of calls that agents wait for.
+fn said(options: &Options<'_>) -> Result<Option<Decisions>> {
     let given = ["decisions", "tool_results"].map(|name| options.get(name));
     if given.iter().all(Option::is_none) {
-        return match deciding::waits(&runtime.workflows, number) {
-            true => Err(deciding::missing(&runtime.workflows, number)),
-            false => Ok(()),
-        };
+        return Ok(None);
     }
     let [decisions, results] = given;
     let mut decisions = approval::read(decisions)?;
     for (id, result) in results.into_iter().flat_map(Ref::members) {
         decisions.insert(id.to_text(), Decision::Answer(approval::in_words(result)));
     }
-    deciding::decide(runtime, number, &decisions)
+    Ok(Some(decisions))
 }
 
 /// A machine, so that the event is told before the call returns.
@@ -210,21 +220,17 @@ fn unused(runtime: &Runtime, number: u64) -> Result<Record> {
         .set("name", known.name.as_str())
         .set("status", Status::Pending.name())
         .set("pattern", known.definition.pattern.name())
-        .set("steps_count", count(&known.definition))
+        .set("steps_count", known.definition.count)
         .set("completed_steps", 0u64)
         .set("progress", 0.0)
         .set("steps", Record::new()))
 }
 
-fn count(definition: &Definition) -> usize {
-    definition.body.inner().count()
-}
-
 fn standing(runtime: &Runtime, execution: &Execution) -> Record {
-    let (done, all) = (execution.completed().len(), count(&execution.definition));
+    let (done, body) = (execution.completed().len(), &execution.definition.body);
     let ended = execution.status == Status::Completed;
-    let top = execution.definition.body.inner();
-    let past = top.filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
+    let all = body.inner().count();
+    let past = body.inner().filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
     let progress = if ended || all == 0 { 1.0 } else { past as f64 / all as f64 };
     let error = execution.error.clone().map_or(Data::Nil, |error| Data::Error(Box::new(error)));
     Record::new()
@@ -233,7 +239,7 @@ fn standing(runtime: &Runtime, execution: &Execution) -> Record {
         .set("name", execution.name.as_str())
         .set("status", execution.status.name())
         .set("pattern", execution.definition.pattern.name())
-        .set("steps_count", all)
+        .set("steps_count", execution.definition.count)
         .set("completed_steps", done)
         .set("current_step", execution.current.as_deref())
         .set("progress", progress)

@@ -18,7 +18,12 @@ pub const CREATE: Function = Function {
           `details.errors`: `{path, message, code}` of 1000 problems at most, and in `details.more_errors` how many \
           more there are. Scripts are compiled, conditions and templates are read; agents, tools and workflows are \
           looked for when a step is executed, so they may come later. What else can be known before that, `validate` \
-          says.",
+          says. Templates are `{{path}}`, `{{path | json}}`, `{{path | trim}}` or `{{path | default(\"x\")}}`; the path \
+          begins with `input`, `previous.output`, `steps.<id>.output`, `variables.<name>`, `workflow.name`, or in loops \
+          and maps `loop.item` or `loop.index`. Conditions compare templates and literals by `== ~= < <= > >= contains \
+          matches`, with `not`, `and`, `or` and parentheses. Functions get `ctx`: `{input, previous, steps, variables, \
+          workflow, loop, step_id, attempt, idempotency_key}` with `cancelled()` and in loops `break_loop()`. More is in \
+          doc/workflows.md.",
     errors: &[Code::ValidationFailed],
     effect: Effect::Writes("workflows"),
     example: "local id = zigllms.workflow.create{ name = \"hello\", steps = {\n  \

@@ -38,6 +38,7 @@ pub fn claim(
         timeout_ms: options.number("timeout_ms"),
     };
     let run = run.unwrap_or_else(|| new_id(runtime));
+    journal::check_run(&run).map_err(|error| error.at("options.run_id"))?;
     of(runtime, workflow, run).map(|claim| Some(Claim { input, options: asked, ..claim }))
 }
 

@@ -1,5 +1,6 @@
 //! Runs in the store: those that others have, and those that nobody has.
 
+use crate::agent::Decisions;
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
 use crate::lua::bridge::{Effect, Function, Param, Run};
@@ -94,8 +95,8 @@ pub fn result(
     Ready::waits(Operation { deadline, ..operation }, face)
 }
 
-pub fn resume(run: String, face: Face) -> Ready {
-    Ready::waits(Fetching::operation(run), face)
+pub fn resume(run: String, decisions: Option<Decisions>, face: Face) -> Ready {
+    Ready::waits(Fetching::operation(run, decisions), face)
 }
 
 /// `list{runs=true}`

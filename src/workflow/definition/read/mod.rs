@@ -8,7 +8,7 @@ mod values;
 use super::given::{Given, inner};
 use super::shape::{STEP, WORKFLOW};
 use super::*;
-use crate::schema::Library;
+use crate::schema::{Library, Schema};
 use crate::shape::{Check, shown};
 use crate::value::Ref;
 use ids::Ids;
@@ -96,7 +96,8 @@ impl<'l> Reader<'l> {
 
     fn schema(&mut self, given: &Given<'_>, field: &str, place: &str) -> Option<Value> {
         let schema = given.get(field)?.to_json();
-        match self.schemas.whole(&schema) {
+        let whole = self.schemas.whole(&schema);
+        match whole.and_then(|whole| Schema::compile(&whole).map(|_| whole)) {
             Ok(schema) => Some(schema),
             Err(error) => {
                 self.wrong(inner(place, field), error.message(), Flaw::InvalidValue);

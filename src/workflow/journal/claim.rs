@@ -5,7 +5,7 @@ use serde_json::json;
 use super::layout;
 use super::read::{contents, head, lease, named};
 use super::records::{self, Lease};
-use super::{Head, Options, Owner, Plain, Recorded};
+use super::{Head, Options, Owner, Plain, Recorded, abandoned};
 use crate::chance;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result, quoted};
@@ -254,9 +254,8 @@ fn claiming(
 
 /// A run with a lease is its owner's, unless that one is gone.
 fn refuse(head: &Head, held: Option<&Lease>) -> Result<()> {
-    let Some(owner) = held.map(|held| &held.owner).filter(|owner| !owner.is_gone()) else {
-        return Ok(());
-    };
+    let held = held.filter(|held| !held.owner.is_gone() && !abandoned::has(held));
+    let Some(owner) = held.map(|held| &held.owner) else { return Ok(()) };
     let details = json!({
         "reason": "owned",
         "run_id": head.run,

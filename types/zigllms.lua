@@ -272,6 +272,11 @@ local zigllms = {}
 ---@field model? string the model asked [the agent's]
 ---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
 
+---@class zigllms.Decision
+---@field arguments? table the call is made with these arguments instead
+---@field deny? string it is not made, and the model is told why
+---@field result? any it is not made: this is its result
+
 ---@class zigllms.ResumeOptions: zigllms.AgentBehaviour, zigllms.Generation, zigllms.Limits, zigllms.Reach
 ---@field session? string the conversation, by name
 ---@field stream? boolean|fun(chunk: zigllms.Chunk): boolean? `function(chunk)`, called as the answer arrives; returning false stops it. true = a handle to loop over
@@ -814,6 +819,10 @@ local zigllms = {}
 ---@field cancelled fun(): boolean whether the call around it was cancelled or has run out of time
 ---@field agent_id? string inside an agent's run
 ---@field call_id? string inside an agent's run
+---@field workflow_id? string as a step of a workflow
+---@field execution_id? string as a step of a workflow
+---@field step_id? string as a step of a workflow
+---@field idempotency_key? string as a step of a workflow: the same in every attempt at that step
 
 ---How a text was read.
 ---@class zigllms.ReadInfo
@@ -1121,6 +1130,9 @@ function Handle:getfd() end
 ---for LuaSocket: whether it has ended
 ---@return boolean
 function Handle:dirty() end
+
+---A JSON Schema: a table, JSON text, or the id or name of a created one.
+---@alias zigllms.Schema table|string|boolean|zigllms.CompiledSchema
 
 ---@alias zigllms.ErrorCode
 ---| "invalid_argument"

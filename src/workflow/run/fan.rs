@@ -29,6 +29,8 @@ pub struct Fan {
     failure: Option<Error>,
     /// The first one that came to its end.
     winner: Option<usize>,
+    /// It was the first, and that is recorded: no other one is wanted.
+    first: Option<usize>,
     paused: bool,
 }
 
@@ -83,13 +85,16 @@ impl Fan {
     fn new(kind: Kind, branches: usize, wide: Wide, frame: Frame) -> Fan {
         let branches = (0..branches).map(|_| Branch::default()).collect();
         let stage = Stage::Waiting;
-        let (failure, winner, paused) = (None, None, false);
-        let running = BTreeMap::new();
-        Fan { kind, wide, frame, branches, running, behind: 0, stage, failure, winner, paused }
+        let (failure, winner, first, paused) = (None, None, None, false);
+        let (running, behind) = (BTreeMap::new(), 0);
+        Fan { kind, wide, frame, branches, running, behind, stage, failure, winner, first, paused }
     }
 
     fn start(&mut self, runtime: &mut Runtime) -> Result<Next> {
-        let Kind::Items { over, id, .. } = &self.kind else { return self.go_on(runtime) };
+        let Kind::Items { over, id, .. } = &self.kind else {
+            self.first = self.recorded_first(runtime);
+            return self.go_on(runtime);
+        };
         self.stage = Stage::Making;
         if let Some(again) = over::again(runtime, &self.frame, id)? {
             return Ok(again);
@@ -178,7 +183,17 @@ impl Fan {
         ahead.find(|i| self.may_begin(*i))
     }
 
+    fn recorded_first(&self, runtime: &Runtime) -> Option<usize> {
+        let Kind::Steps { gathers: Aggregation::First, steps, .. } = &self.kind else {
+            return None;
+        };
+        (0..steps.len()).find(|i| executed(&self.kind, runtime, &self.frame, *i))
+    }
+
     fn may_begin(&self, i: usize) -> bool {
+        if self.first.is_some_and(|first| first != i) {
+            return false;
+        }
         let Kind::Steps { needs, .. } = &self.kind else { return true };
         let is_over = |at: &usize| self.branches.get(*at).is_none_or(|b| b.state == State::Over);
         needs.get(i).is_none_or(|needs| needs.iter().all(is_over))

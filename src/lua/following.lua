@@ -85,6 +85,9 @@ function core.follow(context, face, name, id, machine)
   local handle = handles[task] or core.adopt(task)
   handles[task] = handle
   task.run = launch(context, drive, task, name, id, machine)
+  if not task.run.done then
+    core.watch() -- when the handle was made, nothing was under way yet
+  end
   return handle
 end
 

@@ -9,14 +9,16 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::{Definition, Does, Looping, Made, Over, Step, Test};
+use crate::registry::{Named, Registry};
+use crate::runtime::Runtime;
 
 impl Definition {
     /// The first bytes of its SHA-256.
-    pub fn hash(&self) -> u64 {
+    pub fn hash(&self, runtime: &Runtime) -> u64 {
         let whole = json!({
             "version": self.version,
             "pattern": self.pattern.name(),
-            "body": does(&self.body),
+            "body": Callees { runtime }.does(&self.body),
         });
         let mut text = String::new();
         canonical(&whole, &mut text);
@@ -25,68 +27,88 @@ impl Definition {
     }
 }
 
-fn does(does: &Does) -> Value {
-    let mut all = Map::new();
-    let mut put = |name: &str, value: Value| drop(all.insert(name.to_owned(), value));
-    match does {
-        Does::Agent { agent, .. } => put("agent", agent.as_str().into()),
-        Does::Tool { tool } => put("tool", tool.as_str().into()),
-        Does::Workflow { workflow } => put("workflow", workflow.as_str().into()),
-        Does::Function(_) | Does::Delay { .. } => {}
-        Does::Sequence(inner) | Does::Choice(inner) => put("steps", steps(inner)),
-        Does::Parallel { steps: inner, gathers, .. } => {
-            put("steps", steps(inner));
-            put("aggregation", gathers.name().into());
-        }
-        Does::Branch { test: holds, then, otherwise } => {
-            put("condition", test(holds));
-            put("if_true", steps(then));
-            put("if_false", steps(otherwise));
-        }
-        Does::Loop(inner) => all = looping(inner),
-        Does::Map { over, steps: inner, .. } => {
-            put("over", made(over));
-            put("steps", steps(inner));
-        }
-        Does::Emit { event, data } => {
-            put("event", event.as_str().into());
-            put("data", data.as_ref().map_or(Value::Null, made));
-        }
-        Does::Transform(value) => put("template", made(value)),
-        Does::Script(script) => put("code", String::from_utf8_lossy(&script.text).into()),
+/// Who is called, by name: ids are numbers in the order in which this process has created things.
+struct Callees<'r> {
+    runtime: &'r Runtime,
+}
+
+/// What is recorded of one without a name is its own definition, when it is called.
+fn name_of<T: Named>(known: &Registry<T>, key: &str) -> Value {
+    let number = known.find(key).ok().flatten();
+    let name = number.map(|number| (known.id(number), known.get(number).map(Named::name)));
+    match name {
+        Some((id, Some(name))) if id == name => Value::Null,
+        Some((_, Some(name))) => name.into(),
+        _ => key.into(),
     }
-    all.insert("type".to_owned(), does.name().into());
-    Value::Object(all)
 }
 
-fn looping(looping: &Looping) -> Map<String, Value> {
-    let (name, over) = match &looping.over {
-        Over::Items(items) => ("items", made(items)),
-        Over::Count(count) => ("count", made(count)),
-        Over::While(holds) => ("condition", test(holds)),
-        Over::Ever => ("ever", true.into()),
-    };
-    let mut all = Map::new();
-    all.insert(name.to_owned(), over);
-    all.insert("steps".to_owned(), steps(&looping.steps));
-    all.insert("until".to_owned(), looping.until.as_ref().map_or(Value::Null, test));
-    all
-}
+impl Callees<'_> {
+    fn does(&self, does: &Does) -> Value {
+        let mut all = Map::new();
+        let mut put = |name: &str, value: Value| drop(all.insert(name.to_owned(), value));
+        match does {
+            Does::Agent { agent, .. } => put("agent", name_of(&self.runtime.agents, agent)),
+            Does::Tool { tool } => put("tool", name_of(&self.runtime.tools, tool)),
+            Does::Workflow { workflow } => {
+                put("workflow", name_of(&self.runtime.workflows.known, workflow))
+            }
+            Does::Function(_) | Does::Delay { .. } => {}
+            Does::Sequence(inner) | Does::Choice(inner) => put("steps", self.steps(inner)),
+            Does::Parallel { steps: inner, gathers, .. } => {
+                put("steps", self.steps(inner));
+                put("aggregation", gathers.name().into());
+            }
+            Does::Branch { test: holds, then, otherwise } => {
+                put("condition", test(holds));
+                put("if_true", self.steps(then));
+                put("if_false", self.steps(otherwise));
+            }
+            Does::Loop(inner) => all = self.looping(inner),
+            Does::Map { over, steps: inner, .. } => {
+                put("over", made(over));
+                put("steps", self.steps(inner));
+            }
+            Does::Emit { event, data } => {
+                put("event", event.as_str().into());
+                put("data", data.as_ref().map_or(Value::Null, made));
+            }
+            Does::Transform(value) => put("template", made(value)),
+            Does::Script(script) => put("code", String::from_utf8_lossy(&script.text).into()),
+        }
+        all.insert("type".to_owned(), does.name().into());
+        Value::Object(all)
+    }
 
-/// In the order in which they run.
-fn steps(steps: &[std::rc::Rc<Step>]) -> Value {
-    steps.iter().map(|one| step(one)).collect()
-}
+    fn looping(&self, looping: &Looping) -> Map<String, Value> {
+        let (name, over) = match &looping.over {
+            Over::Items(items) => ("items", made(items)),
+            Over::Count(count) => ("count", made(count)),
+            Over::While(holds) => ("condition", test(holds)),
+            Over::Ever => ("ever", true.into()),
+        };
+        let mut all = Map::new();
+        all.insert(name.to_owned(), over);
+        all.insert("steps".to_owned(), self.steps(&looping.steps));
+        all.insert("until".to_owned(), looping.until.as_ref().map_or(Value::Null, test));
+        all
+    }
 
-fn step(step: &Step) -> Value {
-    json!({
-        "id": step.id.as_ref(),
-        "does": does(&step.does),
-        "input": step.input.as_ref().map(made),
-        "depends_on": step.depends_on,
-        "when": step.when.as_ref().map(test),
-        "output": step.output.as_ref().map(made),
-    })
+    /// In the order in which they run.
+    fn steps(&self, steps: &[std::rc::Rc<Step>]) -> Value {
+        steps.iter().map(|one| self.step(one)).collect()
+    }
+
+    fn step(&self, step: &Step) -> Value {
+        json!({
+            "id": step.id.as_ref(),
+            "does": self.does(&step.does),
+            "input": step.input.as_ref().map(made),
+            "depends_on": step.depends_on,
+            "when": step.when.as_ref().map(test),
+            "output": step.output.as_ref().map(made),
+        })
+    }
 }
 
 fn made(made: &Made) -> Value {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::layout;
 use super::read::{contents, head, lease, named};
 use super::records::{self, Lease};
-use super::{Head, Options, Owner, Plain, Recorded};
+use super::{Head, Options, Owner, Plain, Recorded, abandoned};
 use crate::chance;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result, quoted};
@@ -150,6 +150,7 @@ impl Claim {
         mine: &Lease,
         clock: &Clock,
     ) -> Result<Option<Taken>> {
+        let was_open = known.head.open;
         let head = Head {
             status: Status::Running,
             open: false,
@@ -163,7 +164,8 @@ impl Claim {
         let writes = claiming(&head, Expected::Version(known.version), held, mine, clock);
         let Some(fence) = commit(store, &writes, clock)? else { return Ok(None) };
         // Behind the fence nobody else changes it. What cannot be read is not kept from others.
-        let recorded = match contents(store, head.clone(), clock.unix_ms()) {
+        let before = Head { open: was_open, ..head.clone() };
+        let recorded = match contents(store, before, clock.unix_ms()) {
             Ok(recorded) => recorded,
             Err(error) => {
                 drop(give_back(store, &self.run, fence, clock));
@@ -252,9 +254,8 @@ fn claiming(
 
 /// A run with a lease is its owner's, unless that one is gone.
 fn refuse(head: &Head, held: Option<&Lease>) -> Result<()> {
-    let Some(owner) = held.map(|held| &held.owner).filter(|owner| !owner.is_gone()) else {
-        return Ok(());
-    };
+    let held = held.filter(|held| !held.owner.is_gone() && !abandoned::has(held));
+    let Some(owner) = held.map(|held| &held.owner) else { return Ok(()) };
     let details = json!({
         "reason": "owned",
         "run_id": head.run,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::claim::{LEASE_MS, Ownership, give_back, is_unknown};
 use super::layout::{self, Kind};
 use super::read::named;
-use super::{Ending, Entry, Head, Step, Wish, records};
+use super::{Ending, Entry, Head, Step, Wish, abandoned, records};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::net::lock;
@@ -156,7 +156,11 @@ impl Held {
     /// Nothing of the run changes, but it is not ours any more.
     pub fn release(&self, store: &mut dyn Store, clock: &Clock) -> Result<()> {
         lock(&self.outbox).over = true; // no renewal that comes behind this
-        give_back(store, self.run(), self.owned.fence, clock)
+        let given = give_back(store, self.run(), self.owned.fence, clock);
+        if given.is_err() {
+            abandoned::note(&self.owned.lease);
+        }
+        given
     }
 
     /// It is ours for another while. What another process wishes is taken out of the store.
@@ -194,10 +198,11 @@ impl Held {
     }
 }
 
-/// A later claim of the run was made by somebody else.
+/// Somebody else has claimed the run, or its records are gone.
 fn lost(run: &str) -> Error {
     let details = json!({ "reason": "lease_lost", "run_id": run });
-    Error::state(format!("{} is somebody else's by now", named(run)))
+    let why = "somebody else has claimed it, or its records are gone";
+    Error::state(format!("{} is not this process's any more: {why}", named(run)))
         .with(|f| f.details = Some(details))
 }
 

@@ -8,6 +8,7 @@
 //! At each boundary of an execution, what came of it is queued as [entries](Entry) and committed,
 //! synced, in one batch. `codec.rs` says how records look, `layout.rs` under which keys they lie.
 
+mod abandoned;
 mod asked;
 mod asking;
 mod beat;

@@ -148,9 +148,10 @@ pub(super) fn told(error: &Error) -> Value {
 fn same(one: Ref<'_>, other: Ref<'_>) -> bool {
     use Kind::{Array, Empty, Float, Int, Object};
     match (one.kind(), other.kind()) {
-        (Int, Float) | (Float, Int) => one.as_f64() == other.as_f64(),
+        (Int, Float) => equal(one.as_i64(), other.as_f64()),
+        (Float, Int) => equal(other.as_i64(), one.as_f64()),
         (Int, Int) => one.as_i64() == other.as_i64(),
-        (Float, Float) => one.as_f64().map(f64::to_bits) == other.as_f64().map(f64::to_bits),
+        (Float, Float) => one.as_f64() == other.as_f64(),
         (Array | Object | Empty, Array | Object | Empty) if one.is_empty() => other.is_empty(),
         (Array, Array) => {
             one.len() == other.len() && one.items().zip(other.items()).all(|(a, b)| same(a, b))
@@ -158,6 +159,12 @@ fn same(one: Ref<'_>, other: Ref<'_>) -> bool {
         (Object, Object) => one.len() == other.len() && same_members(one, other),
         (a, b) => a == b && one.as_bytes() == other.as_bytes() && one.as_bool() == other.as_bool(),
     }
+}
+
+/// As Lua compares them: no integer is a float that it was rounded to.
+fn equal(int: Option<i64>, float: Option<f64>) -> bool {
+    let (Some(int), Some(float)) = (int, float) else { return false };
+    int as f64 == float && float as i128 == i128::from(int)
 }
 
 fn same_members(one: Ref<'_>, other: Ref<'_>) -> bool {
@@ -201,6 +208,8 @@ mod tests {
             ("[]", "{}"),
             (r#"{"a":{}}"#, r#"{"a":[]}"#),
             (r#""x""#, r#""x""#),
+            ("-0.0", "0.0"),
+            ("-0.0", "0"),
         ] {
             assert!(plain(one).same(&plain(other)), "{one} {other}");
         }
@@ -212,6 +221,7 @@ mod tests {
             ("true", "false"),
             ("null", "false"),
             ("1", r#""1""#),
+            ("9007199254740993", "9007199254740992.0"),
         ] {
             assert!(!plain(one).same(&plain(other)), "{one} {other}");
         }

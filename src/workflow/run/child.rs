@@ -68,7 +68,7 @@ impl Child {
         let child = Called {
             workflow: known.map(|known| known.name.clone()).unwrap_or_default(),
             version: definition.version.clone(),
-            definition: definition.hash(),
+            definition: definition.hash(runtime),
             input: Plain::document(document.as_deref()),
         };
         let parent = runtime.workflows.execution(self.parent)?;
@@ -85,7 +85,8 @@ impl Child {
         child: &Called,
     ) -> Result<Next> {
         let definition = runtime.workflows.definition(workflow)?;
-        let same = child.definition == definition.hash() && child.version == definition.version;
+        let same =
+            child.definition == definition.hash(runtime) && child.version == definition.version;
         let number = self.insert(runtime, child.input.to_data())?;
         let parent = runtime.workflows.execution(self.parent)?;
         let Some(durable) = &parent.durable else { return self.execute(runtime, me, number) };

@@ -78,7 +78,7 @@ fn claim(runtime: &Runtime, workflow: u64, head: &Head) -> Result<Claim> {
         run: head.run.clone(),
         workflow: head.workflow.clone(),
         version: definition.version.clone(),
-        definition: definition.hash(),
+        definition: definition.hash(runtime),
         ..Claim::default()
     })
 }
@@ -145,7 +145,7 @@ impl Recovering {
             Ok(None) => Some("unknown_workflow"),
             Ok(Some(number)) => {
                 let definition = runtime.workflows.definition(number)?;
-                let same = (definition.hash(), &definition.version);
+                let same = (definition.hash(runtime), &definition.version);
                 (same != (head.definition, &head.version)).then_some("version_mismatch")
             }
         })

@@ -60,7 +60,7 @@ pub fn of(runtime: &Runtime, workflow: u64, run: String) -> Result<Claim> {
         run,
         workflow: name,
         version: definition.version.clone(),
-        definition: definition.hash(),
+        definition: definition.hash(runtime),
         create: true,
         ..Claim::default()
     })

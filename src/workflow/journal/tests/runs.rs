@@ -11,6 +11,7 @@ on_every_engine! {
     another_input_or_definition_is_refused
     parts_are_apart_and_forgotten_with_their_step
     a_failed_commit_is_made_again
+    a_lease_that_could_not_be_given_back_keeps_nobody_here_waiting
     runs_are_listed
 }
 
@@ -228,6 +229,17 @@ fn a_failed_commit_is_made_again(place: &Place) {
     held.leave(failing, &last, KEEP_MS, &clock()).unwrap();
     let recorded = load(store, "r");
     assert_eq!(recorded.own.in_order()[0].2.output.to_json(), json!(2));
+}
+
+fn a_lease_that_could_not_be_given_back_keeps_nobody_here_waiting(place: &Place) {
+    let store = &mut *place();
+    let (held, _) = take(store, &claim("r"), &Owner::here()).unwrap();
+    let owned = |refused: Result<_>| reason(&refused.map(drop).unwrap_err()) == "owned";
+    assert!(owned(take(store, &claim("r"), &Owner::here())));
+    assert!(held.release(&mut Failing(store, 1), &clock()).is_err());
+    let (again, _) = take(store, &claim("r"), &Owner::here()).unwrap();
+    assert!(again.lost().is_none());
+    assert!(owned(take(store, &claim("r"), &Owner::here())));
 }
 
 fn runs_are_listed(place: &Place) {

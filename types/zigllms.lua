@@ -1760,7 +1760,7 @@ function workflow.destroy(workflow_id) end
 ---@return string graph
 function workflow.to_mermaid(id) end
 
----Goes on with every durable run in the store that has not ended, whose workflow, by its name, has been created here, and whose process is gone: a handle for each. `skipped` are the others that have not ended: `{run_id, workflow, reason}`, with the reason "owned", "paused", "unknown_outcome", "unknown_workflow", "ambiguous" or "version_mismatch". Waits.
+---Goes on with every durable run in the store that has not ended, whose workflow, by its name, has been created here, and whose process is gone: a handle for each. `skipped` are the others that have not ended: `{run_id, workflow, reason}`, with the reason "owned", "paused", "unknown_outcome", "unknown_workflow", "ambiguous", "version_mismatch" or "unreadable" (with `error`: records that are damaged, or of a later version). Waits.
 ---
 ---Errors: invalid_argument, invalid_state, io_error, unsupported, cancelled
 ---@param filter? zigllms.WorkflowRecover a table

@@ -4,10 +4,11 @@ local zigllms = require("zigllms")
 local program = require("spec.support.program")
 local redis = require("spec.support.redis")
 local scripted = require("spec.support.server")
+local size = require("spec.support.size")
 local stores = require("spec.support.stores")
 local workflow = zigllms.workflow
 
-local KILLED = tonumber(os.getenv("ZIGLLMS_SWEEP") or "") or 8
+local KILLED = tonumber(os.getenv("ZIGLLMS_SWEEP") or "") or size(1000, 8)
 
 -- Twenty steps of every type. Each effect writes the key of its step into a file.
 local MIXED = [[

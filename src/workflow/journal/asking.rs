@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::wish as wishes;
-use super::{Filter, Head, Recorded, Wish, Wished, read};
+use super::{Filter, Listed, Recorded, Wish, Wished, read};
 use crate::error::Result;
 use crate::runtime::Runtime;
 use crate::step::Token;
@@ -14,7 +14,7 @@ pub fn load(runtime: &mut Runtime, me: Token, run: &str) -> Result<Asked<Option<
 }
 
 /// The heads of runs, the oldest first.
-pub fn runs(runtime: &mut Runtime, me: Token, filter: Filter) -> Result<Asked<Vec<Head>>> {
+pub fn runs(runtime: &mut Runtime, me: Token, filter: Filter) -> Result<Asked<Listed>> {
     Asked::of(runtime, me, move |store, clock| read::runs(store, &filter, clock))
 }
 

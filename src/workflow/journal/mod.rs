@@ -35,6 +35,6 @@ pub use entry::{Boundary, Child, Entry, StepEnd};
 pub use layout::check_run;
 pub use owned::{Claimed, Claiming, Committing, Journal};
 pub use plain::Plain;
-pub use read::Filter;
+pub use read::{Filter, Listed};
 pub use recorded::{Ending, Head, Options, Over, Owner, Progress, Recorded, Step};
 pub use wish::{Wish, Wished};

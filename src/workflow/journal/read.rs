@@ -6,7 +6,7 @@ use super::layout::{self, Kind};
 use super::records::{self, Lease};
 use super::{Boundary, Child, Ending, Head, Progress, Recorded, Step};
 use crate::clock::Clock;
-use crate::error::{Result, quoted};
+use crate::error::{Error, Result, quoted};
 use crate::store::{Range, Record, Space, Store, UnixMs};
 use crate::workflow::Status;
 
@@ -115,27 +115,41 @@ impl Progress {
     }
 }
 
-/// The heads of all runs that the filter takes, the oldest first.
-pub fn runs(store: &mut dyn Store, filter: &Filter, clock: &Clock) -> Result<Vec<Head>> {
+/// What is listed. One run that cannot be read keeps nobody from the others.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The oldest first.
+    pub heads: Vec<Head>,
+    /// Runs whose heads are damaged, or of a version to come, and why.
+    pub unreadable: Vec<(String, Error)>,
+}
+
+/// All runs that the filter takes; those that cannot be read, whatever it says.
+pub fn runs(store: &mut dyn Store, filter: &Filter, clock: &Clock) -> Result<Listed> {
     let now = clock.unix_ms();
     let mut leases = HashMap::new();
     each(store, layout::LEASES.to_vec(), now, |key, record| {
-        leases.insert(key.get(1..).unwrap_or_default().to_vec(), Lease::read(key, &record.bytes)?);
-        Ok(())
-    })?;
-    let mut found = Vec::new();
-    each(store, layout::HEADS.to_vec(), now, |key, record| {
-        let run = layout::run_of(key).ok_or_else(|| super::codec::corrupt(key))?;
-        let mut head = Head::read(run, key, &record.bytes)?;
-        let lease = leases.get(run.as_bytes());
-        head.is_owned = lease.is_some_and(|lease| !lease.owner.is_gone());
-        if filter.takes(&head) {
-            found.push(head);
+        // Whoever claims the run is told of a lease that cannot be read.
+        if let Ok(lease) = Lease::read(key, &record.bytes) {
+            leases.insert(key.get(1..).unwrap_or_default().to_vec(), lease);
         }
         Ok(())
     })?;
-    found.sort_by(|a, b| a.created_at.total_cmp(&b.created_at));
-    Ok(found)
+    let mut listed = Listed::default();
+    each(store, layout::HEADS.to_vec(), now, |key, record| {
+        let run = layout::run_of(key).ok_or_else(|| super::codec::corrupt(key))?;
+        match Head::read(run, key, &record.bytes) {
+            Ok(mut head) => {
+                let lease = leases.get(run.as_bytes());
+                head.is_owned = lease.is_some_and(|lease| !lease.owner.is_gone());
+                listed.heads.extend(Some(head).filter(|head| filter.takes(head)));
+            }
+            Err(error) => listed.unreadable.push((run.to_owned(), error)),
+        }
+        Ok(())
+    })?;
+    listed.heads.sort_by(|a, b| a.created_at.total_cmp(&b.created_at));
+    Ok(listed)
 }
 
 /// `run "r1"`

@@ -149,6 +149,12 @@ pub fn summary(runtime: &Runtime, head: &Head) -> Record {
         .set("owner", Record::new().set("host", owner.host.as_str()).set("pid", owner.pid))
 }
 
+/// A run in that list that cannot be read.
+pub fn unreadable(run: &str, error: &Error) -> Record {
+    let failure = Failure { error: error.clone(), function: "workflow.list" };
+    Record::new().set("id", run).set("error", Data::Error(Box::new(failure)))
+}
+
 /// As `get_status` tells it.
 pub fn info(runtime: &Runtime, recorded: &Recorded) -> Data {
     let head = &recorded.head;

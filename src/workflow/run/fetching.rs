@@ -8,8 +8,8 @@ use crate::agent::Decisions;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Token, stopped};
-use crate::value::{Data, Record};
-use crate::workflow::journal::{self, Asked, Claim, Claimed, Claiming, Filter, Head};
+use crate::value::{Data, Failure, Record};
+use crate::workflow::journal::{self, Asked, Claim, Claimed, Claiming, Filter, Head, Listed};
 use crate::workflow::{Status, deciding};
 
 /// `resume` of a run that this process does not know.
@@ -86,7 +86,7 @@ fn claim(runtime: &Runtime, workflow: u64, head: &Head) -> Result<Claim> {
 /// `recover`: claims all runs that may go on, and ends with their ids, and with what was left out.
 pub struct Recovering {
     name: Option<String>,
-    asked: Option<Asked<Vec<Head>>>,
+    asked: Option<Asked<Listed>>,
     heads: VecDeque<Head>,
     claiming: Option<(Head, Claiming)>,
     taken: Vec<Data>,
@@ -109,7 +109,8 @@ impl Recovering {
     fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         if let Some(asked) = &self.asked {
             let Some(answer) = asked.take() else { return Ok(Next::Wait(None)) };
-            (self.heads, self.asked) = (answer?.into(), None);
+            self.asked = None;
+            self.listed(answer?);
         }
         if let Some((head, claiming)) = self.claiming.take() {
             match claiming.take(runtime) {
@@ -121,6 +122,13 @@ impl Recovering {
             }
         }
         self.next(runtime, me)
+    }
+
+    fn listed(&mut self, listed: Listed) {
+        self.heads = listed.heads.into();
+        for (run, error) in listed.unreadable {
+            self.skipped.push(unreadable(&run, error).into());
+        }
     }
 
     fn next(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
@@ -179,10 +187,29 @@ impl Recovering {
             Err(error) if error.code() == Code::VersionMismatch => {
                 self.skip(head, "version_mismatch");
             }
+            Err(error) if is_about_records(&error) => {
+                let skipped = unreadable(&head.run, error);
+                self.skipped.push(skipped.set("workflow", head.workflow.as_str()).into());
+            }
             Err(error) => return Err(error),
         }
         Ok(())
     }
+}
+
+fn unreadable(run: &str, error: Error) -> Record {
+    let failure = Failure { error, function: "workflow.recover" };
+    Record::new()
+        .set("run_id", run)
+        .set("reason", "unreadable")
+        .set("error", Data::Error(Box::new(failure)))
+}
+
+/// Whether it is this run that cannot be read, and not the store that cannot be asked.
+fn is_about_records(error: &Error) -> bool {
+    let details = error.fields().details.as_ref();
+    let reason = details.and_then(|details| details.get("reason"));
+    error.code() == Code::Unsupported || reason.is_some_and(|reason| reason == "corrupt")
 }
 
 impl Machine for Recovering {

@@ -25,7 +25,8 @@ pub const RECOVER: Function = Function {
     doc: "Goes on with every durable run in the store that has not ended, whose workflow, by its name, has been created \
           here, and whose process is gone: a handle for each. `skipped` are the others that have not ended: \
           `{run_id, workflow, reason}`, with the reason \"owned\", \"paused\", \"unknown_outcome\", \
-          \"unknown_workflow\", \"ambiguous\" or \"version_mismatch\". Waits.",
+          \"unknown_workflow\", \"ambiguous\", \"version_mismatch\" or \"unreadable\" (with `error`: records that are \
+          damaged, or of a later version). Waits.",
     errors: &[Code::InvalidState, Code::IoError, Code::Unsupported, Code::Cancelled],
     effect: Effect::Outside,
     example: "zigllms.configure{ store = os.tmpname() .. \".db\" }\n\
@@ -103,14 +104,19 @@ pub fn resume(run: String, decisions: Option<Decisions>, face: Face) -> Ready {
 pub fn list(options: &Options<'_>) -> Ready {
     let status = options.word("status").and_then(Status::of);
     let (name, ids) = (options.text("name"), options.bool("ids") == Some(true));
+    let all = name.is_none() && status.is_none();
     let filter = Filter { name, status, unfinished: false };
     let ask = move |runtime: &mut Runtime, me| journal::runs(runtime, me, filter);
-    plain(Distant::operation(ask, move |runtime, heads| {
-        let shown = heads.iter().map(|head| match ids {
+    plain(Distant::operation(ask, move |runtime, listed| {
+        let shown = listed.heads.iter().map(|head| match ids {
             true => Data::from(head.run.as_str()),
             false => distant::summary(runtime, head).into(),
         });
-        Ok(Data::List(shown.collect()))
+        let unreadable = listed.unreadable.iter().filter(|_| all).map(|(run, error)| match ids {
+            true => Data::from(run.as_str()),
+            false => distant::unreadable(run, error).into(),
+        });
+        Ok(Data::List(shown.chain(unreadable).collect()))
     }))
 }
 

@@ -6,6 +6,7 @@ use crate::store::{Change, Durability, Range, Record, Space};
 on_every_engine! {
     damage_of_every_kind_is_found
     a_damaged_run_is_kept_from_nobody
+    a_damaged_run_hides_no_other
     what_a_newer_version_wrote_is_named
 }
 
@@ -98,4 +99,18 @@ fn a_damaged_run_is_kept_from_nobody(place: &Place) {
         assert_eq!(reason(&error), "corrupt");
     }
     assert!(read::lease(store, "r", clock().unix_ms()).unwrap().is_none());
+}
+
+fn a_damaged_run_hides_no_other(place: &Place) {
+    let store = &mut *place();
+    everything(store);
+    take(store, &Claim { run: "whole".into(), ..claim("whole") }, &dead()).unwrap();
+    for key in [layout::lease("r"), layout::head("r")] {
+        put(store, &key, b"x".to_vec(), None);
+        let listed = read::runs(store, &Filter::default(), &clock()).unwrap();
+        assert!(listed.heads.iter().any(|head| head.run == "whole"));
+        let unreadable = listed.unreadable.iter().map(|(run, error)| (run.as_str(), reason(error)));
+        let expected = (key == layout::head("r")).then(|| ("r", "corrupt".to_owned()));
+        assert_eq!(unreadable.collect::<Vec<_>>(), Vec::from_iter(expected));
+    }
 }

@@ -189,7 +189,10 @@ fn one_who_lost_the_run_is_told() {
     drop(journal);
     let me = runtime.tasks.token();
     let asked = runs(runtime, me, Filter::default()).unwrap();
-    assert!(answer(runtime, me, &asked).unwrap()[0].is_owned, "what is another's is not released");
+    assert!(
+        answer(runtime, me, &asked).unwrap().heads[0].is_owned,
+        "what is another's is not released"
+    );
 }
 
 /// What a step put into memory is in the store before the end of the step is.

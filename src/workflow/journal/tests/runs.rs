@@ -250,7 +250,7 @@ fn runs_are_listed(place: &Place) {
     take(store, &Claim { workflow: "other".into(), ..claim("c") }, &Owner::here()).unwrap();
     let list = |store: &mut dyn Store, filter: Filter| {
         let found = read::runs(store, &filter, &clock()).unwrap();
-        found.into_iter().map(|head| (head.run, head.is_owned)).collect::<Vec<_>>()
+        found.heads.into_iter().map(|head| (head.run, head.is_owned)).collect::<Vec<_>>()
     };
     let orders = Filter { name: Some("orders".into()), ..Filter::default() };
     assert_eq!(list(store, orders.clone()), [("b".into(), true), ("a".into(), false)]);

@@ -209,7 +209,7 @@ describe("durable runs of processes that are killed at any moment", function()
     local before = counts(log)
     os.execute("kill -CONT " .. pid)
     local said = talk:line()
-    assert.truthy(said:find("is somebody else's by now", 1, true), said)
+    assert.truthy(said:find("is not this process's any more", 1, true), said)
     talk:stop()
     local more = 0
     for key, count in pairs(counts(log)) do

@@ -104,6 +104,8 @@ pub enum Read {
     Whole,
     /// As `Options`, and the value itself by reference, which need not be readable.
     Judged,
+    /// An id, for which a handle may stand that has it.
+    Named,
     /// Not looked into.
     Reference,
 }

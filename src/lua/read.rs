@@ -10,7 +10,6 @@ use mlua::ffi::{self, lua_State};
 
 use crate::error::{Code, Error};
 use crate::schema::escaped;
-use crate::shape;
 use crate::value::{Kind, MAX_DEPTH, Tape};
 
 use super::args::{NoData, Place};
@@ -95,7 +94,8 @@ unsafe fn argument(
         let (node, read, top) = ((*frame).tape.len(), param.read, ffi::lua_gettop(l));
         (*frame).places.push(Place::default());
         let inspected = (read == Read::Inspected).then_some(param.name);
-        let by_reference = matches!(read, Read::Options | Read::Inspected | Read::Judged);
+        let by_reference =
+            matches!(read, Read::Options | Read::Inspected | Read::Judged | Read::Named);
         let files = by_reference || read == Read::Data;
         let any_bytes = matches!(read, Read::Bytes | Read::Whole);
         let room = LEVELS_AT_HAND;
@@ -105,7 +105,7 @@ unsafe fn argument(
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
         }
-        let named = matches!(param.kind, shape::Kind::Id(_)) && push_id(l, index);
+        let named = read == Read::Named && push_id(l, index);
         let index = if named { top + 1 } else { index };
         if read != Read::Reference {
             match reader.value(index) {

@@ -5,7 +5,7 @@ use super::runs;
 use crate::agent::{Decision, Decisions};
 use crate::error::{Code, Error, Result};
 use crate::lua::args::Args;
-use crate::lua::bridge::{Effect, Function, Param, Run};
+use crate::lua::bridge::{Effect, Function, Param, Read, Run};
 use crate::lua::bridges::agent::approval::{self, DECISION_KIND};
 use crate::lua::faces::{ASYNC, face};
 use crate::runtime::Runtime;
@@ -16,7 +16,7 @@ use crate::workflow::deciding;
 use crate::workflow::execution::{Execution, Status};
 use crate::workflow::{Cancelling, Kept, Resuming};
 
-pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution"));
+pub const EXECUTION: Param = Param::new("id", Kind::Id("an execution")).read(Read::Named);
 
 /// What may be raised where an id may be that of a run in the store.
 const ANYWHERE: &[Code] = &[Code::NotFound, Code::IoError, Code::Unsupported, Code::Cancelled];

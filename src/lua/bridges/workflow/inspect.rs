@@ -115,7 +115,7 @@ pub const DESTROY: Function = Function {
 
 pub const TO_MERMAID: Function = Function {
     name: "to_mermaid",
-    params: &[Param::new("id", Kind::Id("a workflow or an execution"))],
+    params: &[Param::new("id", Kind::Id("a workflow or an execution")).read(Read::Named)],
     returns: &[("graph", "string")],
     doc: "The workflow as a flowchart in the language of Mermaid, which GitHub and many editors draw. The shape of a \
           step says what it does; conditions stand on arrows, loops and maps are boxes that lead back into themselves, \

@@ -496,15 +496,21 @@ describe("memory", function()
   it("lists all keys or fails, where the store is taken away meanwhile", function()
     local directory, entries = stores.directory(), {}
     zigllms.configure({ store = directory .. "/store.db" })
-    for i = 1, 600 do
+    for i = 1, 5000 do
       entries["k" .. i] = i
     end
     memory.store_many(entries, { type = "persistent" })
     local keys = memory.list_keys(nil, { async = true })
     zigllms.configure({ store = null })
-    local err = raised("invalid_state", keys.await, keys)
+    -- A store that is quick enough has given all of them by now.
+    local ok, got = pcall(keys.await, keys)
     stores.remove(directory)
-    has(err.message, "took the store away")
+    if ok then
+      assert.equal(5000, #got)
+    else
+      assert.equal("invalid_state", got.code)
+      has(got.message, "took the store away")
+    end
   end)
 
   it("refuses what is wrong, and says where", function()

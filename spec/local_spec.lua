@@ -1,5 +1,6 @@
 -- A real model inside the module: needs the cargo feature `local` and a GGUF file.
 local loops = require("spec.support.loops")
+local seed = require("spec.support.seed")
 local zigllms = require("zigllms")
 
 local path = os.getenv("ZIGLLMS_TEST_GGUF")
@@ -146,6 +147,32 @@ describe("a model inside the module", function()
     assert.equal(2, #first.messages)
     assert.is_true(second.usage.prompt_tokens > first.usage.prompt_tokens)
     assert.equal(4, ai.agent.get_info(agent).memory.messages)
+  end)
+
+  it("does the work of an agent in the design document's workflow, as written there", function()
+    -- The agent asks "openai": nobody listens there, so the model in this process answers. It has
+    -- no mind for JSON of its own.
+    ai.provider.configure("openai", {
+      base_url = "http://127.0.0.1:1/v1",
+      api_key = "test",
+      retry = false,
+      fallback = { { provider = model } },
+    })
+    ai.hook.register("provider_before_request", function(context)
+      context.data.schema = {
+        type = "object",
+        properties = { total = { type = "integer" } },
+        required = { "total" },
+        additionalProperties = false,
+      }
+      context.data.max_tokens = 40
+      return context.data
+    end)
+    local env, printed = seed.run(ai, seed.INTEGRATION .. "\nresult_ = result")
+    assert.equal("completed", env.result_.status)
+    assert.equal("number", type(env.result_.output.total))
+    assert.equal("workflow.completed", printed[#printed][2])
+    assert.same(env.result_, ai.memory.retrieve("last_workflow_result"))
   end)
 
   it("stops within 50 ms and keeps what it has", function()

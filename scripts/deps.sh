@@ -3,7 +3,7 @@
 set -eu
 . scripts/lib.sh
 
-needed='lua5.1 lua5.2 lua5.3 lua5.4 lua-busted lua-check lua-cjson luarocks
+needed='lua5.1 lua5.2 lua5.3 lua5.4 liblua5.4-dev lua-busted lua-check lua-cjson luarocks
   build-essential cmake clang libclang-dev valgrind python3 python3-pip git openssl
   neovim lua-luv lua-cqueues lua-socket lua-http lua-copas lua-posix redis-tools
   lua-sql-sqlite3 lua-redis strace'

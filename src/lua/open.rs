@@ -98,6 +98,8 @@ pub unsafe extern "C-unwind" fn luaopen_zigllms(l: *mut lua_State) -> c_int {
         if let Some(message) = wrong_engine(l) {
             return ffi::luaL_error(l, c"%s".as_ptr(), message.as_ptr());
         }
+        crate::store::sqlite::guard_forks();
+        crate::memory::guard_forks();
         // mlua keeps the state it first sees for its error paths. `require` may run in a coroutine
         // that is collected later, so it must see one that lives as long as the Lua state.
         crate::sandbox::install(&super::sandbox::Rooms);

@@ -22,13 +22,19 @@ thread_local! {
     static HELD: Cell<Option<MutexGuard<'static, Option<Space>>>> = const { Cell::new(None) };
 }
 
-/// The space, locked: no Lua may run and nothing may wait while it is held.
-pub fn global() -> Global {
+/// From now on no fork begins while another thread has the space. Called when the module is loaded: a
+/// fork that is under way by then does not know it, and its child might have a lock without a holder.
+pub fn guard_forks() {
     static FORKS: Registered = Registered::no();
     FORKS.ensure(|| {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
     });
+}
+
+/// The space, locked: no Lua may run and nothing may wait while it is held.
+pub fn global() -> Global {
+    guard_forks();
     let mut held = lock(&GLOBAL);
     held.get_or_insert_default();
     Global(held)
@@ -131,6 +137,7 @@ mod tests {
 
     #[test]
     fn a_child_has_the_space_to_itself_whoever_waited_for_it_in_the_parent() {
+        guard_forks();
         let over = AtomicBool::new(false);
         let busy = || {
             while !over.load(Ordering::Relaxed) {

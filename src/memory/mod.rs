@@ -43,7 +43,7 @@ pub use entry::{Entry, Extra};
 pub use extent::Extent;
 pub use files::absolute;
 pub use gate::{Gate, about, name};
-pub use global::{Scalar, global, put_scalar, scalar};
+pub use global::{Scalar, global, guard_forks, put_scalar, scalar};
 pub use keep::{Item, Keep, write};
 pub use load::Load;
 pub use persist::Persist;

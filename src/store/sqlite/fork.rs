@@ -33,12 +33,12 @@ static OPEN: Mutex<Vec<Arc<dyn Closes>>> = Mutex::new(Vec::new());
 pub type Inside = RwLockReadGuard<'static, ()>;
 
 pub fn enter() -> Inside {
-    // Before anything is open.
-    guard_fork();
+    guard_forks();
     gate().read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn guard_fork() {
+/// Called when the module is loaded: a fork that is under way by then knows nothing of it.
+pub fn guard_forks() {
     static HANDLERS: Registered = Registered::no();
     HANDLERS.ensure(|| {
         // SAFETY: the handlers are ordinary functions, and this library is never unloaded.

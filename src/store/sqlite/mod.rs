@@ -31,6 +31,8 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub use self::fork::guard_forks;
+
 use self::commit::Commit;
 use self::fault::{Checked, Fault};
 use self::open::{End, FileId, Open};

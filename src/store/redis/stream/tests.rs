@@ -144,6 +144,8 @@ fn a_server_that_comes_back_gets_what_was_queued() {
     let member = User::open(&server, terms("member", Some("g")));
     numbers(0..10).iter().for_each(|text| speaker.say(text));
     assert_eq!(listener.hear(10), numbers(0..10));
+    // What the server took and could not say so is sent again.
+    assert!(speaker.channel.settle(Duration::from_secs(60)));
     server.kill();
     numbers(10..20).iter().for_each(|text| speaker.say(text));
     assert!(!speaker.channel.settle(Duration::from_secs(60)));

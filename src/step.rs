@@ -147,6 +147,22 @@ pub struct Call {
     pub copies: bool,
 }
 
+impl Call {
+    /// Of a function whose result is taken as it is.
+    pub fn new(function: Slot, argument: Data) -> Call {
+        Call {
+            function,
+            argument,
+            info: None,
+            limit: None,
+            text: false,
+            keeps: false,
+            listens: false,
+            copies: false,
+        }
+    }
+}
+
 /// What `scope.lua` is to do: its name there, and what it is given.
 pub struct Act {
     pub name: &'static str,

@@ -71,6 +71,36 @@ local WORKER = [[
 -- Side by side at most so many steps are under way.
 local WIDE = 3
 
+-- The outermost steps in their order, by what the keys of their effects begin with.
+local STAGES = { a = 1, each = 2, b = 3, p = 4, q = 4, r = 4, again = 5, call = 6, y = 7 }
+STAGES.safely, STAGES.once, STAGES.z = 8, 9, 10
+
+-- Where an effect stands: the outermost step, the lane in it, and how far in that lane.
+local function place_of(key)
+  local path = key:match(":(.*)$")
+  local name = path:match("^%a+")
+  local stage = assert(STAGES[name], key)
+  if name == "each" then
+    local item, step = path:match("^each%[(%d+)%]%.(%a)$")
+    return stage, item, step == "m" and 1 or 2
+  end
+  return stage, name, tonumber(path:match("(%d+)")) or 1
+end
+
+-- What comes later says that what was before it had been recorded: then that must not come again.
+local function in_order(path)
+  local last, reached = 0, {}
+  for key in io.lines(path) do
+    local stage, lane, position = place_of(key)
+    assert.is_true(stage >= last, "recorded, and done again: " .. key)
+    if stage > last then
+      last, reached = stage, {}
+    end
+    assert.is_true(position >= (reached[lane] or 0), "recorded, and done again: " .. key)
+    reached[lane] = position
+  end
+end
+
 local server = scripted.start()
 
 local function scripted_reply()
@@ -166,6 +196,7 @@ describe("durable runs of processes that are killed at any moment", function()
       local result, was_unknown = outcome(id, run)
       whole(result, run)
       unknown = unknown + (was_unknown and 1 or 0)
+      in_order(log)
       local twice = 0
       for key, count in pairs(counts(log)) do
         assert.is_true(count <= 2, run .. ": " .. key)
@@ -250,6 +281,7 @@ describe("durable runs of processes that are killed at any moment", function()
       until ok or program.clock() > deadline
       assert.is_true(ok, tostring(result))
       whole(result, run)
+      in_order(log)
       local twice = 0
       for key, count in pairs(counts(log)) do
         -- Both may have died, one behind the other.

@@ -126,16 +126,10 @@ impl Change {
                 let sum = self.sum(number)?;
                 self.pass(runtime, me, Some(sum))
             }
-            How::Function(function) => Ok(Step::Call(Call {
-                function: function.clone(),
-                argument: self.old.as_ref().map_or(Data::Nil, |old| old.value.to_data()),
-                info: None,
-                limit: None,
-                text: false,
-                keeps: true,
-                copies: false,
-                listens: false,
-            })),
+            How::Function(function) => {
+                let old = self.old.as_ref().map_or(Data::Nil, |old| old.value.to_data());
+                Ok(Step::Call(Call { keeps: true, ..Call::new(function.clone(), old) }))
+            }
         }
     }
 

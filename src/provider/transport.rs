@@ -51,19 +51,7 @@ impl Hearing {
         let limit = hearing.until();
         let left = limit.map(|limit| hearing.began.until(limit));
         let argument = argument(request, left.map(|left| left.as_millis() as u64)).into();
-        (
-            hearing,
-            Call {
-                function,
-                argument,
-                info: None,
-                limit,
-                text: false,
-                keeps: false,
-                listens: true,
-                copies: false,
-            },
-        )
+        (hearing, Call { limit, listens: true, ..Call::new(function, argument) })
     }
 
     /// Until when content must come; once nothing more is read there is nothing to wait for.

@@ -167,16 +167,8 @@ impl ToolRun {
         let limit = self.deadline();
         let text = self.for_model || self.tool.options.get("returns").is_some();
         let argument = self.input.clone();
-        Ok(Step::Call(Call {
-            function,
-            argument,
-            info: Some(info),
-            limit,
-            text,
-            keeps: false,
-            listens: false,
-            copies: self.recall.is_some(),
-        }))
+        let (info, copies) = (Some(info), self.recall.is_some());
+        Ok(Step::Call(Call { info, limit, text, copies, ..Call::new(function, argument) }))
     }
 
     fn worker(&self) -> Option<&dyn Worker> {

@@ -195,8 +195,17 @@ impl Frame {
     }
 }
 
-/// Of an act: six that all have, and its own.
-const MOST_OPERANDS: usize = 12;
+/// What all acts have before operands of their own: where the step stands, and what is unwritten.
+pub const PLACE: usize = 6;
+
+/// Of an act, its own included.
+const MOST_OPERANDS: usize = PLACE + 6;
+
+/// An act that stands nowhere in an execution, and has nothing to write down.
+pub fn apart(name: &'static str, own: impl IntoIterator<Item = Data>) -> Act {
+    let operands = std::iter::repeat_n(Data::Nil, PLACE).chain(own).collect();
+    Act { name, operands, copies: false, keeps: false }
+}
 
 /// What became of an act that made a value.
 pub fn value_of(outcome: Outcome, what: &str) -> Result<Data> {

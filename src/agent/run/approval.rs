@@ -44,16 +44,7 @@ impl Run {
             .set("call_id", call.id.as_str())
             .set("tool_id", tool_id)
             .set("name", call.name.as_str());
-        Call {
-            function,
-            argument: input,
-            info: Some(info),
-            limit: None,
-            text: true,
-            keeps: false,
-            listens: false,
-            copies: false,
-        }
+        Call { info: Some(info), text: true, ..Call::new(function, input) }
     }
 
     /// The function has said whether the call needs approval.

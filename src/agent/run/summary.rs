@@ -172,16 +172,8 @@ fn fits(before: &[Message], own: &[Message], folded: usize) -> bool {
 }
 
 fn ask_function(function: crate::value::Slot, messages: &[Message]) -> Step {
-    Step::Call(Call {
-        function,
-        argument: Data::Json(messages.iter().map(to_json).collect()),
-        info: None,
-        limit: None,
-        text: false,
-        keeps: true,
-        listens: false,
-        copies: false,
-    })
+    let messages = Data::Json(messages.iter().map(to_json).collect());
+    Step::Call(Call { keeps: true, ..Call::new(function, messages) })
 }
 
 fn unfit(got: &str) -> Error {

@@ -163,16 +163,8 @@ impl Replay {
         let emitter = || Error::internal("nobody tells events");
         let function =
             self.asked.callback.clone().or_else(|| runtime.events.recorders.emitter.clone());
-        Ok(Step::Call(Call {
-            function: function.ok_or_else(emitter)?,
-            argument: Data::from(event.document(true)?),
-            info: None,
-            limit: None,
-            text: false,
-            keeps: false,
-            listens: false,
-            copies: false,
-        }))
+        let event = Data::from(event.document(true)?);
+        Ok(Step::Call(Call::new(function.ok_or_else(emitter)?, event)))
     }
 
     fn end(&self) -> Step {

@@ -435,17 +435,7 @@ impl Chain {
 
 /// `on_step{id, status, …}`
 fn telling(function: Slot, id: &str, ended: &Ended) -> Call {
-    let argument = ended.to_record().set("id", id).into();
-    Call {
-        function,
-        argument,
-        info: None,
-        limit: None,
-        text: false,
-        keeps: false,
-        listens: false,
-        copies: false,
-    }
+    Call::new(function, ended.to_record().set("id", id).into())
 }
 
 impl Machine for Chain {

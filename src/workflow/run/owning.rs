@@ -10,7 +10,7 @@ use crate::step::{Act, Machine, Operation, Outcome, Output, Step as Next, Token,
 use crate::value::{Data, Failure};
 use crate::workflow::durable::{Durable, Unknown, is_unknown};
 use crate::workflow::execution::Execution;
-use crate::workflow::frame::{document_of, value_of};
+use crate::workflow::frame::{self, document_of, value_of};
 use crate::workflow::journal::{
     Claimed, Claiming, Committing, Ending, Journal, Over, Plain, Recorded,
 };
@@ -58,7 +58,7 @@ impl Owning {
             return Ok(Next::Wait(None));
         }
         if let Some(claimed) = execution.claimed.take() {
-            return self.claimed(runtime, me, claimed);
+            return self.claimed(runtime, claimed);
         }
         let claim = execution.claim.clone();
         let claim = claim.ok_or_else(|| Error::internal("nothing is to be claimed"))?;
@@ -78,7 +78,7 @@ impl Owning {
         };
         match claiming.take(runtime) {
             None => Ok(Next::Wait(None)),
-            Some(Ok(claimed)) => self.claimed(runtime, me, claimed),
+            Some(Ok(claimed)) => self.claimed(runtime, claimed),
             Some(Err(error)) => Err(self.refused(runtime, me, error)),
         }
     }
@@ -102,7 +102,7 @@ impl Owning {
         error
     }
 
-    fn claimed(&mut self, runtime: &mut Runtime, _: Token, claimed: Claimed) -> Result<Next> {
+    fn claimed(&mut self, runtime: &mut Runtime, claimed: Claimed) -> Result<Next> {
         let durable = match claimed {
             Claimed::Finished(recorded) => return self.finished(runtime, &recorded),
             Claimed::New(journal) => {
@@ -177,7 +177,7 @@ impl Owning {
             return self.leave(runtime, me, over, Plain::default());
         }
         self.stage = Stage::Reading(over);
-        Ok(Next::Scope(Act { keeps: true, ..give(shown) }))
+        Ok(Next::Scope(Act { keeps: true, ..frame::apart("give", [shown]) }))
     }
 
     fn read(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -266,9 +266,8 @@ impl Owning {
         let failure = execution.error.clone().map(|failure| Data::Error(Box::new(failure)));
         runtime.workflows.settle(self.number);
         self.stage = Stage::Showing;
-        let mut act = give(ending.result.to_data());
-        act.operands.push(Data::from(failure));
-        Ok(Next::Scope(Act { name: "recovered", ..act }))
+        let own = [ending.result.to_data(), Data::from(failure)];
+        Ok(Next::Scope(frame::apart("recovered", own)))
     }
 
     fn shown(&self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
@@ -293,13 +292,6 @@ fn over(ended: &Result<Output>) -> Over {
         Err(error) if error.code() == Code::Cancelled => Over::Cancelled,
         Err(_) => Over::Failed,
     }
-}
-
-fn give(value: Data) -> Act {
-    // No scope, no step before, no loop, nothing to be written down.
-    let mut operands = vec![Data::Nil; 6];
-    operands.push(value);
-    Act { name: "give", operands, copies: false, keeps: false }
 }
 
 impl Machine for Owning {

@@ -14,6 +14,7 @@ use crate::step::{
 };
 use crate::tasks;
 use crate::value::{Data, Document, Record, Slot, json as tape_json};
+use crate::workflow::frame::PLACE;
 use crate::workflow::run::{Executing, Resuming};
 use crate::workflow::{Cancelling, Status};
 
@@ -303,7 +304,7 @@ impl Edge {
 
     /// What `scope.lua` does, for values that are data.
     fn act(&mut self, act: Act) -> Outcome {
-        let own = |at: usize| act.operands.get(6 + at).unwrap_or(&Data::Nil);
+        let own = |at: usize| act.operands.get(PLACE + at).unwrap_or(&Data::Nil);
         match act.name {
             "open" | "loop" => self.returned(Some(json!({})), false),
             "give" | "show" => {

@@ -14,6 +14,7 @@
 ---@field workflow zigllms.workflow Workflows: steps that call agents, tools and functions, one after the other, side by side, by conditions or in loops, and what becomes of their results.
 ---@field provider zigllms.provider Language models: OpenAI (chat and Responses), Anthropic, Cohere, Ollama, every server that speaks OpenAI's protocol, and GGUF files that the module runs itself.
 ---@field event zigllms.event Telling others what happens, and hearing of it. Names are segments with dots between them. In a pattern `*` is one segment, and any rest of the name at its end (`workflow.*`, `agent.st*`); `**` is any number of segments. A handler gets one argument, the event: `{id, type, name, category, priority, data, source, timestamp, correlation_id?, tags?, metadata?, replayed?, remote?}`, whose `type` and `name` are its full name. The module itself tells `agent.started` `{agent_id, agent_name, input}`, `agent.completed` (and `content`, `usage`, `finish_reason`, `duration_ms`) or `agent.failed` (and `error`, `duration_ms`); `tool.invoked` `{tool_id, tool_name, input, agent_id?, call_id?}`, `tool.succeeded` (and `output`, `duration_ms`) or `tool.failed` (and `error`, `duration_ms`); of MCP servers also `tool.progress` `{server, tool, progress, total?, message?, agent_id?, call_id?}` and `tool.log` `{server, text, stream, level?}`; `provider.request` `{provider, model, operation, agent_id?}`, `provider.retry` (and `attempt`, `delay_ms`, `error`, `next_provider?`), `provider.response` (and `usage`, `attempts`, `finish_reason`, `duration_ms`) or `provider.error` (and `error`, `duration_ms`); `memory.updated` `{op, key?, scope?, owner?, count?}`; `hook.failed` `{hook_id, point, error}`; `workflow.started` `{workflow_id, workflow_name, execution_id, input}`, then `workflow.completed` or `workflow.paused` (and `result`, `duration_ms`), `workflow.failed` or `workflow.cancelled` (and `error`, `duration_ms`), and `workflow.resumed` as it goes on; of each step the same ids in `workflow.step_started` (and `step_id`, `step_type`, `input`), `workflow.step_completed` (and `output`, `attempts`, `duration_ms`), `workflow.step_failed` (and `error`, `attempts`, `duration_ms`) or `workflow.step_skipped` (and `reason`); `system.handler_error` `{subscription_id, event, error}`; `system.batch_error` `{error, lost}`.
+---@field test zigllms.test Agents, tools and workflows tested without a network and without a key.
 ---@field schema zigllms.schema JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@field memory zigllms.memory What programs and agents remember: values by scope, owner and key, for a while or for good.
 ---@field hook zigllms.hook Functions around operations: they change what goes in and what comes out, or say no.
@@ -1983,6 +1984,35 @@ function event.clear(pattern, options) end
 ---@return string bridge_id
 ---@overload fun(, options: { async: true }): zigllms.Handle
 function event.bridge(options) end
+
+---Agents, tools and workflows tested without a network and without a key.
+---@class zigllms.test
+local test = {}
+zigllms.test = test
+
+---@alias zigllms.test.AssertType
+---| "equals"
+---| "contains"
+---| "matches"
+---| "throws"
+
+test.AssertType = {
+  EQUALS = "equals",
+  CONTAINS = "contains",
+  MATCHES = "matches",
+  THROWS = "throws",
+}
+
+---@alias zigllms.test.MockType
+---| "function"
+---| "object"
+---| "service"
+
+test.MockType = {
+  FUNCTION = "function",
+  OBJECT = "object",
+  SERVICE = "service",
+}
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

@@ -13,6 +13,7 @@ mod observe;
 mod output;
 mod provider;
 mod schema;
+mod test;
 mod tool;
 mod workflow;
 
@@ -23,6 +24,7 @@ pub static BRIDGES: &[&Bridge] = &[
     &workflow::BRIDGE,
     &provider::BRIDGE,
     &event::BRIDGE,
+    &test::BRIDGE,
     &schema::BRIDGE,
     &memory::BRIDGE,
     &hook::BRIDGE,

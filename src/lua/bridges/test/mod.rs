@@ -1,0 +1,24 @@
+//! `zigllms.test`: agents tested without a network and without a key.
+
+use crate::lua::bridge::{Bridge, Constants};
+
+pub static BRIDGE: Bridge = Bridge {
+    name: "test",
+    doc: "Agents, tools and workflows tested without a network and without a key.",
+    constants: &[
+        Constants {
+            name: "AssertType",
+            members: &[
+                ("EQUALS", "equals"),
+                ("CONTAINS", "contains"),
+                ("MATCHES", "matches"),
+                ("THROWS", "throws"),
+            ],
+        },
+        Constants {
+            name: "MockType",
+            members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
+        },
+    ],
+    functions: &[],
+};

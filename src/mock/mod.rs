@@ -1,0 +1,3 @@
+//! What stands in for others in tests.
+
+pub mod server;

@@ -1,0 +1,265 @@
+//! A real HTTP server on loopback, for tests: it plays a script, faults included, and remembers what
+//! it was asked. A thread listens, and each connection has one; all of them end with the server.
+
+mod asking;
+mod journal;
+mod peer;
+mod reply;
+mod request;
+mod script;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{Shutdown, shutdown};
+
+use crate::clock::{Clock, Moment};
+use crate::error::{Code, Error, Result};
+use crate::guard::guarded;
+use crate::net::workers::{Home, STACK, spawn};
+use crate::net::{Bell, Waker, lock};
+
+use asking::Asking;
+use journal::Journal;
+use peer::Peer;
+use request::{End, Request, Requests};
+use send::{After, Sending};
+
+pub use asking::Question;
+pub use journal::Entry;
+pub use reply::{Body, Reply};
+pub use script::{Response, Script, Turn};
+
+/// Clients at the same time; more of them are hung up on.
+const MOST_PEERS: usize = 512;
+
+/// How long the end of a server waits for the thread that listens.
+const AT_END: Duration = Duration::from_secs(2);
+
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What the threads of one server share.
+struct Shared {
+    home: Home,
+    clock: Clock,
+    began: Moment,
+    bell: Bell,
+    asking: Asking,
+    state: Mutex<State>,
+    closed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    script: Script,
+    journal: Journal,
+    peers: HashMap<u64, Arc<Peer>>,
+    last: u64,
+    ended: bool,
+    /// The port is free again.
+    closed: bool,
+}
+
+impl Server {
+    /// Listens on a port that the system chooses.
+    pub fn start(script: Script, clock: &Clock) -> Result<Server> {
+        Server::open(script, clock).map_err(|error| {
+            Error::new(Code::IoError, format!("cannot start a server on loopback: {error}"))
+        })
+    }
+
+    fn open(script: Script, clock: &Clock) -> io::Result<Server> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?; // a client may be gone before it is let in
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            home: Home::here(),
+            clock: clock.clone(),
+            began: clock.now(),
+            bell: Bell::new()?,
+            asking: Asking::default(),
+            state: Mutex::new(State { script, ..State::default() }),
+            closed: Condvar::new(),
+        });
+        let listening = shared.clone();
+        spawn("zigllms-mock", STACK, move || listening.listen(listener))?;
+        Ok(Server { address, shared })
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// False in a forked child: its parent has the threads, and maybe the locks.
+    pub fn is_here(&self) -> bool {
+        self.shared.home.is_here()
+    }
+
+    /// Who is told of requests that a function is to answer.
+    pub fn tell(&self, waker: Waker) {
+        self.shared.asking.tell(waker);
+    }
+
+    pub fn question(&self) -> Option<Question> {
+        self.shared.asking.take()
+    }
+
+    pub fn answer(&self, question: u64, reply: Reply) {
+        self.shared.asking.answer(question, reply);
+    }
+
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        lock(&self.shared.state).journal.entries()
+    }
+
+    pub fn last_entry(&self) -> Option<Arc<Entry>> {
+        lock(&self.shared.state).journal.last()
+    }
+
+    pub fn count(&self) -> u64 {
+        lock(&self.shared.state).journal.count()
+    }
+
+    /// An empty journal, and the script from its start.
+    pub fn reset(&self) {
+        let mut state = lock(&self.shared.state);
+        state.journal = Journal::default();
+        state.script.rewind();
+    }
+}
+
+impl Drop for Server {
+    /// Its port and its connections are closed when this returns.
+    fn drop(&mut self) {
+        if self.is_here() {
+            self.shared.end();
+        }
+    }
+}
+
+impl Shared {
+    fn end(&self) {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        self.bell.ring();
+        state.peers.values().for_each(|peer| peer.end());
+        let waited = self.closed.wait_timeout_while(state, AT_END, |state| !state.closed);
+        drop(waited);
+    }
+
+    // The thread that listens.
+
+    fn listen(self: Arc<Self>, listener: TcpListener) {
+        let _ = guarded(|| {
+            while self.is_wanted(&listener) {
+                if let Ok((stream, _)) = listener.accept() {
+                    self.let_in(stream);
+                }
+            }
+            Ok(())
+        });
+        // A forked child may hold a copy of the descriptor: this ends the port itself.
+        let _ = shutdown(&listener, Shutdown::Both);
+        drop(listener);
+        lock(&self.state).closed = true;
+        self.closed.notify_all();
+    }
+
+    /// Waits for a client; false once the server has ended.
+    fn is_wanted(&self, listener: &TcpListener) -> bool {
+        let wanted = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let _ = poll(&mut [wanted(listener.as_fd()), wanted(self.bell.fd())], None);
+        !lock(&self.state).ended
+    }
+
+    /// Without a thread for it, a client is hung up on.
+    fn let_in(self: &Arc<Self>, stream: TcpStream) {
+        let Some((number, peer)) = self.admit(stream) else { return };
+        let serving = self.clone();
+        let serve = move || {
+            let _ = guarded(|| {
+                serving.serve(&peer);
+                Ok(())
+            });
+            lock(&serving.state).peers.remove(&number);
+        };
+        if spawn("zigllms-mock-peer", STACK, serve).is_err() {
+            lock(&self.state).peers.remove(&number);
+        }
+    }
+
+    fn admit(&self, stream: TcpStream) -> Option<(u64, Arc<Peer>)> {
+        stream.set_nonblocking(false).ok()?; // some systems pass it on from the listener
+        let peer = Arc::new(Peer::new(stream).ok()?);
+        let mut state = lock(&self.state);
+        if state.ended || state.peers.len() >= MOST_PEERS {
+            return None;
+        }
+        state.last += 1;
+        let number = state.last;
+        state.peers.insert(number, peer.clone());
+        Some((number, peer))
+    }
+
+    // The thread of one client.
+
+    fn serve(&self, peer: &Arc<Peer>) {
+        let mut requests = Requests::of(peer);
+        loop {
+            let after = match requests.next() {
+                Ok(request) => self.answer(peer, &request),
+                Err(End::Gone) => After::Closed,
+                Err(End::Refused(refusal)) => {
+                    let reply = Reply::failure(refusal.status, refusal.why);
+                    let request = Request::default();
+                    Sending { peer, clock: &self.clock, request: &request, reply: &reply }.run();
+                    return peer.close_politely();
+                }
+            };
+            match after {
+                After::Kept => {}
+                After::Closed => return peer.close(),
+                After::Reset => return peer.reset_when_dropped(),
+            }
+        }
+    }
+
+    fn answer(&self, peer: &Arc<Peer>, request: &Request) -> After {
+        let (turn, entry) = self.enter(request);
+        let reply = match turn {
+            Turn::Now(_, Response::Scripted(reply)) => Some(reply),
+            Turn::Now(place, Response::Asked) => self.asking.ask(peer, place, entry).map(Arc::new),
+            Turn::Over(count) => Some(Arc::new(over(count))),
+        };
+        let Some(reply) = reply else { return After::Closed };
+        Sending { peer, clock: &self.clock, request, reply: &reply }.run()
+    }
+
+    /// The order of the journal is that of the script.
+    fn enter(&self, request: &Request) -> (Turn, Arc<Entry>) {
+        let at_ms = self.clock.now().ms_since(self.began) as u64;
+        let entry = Entry::of(request, at_ms);
+        let mut state = lock(&self.state);
+        (state.script.turn(), state.journal.enter(entry))
+    }
+}
+
+/// No client tries this again.
+fn over(count: usize) -> Reply {
+    let plural = if count == 1 { "" } else { "s" };
+    let why = format!(
+        "the mock has {count} response{plural}, all of them given: say repeat_last=true, or add one"
+    );
+    Reply::failure(410, &why)
+}

@@ -81,10 +81,15 @@ impl Asking {
             desk.waiting.push_back(Question { id, place, entry });
             id
         };
+        self.wake();
+        id
+    }
+
+    /// Who is told looks again.
+    pub fn wake(&self) {
         if let Some(waker) = &*lock(&self.waker) {
             waker.wake();
         }
-        id
     }
 
     fn answered(&self, id: u64) -> Option<Reply> {

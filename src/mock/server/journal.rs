@@ -13,6 +13,8 @@ const MOST_BYTES: usize = 64 << 20;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Which request it is, counted from 1.
+    pub number: u64,
     pub method: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
@@ -30,6 +32,7 @@ impl Entry {
             (name.clone(), value)
         };
         Entry {
+            number: 0,
             method: request.method.clone(),
             path: masked_as_is(&without_keys(&request.path), &secrets),
             headers: request.headers.iter().map(masked).collect(),
@@ -41,6 +44,7 @@ impl Entry {
     pub fn data(&self) -> Data {
         let text = String::from_utf8_lossy(&self.body).into_owned();
         let record = Record::new()
+            .set("number", self.number)
             .set("method", self.method.as_str())
             .set("path", self.path.as_str())
             .set("headers", self.headers())
@@ -108,8 +112,8 @@ pub struct Journal {
 
 impl Journal {
     pub fn enter(&mut self, entry: Entry) -> Arc<Entry> {
-        let entry = Arc::new(entry);
         self.count += 1;
+        let entry = Arc::new(Entry { number: self.count, ..entry });
         self.bytes += entry.body.len();
         self.entries.push_back(entry.clone());
         while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {

@@ -2,12 +2,14 @@
 //! it was asked. A thread listens, and each connection has one; all of them end with the server.
 
 mod asking;
+mod changes;
 mod journal;
 mod peer;
 mod reply;
 mod request;
 mod script;
 mod send;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -34,9 +36,11 @@ use request::{End, Request, Requests};
 use send::{After, Sending};
 
 pub use asking::Question;
+pub use changes::{ANSWER, Changes};
 pub use journal::Entry;
 pub use reply::{Body, Reply};
 pub use script::{Response, Script, Turn};
+pub use servers::Servers;
 
 /// Clients at the same time; more of them are hung up on.
 const MOST_PEERS: usize = 512;
@@ -106,6 +110,10 @@ impl Server {
         self.shared.home.is_here()
     }
 
+    pub fn is_up(&self) -> bool {
+        !lock(&self.shared.state).ended
+    }
+
     /// Who is told of requests that a function is to answer.
     pub fn tell(&self, waker: Waker) {
         self.shared.asking.tell(waker);
@@ -132,30 +140,39 @@ impl Server {
     }
 
     /// An empty journal, and the script from its start.
-    pub fn reset(&self) {
+    pub fn rewind(&self) {
         let mut state = lock(&self.shared.state);
         state.journal = Journal::default();
         state.script.rewind();
     }
 }
 
+impl Server {
+    /// Its port and its connections are closed when this returns; the journal stays. False if that
+    /// was so before.
+    pub fn end(&self) -> bool {
+        self.is_here() && self.shared.end()
+    }
+}
+
 impl Drop for Server {
-    /// Its port and its connections are closed when this returns.
     fn drop(&mut self) {
-        if self.is_here() {
-            self.shared.end();
-        }
+        self.end();
     }
 }
 
 impl Shared {
-    fn end(&self) {
+    fn end(&self) -> bool {
         let mut state = lock(&self.state);
-        state.ended = true;
+        if std::mem::replace(&mut state.ended, true) {
+            return false;
+        }
         self.bell.ring();
         state.peers.values().for_each(|peer| peer.end());
+        self.asking.wake();
         let waited = self.closed.wait_timeout_while(state, AT_END, |state| !state.closed);
         drop(waited);
+        true
     }
 
     // The thread that listens.

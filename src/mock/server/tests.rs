@@ -141,7 +141,7 @@ fn a_script_that_is_over_says_so() {
     exchange(&server, LAST_GET).1.unwrap();
     let (answer, _) = exchange(&server, LAST_GET);
     assert!(answer.starts_with("HTTP/1.1 410 Gone") && answer.contains("has 1 response, all"));
-    server.reset();
+    server.rewind();
     assert_eq!(body_of(&exchange(&server, LAST_GET).0), "ok");
     assert_eq!(server.count(), 1);
 }

@@ -35,6 +35,9 @@ pub static MOCK: Shape = Shape::new(
             "",
             "of an object, by name: what each returns, a function, or the definition of a function mock",
         ),
+        Field::new("responses", Kind::List(&Kind::Value), "", "of a service"),
+        Field::new("repeat_last", Kind::Bool, "true", "of a service"),
+        Field::new("transport", Kind::Enum(&["http"]), "", "of a service"),
     ],
     &[],
 );

@@ -1,0 +1,190 @@
+-- Service mocks that are real servers on loopback: what their scripts say goes to the core, which
+-- serves on threads of its own; functions among the responses run here, each in a task of its own,
+-- while this Lua state waits for anything.
+local core = ...
+
+local contexts, guarded, self, suspend = core.contexts, core.guarded, core.self, core.suspend
+local describe, has_part = core.describe, core.has_part
+local ipairs, next, pcall, rawequal = ipairs, next, pcall, rawequal
+local rawget, setmetatable, type = rawget, setmetatable, type
+local getmetatable = getmetatable
+
+-- Fields by which a table says bytes, faults that go with any answer, and what both kinds may have.
+local BYTES = { status = true, headers = true, body = true, chunks = true }
+local FAULTS = { stall_ms = true, reset = true, close_after = true }
+
+local function refuse(path, text)
+  core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
+end
+
+local function is_callable(value)
+  if type(value) == "function" then
+    return true
+  end
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__call") ~= nil
+end
+
+local function has_any(value, names)
+  for name in next, names do
+    if rawget(value, name) ~= nil then
+      return true
+    end
+  end
+  return false
+end
+
+-- A response as the core reads it.
+local function told(response, path)
+  if is_callable(response) then
+    return { asked = true }
+  elseif type(response) == "table" and (has_any(response, BYTES) or has_any(response, FAULTS)) then
+    return { sent = response }
+  elseif type(response) == "string" or type(response) == "table" then
+    return { sent = { body = response } }
+  end
+  refuse(path, "expected a string, a table or a function, got a " .. type(response))
+end
+
+-- Questions --------------------------------------------------------------------------------------
+
+-- `server` knows its number and the functions by their places; not its mock, which may be collected.
+local function answer(server, question, place, request)
+  local ok, said = guarded(server.functions[place], request)
+  if ok then
+    local path = "the result of the function"
+    ok, said = pcall(function()
+      core.answer_question(server.number, question, told(said, path), path)
+    end)
+  end
+  if not ok then
+    server.errors[request.number] = said
+    local text = "the function that answers this request has failed: " .. describe(said)
+    pcall(core.refuse_question, server.number, question, text)
+  end
+  return true
+end
+
+local function ask(server, lives, question, ...)
+  if question then
+    pcall(core.launch, { aside = true, detached = true }, answer, server, question, ...)
+  end
+  return lives, question ~= nil
+end
+
+local function serve(server, token)
+  local context = contexts[self()]
+  while true do
+    local lives, more = ask(server, core.next_question(server.number))
+    if not lives then
+      return true
+    elseif not more then
+      suspend(context, token)
+    end
+  end
+end
+
+local function attend(server, token)
+  core.launch({ aside = true, detached = true, reports = true }, serve, server, token)
+  core.watch()
+end
+
+-- The mock ---------------------------------------------------------------------------------------
+
+local methods = {}
+
+-- With what the function raised that was to answer it.
+local function completed(state, call)
+  if call then
+    call.error = state.server.errors[call.number]
+  end
+  return call
+end
+
+function methods.calls(state)
+  local calls = core.server_calls(state.server.number)
+  for _, call in ipairs(calls) do
+    completed(state, call)
+  end
+  return calls
+end
+
+function methods.call_count(state)
+  return core.server_call_count(state.server.number)
+end
+
+function methods.last_call(state)
+  return completed(state, core.server_last_call(state.server.number))
+end
+
+function methods.called_with(state, part)
+  for _, call in ipairs(methods.calls(state)) do
+    if has_part(call, part) then
+      return true
+    end
+  end
+  return false
+end
+
+function methods.reset(state)
+  state.server.errors = {}
+  core.rewind_server(state.server.number)
+end
+
+local function given(definition, name)
+  local value = rawget(definition, name)
+  return not rawequal(value, core.null) and value or nil
+end
+
+-- What was said is read by its places, and the functions among it are kept by theirs.
+local function read(definition, path)
+  local responses, functions = {}, {}
+  for place, response in ipairs(given(definition, "responses") or {}) do
+    responses[place] = told(response, ("%s.responses[%d]"):format(path, place))
+    functions[place] = responses[place].asked and response or nil
+  end
+  return responses, functions
+end
+
+local function start(definition, path)
+  local responses, functions = read(definition, path)
+  local repeats = rawget(definition, "repeat_last") ~= false
+  local number, url, token = core.start_server(responses, repeats, path .. ".responses")
+  local server = { number = number, functions = functions, errors = {} }
+  if next(functions) then
+    attend(server, token)
+  end
+  return server, url
+end
+
+-- Ends the server of a mock that nobody can reach any more.
+local function guard(server)
+  local number = server.number
+  return (core.guard(function()
+    pcall(core.forget_server, number)
+  end))
+end
+
+function core.make_server(definition, path)
+  local server, url = start(definition, path)
+  local state = { name = given(definition, "name"), type = "service", methods = methods }
+  state.server, state.sentinel = server, guard(server)
+  function state.on_restore()
+    core.end_server(server.number)
+  end
+  local mock = core.new_mock(state)
+  mock.base_url = url
+  return mock
+end
+
+core.mock_fields.service = {
+  responses = true,
+  repeat_last = true,
+  transport = true,
+}
+
+function core.mock_makers.service(definition, path)
+  return core.make_server(definition, path)
+end
+
+return core

@@ -41,6 +41,8 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/batch.lua", include_str!("batch.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
+    (c"=zigllms/asserting.lua", include_str!("asserting.lua")),
+    (c"=zigllms/mocks.lua", include_str!("mocks.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 

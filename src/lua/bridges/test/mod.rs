@@ -2,6 +2,9 @@
 
 use crate::lua::bridge::{Bridge, Constants};
 
+mod assert;
+mod mock;
+
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
     doc: "Agents, tools and workflows tested without a network and without a key.",
@@ -20,5 +23,5 @@ pub static BRIDGE: Bridge = Bridge {
             members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
         },
     ],
-    functions: &[],
+    functions: &[assert::EQUALS, assert::CONTAINS, mock::CREATE],
 };

@@ -9,12 +9,21 @@ local ipairs, next, pcall, rawequal = ipairs, next, pcall, rawequal
 local rawget, setmetatable, type = rawget, setmetatable, type
 local getmetatable = getmetatable
 
--- Fields by which a table says bytes, faults that go with any answer, and what both kinds may have.
+-- Fields by which a table says bytes, and faults that go with any answer.
 local BYTES = { status = true, headers = true, body = true, chunks = true }
 local FAULTS = { stall_ms = true, reset = true, close_after = true }
+-- Fields by which it says something in neutral words.
+local WORDS = { content = true, tool_calls = true, thinking = true, usage = true }
+WORDS.finish_reason, WORDS.error = true, true
 
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
+end
+
+-- What a table says under a name; null is nothing.
+local function said_of(definition, name)
+  local value = rawget(definition, name)
+  return not rawequal(value, core.null) and value or nil
 end
 
 local function is_callable(value)
@@ -34,14 +43,35 @@ local function has_any(value, names)
   return false
 end
 
+-- What a vendor's server says, and what goes wrong with it.
+local function parted(response)
+  local said, sent = {}, {}
+  for key, value in next, response do
+    local into = (BYTES[key] or FAULTS[key]) and sent or said
+    into[key] = value
+  end
+  return { said = said, sent = sent }
+end
+
+local function told_table(response, path)
+  local has_bytes = has_any(response, BYTES)
+  if not has_any(response, WORDS) then
+    local is_sent = has_bytes or has_any(response, FAULTS)
+    return is_sent and { sent = response } or { said = response }
+  elseif said_of(response, "body") or said_of(response, "chunks") then
+    refuse(path, "says something, and has a body of its own: it can have only one of them")
+  end
+  return parted(response)
+end
+
 -- A response as the core reads it.
 local function told(response, path)
   if is_callable(response) then
     return { asked = true }
-  elseif type(response) == "table" and (has_any(response, BYTES) or has_any(response, FAULTS)) then
-    return { sent = response }
-  elseif type(response) == "string" or type(response) == "table" then
-    return { sent = { body = response } }
+  elseif type(response) == "string" then
+    return { said = response }
+  elseif type(response) == "table" then
+    return told_table(response, path)
   end
   refuse(path, "expected a string, a table or a function, got a " .. type(response))
 end
@@ -131,15 +161,10 @@ function methods.reset(state)
   core.rewind_server(state.server.number)
 end
 
-local function given(definition, name)
-  local value = rawget(definition, name)
-  return not rawequal(value, core.null) and value or nil
-end
-
 -- What was said is read by its places, and the functions among it are kept by theirs.
 local function read(definition, path)
   local responses, functions = {}, {}
-  for place, response in ipairs(given(definition, "responses") or {}) do
+  for place, response in ipairs(said_of(definition, "responses") or {}) do
     responses[place] = told(response, ("%s.responses[%d]"):format(path, place))
     functions[place] = responses[place].asked and response or nil
   end
@@ -149,7 +174,9 @@ end
 local function start(definition, path)
   local responses, functions = read(definition, path)
   local repeats = rawget(definition, "repeat_last") ~= false
-  local number, url, token = core.start_server(responses, repeats, path .. ".responses")
+  local dialect = said_of(definition, "dialect") or "openai"
+  path = path .. ".responses"
+  local number, url, token = core.start_server(responses, repeats, dialect, path)
   local server = { number = number, functions = functions, errors = {} }
   if next(functions) then
     attend(server, token)
@@ -167,7 +194,7 @@ end
 
 function core.make_server(definition, path)
   local server, url = start(definition, path)
-  local state = { name = given(definition, "name"), type = "service", methods = methods }
+  local state = { name = said_of(definition, "name"), type = "service", methods = methods }
   state.server, state.sentinel = server, guard(server)
   function state.on_restore()
     core.end_server(server.number)
@@ -181,6 +208,7 @@ core.mock_fields.service = {
   responses = true,
   repeat_last = true,
   transport = true,
+  dialect = true,
 }
 
 function core.mock_makers.service(definition, path)

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mock::server::{Changes, Question, Reply, Response, Script, Server};
+use crate::mock::{Dialect, Said};
 use crate::shape::Kind;
 use crate::value::{Data, Ref};
 
@@ -23,6 +24,7 @@ pub static INNER: &[Inner] = &[
         params: &[
             Param::new("responses", Kind::List(&Kind::Open)).read(Read::Bytes),
             Param::new("repeat_last", Kind::Bool),
+            Param::new("dialect", Kind::Enum(Dialect::NAMES)),
             PATH,
         ],
         run: start,
@@ -46,10 +48,11 @@ fn server<'i>(instance: &'i Instance, args: &Args<'_>) -> Result<&'i Server> {
     instance.runtime.servers.get(args.number(0) as u64)
 }
 
-/// start_server(responses, repeat_last, path) → its number, its address, and the token that tells of
-/// questions. A response is `{asked=true}` or `{sent=…}`.
+/// start_server(responses, repeat_last, dialect, path) → its number, its address, and the token that
+/// tells of questions. A response is `{asked=true}`, or it has `said`, `sent`, or both.
 fn start(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
-    let path = args.text(2).unwrap_or_default();
+    let path = args.text(3).unwrap_or_default();
+    let dialect = args.text(2).and_then(Dialect::of).unwrap_or(Dialect::OpenAi);
     let items = args.get(0).into_iter().flat_map(Ref::items).enumerate();
     let read = |(i, item): (usize, Ref<'_>)| response(item, &format!("{path}[{}]", i + 1));
     let script = Script::new(
@@ -57,7 +60,7 @@ fn start(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
         args.get(1).and_then(Ref::as_bool).unwrap_or(true),
     );
     let runtime = &mut instance.runtime;
-    let server = Server::start(script, &runtime.clock)?;
+    let server = Server::start(script, dialect, &runtime.clock)?;
     let token = runtime.tasks.token();
     server.tell(runtime.tasks.waker(token)?);
     let address = server.base_url();
@@ -66,10 +69,13 @@ fn start(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 }
 
 fn response(value: Ref<'_>, path: &str) -> Result<Response> {
-    match value.get("sent") {
-        Some(sent) => Ok(Response::Scripted(Arc::new(Changes::read(sent, path)?.alone()))),
-        None => Ok(Response::Asked),
-    }
+    let changes = value.get("sent").map(|sent| Changes::read(sent, path)).transpose()?;
+    let said = value.get("said").map(|said| Said::read(said, path)).transpose()?;
+    Ok(match (said, changes) {
+        (Some(said), changes) => Response::Said(Arc::new(said), changes.unwrap_or_default()),
+        (None, Some(changes)) => Response::Scripted(Arc::new(changes.alone())),
+        (None, None) => Response::Asked,
+    })
 }
 
 /// end_server(server) → whether it had not ended before
@@ -117,15 +123,16 @@ fn next_question(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 /// answer_question(server, question, response, path)
 fn answer(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let path = args.text(3).unwrap_or_default();
-    let sent = args.get(2).and_then(|response| response.get("sent"));
-    let changes = sent.map(|sent| Changes::read(sent, path)).transpose()?.unwrap_or_default();
-    server(instance, args)?.answer(args.number(1) as u64, changes.alone());
+    let said = args.get(2).ok_or_else(|| Error::internal("there is no response"))?;
+    let response = response(said, path)?;
+    server(instance, args)?.answer(args.number(1) as u64, response);
     Ok(Data::Nil)
 }
 
 /// refuse_question(server, question, why): the function has failed
 fn refuse(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let reply = Reply::failure(400, args.text(2).unwrap_or_default());
-    server(instance, args)?.answer(args.number(1) as u64, reply);
+    let response = Response::Scripted(Arc::new(reply));
+    server(instance, args)?.answer(args.number(1) as u64, response);
     Ok(Data::Nil)
 }

@@ -14,7 +14,7 @@ mod embedding;
 mod exchange;
 pub mod failure;
 pub mod fallback;
-mod fields;
+pub(crate) mod fields;
 mod inbox;
 mod inquiry;
 mod instance;
@@ -42,7 +42,7 @@ mod stored;
 pub mod structured;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod transport;
 mod whom;
 pub mod wire;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::journal::Entry;
 use super::peer::{Peer, Woke};
 use super::reply::Reply;
+use super::script::Response;
 use crate::clock::Clock;
 use crate::net::{Waker, lock};
 
@@ -26,7 +27,7 @@ enum Stand {
     Waiting,
     /// The function runs, as long as it takes.
     Taken,
-    Answered(Box<Reply>),
+    Answered(Response),
 }
 
 #[derive(Default)]
@@ -50,14 +51,14 @@ impl Asking {
 
     /// The answer of the function; `None` if the client has gone meanwhile. Called on the thread
     /// that serves it.
-    pub fn ask(&self, peer: &Arc<Peer>, place: usize, entry: Arc<Entry>) -> Option<Reply> {
+    pub fn ask(&self, peer: &Arc<Peer>, place: usize, entry: Arc<Entry>) -> Option<Response> {
         let id = self.put(peer, place, entry);
         // Real time: a state that does not run moves no clock, either.
         let clock = Clock::default();
         let limit = clock.now().after(LONGEST);
         loop {
-            if let Some(reply) = self.answered(id) {
-                return Some(reply);
+            if let Some(response) = self.answered(id) {
+                return Some(response);
             }
             let until = self.is_waiting(id).then_some(limit);
             match peer.wait(&clock, until) {
@@ -66,7 +67,9 @@ impl Asking {
                     self.forget(id);
                     return None;
                 }
-                Woke::Time if self.forget(id) => return Some(nobody_looked()),
+                Woke::Time if self.forget(id) => {
+                    return Some(Response::Scripted(Arc::new(nobody_looked())));
+                }
                 Woke::Time => {} // taken in the last moment
             }
         }
@@ -92,14 +95,14 @@ impl Asking {
         }
     }
 
-    fn answered(&self, id: u64) -> Option<Reply> {
+    fn answered(&self, id: u64) -> Option<Response> {
         let mut desk = lock(&self.desk);
         match desk.open.get(&id) {
             Some((_, Stand::Answered(_))) => {}
             _ => return None,
         }
         match desk.open.remove(&id) {
-            Some((_, Stand::Answered(reply))) => Some(*reply),
+            Some((_, Stand::Answered(response))) => Some(response),
             _ => None,
         }
     }
@@ -139,10 +142,10 @@ impl Asking {
     }
 
     /// Says what the function has answered, to whoever still waits for it.
-    pub fn answer(&self, id: u64, reply: Reply) {
+    pub fn answer(&self, id: u64, response: Response) {
         let mut desk = lock(&self.desk);
         let Some((peer, stand)) = desk.open.get_mut(&id) else { return };
-        *stand = Stand::Answered(Box::new(reply));
+        *stand = Stand::Answered(response);
         peer.ring();
     }
 }

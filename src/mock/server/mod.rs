@@ -5,6 +5,7 @@ mod asking;
 mod changes;
 mod journal;
 mod peer;
+mod rendering;
 mod reply;
 mod request;
 mod script;
@@ -26,6 +27,7 @@ use rustix::net::{Shutdown, shutdown};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error, Result};
 use crate::guard::guarded;
+use crate::mock::{Dialect, Subject};
 use crate::net::workers::{Home, STACK, spawn};
 use crate::net::{Bell, Waker, lock};
 
@@ -56,6 +58,7 @@ pub struct Server {
 /// What the threads of one server share.
 struct Shared {
     home: Home,
+    dialect: Dialect,
     clock: Clock,
     began: Moment,
     bell: Bell,
@@ -77,18 +80,19 @@ struct State {
 
 impl Server {
     /// Listens on a port that the system chooses.
-    pub fn start(script: Script, clock: &Clock) -> Result<Server> {
-        Server::open(script, clock).map_err(|error| {
+    pub fn start(script: Script, dialect: Dialect, clock: &Clock) -> Result<Server> {
+        Server::open(script, dialect, clock).map_err(|error| {
             Error::new(Code::IoError, format!("cannot start a server on loopback: {error}"))
         })
     }
 
-    fn open(script: Script, clock: &Clock) -> io::Result<Server> {
+    fn open(script: Script, dialect: Dialect, clock: &Clock) -> io::Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?; // a client may be gone before it is let in
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             home: Home::here(),
+            dialect,
             clock: clock.clone(),
             began: clock.now(),
             bell: Bell::new()?,
@@ -123,8 +127,8 @@ impl Server {
         self.shared.asking.take()
     }
 
-    pub fn answer(&self, question: u64, reply: Reply) {
-        self.shared.asking.answer(question, reply);
+    pub fn answer(&self, question: u64, response: Response) {
+        self.shared.asking.answer(question, response);
     }
 
     pub fn entries(&self) -> Vec<Arc<Entry>> {
@@ -240,7 +244,8 @@ impl Shared {
                 Err(End::Refused(refusal)) => {
                     let reply = Reply::failure(refusal.status, refusal.why);
                     let request = Request::default();
-                    Sending { peer, clock: &self.clock, request: &request, reply: &reply }.run();
+                    let clock = &self.clock;
+                    Sending { peer, clock, request: &request, reply: &reply, closes: true }.run();
                     return peer.close_politely();
                 }
             };
@@ -253,30 +258,42 @@ impl Shared {
     }
 
     fn answer(&self, peer: &Arc<Peer>, request: &Request) -> After {
-        let (turn, entry) = self.enter(request);
-        let reply = match turn {
-            Turn::Now(_, Response::Scripted(reply)) => Some(reply),
-            Turn::Now(place, Response::Asked) => self.asking.ask(peer, place, entry).map(Arc::new),
-            Turn::Over(count) => Some(Arc::new(over(count))),
-        };
-        let Some(reply) = reply else { return After::Closed };
-        Sending { peer, clock: &self.clock, request, reply: &reply }.run()
+        let (turn, entry, closes) = self.enter(request);
+        let Some(reply) = self.reply(peer, request, turn, entry) else { return After::Closed };
+        Sending { peer, clock: &self.clock, request, reply: &reply, closes }.run()
     }
 
-    /// The order of the journal is that of the script.
-    fn enter(&self, request: &Request) -> (Turn, Arc<Entry>) {
+    /// `None` if nobody waits for it any more.
+    fn reply(
+        &self,
+        peer: &Arc<Peer>,
+        request: &Request,
+        turn: Turn,
+        entry: Arc<Entry>,
+    ) -> Option<Arc<Reply>> {
+        let number = entry.number;
+        let response = match turn {
+            Turn::Now(place, Response::Asked) => self.asking.ask(peer, place, entry)?,
+            Turn::Now(_, response) => response,
+            Turn::Aside => Response::Said(Arc::default(), Changes::default()),
+            Turn::Over(count) => rendering::nothing_left(count),
+        };
+        let dialect = self.dialect;
+        Some(rendering::Rendering { dialect, request, number, clock: &self.clock }.of(response))
+    }
+
+    /// The order of the journal is that of the script. Also, whether the connection is to be closed
+    /// behind the answer.
+    fn enter(&self, request: &Request) -> (Turn, Arc<Entry>, bool) {
         let at_ms = self.clock.now().ms_since(self.began) as u64;
         let entry = Entry::of(request, at_ms);
         let mut state = lock(&self.state);
-        (state.script.turn(), state.journal.enter(entry))
+        let turn = match state.script.upcoming() {
+            Some(Response::Said(..)) if self.dialect.subject(&request.path) != Subject::Chat => {
+                Turn::Aside
+            }
+            _ => state.script.turn(),
+        };
+        (turn, state.journal.enter(entry), state.script.breaks_next())
     }
-}
-
-/// No client tries this again.
-fn over(count: usize) -> Reply {
-    let plural = if count == 1 { "" } else { "s" };
-    let why = format!(
-        "the mock has {count} response{plural}, all of them given: say repeat_last=true, or add one"
-    );
-    Reply::failure(410, &why)
 }

@@ -83,10 +83,6 @@ impl Peer {
         self.bell.ring();
     }
 
-    pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-
     /// Ends everything on it, at once, from any thread.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Release);

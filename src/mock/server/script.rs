@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use super::changes::Changes;
 use super::reply::Reply;
+use crate::mock::Said;
 
 #[derive(Clone, Debug)]
 pub enum Response {
+    /// Bytes, whatever is asked.
     Scripted(Arc<Reply>),
+    /// In the words of the vendor, and what goes wrong with it.
+    Said(Arc<Said>, Changes),
     /// A function of the Lua state says it: that of the response at the same place.
     Asked,
 }
@@ -15,6 +20,8 @@ pub enum Response {
 #[derive(Debug)]
 pub enum Turn {
     Now(usize, Response),
+    /// The server answers by itself: the script waits for a chat.
+    Aside,
     /// There were so many, and each had its turn.
     Over(usize),
 }
@@ -27,19 +34,40 @@ pub struct Script {
     next: usize,
 }
 
+impl Response {
+    /// Of it the client sees nothing but the end of its connection.
+    fn is_silent(&self) -> bool {
+        matches!(self, Response::Scripted(reply) if reply.silent)
+    }
+}
+
 impl Script {
     pub fn new(responses: Vec<Response>, repeats_last: bool) -> Script {
         Script { responses, repeats_last, next: 0 }
     }
 
     pub fn turn(&mut self) -> Turn {
-        let count = self.responses.len();
-        let at = match self.repeats_last {
-            true => self.next.min(count.saturating_sub(1)),
-            false => self.next,
-        };
+        let (at, count) = (self.place(), self.responses.len());
         self.next = at + 1;
         self.responses.get(at).map_or(Turn::Over(count), |said| Turn::Now(at, said.clone()))
+    }
+
+    /// The response that comes next.
+    pub fn upcoming(&self) -> Option<&Response> {
+        self.responses.get(self.place())
+    }
+
+    /// Whether the next response breaks the connection in silence. On one that was used before, a
+    /// client takes that for the end of an idle connection, and asks again.
+    pub fn breaks_next(&self) -> bool {
+        self.upcoming().is_some_and(Response::is_silent)
+    }
+
+    fn place(&self) -> usize {
+        match self.repeats_last {
+            true => self.next.min(self.responses.len().saturating_sub(1)),
+            false => self.next,
+        }
     }
 
     /// From the start again.

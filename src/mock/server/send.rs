@@ -35,6 +35,8 @@ pub struct Sending<'a> {
     pub clock: &'a Clock,
     pub request: &'a Request,
     pub reply: &'a Reply,
+    /// The connection is not to be used again.
+    pub closes: bool,
 }
 
 impl Sending<'_> {
@@ -77,7 +79,7 @@ impl Sending<'_> {
     fn keeps_alive(&self) -> bool {
         let closes =
             self.reply.header("connection").is_some_and(|w| w.eq_ignore_ascii_case("close"));
-        self.request.keeps_alive && !closes
+        self.request.keeps_alive && !closes && !self.closes
     }
 
     /// The script announces another length than it has.

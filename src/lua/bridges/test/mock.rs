@@ -2,6 +2,7 @@
 
 use crate::error::Code;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
+use crate::mock::Dialect;
 use crate::shape::{Field, Kind, Shape};
 
 pub static MOCK: Shape = Shape::new(
@@ -38,6 +39,7 @@ pub static MOCK: Shape = Shape::new(
         Field::new("responses", Kind::List(&Kind::Value), "", "of a service"),
         Field::new("repeat_last", Kind::Bool, "true", "of a service"),
         Field::new("transport", Kind::Enum(&["http"]), "", "of a service"),
+        Field::new("dialect", Kind::Enum(Dialect::NAMES), "", "of a service"),
     ],
     &[],
 );

@@ -122,8 +122,8 @@ local function bound(mock, state, method)
   end
 end
 
--- A mock around a state: `{name, type, calls, is_match?, on_reset?, on_restore?, methods?}`. Methods
--- of its own stand for those of the same name, where calls are kept elsewhere.
+-- A mock around a state: `{name, type, calls, is_match?, on_reset?, on_restore?, methods?}`. Where
+-- calls are kept elsewhere, `methods` stand for those of the same name.
 function core.new_mock(state)
   last_number = last_number + 1
   state.calls, state.at = {}, 0

@@ -6,8 +6,7 @@ local core = ...
 local contexts, guarded, self, suspend = core.contexts, core.guarded, core.self, core.suspend
 local describe, has_part = core.describe, core.has_part
 local ipairs, next, pcall, rawequal = ipairs, next, pcall, rawequal
-local rawget, setmetatable, type = rawget, setmetatable, type
-local getmetatable = getmetatable
+local getmetatable, rawget, type = getmetatable, rawget, type
 
 -- Fields by which a table says bytes, and faults that go with any answer.
 local BYTES = { status = true, headers = true, body = true, chunks = true }
@@ -78,7 +77,7 @@ end
 
 -- Questions --------------------------------------------------------------------------------------
 
--- `server` knows its number and the functions by their places; not its mock, which may be collected.
+-- `server` knows its number and its functions by their places; not its mock, which may be collected.
 local function answer(server, question, place, request)
   local ok, said = guarded(server.functions[place], request)
   if ok then

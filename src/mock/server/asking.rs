@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::net::{Waker, lock};
 
 /// So long a request waits for its state to look, which it does whenever it waits for something.
-pub const LONGEST: Duration = Duration::from_secs(10);
+pub const LONGEST: Duration = Duration::from_secs(5);
 
 pub struct Question {
     pub id: u64,

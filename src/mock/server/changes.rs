@@ -164,8 +164,12 @@ fn headers(options: &Options<'_>, path: &str) -> Result<Vec<(String, String)>> {
     for (name, value) in options.get("headers").into_iter().flat_map(Ref::members) {
         let values: Vec<Ref<'_>> =
             if value.is_array() { value.items().collect() } else { vec![value] };
-        all.extend(values.into_iter().map(|value| (name.to_text(), value.to_text())));
+        all.extend(values.into_iter().map(|value| (name.to_text(), text_of(value))));
     }
     check_headers(&all).map_err(|why| Error::invalid(format!("{path}.headers: {why}")))?;
     Ok(all)
+}
+
+fn text_of(value: Ref<'_>) -> String {
+    value.as_f64().map_or_else(|| value.to_text(), |number| number.to_string())
 }

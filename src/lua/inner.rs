@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, scope};
+use super::{attend, compose, events, following, hooks, linking, recording, scope, services};
 
 pub struct Inner {
     pub name: &'static str,
@@ -25,4 +25,5 @@ pub static ALL: &[&[Inner]] = &[
     linking::INNER,
     recording::INNER,
     scope::INNER,
+    services::INNER,
 ];

@@ -38,6 +38,7 @@ pub mod retry;
 pub mod secret;
 mod source;
 pub mod sse;
+pub mod stand;
 mod stored;
 pub mod structured;
 mod target;

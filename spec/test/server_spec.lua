@@ -32,10 +32,6 @@ end
 
 local chat = faults.wires[1]
 
-local function asked(responses, options, call)
-  return ask(provider_of(chat, serve(responses, options)), call)
-end
-
 local function text(words)
   return { body = cjson.decode((chat.document:gsub("so far", words))) }
 end
@@ -86,7 +82,23 @@ describe("a server", function()
     mock:reset()
     assert.equal("one", ask(id).content)
     assert.equal(1, mock:call_count())
-    raised("bad_request", asked, {})
+  end)
+
+  it("stands in for a provider, which needs no key, until it ends", function()
+    zigllms.reset()
+    local mock = serve({ "hello" }, { provider = "anthropic" })
+    assert.equal("hello", provider.chat("hi").content)
+    assert.equal("/v1/messages", mock:last_call().path)
+    mock:restore()
+    local id = provider.create({ type = "openai", api = "responses", name = "r", api_key = KEY })
+    mock = serve({ "first", { reset = true } }, { provider = "r" })
+    assert.equal("first", ask(id).content)
+    assert.equal("/responses", mock:last_call().path)
+    raised("network", ask, id, { retry = false })
+    mock:restore()
+    assert.equal("https://api.openai.com/v1", provider.get(id).base_url)
+    raised("not_found", serve, { "x" }, { provider = "nobody" })
+    raised("not_found", serve, { "x" }, { provider = "nobody", dialect = "openai" })
   end)
 
   it("ends at once, with all that is under way, and tells what it was asked", function()
@@ -112,7 +124,8 @@ describe("a server", function()
   end)
 
   it("ends when nobody has its mock any more", function()
-    local url = zigllms.test.create_mock({ type = "service", transport = "http" }).base_url
+    local definition = { type = "service", transport = "http", responses = "x" }
+    local url = zigllms.test.create_mock(definition).base_url
     collectgarbage()
     collectgarbage()
     zigllms.sleep(1)
@@ -158,6 +171,14 @@ describe("a server", function()
     end
     raised("invalid_argument", serve, { "x" }, { dialect = "klingon" })
     raised("invalid_argument", serve, { "x" }, { returns = 1 })
+    raised("invalid_argument", serve, {})
+    local err = raised("invalid_argument", zigllms.test.create_mock, {
+      type = "service",
+      provider = "openai",
+      responses = "x",
+      dialect = "openai",
+    })
+    assert.is_truthy(err.message:find("definition.dialect: only a server has one", 1, true))
   end)
 end)
 
@@ -215,7 +236,7 @@ local function up_to_the_text(w)
 end
 
 -- {name, response in the words of protocol `w`, expectation, options of the call}: `text`, or
--- `code`-- of the error with `partial` (or `any_part`), `status`, `phase` and a part of the message.
+-- `code` of the error with `partial` (or `any_part`), `status`, `phase` and a part of the message.
 local ROWS = {
   {
     "chunks",

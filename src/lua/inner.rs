@@ -7,7 +7,8 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, scope, serving};
+use super::{attend, compose, events, following, hooks, linking, recording};
+use super::{scope, services, serving};
 
 pub struct Inner {
     pub name: &'static str,
@@ -25,5 +26,6 @@ pub static ALL: &[&[Inner]] = &[
     linking::INNER,
     recording::INNER,
     scope::INNER,
+    services::INNER,
     serving::INNER,
 ];

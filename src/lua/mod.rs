@@ -34,6 +34,7 @@ mod recording;
 mod reference;
 mod sandbox;
 mod scope;
+mod services;
 mod serving;
 mod short;
 mod stack;

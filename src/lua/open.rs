@@ -43,6 +43,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
     (c"=zigllms/asserting.lua", include_str!("asserting.lua")),
     (c"=zigllms/mocks.lua", include_str!("mocks.lua")),
+    (c"=zigllms/services.lua", include_str!("services.lua")),
     (c"=zigllms/serving.lua", include_str!("serving.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];

@@ -77,7 +77,8 @@ end
 
 -- Questions --------------------------------------------------------------------------------------
 
--- `server` knows its number and its functions by their places; not its mock, which may be collected.
+-- `server` knows its number, and its functions by their places; not its mock, which may be
+-- collected.
 local function answer(server, question, place, request)
   local ok, said = guarded(server.functions[place], request)
   if ok then
@@ -160,31 +161,40 @@ function methods.reset(state)
   core.rewind_server(state.server.number)
 end
 
--- What was said is read by its places, and the functions among it are kept by theirs.
+-- The responses as the core reads them, and the functions among them by their places.
 local function read(definition, path)
-  local responses, functions = {}, {}
-  for place, response in ipairs(said_of(definition, "responses") or {}) do
-    responses[place] = told(response, ("%s.responses[%d]"):format(path, place))
-    functions[place] = responses[place].asked and response or nil
+  local all, functions = {}, {}
+  local list = core.responses_of(definition, path, function(response, at)
+    all[#all + 1] = told(response, at)
+  end)
+  for place, response in ipairs(list) do
+    all[place] = all[place] or told(response, path)
+    functions[place] = all[place].asked and response or nil
   end
-  return responses, functions
+  return all, functions
 end
 
 local function start(definition, path)
   local responses, functions = read(definition, path)
+  local provider = said_of(definition, "provider")
+  local spoken = provider and core.dialect_of(provider)
+  local dialect = said_of(definition, "dialect") or spoken
   local repeats = rawget(definition, "repeat_last") ~= false
-  local dialect = said_of(definition, "dialect") or "openai"
-  path = path .. ".responses"
-  local number, url, token = core.start_server(responses, repeats, dialect, path)
+  local number, url, token =
+    core.start_server(responses, repeats, dialect or "openai", path .. ".responses")
   local server = { number = number, functions = functions, errors = {} }
+  server.standing = provider and core.stand_server(number, provider)
   if next(functions) then
     attend(server, token)
   end
   return server, url
 end
 
--- Ends the server of a mock that nobody can reach any more.
+-- Ends the server of a mock that nobody can reach any more, and that stands in for nobody.
 local function guard(server)
+  if server.standing then
+    return nil
+  end
   local number = server.number
   return (core.guard(function()
     pcall(core.forget_server, number)
@@ -197,21 +207,26 @@ function core.make_server(definition, path)
   state.server, state.sentinel = server, guard(server)
   function state.on_restore()
     core.end_server(server.number)
+    if server.standing then
+      core.stand_down(server.standing)
+    end
   end
   local mock = core.new_mock(state)
   mock.base_url = url
   return mock
 end
 
-core.mock_fields.service = {
-  responses = true,
-  repeat_last = true,
-  transport = true,
-  dialect = true,
-}
+local in_process = core.mock_makers.service
 
 function core.mock_makers.service(definition, path)
-  return core.make_server(definition, path)
+  if said_of(definition, "transport") then
+    return core.make_server(definition, path)
+  elseif said_of(definition, "dialect") then
+    refuse(path .. ".dialect", 'only a server has one: it needs transport="http"')
+  end
+  return in_process(definition, path)
 end
+
+core.mock_fields.service.transport, core.mock_fields.service.dialect = true, true
 
 return core

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::mock::server::{Changes, Question, Reply, Response, Script, Server};
 use crate::mock::{Dialect, Said};
+use crate::provider::{By, Whom};
 use crate::shape::Kind;
 use crate::value::{Data, Ref};
 
@@ -16,6 +17,7 @@ use super::instance::Instance;
 const SERVER: Param = Param::new("server", Kind::Number(0.0, 1e15));
 const QUESTION: Param = Param::new("question", Kind::Number(0.0, 1e15));
 const RESPONSE: Param = Param::new("response", Kind::Open).read(Read::Bytes);
+const PROVIDER: Param = Param::new("provider", Kind::Id("a provider"));
 const PATH: Param = Param::new("path", Kind::Text);
 
 pub static INNER: &[Inner] = &[
@@ -29,6 +31,8 @@ pub static INNER: &[Inner] = &[
         ],
         run: start,
     },
+    Inner { name: "dialect_of", params: &[PROVIDER], run: dialect_of },
+    Inner { name: "stand_server", params: &[SERVER, PROVIDER], run: stand_in },
     Inner { name: "end_server", params: &[SERVER], run: end },
     Inner { name: "forget_server", params: &[SERVER], run: forget },
     Inner { name: "rewind_server", params: &[SERVER], run: rewind },
@@ -76,6 +80,21 @@ fn response(value: Ref<'_>, path: &str) -> Result<Response> {
         (None, Some(changes)) => Response::Scripted(Arc::new(changes.alone())),
         (None, None) => Response::Asked,
     })
+}
+
+/// dialect_of(provider) → the protocol that it speaks
+fn dialect_of(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let whom = Whom::Known(args.id(0).into());
+    whom.check(&instance.runtime.providers)?;
+    let wire = instance.runtime.providers.ask(&whom)?.wire()?;
+    Ok(Data::from(wire.dialect().name()))
+}
+
+/// stand_server(server, provider) → number for `stand_down`: requests to it go to the server
+fn stand_in(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let address = server(instance, args)?.base_url();
+    let whom = Whom::Known(args.id(1).into());
+    instance.runtime.providers.stand_in(&whom, By::Server(address.into())).map(Data::from)
 }
 
 /// end_server(server) → whether it had not ended before

@@ -38,6 +38,7 @@ pub mod retry;
 pub mod secret;
 mod source;
 pub mod sse;
+pub mod stand;
 mod stored;
 pub mod structured;
 mod target;
@@ -58,6 +59,7 @@ pub use providers::Providers;
 pub use reach::Reach;
 pub use recall::embed as question_of;
 pub use source::models_of_file;
+pub use stand::By;
 pub use stored::clear as clear_stored;
 pub use whom::Whom;
 

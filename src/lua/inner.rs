@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, scope};
+use super::{attend, compose, events, following, hooks, linking, recording, report, scope};
 
 pub struct Inner {
     pub name: &'static str,
@@ -24,5 +24,6 @@ pub static ALL: &[&[Inner]] = &[
     hooks::INNER,
     linking::INNER,
     recording::INNER,
+    report::INNER,
     scope::INNER,
 ];

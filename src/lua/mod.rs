@@ -31,6 +31,7 @@ mod quick;
 mod raw;
 mod read;
 mod recording;
+mod report;
 mod reference;
 mod sandbox;
 mod scope;

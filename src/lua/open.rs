@@ -41,6 +41,12 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/batch.lua", include_str!("batch.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
+    (c"=zigllms/testing/limits.lua", include_str!("testing/limits.lua")),
+    (c"=zigllms/testing/fixtures.lua", include_str!("testing/fixtures.lua")),
+    (c"=zigllms/testing/expecting.lua", include_str!("testing/expecting.lua")),
+    (c"=zigllms/testing/scenarios.lua", include_str!("testing/scenarios.lua")),
+    (c"=zigllms/testing/running.lua", include_str!("testing/running.lua")),
+    (c"=zigllms/testing/suites.lua", include_str!("testing/suites.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 

@@ -1,5 +1,9 @@
 //! `zigllms.test`: agents tested without a network and without a key.
 
+mod fixture;
+mod scenario;
+mod suite;
+
 use crate::lua::bridge::{Bridge, Constants};
 
 pub static BRIDGE: Bridge = Bridge {
@@ -20,5 +24,11 @@ pub static BRIDGE: Bridge = Bridge {
             members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
         },
     ],
-    functions: &[],
+    functions: &[
+        scenario::CREATE,
+        scenario::RUN,
+        fixture::SETUP,
+        suite::RUN,
+        suite::SKIP,
+    ],
 };

@@ -11,7 +11,10 @@ fn suite() -> Suite {
         duration_ms: 12.0,
         cases: vec![
             case("fine", Status::Passed),
-            Case { failure: failure("1 ]]> 2", "assertion_failed"), ..case("bad\n#1", Status::Failed) },
+            Case {
+                failure: failure("1 ]]> 2", "assertion_failed"),
+                ..case("bad\n#1", Status::Failed)
+            },
             Case { failure: failure("\u{1}", "callback_error"), ..case("worse", Status::Error) },
             Case { reason, ..case("later", Status::Skipped) },
         ],
@@ -21,14 +24,22 @@ fn suite() -> Suite {
 #[test]
 fn points_of_tap_stand_on_a_line_each() {
     let tap = suite().write("tap").unwrap();
-    assert!(tap.starts_with("TAP version 14\n1..4\nok 1 - fine\nnot ok 2 - bad \\#1\n  ---\n"), "{tap}");
+    assert!(
+        tap.starts_with("TAP version 14\n1..4\nok 1 - fine\nnot ok 2 - bad \\#1\n  ---\n"),
+        "{tap}"
+    );
     assert!(tap.ends_with("ok 4 - later # SKIP no <net> \\# here\n"), "{tap}");
 }
 
 #[test]
 fn junit_has_nothing_that_xml_has_not() {
     let xml = suite().write("junit").unwrap();
-    assert!(xml.contains(r#"name="a &amp; b" tests="4" failures="1" errors="1" skipped="1" time="0.012000""#), "{xml}");
+    assert!(
+        xml.contains(
+            r#"name="a &amp; b" tests="4" failures="1" errors="1" skipped="1" time="0.012000""#
+        ),
+        "{xml}"
+    );
     assert!(xml.contains(r#"<failure message="1 ]]&gt; 2" type="assertion_failed">1 ]]&gt; 2 [assertion_failed]</failure>"#), "{xml}");
     assert!(xml.contains("message=\"\u{FFFD}\"") && xml.contains(r#"name="bad&#10;#1""#), "{xml}");
     assert!(xml.contains(r#"<skipped message="no &lt;net&gt; # here"/>"#), "{xml}");

@@ -206,7 +206,7 @@ end
 
 local function make_mocks(run)
   for _, mock in ipairs(run.scenario.mocks) do
-    local made = core.make_scenario_mock(mock)
+    local made = core.make_mock(mock.definition, mock.place)
     run.mocks[#run.mocks + 1] = made
     run.ctx.mocks[mock.name] = made
   end

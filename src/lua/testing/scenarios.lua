@@ -6,6 +6,7 @@ local concat, sort = table.concat, table.sort
 
 local null = core.null
 local ACTIONS = { "agent", "tool", "workflow", "provider" }
+local ANSWERS = { returns = true, error = true }
 local VALUES = { input = true, expect = true, expected_output = true }
 
 local scenarios = { prefix = "scenario_", what = "scenario", last = 0, by_id = {}, order = {} }
@@ -39,10 +40,18 @@ local function sketch_of_steps(steps)
   return sketches
 end
 
+local function sketch_of_mock(mock)
+  local sketch = core.sketch(mock, ANSWERS)
+  for _, key in ipairs({ "sequence", "methods" }) do
+    sketch[key] = type(sketch[key]) == "table" and {} or sketch[key]
+  end
+  return sketch
+end
+
 local function sketch_of_mocks(mocks)
   local sketches = {}
   for key, mock in next, mocks do
-    sketches[key] = type(mock) == "table" and {} or mock
+    sketches[key] = type(mock) == "table" and sketch_of_mock(mock) or mock
   end
   return sketches
 end

@@ -8,8 +8,13 @@ static FIXTURE: Shape = Shape::new(
     "TestFixture",
     &[
         Field::new("name", Kind::Name, "required", "by which scenarios ask for it"),
-        Field::new("data", Kind::Any, "", "copied for each use"),
-        Field::new("setup", Kind::Function, "", "`function()` that returns the data, instead of `data`"),
+        Field::new("data", Kind::Value, "", "copied for each use"),
+        Field::new(
+            "setup",
+            Kind::Function,
+            "",
+            "`function()` that returns the data, instead of `data`",
+        ),
         Field::new("teardown", Kind::Function, "", "`function(data)` at the end of its scope"),
         Field::new(
             "scope",
@@ -21,10 +26,12 @@ static FIXTURE: Shape = Shape::new(
     &[],
 );
 
+const DEFINITION: Kind = Kind::OneOf(&[Kind::Name, Kind::Table(&FIXTURE)]);
+
 pub const SETUP: Function = Function {
     name: "setup_fixture",
     params: &[
-        Param::new("definition", Kind::OneOf(&[Kind::Name, Kind::Table(&FIXTURE)])),
+        Param::new("definition", DEFINITION),
         Param::new("data", Kind::Any).optional().read(Read::Reference),
     ],
     returns: &[("fixture_id", "string"), ("data", "any")],

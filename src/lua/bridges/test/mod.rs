@@ -1,10 +1,12 @@
 //! `zigllms.test`: agents tested without a network and without a key.
 
+use crate::lua::bridge::{Bridge, Constants};
+
+mod assert;
 mod fixture;
+mod mock;
 mod scenario;
 mod suite;
-
-use crate::lua::bridge::{Bridge, Constants};
 
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
@@ -27,6 +29,9 @@ pub static BRIDGE: Bridge = Bridge {
     functions: &[
         scenario::CREATE,
         scenario::RUN,
+        assert::EQUALS,
+        assert::CONTAINS,
+        mock::CREATE,
         fixture::SETUP,
         suite::RUN,
         suite::SKIP,

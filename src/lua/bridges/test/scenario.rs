@@ -1,5 +1,6 @@
 //! `test.create_scenario`, `test.run_scenario`: declarations; `testing/` performs them.
 
+use super::mock::MOCK;
 use crate::error::Code;
 use crate::lua::bridge::{Effect, Function, Param, Run};
 use crate::lua::faces::ASYNC;
@@ -25,16 +26,21 @@ static STEP: Shape = Shape::new(
             "",
             "executes it with `input`; its `output` is the step's, or the whole result of one that paused",
         ),
-        Field::new("provider", Kind::Id("a provider"), "", "asks its model: `input` is a text or messages"),
-        Field::new("input", Kind::Any, "", "of the action, or `function(ctx)` that returns it"),
+        Field::new(
+            "provider",
+            Kind::Id("a provider"),
+            "",
+            "asks its model: `input` is a text or messages",
+        ),
+        Field::new("input", Kind::Value, "", "of the action, or `function(ctx)` that returns it"),
         Field::new(
             "expect",
-            Kind::Any,
+            Kind::Value,
             "",
             "what the output must be: a value, `{type=, value=}` with a type of AssertType, or an array in which such \
              tables stand. A text is compared with the content of a response",
         ),
-        Field::new("expected_output", Kind::Any, "", "as `expect` of a value"),
+        Field::new("expected_output", Kind::Value, "", "as `expect` of a value"),
         Field::new(
             "should_fail",
             Kind::Bool,
@@ -68,7 +74,7 @@ pub static SCENARIO: Shape = Shape::new(
         ),
         Field::new(
             "mocks",
-            Kind::OneOf(&[Kind::List(&Kind::Open), Kind::MapOf(&Kind::Open)]),
+            Kind::OneOf(&[Kind::List(&Kind::Table(&MOCK)), Kind::MapOf(&Kind::Table(&MOCK))]),
             "",
             "definitions of create_mock, each with a name or under one: made before anything else, in `ctx.mocks`, \
              and restored at the end",
@@ -86,18 +92,17 @@ pub static SCENARIO: Shape = Shape::new(
     &[],
 );
 
+const DEFINITION: Kind = Kind::OneOf(&[Kind::Function, Kind::Table(&SCENARIO)]);
+
 static OPTIONS: Shape = Shape::new(
     "TestRunOptions",
-    &[
-        Field::new("timeout_ms", TIMEOUT, "the scenario's", "limit of this run; 0 = none"),
-        ASYNC,
-    ],
+    &[Field::new("timeout_ms", TIMEOUT, "the scenario's", "limit of this run; 0 = none"), ASYNC],
     &[],
 );
 
 pub const CREATE: Function = Function {
     name: "create_scenario",
-    params: &[Param::new("definition", Kind::OneOf(&[Kind::Function, Kind::Table(&SCENARIO)]))],
+    params: &[Param::new("definition", DEFINITION)],
     returns: &[("scenario_id", "string")],
     doc: "Makes a scenario known by id and name: a function, or steps that are run one after the other. A step is a \
           function, or it runs an agent, a tool, a workflow or a provider, and says what it expects: \

@@ -60,18 +60,22 @@ static SUITE: Shape = Shape::new(
         ),
         Field::new("bail", Kind::Bool, "false", "after one that failed the others are skipped"),
         Field::new("timeout_ms", TIMEOUT, "", "limit of all but what comes after; 0 = none"),
-        Field::new("reporter", Kind::Enum(REPORTERS), "text", "how `report` of the result is written"),
+        Field::new(
+            "reporter",
+            Kind::Enum(REPORTERS),
+            "text",
+            "how `report` of the result is written",
+        ),
         ASYNC,
     ],
     &[],
 );
 
+const DEFINITION: Kind = Kind::OneOf(&[Kind::List(&WHICH), Kind::Table(&SUITE)]);
+
 pub const RUN: Function = Function {
     name: "run_suite",
-    params: &[
-        Param::new("definition", Kind::OneOf(&[Kind::List(&WHICH), Kind::Table(&SUITE)]))
-            .optional(),
-    ],
+    params: &[Param::new("definition", DEFINITION).optional()],
     returns: &[("result", "zigllms.TestSuiteResult")],
     doc: "Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, \
           in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is \

@@ -59,6 +59,7 @@ pub mod ledger;
 mod lua;
 pub mod memory;
 pub mod meter;
+pub mod mock;
 pub mod net;
 pub mod optimize;
 pub mod output;

@@ -7,7 +7,9 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, report, scope};
+use super::{
+    attend, compose, events, following, hooks, linking, recording, report, scope, services,
+};
 
 pub struct Inner {
     pub name: &'static str,
@@ -26,4 +28,5 @@ pub static ALL: &[&[Inner]] = &[
     recording::INNER,
     report::INNER,
     scope::INNER,
+    services::INNER,
 ];

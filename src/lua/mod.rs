@@ -35,6 +35,7 @@ mod reference;
 mod report;
 mod sandbox;
 mod scope;
+mod services;
 mod short;
 mod stack;
 

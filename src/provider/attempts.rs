@@ -69,7 +69,10 @@ impl Attempts {
                 .rate
                 .as_ref()
                 .map(|rate| provider.limiters.gate(rate, now, shares(provider, rate, clock))),
-            transport: provider.reach.under(reach).transport(),
+            transport: match provider.stand() {
+                Some(stand) => Some(stand.function),
+                None => provider.reach.under(reach).transport(),
+            },
             phase: Phase::Before,
             waker: None,
             inbox: Shared::default(),

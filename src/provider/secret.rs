@@ -175,6 +175,15 @@ pub fn of_request(url: &str, headers: &[(String, String)]) -> Vec<Secret> {
     all
 }
 
+/// Headers as they may be shown: of those that may hold a secret the name alone.
+pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let shown = |(name, value): &(String, String)| {
+        let value = if is_harmless(name) { value } else { MASK };
+        (name.clone(), value.to_owned())
+    };
+    headers.iter().map(shown).collect()
+}
+
 fn is_harmless(header: &str) -> bool {
     const HARMLESS: [&str; 9] = [
         "accept",

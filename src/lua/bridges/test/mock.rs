@@ -35,6 +35,25 @@ pub static MOCK: Shape = Shape::new(
             "",
             "of an object, by name: what each returns, a function, or the definition of a function mock",
         ),
+        Field::new(
+            "provider",
+            Kind::Id("a provider"),
+            "",
+            "of a service: whose requests it answers; a type stands for every provider of it",
+        ),
+        Field::new(
+            "responses",
+            Kind::OneOf(&[Kind::Text, Kind::Function, Kind::List(&Kind::Value), Kind::Open]),
+            "",
+            "of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or \
+             functions that get the request and return one of these",
+        ),
+        Field::new(
+            "repeat_last",
+            Kind::Bool,
+            "true",
+            "false: a request after the last response raises `invalid_state`",
+        ),
     ],
     &[],
 );

@@ -7,9 +7,8 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{
-    attend, compose, events, following, hooks, linking, recording, report, scope, services,
-};
+use super::{attend, compose, events, following, hooks, linking, recording, report};
+use super::{scope, services, serving};
 
 pub struct Inner {
     pub name: &'static str,
@@ -29,4 +28,5 @@ pub static ALL: &[&[Inner]] = &[
     report::INNER,
     scope::INNER,
     services::INNER,
+    serving::INNER,
 ];

@@ -36,6 +36,7 @@ mod report;
 mod sandbox;
 mod scope;
 mod services;
+mod serving;
 mod short;
 mod stack;
 

@@ -47,8 +47,9 @@ local function check_response(response, path)
   end
 end
 
--- The responses of a script; a single text or function is a list of one.
-local function responses_of(definition, path)
+-- The responses of a script; a single text or function is a list of one. `check(response, path)`
+-- raises where one of them is wrong.
+local function responses_of(definition, path, check)
   local given = said(definition, "responses")
   path = path .. ".responses"
   if type(given) == "string" or is_asked(given) then
@@ -58,7 +59,7 @@ local function responses_of(definition, path)
   end
   local list = {}
   for i = 1, #given do
-    check_response(given[i], format("%s[%d]", path, i))
+    check(given[i], format("%s[%d]", path, i))
     list[i] = given[i]
   end
   return list
@@ -153,7 +154,7 @@ local function service_mock(definition, path)
     refuse(path .. ".provider", "expected the id, name or type of a provider, got nil")
   end
   local state = { name = said(definition, "name"), type = "service", is_match = is_match }
-  state.responses = responses_of(definition, path)
+  state.responses = responses_of(definition, path, check_response)
   state.repeat_last = said(definition, "repeat_last") ~= false
   local mock = core.new_mock(state)
   state.label = core.mock_label(state, mock)
@@ -161,6 +162,7 @@ local function service_mock(definition, path)
   return mock
 end
 
+core.responses_of = responses_of
 core.mock_makers.service = service_mock
 core.mock_fields.service = { provider = true, responses = true, repeat_last = true }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::mock::{Answer, Asked, Dialect, Said, answer};
-use crate::provider::Whom;
+use crate::provider::{By, Whom};
 use crate::shape::Kind;
 use crate::value::{Data, Record};
 
@@ -50,7 +50,7 @@ pub static INNER: &[Inner] = &[
 fn stand_in(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let whom = Whom::Known(args.id(0).into());
     let function = args.slot(1).ok_or_else(super::attend::gone)?;
-    instance.runtime.providers.stand_in(&whom, function).map(Data::from)
+    instance.runtime.providers.stand_in(&whom, By::Function(function)).map(Data::from)
 }
 
 /// stand_down(number): the servers answer again, or what stood there before

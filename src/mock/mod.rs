@@ -2,7 +2,8 @@
 //!
 //! A script says in neutral words what is answered ([`Said`]); [`answer`] gives the bytes in which
 //! the vendor's own server would say it, a document or the events of a stream. Nothing here opens
-//! a socket, looks at a clock or draws a random number: the same script gives the same bytes.
+//! a socket, looks at a clock or draws a random number: the same script gives the same bytes. Only
+//! [`server`] does, which sends them.
 
 mod anthropic;
 mod asked;
@@ -13,6 +14,7 @@ mod openai;
 mod refusal;
 mod responses;
 mod said;
+pub mod server;
 mod stream;
 mod talk;
 mod vendor;

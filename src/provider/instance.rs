@@ -148,6 +148,9 @@ impl Provider {
     }
 
     pub fn base_url(&self) -> String {
+        if let Some(address) = self.stand().as_ref().and_then(Stand::address) {
+            return address.to_owned();
+        }
         let from_env = || from_env(self.row.base_env).map(|url| with_path(url, self.row.base_path));
         let url = self.text("base_url").or_else(from_env);
         let url = url.unwrap_or_else(|| self.row.base_url.to_owned());

@@ -59,6 +59,7 @@ pub use providers::Providers;
 pub use reach::Reach;
 pub use recall::embed as question_of;
 pub use source::models_of_file;
+pub use stand::By;
 pub use stored::clear as clear_stored;
 pub use whom::Whom;
 

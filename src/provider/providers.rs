@@ -7,11 +7,11 @@ use super::instance::{Provider, from_env, row_of};
 use super::prices;
 use super::reach::Reach;
 use super::source::check_model_path;
-use super::stand::Stands;
+use super::stand::{By, Stands};
 use super::whom::Whom;
 use crate::error::{Code, Error, Result, quoted};
 use crate::shape::Options;
-use crate::value::{Record, Slot};
+use crate::value::Record;
 
 /// The default one of each kind, once it is used, and those a program created.
 #[derive(Debug, Default)]
@@ -152,11 +152,11 @@ impl Providers {
         Provider::new(row.name.to_owned(), row, &self.stands)
     }
 
-    /// Has a function answer for a provider; gives the number that ends it.
-    pub fn stand_in(&mut self, whom: &Whom, function: Slot) -> Result<u64> {
+    /// Has something else answer for a provider; gives the number that ends it.
+    pub fn stand_in(&mut self, whom: &Whom, by: By) -> Result<u64> {
         whom.check(self)?;
         self.changes += 1;
-        Ok(self.stands.put(whom.label(), function))
+        Ok(self.stands.put(whom.label(), by))
     }
 
     /// Ends that; whether it was still going on.

@@ -88,7 +88,8 @@ impl Source {
         secrets.extend(of_proxy(&network.proxy));
         secrets.extend(network.secrets.iter().cloned());
         let (network, prices) = (network.clone(), provider.prices());
-        let scene = provider.stand().map(|_| Scene::of(provider, wire.dialect()));
+        let plays = provider.stand().is_some_and(|stand| stand.function().is_some());
+        let scene = plays.then(|| Scene::of(provider, wire.dialect()));
         Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices, scene })))
     }
 

@@ -1,5 +1,5 @@
-//! What stands in the place of providers while a test runs: functions that answer instead of their
-//! servers, in the words of the protocol that each of them speaks.
+//! What stands in the place of providers while a test runs: functions and servers that answer
+//! instead of theirs, in the words of the protocol that each of them speaks.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -30,22 +30,30 @@ struct List {
     all: Vec<Stand>,
 }
 
-/// A function that stands in for a provider.
+/// Who answers in place of a provider's server.
+#[derive(Clone, Debug)]
+pub enum By {
+    Function(Slot),
+    /// Another server, at that address.
+    Server(Box<str>),
+}
+
+/// What stands in for a provider.
 #[derive(Clone, Debug)]
 pub struct Stand {
     pub number: u64,
-    pub function: Slot,
+    pub by: By,
     /// Id, name or type of whom it stands in for.
     whom: Box<str>,
 }
 
 impl Stands {
     /// Gives its number.
-    pub fn put(&self, whom: &str, function: Slot) -> u64 {
+    pub fn put(&self, whom: &str, by: By) -> u64 {
         let mut list = self.0.borrow_mut();
         list.last += 1;
         let number = list.last;
-        list.all.push(Stand { number, function, whom: whom.into() });
+        list.all.push(Stand { number, by, whom: whom.into() });
         number
     }
 
@@ -75,6 +83,20 @@ impl Stands {
 }
 
 impl Stand {
+    pub fn function(&self) -> Option<&Slot> {
+        match &self.by {
+            By::Function(function) => Some(function),
+            By::Server(_) => None,
+        }
+    }
+
+    pub fn address(&self) -> Option<&str> {
+        match &self.by {
+            By::Function(_) => None,
+            By::Server(address) => Some(address),
+        }
+    }
+
     /// A type is every provider of it.
     fn is_for(&self, provider: &Provider) -> bool {
         let named = *self.whom == *provider.id || Some(&*self.whom) == provider.name.as_deref();

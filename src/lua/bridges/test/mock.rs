@@ -2,6 +2,7 @@
 
 use crate::error::Code;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
+use crate::mock::Dialect;
 use crate::shape::{Field, Kind, Shape};
 
 pub static MOCK: Shape = Shape::new(
@@ -53,6 +54,19 @@ pub static MOCK: Shape = Shape::new(
             Kind::Bool,
             "true",
             "false: a request after the last response raises `invalid_state`",
+        ),
+        Field::new(
+            "transport",
+            Kind::Enum(&["http"]),
+            "none",
+            "of a service: \"http\" makes it a server on loopback, whose address is `mock.base_url`. Its responses may say \
+             bytes and faults, too: see `ScriptedAnswer`",
+        ),
+        Field::new(
+            "dialect",
+            Kind::Enum(Dialect::NAMES),
+            "of the provider, else \"openai\"",
+            "of a server: the protocol in which it says a response of neutral words",
         ),
     ],
     &[],

@@ -66,6 +66,7 @@ pub mod output;
 pub mod process;
 pub mod provider;
 pub mod registry;
+pub mod report;
 pub mod runtime;
 pub mod sandbox;
 pub mod schema;

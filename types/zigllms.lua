@@ -591,6 +591,18 @@ local zigllms = {}
 ---@field prefetch? integer an integer from 1 to 1000: a member of a group is given so many events at once; others get the rest. More is faster where handlers are quick [1]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
+---@class zigllms.TestScenario
+---@field name string stands in results and reports [required]
+---@field description? string what it is about
+---@field setup? fun(ctx: zigllms.TestContext) `function(ctx)` before the steps
+---@field teardown? fun(ctx: zigllms.TestContext) `function(ctx)` after them, whatever has happened
+---@field fixtures? (string)[] names of fixtures: their data are in `ctx.fixtures`
+---@field mocks? (zigllms.MockDefinition)[]|table<string, zigllms.MockDefinition> definitions of create_mock, each with a name or under one: made before anything else, in `ctx.mocks`, and restored at the end
+---@field tags? (string)[] run_suite chooses by them
+---@field timeout_ms? number a number of at least 0: limit of all but the teardown; 0 = none
+---@field stop_on_failure? boolean after a step that failed the others are skipped [true]
+---@field steps (function|zigllms.TestStep)[] in order: functions or tables [required]
+
 ---@class zigllms.MockDefinition
 ---@field type? "function"|"object"|"service" what it stands for: a `test.MockType` [by the other fields, else "function"]
 ---@field name? string what messages call it
@@ -600,6 +612,51 @@ local zigllms = {}
 ---@field error? any what a function raises: any value, or the `{code=, message=, …}` of an error of the module
 ---@field delay_ms? number a number of at least 0: how long it waits before it answers [0]
 ---@field methods? table of an object, by name: what each returns, a function, or the definition of a function mock
+
+---@class zigllms.TestStep
+---@field name? string stands in results and reports ["step N"]
+---@field run? fun(ctx: zigllms.TestContext): any `function(ctx)`, which may wait; what it returns is the step's output
+---@field agent? string runs it with `input`, instead of `run`
+---@field tool? string executes it with `input`
+---@field workflow? string executes it with `input`; its `output` is the step's, or the whole result of one that paused
+---@field provider? string asks its model: `input` is a text or messages
+---@field input? any of the action, or `function(ctx)` that returns it
+---@field expect? any what the output must be: a value, `{type=, value=}` with a type of AssertType, or an array in which such tables stand. A text is compared with the content of a response
+---@field expected_output? any as `expect` of a value
+---@field should_fail? boolean the step must raise, and what is expected is expected of the error [false]
+---@field timeout_ms? number a number of at least 0: limit of the step; 0 = none
+
+---@class zigllms.TestRunOptions
+---@field timeout_ms? number a number of at least 0: limit of this run; 0 = none [the scenario's]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.TestFixture
+---@field name string by which scenarios ask for it [required]
+---@field data? any copied for each use
+---@field setup? function `function()` that returns the data, instead of `data`
+---@field teardown? function `function(data)` at the end of its scope
+---@field scope? "scenario"|"suite"|"global" set up for each scenario, once for a suite, or once until it is replaced or `reset()` [scenario]
+
+---@class zigllms.TestSuite
+---@field name? string stands in results and reports ["suite"]
+---@field scenarios? (string|function|zigllms.TestScenario)[] ids or names of scenarios, or definitions [all, if there are no tests]
+---@field tests? (zigllms.Test)[]|table<string, function|zigllms.Test> `{name=, fn=}` in order, or functions by name, which run in the order of their names
+---@field before_all? fun(suite: table) `function(suite)` before the first
+---@field after_all? fun(suite: table) `function(suite)` after the last, whatever has happened
+---@field before_each? fun(ctx: zigllms.TestContext) `function(ctx)` before each `setup`
+---@field after_each? fun(ctx: zigllms.TestContext) `function(ctx)` after each `teardown`, whatever has happened
+---@field filter? string only those with this plain text in their names
+---@field tags? string|(string)[] only those with one of these tags
+---@field bail? boolean after one that failed the others are skipped [false]
+---@field timeout_ms? number a number of at least 0: limit of all but what comes after; 0 = none
+---@field reporter? "text"|"tap"|"json"|"junit" how `report` of the result is written [text]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.Test
+---@field name? string stands in results and reports [required in arrays]
+---@field fn fun(ctx: zigllms.TestContext) `function(ctx)`, the test [required]
+---@field tags? (string)[] as those of a scenario
+---@field timeout_ms? number a number of at least 0: limit of the test; 0 = none
 
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
@@ -1012,6 +1069,53 @@ local zigllms = {}
 ---@field results? table an array, with `n`
 ---@field error any what it raised
 ---@field method? string of an object: its name
+
+---What `test.run_scenario` returns: how a scenario has ended.
+---@class zigllms.TestResult
+---@field id? string a test of a suite and a definition in one have none
+---@field name string
+---@field status "passed"|"failed"|"skipped"|"error"
+---@field success boolean whether it is passed or skipped
+---@field total integer steps
+---@field passed integer
+---@field failed integer with those of status "error"
+---@field skipped integer
+---@field duration_ms number with all that is before and after the steps
+---@field error? zigllms.Error the first
+---@field reason? string why it was skipped
+---@field steps zigllms.TestStepResult[]
+
+---How a step of a scenario has ended.
+---@class zigllms.TestStepResult
+---@field name string
+---@field status "passed"|"failed"|"skipped"|"error"
+---@field success boolean whether it is passed or skipped
+---@field error? zigllms.Error `assertion_failed`, `timeout` of a limit, or what was raised
+---@field reason? string why it was skipped
+---@field actual_output any what it returned, or its action came to
+---@field assertions table[] `{type, expected, success, message?, path?}` of what was expected of it
+---@field duration_ms number
+
+---What `test.run_suite` returns.
+---@class zigllms.TestSuiteResult
+---@field name string
+---@field success boolean whether none has failed
+---@field total integer scenarios and tests
+---@field passed integer
+---@field failed integer with those of status "error"
+---@field skipped integer
+---@field duration_ms number
+---@field error? zigllms.Error the first
+---@field results zigllms.TestResult[] in order
+---@field report string as the reporter writes it
+
+---What functions of a scenario get, the same table all of them.
+---@class zigllms.TestContext
+---@field scenario table `{id?, name?, description?, tags}`
+---@field suite? table what `before_all` got, while a suite runs
+---@field fixtures table<string, any> the data of those it asks for
+---@field mocks table<string, zigllms.Mock> those it defines
+---@field results table results of steps that have ended, in order and by name
 
 ---What `workflow.execute` returns: how an execution has ended, or where it is paused.
 ---@class zigllms.WorkflowResult
@@ -2046,6 +2150,19 @@ test.MockType = {
   SERVICE = "service",
 }
 
+---Makes a scenario known by id and name: a function, or steps that are run one after the other. A step is a function, or it runs an agent, a tool, a workflow or a provider, and says what it expects: AssertType.EQUALS compares as assert_equals, CONTAINS as assert_contains, MATCHES looks for a Lua pattern, or for `{regex="…"}`, in a text, and THROWS wants an error with that code, or with that text in its message. Functions get `ctx`: `{scenario={id, name, description, tags}, fixtures, mocks, results}`, the same table for all of them; `results` has the results of earlier steps, in order and by name.
+---@param definition function|zigllms.TestScenario a function or a table
+---@return string scenario_id
+function test.create_scenario(definition) end
+
+---Runs a scenario: mocks, fixtures, `setup`, the steps, `teardown`; the teardown always runs, and mocks and fixtures always end. An assertion that fails raises nothing here: the step and the scenario are "failed", and "error" if anything else was raised. A step that runs into its time limit is failed with an error of code `timeout`. `total`, `passed`, `failed` and `skipped` count steps. Waits; if it is cancelled, the teardown runs, and `err.partial` is the result so far.
+---
+---Errors: invalid_argument, not_found, cancelled, timeout
+---@param scenario_id string the id or name of a scenario
+---@param options? zigllms.TestRunOptions a table
+---@return zigllms.TestResult result
+function test.run_scenario(scenario_id, options) end
+
 ---Raises `assertion_failed` unless two values are equal. Tables are equal if they have equal members, however deep, also in cycles; `__eq` is asked, other metatables and fields behind `__index` are not. Numbers are equal by value, also 1 and 1.0, and NaN equals NaN; functions, threads and userdata are equal to themselves. The message names the first difference: `at .steps[2].status: expected "ok", got "failed"`, with `message` before it. `details` of the error has `path`, `expected`, `actual` and, if there are more, up to 20 `differences`.
 ---
 ---Errors: invalid_argument, assertion_failed
@@ -2070,6 +2187,28 @@ function test.assert_contains(haystack, needle, message) end
 ---@param definition zigllms.MockDefinition a table
 ---@return zigllms.Mock mock
 function test.create_mock(definition) end
+
+---Makes a fixture known by id and name, in place of one of that name: `setup_fixture(name, data)`, or a definition. It is set up right away, for its first use, and again for each further one; each setup has its teardown. Scenarios that ask for it have a deep copy of the data in `ctx.fixtures[name]`; functions and userdata in it stay themselves. Data of scope "scenario" that `setup` returned are that scenario's own, and not copied.
+---
+---Errors: invalid_argument, callback_error
+---@param definition string|zigllms.TestFixture a non-empty string or a table
+---@param data? any a value
+---@return string fixture_id
+---@return any data
+function test.setup_fixture(definition, data) end
+
+---Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
+---
+---Errors: invalid_argument, not_found, cancelled, timeout
+---@param definition? (string|function|zigllms.TestScenario)[]|zigllms.TestSuite an array (a string or a function or a table each) or a table
+---@return zigllms.TestSuiteResult result
+function test.run_suite(definition) end
+
+---Ends the step it is called in, which is skipped; in `setup` and `before_each` the whole scenario, in `before_all` all of them. It raises, so nothing after it is carried out.
+---
+---Errors: invalid_argument, invalid_state
+---@param reason? string a string
+function test.skip(reason) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

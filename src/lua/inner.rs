@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording};
+use super::{attend, compose, events, following, hooks, linking, recording, report};
 use super::{scope, services, serving};
 
 pub struct Inner {
@@ -25,6 +25,7 @@ pub static ALL: &[&[Inner]] = &[
     hooks::INNER,
     linking::INNER,
     recording::INNER,
+    report::INNER,
     scope::INNER,
     services::INNER,
     serving::INNER,

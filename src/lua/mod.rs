@@ -32,6 +32,7 @@ mod raw;
 mod read;
 mod recording;
 mod reference;
+mod report;
 mod sandbox;
 mod scope;
 mod services;

@@ -3,7 +3,10 @@
 use crate::lua::bridge::{Bridge, Constants};
 
 mod assert;
+mod fixture;
 mod mock;
+mod scenario;
+mod suite;
 
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
@@ -23,5 +26,14 @@ pub static BRIDGE: Bridge = Bridge {
             members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
         },
     ],
-    functions: &[assert::EQUALS, assert::CONTAINS, mock::CREATE],
+    functions: &[
+        scenario::CREATE,
+        scenario::RUN,
+        assert::EQUALS,
+        assert::CONTAINS,
+        mock::CREATE,
+        fixture::SETUP,
+        suite::RUN,
+        suite::SKIP,
+    ],
 };

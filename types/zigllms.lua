@@ -612,6 +612,11 @@ local zigllms = {}
 ---@field error? any what a function raises: any value, or the `{code=, message=, …}` of an error of the module
 ---@field delay_ms? number a number of at least 0: how long it waits before it answers [0]
 ---@field methods? table of an object, by name: what each returns, a function, or the definition of a function mock
+---@field provider? string of a service: whose requests it answers; a type stands for every provider of it
+---@field responses? string|function|(any)[]|table of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or functions that get the request and return one of these
+---@field repeat_last? boolean false: a request after the last response raises `invalid_state` [true]
+---@field transport? "http" of a service: "http" makes it a server on loopback, whose address is `mock.base_url`. Its responses may say bytes and faults, too: see `ScriptedAnswer` [none]
+---@field dialect? "openai"|"responses"|"anthropic"|"cohere"|"ollama" of a server: the protocol in which it says a response of neutral words [of the provider, else "openai"]
 
 ---@class zigllms.TestStep
 ---@field name? string stands in results and reports ["step N"]

@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, scope};
+use super::{attend, cassette, compose, events, following, hooks, linking, recording, scope};
 
 pub struct Inner {
     pub name: &'static str,
@@ -18,6 +18,7 @@ pub struct Inner {
 /// All of them.
 pub static ALL: &[&[Inner]] = &[
     attend::INNER,
+    cassette::INNER,
     compose::INNER,
     events::INNER,
     following::INNER,

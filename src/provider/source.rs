@@ -61,6 +61,10 @@ impl Going {
         }
     }
 
+    pub fn is_paced(&self) -> bool {
+        matches!(self, Going::Call(call) if call.is_paced())
+    }
+
     pub fn resume(&self) {
         match self {
             Going::Call(call) => call.resume(),
@@ -173,14 +177,16 @@ impl Source {
     ) -> Result<(Going, Step)> {
         match self {
             Source::Server(server) => {
-                let (request, body) = server.ask(runtime, question, inbox, waker)?;
-                let Some(function) = transport else {
+                let (request, body) = server.ask(runtime, question, inbox.clone(), waker)?;
+                let cassette = &runtime.cassette;
+                let Some(function) = transport.filter(|_| !cassette.is_replaying()) else {
                     let call = runtime.transport.start(request, Box::new(body));
                     return Ok((Going::Call(call), Step::Wait(None)));
                 };
                 net::check_headers(&request.headers)
                     .map_err(|failure| Error::invalid(failure.to_string()))?;
-                let (hearing, call) = Hearing::of(function, request, body);
+                let body = cassette.tapped(&request, Box::new(body));
+                let (hearing, call) = Hearing::of(function, request, body, inbox);
                 Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))
             }
             #[cfg(feature = "local")]

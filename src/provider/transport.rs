@@ -4,7 +4,7 @@
 //! they are read as those of the network are, and the limits of size and time hold for it as well.
 //! A function that does not come back in time is told at its next piece, else when it returns.
 
-use super::inbox::{Body, Shared};
+use super::inbox::Shared;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Phase, Result};
 use crate::net::{Failure, Flow, Head, Limits, Request, Sink};
@@ -17,7 +17,7 @@ const KEPT: usize = 64 << 10;
 
 /// What the function has said so far.
 pub struct Hearing {
-    body: Box<Body>,
+    body: Box<dyn Sink>,
     inbox: Shared,
     limits: Limits,
     began: Moment,
@@ -34,10 +34,15 @@ pub struct Hearing {
 
 impl Hearing {
     /// The call of `function` that makes the request, and what listens to it.
-    pub fn of(function: Slot, request: Request, body: Body) -> (Hearing, Call) {
+    pub fn of(
+        function: Slot,
+        request: Request,
+        body: Box<dyn Sink>,
+        inbox: Shared,
+    ) -> (Hearing, Call) {
         let hearing = Hearing {
-            inbox: body.inbox.clone(),
-            body: Box::new(body),
+            inbox,
+            body,
             limits: request.limits,
             began: request.clock.now(),
             content_at: None,

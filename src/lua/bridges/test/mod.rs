@@ -2,6 +2,10 @@
 
 use crate::lua::bridge::{Bridge, Constants};
 
+mod cassette;
+
+pub use cassette::{OPTIONS as CASSETTE, PATH as CASSETTE_PATH};
+
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
     doc: "Agents, tools and workflows tested without a network and without a key.",
@@ -20,5 +24,5 @@ pub static BRIDGE: Bridge = Bridge {
             members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
         },
     ],
-    functions: &[],
+    functions: &[cassette::CASSETTE],
 };

@@ -591,6 +591,16 @@ local zigllms = {}
 ---@field prefetch? integer an integer from 1 to 1000: a member of a group is given so many events at once; others get the rest. More is faster where handlers are quick [1]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
+---@class zigllms.MockDefinition
+---@field type? "function"|"object"|"service" what it stands for: a `test.MockType` [by the other fields, else "function"]
+---@field name? string what messages call it
+---@field returns? any what a function returns, the same each time [nil]
+---@field sequence? (any)[]|table what a function returns, one after the other; the last one again and again
+---@field implementation? function is called, and its results returned
+---@field error? any what a function raises: any value, or the `{code=, message=, …}` of an error of the module
+---@field delay_ms? number a number of at least 0: how long it waits before it answers [0]
+---@field methods? table of an object, by name: what each returns, a function, or the definition of a function mock
+
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
 
@@ -980,6 +990,28 @@ local zigllms = {}
 ---@field data any what the last hook left
 ---@field aborted boolean whether a PRE hook said no
 ---@field results table[] `{hook_id, ok, value?, error?, duration_ms}` of each that was called
+
+---What `test.create_mock` makes. A function mock is called like a function; the methods of an
+---@class zigllms.Mock
+---@field object mock are fields of it, function mocks each. All of these may be called with `.` as well. 
+---@field id string
+---@field name? string
+---@field type zigllms.test.MockType
+---@field calls fun(self: zigllms.Mock): zigllms.MockCall[] in the order in which they began
+---@field call_count fun(self: zigllms.Mock): integer
+---@field last_call fun(self: zigllms.Mock): zigllms.MockCall?
+---@field called_with fun(self: zigllms.Mock, ...: any): boolean whether one had arguments equal to these
+---@field reset fun(self: zigllms.Mock) forgets the calls; a sequence begins anew
+---@field restore fun(self: zigllms.Mock): boolean ends it; false if it has ended before
+
+---One call of a function mock. Plain tables in it are copies, as they were by then.
+---@class zigllms.MockCall
+---@field args table an array, with `n`
+---@field ok? boolean absent while it is under way
+---@field result any the first one
+---@field results? table an array, with `n`
+---@field error any what it raised
+---@field method? string of an object: its name
 
 ---What `workflow.execute` returns: how an execution has ended, or where it is paused.
 ---@class zigllms.WorkflowResult
@@ -2013,6 +2045,31 @@ test.MockType = {
   OBJECT = "object",
   SERVICE = "service",
 }
+
+---Raises `assertion_failed` unless two values are equal. Tables are equal if they have equal members, however deep, also in cycles; `__eq` is asked, other metatables and fields behind `__index` are not. Numbers are equal by value, also 1 and 1.0, and NaN equals NaN; functions, threads and userdata are equal to themselves. The message names the first difference: `at .steps[2].status: expected "ok", got "failed"`, with `message` before it. `details` of the error has `path`, `expected`, `actual` and, if there are more, up to 20 `differences`.
+---
+---Errors: invalid_argument, assertion_failed
+---@param actual any a value
+---@param expected any a value
+---@param message? string a string
+---@return true equal
+function test.assert_equals(actual, expected, message) end
+
+---Raises `assertion_failed` unless the first value contains the second one: a text that plain text, an array an element that is equal to it, a map all members of a table, however deep (an array among them has the same length), or a map the key that a text names. The error is that of assert_equals.
+---
+---Errors: invalid_argument, assertion_failed
+---@param haystack any a value
+---@param needle any a value
+---@param message? string a string
+---@return true contained
+function test.assert_contains(haystack, needle, message) end
+
+---A function or an object that stands for another one and remembers its calls. A function mock is called like a function, and can be a tool's or a hook's function; an object has its methods as fields, called with `:` or `.`. All have `id`, `name` and `type`; `calls()`, an array of `{args, ok, result, results, error?, method?}`, where `args` and `results` have `n` and plain tables are copies of what they were; `call_count()`; `last_call()`; `called_with(…)`, whether one call had arguments equal to these; `reset()`, which forgets the calls and begins the sequence anew; and `restore()`, which ends it: a call after that raises `invalid_state`. Those of an object tell of all its methods, `object.method` of one.
+---
+---Errors: invalid_argument, invalid_state
+---@param definition zigllms.MockDefinition a table
+---@return zigllms.Mock mock
+function test.create_mock(definition) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

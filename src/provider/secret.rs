@@ -15,7 +15,7 @@ use crate::net::Proxy;
 use crate::value::percent;
 
 /// Shown in place of a secret.
-const MASK: &str = "***";
+pub const MASK: &str = "***";
 /// Where a long text was cut.
 const CUT: char = '…';
 /// Shorter texts are no secrets; masking them would garble ordinary words.
@@ -226,6 +226,15 @@ pub fn of_request(url: &str, headers: &[(String, String)]) -> Vec<Secret> {
     all.extend(values.flat_map(|(_, value)| as_sent(value)));
     all.extend(of_userinfo(url));
     all
+}
+
+/// Headers as they may be shown: of those that may hold a secret the name alone.
+pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let shown = |(name, value): &(String, String)| {
+        let value = if is_harmless(name) { value } else { MASK };
+        (name.clone(), value.to_owned())
+    };
+    headers.iter().map(shown).collect()
 }
 
 fn is_harmless(header: &str) -> bool {

@@ -2,7 +2,12 @@
 
 use crate::lua::bridge::{Bridge, Constants};
 
+mod assert;
 mod cassette;
+mod fixture;
+mod mock;
+mod scenario;
+mod suite;
 
 pub use cassette::{OPTIONS as CASSETTE, PATH as CASSETTE_PATH};
 
@@ -24,5 +29,15 @@ pub static BRIDGE: Bridge = Bridge {
             members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
         },
     ],
-    functions: &[cassette::CASSETTE],
+    functions: &[
+        scenario::CREATE,
+        scenario::RUN,
+        assert::EQUALS,
+        assert::CONTAINS,
+        mock::CREATE,
+        fixture::SETUP,
+        suite::RUN,
+        suite::SKIP,
+        cassette::CASSETTE,
+    ],
 };

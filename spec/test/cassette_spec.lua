@@ -186,9 +186,12 @@ describe("test.cassette", function()
     end)
     assert.same({ false, true }, { ok, err == mine })
     -- The next one finds nothing of it.
-    assert.equal("old", replay(function()
-      return ask("hi", nowhere()).content
-    end))
+    assert.equal(
+      "old",
+      replay(function()
+        return ask("hi", nowhere()).content
+      end)
+    )
   end)
 
   it("ends with a reset, and writes nothing then", function()
@@ -205,12 +208,18 @@ describe("test.cassette", function()
     server:script(scripted.text("one"), scripted.text("two"), scripted.text("three"))
     local cached = { cache = true }
     assert.equal("one", ask("hi", nil, cached).content)
-    assert.equal("two", record(function()
-      return ask("hi", nil, cached).content
-    end))
-    assert.equal("two", replay(function()
-      return ask("hi", nil, cached).content
-    end))
+    assert.equal(
+      "two",
+      record(function()
+        return ask("hi", nil, cached).content
+      end)
+    )
+    assert.equal(
+      "two",
+      replay(function()
+        return ask("hi", nil, cached).content
+      end)
+    )
     assert.equal("three", ask("hi", nil, cached).content)
   end)
 end)
@@ -336,9 +345,12 @@ describe("A recorded answer", function()
     record(function()
       streamed(config())
     end)
-    assert.equal("cancelled", replay(function()
-      return (first(nowhere())).finish_reason
-    end))
+    assert.equal(
+      "cancelled",
+      replay(function()
+        return (first(nowhere())).finish_reason
+      end)
+    )
   end)
 
   it("may be cancelled, and looped over", function()
@@ -466,7 +478,10 @@ describe("What else asks", function()
     zigllms.configure({ tools = { http = { allow_private = true } } })
     server:script(
       { status = 302, headers = { location = "/there" } },
-      { json = { found = true }, headers = { ["x-note"] = "n", ["set-cookie"] = "id=CANARY-cookie" } }
+      {
+        json = { found = true },
+        headers = { ["x-note"] = "n", ["set-cookie"] = "id=CANARY-cookie" },
+      }
     )
     local function run()
       local answer = tool.execute("http_request", {
@@ -533,7 +548,12 @@ describe("A cassette", function()
     local half = scripted.text({ "the key is " .. KEY:sub(1, 9), KEY:sub(10) .. "!" })
     server:script(
       scripted.text(echo),
-      { chunks = { "data: {\"error\":{\"message\":\"" .. quoted:sub(1, 9), quoted:sub(10) .. '"}}\n\n' } },
+      {
+        chunks = {
+          'data: {"error":{"message":"' .. quoted:sub(1, 9),
+          quoted:sub(10) .. '"}}\n\n',
+        },
+      },
       scripted.failure(401, "bad key " .. echo, { headers = { ["x-echo"] = KEY } }),
       { json = { error = { message = "no " .. KEY:sub(1, 15) .. "…" } }, status = 400 },
       half
@@ -588,7 +608,8 @@ describe("A cassette", function()
     for at = 1, #text, step do
       local byte = text:byte(at)
       local line = select(2, text:sub(1, at - 1):gsub("\n", "\n")) + 1
-      local found = refused(text:sub(1, at - 1) .. string.char((byte + 1) % 256) .. text:sub(at + 1))
+      local found =
+        refused(text:sub(1, at - 1) .. string.char((byte + 1) % 256) .. text:sub(at + 1))
       assert.is_true(found == line, at)
       refused(text:sub(1, at - 1) .. text:sub(at + 1))
       refused(text:sub(1, at - 1))
@@ -612,9 +633,12 @@ describe("A cassette", function()
       end
     end
     write(path, text)
-    assert.equal("awörld", replay(function()
-      return ask("hi", nowhere()).content
-    end))
+    assert.equal(
+      "awörld",
+      replay(function()
+        return ask("hi", nowhere()).content
+      end)
+    )
   end)
 
   it("can be read by people", function()

@@ -107,6 +107,12 @@ impl Clock {
         }
     }
 
+    /// The moment of the default clock at which this one will show `at`, if its time runs from now on:
+    /// deadlines of several instances compare by that.
+    pub fn real(&self, at: Moment) -> Moment {
+        self.0.as_ref().map_or(at, |time| time.real(at))
+    }
+
     /// Wall-clock time in Unix milliseconds.
     pub fn unix_ms(&self) -> i64 {
         (self.unix() * 1e3).round() as i64

@@ -43,6 +43,17 @@ impl Time {
         Moment(real().wrapping_add(word) & !STILL)
     }
 
+    /// The moment of real time that shows `at`, if time runs from now on.
+    pub fn real(&self, at: Moment) -> Moment {
+        let word = self.word.load(Ordering::Acquire);
+        if word & STILL != 0 {
+            return Moment(real().saturating_add(at.0.saturating_sub(word & !STILL)));
+        }
+        // Not modulo 2^63: what lies before the clock's start is due, and what is for ever stays so.
+        let ahead = (word << 1) as i64 >> 1;
+        Moment(if ahead < 0 { at.0.saturating_add(ahead.unsigned_abs()) } else { at.0.saturating_sub(ahead as u64) })
+    }
+
     /// The wall clock's time, where that is virtual.
     pub fn unix(&self) -> Option<Duration> {
         let wall = self.wall.load(Ordering::Acquire);
@@ -133,8 +144,11 @@ impl Time {
     }
 
     pub fn is_quiet(&self) -> bool {
+        if !self.is_virtual() {
+            return false;
+        }
         let state = self.state();
-        self.is_virtual() && (self.guards() == 0 || state.stalled(self.now()) == self.guards())
+        self.guards() == 0 || state.stalled(self.now()) == self.guards()
     }
 
     pub fn leap(&self, limit: Option<Moment>) -> bool {

@@ -2,6 +2,8 @@
 
 use crate::lua::bridge::{Bridge, Constants};
 
+mod clock;
+
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
     doc: "Agents, tools and workflows tested without a network and without a key.",
@@ -20,5 +22,5 @@ pub static BRIDGE: Bridge = Bridge {
             members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
         },
     ],
-    functions: &[],
+    functions: &[clock::CLOCK],
 };

@@ -147,7 +147,7 @@ describe("the reference", function()
 end)
 
 -- Examples that end in an error of their own: nothing is there that they could reach.
-local ENDS_IN = { ["tool.import_mcp"] = "io_error" }
+local ENDS_IN = { ["tool.import_mcp"] = "io_error", ["test.assert_equals"] = "assertion_failed" }
 
 describe("the examples of the reference", function()
   for _, item in each_function() do
@@ -363,6 +363,13 @@ describe("the documented results", function()
     expect_documented(info, "ExecutionInfo")
     assert.equal(4, info.steps_count)
     assert.equal(4, flow.list()[1].steps_count)
+  end)
+
+  it("are those of mocks", function()
+    local mock = instance.test.create_mock({ methods = { get = 1 }, name = "store" })
+    mock:get("key")
+    expect_documented(mock.get, "Mock")
+    expect_documented(mock:last_call(), "MockCall")
   end)
 
   it("are those of hooks and events", function()

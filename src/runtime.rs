@@ -9,6 +9,7 @@ use crate::event::Events;
 use crate::hook::Hooks;
 use crate::memory::Memory;
 use crate::meter::Meter;
+use crate::mock::server::Servers;
 use crate::net::{Http, Transport};
 use crate::optimize::Cache;
 use crate::output::Fields;
@@ -46,6 +47,8 @@ pub struct Runtime {
     pub hooks: Hooks,
     /// Tokens, times and retries of all requests since the last reset.
     pub meter: Meter,
+    /// Mocks that are servers.
+    pub servers: Servers,
 }
 
 impl Default for Runtime {
@@ -70,6 +73,7 @@ impl Default for Runtime {
             events: Events::default(),
             hooks: Hooks::default(),
             meter: Meter::default(),
+            servers: Servers::default(),
         }
     }
 }

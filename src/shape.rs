@@ -14,6 +14,8 @@ use crate::value::{Kind as Tag, Ref, Slot};
 pub enum Kind {
     /// Any plain data.
     Any,
+    /// Any Lua value; nobody looks into it.
+    Value,
     Bool,
     Text,
     /// Text that is not empty.
@@ -262,7 +264,7 @@ impl Kind {
     /// Whether a value without known members is of this kind.
     fn admits(&self, value: Ref<'_>) -> bool {
         match self {
-            Kind::Any => true,
+            Kind::Any | Kind::Value => true,
             Kind::Bool => value.kind() == Tag::Bool,
             Kind::Text => value.kind() == Tag::Str,
             Kind::Name => value.as_bytes().is_some_and(|text| !text.is_empty()),
@@ -286,6 +288,7 @@ impl Kind {
     fn takes(&self, value: Ref<'_>) -> bool {
         match self {
             Kind::Any => !value.tape().has_slots(),
+            Kind::Value => true,
             Kind::Map => value.is_object() && !value.tape().has_slots(),
             Kind::Schema => self.admits(value) && !value.tape().has_slots(),
             Kind::List(item) => value.is_array() && value.items().all(|value| item.takes(value)),
@@ -315,7 +318,7 @@ impl Kind {
     /// What the kind is called in messages: "a number from 0 to 2".
     pub fn describe(&self) -> String {
         match self {
-            Kind::Any => "a value".into(),
+            Kind::Any | Kind::Value => "a value".into(),
             Kind::Bool => "a boolean".into(),
             Kind::Text => "a string".into(),
             Kind::Name => "a non-empty string".into(),
@@ -337,7 +340,7 @@ impl Kind {
     /// The type as LuaCATS writes it.
     pub fn annotation(&self) -> String {
         match self {
-            Kind::Any => "any".into(),
+            Kind::Any | Kind::Value => "any".into(),
             Kind::Bool => "boolean".into(),
             Kind::Text | Kind::Name | Kind::Id(_) => "string".into(),
             Kind::Number(..) => "number".into(),

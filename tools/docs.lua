@@ -270,6 +270,26 @@ HookResult: What `hook.execute` returns.
   aborted  boolean  whether a PRE hook said no
   results  table[]  `{hook_id, ok, value?, error?, duration_ms}` of each that was called
 
+Mock: What `test.create_mock` makes. A function mock is called like a function; the methods of an
+  object mock are fields of it, function mocks each. All of these may be called with `.` as well.
+  id  string
+  name  string?
+  type  zigllms.test.MockType
+  calls  fun(self: zigllms.Mock): zigllms.MockCall[]  in the order in which they began
+  call_count  fun(self: zigllms.Mock): integer
+  last_call  fun(self: zigllms.Mock): zigllms.MockCall?
+  called_with  fun(self: zigllms.Mock, ...: any): boolean  whether one had arguments equal to these
+  reset  fun(self: zigllms.Mock)  forgets the calls; a sequence begins anew
+  restore  fun(self: zigllms.Mock): boolean  ends it; false if it has ended before
+
+MockCall: One call of a function mock. Plain tables in it are copies, as they were by then.
+  args  table  an array, with `n`
+  ok  boolean?  absent while it is under way
+  result  any  the first one
+  results  table?  an array, with `n`
+  error  any  what it raised
+  method  string?  of an object: its name
+
 WorkflowResult: What `workflow.execute` returns: how an execution has ended, or where it is paused.
   workflow_id  string
   execution_id  string  of a durable execution: the id of its run

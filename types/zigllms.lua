@@ -591,6 +591,78 @@ local zigllms = {}
 ---@field prefetch? integer an integer from 1 to 1000: a member of a group is given so many events at once; others get the rest. More is faster where handlers are quick [1]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
 
+---@class zigllms.TestScenario
+---@field name string stands in results and reports [required]
+---@field description? string what it is about
+---@field setup? function `function(ctx)` before the steps
+---@field teardown? function `function(ctx)` after them, whatever has happened
+---@field fixtures? (string)[] names of fixtures: their data are in `ctx.fixtures`
+---@field mocks? (zigllms.MockDefinition)[]|table<string, zigllms.MockDefinition> definitions of create_mock, each with a name or under one: made before anything else, in `ctx.mocks`, and restored at the end
+---@field tags? (string)[] run_suite chooses by them
+---@field timeout_ms? number a number of at least 0: limit of all but the teardown; 0 = none
+---@field stop_on_failure? boolean after a step that failed the others are skipped [true]
+---@field steps (function|zigllms.TestStep)[] in order: functions or tables [required]
+
+---@class zigllms.MockDefinition
+---@field type? "function"|"object"|"service" what it stands for: a `test.MockType` [by the other fields, else "function"]
+---@field name? string what messages call it
+---@field returns? any what a function returns, the same each time [nil]
+---@field sequence? (any)[]|table what a function returns, one after the other; the last one again and again
+---@field implementation? function is called, and its results returned
+---@field error? any what a function raises: any value, or the `{code=, message=, …}` of an error of the module
+---@field delay_ms? number a number of at least 0: how long it waits before it answers [0]
+---@field methods? table of an object, by name: what each returns, a function, or the definition of a function mock
+---@field provider? string of a service: whose requests it answers; a type stands for every provider of it
+---@field responses? string|function|(any)[]|table of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or functions that get the request and return one of these
+---@field repeat_last? boolean false: a request after the last response raises `invalid_state` [true]
+---@field transport? "http" of a service: "http" makes it a server on loopback, whose address is `mock.base_url`. Its responses may say bytes and faults, too: see `ScriptedAnswer` [none]
+---@field dialect? "openai"|"responses"|"anthropic"|"cohere"|"ollama" of a server: the protocol in which it says a response of neutral words [of the provider, else "openai"]
+
+---@class zigllms.TestStep
+---@field name? string stands in results and reports ["step N"]
+---@field run? function `function(ctx)`, which may wait; what it returns is the step's output
+---@field agent? string runs it with `input`, instead of `run`
+---@field tool? string executes it with `input`
+---@field workflow? string executes it with `input`; its `output` is the step's, or the whole result of one that paused
+---@field provider? string asks its model: `input` is a text or messages
+---@field input? any of the action, or `function(ctx)` that returns it
+---@field expect? any what the output must be: a value, `{type=, value=}` with a type of AssertType, or an array in which such tables stand. A text is compared with the content of a response
+---@field expected_output? any as `expect` of a value
+---@field should_fail? boolean the step must raise, and what is expected is expected of the error [false]
+---@field timeout_ms? number a number of at least 0: limit of the step; 0 = none
+
+---@class zigllms.TestRunOptions
+---@field timeout_ms? number a number of at least 0: limit of this run; 0 = none [the scenario's]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.TestFixture
+---@field name string by which scenarios ask for it [required]
+---@field data? any copied for each use
+---@field setup? function `function()` that returns the data, instead of `data`
+---@field teardown? function `function(data)` at the end of its scope
+---@field scope? "scenario"|"suite"|"global" set up for each scenario, once for a suite, or once until it is replaced or `reset()` [scenario]
+
+---@class zigllms.TestSuite
+---@field name? string stands in results and reports ["suite"]
+---@field scenarios? (string|function|zigllms.TestScenario)[] ids or names of scenarios, or definitions [all, if there are no tests]
+---@field tests? (zigllms.Test)[]|table<string, function|zigllms.Test> `{name=, fn=}` in order, or functions by name, which run in the order of their names
+---@field before_all? function `function(suite)` before the first
+---@field after_all? function `function(suite)` after the last, whatever has happened
+---@field before_each? function `function(ctx)` before each `setup`
+---@field after_each? function `function(ctx)` after each `teardown`, whatever has happened
+---@field filter? string only those with this plain text in their names
+---@field tags? string|(string)[] only those with one of these tags
+---@field bail? boolean after one that failed the others are skipped [false]
+---@field timeout_ms? number a number of at least 0: limit of all but what comes after; 0 = none
+---@field reporter? "text"|"tap"|"json"|"junit" how `report` of the result is written [text]
+---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
+
+---@class zigllms.Test
+---@field name? string stands in results and reports [required in arrays]
+---@field fn function `function(ctx)`, the test [required]
+---@field tags? (string)[] as those of a scenario
+---@field timeout_ms? number a number of at least 0: limit of the test; 0 = none
+
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
 
@@ -980,6 +1052,28 @@ local zigllms = {}
 ---@field data any what the last hook left
 ---@field aborted boolean whether a PRE hook said no
 ---@field results table[] `{hook_id, ok, value?, error?, duration_ms}` of each that was called
+
+---What `test.create_mock` makes. A function mock is called like a function; the methods of an
+---@class zigllms.Mock
+---@field object mock are fields of it, function mocks each. All of these may be called with `.` as well. 
+---@field id string
+---@field name? string
+---@field type zigllms.test.MockType
+---@field calls fun(self: zigllms.Mock): zigllms.MockCall[] in the order in which they began
+---@field call_count fun(self: zigllms.Mock): integer
+---@field last_call fun(self: zigllms.Mock): zigllms.MockCall?
+---@field called_with fun(self: zigllms.Mock, ...: any): boolean whether one had arguments equal to these
+---@field reset fun(self: zigllms.Mock) forgets the calls; a sequence begins anew
+---@field restore fun(self: zigllms.Mock): boolean ends it; false if it has ended before
+
+---One call of a function mock. Plain tables in it are copies, as they were by then.
+---@class zigllms.MockCall
+---@field args table an array, with `n`
+---@field ok? boolean absent while it is under way
+---@field result any the first one
+---@field results? table an array, with `n`
+---@field error any what it raised
+---@field method? string of an object: its name
 
 ---What `workflow.execute` returns: how an execution has ended, or where it is paused.
 ---@class zigllms.WorkflowResult
@@ -2013,6 +2107,66 @@ test.MockType = {
   OBJECT = "object",
   SERVICE = "service",
 }
+
+---Makes a scenario known by id and name: a function, or steps that are run one after the other. A step is a function, or it runs an agent, a tool, a workflow or a provider, and says what it expects: AssertType.EQUALS compares as assert_equals, CONTAINS as assert_contains, MATCHES looks for a Lua pattern, or for `{regex="…"}`, in a text, and THROWS wants an error with that code, or with that text in its message. Functions get `ctx`: `{scenario={id, name, description, tags}, fixtures, mocks, results}`, the same table for all of them; `results` has the results of earlier steps, in order and by name.
+---@param definition function|zigllms.TestScenario a function or a table
+---@return string scenario_id
+function test.create_scenario(definition) end
+
+---Runs a scenario: mocks, fixtures, `setup`, the steps, `teardown`; the teardown always runs, and mocks and fixtures always end. An assertion that fails raises nothing here: the step and the scenario are "failed", and "error" if anything else was raised. A step that runs into its time limit is failed with an error of code `timeout`. `total`, `passed`, `failed` and `skipped` count steps. Waits; if it is cancelled, the teardown runs, and `err.partial` is the result so far.
+---
+---Errors: invalid_argument, not_found, cancelled, timeout
+---@param scenario_id string the id or name of a scenario
+---@param options? zigllms.TestRunOptions a table
+---@return zigllms.TestResult result
+function test.run_scenario(scenario_id, options) end
+
+---Raises `assertion_failed` unless two values are equal. Tables are equal if they have equal members, however deep, also in cycles; `__eq` is asked, other metatables and fields behind `__index` are not. Numbers are equal by value, also 1 and 1.0, and NaN equals NaN; functions, threads and userdata are equal to themselves. The message names the first difference: `at .steps[2].status: expected "ok", got "failed"`, with `message` before it. `details` of the error has `path`, `expected`, `actual` and, if there are more, up to 20 `differences`.
+---
+---Errors: invalid_argument, assertion_failed
+---@param actual any a value
+---@param expected any a value
+---@param message? string a string
+---@return true equal
+function test.assert_equals(actual, expected, message) end
+
+---Raises `assertion_failed` unless the first value contains the second one: a text that plain text, an array an element that is equal to it, a map all members of a table, however deep (an array among them has the same length), or a map the key that a text names. The error is that of assert_equals.
+---
+---Errors: invalid_argument, assertion_failed
+---@param haystack any a value
+---@param needle any a value
+---@param message? string a string
+---@return true contained
+function test.assert_contains(haystack, needle, message) end
+
+---A function or an object that stands for another one and remembers its calls. A function mock is called like a function, and can be a tool's or a hook's function; an object has its methods as fields, called with `:` or `.`. All have `id`, `name` and `type`; `calls()`, an array of `{args, ok, result, results, error?, method?}`, where `args` and `results` have `n` and plain tables are copies of what they were; `call_count()`; `last_call()`; `called_with(…)`, whether one call had arguments equal to these; `reset()`, which forgets the calls and begins the sequence anew; and `restore()`, which ends it: a call after that raises `invalid_state`. Those of an object tell of all its methods, `object.method` of one.
+---
+---Errors: invalid_argument, invalid_state
+---@param definition zigllms.MockDefinition a table
+---@return zigllms.Mock mock
+function test.create_mock(definition) end
+
+---Makes a fixture known by id and name, in place of one of that name: `setup_fixture(name, data)`, or a definition. It is set up right away, for its first use, and again for each further one; each setup has its teardown. Scenarios that ask for it have a deep copy of the data in `ctx.fixtures[name]`; functions and userdata in it stay themselves. Data of scope "scenario" that `setup` returned are that scenario's own, and not copied.
+---
+---Errors: invalid_argument, callback_error
+---@param definition string|zigllms.TestFixture a non-empty string or a table
+---@param data? any a value
+---@return string fixture_id
+---@return any data
+function test.setup_fixture(definition, data) end
+
+---Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 14), "json" or "junit" (XML). Waits.
+---
+---Errors: invalid_argument, not_found, cancelled, timeout
+---@param definition? (string|function|zigllms.TestScenario)[]|zigllms.TestSuite an array (a string or a function or a table each) or a table
+---@return zigllms.TestSuiteResult result
+function test.run_suite(definition) end
+
+---Ends the step it is called in, which is skipped; in `setup` and `before_each` the whole scenario, in `before_all` all of them. It raises, so nothing after it is carried out.
+---
+---Errors: invalid_argument, invalid_state
+---@param reason? string a string
+function test.skip(reason) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

@@ -57,7 +57,8 @@ impl<'t> Args<'t> {
             let named = |e: Error| if nested(&e, param) { e } else { e.at(&argument(i)) };
             return check.value(value, &param.kind, param.name).map_err(named);
         }
-        if param.optional || self.slot(i).is_some() || matches!(param.kind, Kind::Any) {
+        if param.optional || self.slot(i).is_some() || matches!(param.kind, Kind::Any | Kind::Value)
+        {
             return Ok(());
         }
         let expected = param.kind.describe();

@@ -313,38 +313,44 @@ local INLINE = {
   workflow_control = true,
 }
 
+-- Makes the running coroutine, which is somebody else's, ours to suspend. What it answers takes that
+-- back; nothing if there is no need.
+function core.lend(context)
+  local me = self()
+  if me == MAIN or tasks[me] or core.launcher() then
+    return nil
+  end
+  tasks[me] = { co = me, lib = coroutine, adopted = true }
+  core.count(context.group, 1)
+  core.watch()
+  return function()
+    tasks[me] = nil
+    core.count(context.group, -1)
+  end
+end
+
 -- A plain call. In a coroutine it runs right there, so that a raw yield of a callback reaches
 -- that one's resumer.
 local function plain(context, face, name, subject, machine, func)
   if INLINE[name] and face ~= "yield" then
     return unwrap(in_coroutine(context, func, name, subject, machine))
   end
-  local me = self()
-  local before = tasks[me]
-  local adopts = face == "yield" and me ~= MAIN and not before and not core.launcher()
-  if adopts then
-    tasks[me] = { co = me, lib = coroutine, adopted = true }
+  local release = face == "yield" and core.lend(context)
+  local function back(...)
+    if release then
+      release()
+    end
+    return ...
   end
   local ok, refusal = pcall(core.check_wait, context, func)
   if not ok then
-    tasks[me] = before
+    back()
     abandon(machine, 1)
     error(refusal, 0)
-  elseif me == MAIN then
+  elseif self() == MAIN then
     return on_main(context, name, subject, machine)
   end
-  if adopts then
-    core.count(context.group, 1)
-    core.watch()
-  end
-  local function back(...)
-    tasks[me] = before
-    if adopts then
-      core.count(context.group, -1)
-    end
-    return unwrap(...)
-  end
-  return back(in_coroutine(context, func, name, subject, machine))
+  return unwrap(back(in_coroutine(context, func, name, subject, machine)))
 end
 
 -- The context of an operation that a call of a public function starts.

@@ -7,7 +7,8 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, scope};
+use super::{attend, compose, events, following, hooks, linking, recording, report};
+use super::{scope, services, serving};
 
 pub struct Inner {
     pub name: &'static str,
@@ -24,5 +25,8 @@ pub static ALL: &[&[Inner]] = &[
     hooks::INNER,
     linking::INNER,
     recording::INNER,
+    report::INNER,
     scope::INNER,
+    services::INNER,
+    serving::INNER,
 ];

@@ -32,8 +32,11 @@ mod raw;
 mod read;
 mod recording;
 mod reference;
+mod report;
 mod sandbox;
 mod scope;
+mod services;
+mod serving;
 mod short;
 mod stack;
 

@@ -42,6 +42,16 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/virtual.lua", include_str!("virtual.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
+    (c"=zigllms/asserting.lua", include_str!("asserting.lua")),
+    (c"=zigllms/mocks.lua", include_str!("mocks.lua")),
+    (c"=zigllms/testing/limits.lua", include_str!("testing/limits.lua")),
+    (c"=zigllms/testing/fixtures.lua", include_str!("testing/fixtures.lua")),
+    (c"=zigllms/testing/expecting.lua", include_str!("testing/expecting.lua")),
+    (c"=zigllms/testing/scenarios.lua", include_str!("testing/scenarios.lua")),
+    (c"=zigllms/testing/running.lua", include_str!("testing/running.lua")),
+    (c"=zigllms/testing/suites.lua", include_str!("testing/suites.lua")),
+    (c"=zigllms/services.lua", include_str!("services.lua")),
+    (c"=zigllms/serving.lua", include_str!("serving.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 

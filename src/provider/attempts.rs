@@ -17,6 +17,7 @@ use super::reach::Reach;
 use super::retried::Retried;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
+use super::stand::Stand;
 use crate::chance;
 use crate::chat::{Answer, Reply, Request, Usage};
 use crate::clock::{Clock, Moment};
@@ -69,7 +70,10 @@ impl Attempts {
                 .rate
                 .as_ref()
                 .map(|rate| provider.limiters.gate(rate, now, shares(provider, rate, clock))),
-            transport: provider.reach.under(reach).transport(),
+            transport: match provider.stand().as_ref().and_then(Stand::function) {
+                Some(function) => Some(function.clone()),
+                None => provider.reach.under(reach).transport(),
+            },
             phase: Phase::Before,
             waker: None,
             inbox: Shared::default(),

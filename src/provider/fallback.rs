@@ -152,6 +152,8 @@ fn is_the_providers(error: &Error) -> bool {
         Code::Timeout => error.fields().phase != Some(Phase::Total),
         // Of its configuration; what is wrong with the call itself is said by nobody.
         Code::InvalidArgument => error.fields().provider.is_some(),
+        // What a function of the user's calls so is a mistake in it.
+        Code::InvalidState => error.fields().rethrow.is_none(),
         code => matches!(
             code,
             Code::Auth
@@ -163,7 +165,6 @@ fn is_the_providers(error: &Error) -> bool {
                 | Code::BadResponse
                 | Code::NotFound
                 | Code::Unsupported
-                | Code::InvalidState
                 | Code::IoError
         ),
     }

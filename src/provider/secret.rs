@@ -13,7 +13,7 @@ use crate::net::Proxy;
 use crate::value::percent;
 
 /// Shown in place of a secret.
-const MASK: &str = "***";
+pub const MASK: &str = "***";
 /// Where a long text was cut.
 const CUT: char = '…';
 /// Shorter texts are no secrets; masking them would garble ordinary words.
@@ -175,6 +175,15 @@ pub fn of_request(url: &str, headers: &[(String, String)]) -> Vec<Secret> {
     all
 }
 
+/// Headers as they may be shown: of those that may hold a secret the name alone.
+pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let shown = |(name, value): &(String, String)| {
+        let value = if is_harmless(name) { value } else { MASK };
+        (name.clone(), value.to_owned())
+    };
+    headers.iter().map(shown).collect()
+}
+
 fn is_harmless(header: &str) -> bool {
     const HARMLESS: [&str; 9] = [
         "accept",
@@ -255,7 +264,7 @@ pub fn masked(name: &str, value: &Value) -> Value {
 }
 
 /// A name that stands before a secret: `api_key`, `accessToken`, but not `prompt_cache_key`.
-fn is_telling(name: &str) -> bool {
+pub fn is_telling(name: &str) -> bool {
     const TELLING: [&str; 7] =
         ["key", "token", "secret", "password", "auth", "authorization", "credentials"];
     let name = name.to_ascii_lowercase();

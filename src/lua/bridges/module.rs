@@ -446,5 +446,6 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.hooks.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
+    runtime.servers.end_all();
     Ok(Data::Bool(true))
 }

@@ -199,6 +199,6 @@ fn of_kind(kind: &'static Kind) -> Value {
         Kind::Enum(names) | Kind::Choice(names, _) => json!({ "enum": names }),
         Kind::OneOf(kinds) => json!({ "anyOf": kinds.iter().map(of_kind).collect::<Vec<_>>() }),
         Kind::Schema => json!({ "type": ["object", "string", "boolean"] }),
-        Kind::Any | Kind::Function | Kind::Handle | Kind::Absent(_) => json!({}),
+        Kind::Any | Kind::Value | Kind::Function | Kind::Handle | Kind::Absent(_) => json!({}),
     }
 }

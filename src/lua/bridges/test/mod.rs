@@ -2,7 +2,12 @@
 
 use crate::lua::bridge::{Bridge, Constants};
 
+mod assert;
 mod clock;
+mod fixture;
+mod mock;
+mod scenario;
+mod suite;
 
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
@@ -22,5 +27,15 @@ pub static BRIDGE: Bridge = Bridge {
             members: &[("FUNCTION", "function"), ("OBJECT", "object"), ("SERVICE", "service")],
         },
     ],
-    functions: &[clock::CLOCK],
+    functions: &[
+        scenario::CREATE,
+        scenario::RUN,
+        assert::EQUALS,
+        assert::CONTAINS,
+        mock::CREATE,
+        fixture::SETUP,
+        suite::RUN,
+        suite::SKIP,
+        clock::CLOCK,
+    ],
 };

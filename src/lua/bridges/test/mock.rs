@@ -1,0 +1,93 @@
+//! `test.create_mock`: the declaration; `mocks.lua` makes them.
+
+use crate::error::Code;
+use crate::lua::bridge::{Effect, Function, Param, Read, Run};
+use crate::mock::Dialect;
+use crate::shape::{Field, Kind, Shape};
+
+pub static MOCK: Shape = Shape::new(
+    "MockDefinition",
+    &[
+        Field::new(
+            "type",
+            Kind::Enum(&["function", "object", "service"]),
+            "by the other fields, else \"function\"",
+            "what it stands for: a `test.MockType`",
+        ),
+        Field::new("name", Kind::Name, "", "what messages call it"),
+        Field::new("returns", Kind::Value, "nil", "what a function returns, the same each time"),
+        Field::new(
+            "sequence",
+            Kind::OneOf(&[Kind::List(&Kind::Value), Kind::Open]),
+            "",
+            "what a function returns, one after the other; the last one again and again",
+        ),
+        Field::new("implementation", Kind::Function, "", "is called, and its results returned"),
+        Field::new(
+            "error",
+            Kind::Value,
+            "",
+            "what a function raises: any value, or the `{code=, message=, …}` of an error of the module",
+        ),
+        Field::new("delay_ms", Kind::Number(0.0, 1e12), "0", "how long it waits before it answers"),
+        Field::new(
+            "methods",
+            Kind::Open,
+            "",
+            "of an object, by name: what each returns, a function, or the definition of a function mock",
+        ),
+        Field::new(
+            "provider",
+            Kind::Id("a provider"),
+            "",
+            "of a service: whose requests it answers; a type stands for every provider of it",
+        ),
+        Field::new(
+            "responses",
+            Kind::OneOf(&[Kind::Text, Kind::Function, Kind::List(&Kind::Value), Kind::Open]),
+            "",
+            "of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or \
+             functions that get the request and return one of these",
+        ),
+        Field::new(
+            "repeat_last",
+            Kind::Bool,
+            "true",
+            "false: a request after the last response raises `invalid_state`",
+        ),
+        Field::new(
+            "transport",
+            Kind::Enum(&["http"]),
+            "none",
+            "of a service: \"http\" makes it a server on loopback, whose address is `mock.base_url`. Its responses may say \
+             bytes and faults, too: see `ScriptedAnswer`",
+        ),
+        Field::new(
+            "dialect",
+            Kind::Enum(Dialect::NAMES),
+            "of the provider, else \"openai\"",
+            "of a server: the protocol in which it says a response of neutral words",
+        ),
+    ],
+    &[],
+);
+
+pub const CREATE: Function = Function {
+    name: "create_mock",
+    params: &[Param::new("definition", Kind::Table(&MOCK)).read(Read::Inspected)],
+    returns: &[("mock", "zigllms.Mock")],
+    doc: "A function or an object that stands for another one and remembers its calls. A function mock is called like a \
+          function, and can be a tool's or a hook's function; an object has its methods as fields, called with `:` or `.`. \
+          All have `id`, `name` and `type`; `calls()`, an array of `{args, ok, result, results, error?, method?}`, where `args` \
+          and `results` have `n` and plain tables are copies of what they were; `call_count()`; `last_call()`; \
+          `called_with(…)`, whether one call had arguments equal to these; `reset()`, which forgets the calls and begins the \
+          sequence anew; and `restore()`, which ends it: a call after that raises `invalid_state`. Those of an object tell of \
+          all its methods, `object.method` of one.",
+    errors: &[Code::InvalidState],
+    effect: Effect::Writes("tests"),
+    example: "local add = zigllms.test.create_mock{ returns = 3 }\n\
+              assert(add(1, 2) == 3 and add:called_with(1, 2))\n\
+              local store = zigllms.test.create_mock{ type = \"object\", methods = { get = \"v\", set = function() return true end } }\n\
+              assert(store:get(\"k\") == \"v\" and store:calls()[1].method == \"get\")",
+    run: Run::Lua,
+};

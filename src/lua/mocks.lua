@@ -1,0 +1,370 @@
+-- Mocks: functions and objects that stand for others, and remember how they were called.
+local core = ...
+
+local lua, null, pause = core.lua, core.null, core.pause
+local error, next, rawequal = error, next, rawequal
+local rawget, rawset, select, setmetatable = rawget, rawset, select, setmetatable
+local getmetatable, tostring, type = getmetatable, tostring, type
+local unpack = table.unpack or unpack -- luacheck: ignore
+
+local last_number = 0
+
+-- What a definition says under a name; null is nothing.
+local function said(definition, name)
+  local value = rawget(definition, name)
+  if rawequal(value, null) then
+    return nil
+  end
+  return value
+end
+
+local function refuse(path, text)
+  core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
+end
+
+-- What was handed over is noted as it was then; only plain tables are copied.
+local function copied(value, known)
+  if type(value) ~= "table" or getmetatable(value) ~= nil then
+    return value
+  elseif known[value] then
+    return known[value]
+  end
+  local copy = {}
+  known[value] = copy
+  for key, member in next, value do
+    copy[key] = copied(member, known)
+  end
+  return copy
+end
+
+local function copied_all(...)
+  local known, all = {}, { n = select("#", ...) }
+  for i = 1, all.n do
+    all[i] = copied((select(i, ...)), known)
+  end
+  return all
+end
+
+local function matches(args, wanted)
+  if args.n ~= wanted.n then
+    return false
+  end
+  for i = 1, wanted.n do
+    if core.compare(args[i], wanted[i]) then
+      return false
+    end
+  end
+  return true
+end
+
+-- The journal of a mock, and the methods that read it. They may be called with `.` as with `:`.
+local methods = {}
+
+function methods.calls(state)
+  local list = {}
+  for i = 1, #state.calls do
+    list[i] = state.calls[i]
+  end
+  return list
+end
+
+function methods.call_count(state)
+  return #state.calls
+end
+
+function methods.last_call(state)
+  return state.calls[#state.calls]
+end
+
+function methods.called_with(state, ...)
+  local wanted = { n = select("#", ...), ... }
+  for i = 1, #state.calls do
+    if state.is_match(state.calls[i], wanted) then
+      return true
+    end
+  end
+  return false
+end
+
+function methods.reset(state)
+  state.calls, state.at = {}, 0
+  if state.on_reset then
+    state.on_reset()
+  end
+end
+
+function methods.restore(state)
+  if state.restored then
+    return false
+  end
+  state.restored = true
+  if state.on_restore then
+    state.on_restore()
+  end
+  return true
+end
+
+local function called_with(call, wanted)
+  return matches(call.args, wanted)
+end
+
+-- All that was given, without the mock itself.
+local function without(mock, ...)
+  if select("#", ...) > 0 and rawequal((...), mock) then
+    return select(2, ...)
+  end
+  return ...
+end
+
+local function bound(mock, state, method)
+  return function(...)
+    return method(state, without(mock, ...))
+  end
+end
+
+-- A mock around a state: `{name, type, calls, is_match?, on_reset?, on_restore?, methods?}`. Where
+-- calls are kept elsewhere, `methods` stand for those of the same name.
+function core.new_mock(state)
+  last_number = last_number + 1
+  state.calls, state.at = {}, 0
+  state.is_match = state.is_match or called_with
+  local mock = { id = "mock_" .. last_number, name = state.name, type = state.type }
+  for name, method in next, methods do
+    mock[name] = bound(mock, state, state.methods and state.methods[name] or method)
+  end
+  local label = "zigllms.mock: " .. (state.name or mock.id)
+  return setmetatable(mock, {
+    __name = "zigllms.mock",
+    __call = state.call,
+    __tostring = function()
+      return label
+    end,
+  })
+end
+
+local function label_of(state, mock)
+  return state.name and ('the mock "%s"'):format(state.name) or "the mock " .. mock.id
+end
+
+core.mock_label = label_of
+
+-- What a function mock raises.
+local function raised(given)
+  local described = type(given) == "table"
+    and not core.is_error(given)
+    and type(rawget(given, "code")) == "string"
+  if described then
+    local message = rawget(given, "message") or rawget(given, "code")
+    local fields = {}
+    for key, value in next, given do
+      if key ~= "code" and key ~= "message" then
+        fields[key] = value
+      end
+    end
+    return core.new_error(rawget(given, "code"), tostring(message), fields)
+  end
+  return given
+end
+
+local function from_sequence(state, list)
+  local length = rawget(list, "n") or #list
+  state.at = state.at < length and state.at + 1 or length
+  return rawget(list, state.at)
+end
+
+-- The function that answers for a definition.
+local function answer_of(definition, state)
+  local implementation, sequence = said(definition, "implementation"), said(definition, "sequence")
+  local failure = said(definition, "error")
+  if implementation then
+    return implementation
+  elseif sequence then
+    return function()
+      return from_sequence(state, sequence)
+    end
+  elseif failure ~= nil then
+    return function()
+      error(raised(failure), 0)
+    end
+  end
+  return function()
+    return rawget(definition, "returns")
+  end
+end
+
+local EXCLUSIVE = { "returns", "sequence", "implementation", "error" }
+
+local function check_one_answer(definition, path)
+  local first
+  for _, name in ipairs(EXCLUSIVE) do
+    if said(definition, name) ~= nil then
+      if first then
+        refuse(path, ("has both %s and %s: a mock answers in one way"):format(first, name))
+      end
+      first = name
+    end
+  end
+end
+
+local function note(call, ok, ...)
+  call.ok = ok
+  if not ok then
+    call.error = (...)
+    error((...), 0)
+  end
+  call.results = copied_all(...)
+  call.result = call.results[1]
+  return ...
+end
+
+local function answered(state, call, answer, ...)
+  if state.delay_ms then
+    pause(core.now() + state.delay_ms)
+  end
+  return note(call, core.guarded(answer, ...))
+end
+
+local function function_mock(definition, path, object)
+  check_one_answer(definition, path)
+  local state = { name = said(definition, "name"), type = "function" }
+  state.delay_ms = said(definition, "delay_ms")
+  local answer = answer_of(definition, state)
+  local mock
+  local function call(...)
+    if state.restored then
+      core.raise("invalid_state", label_of(state, mock) .. " has been restored", "test.create_mock")
+    end
+    local record = { args = copied_all(...) }
+    state.calls[#state.calls + 1] = record
+    if object then
+      object.note(state.name, record)
+    end
+    return answered(state, record, answer, ...)
+  end
+  function state.call(_, ...)
+    -- `object:method(…)` hands over the object, which is no argument.
+    if object then
+      return call(without(object.mock, ...))
+    end
+    return call(...)
+  end
+  mock = core.new_mock(state)
+  return mock
+end
+
+local KNOWN = { name = true, returns = true, sequence = true, implementation = true, error = true }
+KNOWN.delay_ms, KNOWN.type = true, true
+
+-- Whether a member of `methods` is a definition, and not a value that the method returns.
+local function is_definition(value)
+  if type(value) ~= "table" or getmetatable(value) ~= nil or next(value) == nil then
+    return false
+  end
+  for key in next, value do
+    if not KNOWN[key] then
+      return false
+    end
+  end
+  return true
+end
+
+local function method_mock(name, value, path, object)
+  local definition = { returns = value }
+  if type(value) == "function" then
+    definition = { implementation = value }
+  elseif is_definition(value) then
+    definition = copied(value, {})
+  end
+  definition.name = name
+  return function_mock(definition, path, object)
+end
+
+local function check_method(name, path, mock)
+  if type(name) ~= "string" then
+    refuse(path, "expected names of methods as keys, got a " .. type(name))
+  elseif rawget(mock, name) ~= nil then
+    refuse(path .. "." .. name, "is a member of every mock: the method needs another name")
+  end
+end
+
+local function object_mock(definition, path)
+  local state = { name = said(definition, "name"), type = "object" }
+  local mock = core.new_mock(state)
+  local object = { mock = mock }
+  function object.note(name, record)
+    record.method = name
+    state.calls[#state.calls + 1] = record
+  end
+  local made = {}
+  for name, value in next, said(definition, "methods") or {} do
+    check_method(name, path .. ".methods", made[name] and {} or mock)
+    made[name] = method_mock(name, value, path .. ".methods." .. name, object)
+  end
+  for name, method in next, made do
+    rawset(mock, name, method)
+  end
+  function state.on_reset()
+    for _, method in next, made do
+      method.reset()
+    end
+  end
+  function state.on_restore()
+    for _, method in next, made do
+      method.restore()
+    end
+  end
+  return mock
+end
+
+local makers = { ["function"] = function_mock, object = object_mock }
+core.mock_makers = makers
+
+local FIELDS_OF = {
+  ["function"] = {
+    returns = true,
+    sequence = true,
+    implementation = true,
+    error = true,
+    delay_ms = true,
+  },
+  object = { methods = true },
+}
+core.mock_fields = FIELDS_OF
+
+local function check_fields(definition, kind, path)
+  for key in next, definition do
+    local known = key == "type" or key == "name" or FIELDS_OF[kind][key]
+    if not known and said(definition, key) ~= nil then
+      refuse(path .. "." .. tostring(key), ("a mock of type %s has no such field"):format(kind))
+    end
+  end
+end
+
+-- Which type a definition is of, where it does not say.
+local function kind_of(definition)
+  local kind = said(definition, "type")
+  if kind then
+    return kind:lower()
+  elseif said(definition, "methods") then
+    return "object"
+  elseif said(definition, "provider") or said(definition, "responses") then
+    return "service"
+  end
+  return "function"
+end
+
+-- A mock of a definition that has the types it should have; `path` is how messages call it.
+function core.make_mock(definition, path)
+  local kind = kind_of(definition)
+  if not makers[kind] then
+    refuse(path .. ".type", ('mocks of type "%s" are not there yet'):format(kind))
+  end
+  check_fields(definition, kind, path)
+  return makers[kind](definition, path)
+end
+
+function lua.create_mock(definition)
+  return core.make_mock(definition, "definition")
+end
+
+return core

@@ -1,0 +1,67 @@
+//! The Test Anything Protocol, version 14: a test point for each, with its steps as a subtest.
+
+use std::fmt::Write;
+
+use super::{Case, Status, Suite};
+use serde_json::Value;
+
+pub fn write(suite: &Suite) -> String {
+    let mut out = String::from("TAP version 14\n");
+    points(&mut out, &suite.cases, "");
+    out
+}
+
+fn points(out: &mut String, cases: &[Case], indent: &str) {
+    let _ = writeln!(out, "{indent}1..{}", cases.len());
+    for (i, case) in cases.iter().enumerate() {
+        if !case.parts().is_empty() {
+            let _ = writeln!(out, "{indent}# Subtest: {}", escaped(&case.name));
+            points(out, case.parts(), &format!("{indent}    "));
+        }
+        point(out, i + 1, case, indent);
+    }
+}
+
+fn point(out: &mut String, number: usize, case: &Case, indent: &str) {
+    let verdict = if case.status.is_bad() { "not ok" } else { "ok" };
+    let _ = write!(out, "{indent}{verdict} {number} - {}", escaped(&case.name));
+    if case.status == Status::Skipped {
+        let reason = case.reason.as_deref().unwrap_or_default();
+        out.push_str(format!(" # SKIP {}", escaped(reason)).trim_end());
+    }
+    out.push('\n');
+    if case.status.is_bad() {
+        diagnosis(out, case, indent);
+    }
+}
+
+/// A block of YAML; texts are written as JSON, which is YAML, too.
+fn diagnosis(out: &mut String, case: &Case, indent: &str) {
+    let failure = case.failure.as_ref();
+    let fields = [
+        ("severity", Some(case.status.name())),
+        ("message", failure.map(|failure| failure.message.as_str())),
+        ("code", failure.and_then(|failure| failure.code.as_deref())),
+        ("at", failure.and_then(|failure| failure.path.as_deref())),
+    ];
+    let _ = writeln!(out, "{indent}  ---");
+    for (name, text) in fields {
+        if let Some(text) = text {
+            let _ = writeln!(out, "{indent}  {name}: {}", Value::from(text));
+        }
+    }
+    let _ = writeln!(out, "{indent}  duration_ms: {:.3}\n{indent}  ...", case.duration_ms);
+}
+
+/// On one line; what would begin a directive is escaped.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '#' => out.extend(['\\', c]),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.trim().to_owned()
+}

@@ -75,6 +75,9 @@ impl Moment {
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<Time>>);
 
+/// See [`Clock::patience`].
+pub const LOOK: Duration = Duration::from_millis(1);
+
 static START: Lazy<Instant> = Lazy::new(real_now);
 
 #[allow(clippy::disallowed_methods)] // the one place that may read the monotonic clock
@@ -173,10 +176,16 @@ impl Clock {
         }
     }
 
+    /// How long a thread may wait, of `left`, that nobody wakes when virtual time leaps.
+    pub fn patience(&self, left: Option<Duration>) -> Option<Duration> {
+        let look = self.is_virtual().then_some(LOOK);
+        left.into_iter().chain(look).min()
+    }
+
     /// A server of the module makes the client at `peer` wait until a moment of this clock, or for
     /// ever, because a script says so: see [`Stall`].
     pub fn stall(&self, peer: SocketAddr, until: Option<Moment>) -> Stall {
-        Stall::begin(self.clone(), peer, until)
+        Stall::begin(self, peer, until)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::chat::Usage;
 use crate::chunk::Pipe;
-use crate::clock::{Busy, Clock, Moment};
+use crate::clock::{Busy, Clock, LOOK, Moment};
 use crate::desk::Desk;
 use crate::error::{Code, Error, Result};
 use crate::ledger::Ledger;
@@ -72,9 +72,6 @@ pub struct Tasks {
     /// Everything waits, and the host's loop was let go round before time leaps.
     poised: bool,
 }
-
-/// How often it is looked whether virtual time may leap, while it may not.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// A token that no machine has: it says that the edge has something queued.
 pub const ATTENTION: Token = 0;
@@ -396,8 +393,7 @@ impl Tasks {
                 continue;
             }
             let left = until.map(|moment| now.until(moment));
-            let looks = clock.is_virtual().then_some(LOOK);
-            let woke = self.notifier()?.wait(left.into_iter().chain(looks).min());
+            let woke = self.notifier()?.wait(clock.patience(left));
             if woke == Woke::Interrupted {
                 return Ok(Next::Interrupted);
             }

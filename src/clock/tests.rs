@@ -153,17 +153,21 @@ fn a_client_of_a_server_that_stalls_does_not_keep_time_from_leaping() {
     assert!(clock.leap(Some(until.after_ms(60_000))), "no farther than the stall lasts");
     assert!(clock.now() >= until && clock.now() < until.after_ms(30_000));
     assert!(!clock.is_quiet(), "the server goes on");
-    assert!(stall.wait(Duration::from_secs(60)));
+    drop(stall);
     assert_eq!(*client.told.lock().unwrap(), 1);
 }
 
 #[test]
-fn a_stall_ends_in_real_time_too_and_one_for_ever_never() {
+fn stalls_and_waits_are_nothing_special_in_real_time() {
     let clock = Clock::of_instance();
-    let short = clock.stall(PEER.parse().unwrap(), Some(clock.now().after_ms(2)));
-    let endless = clock.stall(PEER.parse().unwrap(), None);
-    assert!((0..1000).any(|_| short.wait(Duration::from_millis(50))));
-    assert!(!endless.wait(Duration::from_millis(1)));
+    let stall = clock.stall(PEER.parse().unwrap(), Some(clock.now().after_ms(1)));
+    assert_eq!(clock.patience(None), None);
+    assert_eq!(clock.patience(Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
+    assert!(clock.begin());
+    assert_eq!(clock.patience(None), Some(LOOK));
+    assert_eq!(clock.patience(Some(Duration::from_secs(60))), Some(LOOK));
+    assert_eq!(clock.patience(Some(Duration::ZERO)), Some(Duration::ZERO));
+    drop(stall);
 }
 
 #[test]
@@ -172,18 +176,21 @@ fn a_deadline_of_the_client_comes_first() {
     let _busy = clock.busy();
     let deadline = clock.now().after_ms(30_000);
     let _client = Client::at(&clock, Some(deadline));
-    let stall = clock.stall(PEER.parse().unwrap(), None);
+    let _stall = clock.stall(PEER.parse().unwrap(), None);
     assert!(clock.is_quiet() && clock.leap(None));
-    assert!(clock.now() >= deadline && !stall.wait(Duration::ZERO));
+    assert!(clock.now() >= deadline);
 }
 
 #[test]
-fn a_leap_wakes_a_server_that_waits() {
-    let clock = started();
-    let (_busy, _client) = (clock.busy(), Client::at(&clock, None));
-    let until = clock.now().after_ms(3_600_000);
-    let stall = clock.stall(PEER.parse().unwrap(), Some(until));
-    let server = std::thread::spawn(move || stall.wait(Duration::from_secs(60)));
-    assert!(clock.leap(None));
-    assert!(server.join().unwrap());
+fn deadlines_of_several_clocks_compare_in_real_time() {
+    let (clock, real) = (Clock::of_instance(), Clock::default());
+    assert_eq!(clock.real(Moment(7)), Moment(7));
+    assert!(clock.begin());
+    clock.leap(Some(clock.now().after_ms(600_000)));
+    let soon = clock.now().after_ms(60_000);
+    assert!(clock.real(soon) < real.now().after_ms(120_000));
+    clock.end();
+    assert!(clock.real(soon) < real.now().after_ms(120_000));
+    assert!(clock.real(Moment(u64::MAX)) > real.now().after_ms(1 << 40));
+    assert!(clock.real(Moment::START) <= real.now());
 }

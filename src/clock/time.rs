@@ -51,7 +51,11 @@ impl Time {
         }
         // Not modulo 2^63: what lies before the clock's start is due, and what is for ever stays so.
         let ahead = (word << 1) as i64 >> 1;
-        Moment(if ahead < 0 { at.0.saturating_add(ahead.unsigned_abs()) } else { at.0.saturating_sub(ahead as u64) })
+        Moment(if ahead < 0 {
+            at.0.saturating_add(ahead.unsigned_abs())
+        } else {
+            at.0.saturating_sub(ahead as u64)
+        })
     }
 
     /// The wall clock's time, where that is virtual.
@@ -84,7 +88,7 @@ impl Time {
         self.flying.fetch_and(!VIRTUAL, Ordering::SeqCst);
         self.run_from(self.now());
         self.wall.store(0, Ordering::Release);
-        state.forget();
+        state.forget_traffic();
     }
 
     /// A guard begins to live.
@@ -157,9 +161,9 @@ impl Time {
         let nearest = state.nearest(now).into_iter().chain(limit).filter(|at| *at < NEVER).min();
         let (Some(at), true) = (nearest, self.is_virtual()) else { return false };
         self.move_to(at.max(now));
-        let everybody = state.everybody();
-        drop(state); // they have locks of their own, under which they look at the clock
-        everybody.tell();
+        let traffic = state.traffic();
+        drop(state); // what may end by this tells so, also here
+        traffic.iter().for_each(|one| one.moved());
         true
     }
 

@@ -362,7 +362,7 @@ pub static NATIVES: &[Native] = &[
     Native { name: "let_in", run: let_in },
     Native { name: "begin_virtual", run: begin_virtual },
     Native { name: "end_virtual", run: end_virtual },
-    Native { name: "hold", run: hold },
+    Native { name: "hold_time", run: hold_time },
     Native { name: "leap", run: leap },
     Native { name: "move_on", run: move_on },
     Native { name: "lull", run: |i, n| i.runtime.tasks.lull(n[0] as u64).map(|()| Data::Nil) },
@@ -488,8 +488,8 @@ fn end_virtual(instance: &mut Instance, _: Numbers) -> Result<Data> {
     runtime.tasks.end_virtual(&runtime.clock).map(|()| Data::Nil)
 }
 
-/// hold(1 or 0)
-fn hold(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+/// hold_time(1 or 0)
+fn hold_time(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
     let runtime = &mut instance.runtime;
     runtime.tasks.hold(&runtime.clock, numbers[0] == 1.0);
     Ok(Data::Nil)

@@ -140,7 +140,7 @@ local function turn(timeout)
     timeout = 0 -- what the caller waits for may have happened
   end
   if core.virtual and timeout ~= 0 then
-    core.hold(first <= last and 1 or 0) -- tasks that yield look after something real
+    core.hold_time(first <= last and 1 or 0) -- tasks that yield look after something real
   end
   local more
   count, more = deliver_ready(count, began, timeout)
@@ -152,7 +152,7 @@ end
 local function pump()
   local count, more = turn(0)
   if core.virtual and count == 0 then
-    core.hold(core.is_held() and 1 or 0)
+    core.hold_time(core.is_held() and 1 or 0)
     if core.leap() then
       return turn(0)
     end

@@ -22,9 +22,6 @@ use crate::error::Phase;
 /// A complete answer whose end has not come by then is taken as it is.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
-/// See [`Ctl::patience`].
-const LOOK: Duration = Duration::from_millis(20);
-
 /// A refusal has been said with its status: its words are waited for no longer than that.
 const WORDS: Duration = Duration::from_secs(5);
 
@@ -297,12 +294,9 @@ impl Ctl {
         }
     }
 
-    /// How long a thread may wait that nobody can wake for a leap of virtual time.
+    /// As [`Clock::patience`].
     pub fn patience(&self, left: Option<Duration>) -> Option<Duration> {
-        if self.clock.is_virtual() {
-            return Some(left.map_or(LOOK, |left| left.min(LOOK)));
-        }
-        left
+        self.clock.patience(left)
     }
 
     /// Said around each wait for more of the answer, and with false before it is read.

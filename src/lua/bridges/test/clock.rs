@@ -10,7 +10,7 @@ pub const CLOCK: Function = Function {
     returns: &[("...", "any")],
     doc: "Calls `fn(clock)` in virtual time and returns its results: time stands still, and leaps to the next deadline \
           as soon as everything waits. That is so for whatever takes time here: sleeps, timeouts, retries, rate limits, \
-          TTLs, leases, delay steps, debounced events. While something real is under way (a request, a process, a store, \
+          TTLs, leases, delay steps. While something real is under way (a request, a process, a store, \
           a wait in the host's own way) time runs as ever and does not leap. `clock:now()` is in milliseconds; \
           `clock:advance(ms)` moves time on at once, through all that falls due on the way, in order. What `fn` leaves \
           running goes on in real time; `os.time` and `os.clock` stay real. One at a time. Waits.",

@@ -3,11 +3,14 @@
 use crate::lua::bridge::{Bridge, Constants};
 
 mod assert;
+mod cassette;
 mod clock;
 mod fixture;
 mod mock;
 mod scenario;
 mod suite;
+
+pub use cassette::{OPTIONS as CASSETTE, PATH as CASSETTE_PATH};
 
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
@@ -37,5 +40,6 @@ pub static BRIDGE: Bridge = Bridge {
         suite::RUN,
         suite::SKIP,
         clock::CLOCK,
+        cassette::CASSETTE,
     ],
 };

@@ -4,6 +4,7 @@ use crate::lua::bridge::{Bridge, Constants};
 
 mod assert;
 mod cassette;
+mod clock;
 mod fixture;
 mod mock;
 mod scenario;
@@ -38,6 +39,7 @@ pub static BRIDGE: Bridge = Bridge {
         fixture::SETUP,
         suite::RUN,
         suite::SKIP,
+        clock::CLOCK,
         cassette::CASSETTE,
     ],
 };

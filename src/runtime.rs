@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::agent::Agent;
+use crate::cassette;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::Events;
@@ -32,6 +33,8 @@ pub struct Runtime {
     pub fields: Fields,
     pub tasks: Tasks,
     pub transport: Arc<dyn Transport>,
+    /// What stands in its way.
+    pub cassette: cassette::Deck,
     pub agents: Registry<Agent>,
     pub tools: Tools,
     /// MCP servers that tools come from.
@@ -60,6 +63,7 @@ impl Default for Runtime {
             fields: Fields::default(),
             tasks: Tasks::default(),
             transport: Arc::new(Http),
+            cassette: cassette::Deck::default(),
             agents: Registry::new("agent"),
             tools: Tools::default(),
             remotes: Remotes::default(),

@@ -704,6 +704,9 @@ local zigllms = {}
 ---@field tags? (string)[] as those of a scenario
 ---@field timeout_ms? number a number of at least 0: limit of the test; 0 = none
 
+---@class zigllms.CassetteOptions
+---@field mode? "auto"|"record"|"replay" "record" makes the file anew, "replay" asks nobody, "auto" replays if there is the file ["auto"]
+
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
 
@@ -2255,6 +2258,15 @@ function test.run_suite(definition) end
 ---Errors: invalid_argument, invalid_state
 ---@param reason? string a string
 function test.skip(reason) end
+
+---Calls fn and gives what it returns. What providers, `http_request` and MCP servers behind HTTP are asked meanwhile, and what they answer, is recorded in a file, in pieces and with times; a replay takes the answers from there, with no network and no waiting, failures and pauses before another attempt included. A request takes the first recorded one that it equals and that was not taken before: method, URL without the port of this machine, and body, whatever the order of its keys. One that is not there fails with invalid_state and says where it differs. No secret is recorded: `<secret>` stands for what is known as a key, a token or a password, however it is written, and for anything in a replay. The file is written when fn has returned; if fn fails, what was there stays. A changed file is refused: io_error, `details.reason` "corrupt" and `details.line`. fn is given `{mode, path, recorded_at}`: the time of the recording, for those who write the date into a prompt. One cassette runs at a time.
+---
+---Errors: invalid_argument, invalid_state, io_error
+---@param path string a non-empty string
+---@param fn function a function
+---@param options? zigllms.CassetteOptions a table
+---@return any results
+function test.cassette(path, fn, options) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

@@ -7,7 +7,7 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, report};
+use super::{attend, cassette, compose, events, following, hooks, linking, recording, report};
 use super::{scope, services, serving};
 
 pub struct Inner {
@@ -19,6 +19,7 @@ pub struct Inner {
 /// All of them.
 pub static ALL: &[&[Inner]] = &[
     attend::INNER,
+    cassette::INNER,
     compose::INNER,
     events::INNER,
     following::INNER,

@@ -8,6 +8,7 @@ mod attend;
 mod bridge;
 mod bridges;
 mod call;
+mod cassette;
 mod compiled;
 mod compose;
 mod drive;

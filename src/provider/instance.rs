@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::limiter::Limiters;
-use super::options::{Headers, headers, merge, portable};
+use super::options::{Headers, headers, merge, portable, proxy};
 use super::prices::{self, Prices};
 use super::providers::Providers;
 use super::reach::Reach;
-use super::secret::{Secret, masked};
+use super::secret::{Secret, masked, of_members, of_proxy, of_request};
 use super::source::check_model_path;
 use super::stand::{MODEL, NOWHERE, Stand, Stands};
 use super::wire::{Endpoint, Wire};
@@ -191,6 +191,19 @@ impl Provider {
 
     pub(super) fn key(&self) -> Option<Secret> {
         self.key.clone().or_else(|| self.row.key_from_env().map(Secret::new))
+    }
+
+    /// All that is known of it and that nobody may see.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let Provider { options, .. } = self;
+        let given = |key| options.get(key);
+        let headers = headers(given("headers"));
+        let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let mut all = of_request(&self.base_url(), &headers.collect::<Vec<_>>());
+        all.extend(self.key());
+        all.extend(given("extra").and_then(Value::as_object).map(of_members).unwrap_or_default());
+        all.extend(of_proxy(&proxy(given("proxy"))));
+        all
     }
 
     /// Whether a header that is configured stands where the key would.

@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, ROWS, Row, SERVICES};
 use super::instance::{Provider, from_env, row_of};
+use super::options::{headers, proxy};
 use super::prices;
 use super::reach::Reach;
+use super::secret::{Secret, of_proxy, of_request};
 use super::source::check_model_path;
 use super::stand::{By, Stands};
 use super::whom::Whom;
@@ -210,6 +212,18 @@ impl Providers {
                 "provider: none named and no default ({choices}): name one or set default_provider"
             ))
         })
+    }
+
+    /// What nobody may see of any of them, and of `http`, which goes for all.
+    pub fn secrets(&self, http: &Map<String, Value>) -> Vec<Secret> {
+        let from_env = ROWS.iter().chain(&SERVICES).filter_map(|row| row.key_from_env());
+        let mut all: Vec<Secret> = from_env.map(Secret::new).collect();
+        all.extend(self.all.iter().flat_map(Provider::secrets));
+        let headers = headers(http.get("headers"));
+        let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        all.extend(of_request("", &headers.collect::<Vec<_>>()));
+        all.extend(of_proxy(&proxy(http.get("proxy"))));
+        all
     }
 
     pub fn clear(&mut self) {

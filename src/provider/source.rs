@@ -64,6 +64,10 @@ impl Going {
         }
     }
 
+    pub fn is_paced(&self) -> bool {
+        matches!(self, Going::Call(call) if call.is_paced())
+    }
+
     pub fn resume(&self) {
         match self {
             Going::Call(call) => call.resume(),
@@ -178,8 +182,11 @@ impl Source {
     ) -> Result<(Going, Step)> {
         match self {
             Source::Server(server) => {
-                let (request, body) = server.ask(runtime, question, inbox, waker)?;
-                let Some(function) = transport else {
+                let (request, body) = server.ask(runtime, question, inbox.clone(), waker)?;
+                let cassette = &runtime.cassette;
+                // A mock is a part of the test.
+                let speaks = server.scene.is_some() || !cassette.is_replaying();
+                let Some(function) = transport.filter(|_| speaks) else {
                     let call = runtime.transport.start(request, Box::new(body));
                     return Ok((Going::Call(call), Step::Wait(None)));
                 };
@@ -188,11 +195,12 @@ impl Source {
                 let (hearing, call) = match &server.scene {
                     None => {
                         let argument = transport::argument(&request);
-                        Hearing::of(function, argument, request, body)
+                        let body = cassette.tapped(&request, Box::new(body));
+                        Hearing::of(function, argument, request, (body, inbox))
                     }
                     Some(scene) => {
                         let argument = scene.argument(question, &request, &server.secrets);
-                        Hearing::of_mock(function, argument, request, body)
+                        Hearing::of_mock(function, argument, request, (Box::new(body), inbox))
                     }
                 };
                 Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))

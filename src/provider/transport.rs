@@ -4,7 +4,7 @@
 //! they are read as those of the network are, and the limits of size and time hold for it as well.
 //! A function that does not come back in time is told at its next piece, else when it returns.
 
-use super::inbox::{Body, Shared};
+use super::inbox::Shared;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Phase, Result};
 use crate::net::{Failure, Flow, Head, Limits, Request, Sink};
@@ -17,7 +17,7 @@ const KEPT: usize = 64 << 10;
 
 /// What the function has said so far.
 pub struct Hearing {
-    body: Box<Body>,
+    body: Box<dyn Sink>,
     inbox: Shared,
     limits: Limits,
     began: Moment,
@@ -40,11 +40,11 @@ impl Hearing {
         function: Slot,
         mut argument: Record,
         request: Request,
-        body: Body,
+        (body, inbox): (Box<dyn Sink>, Shared),
     ) -> (Hearing, Call) {
         let hearing = Hearing {
-            inbox: body.inbox.clone(),
-            body: Box::new(body),
+            inbox,
+            body,
             limits: request.limits,
             began: request.clock.now(),
             content_at: None,
@@ -67,9 +67,9 @@ impl Hearing {
         function: Slot,
         argument: Record,
         request: Request,
-        body: Body,
+        heard: (Box<dyn Sink>, Shared),
     ) -> (Hearing, Call) {
-        let (hearing, call) = Hearing::of(function, argument, request, body);
+        let (hearing, call) = Hearing::of(function, argument, request, heard);
         (Hearing { mock: true, ..hearing }, call)
     }
 

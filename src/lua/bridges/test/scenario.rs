@@ -134,6 +134,7 @@ pub const RUN: Function = Function {
     effect: Effect::Outside,
     example: "local test = zigllms.test\nlocal id = test.create_scenario(function() test.assert_equals(1, 2) end)\n\
               local result = zigllms.test.run_scenario(id)\n\
-              assert(result.status == \"failed\" and result.steps[1].error:is(\"assertion_failed\"))",
+              assert(result.status == \"failed\")\n\
+              assert(result.steps[1].error:is(\"assertion_failed\"))",
     run: Run::Lua,
 };

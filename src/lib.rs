@@ -11,6 +11,7 @@
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines
 //! process/    child processes, ended as a group
+//! cassette/   what servers said, kept in a file and said again
 //! optimize/   work that is saved: what was computed is kept
 //! store/      where data outlive the process: a trait, an engine a file
 //! value/ shape registry error clock             data, option tables, ids, errors, time
@@ -44,6 +45,7 @@ compile_error!(
 compile_error!("the feature _lua is internal: choose one of lua54, lua53, lua52, lua51, luajit");
 
 pub mod agent;
+pub mod cassette;
 pub mod chance;
 pub mod chat;
 pub mod chunk;
@@ -59,6 +61,7 @@ pub mod ledger;
 mod lua;
 pub mod memory;
 pub mod meter;
+pub mod mock;
 pub mod net;
 pub mod optimize;
 pub mod output;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use crate::agent::Agent;
+use crate::cassette;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::Events;
 use crate::hook::Hooks;
 use crate::memory::Memory;
 use crate::meter::Meter;
+use crate::mock::server::Servers;
 use crate::net::{Http, Transport};
 use crate::optimize::Cache;
 use crate::output::Fields;
@@ -31,6 +33,8 @@ pub struct Runtime {
     pub fields: Fields,
     pub tasks: Tasks,
     pub transport: Arc<dyn Transport>,
+    /// What stands in its way.
+    pub cassette: cassette::Deck,
     pub agents: Registry<Agent>,
     pub tools: Tools,
     /// MCP servers that tools come from.
@@ -46,6 +50,8 @@ pub struct Runtime {
     pub hooks: Hooks,
     /// Tokens, times and retries of all requests since the last reset.
     pub meter: Meter,
+    /// Mocks that are servers.
+    pub servers: Servers,
 }
 
 impl Default for Runtime {
@@ -57,6 +63,7 @@ impl Default for Runtime {
             fields: Fields::default(),
             tasks: Tasks::default(),
             transport: Arc::new(Http),
+            cassette: cassette::Deck::default(),
             agents: Registry::new("agent"),
             tools: Tools::default(),
             remotes: Remotes::default(),
@@ -69,6 +76,7 @@ impl Default for Runtime {
             events: Events::default(),
             hooks: Hooks::default(),
             meter: Meter::default(),
+            servers: Servers::default(),
         }
     }
 }

@@ -594,8 +594,8 @@ local zigllms = {}
 ---@class zigllms.TestScenario
 ---@field name string stands in results and reports [required]
 ---@field description? string what it is about
----@field setup? fun(ctx: zigllms.TestContext) `function(ctx)` before the steps
----@field teardown? fun(ctx: zigllms.TestContext) `function(ctx)` after them, whatever has happened
+---@field setup? function `function(ctx)` before the steps
+---@field teardown? function `function(ctx)` after them, whatever has happened
 ---@field fixtures? (string)[] names of fixtures: their data are in `ctx.fixtures`
 ---@field mocks? (zigllms.MockDefinition)[]|table<string, zigllms.MockDefinition> definitions of create_mock, each with a name or under one: made before anything else, in `ctx.mocks`, and restored at the end
 ---@field tags? (string)[] run_suite chooses by them
@@ -612,10 +612,15 @@ local zigllms = {}
 ---@field error? any what a function raises: any value, or the `{code=, message=, …}` of an error of the module
 ---@field delay_ms? number a number of at least 0: how long it waits before it answers [0]
 ---@field methods? table of an object, by name: what each returns, a function, or the definition of a function mock
+---@field provider? string of a service: whose requests it answers; a type stands for every provider of it
+---@field responses? string|function|(any)[]|table of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or functions that get the request and return one of these
+---@field repeat_last? boolean false: a request after the last response raises `invalid_state` [true]
+---@field transport? "http" of a service: "http" makes it a server on loopback, whose address is `mock.base_url`. Its responses may say bytes and faults, too: see `ScriptedAnswer` [none]
+---@field dialect? "openai"|"responses"|"anthropic"|"cohere"|"ollama" of a server: the protocol in which it says a response of neutral words [of the provider, else "openai"]
 
 ---@class zigllms.TestStep
 ---@field name? string stands in results and reports ["step N"]
----@field run? fun(ctx: zigllms.TestContext): any `function(ctx)`, which may wait; what it returns is the step's output
+---@field run? function `function(ctx)`, which may wait; what it returns is the step's output
 ---@field agent? string runs it with `input`, instead of `run`
 ---@field tool? string executes it with `input`
 ---@field workflow? string executes it with `input`; its `output` is the step's, or the whole result of one that paused
@@ -641,10 +646,10 @@ local zigllms = {}
 ---@field name? string stands in results and reports ["suite"]
 ---@field scenarios? (string|function|zigllms.TestScenario)[] ids or names of scenarios, or definitions [all, if there are no tests]
 ---@field tests? (zigllms.Test)[]|table<string, function|zigllms.Test> `{name=, fn=}` in order, or functions by name, which run in the order of their names
----@field before_all? fun(suite: table) `function(suite)` before the first
----@field after_all? fun(suite: table) `function(suite)` after the last, whatever has happened
----@field before_each? fun(ctx: zigllms.TestContext) `function(ctx)` before each `setup`
----@field after_each? fun(ctx: zigllms.TestContext) `function(ctx)` after each `teardown`, whatever has happened
+---@field before_all? function `function(suite)` before the first
+---@field after_all? function `function(suite)` after the last, whatever has happened
+---@field before_each? function `function(ctx)` before each `setup`
+---@field after_each? function `function(ctx)` after each `teardown`, whatever has happened
 ---@field filter? string only those with this plain text in their names
 ---@field tags? string|(string)[] only those with one of these tags
 ---@field bail? boolean after one that failed the others are skipped [false]
@@ -654,9 +659,12 @@ local zigllms = {}
 
 ---@class zigllms.Test
 ---@field name? string stands in results and reports [required in arrays]
----@field fn fun(ctx: zigllms.TestContext) `function(ctx)`, the test [required]
+---@field fn function `function(ctx)`, the test [required]
 ---@field tags? (string)[] as those of a scenario
 ---@field timeout_ms? number a number of at least 0: limit of the test; 0 = none
+
+---@class zigllms.CassetteOptions
+---@field mode? "auto"|"record"|"replay" "record" makes the file anew, "replay" asks nobody, "auto" replays if there is the file ["auto"]
 
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
@@ -1069,53 +1077,6 @@ local zigllms = {}
 ---@field results? table an array, with `n`
 ---@field error any what it raised
 ---@field method? string of an object: its name
-
----What `test.run_scenario` returns: how a scenario has ended.
----@class zigllms.TestResult
----@field id? string a test of a suite and a definition in one have none
----@field name string
----@field status "passed"|"failed"|"skipped"|"error"
----@field success boolean whether it is passed or skipped
----@field total integer steps
----@field passed integer
----@field failed integer with those of status "error"
----@field skipped integer
----@field duration_ms number with all that is before and after the steps
----@field error? zigllms.Error the first
----@field reason? string why it was skipped
----@field steps zigllms.TestStepResult[]
-
----How a step of a scenario has ended.
----@class zigllms.TestStepResult
----@field name string
----@field status "passed"|"failed"|"skipped"|"error"
----@field success boolean whether it is passed or skipped
----@field error? zigllms.Error `assertion_failed`, `timeout` of a limit, or what was raised
----@field reason? string why it was skipped
----@field actual_output any what it returned, or its action came to
----@field assertions table[] `{type, expected, success, message?, path?}` of what was expected of it
----@field duration_ms number
-
----What `test.run_suite` returns.
----@class zigllms.TestSuiteResult
----@field name string
----@field success boolean whether none has failed
----@field total integer scenarios and tests
----@field passed integer
----@field failed integer with those of status "error"
----@field skipped integer
----@field duration_ms number
----@field error? zigllms.Error the first
----@field results zigllms.TestResult[] in order
----@field report string as the reporter writes it
-
----What functions of a scenario get, the same table all of them.
----@class zigllms.TestContext
----@field scenario table `{id?, name?, description?, tags}`
----@field suite? table what `before_all` got, while a suite runs
----@field fixtures table<string, any> the data of those it asks for
----@field mocks table<string, zigllms.Mock> those it defines
----@field results table results of steps that have ended, in order and by name
 
 ---What `workflow.execute` returns: how an execution has ended, or where it is paused.
 ---@class zigllms.WorkflowResult
@@ -2197,7 +2158,7 @@ function test.create_mock(definition) end
 ---@return any data
 function test.setup_fixture(definition, data) end
 
----Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
+---Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 14), "json" or "junit" (XML). Waits.
 ---
 ---Errors: invalid_argument, not_found, cancelled, timeout
 ---@param definition? (string|function|zigllms.TestScenario)[]|zigllms.TestSuite an array (a string or a function or a table each) or a table
@@ -2209,6 +2170,15 @@ function test.run_suite(definition) end
 ---Errors: invalid_argument, invalid_state
 ---@param reason? string a string
 function test.skip(reason) end
+
+---Calls fn and gives what it returns. What providers, `http_request` and MCP servers behind HTTP are asked meanwhile, and what they answer, is recorded in a file, in pieces and with times; a replay takes the answers from there, with no network and no waiting, failures and pauses before another attempt included. A request takes the first recorded one that it equals and that was not taken before: method, URL without the port of this machine, and body, whatever the order of its keys. One that is not there fails with invalid_state and says where it differs. No secret is recorded: `<secret>` stands for what is known as a key, a token or a password, however it is written, and for anything in a replay. The file is written when fn has returned; if fn fails, what was there stays. A changed file is refused: io_error, `details.reason` "corrupt" and `details.line`. fn is given `{mode, path, recorded_at}`: the time of the recording, for those who write the date into a prompt. One cassette runs at a time.
+---
+---Errors: invalid_argument, invalid_state, io_error
+---@param path string a non-empty string
+---@param fn function a function
+---@param options? zigllms.CassetteOptions a table
+---@return any results
+function test.cassette(path, fn, options) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

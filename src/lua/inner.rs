@@ -7,7 +7,8 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, compose, events, following, hooks, linking, recording, report, scope};
+use super::{attend, cassette, compose, events, following, hooks, linking, recording, report};
+use super::{scope, services, serving};
 
 pub struct Inner {
     pub name: &'static str,
@@ -18,6 +19,7 @@ pub struct Inner {
 /// All of them.
 pub static ALL: &[&[Inner]] = &[
     attend::INNER,
+    cassette::INNER,
     compose::INNER,
     events::INNER,
     following::INNER,
@@ -26,4 +28,6 @@ pub static ALL: &[&[Inner]] = &[
     recording::INNER,
     report::INNER,
     scope::INNER,
+    services::INNER,
+    serving::INNER,
 ];

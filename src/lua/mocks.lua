@@ -122,14 +122,15 @@ local function bound(mock, state, method)
   end
 end
 
--- A mock around a state: `{name, type, calls, is_match?, on_reset?, on_restore?}`.
+-- A mock around a state: `{name, type, calls, is_match?, on_reset?, on_restore?, methods?}`. Where
+-- calls are kept elsewhere, `methods` stand for those of the same name.
 function core.new_mock(state)
   last_number = last_number + 1
   state.calls, state.at = {}, 0
   state.is_match = state.is_match or called_with
   local mock = { id = "mock_" .. last_number, name = state.name, type = state.type }
   for name, method in next, methods do
-    mock[name] = bound(mock, state, method)
+    mock[name] = bound(mock, state, state.methods and state.methods[name] or method)
   end
   local label = "zigllms.mock: " .. (state.name or mock.id)
   return setmetatable(mock, {

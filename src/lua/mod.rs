@@ -8,6 +8,7 @@ mod attend;
 mod bridge;
 mod bridges;
 mod call;
+mod cassette;
 mod compiled;
 mod compose;
 mod drive;
@@ -35,6 +36,8 @@ mod reference;
 mod report;
 mod sandbox;
 mod scope;
+mod services;
+mod serving;
 mod short;
 mod stack;
 

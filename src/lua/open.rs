@@ -39,6 +39,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/compose.lua", include_str!("compose.lua")),
     (c"=zigllms/many.lua", include_str!("many.lua")),
     (c"=zigllms/batch.lua", include_str!("batch.lua")),
+    (c"=zigllms/cassette.lua", include_str!("cassette.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
     (c"=zigllms/asserting.lua", include_str!("asserting.lua")),
@@ -49,6 +50,8 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/testing/scenarios.lua", include_str!("testing/scenarios.lua")),
     (c"=zigllms/testing/running.lua", include_str!("testing/running.lua")),
     (c"=zigllms/testing/suites.lua", include_str!("testing/suites.lua")),
+    (c"=zigllms/services.lua", include_str!("services.lua")),
+    (c"=zigllms/serving.lua", include_str!("serving.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];
 

@@ -10,7 +10,7 @@ mod clear;
 mod conversations;
 mod entry;
 mod extent;
-mod files;
+pub mod files;
 mod gate;
 mod global;
 mod keep;

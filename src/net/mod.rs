@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
-use crate::error::Phase;
+use crate::error::{Error, Phase};
 
 mod agents;
 mod buffers;
@@ -150,6 +150,10 @@ pub enum Flow {
 pub trait Sink: Send {
     fn head(&mut self, head: Head);
     fn data(&mut self, bytes: &[u8]) -> Flow;
+    /// Whether somebody takes each piece as it comes.
+    fn is_followed(&self) -> bool {
+        false
+    }
     /// Called exactly once, last. If not one thread can be made it is called within `start`.
     fn end(self: Box<Self>, outcome: Result<(), Failure>);
 }
@@ -172,6 +176,23 @@ pub enum Failure {
     TooLarge(u64),
     /// The answer is not HTTP that can be understood.
     Malformed(String),
+    /// A cassette that is replayed has no such request.
+    Unrecorded(Box<Unrecorded>),
+}
+
+/// A request that a cassette does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    pub message: String,
+    /// Where it differs from the one that comes nearest.
+    pub details: serde_json::Value,
+}
+
+impl Unrecorded {
+    pub fn error(&self) -> Error {
+        let details = Some(self.details.clone());
+        Error::state(self.message.as_str()).with(|f| f.details = details)
+    }
 }
 
 impl fmt::Display for Failure {
@@ -187,6 +208,7 @@ impl fmt::Display for Failure {
             Failure::Forbidden(address) => write!(f, "the address {address} is forbidden"),
             Failure::TooLarge(most) => write!(f, "the answer is larger than {most} bytes"),
             Failure::Malformed(why) => write!(f, "not an HTTP answer: {why}"),
+            Failure::Unrecorded(what) => f.write_str(&what.message),
         }
     }
 }
@@ -204,6 +226,10 @@ pub trait Call: Send + Sync {
     fn cancel(&self);
     /// Goes on reading after the sink said [`Flow::Full`].
     fn resume(&self);
+    /// Whether a follower is to say `resume` after each piece.
+    fn is_paced(&self) -> bool {
+        false
+    }
 }
 
 /// Locks a mutex of this module. They are std's, not parking_lot's: those share one process-wide

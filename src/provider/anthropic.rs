@@ -19,6 +19,7 @@ use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
+use crate::mock::Dialect;
 use crate::net::Head;
 use crate::value::Ref;
 
@@ -27,6 +28,10 @@ use crate::value::Ref;
 pub struct Anthropic;
 
 impl Wire for Anthropic {
+    fn dialect(&self) -> Dialect {
+        Dialect::Anthropic
+    }
+
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
         let body = payload::of(request)?;
         Ok(post(&without(endpoint, BASES), "/v1/messages", body, accepted(request)))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::inbox::{Inbox, Shared};
+use super::inbox::{FULL, Inbox, Shared};
 use super::instance::Provider;
 use super::limiter::shared::Shares;
 use super::limiter::{Gate, Pass, Rate};
@@ -17,6 +17,7 @@ use super::reach::Reach;
 use super::retried::Retried;
 use super::retry::{Retry, Verdict};
 use super::source::{Going, Source};
+use super::stand::Stand;
 use crate::chance;
 use crate::chat::{Answer, Reply, Request, Usage};
 use crate::clock::{Clock, Moment};
@@ -47,6 +48,23 @@ enum Phase {
     Over,
 }
 
+/// What whoever asks wants of the answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reader {
+    /// Each piece as it comes, not only the end.
+    pub follows: bool,
+    /// The documents as they came.
+    pub keeps_raw: bool,
+}
+
+impl Reader {
+    fn inbox(self) -> Inbox {
+        let mut inbox = Inbox { unheard: !self.follows, ..Inbox::default() };
+        inbox.reply.keep_raw = self.keeps_raw;
+        inbox
+    }
+}
+
 /// What a machine that was woken has to do.
 pub enum Due {
     Send,
@@ -69,7 +87,10 @@ impl Attempts {
                 .rate
                 .as_ref()
                 .map(|rate| provider.limiters.gate(rate, now, shares(provider, rate, clock))),
-            transport: provider.reach.under(reach).transport(),
+            transport: match provider.stand().as_ref().and_then(Stand::function) {
+                Some(function) => Some(function.clone()),
+                None => provider.reach.under(reach).transport(),
+            },
             phase: Phase::Before,
             waker: None,
             inbox: Shared::default(),
@@ -120,7 +141,7 @@ impl Attempts {
         runtime: &mut Runtime,
         me: Token,
         question: Question<'_>,
-        keep_raw: bool,
+        reader: Reader,
     ) -> Result<Step> {
         let waker = self.waker(runtime, me)?;
         if let Some(gate) = &mut self.gate {
@@ -131,8 +152,7 @@ impl Attempts {
                 return Ok(Step::Wait(until));
             }
         }
-        self.inbox = Arc::new(Mutex::default());
-        self.inbox.lock().reply.keep_raw = keep_raw;
+        self.inbox = Arc::new(Mutex::new(reader.inbox()));
         let (inbox, transport) = (self.inbox.clone(), self.transport.clone());
         let (going, step) = self.source.start(runtime, question, inbox, waker, transport)?;
         self.phase = Phase::UnderWay(going);
@@ -182,9 +202,11 @@ impl Attempts {
         self.waker.clone().ok_or_else(|| Error::internal("nothing to be woken by"))
     }
 
-    /// Lets more arrive, where the reader was behind.
-    pub fn resume(&self) {
-        if let Phase::UnderWay(going) = &self.phase {
+    /// So many bytes were taken: lets more arrive, where the reader was behind.
+    pub fn took(&self, bytes: usize) {
+        if let Phase::UnderWay(going) = &self.phase
+            && (bytes >= FULL || going.is_paced())
+        {
             going.resume();
         }
     }
@@ -212,7 +234,7 @@ impl Attempts {
             Verdict::After(ms) => {
                 let retried = Retried { provider, model, attempt: self.count, ms };
                 retried.tell(runtime, None, || self.complete(error, provider));
-                let until = runtime.clock.now().after_ms(ms);
+                let until = runtime.clock.now().after_ms(runtime.cassette.pause(ms));
                 self.phase = Phase::Pausing(until);
                 Ok(Step::Wait(Some(until)))
             }

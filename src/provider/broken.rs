@@ -13,6 +13,7 @@ pub fn broken(failure: Failure) -> Error {
             Error::timeout(phase, format!("no answer within the {} time limit", phase.name()))
         }
         Failure::Invalid(why) => Error::invalid(why),
+        Failure::Unrecorded(what) => what.error(),
         Failure::Dns(why) => network(format!("name lookup failed: {why}")),
         Failure::Connect(why) => network(format!("cannot connect: {why}")),
         Failure::Tls(why) => tls(&why),

@@ -13,6 +13,7 @@ use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
+use crate::mock::Dialect;
 use crate::net::Head;
 
 /// The protocol. It has no state.
@@ -20,6 +21,10 @@ use crate::net::Head;
 pub struct Cohere;
 
 impl Wire for Cohere {
+    fn dialect(&self) -> Dialect {
+        Dialect::Cohere
+    }
+
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
         let body = payload::of(request)?;
         Ok(post(&without(endpoint, BASES), "/v2/chat", body, accepted(request)))

@@ -4,9 +4,8 @@ use std::task::Poll;
 
 use serde_json::{Map, Value, json};
 
-use super::attempts::Due;
+use super::attempts::{Due, Reader};
 use super::fallback::Others;
-use super::inbox::FULL;
 use super::instance::Ended;
 use super::question::{Found, Question};
 use super::reach::Reach;
@@ -181,8 +180,8 @@ impl Exchange {
             Stage::Listing => Question::Models(None),
             Stage::Asking | Stage::Replaying | Stage::Ending => Question::Chat(&self.ask.request),
         };
-        let sent = self.target.attempts.send(runtime, me, question, self.keeps_raw());
-        self.target.attempts.inbox.lock().unheard = !self.ask.follow;
+        let reader = Reader { follows: self.ask.follow, keeps_raw: self.keeps_raw() };
+        let sent = self.target.attempts.send(runtime, me, question, reader);
         sent.map_err(|error| self.finish_error(runtime, error))
     }
 
@@ -242,9 +241,7 @@ impl Exchange {
             (delta, if emit { None } else { inbox.end.take() })
         };
         // Only a sink that was full has stopped its producer.
-        if delta.bytes() >= FULL {
-            self.target.attempts.resume();
-        }
+        self.target.attempts.took(delta.bytes());
         if following && !delta.is_empty() {
             return Ok(self.emit(runtime, delta));
         }
@@ -285,6 +282,10 @@ impl Exchange {
     fn hold_back(&self, runtime: &Runtime) -> Option<Step> {
         let next = self.last_chunk?.after(self.target.flush);
         let early = runtime.clock.now() < next && self.target.attempts.inbox.lock().end.is_none();
+        // What comes meanwhile goes out with it.
+        if early {
+            self.target.attempts.took(0);
+        }
         early.then_some(Step::Wait(Some(next)))
     }
 

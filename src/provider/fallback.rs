@@ -92,6 +92,9 @@ fn is_pair(item: Ref<'_>) -> bool {
     item.members().all(|(key, _)| matches!(key.as_str(), Some("provider" | "model")))
 }
 
+/// `details.reason` of the error for it.
+const UNRECORDED: &str = "unrecorded";
+
 /// Those that are left to ask, and what those before have said.
 #[derive(Debug, Default)]
 pub struct Others {
@@ -152,6 +155,12 @@ fn is_the_providers(error: &Error) -> bool {
         Code::Timeout => error.fields().phase != Some(Phase::Total),
         // Of its configuration; what is wrong with the call itself is said by nobody.
         Code::InvalidArgument => error.fields().provider.is_some(),
+        // What a function of the user's calls so is a mistake in it; what a cassette lacks, it lacks
+        // for all.
+        Code::InvalidState => {
+            error.fields().rethrow.is_none()
+                && error.members().get("reason") != Some(&UNRECORDED.into())
+        }
         code => matches!(
             code,
             Code::Auth
@@ -163,7 +172,6 @@ fn is_the_providers(error: &Error) -> bool {
                 | Code::BadResponse
                 | Code::NotFound
                 | Code::Unsupported
-                | Code::InvalidState
                 | Code::IoError
         ),
     }

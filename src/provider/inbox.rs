@@ -156,6 +156,10 @@ impl Sink for Body {
         flow
     }
 
+    fn is_followed(&self) -> bool {
+        !self.inbox.lock().unheard
+    }
+
     fn end(mut self: Box<Self>, outcome: std::result::Result<(), Failure>) {
         let result = self.settle(outcome).map_err(|error| self.clean(error));
         self.inbox.lock().end = Some(result);

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::attempts::{Attempts, Due};
+use super::attempts::{Attempts, Due, Reader};
 use super::instance::Ended;
 use super::options;
 use super::question::{Found, Question};
@@ -112,7 +112,7 @@ impl<S: Subject + 'static> Inquiry<S> {
     fn ask(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         match (&mut self.attempts, self.subject.question()) {
             (Some(attempts), Some(question)) => {
-                let step = attempts.send(runtime, me, question, false)?;
+                let step = attempts.send(runtime, me, question, Reader::default())?;
                 // Who waits for a turn has sent nothing yet.
                 self.open |= attempts.count > 0;
                 Ok(step)

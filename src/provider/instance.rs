@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, Auth, Row, Version};
 use super::limiter::Limiters;
-use super::options::{Headers, headers, merge, portable};
+use super::options::{Headers, headers, merge, portable, proxy};
 use super::prices::{self, Prices};
 use super::providers::Providers;
 use super::reach::Reach;
-use super::secret::{Secret, masked};
+use super::secret::{Secret, masked, of_members, of_proxy, of_request};
 use super::source::check_model_path;
+use super::stand::{MODEL, NOWHERE, Stand, Stands};
 use super::wire::{Endpoint, Wire};
 use crate::chat::Usage;
 use crate::error::{Code, Error, Result, quoted};
@@ -38,6 +39,7 @@ pub struct Provider {
     pub last_error: Option<String>,
     /// When it was configured, as the list of all providers counts: another number each time.
     pub configured: u64,
+    stands: Stands,
 }
 
 /// How the last request went.
@@ -69,7 +71,7 @@ impl Ended<'_> {
 }
 
 impl Provider {
-    pub(super) fn new(id: String, row: &'static Row) -> Provider {
+    pub(super) fn new(id: String, row: &'static Row, stands: &Stands) -> Provider {
         Provider {
             id,
             row,
@@ -85,6 +87,7 @@ impl Provider {
             usage: Usage::default(),
             last_error: None,
             configured: 0,
+            stands: stands.clone(),
         }
     }
 
@@ -92,7 +95,7 @@ impl Provider {
     pub fn own(config: &Options<'_>, providers: &Providers, path: &str) -> Result<Provider> {
         let row = row_of(config, path)?;
         let (options, reach) = Reach::split(config, providers, path)?;
-        let mut provider = Provider::new(row.name.to_owned(), row);
+        let mut provider = Provider::new(row.name.to_owned(), row, &providers.stands);
         provider.own = true;
         provider.configure(options, &reach);
         Ok(provider)
@@ -145,21 +148,32 @@ impl Provider {
     }
 
     pub fn base_url(&self) -> String {
+        if let Some(address) = self.stand().as_ref().and_then(Stand::address) {
+            return address.to_owned();
+        }
         let from_env = || from_env(self.row.base_env).map(|url| with_path(url, self.row.base_path));
         let url = self.text("base_url").or_else(from_env);
         let url = url.unwrap_or_else(|| self.row.base_url.to_owned());
         url.trim_end_matches('/').to_owned()
     }
 
-    /// A model file that the module runs itself.
+    /// What answers in its place.
+    pub fn stand(&self) -> Option<Stand> {
+        self.stands.of(self)
+    }
+
+    /// A model file that the module runs itself, unless something else answers.
     pub fn model_path(&self) -> Option<String> {
-        self.text("model_path")
+        self.text("model_path").filter(|_| self.stand().is_none())
     }
 
     /// The model asked where a call names none; empty: the first one the server lists.
     pub fn model(&self) -> String {
         let configured = self.text("model").or_else(|| from_env(self.row.model_env));
-        configured.unwrap_or_else(|| self.row.default_model.to_owned())
+        configured.unwrap_or_else(|| match self.row.default_model {
+            "" if self.stand().is_some() => MODEL.to_owned(),
+            usual => usual.to_owned(),
+        })
     }
 
     /// The same for embeddings.
@@ -179,9 +193,27 @@ impl Provider {
         self.key.clone().or_else(|| self.row.key_from_env().map(Secret::new))
     }
 
+    /// All that is known of it and that nobody may see.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let Provider { options, .. } = self;
+        let given = |key| options.get(key);
+        let headers = headers(given("headers"));
+        let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let mut all = of_request(&self.base_url(), &headers.collect::<Vec<_>>());
+        all.extend(self.key());
+        all.extend(given("extra").and_then(Value::as_object).map(of_members).unwrap_or_default());
+        all.extend(of_proxy(&proxy(given("proxy"))));
+        all
+    }
+
     /// Whether a header that is configured stands where the key would.
     fn shows_another(&self) -> bool {
         self.row.auth.is_among(&headers(self.options.get("headers")))
+    }
+
+    /// Whether nothing is missing to be answered.
+    fn is_let_in(&self) -> bool {
+        self.has_key() || self.shows_another() || self.stand().is_some()
     }
 
     pub fn has_key(&self) -> bool {
@@ -194,10 +226,7 @@ impl Provider {
 
     /// A `provider.Status` string.
     pub fn status(&self) -> &'static str {
-        if !self.enabled()
-            || !self.row.built()
-            || (self.row.needs_key && !self.has_key() && !self.shows_another())
-        {
+        if !self.enabled() || !self.row.built() || (self.row.needs_key && !self.is_let_in()) {
             return "inactive";
         }
         match self.outcome {
@@ -213,16 +242,18 @@ impl Provider {
         if !self.enabled() {
             return Err(Error::state(format!("provider {:?} is disabled", self.id)));
         }
-        let key = self.key();
-        if key.is_none() && self.row.needs_key && !self.row.auth.is_among(given) {
+        let (key, mut base_url) = (self.key(), self.base_url());
+        let mocked = self.stand().is_some();
+        if key.is_none() && self.row.needs_key && !self.row.auth.is_among(given) && !mocked {
             return Err(self.no_key());
         }
-        if self.base_url().is_empty() {
-            return Err(self.no_address());
+        match base_url.as_str() {
+            "" if mocked => base_url = NOWHERE.to_owned(),
+            "" => return Err(self.no_address()),
+            _ => {}
         }
         let mut headers = Vec::new();
         headers.extend(key.as_ref().map(|key| shown_as(self.row.auth, key)));
-        let mut base_url = self.base_url();
         self.say_version(&mut headers, &mut base_url);
         let named = [("OpenAI-Organization", "organization"), ("OpenAI-Project", "project")];
         for (header, option) in named {

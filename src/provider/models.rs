@@ -107,6 +107,7 @@ fn question(provider: &Provider) -> Recall {
     let mut key = Key::of(GET_MODELS);
     key.text(&provider.id);
     key.text(provider.base_url());
+    key.option(provider.stand(), |key, stand| key.int(stand.number as i64));
     Recall::new(key, [provider.configured, 0, 0, 0])
 }
 

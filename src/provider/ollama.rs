@@ -14,6 +14,7 @@ use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
+use crate::mock::Dialect;
 use crate::net::Head;
 use crate::value::Ref;
 
@@ -22,6 +23,10 @@ use crate::value::Ref;
 pub struct Ollama;
 
 impl Wire for Ollama {
+    fn dialect(&self) -> Dialect {
+        Dialect::Ollama
+    }
+
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
         Ok(post(&without(endpoint, BASES), "/api/chat", payload::of(request)?, ""))
     }

@@ -21,6 +21,7 @@ use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use super::{documents, failure};
 use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
+use crate::mock::Dialect;
 use crate::net::Head;
 
 /// The protocol. It has no state.
@@ -28,6 +29,10 @@ use crate::net::Head;
 pub struct OpenAi;
 
 impl Wire for OpenAi {
+    fn dialect(&self) -> Dialect {
+        Dialect::OpenAi
+    }
+
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
         let body = payload::of(request, server(endpoint))?;
         Ok(post(endpoint, "/chat/completions", body, accepted(request)))

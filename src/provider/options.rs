@@ -469,7 +469,7 @@ fn rate(given: &Value) -> Option<Rate> {
     })
 }
 
-fn proxy(value: Option<&Value>) -> Proxy {
+pub fn proxy(value: Option<&Value>) -> Proxy {
     match value {
         Some(Value::String(url)) if url.is_empty() => Proxy::None,
         Some(Value::String(url)) => Proxy::Url(url.clone()),

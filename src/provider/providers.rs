@@ -4,9 +4,12 @@ use serde_json::{Map, Value};
 
 use super::catalog::{self, ROWS, Row, SERVICES};
 use super::instance::{Provider, from_env, row_of};
+use super::options::{headers, proxy};
 use super::prices;
 use super::reach::Reach;
+use super::secret::{Secret, of_proxy, of_request};
 use super::source::check_model_path;
+use super::stand::{By, Stands};
 use super::whom::Whom;
 use crate::error::{Code, Error, Result, quoted};
 use crate::shape::Options;
@@ -19,6 +22,8 @@ pub struct Providers {
     all: Vec<Provider>,
     /// Counts changes of any of them: also what `list` and `get` tell of their requests.
     changes: u64,
+    /// What answers in place of some of them.
+    pub(super) stands: Stands,
 }
 
 impl Providers {
@@ -39,7 +44,7 @@ impl Providers {
         let (options, reach) = Reach::split(config, self, "config")?;
         self.check_name(&options, None)?;
         self.last += 1;
-        let mut provider = Provider::new(format!("provider_{}", self.last), row);
+        let mut provider = Provider::new(format!("provider_{}", self.last), row, &self.stands);
         provider.configure(options, &reach);
         self.add(provider);
         Ok(format!("provider_{}", self.last))
@@ -61,7 +66,7 @@ impl Providers {
         }
         let Some(row) = catalog::find(key) else { return Err(Error::not_found("provider", key)) };
         catalog::require(row.name)?;
-        self.add(Provider::new(row.name.to_owned(), row));
+        self.add(Provider::new(row.name.to_owned(), row, &self.stands));
         let at = self.all.len() - 1;
         Ok(&mut self.all[at])
     }
@@ -142,7 +147,24 @@ impl Providers {
             return Some(provider.info(default == Some(provider.id.as_str())));
         }
         let row = catalog::find(key)?;
-        Some(Provider::new(row.name.to_owned(), row).info(default == Some(row.name)))
+        Some(self.unused(row).info(default == Some(row.name)))
+    }
+
+    fn unused(&self, row: &'static Row) -> Provider {
+        Provider::new(row.name.to_owned(), row, &self.stands)
+    }
+
+    /// Has something else answer for a provider; gives the number that ends it.
+    pub fn stand_in(&mut self, whom: &Whom, by: By) -> Result<u64> {
+        whom.check(self)?;
+        self.changes += 1;
+        Ok(self.stands.put(whom.label(), by))
+    }
+
+    /// Ends that; whether it was still going on.
+    pub fn stand_down(&mut self, number: u64) -> bool {
+        self.changes += 1;
+        self.stands.take(number)
     }
 
     /// Created ones and the default kinds, as `provider.list` shows them.
@@ -151,7 +173,7 @@ impl Providers {
         let kinds = ROWS.iter().map(|row| match self.find(row.name) {
             Some(provider) => provider.summary(is_default(provider)),
             None => {
-                let provider = Provider::new(row.name.to_owned(), row);
+                let provider = self.unused(row);
                 provider.summary(is_default(&provider))
             }
         });
@@ -163,7 +185,8 @@ impl Providers {
     /// The id of the provider that is used where none is named, if there is no doubt.
     pub fn default_id(&self, configured: Option<&str>) -> Option<String> {
         let from_config = configured.map(str::to_owned).or_else(|| from_env("ZIGLLMS_PROVIDER"));
-        from_config.or_else(|| match self.with_keys().as_slice() {
+        // What a test has put up does not depend on the keys that happen to be there.
+        from_config.or_else(|| self.stands.only()).or_else(|| match self.with_keys().as_slice() {
             [only] => Some((*only).to_owned()),
             _ => None,
         })
@@ -191,9 +214,22 @@ impl Providers {
         })
     }
 
+    /// What nobody may see of any of them, and of `http`, which goes for all.
+    pub fn secrets(&self, http: &Map<String, Value>) -> Vec<Secret> {
+        let from_env = ROWS.iter().chain(&SERVICES).filter_map(|row| row.key_from_env());
+        let mut all: Vec<Secret> = from_env.map(Secret::new).collect();
+        all.extend(self.all.iter().flat_map(Provider::secrets));
+        let headers = headers(http.get("headers"));
+        let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        all.extend(of_request("", &headers.collect::<Vec<_>>()));
+        all.extend(of_proxy(&proxy(http.get("proxy"))));
+        all
+    }
+
     pub fn clear(&mut self) {
         self.changes += 1;
         self.all.clear();
+        self.stands.clear();
     }
 }
 

@@ -36,7 +36,8 @@ pub fn chat(runtime: &mut Runtime, ask: &Ask, target: &Target) -> Result<Option<
     let Some(wish) = wish(runtime, ask, target) else { return Ok(None) };
     let mut key = Key::of(CHAT);
     let (configured, shared) = whom(runtime, &ask.whom, &ask.options, &mut key)?;
-    if ask.reach.transport().is_some() {
+    let mocked = runtime.providers.ask(&ask.whom)?.stand().is_some();
+    if ask.reach.transport().is_some() && !mocked {
         key.refuse();
     }
     key.text(&ask.request.model);
@@ -210,8 +211,9 @@ fn whom(
 ) -> Result<(u64, bool)> {
     let provider = runtime.providers.ask(whom)?;
     let known = matches!(whom, Whom::Known(_));
-    let speaks = provider.reach.transport().is_some();
-    if !known && speaks {
+    let stand = provider.stand();
+    let speaks = provider.reach.transport().is_some() || stand.is_some();
+    if !known && speaks && stand.is_none() {
         key.refuse();
     }
     identity(provider, key);
@@ -232,6 +234,8 @@ fn whom(
 fn identity(provider: &Provider, key: &mut Key) {
     key.text(&provider.id);
     key.text(provider.row.name);
+    // What another one answered is not what this one would.
+    key.option(provider.stand(), |key, stand| key.int(stand.number as i64));
     // It may name a user.
     secret(key, provider.base_url());
     for option in ["api", "api_version", "organization", "project", "model_path", "prices"] {

@@ -16,6 +16,7 @@ use super::reading::Reading;
 use super::wire::{Decoder, Endpoint, Outgoing, Wire};
 use crate::chat::{Format, Request, Rung};
 use crate::error::{Error, Result};
+use crate::mock::Dialect;
 use crate::net::Head;
 
 /// The protocol. It has no state.
@@ -23,6 +24,10 @@ use crate::net::Head;
 pub struct Responses;
 
 impl Wire for Responses {
+    fn dialect(&self) -> Dialect {
+        Dialect::Responses
+    }
+
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing> {
         Ok(post(endpoint, "/responses", payload::of(request)?, accepted(request)))
     }

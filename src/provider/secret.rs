@@ -2,8 +2,10 @@
 //! came from elsewhere (servers echo what they were sent).
 
 use std::fmt;
+use std::ops::Range;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use memchr::memmem;
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -13,7 +15,7 @@ use crate::net::Proxy;
 use crate::value::percent;
 
 /// Shown in place of a secret.
-const MASK: &str = "***";
+pub const MASK: &str = "***";
 /// Where a long text was cut.
 const CUT: char = '…';
 /// Shorter texts are no secrets; masking them would garble ordinary words.
@@ -78,6 +80,57 @@ impl Redactor {
             clean = redact_cut(clean, form);
         }
         clean
+    }
+
+    /// Where secrets stand, in order and apart.
+    pub fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let whole = self.0.iter().flat_map(|form| {
+            let found = memmem::find_iter(bytes, form.as_bytes());
+            found.map(|at| at..at + form.len()).collect::<Vec<_>>()
+        });
+        let mut all: Vec<_> = whole.chain(self.cut_spans(bytes)).collect();
+        all.sort_by_key(|span| span.start);
+        all.into_iter().fold(Vec::new(), |mut apart: Vec<Range<usize>>, span| {
+            match apart.last_mut().filter(|last| span.start <= last.end) {
+                Some(last) => last.end = last.end.max(span.end),
+                None => apart.push(span),
+            }
+            apart
+        })
+    }
+
+    /// Beginnings of secrets in front of where a text was cut.
+    fn cut_spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let cuts =
+            ["…", "...", "\\u2026"].map(|mark| memmem::find_iter(bytes, mark).collect::<Vec<_>>());
+        let cuts = cuts.into_iter().flatten();
+        cuts.flat_map(|end| {
+            let begins = |form: &Zeroizing<String>| {
+                let ends = (SHORTEST..form.len()).rev();
+                let mut ends = ends.filter_map(|length| Some((form.get(..length)?, length)));
+                let found = ends.find(|(part, _)| bytes[..end].ends_with(part.as_bytes()));
+                found.map(|(_, length)| end - length..end)
+            };
+            self.0.iter().filter_map(begins).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
+    /// With something else in place of every secret.
+    pub fn replaced_bytes(&self, bytes: &[u8], mask: &str) -> Vec<u8> {
+        let (mut clean, mut rest) = (Vec::with_capacity(bytes.len()), 0);
+        for span in self.spans(bytes) {
+            clean.extend_from_slice(&bytes[rest..span.start]);
+            clean.extend_from_slice(mask.as_bytes());
+            rest = span.end;
+        }
+        clean.extend_from_slice(&bytes[rest..]);
+        clean
+    }
+
+    /// The same of a text.
+    pub fn replaced(&self, text: &str, mask: &str) -> String {
+        String::from_utf8_lossy(&self.replaced_bytes(text.as_bytes(), mask)).into_owned()
     }
 
     pub fn value(&self, value: Value) -> Value {
@@ -175,13 +228,24 @@ pub fn of_request(url: &str, headers: &[(String, String)]) -> Vec<Secret> {
     all
 }
 
+/// Headers as they may be shown: of those that may hold a secret the name alone.
+pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let shown = |(name, value): &(String, String)| {
+        let value = if is_harmless(name) { value } else { MASK };
+        (name.clone(), value.to_owned())
+    };
+    headers.iter().map(shown).collect()
+}
+
 fn is_harmless(header: &str) -> bool {
-    const HARMLESS: [&str; 9] = [
+    const HARMLESS: [&str; 11] = [
         "accept",
+        "accept-language",
         "anthropic-beta",
         "anthropic-version",
         "content-type",
         "http-referer",
+        "mcp-protocol-version",
         "openai-organization",
         "openai-project",
         "user-agent",
@@ -208,7 +272,7 @@ fn of_userinfo(url: &str) -> Vec<Secret> {
 }
 
 /// A part of a URL as it stands there, and as it is meant.
-fn as_sent(part: &str) -> [Secret; 2] {
+pub fn as_sent(part: &str) -> [Secret; 2] {
     [Secret::new(part), Secret::new(percent::decoded(part))]
 }
 
@@ -255,7 +319,7 @@ pub fn masked(name: &str, value: &Value) -> Value {
 }
 
 /// A name that stands before a secret: `api_key`, `accessToken`, but not `prompt_cache_key`.
-fn is_telling(name: &str) -> bool {
+pub fn is_telling(name: &str) -> bool {
     const TELLING: [&str; 7] =
         ["key", "token", "secret", "password", "auth", "authorization", "credentials"];
     let name = name.to_ascii_lowercase();

@@ -10,7 +10,8 @@ use super::options::Network;
 use super::prices::Prices;
 use super::question::Question;
 use super::secret::{Redactor, Secret, masked_as_is, of_proxy, of_request};
-use super::transport::Hearing;
+use super::stand::Scene;
+use super::transport::{self, Hearing};
 use super::wire::{Endpoint, Outgoing, Wire};
 #[cfg(feature = "local")]
 use crate::chat::Rung;
@@ -34,6 +35,8 @@ pub struct Server {
     secrets: Vec<Secret>,
     network: Network,
     prices: Prices,
+    /// A mock answers for it.
+    scene: Option<Scene>,
 }
 
 /// A request that is under way.
@@ -61,6 +64,10 @@ impl Going {
         }
     }
 
+    pub fn is_paced(&self) -> bool {
+        matches!(self, Going::Call(call) if call.is_paced())
+    }
+
     pub fn resume(&self) {
         match self {
             Going::Call(call) => call.resume(),
@@ -85,7 +92,9 @@ impl Source {
         secrets.extend(of_proxy(&network.proxy));
         secrets.extend(network.secrets.iter().cloned());
         let (network, prices) = (network.clone(), provider.prices());
-        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices })))
+        let plays = provider.stand().is_some_and(|stand| stand.function().is_some());
+        let scene = plays.then(|| Scene::of(provider, wire.dialect()));
+        Ok(Source::Server(Box::new(Server { wire, endpoint, secrets, network, prices, scene })))
     }
 
     #[cfg(feature = "local")]
@@ -173,14 +182,27 @@ impl Source {
     ) -> Result<(Going, Step)> {
         match self {
             Source::Server(server) => {
-                let (request, body) = server.ask(runtime, question, inbox, waker)?;
-                let Some(function) = transport else {
+                let (request, body) = server.ask(runtime, question, inbox.clone(), waker)?;
+                let cassette = &runtime.cassette;
+                // A mock is a part of the test.
+                let speaks = server.scene.is_some() || !cassette.is_replaying();
+                let Some(function) = transport.filter(|_| speaks) else {
                     let call = runtime.transport.start(request, Box::new(body));
                     return Ok((Going::Call(call), Step::Wait(None)));
                 };
                 net::check_headers(&request.headers)
                     .map_err(|failure| Error::invalid(failure.to_string()))?;
-                let (hearing, call) = Hearing::of(function, request, body);
+                let (hearing, call) = match &server.scene {
+                    None => {
+                        let argument = transport::argument(&request);
+                        let body = cassette.tapped(&request, Box::new(body));
+                        Hearing::of(function, argument, request, (body, inbox))
+                    }
+                    Some(scene) => {
+                        let argument = scene.argument(question, &request, &server.secrets);
+                        Hearing::of_mock(function, argument, request, (Box::new(body), inbox))
+                    }
+                };
                 Ok((Going::Heard(Box::new(hearing)), Step::Call(call)))
             }
             #[cfg(feature = "local")]

@@ -4,7 +4,7 @@
 //! they are read as those of the network are, and the limits of size and time hold for it as well.
 //! A function that does not come back in time is told at its next piece, else when it returns.
 
-use super::inbox::{Body, Shared};
+use super::inbox::Shared;
 use crate::clock::Moment;
 use crate::error::{Code, Error, Phase, Result};
 use crate::net::{Failure, Flow, Head, Limits, Request, Sink};
@@ -17,7 +17,7 @@ const KEPT: usize = 64 << 10;
 
 /// What the function has said so far.
 pub struct Hearing {
-    body: Box<Body>,
+    body: Box<dyn Sink>,
     inbox: Shared,
     limits: Limits,
     began: Moment,
@@ -30,14 +30,21 @@ pub struct Hearing {
     /// Nothing more is read.
     enough: bool,
     failure: Option<Failure>,
+    /// It is no client of the user's, but a test that plays a server.
+    mock: bool,
 }
 
 impl Hearing {
     /// The call of `function` that makes the request, and what listens to it.
-    pub fn of(function: Slot, request: Request, body: Body) -> (Hearing, Call) {
+    pub fn of(
+        function: Slot,
+        mut argument: Record,
+        request: Request,
+        (body, inbox): (Box<dyn Sink>, Shared),
+    ) -> (Hearing, Call) {
         let hearing = Hearing {
-            inbox: body.inbox.clone(),
-            body: Box::new(body),
+            inbox,
+            body,
             limits: request.limits,
             began: request.clock.now(),
             content_at: None,
@@ -47,11 +54,23 @@ impl Hearing {
             streamed: false,
             enough: false,
             failure: None,
+            mock: false,
         };
         let limit = hearing.until();
         let left = limit.map(|limit| hearing.began.until(limit));
-        let argument = argument(request, left.map(|left| left.as_millis() as u64)).into();
-        (hearing, Call { limit, listens: true, ..Call::new(function, argument) })
+        argument.put("timeout_ms", left.map(|left| left.as_millis() as u64));
+        (hearing, Call { limit, listens: true, ..Call::new(function, argument.into()) })
+    }
+
+    /// The same for a mock.
+    pub fn of_mock(
+        function: Slot,
+        argument: Record,
+        request: Request,
+        heard: (Box<dyn Sink>, Shared),
+    ) -> (Hearing, Call) {
+        let (hearing, call) = Hearing::of(function, argument, request, heard);
+        (Hearing { mock: true, ..hearing }, call)
     }
 
     /// Until when content must come; once nothing more is read there is nothing to wait for.
@@ -127,8 +146,21 @@ impl Hearing {
         }
         match self.failure.take().or_else(|| self.late(now)) {
             Some(failure) => self.body.end(Err(failure)),
+            None if self.mock => self.break_as(raised),
             None => self.fail(raised.into_error("the transport")),
         }
+    }
+
+    /// What breaks for a mock breaks as it does on the way to a server.
+    fn break_as(self, raised: Raised) {
+        let idle = self.content_at.is_some();
+        let error = match raised.code {
+            Some(Code::Network) => Error::new(Code::Network, raised.text),
+            Some(Code::Timeout) if idle => Error::timeout(Phase::Idle, raised.text),
+            Some(Code::Timeout) => Error::timeout(Phase::FirstToken, raised.text),
+            _ => return self.fail(raised.into_error("the mock")),
+        };
+        self.broke_off(error);
     }
 
     fn fail(self, error: Error) {
@@ -166,22 +198,21 @@ impl Hearing {
     }
 }
 
-/// What the function gets. `timeout_ms` is the time until something must have come.
-fn argument(request: Request, timeout_ms: Option<u64>) -> Record {
+/// What the function gets, besides `timeout_ms`, the time until something must have come.
+pub fn argument(request: &Request) -> Record {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let mut headers = Record::new();
     if !body.is_empty() {
         headers.put("content-length", body.len().to_string());
     }
-    for (name, value) in request.headers {
-        headers.put(name, value);
+    for (name, value) in &request.headers {
+        headers.put(name.clone(), value.as_str());
     }
     Record::new()
         .set("method", request.method)
-        .set("url", request.url)
+        .set("url", request.url.as_str())
         .set("headers", headers)
         .set("body", Some(body).filter(|body| !body.is_empty()))
-        .set("timeout_ms", timeout_ms)
 }
 
 /// Head and body of what the function returned.

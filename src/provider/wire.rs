@@ -4,6 +4,7 @@ use super::abilities::Abilities;
 use super::question::{Count, Embed, Embeddings, Found, Listing};
 use crate::chat::{Delta, Format, Reply, Request, Rung};
 use crate::error::{Error, Result};
+use crate::mock::Dialect;
 use crate::net::Head;
 
 /// Where and as whom to ask.
@@ -28,6 +29,9 @@ pub struct Outgoing {
 
 /// One protocol.
 pub trait Wire: std::fmt::Debug + Send + Sync {
+    /// In whose words a script answers for it.
+    fn dialect(&self) -> Dialect;
+
     /// The request that asks for `request`. An option the protocol cannot express is
     /// `unsupported`; nothing is dropped.
     fn chat(&self, endpoint: &Endpoint, request: &Request) -> Result<Outgoing>;

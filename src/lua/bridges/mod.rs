@@ -38,3 +38,4 @@ pub static PARTS: &[&str] = &["cache"];
 pub use agent::about as agent_about;
 pub use memory::watched as watched_memory;
 pub use schema::answers as schema_answers;
+pub use test::{CASSETTE, CASSETTE_PATH};

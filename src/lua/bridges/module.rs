@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::cassette;
 use crate::config::{CONFIG, LOOP};
 use crate::error::{Code, Error, Result};
 use crate::event;
@@ -437,6 +438,7 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     for token in runtime.tasks.all() {
         runtime.tasks.stop(token, "reset");
     }
+    cassette::eject(runtime);
     runtime.agents.clear();
     runtime.tools.clear();
     runtime.workflows.clear();
@@ -446,5 +448,6 @@ fn reset(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     runtime.hooks.clear();
     runtime.memory.forget_own();
     runtime.cache.clear(None);
+    runtime.servers.end_all();
     Ok(Data::Bool(true))
 }

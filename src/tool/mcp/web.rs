@@ -341,6 +341,7 @@ impl Reading {
             Failure::Timeout(phase) => Error::timeout(*phase, text),
             Failure::Malformed(_) | Failure::TooLarge(_) => Error::new(Code::BadResponse, text),
             Failure::Invalid(_) => Error::invalid(text),
+            Failure::Unrecorded(what) => what.error(),
             _ => Error::new(Code::Network, text),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::error::Code;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
+use crate::mock::Dialect;
 use crate::shape::{Field, Kind, Shape};
 
 pub static MOCK: Shape = Shape::new(
@@ -34,6 +35,38 @@ pub static MOCK: Shape = Shape::new(
             Kind::Open,
             "",
             "of an object, by name: what each returns, a function, or the definition of a function mock",
+        ),
+        Field::new(
+            "provider",
+            Kind::Id("a provider"),
+            "",
+            "of a service: whose requests it answers; a type stands for every provider of it",
+        ),
+        Field::new(
+            "responses",
+            Kind::OneOf(&[Kind::Text, Kind::Function, Kind::List(&Kind::Value), Kind::Open]),
+            "",
+            "of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or \
+             functions that get the request and return one of these",
+        ),
+        Field::new(
+            "repeat_last",
+            Kind::Bool,
+            "true",
+            "false: a request after the last response raises `invalid_state`",
+        ),
+        Field::new(
+            "transport",
+            Kind::Enum(&["http"]),
+            "none",
+            "of a service: \"http\" makes it a server on loopback, whose address is `mock.base_url`. Its responses may say \
+             bytes and faults, too: see `ScriptedAnswer`",
+        ),
+        Field::new(
+            "dialect",
+            Kind::Enum(Dialect::NAMES),
+            "of the provider, else \"openai\"",
+            "of a server: the protocol in which it says a response of neutral words",
         ),
     ],
     &[],

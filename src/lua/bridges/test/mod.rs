@@ -3,10 +3,13 @@
 use crate::lua::bridge::{Bridge, Constants};
 
 mod assert;
+mod cassette;
 mod fixture;
 mod mock;
 mod scenario;
 mod suite;
+
+pub use cassette::{OPTIONS as CASSETTE, PATH as CASSETTE_PATH};
 
 pub static BRIDGE: Bridge = Bridge {
     name: "test",
@@ -35,5 +38,6 @@ pub static BRIDGE: Bridge = Bridge {
         fixture::SETUP,
         suite::RUN,
         suite::SKIP,
+        cassette::CASSETTE,
     ],
 };

@@ -181,6 +181,7 @@ impl Fetch {
                 refused("too_large", format!("{host}: the answer is larger than {most} bytes"))
             }
             Failure::Invalid(why) => wrong(why),
+            Failure::Unrecorded(what) => what.error(),
             other => network(other.to_string()),
         }
     }

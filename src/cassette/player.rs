@@ -1,0 +1,209 @@
+//! Stands in the place of the network and answers from a tape.
+//!
+//! Each request takes the first recorded one that it equals and that nobody took before. Its answer
+//! comes within the call that asks, as fast as it is taken: no thread, no socket, no clock.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
+
+use serde_json::{Value, json};
+
+use super::clean::{self, MASK};
+use super::compare::{self, Difference};
+use super::tape::{Entry, Exchange, Tape};
+use crate::net::{Call, Failure, Flow, Request, Sink, Transport, Unrecorded, lock};
+use crate::provider::secret::{Redactor, Secret};
+
+/// Letters of a value in a message.
+const SHOWN: usize = 120;
+
+pub struct Player {
+    path: PathBuf,
+    secrets: Vec<Secret>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In their order; `None`: it was taken.
+    exchanges: Vec<Option<Exchange>>,
+    /// The first request that was not there.
+    missed: Option<String>,
+    /// Answers that may not have ended.
+    open: Vec<Weak<Playback>>,
+}
+
+impl Player {
+    pub fn new(tape: Tape, path: PathBuf, secrets: Vec<Secret>) -> Player {
+        let exchanges = tape.entries.into_iter().map(|entry| match entry {
+            Entry::Exchange(exchange) => Some(exchange),
+        });
+        let state = State { exchanges: exchanges.collect(), ..State::default() };
+        Player { path, secrets, state: Mutex::new(state) }
+    }
+
+    /// Whoever waits for more than was recorded waits no longer.
+    pub fn stop(&self) {
+        let open = std::mem::take(&mut lock(&self.state).open);
+        for playback in open.iter().filter_map(Weak::upgrade) {
+            playback.end(Err(Failure::Broken("the cassette has ended".into())));
+        }
+    }
+
+    fn take(&self, request: &Request) -> Result<Exchange, Unrecorded> {
+        let asked = clean::asked(request, 0);
+        let mut state = lock(&self.state);
+        let fits = |one: &Option<Exchange>| one.as_ref().is_some_and(|one| is_same(one, &asked));
+        let found = state.exchanges.iter_mut().find(|one| fits(one)).and_then(Option::take);
+        found.ok_or_else(|| self.missed(request, &asked, &mut state))
+    }
+
+    fn missed(&self, request: &Request, asked: &Exchange, state: &mut State) -> Unrecorded {
+        let mut secrets = clean::secrets_of(request);
+        secrets.extend(self.secrets.iter().cloned());
+        let redactor = Redactor::new(&secrets);
+        let (why, details) = state.missing(asked);
+        let why = redactor.replaced(&why, MASK);
+        let message = format!("the cassette {} {why}", self.path.display());
+        let first = state.missed.get_or_insert_with(|| message.clone());
+        let message = match *first == message {
+            true => message,
+            false => format!("{message} (before that: {first})"),
+        };
+        Unrecorded { message, details: clean::masked(details, &redactor) }
+    }
+}
+
+impl State {
+    /// Why none of the recorded requests is this one, in words and as data.
+    fn missing(&self, asked: &Exchange) -> (String, Value) {
+        let what = format!("{} {}", asked.method, asked.url);
+        let mut details = json!({ "reason": "unrecorded", "request": what });
+        let mut left = self.exchanges.iter().flatten();
+        let Some(next) = left.clone().next() else {
+            let why = format!("has no request left: {what} was asked, and all are answered");
+            return (why, details);
+        };
+        let near = left.find(|one| is_addressed(one, asked));
+        let difference = near.and_then(|near| compare::bodies(&near.body, &asked.body));
+        let Some(Difference { path, recorded, asked }) = difference else {
+            let next = format!("{} {}", next.method, next.url);
+            let why = format!("has no such request: recorded next {next}, asked {what}");
+            details["recorded"] = next.into();
+            return (why, details);
+        };
+        let (one, other) = (shown(recorded.as_ref()), shown(asked.as_ref()));
+        let at = if path.is_empty() { String::new() } else { format!("at {path}: ") };
+        let why = format!("has no such request: {what}: {at}recorded {one}, asked {other}");
+        for (name, value) in [("path", Some(path.into())), ("recorded", recorded), ("asked", asked)]
+        {
+            if let Some(value) = value {
+                details[name] = value;
+            }
+        }
+        (why, details)
+    }
+}
+
+/// A value as a message shows it.
+fn shown(value: Option<&Value>) -> String {
+    let text = value.map_or("nothing".to_owned(), Value::to_string);
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+fn is_addressed(recorded: &Exchange, asked: &Exchange) -> bool {
+    recorded.method == asked.method && compare::urls(&recorded.url, &asked.url)
+}
+
+fn is_same(recorded: &Exchange, asked: &Exchange) -> bool {
+    is_addressed(recorded, asked) && compare::bodies(&recorded.body, &asked.body).is_none()
+}
+
+impl Transport for Player {
+    fn start(&self, request: Request, mut sink: Box<dyn Sink>) -> Box<dyn Call> {
+        let playback = match self.take(&request) {
+            Err(missing) => {
+                sink.end(Err(Failure::Unrecorded(Box::new(missing))));
+                Playback::default()
+            }
+            Ok(exchange) => {
+                let is_open = exchange.is_open();
+                if let Some((_, head)) = exchange.head {
+                    sink.head(head);
+                }
+                let pieces = exchange.pieces.into_iter().map(|(_, piece)| piece).collect();
+                let end = exchange.end.filter(|_| !is_open).map(|(_, outcome)| outcome);
+                Playback(Mutex::new(Some(Playing { sink, pieces, end })))
+            }
+        };
+        let playback = Arc::new(playback);
+        lock(&self.state).open.push(Arc::downgrade(&playback));
+        playback.go_on();
+        Box::new(playback)
+    }
+}
+
+/// An answer on its way; `None` once it has ended.
+#[derive(Default)]
+struct Playback(Mutex<Option<Playing>>);
+
+struct Playing {
+    sink: Box<dyn Sink>,
+    pieces: VecDeque<Vec<u8>>,
+    /// `None`: nobody heard of it.
+    end: Option<Result<(), Failure>>,
+}
+
+impl Playback {
+    fn go_on(&self) {
+        let mut place = lock(&self.0);
+        let outcome = place.as_mut().and_then(Playing::play);
+        let playing = outcome.is_some().then(|| place.take()).flatten();
+        drop(place);
+        if let (Some(playing), Some(outcome)) = (playing, outcome) {
+            playing.sink.end(outcome);
+        }
+    }
+
+    fn end(&self, outcome: Result<(), Failure>) {
+        let playing = lock(&self.0).take();
+        if let Some(playing) = playing {
+            playing.sink.end(outcome);
+        }
+    }
+}
+
+impl Playing {
+    /// Hands over as much as is taken; how it ended, if it has.
+    fn play(&mut self) -> Option<Result<(), Failure>> {
+        while let Some(piece) = self.pieces.pop_front() {
+            match self.sink.data(&piece) {
+                Flow::Quiet => {}
+                // Who follows sees each piece as it was seen then.
+                Flow::Content if self.sink.is_followed() => return None,
+                Flow::Content => {}
+                Flow::Full => return None,
+                Flow::Over | Flow::Stop => return Some(Ok(())),
+            }
+        }
+        self.end.take()
+    }
+}
+
+impl Call for Arc<Playback> {
+    fn cancel(&self) {
+        self.end(Err(Failure::Cancelled));
+    }
+
+    fn resume(&self) {
+        self.go_on();
+    }
+
+    fn is_paced(&self) -> bool {
+        true
+    }
+}

@@ -124,4 +124,6 @@ scripts/mcp.sh
 scripts/mermaid.sh
 private_redis || echo "no redis-server here: its specs will be skipped"
 scripts/prometheus.sh
+scripts/reports.sh
+scripts/sdks.sh
 private_nginx || echo "no nginx with its Lua module here: its specs will be skipped"

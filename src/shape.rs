@@ -245,7 +245,9 @@ impl Check {
     }
 
     fn map(self, map: Ref<'_>, kind: &'static Kind, path: &str) -> Result<()> {
-        plain_data(map, path)?;
+        if !kind.has_functions() {
+            plain_data(map, path)?;
+        }
         map.members()
             .filter(|(_, value)| !value.is_null())
             .try_for_each(|(key, value)| self.value(value, kind, &join(path, &key.to_text())))
@@ -301,6 +303,16 @@ impl Kind {
                 .find(|kind| kind.looks_like(value))
                 .is_some_and(|kind| kind.takes(value)),
             simple => simple.admits(value),
+        }
+    }
+
+    /// Whether values of this kind may hold functions.
+    fn has_functions(&self) -> bool {
+        match self {
+            Kind::Function | Kind::Value | Kind::Table(_) | Kind::Open | Kind::Later(_) => true,
+            Kind::List(kind) | Kind::MapOf(kind) => kind.has_functions(),
+            Kind::OneOf(kinds) => kinds.iter().any(Kind::has_functions),
+            _ => false,
         }
     }
 

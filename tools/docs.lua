@@ -290,6 +290,49 @@ MockCall: One call of a function mock. Plain tables in it are copies, as they we
   error  any  what it raised
   method  string?  of an object: its name
 
+TestResult: What `test.run_scenario` returns: how a scenario has ended.
+  id  string?  a test of a suite and a definition in one have none
+  name  string
+  status  "passed"|"failed"|"skipped"|"error"
+  success  boolean  whether it is passed or skipped
+  total  integer  steps
+  passed  integer
+  failed  integer  with those of status "error"
+  skipped  integer
+  duration_ms  number  with all that is before and after the steps
+  error  zigllms.Error?  the first
+  reason  string?  why it was skipped
+  steps  zigllms.TestStepResult[]
+
+TestStepResult: How a step of a scenario has ended.
+  name  string
+  status  "passed"|"failed"|"skipped"|"error"
+  success  boolean  whether it is passed or skipped
+  error  zigllms.Error?  `assertion_failed`, `timeout` of a limit, or what was raised
+  reason  string?  why it was skipped
+  actual_output  any  what it returned, or its action came to
+  assertions  table[]  `{type, expected, success, message?, path?}` of what was expected of it
+  duration_ms  number
+
+TestSuiteResult: What `test.run_suite` returns.
+  name  string
+  success  boolean  whether none has failed
+  total  integer  scenarios and tests
+  passed  integer
+  failed  integer  with those of status "error"
+  skipped  integer
+  duration_ms  number
+  error  zigllms.Error?  the first
+  results  zigllms.TestResult[]  in order
+  report  string  as the reporter writes it
+
+TestContext: What functions of a scenario get, the same table all of them.
+  scenario  table  `{id?, name?, description?, tags}`
+  suite  table?  what `before_all` got, while a suite runs
+  fixtures  table<string, any>  the data of those it asks for
+  mocks  table<string, zigllms.Mock>  those it defines
+  results  table  results of steps that have ended, in order and by name
+
 WorkflowResult: What `workflow.execute` returns: how an execution has ended, or where it is paused.
   workflow_id  string
   execution_id  string  of a durable execution: the id of its run
@@ -474,6 +517,14 @@ local TYPES = {
   ["agent.run.input"] = "string|zigllms.Message|zigllms.Message[]|table",
   ["ChatOptions.messages"] = "string|zigllms.Message|zigllms.Message[]",
   ["ToolDefinition.execute"] = "fun(input: any, ctx: zigllms.ToolContext): any, string?",
+  ["Test.fn"] = "fun(ctx: zigllms.TestContext)",
+  ["TestScenario.setup"] = "fun(ctx: zigllms.TestContext)",
+  ["TestScenario.teardown"] = "fun(ctx: zigllms.TestContext)",
+  ["TestStep.run"] = "fun(ctx: zigllms.TestContext): any",
+  ["TestSuite.before_each"] = "fun(ctx: zigllms.TestContext)",
+  ["TestSuite.after_each"] = "fun(ctx: zigllms.TestContext)",
+  ["TestSuite.before_all"] = "fun(suite: table)",
+  ["TestSuite.after_all"] = "fun(suite: table)",
   ["all.handles"] = "zigllms.Handle[]",
   ["await.handle"] = "zigllms.Handle",
   ["error.code"] = "zigllms.ErrorCode|string",

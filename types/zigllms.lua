@@ -594,8 +594,8 @@ local zigllms = {}
 ---@class zigllms.TestScenario
 ---@field name string stands in results and reports [required]
 ---@field description? string what it is about
----@field setup? function `function(ctx)` before the steps
----@field teardown? function `function(ctx)` after them, whatever has happened
+---@field setup? fun(ctx: zigllms.TestContext) `function(ctx)` before the steps
+---@field teardown? fun(ctx: zigllms.TestContext) `function(ctx)` after them, whatever has happened
 ---@field fixtures? (string)[] names of fixtures: their data are in `ctx.fixtures`
 ---@field mocks? (zigllms.MockDefinition)[]|table<string, zigllms.MockDefinition> definitions of create_mock, each with a name or under one: made before anything else, in `ctx.mocks`, and restored at the end
 ---@field tags? (string)[] run_suite chooses by them
@@ -620,7 +620,7 @@ local zigllms = {}
 
 ---@class zigllms.TestStep
 ---@field name? string stands in results and reports ["step N"]
----@field run? function `function(ctx)`, which may wait; what it returns is the step's output
+---@field run? fun(ctx: zigllms.TestContext): any `function(ctx)`, which may wait; what it returns is the step's output
 ---@field agent? string runs it with `input`, instead of `run`
 ---@field tool? string executes it with `input`
 ---@field workflow? string executes it with `input`; its `output` is the step's, or the whole result of one that paused
@@ -646,10 +646,10 @@ local zigllms = {}
 ---@field name? string stands in results and reports ["suite"]
 ---@field scenarios? (string|function|zigllms.TestScenario)[] ids or names of scenarios, or definitions [all, if there are no tests]
 ---@field tests? (zigllms.Test)[]|table<string, function|zigllms.Test> `{name=, fn=}` in order, or functions by name, which run in the order of their names
----@field before_all? function `function(suite)` before the first
----@field after_all? function `function(suite)` after the last, whatever has happened
----@field before_each? function `function(ctx)` before each `setup`
----@field after_each? function `function(ctx)` after each `teardown`, whatever has happened
+---@field before_all? fun(suite: table) `function(suite)` before the first
+---@field after_all? fun(suite: table) `function(suite)` after the last, whatever has happened
+---@field before_each? fun(ctx: zigllms.TestContext) `function(ctx)` before each `setup`
+---@field after_each? fun(ctx: zigllms.TestContext) `function(ctx)` after each `teardown`, whatever has happened
 ---@field filter? string only those with this plain text in their names
 ---@field tags? string|(string)[] only those with one of these tags
 ---@field bail? boolean after one that failed the others are skipped [false]
@@ -659,7 +659,7 @@ local zigllms = {}
 
 ---@class zigllms.Test
 ---@field name? string stands in results and reports [required in arrays]
----@field fn function `function(ctx)`, the test [required]
+---@field fn fun(ctx: zigllms.TestContext) `function(ctx)`, the test [required]
 ---@field tags? (string)[] as those of a scenario
 ---@field timeout_ms? number a number of at least 0: limit of the test; 0 = none
 
@@ -1077,6 +1077,53 @@ local zigllms = {}
 ---@field results? table an array, with `n`
 ---@field error any what it raised
 ---@field method? string of an object: its name
+
+---What `test.run_scenario` returns: how a scenario has ended.
+---@class zigllms.TestResult
+---@field id? string a test of a suite and a definition in one have none
+---@field name string
+---@field status "passed"|"failed"|"skipped"|"error"
+---@field success boolean whether it is passed or skipped
+---@field total integer steps
+---@field passed integer
+---@field failed integer with those of status "error"
+---@field skipped integer
+---@field duration_ms number with all that is before and after the steps
+---@field error? zigllms.Error the first
+---@field reason? string why it was skipped
+---@field steps zigllms.TestStepResult[]
+
+---How a step of a scenario has ended.
+---@class zigllms.TestStepResult
+---@field name string
+---@field status "passed"|"failed"|"skipped"|"error"
+---@field success boolean whether it is passed or skipped
+---@field error? zigllms.Error `assertion_failed`, `timeout` of a limit, or what was raised
+---@field reason? string why it was skipped
+---@field actual_output any what it returned, or its action came to
+---@field assertions table[] `{type, expected, success, message?, path?}` of what was expected of it
+---@field duration_ms number
+
+---What `test.run_suite` returns.
+---@class zigllms.TestSuiteResult
+---@field name string
+---@field success boolean whether none has failed
+---@field total integer scenarios and tests
+---@field passed integer
+---@field failed integer with those of status "error"
+---@field skipped integer
+---@field duration_ms number
+---@field error? zigllms.Error the first
+---@field results zigllms.TestResult[] in order
+---@field report string as the reporter writes it
+
+---What functions of a scenario get, the same table all of them.
+---@class zigllms.TestContext
+---@field scenario table `{id?, name?, description?, tags}`
+---@field suite? table what `before_all` got, while a suite runs
+---@field fixtures table<string, any> the data of those it asks for
+---@field mocks table<string, zigllms.Mock> those it defines
+---@field results table results of steps that have ended, in order and by name
 
 ---What `workflow.execute` returns: how an execution has ended, or where it is paused.
 ---@class zigllms.WorkflowResult
@@ -2158,7 +2205,7 @@ function test.create_mock(definition) end
 ---@return any data
 function test.setup_fixture(definition, data) end
 
----Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 14), "json" or "junit" (XML). Waits.
+---Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
 ---
 ---Errors: invalid_argument, not_found, cancelled, timeout
 ---@param definition? (string|function|zigllms.TestScenario)[]|zigllms.TestSuite an array (a string or a function or a table each) or a table

@@ -313,8 +313,8 @@ local INLINE = {
   workflow_control = true,
 }
 
--- Makes the running coroutine, which is somebody else's, ours to suspend. What it answers takes that
--- back; nothing if there is no need.
+-- Makes the running coroutine, which is somebody else's, ours to suspend. What it answers takes
+-- that back; nothing if there is no need.
 function core.lend(context)
   local me = self()
   if me == MAIN or tasks[me] or core.launcher() then

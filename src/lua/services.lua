@@ -38,9 +38,12 @@ local function described(value)
 end
 
 local function check_response(response, path)
-  local flaw = not is_asked(response) and core.reply_flaw(response, path)
+  if is_asked(response) then
+    return
+  end
+  local flaw, code = core.reply_flaw(response, path)
   if flaw then
-    core.raise("invalid_argument", flaw, FUNC)
+    core.raise(code, flaw, FUNC)
   end
 end
 

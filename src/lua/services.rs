@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mock::{Answer, Asked, Dialect, Said, answer};
 use crate::provider::{By, Whom};
 use crate::shape::Kind;
@@ -58,16 +58,25 @@ fn stand_down(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(instance.runtime.providers.stand_down(args.number(0) as u64)))
 }
 
-/// reply_flaw(reply, path) → what is wrong with a response, nil if nothing
+/// reply_flaw(reply, path) → message and code of what is wrong with a response, nil if nothing
 fn reply_flaw(_: &mut Instance, args: &Args<'_>) -> Result<Data> {
-    Ok(said(args).err().map(|error| error.message().to_owned()).into())
+    Ok(said(args).err().map_or(Data::Nil, |error| {
+        Data::Many(vec![error.message().into(), error.code().name().into()])
+    }))
 }
 
 /// The first two arguments; no reply says nothing.
 fn said(args: &Args<'_>) -> Result<Said> {
     let path = args.text(1).unwrap_or_default();
-    args.require_data(0).map_err(|error| error.at(path))?;
+    args.require_data(0).map_err(|error| placed(&error, path))?;
     args.get(0).map_or_else(|| Ok(Said::default()), |reply| Said::read(reply, path))
+}
+
+/// The error at the place where the response stands.
+fn placed(error: &Error, path: &str) -> Error {
+    let message = error.message();
+    let rest = message.strip_prefix(REPLY.name).unwrap_or(message);
+    Error::new(error.code(), format!("{path}{rest}"))
 }
 
 /// render(reply, path, dialect, address, body, model, number) → `{status, headers, chunks, delay_ms,
@@ -99,5 +108,5 @@ fn written(answer: Answer) -> Record {
         .set("headers", headers)
         .set("chunks", Data::List(answer.chunks.into_iter().map(text).collect()))
         .set("code", breaks.map(|error| error.code().name()))
-        .set("message", breaks.map(crate::error::Error::message))
+        .set("message", breaks.map(Error::message))
 }

@@ -1,4 +1,5 @@
-//! The Test Anything Protocol, version 14: a test point for each, with its steps as a subtest.
+//! The Test Anything Protocol, version 13: a test point for each, above it its steps. They are indented
+//! as subtests of version 14, which readers of 13, such as Perl's, pass over.
 
 use std::fmt::Write;
 
@@ -6,7 +7,7 @@ use super::{Case, Status, Suite};
 use serde_json::Value;
 
 pub fn write(suite: &Suite) -> String {
-    let mut out = String::from("TAP version 14\n");
+    let mut out = String::from("TAP version 13\n");
     points(&mut out, &suite.cases, "");
     out
 }
@@ -35,7 +36,7 @@ fn point(out: &mut String, number: usize, case: &Case, indent: &str) {
     }
 }
 
-/// A block of YAML; texts are written as JSON, which is YAML, too.
+/// A block of YAML.
 fn diagnosis(out: &mut String, case: &Case, indent: &str) {
     let failure = case.failure.as_ref();
     let fields = [
@@ -47,10 +48,29 @@ fn diagnosis(out: &mut String, case: &Case, indent: &str) {
     let _ = writeln!(out, "{indent}  ---");
     for (name, text) in fields {
         if let Some(text) = text {
-            let _ = writeln!(out, "{indent}  {name}: {}", Value::from(text));
+            let _ = writeln!(out, "{indent}  {name}: {}", quoted(text));
         }
     }
     let _ = writeln!(out, "{indent}  duration_ms: {:.3}\n{indent}  ...", case.duration_ms);
+}
+
+/// As JSON, which is YAML, too, but for characters that YAML has only escaped.
+fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    for c in Value::from(text).to_string().chars() {
+        match c {
+            '\u{7F}'..='\u{9F}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{FEFF}'
+            | '\u{FFFE}'
+            | '\u{FFFF}' => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// On one line; what would begin a directive is escaped.

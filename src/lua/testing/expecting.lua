@@ -36,7 +36,7 @@ local function is_several(expect)
 end
 
 local function refuse(path, text)
-  core.raise("invalid_argument", path .. ": " .. text, "test.create_scenario")
+  core.refuse_scenario(path .. ": " .. text)
 end
 
 local function regex_of(item)

@@ -20,7 +20,8 @@ local function copied(value, seen)
   for key, item in next, value do
     copy[copied(key, seen)] = copied(item, seen)
   end
-  return set_metatable(copy, metatable_of(value))
+  set_metatable(copy, metatable_of(value))
+  return copy
 end
 
 function core.copied(value)

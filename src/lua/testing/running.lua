@@ -55,7 +55,7 @@ local function is_assertion(err)
   end
   local meta = type(err) == "table" and getmetatable(err)
   local foreign = type(meta) == "table" and rawget(meta, "__type") == "failure"
-  return foreign or err == "assertion failed!"
+  return foreign or (type(err) == "string" and err:find("assertion failed!", -17, true) ~= nil)
 end
 
 -- Whether what is around the run was stopped or is over: then the call itself fails.

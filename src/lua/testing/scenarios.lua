@@ -18,9 +18,13 @@ local function given(value)
   end
 end
 
-local function refuse(text)
-  core.raise("invalid_argument", text, "test.create_scenario")
+local reader -- the function whose definition is being read
+
+function core.refuse_scenario(text)
+  core.raise("invalid_argument", text, reader)
 end
+
+local refuse = core.refuse_scenario
 
 -- Sketches: what declarations can judge. Values that users compare may be anything.
 
@@ -198,8 +202,16 @@ function core.single(name, fn, timeout_ms)
   return scenario
 end
 
+-- Its step is called as it is.
+function core.name_single(scenario)
+  if scenario.single then
+    scenario.steps[1].name = scenario.name
+  end
+end
+
 -- The record of a definition that was checked by its declaration.
-function core.read_scenario(definition, path)
+function core.read_scenario(definition, path, func)
+  reader = func
   if core.is_called(definition) then
     return core.single(nil, definition)
   end
@@ -218,8 +230,10 @@ function core.read_scenario(definition, path)
 end
 
 function core.lua.create_scenario(_, definition)
-  local scenario = core.read_scenario(definition, "definition")
-  return core.add_test_thing(scenarios, scenario)
+  local scenario = core.read_scenario(definition, "definition", "test.create_scenario")
+  local id = core.add_test_thing(scenarios, scenario)
+  core.name_single(scenario)
+  return id
 end
 
 core.wraps["test.create_scenario"] = function(checked)

@@ -1,10 +1,10 @@
 -- Suites: scenarios and tests that run one after the other, and the report of how they went.
 local core = ...
 
-local guarded, now, within = core.guarded, core.now, core.within
+local now, within = core.now, core.within
 local find, lower = string.find, string.lower
-local error, ipairs, next, rawget, type = error, ipairs, next, rawget, type
-local concat, sort = table.concat, table.sort
+local ipairs, next, rawget, type = ipairs, next, rawget, type
+local sort = table.sort
 
 local null = core.null
 local HOOKS = { "before_all", "after_all", "before_each", "after_each" }
@@ -38,8 +38,9 @@ local function add_scenarios(list, scenarios)
       list[#list + 1] = core.find_scenario(item, "test.run_suite")
     else
       local path = "definition.scenarios[" .. i .. "]"
-      local scenario = core.read_scenario(item, path)
+      local scenario = core.read_scenario(item, path, "test.run_suite")
       scenario.name = scenario.name or "scenario " .. i
+      core.name_single(scenario)
       list[#list + 1] = scenario
     end
   end
@@ -86,7 +87,8 @@ local function add_tests(list, tests)
 end
 
 local function all_of(definition)
-  local scenarios, tests = given(rawget(definition, "scenarios")), given(rawget(definition, "tests"))
+  local scenarios, tests =
+    given(rawget(definition, "scenarios")), given(rawget(definition, "tests"))
   local list = {}
   if not scenarios and not tests then
     scenarios = {}
@@ -257,7 +259,11 @@ end
 local function text_of(err)
   if err ~= nil then
     local text, code = core.describe(err)
-    return { message = text, code = code, path = core.is_error(err) and err.details and err.details.path }
+    return {
+      message = text,
+      code = code,
+      path = core.is_error(err) and err.details and err.details.path,
+    }
   end
 end
 
@@ -300,8 +306,7 @@ end
 local function run_suite(root, suite)
   root.tests = true
   suite.root = root
-  suite.result =
-    { name = suite.name, total = 0, passed = 0, failed = 0, skipped = 0, results = {} }
+  suite.result = { name = suite.name, total = 0, passed = 0, failed = 0, skipped = 0, results = {} }
   local result = perform(suite)
   core.check_run(root, "the suite", result)
   return result

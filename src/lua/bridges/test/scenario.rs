@@ -132,8 +132,9 @@ pub const RUN: Function = Function {
           and `err.partial` is the result so far.",
     errors: &[Code::NotFound, Code::Cancelled, Code::Timeout],
     effect: Effect::Outside,
-    example: "local id = zigllms.test.create_scenario(function() zigllms.test.assert_equals(1, 2) end)\n\
+    example: "local test = zigllms.test\nlocal id = test.create_scenario(function() test.assert_equals(1, 2) end)\n\
               local result = zigllms.test.run_scenario(id)\n\
-              assert(result.status == \"failed\" and result.steps[1].error:is(\"assertion_failed\"))",
+              assert(result.status == \"failed\")\n\
+              assert(result.steps[1].error:is(\"assertion_failed\"))",
     run: Run::Lua,
 };

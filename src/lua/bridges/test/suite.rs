@@ -81,7 +81,7 @@ pub const RUN: Function = Function {
           in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is \
           `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A \
           failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: \"text\" to \
-          read, \"tap\" (version 14), \"json\" or \"junit\" (XML). Waits.",
+          read, \"tap\" (version 13), \"json\" or \"junit\" (XML). Waits.",
     errors: &[Code::NotFound, Code::Cancelled, Code::Timeout],
     effect: Effect::Outside,
     example: "local result = zigllms.test.run_suite{ tests = {\n  \

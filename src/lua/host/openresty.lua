@@ -140,6 +140,7 @@ local function look_around(mine)
     reap()
     if core.listening() > 0 and ngx.worker.exiting() then
       core.end_links() -- nginx waits for timers that sleep
+      core.end_servers()
     end
     if pump == mine and next(parked) == nil then
       pump = nil

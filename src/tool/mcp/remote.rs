@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ use crate::clock::{Busy, Clock};
 use crate::error::{Code, Error, Result};
 use crate::event::Builtin;
 use crate::net::workers::Home;
-use crate::net::{Call, Waker};
+use crate::net::{Call, Transport, Waker};
 use crate::provider::secret::{Secret, of_members, of_request};
 use crate::runtime::Runtime;
 use crate::tasks::ATTENTION;
@@ -367,6 +368,13 @@ impl Remote {
             self.label()
         );
         Err(Error::state(message).with(|f| f.details = Some(json!({ "reason": reason }))))
+    }
+
+    /// Whether what is asked next goes by that way.
+    pub fn speaks_by(&self, transport: &Arc<dyn Transport>) -> bool {
+        let talk = self.talk.borrow();
+        let is_web = matches!(self.address, Address::Web { .. });
+        is_web && talk.link.as_ref().is_none_or(|link| link.speaks_by(transport))
     }
 
     // Requests.

@@ -91,6 +91,10 @@ impl Web {
         self.listening = Some(self.way.transport.start(request, Box::new(sink)));
     }
 
+    pub fn speaks_by(&self, transport: &Arc<dyn Transport>) -> bool {
+        Arc::ptr_eq(&self.way.transport, transport)
+    }
+
     fn reading(&self) -> Reading {
         let host = self.url.host.clone();
         let in_session = self.mailbox.lock().session.is_some();

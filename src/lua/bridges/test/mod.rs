@@ -39,7 +39,7 @@ pub static BRIDGE: Bridge = Bridge {
         fixture::SETUP,
         suite::RUN,
         suite::SKIP,
-        clock::CLOCK,
         cassette::CASSETTE,
+        clock::CLOCK,
     ],
 };

@@ -451,6 +451,42 @@ describe("test.clock", function()
       mock:restore()
     end)
 
+    it("so do its pieces, each at its time", function()
+      local mock, config = serve({ content = "one two three four", chunk_delay_ms = MINUTE })
+      config.idle_timeout_ms, config.timeout_ms = 2 * MINUTE, 0
+      config.first_token_timeout_ms = 10 * MINUTE
+      local id = provider.create(config)
+      test.clock(function(clock)
+        local text, last, pieces = "", clock:now(), 0
+        for piece in provider.stream("hi", { provider = id }) do
+          text = text .. piece.content
+          pieces = pieces + 1
+          assert.is_true(clock:now() - last < 5 * MINUTE, clock:now() - last)
+          last = clock:now()
+        end
+        assert.equal("one two three four", text)
+        assert.is_true(pieces > 1, pieces)
+      end)
+      mock:restore()
+    end)
+
+    it("and so does what a mock in the process delays", function()
+      local config = { type = "openai", api_key = "k", model = "m", first_token_timeout_ms = 0 }
+      local id = provider.create(config)
+      local mock = test.create_mock({
+        type = "service",
+        provider = id,
+        responses = { { content = "late", delay_ms = 5 * MINUTE } },
+      })
+      assert.equal(
+        5 * MINUTE,
+        virtually(function()
+          assert.equal("late", provider.chat("hi", { provider = id }).content)
+        end)
+      )
+      mock:restore()
+    end)
+
     it("a mock server that stalls meets the client's time limit", function()
       local mock, config = serve({ content = "never", delay_ms = 60 * MINUTE })
       config.first_token_timeout_ms, config.timeout_ms = 2 * MINUTE, 0

@@ -11,6 +11,7 @@
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines
 //! process/    child processes, ended as a group
+//! mock/       what a test says in a server's place, in the words of each vendor
 //! cassette/   what servers said, kept in a file and said again
 //! optimize/   work that is saved: what was computed is kept
 //! store/      where data outlive the process: a trait, an engine a file

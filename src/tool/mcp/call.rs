@@ -76,6 +76,7 @@ impl Calling {
         visitor.rearm();
         self.remote.attend(runtime);
         let step = self.look_as(runtime, &visitor);
+        visitor.goes_on(matches!(step, Ok(Step::Wait(None))), &runtime.clock);
         self.visitor = Some(visitor);
         step
     }

@@ -20,6 +20,7 @@ use super::spawn::Program;
 use super::talk::{Listing, Stage, Talk};
 use super::web::{Way, Web};
 use super::{MOST_PAGES, MOST_TOOLS, content, greeting};
+use crate::clock::{Busy, Clock};
 use crate::error::{Code, Error, Result};
 use crate::event::Builtin;
 use crate::net::workers::Home;
@@ -103,16 +104,27 @@ pub struct Visitor {
     /// The handshake it waits for.
     joined: Cell<Option<u64>>,
     looked_again: Cell<bool>,
+    busy: Cell<Option<Busy>>,
 }
 
 impl Visitor {
     pub fn new(waker: Waker) -> Visitor {
-        Visitor { waker, joined: Cell::new(None), looked_again: Cell::new(false) }
+        Visitor {
+            waker,
+            joined: Cell::new(None),
+            looked_again: Cell::new(false),
+            busy: Cell::new(None),
+        }
     }
 
     /// To be said at each step, before anything is looked at.
     pub fn rearm(&self) {
         self.waker.rearm();
+    }
+
+    /// To be said of each step: whether the server is waited for.
+    pub fn goes_on(&self, waits: bool, clock: &Clock) {
+        self.busy.set(waits.then(|| clock.busy()));
     }
 }
 

@@ -4,6 +4,7 @@ use crate::lua::bridge::{Bridge, Constants};
 
 mod assert;
 mod cassette;
+mod clock;
 mod coverage;
 mod fixture;
 mod mock;
@@ -41,5 +42,6 @@ pub static BRIDGE: Bridge = Bridge {
         suite::SKIP,
         cassette::CASSETTE,
         coverage::GET,
+        clock::CLOCK,
     ],
 };

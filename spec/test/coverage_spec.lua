@@ -89,6 +89,12 @@ describe("test.get_coverage", function()
         end,
       }
     end
+    local n
+    local function above(least)
+      return function()
+        return n > least
+      end
+    end
     local id = workflow.create({
       name = "deciding",
       steps = {
@@ -96,14 +102,14 @@ describe("test.get_coverage", function()
         {
           id = "fork",
           type = "condition",
-          condition = "{{input.n}} > 1",
+          condition = above(1),
           ["then"] = { step("big") },
           ["else"] = { step("small") },
         },
         {
           id = "maybe",
           type = "function",
-          when = "{{input.n}} > 5",
+          when = above(5),
           fn = function() end,
         },
       },
@@ -111,15 +117,19 @@ describe("test.get_coverage", function()
     local function covered()
       return get().workflows[id]
     end
+    local function run(with)
+      n = with
+      workflow.execute(id)
+    end
     assert.same({ 5, 0 }, { covered().steps_total, covered().steps_executed })
-    workflow.execute(id, { n = 2 })
+    run(2)
     local seen = covered()
     assert.same({ "deciding", 5, 3 }, { seen.name, seen.steps_total, seen.steps_executed })
     assert.same({ ["then"] = true, ["else"] = false }, seen.branches.fork)
     assert.same({ run = false, skip = true }, seen.branches.maybe)
-    workflow.execute(id, { n = 0 })
+    run(0)
     assert.same({ ["then"] = true, ["else"] = true }, covered().branches.fork)
-    workflow.execute(id, { n = 9 })
+    run(9)
     assert.same({ run = true, skip = true }, covered().branches.maybe)
     assert.equal(5, covered().steps_executed)
     zigllms.reset()

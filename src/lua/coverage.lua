@@ -34,7 +34,7 @@ local function note(_, line)
 end
 
 -- Other coroutines have a hook of their own, except on LuaJIT, where there is one for all.
-function core.watched(co)
+function core.hook_lines(co)
   if lines and not jit then
     debug.sethook(co, note, "l")
   end

@@ -476,13 +476,10 @@ describe("What else asks", function()
 
   it("is recorded: http_request, with redirects", function()
     zigllms.configure({ tools = { http = { allow_private = true } } })
-    server:script(
-      { status = 302, headers = { location = "/there" } },
-      {
-        json = { found = true },
-        headers = { ["x-note"] = "n", ["set-cookie"] = "id=CANARY-cookie" },
-      }
-    )
+    server:script({ status = 302, headers = { location = "/there" } }, {
+      json = { found = true },
+      headers = { ["x-note"] = "n", ["set-cookie"] = "id=CANARY-cookie" },
+    })
     local function run()
       local answer = tool.execute("http_request", {
         url = server.root .. "/here?q=Berlin&api_key=CANARY-in-url",

@@ -95,12 +95,14 @@ describe("test.create_scenario", function()
     local definition = {
       name = "kept",
       tags = { "a" },
-      steps = { {
-        run = function()
-          return 1
-        end,
-        expect = 1,
-      } },
+      steps = {
+        {
+          run = function()
+            return 1
+          end,
+          expect = 1,
+        },
+      },
     }
     local id = test.create_scenario(definition)
     definition.name, definition.steps[1].expect, definition.steps[2] = "other", 2, { run = error }
@@ -189,18 +191,15 @@ describe("test.run_scenario", function()
     assert.is_true(second.error:is("assertion_failed"))
     has(second.error, 'at .status: expected "ok", got "failed"')
     assert.are.same({ status = "failed" }, second.actual_output)
-    assert.are.same(
+    assert.are.same({
       {
-        {
-          type = "equals",
-          expected = { status = "ok" },
-          success = false,
-          message = 'at .status: expected "ok", got "failed"',
-          path = ".status",
-        },
+        type = "equals",
+        expected = { status = "ok" },
+        success = false,
+        message = 'at .status: expected "ok", got "failed"',
+        path = ".status",
       },
-      second.assertions
-    )
+    }, second.assertions)
     assert.is_true(third.error:is("callback_error"))
     assert.is_true(third.error.cause.own)
     assert.are.equal("no time", last.reason)
@@ -354,10 +353,11 @@ describe("test.run_scenario", function()
     end)
 
     it("a setup that skips skips all", function()
-      local result =
-        run(definition({ setup = note("setup", function()
+      local result = run(definition({
+        setup = note("setup", function()
           test.skip("no disk")
-        end) }))
+        end),
+      }))
       assert.are.equal("skipped", result.status)
       assert.is_true(result.success)
       assert.are.equal("no disk", result.reason)
@@ -398,12 +398,14 @@ describe("test.run_scenario", function()
         seen = ctx.mocks
         assert.are.equal("v", ctx.mocks.store:get("k"))
       end,
-      steps = { {
-        run = function(ctx)
-          return ctx.mocks.add(1, 2)
-        end,
-        expect = 3,
-      } },
+      steps = {
+        {
+          run = function(ctx)
+            return ctx.mocks.add(1, 2)
+          end,
+          expect = 3,
+        },
+      },
       teardown = function(ctx)
         assert.are.equal(3, ctx.mocks.add())
         error("the end")
@@ -425,6 +427,23 @@ describe("test.run_scenario", function()
       },
     })
     assert.are.equal("passed", result.status)
+  end)
+
+  it("takes definitions of mocks whose values are no data", function()
+    local cycle = { print, "\255" }
+    cycle[3] = cycle
+    local result = run({
+      name = "odd",
+      mocks = { m = { sequence = { cycle, print } }, o = { methods = { get = cycle } } },
+      steps = {
+        function(ctx)
+          assert.are.equal(cycle, ctx.mocks.m())
+          assert.are.equal(print, ctx.mocks.m())
+          assert.are.equal(cycle, ctx.mocks.o:get())
+        end,
+      },
+    })
+    assert.are.equal("passed", result.status, tostring(result.error))
   end)
 
   it("a mock that cannot be made is an error, and those before it are restored", function()

@@ -117,7 +117,10 @@ describe("a service mock", function()
   it("plays a round of tools, message by message", function()
     on_every_wire(function(id, wire)
       local mock = mocked({
-        { content = "I'll look.", tool_calls = { { name = "weather", arguments = { city = "Bern" } } } },
+        {
+          content = "I'll look.",
+          tool_calls = { { name = "weather", arguments = { city = "Bern" } } },
+        },
         function(request)
           return "It is " .. request.messages[#request.messages].content .. "."
         end,
@@ -130,7 +133,8 @@ describe("a service mock", function()
           return "sunny in " .. input.city
         end,
       })
-      local helper = agent.create({ provider = id, tools = { weather }, instructions = "Be brief." })
+      local helper =
+        agent.create({ provider = id, tools = { weather }, instructions = "Be brief." })
       local response = agent.run(helper, "How is the weather?")
       assert.equal("It is sunny in Bern.", response.content)
       local roles = {}
@@ -239,7 +243,10 @@ describe("a service mock", function()
   it("breaks off in the middle of a stream, with what was said", function()
     for _, word in ipairs({ "network", "server_error" }) do
       on_every_wire(function(id, wire)
-        local mock = mocked({ { content = "as far as here", error = word } }, { provider = wire.type })
+        local mock = mocked(
+          { { content = "as far as here", error = word } },
+          { provider = wire.type }
+        )
         local pieces = {}
         local err = raised(word, provider.chat, "hi", {
           provider = id,
@@ -332,7 +339,7 @@ describe("a service mock", function()
     })
     provider.chat("hi")
     local err = raised("invalid_argument", provider.chat, "hi")
-    local place = "responses[2](request).contents: unknown key, did you mean \"content\"?"
+    local place = 'responses[2](request).contents: unknown key, did you mean "content"?'
     assert.is_truthy(err.message:find(place, 1, true), err.message)
     err = raised("invalid_argument", provider.chat, "hi")
     assert.equal("responses[3](request): expected a string or a table, got nil", err.message)
@@ -375,7 +382,9 @@ describe("a service mock", function()
     mock:restore()
     provider.configure("openai", { api_key = CANARY })
     assert.is_truthy(
-      raised("callback_error", provider.chat, "hi", { provider = "openai" }).message:find("asked the")
+      raised("callback_error", provider.chat, "hi", { provider = "openai" }).message:find(
+        "asked the"
+      )
     )
   end)
 
@@ -461,7 +470,9 @@ describe("a service mock", function()
     assert.equal("https://api.openai.com/v1/chat/completions", call.url)
     assert.equal("openai", call.provider_id)
     assert.is_nil(call.tools)
-    assert.is_true(mock:called_with({ model = "m-7", messages = { { content = "What is there?" } } }))
+    assert.is_true(
+      mock:called_with({ model = "m-7", messages = { { content = "What is there?" } } })
+    )
     assert.is_true(mock.called_with({ options = { max_tokens = 9 } }))
     assert.is_false(mock:called_with({ options = { max_tokens = 8 } }))
     assert.equal(call, mock:calls()[1])
@@ -589,17 +600,27 @@ describe("a service mock", function()
     assert.equal("create_mock", refuses("definition.responses", {}).func)
     refuses("definition.responses: expected an array with at least one response, got none", {})
     refuses('got a table with the key "content"', { content = "x" })
-    refuses('definition.responses[2].contents: unknown key, did you mean "content"?', { "a", { contents = 1 } })
+    refuses(
+      'definition.responses[2].contents: unknown key, did you mean "content"?',
+      { "a", { contents = 1 } }
+    )
     refuses("definition.responses[1]: expected a string or a table, got true", { true })
     refuses("definition.responses[1].error.code: expected one of", { { error = { code = "odd" } } })
     refuses('(did you mean "rate_limited"?)', { { error = "rate_limitd" } })
-    refuses("definition.responses[1].tool_calls[1].name", { { tool_calls = { { arguments = {} } } } })
+    refuses(
+      "definition.responses[1].tool_calls[1].name",
+      { { tool_calls = { { arguments = {} } } } }
+    )
     refuses("definition.responses[1].delay_ms", { { delay_ms = -1 } })
     refuses("definition.responses[1].content", { { content = print } }, nil, "conversion_error")
     refuses("definition.repeat_last", { "x" }, { repeat_last = 1 })
     refuses("definition.returns", { "x" }, { returns = 1 })
     refuses("opnai", { "x" }, { provider = "opnai" }, "not_found")
-    local err = raised("invalid_argument", zigllms.test.create_mock, { type = "service", responses = { "x" } })
+    local err = raised(
+      "invalid_argument",
+      zigllms.test.create_mock,
+      { type = "service", responses = { "x" } }
+    )
     assert.is_truthy(err.message:find("definition.provider: expected", 1, true))
     assert.equal("inactive", provider.get("openai").status)
   end)

@@ -56,8 +56,10 @@ pub struct Runtime {
 
 impl Default for Runtime {
     fn default() -> Runtime {
+        let clock = Clock::of_instance();
         Runtime {
-            clock: Clock::default(),
+            cache: Cache::of(clock.clone()),
+            clock,
             config: Config::default(),
             slots: Slots::default(),
             fields: Fields::default(),
@@ -70,7 +72,6 @@ impl Default for Runtime {
             workflows: Workflows::default(),
             providers: Providers::default(),
             schemas: Library::default(),
-            cache: Cache::default(),
             memory: Memory::default(),
             store: Current::default(),
             events: Events::default(),

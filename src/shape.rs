@@ -399,7 +399,9 @@ fn absent(path: &str, what: &str) -> Error {
 }
 
 fn alternatives(kinds: &[Kind]) -> String {
-    kinds.iter().map(Kind::describe).collect::<Vec<_>>().join(" or ")
+    let mut all: Vec<_> = kinds.iter().map(Kind::describe).collect();
+    all.dedup();
+    all.join(" or ")
 }
 
 fn listed(names: &[&str]) -> String {

@@ -4,10 +4,11 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::chat::Usage;
 use crate::chunk::Pipe;
-use crate::clock::{Clock, Moment};
+use crate::clock::{Busy, Clock, LOOK, Moment};
 use crate::desk::Desk;
 use crate::error::{Code, Error, Result};
 use crate::ledger::Ledger;
@@ -64,6 +65,12 @@ pub struct Tasks {
     door: Option<Door>,
     /// The machine around the call that is being set up; 0 if there is none.
     pub around: Token,
+    /// Made ready when nothing else is.
+    lulls: VecDeque<Token>,
+    /// Somebody waits in a way of the host's own: virtual time runs.
+    held: Option<Busy>,
+    /// Everything waits, and the host's loop was let go round before time leaps.
+    poised: bool,
 }
 
 /// A token that no machine has: it says that the edge has something queued.
@@ -296,10 +303,23 @@ impl Tasks {
     fn tell_timer(&mut self, clock: &Clock) {
         let Some(notifier) = self.notifier.as_ref().filter(|n| n.is_watched()) else { return };
         let first = self.first_timer();
-        if first != self.told {
-            notifier.set_timer(first.map(|at| clock.now().until(at)));
+        if clock.is_virtual() {
+            notifier.set_timer(self.left(clock));
+            self.told = None;
+        } else if first != self.told {
+            notifier.set_timer(self.left(clock));
             self.told = first;
         }
+    }
+
+    /// How long a host may sleep until there may be a timer to be told.
+    pub fn left(&self, clock: &Clock) -> Option<Duration> {
+        let first = self.first_timer();
+        if !clock.is_virtual() {
+            return first.map(|at| clock.now().until(at));
+        }
+        let leaps = first.is_some() && clock.is_quiet();
+        Some(if leaps { Duration::ZERO } else { LOOK })
     }
 
     /// A path to connect to, once; [`Tasks::let_in`] takes the connection.
@@ -357,9 +377,11 @@ impl Tasks {
             if let Some((token, reason)) = self.stops.pop_front() {
                 return Ok(Next::Stop(token, reason));
             }
-            let ready = self.ready(clock.now());
+            let quiet = clock.is_quiet();
+            let ready = self.ready(clock.now()).or_else(|| self.lulls.pop_front());
             self.tell_timer(clock);
             if let Some(token) = ready {
+                self.poised = false;
                 return Ok(Next::Token(token));
             }
             let now = clock.now();
@@ -367,11 +389,73 @@ impl Tasks {
                 return Ok(Next::Nothing);
             }
             let until = [limit, self.first_timer()].into_iter().flatten().min();
-            let woke = self.notifier()?.wait(until.map(|moment| now.until(moment)));
+            if quiet && clock.leap(until) {
+                continue;
+            }
+            let left = until.map(|moment| now.until(moment));
+            let woke = self.notifier()?.wait(clock.patience(left));
             if woke == Woke::Interrupted {
                 return Ok(Next::Interrupted);
             }
         }
+    }
+
+    // Virtual time.
+
+    /// Virtual time begins; false if it has begun already.
+    pub fn begin_virtual(&mut self, clock: &Clock) -> Result<bool> {
+        let begun = clock.begin();
+        self.look_again(clock)?;
+        Ok(begun)
+    }
+
+    pub fn end_virtual(&mut self, clock: &Clock) -> Result<()> {
+        (self.held, self.poised) = (None, false);
+        clock.end();
+        self.look_again(clock)
+    }
+
+    /// A host that sleeps has been told what is no longer so.
+    fn look_again(&mut self, clock: &Clock) -> Result<()> {
+        self.tell_timer(clock);
+        self.post(ATTENTION)
+    }
+
+    /// Whether somebody waits in a way of the host's own, of which nobody tells us the end.
+    pub fn hold(&mut self, clock: &Clock, held: bool) {
+        if held != self.held.is_some() {
+            self.held = held.then(|| clock.busy());
+        }
+    }
+
+    /// Lets virtual time leap to the first timer, in a host that waits in a loop of its own: the
+    /// second time that it is asked while everything waits, so that others in that loop have had
+    /// their turn. Whether it has leapt.
+    pub fn leap(&mut self, clock: &Clock) -> bool {
+        let quiet = clock.is_quiet();
+        let waits = quiet && !self.has_ready(clock.now());
+        let poised = std::mem::replace(&mut self.poised, waits);
+        let leaps = poised && self.poised && clock.leap(self.first_timer());
+        self.poised &= !leaps;
+        self.tell_timer(clock);
+        leaps
+    }
+
+    /// Moves virtual time to `limit`, or to the first timer before it, whatever is under way.
+    pub fn move_on(&mut self, clock: &Clock, limit: Moment) {
+        let first = self.first_timer().unwrap_or(limit);
+        clock.leap(Some(limit.min(first)));
+    }
+
+    /// Makes a token ready when nothing else is.
+    pub fn lull(&mut self, token: Token) -> Result<()> {
+        self.lulls.push_back(token);
+        self.post(ATTENTION)
+    }
+
+    fn has_ready(&self, now: Moment) -> bool {
+        let posted = self.notifier.as_ref().is_some_and(|notifier| notifier.has_ready());
+        posted || !self.stops.is_empty() || self.first_timer().is_some_and(|at| at <= now)
     }
 
     /// Timers and posted tokens take turns, so that neither can starve the other.

@@ -594,8 +594,8 @@ local zigllms = {}
 ---@class zigllms.TestScenario
 ---@field name string stands in results and reports [required]
 ---@field description? string what it is about
----@field setup? function `function(ctx)` before the steps
----@field teardown? function `function(ctx)` after them, whatever has happened
+---@field setup? fun(ctx: zigllms.TestContext) `function(ctx)` before the steps
+---@field teardown? fun(ctx: zigllms.TestContext) `function(ctx)` after them, whatever has happened
 ---@field fixtures? (string)[] names of fixtures: their data are in `ctx.fixtures`
 ---@field mocks? (zigllms.MockDefinition)[]|table<string, zigllms.MockDefinition> definitions of create_mock, each with a name or under one: made before anything else, in `ctx.mocks`, and restored at the end
 ---@field tags? (string)[] run_suite chooses by them
@@ -613,14 +613,55 @@ local zigllms = {}
 ---@field delay_ms? number a number of at least 0: how long it waits before it answers [0]
 ---@field methods? table of an object, by name: what each returns, a function, or the definition of a function mock
 ---@field provider? string of a service: whose requests it answers; a type stands for every provider of it
----@field responses? string|function|(any)[]|table of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or functions that get the request and return one of these
+---@field responses? string|function|(string|function|zigllms.ScriptedReply|zigllms.ScriptedAnswer)[]|table of a service: what it says to one chat after the other: a text, a table, or a function that gets the request as `calls()` shows it, may wait and raise, and returns one of these. One alone needs no array
 ---@field repeat_last? boolean false: a request after the last response raises `invalid_state` [true]
 ---@field transport? "http" of a service: "http" makes it a server on loopback, whose address is `mock.base_url`. Its responses may say bytes and faults, too: see `ScriptedAnswer` [none]
 ---@field dialect? "openai"|"responses"|"anthropic"|"cohere"|"ollama" of a server: the protocol in which it says a response of neutral words [of the provider, else "openai"]
 
+---@class zigllms.ScriptedReply
+---@field content? any what is said: a text; other data as their JSON [none]
+---@field tool_calls? (zigllms.ScriptedCall)[] what is to be called [none]
+---@field thinking? string what is thought before it [none]
+---@field usage? zigllms.ScriptedUsage tokens that are reported; those not named are estimated [estimated]
+---@field finish_reason? "stop"|"length"|"tool_calls"|"content_filter"|"pause" why it ends: by default "tool_calls" where something is to be called, else "stop" [as it is]
+---@field delay_ms? number a number of at least 0: time that passes before the answer begins [0]
+---@field chunk_delay_ms? number a number of at least 0: time that passes between the pieces of a stream [0]
+---@field error? string|zigllms.ScriptedError the error answered instead, or its code; after `content` a stream breaks off with it [none]
+
+---@class zigllms.ScriptedCall
+---@field name? string the tool's name (required)
+---@field arguments? string|any a table; a string is sent as it is, also one that is no JSON [{}]
+---@field id? string the id of the call [made up]
+
+---@class zigllms.ScriptedUsage
+---@field prompt_tokens? integer an integer of at least 0: of the request, the cached ones included
+---@field input_tokens? integer the same as `prompt_tokens`
+---@field completion_tokens? integer an integer of at least 0: of the answer
+---@field output_tokens? integer the same as `completion_tokens`
+---@field cached_tokens? integer an integer of at least 0: of the request, read from a cache
+---@field cache_write_tokens? integer an integer of at least 0: of the request, put into a cache
+---@field reasoning_tokens? integer an integer of at least 0: of the answer, thought
+
+---@class zigllms.ScriptedError
+---@field code? string auth, permission, not_found, bad_request, context_length, content_filter, rate_limited, quota, overloaded, server_error, network (the connection breaks) or timeout (nothing comes); with a `status` also a word of the vendor's own [by status]
+---@field status? integer an integer from 400 to 599: the HTTP status [by code]
+---@field message? string the vendor's words [by code]
+---@field retry_after_ms? number a number of at least 0: how long the server asks to wait [none]
+
+---@class zigllms.ScriptedAnswer
+---@field status? integer an integer from 200 to 999: of HTTP [200]
+---@field headers? table<string, string|number|(string)[]> a table (a string or a number of at least -1000000000000000 or an array (a string each) each): as they are sent; the length, the chunks and a type are added where they are missing. A `Content-Length` is sent also where it is wrong
+---@field body? string|any any bytes; a table is sent as JSON [""]
+---@field chunks? (string)[] the body in the pieces in which it is sent, each a chunk of its own; any bytes
+---@field delay_ms? number a number of at least 0: time that passes before the head [0]
+---@field chunk_delay_ms? number a number of at least 0: time that passes between the pieces [0]
+---@field stall_ms? number a number of at least 0: silence before the end, or where `close_after` cuts [0]
+---@field reset? boolean a TCP reset in place of the end; where there is neither status, nor headers, nor body: of an answer [false]
+---@field close_after? integer an integer of at least 0: the connection ends behind so many bytes of the body [never]
+
 ---@class zigllms.TestStep
 ---@field name? string stands in results and reports ["step N"]
----@field run? function `function(ctx)`, which may wait; what it returns is the step's output
+---@field run? fun(ctx: zigllms.TestContext): any `function(ctx)`, which may wait; what it returns is the step's output
 ---@field agent? string runs it with `input`, instead of `run`
 ---@field tool? string executes it with `input`
 ---@field workflow? string executes it with `input`; its `output` is the step's, or the whole result of one that paused
@@ -646,10 +687,10 @@ local zigllms = {}
 ---@field name? string stands in results and reports ["suite"]
 ---@field scenarios? (string|function|zigllms.TestScenario)[] ids or names of scenarios, or definitions [all, if there are no tests]
 ---@field tests? (zigllms.Test)[]|table<string, function|zigllms.Test> `{name=, fn=}` in order, or functions by name, which run in the order of their names
----@field before_all? function `function(suite)` before the first
----@field after_all? function `function(suite)` after the last, whatever has happened
----@field before_each? function `function(ctx)` before each `setup`
----@field after_each? function `function(ctx)` after each `teardown`, whatever has happened
+---@field before_all? fun(suite: table) `function(suite)` before the first
+---@field after_all? fun(suite: table) `function(suite)` after the last, whatever has happened
+---@field before_each? fun(ctx: zigllms.TestContext) `function(ctx)` before each `setup`
+---@field after_each? fun(ctx: zigllms.TestContext) `function(ctx)` after each `teardown`, whatever has happened
 ---@field filter? string only those with this plain text in their names
 ---@field tags? string|(string)[] only those with one of these tags
 ---@field bail? boolean after one that failed the others are skipped [false]
@@ -659,7 +700,7 @@ local zigllms = {}
 
 ---@class zigllms.Test
 ---@field name? string stands in results and reports [required in arrays]
----@field fn function `function(ctx)`, the test [required]
+---@field fn fun(ctx: zigllms.TestContext) `function(ctx)`, the test [required]
 ---@field tags? (string)[] as those of a scenario
 ---@field timeout_ms? number a number of at least 0: limit of the test; 0 = none
 
@@ -1077,6 +1118,53 @@ local zigllms = {}
 ---@field results? table an array, with `n`
 ---@field error any what it raised
 ---@field method? string of an object: its name
+
+---What `test.run_scenario` returns: how a scenario has ended.
+---@class zigllms.TestResult
+---@field id? string a test of a suite and a definition in one have none
+---@field name string
+---@field status "passed"|"failed"|"skipped"|"error"
+---@field success boolean whether it is passed or skipped
+---@field total integer steps
+---@field passed integer
+---@field failed integer with those of status "error"
+---@field skipped integer
+---@field duration_ms number with all that is before and after the steps
+---@field error? zigllms.Error the first
+---@field reason? string why it was skipped
+---@field steps zigllms.TestStepResult[]
+
+---How a step of a scenario has ended.
+---@class zigllms.TestStepResult
+---@field name string
+---@field status "passed"|"failed"|"skipped"|"error"
+---@field success boolean whether it is passed or skipped
+---@field error? zigllms.Error `assertion_failed`, `timeout` of a limit, or what was raised
+---@field reason? string why it was skipped
+---@field actual_output any what it returned, or its action came to
+---@field assertions table[] `{type, expected, success, message?, path?}` of what was expected of it
+---@field duration_ms number
+
+---What `test.run_suite` returns.
+---@class zigllms.TestSuiteResult
+---@field name string
+---@field success boolean whether none has failed
+---@field total integer scenarios and tests
+---@field passed integer
+---@field failed integer with those of status "error"
+---@field skipped integer
+---@field duration_ms number
+---@field error? zigllms.Error the first
+---@field results zigllms.TestResult[] in order
+---@field report string as the reporter writes it
+
+---What functions of a scenario get, the same table all of them.
+---@class zigllms.TestContext
+---@field scenario table `{id?, name?, description?, tags}`
+---@field suite? table what `before_all` got, while a suite runs
+---@field fixtures table<string, any> the data of those it asks for
+---@field mocks table<string, zigllms.Mock> those it defines
+---@field results table results of steps that have ended, in order and by name
 
 ---What `workflow.execute` returns: how an execution has ended, or where it is paused.
 ---@class zigllms.WorkflowResult
@@ -2142,7 +2230,7 @@ function test.assert_equals(actual, expected, message) end
 ---@return true contained
 function test.assert_contains(haystack, needle, message) end
 
----A function or an object that stands for another one and remembers its calls. A function mock is called like a function, and can be a tool's or a hook's function; an object has its methods as fields, called with `:` or `.`. All have `id`, `name` and `type`; `calls()`, an array of `{args, ok, result, results, error?, method?}`, where `args` and `results` have `n` and plain tables are copies of what they were; `call_count()`; `last_call()`; `called_with(…)`, whether one call had arguments equal to these; `reset()`, which forgets the calls and begins the sequence anew; and `restore()`, which ends it: a call after that raises `invalid_state`. Those of an object tell of all its methods, `object.method` of one.
+---A function, an object or a service that stands for another one and remembers its calls. A function mock is called like a function, and can be a tool's or a hook's function; an object has its methods as fields, called with `:` or `.`. All have `id`, `name` and `type`; `calls()`, an array of `{args, ok, result, results, error?, method?}`, where `args` and `results` have `n` and plain tables are copies of what they were; `call_count()`; `last_call()`; `called_with(…)`, whether one call had arguments equal to these; `reset()`, which forgets the calls and begins the sequence anew; and `restore()`, which ends it: a call after that raises `invalid_state`. Those of an object tell of all its methods, `object.method` of one. A service mock answers what a provider is asked, without network and key: the provider of an id or name, or every one of a type; the latest mock counts, before any `transport`. Errors, retries, fallbacks, streams, limits, hooks and caches are those of a real server; `network` and `timeout` break the connection, and what a function raises is the error of the request. Texts are embedded, models listed and tokens counted by the mock itself. Its `calls()` are requests without secrets: `{kind, model, messages, tools, options, texts, stream, provider_id, dialect, method, url, headers, body}`, where `kind` is "chat", "embed", "models" or "count" and `body` what would be sent; `called_with(part)` tells whether one has all that `part` has. After `restore()` the provider is asked again, or the mock before this one.
 ---
 ---Errors: invalid_argument, invalid_state
 ---@param definition zigllms.MockDefinition a table
@@ -2158,7 +2246,7 @@ function test.create_mock(definition) end
 ---@return any data
 function test.setup_fixture(definition, data) end
 
----Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 14), "json" or "junit" (XML). Waits.
+---Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
 ---
 ---Errors: invalid_argument, not_found, cancelled, timeout
 ---@param definition? (string|function|zigllms.TestScenario)[]|zigllms.TestSuite an array (a string or a function or a table each) or a table

@@ -115,16 +115,11 @@ describe("a step that asks a model", function()
     zigllms.tool.register({ name = "ask", requires_approval = true, execute = function() end })
     local agent = zigllms.agent.create({ provider = "openai", tools = { "ask" } })
     local flow = zigllms.workflow.create({ steps = { { id = "s", agent = agent } } })
-    passes(
-      run(
-        { { tool_calls = { { name = "ask", arguments = {} } } } },
-        {
-          workflow = flow,
-          input = "go",
-          expect = { type = "contains", value = { status = "paused" } },
-        }
-      )
-    )
+    passes(run({ { tool_calls = { { name = "ask", arguments = {} } } } }, {
+      workflow = flow,
+      input = "go",
+      expect = { type = "contains", value = { status = "paused" } },
+    }))
   end)
 
   it("names what is not there", function()

@@ -530,6 +530,175 @@ describe("What else asks", function()
   end)
 end)
 
+describe("A tool in a cassette", function()
+  local calls
+
+  -- A tool that gives another result each time.
+  local function define(execute)
+    tool.register({ name = "dice", replace = true, execute = execute })
+  end
+
+  local function counting(input)
+    calls = calls + 1
+    return { n = calls, input = input.of, at = os.time(), words = { "a", "b" } }
+  end
+
+  before_each(function()
+    calls = 0
+    define(counting)
+  end)
+
+  it("is not called in a replay: what came of it then comes again", function()
+    local function run()
+      local a = tool.execute("dice", { of = 6 })
+      local b = tool.execute("dice", { of = 6 })
+      local c = tool.execute("dice", { of = 20, deep = { x = 1 } })
+      return session.written({ a, b, c })
+    end
+    local first = record(run)
+    assert.equal(3, calls)
+    define(function()
+      error("called")
+    end)
+    assert.equal(first, replay(run))
+    assert.equal(3, calls)
+  end)
+
+  it("gives an agent the same, and the model hears the same", function()
+    local function run(given)
+      return function()
+        local who = zigllms.agent.create({ provider = given, tools = { "dice" } })
+        local response = zigllms.agent.run(who, "roll")
+        local call = response.tool_calls[1]
+        local ms = call.result and call.duration_ms
+        return session.written({ response.content, call.result, ms, call.error })
+      end
+    end
+    server:script(
+      scripted.calls({ { "c1", "dice", '{"of":6}' } }),
+      scripted.text("rolled"),
+      scripted.calls({ { "c1", "dice", '{"of":6}' } }),
+      scripted.text("failed")
+    )
+    local first = record(run(config()))
+    define(function()
+      error("called")
+    end)
+    assert.equal(first, replay(run(nowhere())))
+    -- A failure is the model's to deal with, then as now.
+    local failed = record(run(config()))
+    has(failed, "failed")
+    define(counting)
+    assert.equal(failed, replay(run(nowhere())))
+    assert.equal(1, calls)
+  end)
+
+  it("fails as it did", function()
+    define(function(input)
+      if input.how == "raise" then
+        error("it broke")
+      elseif input.how == "table" then
+        error({ code = 5 })
+      end
+      return nil, "no such thing"
+    end)
+    local function run()
+      local all = {}
+      for i, how in ipairs({ "raise", "table", "refuse" }) do
+        local err = raised("tool_error", tool.execute, "dice", { how = how })
+        all[i] = err.message:gsub("table: 0x%x+", "a table")
+      end
+      local err = raised("tool_error", tool.execute, "dice", { how = "raise" })
+      return session.written(all) .. err.cause
+    end
+    local first = record(run)
+    define(counting)
+    assert.equal(first, replay(run))
+    assert.equal(0, calls)
+    -- Also the calls that the module itself makes.
+    local function calculate()
+      local err = raised("tool_error", tool.execute, "calculator", { expression = "1 +" })
+      return err.message .. tool.execute("calculator", { expression = "1 + 1" })
+    end
+    first = record(calculate)
+    assert.equal(first, replay(calculate))
+  end)
+
+  it("says what was asked of it otherwise", function()
+    record(function()
+      tool.execute("dice", { of = 6, deep = { x = 1 } })
+    end)
+    replay(function()
+      local err = raised("invalid_state", tool.execute, "dice", { of = 6, deep = { x = 2 } })
+      has(err.message, 'call of the tool "dice": at .deep.x: recorded 1, asked 2')
+      assert.same({ ".deep.x", 1, 2 }, {
+        err.details.path,
+        err.details.recorded,
+        err.details.asked,
+      })
+      tool.register({ name = "other", execute = counting })
+      has(raised("invalid_state", tool.execute, "other", {}).message, 'the tool "other"')
+    end)
+  end)
+
+  it("is called where its result was none that can be kept", function()
+    define(function()
+      calls = calls + 1
+      return { f = print, n = calls }
+    end)
+    local function run()
+      return tool.execute("dice", {}).n
+    end
+    assert.equal(1, record(run))
+    assert.equal(2, replay(run))
+  end)
+
+  it("is called if nobody wants it recorded", function()
+    local function run()
+      return tool.execute("dice", { of = 6 }).n
+    end
+    assert.equal(1, cassette(path, run, { mode = "record", tools = false }))
+    assert.equal(2, replay(run))
+    assert.equal(3, record(run))
+    assert.equal(3, replay(run))
+    assert.equal(4, cassette(path, run, { mode = "replay", tools = false }))
+  end)
+
+  it("keeps its secrets", function()
+    define(function()
+      return { access_token = "CANARY-of-login", key = "size", user = "Ann" }
+    end)
+    local function run(given)
+      return function()
+        local login = tool.execute("dice", { password = "CANARY-password", key = "size" })
+        ask("I have " .. login.access_token, given)
+        return login.key .. login.user
+      end
+    end
+    server:script(scripted.text("ok"))
+    assert.equal("sizeAnn", record(run(config())))
+    lacks(read(path), "CANARY")
+    assert.equal("sizeAnn", replay(run(nowhere())))
+  end)
+
+  it("is replayed as a step of a workflow", function()
+    local id = zigllms.workflow.create({
+      name = "rolling",
+      pattern = "sequential",
+      steps = {
+        { type = "tool_call", tool = "dice", input = { of = 6 } },
+        { type = "tool_call", tool = "dice", input = { of = "{{previous.output.n}}" } },
+      },
+    })
+    local function run()
+      return session.written(zigllms.workflow.execute(id).output)
+    end
+    local first = record(run)
+    assert.equal(first, replay(run))
+    assert.equal(2, calls)
+  end)
+end)
+
 describe("A cassette", function()
   local KEY = "sk-CANARY/1+2=3&\"4'5<6>CANARY-7"
 

@@ -165,7 +165,7 @@ describe("a server", function()
       { { headers = { a = "x\r\ny: z" } }, 'responses[2].headers: header "a"' },
       { { delay_ms = -1, body = "" }, "responses[2].delay_ms: expected a number" },
       { { error = "sleepy" }, "responses[2].error" },
-      { 5, "responses[2]: expected a string, a table or a function, got a number" },
+      { 5, "responses[2]: expected a string or a function or a table, got 5" },
     }) do
       assert.is_truthy(refusal(row[1]):find("definition." .. row[2], 1, true), refusal(row[1]))
     end

@@ -604,7 +604,10 @@ describe("a service mock", function()
       'definition.responses[2].contents: unknown key, did you mean "content"?',
       { "a", { contents = 1 } }
     )
-    refuses("definition.responses[1]: expected a string or a table, got true", { true })
+    refuses(
+      "definition.responses[1]: expected a string or a function or a table, got true",
+      { true }
+    )
     refuses("definition.responses[1].error.code: expected one of", { { error = { code = "odd" } } })
     refuses('(did you mean "rate_limited"?)', { { error = "rate_limitd" } })
     refuses(

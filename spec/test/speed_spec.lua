@@ -1,5 +1,5 @@
 -- What bench/scenarios.lua measures, in short: within ten times of each goal, and 1,000 scenarios
--- within ten times of half a second.
+-- within ten times of five seconds.
 local zigllms = require("zigllms")
 
 describe("The speed of scenarios", function()
@@ -16,7 +16,7 @@ describe("The speed of scenarios", function()
       local line = "%s: %.2f s, %.2f times busted, goal %g"
       print(line:format(result.name, result.seconds, result.ratio, result.goal))
       assert.is_true(result.ratio < 10 * result.goal, result.name .. ": " .. result.ratio)
-      assert.is_true(result.seconds < 5, result.name .. ": " .. result.seconds .. " s")
+      assert.is_true(result.seconds < 50, result.name .. ": " .. result.seconds .. " s")
     end
   end)
 end)

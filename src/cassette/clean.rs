@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 use super::spoken;
-use super::tape::{Entry, Exchange, Tape};
+use super::tape::{Called, Entry, Exchange, Outcome, Tape};
 use crate::net::{Failure, Request};
 use crate::provider::secret::{self, Redactor, Secret};
 
@@ -101,6 +101,7 @@ pub fn tape(tape: &mut Tape, secrets: &[Secret]) {
     for entry in &mut tape.entries {
         match entry {
             Entry::Exchange(exchange) => clean(exchange, &redactor),
+            Entry::Tool(called) => clean_call(called, &redactor),
         }
     }
 }
@@ -118,12 +119,60 @@ fn clean(exchange: &mut Exchange, redactor: &Redactor) {
     }
 }
 
+fn clean_call(called: &mut Called, redactor: &Redactor) {
+    called.input = masked(std::mem::take(&mut called.input), redactor);
+    match &mut called.outcome {
+        Outcome::Returned { value, words, .. } => {
+            *value = masked(std::mem::take(value), redactor);
+            *words = words.take().map(|words| redactor.replaced(&words, MASK));
+        }
+        Outcome::Failed(error) => *error = masked(std::mem::take(error), redactor),
+        Outcome::Runs => {}
+    }
+}
+
+/// What a call of a tool must not reveal, by the names in its input and its result.
+fn secrets_of_call(called: &Called) -> Vec<Secret> {
+    let mut all = Vec::new();
+    gather("", &called.input, &mut all);
+    if let Outcome::Returned { value, .. } = &called.outcome {
+        gather("", value, &mut all);
+    }
+    all
+}
+
+fn gather(name: &str, value: &Value, all: &mut Vec<Secret>) {
+    match value {
+        Value::String(text) if names_a_secret(name) => all.push(Secret::new(text.as_str())),
+        Value::Array(items) => items.iter().for_each(|item| gather(name, item, all)),
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| gather(name, member, all));
+        }
+        _ => {}
+    }
+}
+
+/// Tools have keys of maps and tokens of texts among their words.
+fn names_a_secret(name: &str) -> bool {
+    const KEYS: [&str; 6] = ["api", "access", "auth", "private", "secret", "signing"];
+    let name = name.to_ascii_lowercase();
+    let is_key = name.ends_with("key");
+    secret::is_telling(&name) && (!is_key || KEYS.iter().any(|word| name.contains(word)))
+}
+
 fn is_held_back(name: &str) -> bool {
     HELD_BACK.iter().any(|held| held.eq_ignore_ascii_case(name)) || secret::is_telling(name)
 }
 
+pub fn secrets_of_entry(entry: &Entry) -> Vec<Secret> {
+    match entry {
+        Entry::Exchange(exchange) => secrets_of_answer(exchange),
+        Entry::Tool(called) => secrets_of_call(called),
+    }
+}
+
 /// What an answer must not reveal, and what may be shown again elsewhere.
-pub fn secrets_of_answer(exchange: &Exchange) -> Vec<Secret> {
+fn secrets_of_answer(exchange: &Exchange) -> Vec<Secret> {
     let headers = exchange.head.iter().flat_map(|(_, head)| &head.headers);
     let secrets = headers.filter(|(name, _)| is_held_back(name));
     secrets.map(|(_, value)| Secret::new(value.as_str())).collect()

@@ -5,6 +5,7 @@
 //! {"at":412,"status":200,"headers":{"content-type":"text/event-stream"}}
 //! {"at":413,"text":"data: …\n\n"}
 //! {"at":590,"end":"ok"}
+//! {"at":591,"tool":"add","input":{"a":1,"b":2},"result":3,"ms":0.07}
 //! ```
 
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};
 
-use super::tape::{Entry, Exchange, Tape};
+use super::tape::{Called, Entry, Exchange, Outcome, Tape};
 use crate::error::Phase;
 use crate::net::{Failure, Head};
 
@@ -25,11 +26,13 @@ pub fn write(tape: &Tape) -> Vec<Line> {
     let mut lines = vec![of(json!({
         "zigllms_cassette": VERSION,
         "recorded_at": tape.recorded_at,
+        "tools": tape.tools,
         "by": concat!("zigllms ", env!("CARGO_PKG_VERSION")),
     }))];
     for entry in &tape.entries {
         match entry {
             Entry::Exchange(exchange) => write_exchange(exchange, &mut lines),
+            Entry::Tool(called) => lines.push(write_tool(called)),
         }
     }
     lines.push(of(json!({ "lines": lines.len() + 1 })));
@@ -38,6 +41,34 @@ pub fn write(tape: &Tape) -> Vec<Line> {
 
 fn of(value: Value) -> Line {
     if let Value::Object(line) = value { line } else { Line::new() }
+}
+
+fn write_tool(called: &Called) -> Line {
+    let Called { at, name, input, outcome } = called;
+    let mut line = of(json!({ "at": at, "tool": name, "input": input }));
+    let rest = match outcome {
+        Outcome::Returned { value, words: None, ms } => json!({ "result": value, "ms": ms }),
+        Outcome::Returned { value, words, ms } => {
+            json!({ "result": value, "words": words, "ms": ms })
+        }
+        Outcome::Failed(error) => json!({ "error": error }),
+        Outcome::Runs => json!({ "runs": true }),
+    };
+    line.extend(of(rest));
+    line
+}
+
+fn read_tool(line: &Line, at: u64, name: &str) -> Option<Called> {
+    let outcome = match (line.get("result"), line.get("error")) {
+        (Some(value), _) => Outcome::Returned {
+            value: value.clone(),
+            words: line.get("words").and_then(Value::as_str).map(str::to_owned),
+            ms: line.get("ms")?.as_f64()?,
+        },
+        (None, Some(error)) => Outcome::Failed(error.clone()),
+        (None, None) => line.get("runs").map(|_| Outcome::Runs)?,
+    };
+    Some(Called { at, name: name.to_owned(), input: line.get("input")?.clone(), outcome })
 }
 
 fn write_exchange(exchange: &Exchange, lines: &mut Vec<Line>) {
@@ -130,7 +161,8 @@ pub fn read(lines: &[Line]) -> Result<Tape, (usize, String)> {
         return Err(wrong(0, &format!("it is of version {version}; {VERSION} can be read")));
     }
     let number = |key: &str| lines[0].get(key).and_then(Value::as_f64).unwrap_or_default();
-    let mut tape = Tape { recorded_at: number("recorded_at"), entries: Vec::new() };
+    let tools = lines[0].get("tools") == Some(&Value::Bool(true));
+    let mut tape = Tape { recorded_at: number("recorded_at"), tools, entries: Vec::new() };
     let last = lines.len() - 1;
     if lines[last].get("lines").and_then(Value::as_u64) != Some(lines.len() as u64) {
         return Err(wrong(last, "its end is missing"));
@@ -155,7 +187,11 @@ fn take(line: &Line, tape: &mut Tape) -> Option<()> {
         }));
         return Some(());
     }
-    let Entry::Exchange(exchange) = tape.entries.last_mut()?;
+    if let Some(name) = line.get("tool") {
+        tape.entries.push(Entry::Tool(read_tool(line, at, name.as_str()?)?));
+        return Some(());
+    }
+    let Entry::Exchange(exchange) = tape.entries.last_mut()? else { return None };
     if let Some(status) = line.get("status") {
         let status = u16::try_from(status.as_u64()?).ok()?;
         exchange.head = Some((at, Head { status, headers: headers(line)? }));

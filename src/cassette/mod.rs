@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::error::{Error, Result};
 use crate::memory::files;
 use crate::net::{Request, Sink, Transport};
@@ -15,6 +17,7 @@ use crate::runtime::Runtime;
 
 mod clean;
 mod compare;
+pub mod failing;
 mod file;
 mod line;
 mod player;
@@ -26,6 +29,7 @@ mod tests;
 
 use player::Player;
 use recorder::Recorder;
+pub use tape::Outcome;
 use tape::Tape;
 
 /// What is to become of the traffic.
@@ -59,6 +63,8 @@ struct Running {
     number: u64,
     path: PathBuf,
     side: Side,
+    /// Calls of tools are a part of it.
+    tools: bool,
     /// Where requests went before.
     before: Arc<dyn Transport>,
 }
@@ -97,6 +103,28 @@ impl Deck {
         }
     }
 
+    /// Whether what comes of calls of tools is recorded, or known.
+    pub fn takes_tools(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.tools)
+    }
+
+    /// A call of a tool has ended.
+    pub fn called(&self, name: &str, input: Value, outcome: Outcome) {
+        if let Some(Side::Records(recorder)) = self.side() {
+            recorder.called(name, input, outcome);
+        }
+    }
+
+    /// What came of a call of a tool, in a replay.
+    pub fn call(&self, name: &str, input: &Value) -> Option<Result<Outcome>> {
+        match self.side() {
+            Some(Side::Replays(player)) => {
+                Some(player.call(name, input).map_err(|missing| missing.error()))
+            }
+            _ => None,
+        }
+    }
+
     /// Pauses before another attempt are over at once: what comes then is known.
     pub fn pause(&self, ms: u64) -> u64 {
         if self.is_replaying() { 0 } else { ms }
@@ -104,7 +132,7 @@ impl Deck {
 }
 
 /// Starts a cassette.
-pub fn begin(runtime: &mut Runtime, path: &str, mode: Mode) -> Result<Begun> {
+pub fn begin(runtime: &mut Runtime, path: &str, mode: Mode, tools: bool) -> Result<Begun> {
     if let Some(running) = &runtime.cassette.running {
         let path = running.path.display();
         return Err(Error::state(format!("a cassette runs already: {path}")));
@@ -118,7 +146,7 @@ pub fn begin(runtime: &mut Runtime, path: &str, mode: Mode) -> Result<Begun> {
     if tape.is_none() {
         check_folder(&path)?;
     }
-    Ok(start(runtime, path, tape))
+    Ok(start(runtime, path, tape, tools))
 }
 
 fn found(tape: Result<Tape>) -> Result<Option<Tape>> {
@@ -147,10 +175,11 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
         .map_err(std::io::Error::from)
 }
 
-fn start(runtime: &mut Runtime, path: PathBuf, tape: Option<Tape>) -> Begun {
+fn start(runtime: &mut Runtime, path: PathBuf, tape: Option<Tape>, tools: bool) -> Begun {
     forget_answers(runtime);
     let before = runtime.transport.clone();
     let secrets = known_secrets(runtime);
+    let tools = tools && tape.as_ref().is_none_or(|tape| tape.tools);
     let (side, recorded_at) = match tape {
         Some(tape) => {
             let at = tape.recorded_at;
@@ -158,7 +187,7 @@ fn start(runtime: &mut Runtime, path: PathBuf, tape: Option<Tape>) -> Begun {
         }
         None => {
             let now = runtime.clock.unix();
-            let recorder = Recorder::new(before.clone(), &runtime.clock, now, secrets);
+            let recorder = Recorder::new(before.clone(), &runtime.clock, now, tools, secrets);
             (Side::Records(Arc::new(recorder)), now)
         }
     };
@@ -170,7 +199,7 @@ fn start(runtime: &mut Runtime, path: PathBuf, tape: Option<Tape>) -> Begun {
     deck.count += 1;
     let number = deck.count;
     let replays = matches!(side, Side::Replays(_));
-    deck.running = Some(Running { number, path, side, before });
+    deck.running = Some(Running { number, path, side, tools, before });
     Begun { number, replays, recorded_at }
 }
 

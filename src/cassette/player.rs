@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::clean::{self, MASK};
 use super::compare::{self, Difference};
-use super::tape::{Entry, Exchange, Tape};
+use super::tape::{Called, Entry, Exchange, Outcome, Tape};
 use crate::net::{Call, Failure, Flow, Request, Sink, Transport, Unrecorded, lock};
 use crate::provider::secret::{Redactor, Secret};
 
@@ -28,6 +28,8 @@ pub struct Player {
 struct State {
     /// In their order; `None`: it was taken.
     exchanges: Vec<Option<Exchange>>,
+    /// The same of calls of tools.
+    calls: Vec<Option<Called>>,
     /// The first request that was not there.
     missed: Option<String>,
     /// Answers that may not have ended.
@@ -36,10 +38,13 @@ struct State {
 
 impl Player {
     pub fn new(tape: Tape, path: PathBuf, secrets: Vec<Secret>) -> Player {
-        let exchanges = tape.entries.into_iter().map(|entry| match entry {
-            Entry::Exchange(exchange) => Some(exchange),
-        });
-        let state = State { exchanges: exchanges.collect(), ..State::default() };
+        let mut state = State::default();
+        for entry in tape.entries {
+            match entry {
+                Entry::Exchange(exchange) => state.exchanges.push(Some(exchange)),
+                Entry::Tool(called) => state.calls.push(Some(called)),
+            }
+        }
         Player { path, secrets, state: Mutex::new(state) }
     }
 
@@ -49,6 +54,24 @@ impl Player {
         for playback in open.iter().filter_map(Weak::upgrade) {
             playback.end(Err(Failure::Broken("the cassette has ended".into())));
         }
+    }
+
+    /// What came of a call of that tool.
+    pub fn call(&self, name: &str, input: &Value) -> Result<Outcome, Unrecorded> {
+        let mut state = lock(&self.state);
+        let differs = |called: &Called| compare::values(&called.input, input, String::new());
+        let same = |one: &&mut Option<Called>| {
+            one.as_ref().is_some_and(|one| one.name == name && differs(one).is_none())
+        };
+        if let Some(called) = state.calls.iter_mut().find(same).and_then(Option::take) {
+            return Ok(called.outcome);
+        }
+        let near = state.calls.iter().flatten().find(|called| called.name == name);
+        let why = match near.and_then(differs) {
+            Some(difference) => told(&format!("call of the tool {name:?}"), difference),
+            None => uncalled(name, input),
+        };
+        Err(self.told(&Redactor::new(&self.secrets), why, &mut state))
     }
 
     fn take(&self, request: &Request) -> Result<Exchange, Unrecorded> {
@@ -62,8 +85,16 @@ impl Player {
     fn missed(&self, request: &Request, asked: &Exchange, state: &mut State) -> Unrecorded {
         let mut secrets = clean::secrets_of(request);
         secrets.extend(self.secrets.iter().cloned());
-        let redactor = Redactor::new(&secrets);
-        let (why, details) = state.missing(asked);
+        let why = state.missing(asked);
+        self.told(&Redactor::new(&secrets), why, state)
+    }
+
+    fn told(
+        &self,
+        redactor: &Redactor,
+        (why, details): (String, Value),
+        state: &mut State,
+    ) -> Unrecorded {
         let why = redactor.replaced(&why, MASK);
         let message = format!("the cassette {} {why}", self.path.display());
         let first = state.missed.get_or_insert_with(|| message.clone());
@@ -71,7 +102,7 @@ impl Player {
             true => message,
             false => format!("{message} (before that: {first})"),
         };
-        Unrecorded { message, details: clean::masked(details, &redactor) }
+        Unrecorded { message, details: clean::masked(details, redactor) }
     }
 }
 
@@ -87,23 +118,34 @@ impl State {
         };
         let near = left.find(|one| is_addressed(one, asked));
         let difference = near.and_then(|near| compare::bodies(&near.body, &asked.body));
-        let Some(Difference { path, recorded, asked }) = difference else {
+        let Some(difference) = difference else {
             let next = format!("{} {}", next.method, next.url);
             let why = format!("has no such request: recorded next {next}, asked {what}");
             details["recorded"] = next.into();
             return (why, details);
         };
-        let (one, other) = (shown(recorded.as_ref()), shown(asked.as_ref()));
-        let at = if path.is_empty() { String::new() } else { format!("at {path}: ") };
-        let why = format!("has no such request: {what}: {at}recorded {one}, asked {other}");
-        for (name, value) in [("path", Some(path.into())), ("recorded", recorded), ("asked", asked)]
-        {
-            if let Some(value) = value {
-                details[name] = value;
-            }
-        }
-        (why, details)
+        told(&format!("request: {what}"), difference)
     }
+}
+
+/// Where `what` differs, in words and as data.
+fn told(what: &str, difference: Difference) -> (String, Value) {
+    let Difference { path, recorded, asked } = difference;
+    let (one, other) = (shown(recorded.as_ref()), shown(asked.as_ref()));
+    let at = if path.is_empty() { String::new() } else { format!("at {path}: ") };
+    let why = format!("has no such {what}: {at}recorded {one}, asked {other}");
+    let mut details = json!({ "reason": "unrecorded", "path": path });
+    for (name, value) in [("recorded", recorded), ("asked", asked)] {
+        if let Some(value) = value {
+            details[name] = value;
+        }
+    }
+    (why, details)
+}
+
+fn uncalled(name: &str, input: &Value) -> (String, Value) {
+    let why = format!("has no such call of the tool {name:?}, asked with {}", shown(Some(input)));
+    (why, json!({ "reason": "unrecorded", "asked": input }))
 }
 
 /// A value as a message shows it.

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
 use super::clean;
-use super::tape::{Entry, Exchange, Tape};
+use super::tape::{Called, Entry, Exchange, Outcome, Tape};
 use crate::clock::{Clock, Moment};
 use crate::net::{Call, Failure, Flow, Head, Request, Sink, Transport, lock};
 use crate::provider::secret::Secret;
@@ -32,9 +34,10 @@ impl Recorder {
         network: Arc<dyn Transport>,
         clock: &Clock,
         recorded_at: f64,
+        tools: bool,
         secrets: Vec<Secret>,
     ) -> Recorder {
-        let tape = Tape { recorded_at, entries: Vec::new() };
+        let tape = Tape { recorded_at, tools, entries: Vec::new() };
         let notes = Mutex::new(Some(Notes { tape, secrets }));
         let session = Session { clock: clock.clone(), began: clock.now(), notes };
         Recorder { network, session: Arc::new(session) }
@@ -50,13 +53,22 @@ impl Recorder {
         }
     }
 
+    /// A call of a tool has ended.
+    pub fn called(&self, name: &str, input: Value, outcome: Outcome) {
+        let at = self.session.ms();
+        if let Some(notes) = lock(&self.session.notes).as_mut() {
+            let called = Called { at, name: name.to_owned(), input, outcome };
+            notes.tape.entries.push(Entry::Tool(called));
+        }
+    }
+
     /// Ends the recording and gives it without what is secret.
     pub fn finish(&self, secrets: Vec<Secret>) -> Option<Tape> {
         let mut notes = lock(&self.session.notes).take()?;
         notes.learn(secrets);
-        for Entry::Exchange(exchange) in &notes.tape.entries.clone() {
-            notes.learn(clean::secrets_of_answer(exchange));
-        }
+        let entries = notes.tape.entries.iter();
+        let told: Vec<Secret> = entries.flat_map(clean::secrets_of_entry).collect();
+        notes.learn(told);
         clean::tape(&mut notes.tape, &notes.secrets);
         Some(notes.tape)
     }

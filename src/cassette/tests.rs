@@ -93,7 +93,7 @@ fn request(url: &str, body: Value) -> Request {
 const URL: &str = "https://user:CANARY-pw@host.test/v1?api_key=CANARY-q&q=Berlin";
 
 fn record(network: Echo, requests: &[Request]) -> Tape {
-    let recorder = Recorder::new(Arc::new(network), &Clock::default(), 5.0, Vec::new());
+    let recorder = Recorder::new(Arc::new(network), &Clock::default(), 5.0, true, Vec::new());
     for request in requests {
         recorder.start(request.clone(), Box::new(Ear::default()));
     }
@@ -238,10 +238,11 @@ fn a_secret_is_found_in_the_parts_of_a_stream() {
     let pieces = vec![(0, one.as_bytes().to_vec()), (1, two.as_bytes().to_vec())];
     let mut tape = Tape {
         recorded_at: 0.0,
+        tools: false,
         entries: vec![Entry::Exchange(Exchange { pieces, ..Exchange::default() })],
     };
     clean::tape(&mut tape, &[Secret::new("sk-CANARY-12")]);
-    let Entry::Exchange(exchange) = &tape.entries[0];
+    let Entry::Exchange(exchange) = &tape.entries[0] else { panic!("no exchange") };
     let text: Vec<u8> = exchange.pieces.iter().flat_map(|(_, piece)| piece.clone()).collect();
     let wanted = format!("{}{}{}", said("the key is <secret>"), said(""), said(" and 3"));
     assert_eq!(String::from_utf8(text).unwrap(), wanted);

@@ -13,8 +13,16 @@ local LEVELS = { low = 0, normal = 1, high = 2, critical = 3 }
 local CRITICAL = LEVELS.critical
 
 -- Functions written in Lua that wait, or call what may.
-core.waiting =
-  { all = true, await = true, batch = true, map = true, race = true, sleep = true, try = true }
+core.waiting = {
+  all = true,
+  await = true,
+  batch = true,
+  clock = true,
+  map = true,
+  race = true,
+  sleep = true,
+  try = true,
+}
 
 -- Functions of memory whose first argument is the key they are about; the others may touch any.
 local KEYED = { store = true, retrieve = true, delete = true, update = true, increment = true }

@@ -27,7 +27,8 @@ pub static INNER: &[Inner] = &[
 /// begin_cassette(path, options?) → its number, and what the function learns of it
 fn begin(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let (path, options) = (args.text(0).unwrap_or_default(), args.options(1, &CASSETTE));
-    let begun = cassette::begin(&mut instance.runtime, path, Mode::of(options.word("mode")))?;
+    let (mode, tools) = (Mode::of(options.word("mode")), options.bool("tools").unwrap_or(true));
+    let begun = cassette::begin(&mut instance.runtime, path, mode, tools)?;
     let info = Record::new()
         .set("mode", if begun.replays { "replay" } else { "record" })
         .set("path", path)

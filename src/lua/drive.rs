@@ -83,7 +83,7 @@ fn labels(operation: &Operation) -> [Data; 3] {
 
 /// A moment as `drive.lua` counts: milliseconds of the clock.
 pub fn ms(moment: Moment) -> f64 {
-    moment.ms_since(Moment::START)
+    moment.ms()
 }
 
 /// Steps a machine once. What it has to tell comes before what it asks for.
@@ -360,6 +360,12 @@ pub static NATIVES: &[Native] = &[
     Native { name: "next_timer", run: next_timer },
     Native { name: "open_door", run: |i, _| i.runtime.tasks.open_door().map(Data::from) },
     Native { name: "let_in", run: let_in },
+    Native { name: "begin_virtual", run: begin_virtual },
+    Native { name: "end_virtual", run: end_virtual },
+    Native { name: "hold_time", run: hold_time },
+    Native { name: "leap", run: leap },
+    Native { name: "move_on", run: move_on },
+    Native { name: "lull", run: |i, n| i.runtime.tasks.lull(n[0] as u64).map(|()| Data::Nil) },
 ];
 
 /// count_call(number): a call that is refused before it is looked at
@@ -370,7 +376,7 @@ fn count_call(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
 
 /// arm(token, at_ms)
 fn arm(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
-    let at = Moment::START.after_float_ms(numbers[1]);
+    let at = Moment::of_ms(numbers[1]);
     let runtime = &mut instance.runtime;
     runtime.tasks.arm(&runtime.clock, at, numbers[0] as u64);
     Ok(Data::Nil)
@@ -462,11 +468,42 @@ fn fd(instance: &mut Instance, _: Numbers) -> Result<Data> {
 /// next_timer() → milliseconds until a timer may be due; nil if there is none
 fn next_timer(instance: &mut Instance, _: Numbers) -> Result<Data> {
     let runtime = &instance.runtime;
-    let left = runtime.tasks.first_timer().map(|at| runtime.clock.now().until(at));
+    let left = runtime.tasks.left(&runtime.clock);
     Ok(Data::from(left.map(|left| left.as_secs_f64() * 1e3)))
 }
 
 /// let_in(): takes the connection to what `open_door` gave
 fn let_in(instance: &mut Instance, _: Numbers) -> Result<Data> {
     instance.runtime.tasks.let_in().map(|()| Data::Nil)
+}
+
+/// begin_virtual() → whether time was real
+fn begin_virtual(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    let runtime = &mut instance.runtime;
+    runtime.tasks.begin_virtual(&runtime.clock).map(Data::Bool)
+}
+
+fn end_virtual(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    let runtime = &mut instance.runtime;
+    runtime.tasks.end_virtual(&runtime.clock).map(|()| Data::Nil)
+}
+
+/// hold_time(1 or 0)
+fn hold_time(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let runtime = &mut instance.runtime;
+    runtime.tasks.hold(&runtime.clock, numbers[0] == 1.0);
+    Ok(Data::Nil)
+}
+
+/// leap() → whether virtual time has leapt
+fn leap(instance: &mut Instance, _: Numbers) -> Result<Data> {
+    let runtime = &mut instance.runtime;
+    Ok(Data::Bool(runtime.tasks.leap(&runtime.clock)))
+}
+
+/// move_on(limit_ms)
+fn move_on(instance: &mut Instance, numbers: Numbers) -> Result<Data> {
+    let runtime = &mut instance.runtime;
+    runtime.tasks.move_on(&runtime.clock, Moment::of_ms(numbers[0]));
+    Ok(Data::Nil)
 }

@@ -34,6 +34,7 @@ pub static INNER: &[Inner] = &[
     Inner { name: "dialect_of", params: &[PROVIDER], run: dialect_of },
     Inner { name: "stand_server", params: &[SERVER, PROVIDER], run: stand_in },
     Inner { name: "end_server", params: &[SERVER], run: end },
+    Inner { name: "end_servers", params: &[], run: end_all },
     Inner { name: "forget_server", params: &[SERVER], run: forget },
     Inner { name: "rewind_server", params: &[SERVER], run: rewind },
     Inner { name: "server_calls", params: &[SERVER], run: calls },
@@ -100,6 +101,12 @@ fn stand_in(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 /// end_server(server) → whether it had not ended before
 fn end(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(instance.runtime.servers.end(args.number(0) as u64)))
+}
+
+/// end_servers(): whoever they belong to ends
+fn end_all(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
+    instance.runtime.servers.end_all();
+    Ok(Data::Nil)
 }
 
 /// forget_server(server): nobody can ask for it any more

@@ -7,8 +7,8 @@ local core = ...
 local now, token = core.now, core.token
 local contexts, tasks, self = core.contexts, core.tasks, core.self
 local descends, later, suspend = core.descends, core.later, core.suspend
-local error, pairs, pcall = error, pairs, pcall
-local rawget, select = rawget, select
+local error, next, pairs, pcall = error, next, pairs, pcall
+local rawget, select, setmetatable = rawget, select, setmetatable
 
 -- In nginx `coroutine` is made of yields to it. Where there is no yielding, in a C call or one of
 -- its phases, Lua's own functions do for a task that blocks.
@@ -22,6 +22,7 @@ if rawget(coroutine, "_create") then
   }
 end
 
+local relayed = setmetatable({}, { __mode = "k" }) -- tasks that the host's loop resumes
 local failures = {} -- errors of code that nobody waits for
 local active = 0 -- tasks that have not ended
 local listening = 0 -- those that are there for what may come: they are no unfinished work
@@ -104,7 +105,11 @@ end
 -- Looks at how a task came back from being resumed.
 local function settle(task, alive, signal, ...)
   if task.lib.status(task.co) ~= "dead" then
-    if not (core.is_suspend(signal) or core.relay(task, signal, ...)) then
+    if core.is_suspend(signal) then
+      return
+    elseif core.relay(task, signal, ...) then
+      relayed[task] = true
+    else
       later(task)
     end
   elseif task.adopted then
@@ -118,6 +123,7 @@ local function settle(task, alive, signal, ...)
 end
 
 function core.continue(task, ...)
+  relayed[task] = nil
   if task.lib.status(task.co) == "suspended" then
     settle(task, task.lib.resume(task.co, ...))
   end
@@ -266,6 +272,11 @@ end
 -- Tasks that wait for what may come, for as long as the host delivers.
 function core.listening()
   return listening
+end
+
+-- Whether a task waits in the way of the host's loop.
+function core.has_relayed()
+  return next(relayed) ~= nil
 end
 
 -- Takes the errors of code that nobody waited for: an array of {error}.

@@ -3,7 +3,7 @@ local core = ...
 
 local arm, disarm, now, post, ready = core.arm, core.disarm, core.now, core.post, core.ready
 local self, tasks = core.self, core.tasks
-local next, type = next, type
+local next, setmetatable, type = next, setmetatable, type
 local isyieldable, yield = coroutine.isyieldable, coroutine.yield
 
 -- One turn ends after so many deliveries or so many milliseconds: a fast stream must keep neither
@@ -14,6 +14,7 @@ local ATTENTION = 0 -- a token that says: something is queued here
 local BLOCKED = {} -- waits by turning instead of yielding
 local SUSPEND = {} -- what the module yields; anything else is the user's own yield
 
+local asleep = setmetatable({}, { __mode = "k" }) -- coroutines in a sleeper of the host
 local waiting = {} -- token -> coroutine of the module, sleeper of the host, or BLOCKED
 local inside = {} -- token -> context that waits on it, whose `waits` has the token
 
@@ -138,10 +139,25 @@ local function turn(timeout)
   elseif ran then
     timeout = 0 -- what the caller waits for may have happened
   end
+  if core.virtual and timeout ~= 0 then
+    core.hold_time(first <= last and 1 or 0) -- tasks that yield look after something real
+  end
   local more
   count, more = deliver_ready(count, began, timeout)
   ring()
   return count, more or first <= last
+end
+
+-- A turn of a host's own loop, in which virtual time leaps once everything waits.
+local function pump()
+  local count, more = turn(0)
+  if core.virtual and count == 0 then
+    core.hold_time(core.is_held() and 1 or 0)
+    if core.leap() then
+      return turn(0)
+    end
+  end
+  return count, more
 end
 
 local function may_yield(me, context)
@@ -181,10 +197,12 @@ end
 
 local function sleep_until_delivered(host, context, tok, limit)
   local sleeper = host.sleeper(context)
-  waiting[tok] = sleeper
+  local me = self()
+  waiting[tok], asleep[me] = sleeper, true
   repeat
     sleeper:sleep(limit)
   until not waiting[tok]
+  asleep[me] = nil
   sleeper:done()
 end
 
@@ -253,6 +271,20 @@ end
 -- Tells others that wait what was delivered for them, where the host does not.
 function core.announce() end
 
+-- Whether anything is to be delivered but tasks that yielded on their own account.
+function core.is_due()
+  for i = first, last do
+    if type(queue[i]) ~= "table" then
+      return true
+    end
+  end
+  return false
+end
+
+function core.is_asleep(co)
+  return asleep[co] or false
+end
+
 -- How many items wait for the next turn.
 function core.queued()
   return last - first + 1
@@ -263,7 +295,8 @@ function core.is_suspend(signal)
   return signal == SUSPEND
 end
 
-core.later, core.ring, core.turn, core.suspend = later, ring, turn, suspend
+core.later, core.ring, core.suspend = later, ring, suspend
+core.turn, core.pump = turn, pump
 core.forget, core.stop = forget, stop
 core.can_yield, core.check_wait = can_yield, check_wait
 

@@ -60,7 +60,7 @@ impl Load {
             Snapshot::from_text(&bytes, now)
                 .map_err(|error| error.at(&crate::error::quoted(&path.to_string_lossy())))
         };
-        self.waits = Waits::File(Filing::start(waker, read)?);
+        self.waits = Waits::File(Filing::start(&runtime.clock, waker, read)?);
         self.look(runtime, me)
     }
 

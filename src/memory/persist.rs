@@ -120,7 +120,7 @@ impl Persist {
         self.count = snapshot.entries.len() + snapshot.talks.len();
         let saved_at = runtime.clock.unix();
         let write = move || files::replace(&path, &snapshot.to_text(saved_at));
-        self.waits = Waits::File(Filing::start(waker, write)?);
+        self.waits = Waits::File(Filing::start(&runtime.clock, waker, write)?);
         self.look(runtime)
     }
 

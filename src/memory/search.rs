@@ -105,7 +105,7 @@ impl Search {
         let mut sieve = Sieve::new(self.wanted.clone(), direction);
         let blocks = self.blocks(runtime);
         let waker = runtime.tasks.waker(me)?;
-        self.comparing = Some(Aside::start(waker, move || {
+        self.comparing = Some(Aside::start(&runtime.clock, waker, move || {
             sieve.all(&blocks);
             Ok(sieve)
         }));
@@ -170,7 +170,7 @@ impl Search {
         page: Page,
     ) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
-        self.comparing = Some(Aside::start(waker, move || {
+        self.comparing = Some(Aside::start(&runtime.clock, waker, move || {
             for (key, record) in page {
                 sieve.stored(key, Entry::from_record(&record)?);
             }

@@ -233,14 +233,15 @@ fn frame(talk: &Talk<'_>, status: &str, output: Value) -> Value {
 
 fn usage(talk: &Talk<'_>) -> Value {
     let usage = &talk.usage;
-    let mut asked = json!({"cached_tokens": usage.cached_tokens.unwrap_or(0)});
-    if let Some(written) = usage.cache_write_tokens {
-        asked["cache_write_tokens"] = written.into();
-    }
+    let tokens = |n: Option<u64>| n.unwrap_or(0);
+    let asked = json!({
+        "cached_tokens": tokens(usage.cached_tokens),
+        "cache_write_tokens": tokens(usage.cache_write_tokens),
+    });
     json!({
         "input_tokens": usage.prompt_tokens, "input_tokens_details": asked,
         "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens.unwrap_or(0)},
+        "output_tokens_details": {"reasoning_tokens": tokens(usage.reasoning_tokens)},
         "total_tokens": usage.total_tokens(),
     })
 }

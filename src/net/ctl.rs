@@ -5,15 +5,18 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
+use rustix::event::PollFlags;
+
+use super::process::process;
 use super::sock::Sock;
 use super::workers::Home;
 use super::{Failure, Guard, Limits, lock};
-use crate::clock::{Clock, Moment};
+use crate::clock::{Busy, Clock, Moment, Traffic};
 use crate::error::Phase;
 
 /// A complete answer whose end has not come by then is taken as it is.
@@ -106,6 +109,11 @@ pub(super) struct Ctl {
     adopted: AtomicBool,
     /// The answer is complete but for its end.
     over: AtomicBool,
+    /// Whoever reads the answer has taken what there was, and waits for more.
+    waiting: AtomicBool,
+    /// The sink is full: the consumer is waited for.
+    paused: AtomicBool,
+    busy: Mutex<Option<Busy>>,
     /// How many connects are under way inside each other: to a proxy, within one through it.
     connects: AtomicU8,
     state: Mutex<State>,
@@ -130,6 +138,7 @@ impl Ctl {
     pub fn new(clock: Clock, limits: Limits) -> Arc<Ctl> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let deadline = limits.connect.map(|limit| clock.now().after(limit));
+        let busy = Mutex::new(Some(clock.busy()));
         Arc::new(Ctl {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             home: Home::here(),
@@ -141,6 +150,9 @@ impl Ctl {
             resumed: AtomicBool::new(false),
             adopted: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            busy,
             connects: AtomicU8::new(0),
             state: Mutex::new(State { phase: Phase::Connect, deadline, socks: Vec::new() }),
             changed: Condvar::new(),
@@ -189,23 +201,30 @@ impl Ctl {
         if !self.home.is_here() || !self.settle(Verdict::Cancelled) {
             return false;
         }
-        // Shutting a socket wakes whoever waits on it, each for itself; the reader is woken once
-        // for all that end together, and closes them.
-        if self.adopted.load(Ordering::Acquire) {
-            return true;
+        // The reader is woken once for all that end together, and closes them.
+        if !self.adopted.load(Ordering::Acquire) {
+            self.shut();
         }
-        // The verdict first, the sockets after it: `hold` checks it under the same lock, so a
-        // socket is either found here or not taken into use.
+        true
+    }
+
+    /// Wakes whoever waits on a socket, each for itself. The verdict first, the sockets after it:
+    /// `hold` checks it under the same lock, so a socket is either found here or not taken into use.
+    fn shut(&self) {
         let state = lock(&self.state);
         state.socks.iter().for_each(|sock| sock.shut(self.id));
         self.changed.notify_all();
-        true
     }
 
     /// The transport is through with the call; says why it ended if that was decided before.
     pub fn finish(&self) -> Option<Failure> {
         self.settle(Verdict::Done);
         self.verdict().failure()
+    }
+
+    /// The sink has been told the end: nothing real is under way any more.
+    pub fn told(&self) {
+        drop(lock(&self.busy).take());
     }
 
     pub fn is_open(&self) -> bool {
@@ -251,6 +270,11 @@ impl Ctl {
         self.nearest(&lock(&self.state)).map(|(at, _)| at)
     }
 
+    /// The same in real time, in which the deadlines of all instances compare.
+    pub fn real_deadline(&self) -> Option<Moment> {
+        self.deadline().map(|at| self.clock.real(at))
+    }
+
     fn nearest(&self, state: &State) -> Option<(Moment, Phase)> {
         let phase = state.deadline.map(|at| (at, state.phase));
         let total = self.limits.total.map(|at| (at, Phase::Total));
@@ -270,13 +294,25 @@ impl Ctl {
         }
     }
 
+    /// As [`Clock::patience`].
+    pub fn patience(&self, left: Option<Duration>) -> Option<Duration> {
+        self.clock.patience(left)
+    }
+
+    /// Said around each wait for more of the answer, and with false before it is read.
+    pub fn waits(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::SeqCst);
+    }
+
     /// Content arrived.
     pub fn content(&self) {
+        self.paused.store(false, Ordering::SeqCst);
         self.enter(&mut lock(&self.state), Phase::Idle, self.limits.idle);
     }
 
     /// The consumer is full: only the total limit runs on, the peer is not to blame.
     pub fn pause(&self) {
+        self.paused.store(true, Ordering::SeqCst);
         self.enter(&mut lock(&self.state), Phase::Idle, None);
     }
 
@@ -382,7 +418,7 @@ impl Ctl {
             if let Some(value) = ready() {
                 return Ok(value);
             }
-            state = self.sleep(state, left);
+            state = self.sleep(state, self.patience(left));
         }
     }
 
@@ -403,6 +439,38 @@ impl Ctl {
         // With the lock, or the notice could fall between a waiter's look and its sleep.
         let _state = lock(&self.state);
         self.changed.notify_all();
+    }
+}
+
+impl Traffic for Ctl {
+    /// First whether something lies in the socket, then whether somebody is at work on what did: who
+    /// waits again has delivered all that was read before.
+    fn is_stalled(&self, stalled: &dyn Fn(SocketAddr) -> bool) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        if self.paused.load(Ordering::SeqCst) {
+            return !self.resumed();
+        }
+        let Some(sock) = self.sock() else { return false };
+        let address = sock.stream().local_addr();
+        let quiet = !Sock::wait_any(&[&sock], PollFlags::IN, Some(Duration::ZERO));
+        quiet && self.waiting.load(Ordering::SeqCst) && address.is_ok_and(stalled)
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        Ctl::deadline(self).filter(|_| self.is_open())
+    }
+
+    fn moved(&self) {
+        if !self.home.is_here() || !self.is_open() {
+            return;
+        }
+        if self.adopted.load(Ordering::Acquire) {
+            process().reader.nudge(self.id);
+        } else if self.left().is_err() {
+            self.shut();
+        }
     }
 }
 

@@ -174,7 +174,9 @@ impl Turn {
                 Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Err(broken(e)),
                 Err(_) if self.mode == Mode::Poll => return Ok(None),
                 Err(_) => {
-                    Sock::wait_any(&[&self.sock], flags, left);
+                    self.ctl.waits(flags == PollFlags::IN);
+                    Sock::wait_any(&[&self.sock], flags, self.ctl.patience(left));
+                    self.ctl.waits(false);
                 }
             }
         }

@@ -16,6 +16,7 @@ use super::process::process;
 use super::stream::Stream;
 use super::workers::{Job, Submitted};
 use super::{Call, Failure, Head, Request, Sink, Transport, proxy};
+use crate::clock::Traffic;
 
 /// HTTP/1.1 over TCP and TLS. All instances of a process share threads and connections.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +26,8 @@ impl Transport for Http {
     fn start(&self, request: Request, sink: Box<dyn Sink>) -> Box<dyn Call> {
         let ctl = Ctl::new(request.clock.clone(), request.limits);
         ctl.guard_with(request.guard.clone());
+        let traffic: Arc<dyn Traffic> = ctl.clone();
+        request.clock.watch(Arc::downgrade(&traffic));
         let route = Route::plan(&request);
         let exchange = Exchange { ctl: ctl.clone(), request, route, sink };
         match process().calls.submit(exchange) {
@@ -201,6 +204,7 @@ pub(super) fn end(ctl: &Ctl, sink: Box<dyn Sink>, outcome: Result<(), Failure>) 
     let outcome = ctl.finish().map_or(outcome, Err);
     ctl.release_all();
     let _ = catch_unwind(AssertUnwindSafe(|| sink.end(outcome)));
+    ctl.told();
 }
 
 impl From<Failure> for ureq::Error {

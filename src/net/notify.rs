@@ -131,6 +131,11 @@ impl Notifier {
         token
     }
 
+    /// Whether [`take`](Notifier::take) has something.
+    pub fn has_ready(&self) -> bool {
+        !self.is_inherited() && !lock(&self.ready).is_empty()
+    }
+
     /// Blocks until a token is ready; `None` waits without limit.
     pub fn wait(&self, timeout: Option<Duration>) -> Woke {
         if self.is_inherited() {

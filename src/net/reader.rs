@@ -17,7 +17,7 @@ use super::process::process;
 use super::sock::Sock;
 use super::stream::{PIECE, Stream, Turn};
 use super::workers::{Job, STACK, spawn};
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 
 /// What other threads ask of the reader.
 enum Order {
@@ -125,7 +125,7 @@ struct Round {
     entries: HashMap<u64, Entry>,
     /// Calls that wait for a worker.
     queued: HashMap<u64, Arc<Ctl>>,
-    /// When to look at which call. A deadline that moved away is found when its old time comes.
+    /// When, in real time, to look at which call. A deadline that moved away is found when its old time comes.
     deadlines: BinaryHeap<Reverse<(Moment, u64)>>,
     /// The one entry of `deadlines` that counts for a call.
     armed: HashMap<u64, Moment>,
@@ -176,7 +176,13 @@ impl Round {
                 self.arm(&ctl);
                 self.look_at(ctl.id);
             }
-            Order::Nudge(call) => self.look_at(call),
+            Order::Nudge(call) => {
+                self.look_at(call);
+                // Its time may have leapt.
+                if let Some(ctl) = self.ctl(call) {
+                    self.arm(&ctl);
+                }
+            }
         }
     }
 
@@ -189,7 +195,7 @@ impl Round {
         self.feed(ctl.id);
     }
 
-    /// After a cancel or a resume, or when it is new here and either may have come before.
+    /// After a cancel, a resume or a leap of time, or when it is new here and either may have come before.
     fn look_at(&mut self, call: u64) {
         if let Some(ctl) = self.queued.get(&call)
             && !ctl.is_open()
@@ -275,7 +281,7 @@ impl Round {
     // Deadlines.
 
     fn arm(&mut self, ctl: &Ctl) {
-        let Some(at) = ctl.deadline() else { return };
+        let Some(at) = ctl.real_deadline() else { return };
         if self.armed.get(&ctl.id).is_none_or(|armed| at < *armed) {
             self.armed.insert(ctl.id, at);
             self.deadlines.push(Reverse((at, ctl.id)));
@@ -284,6 +290,7 @@ impl Round {
 
     /// Ends what is out of time; says how long until the next look.
     fn expire(&mut self) -> Option<Duration> {
+        let real = Clock::default();
         loop {
             let Reverse((at, call)) = *self.deadlines.peek()?;
             let ctl = self.ctl(call).filter(|_| self.armed.get(&call) == Some(&at));
@@ -291,7 +298,7 @@ impl Round {
                 self.deadlines.pop();
                 continue;
             };
-            let left = ctl.now().until(at);
+            let left = real.now().until(at);
             if !left.is_zero() {
                 return Some(left);
             }

@@ -64,7 +64,9 @@ impl Stream {
     }
 
     pub fn turn(&mut self, piece: &mut [u8]) -> Turn {
+        self.ctl.waits(false);
         let turn = catch_unwind(AssertUnwindSafe(|| self.read_and_deliver(piece)));
+        self.ctl.waits(matches!(turn, Ok(Turn::Blocked)));
         turn.unwrap_or_else(|_| Turn::Ended(Err(panicked())))
     }
 

@@ -192,9 +192,16 @@ pub struct Cache {
 
 impl Default for Cache {
     fn default() -> Cache {
+        Cache::of(Clock::default())
+    }
+}
+
+impl Cache {
+    /// Whose entries age by that clock.
+    pub fn of(clock: Clock) -> Cache {
         let settings = Settings::default();
         let mut cache = Cache {
-            clock: Clock::default(),
+            clock,
             active: 0,
             memo: Memo::new(settings.limits),
             counts: vec![Counts::default(); FUNCTIONS.len()],
@@ -204,9 +211,7 @@ impl Default for Cache {
         cache.active = cache.switched_on();
         cache
     }
-}
 
-impl Cache {
     /// Whether a function's results are kept where a call does not say so itself.
     #[inline]
     pub fn is_on(&self, function: usize) -> bool {

@@ -1,5 +1,6 @@
 //! A program that is run to its end by a thread of its own: fed, listened to, and ended in time.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -12,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 
 use super::{Child, Ended, LAST_WAIT, LOOK, Program, Streams, rest};
-use crate::clock::{Clock, Moment};
+use crate::clock::{Busy, Clock, Moment};
 use crate::guard::guarded;
 use crate::net::workers::{self, Home, STACK};
 use crate::net::{Waker, lock};
@@ -48,6 +49,7 @@ pub struct Running {
     desk: Arc<Desk>,
     /// In a forked child of the host the locks may be held by a thread that does not exist.
     home: Home,
+    busy: Cell<Option<Busy>>,
 }
 
 struct Desk {
@@ -68,7 +70,7 @@ impl Running {
         let desk = Arc::new(Desk { child, done: Mutex::new(None), waker });
         let attendant = Attendant::new(desk.clone(), order, ends, clock);
         give.send(attendant).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
-        Ok(Running { desk, home: Home::here() })
+        Ok(Running { desk, home: Home::here(), busy: Cell::new(Some(clock.busy())) })
     }
 
     /// What became of it, once; `None` while it runs.
@@ -77,7 +79,7 @@ impl Running {
             return None;
         }
         self.desk.waker.rearm();
-        lock(&self.desk.done).take()
+        lock(&self.desk.done).take().inspect(|_| drop(self.busy.take()))
     }
 }
 

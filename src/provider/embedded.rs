@@ -6,7 +6,7 @@ use super::local::{Countable, Listener, Made, Model, Task, check};
 use super::question::{Count, Embed, Embeddings, Found, Question};
 use super::source::Going;
 use crate::chat::{Delta, Reply};
-use crate::clock::Clock;
+use crate::clock::{Busy, Clock};
 use crate::error::{Error, Result};
 use crate::net::{Limits, Waker};
 
@@ -19,7 +19,7 @@ pub fn start(
     inbox: Shared,
     waker: Waker,
 ) -> Result<Going> {
-    let heard = Heard { inbox, waker, clock: clock.clone() };
+    let heard = Heard { inbox, waker, clock: clock.clone(), _busy: clock.busy() };
     match question {
         Question::Chat(request) => {
             check(request)?;
@@ -46,6 +46,8 @@ struct Heard {
     inbox: Shared,
     waker: Waker,
     clock: Clock,
+    /// Dropped with it, which is behind its last word.
+    _busy: Busy,
 }
 
 impl Heard {

@@ -76,10 +76,10 @@ impl Job {
         limits: Limits,
         deadline: Option<Moment>,
         arguments: Vec<Document>,
+        clock: Clock,
         waker: Waker,
     ) -> Job {
-        let (clock, arguments, cancelled) =
-            (Clock::default(), Mutex::new(arguments), AtomicBool::new(false));
+        let (arguments, cancelled) = (Mutex::new(arguments), AtomicBool::new(false));
         let answer = Mutex::new(None);
         Job { script, limits, deadline, clock, arguments, cancelled, answer, waker }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::pool::pool;
 use super::{Failure, Job, Limits, Script, engine};
-use crate::clock::Moment;
+use crate::clock::{Busy, Moment};
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Outcome, Output, Step, Stop, Token, stopped};
@@ -17,6 +17,7 @@ pub struct Run {
     deadline: Option<Moment>,
     arguments: Vec<Document>,
     job: Option<Arc<Job>>,
+    busy: Option<Busy>,
 }
 
 impl Run {
@@ -26,20 +27,27 @@ impl Run {
         deadline: Option<Moment>,
         arguments: Vec<Document>,
     ) -> Run {
-        Run { script, limits, deadline, arguments, job: None }
+        Run { script, limits, deadline, arguments, job: None, busy: None }
     }
 
     fn start(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let (script, arguments) = (self.script.clone(), std::mem::take(&mut self.arguments));
         let waker = runtime.tasks.waker(me)?;
-        let job = Arc::new(Job::new(script, self.limits, self.deadline, arguments, waker));
+        let clock = runtime.clock.clone();
+        let job = Job::new(script, self.limits, self.deadline, arguments, clock, waker);
+        let job = Arc::new(job);
         pool(engine()?).submit(job.clone())?;
+        self.busy = Some(runtime.clock.busy());
         self.job = Some(job);
         Ok(Step::Wait(self.deadline))
     }
 
     fn look(&mut self, runtime: &Runtime) -> Result<Step> {
-        match self.job.as_ref().and_then(|job| job.take_answer()) {
+        let answer = self.job.as_ref().and_then(|job| job.take_answer());
+        if answer.is_some() {
+            self.busy = None;
+        }
+        match answer {
             Some(Ok(result)) => {
                 self.job = None;
                 Ok(Step::Done(Output::Data(result.map_or(Data::Nil, Data::from))))
@@ -58,6 +66,7 @@ impl Run {
 
     /// The caller waits no longer; the code stops by itself within milliseconds.
     fn cancel(&mut self) {
+        self.busy = None;
         if let Some(job) = self.job.take() {
             job.cancel();
             if let Ok(engine) = engine() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::pool::Pool;
 use super::{Answer, Engine, Failure, Form, Job, Limits, Room, Script};
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::error::Result;
 use crate::net::{Notifier, Waker, Woke};
 
@@ -87,7 +87,14 @@ impl Desk {
     fn submit(&self, word: &str, deadline: Option<Moment>) -> Arc<Job> {
         let script = Script::new("word", word.as_bytes(), Form::Function);
         let waker = Waker::new(&self.notifier, 1);
-        let job = Arc::new(Job::new(script, Limits::default(), deadline, Vec::new(), waker));
+        let job = Arc::new(Job::new(
+            script,
+            Limits::default(),
+            deadline,
+            Vec::new(),
+            Clock::default(),
+            waker,
+        ));
         self.pool.submit(job.clone()).unwrap();
         job
     }

@@ -1,12 +1,14 @@
 //! Work with files on a thread of its own, so that nobody's event loop stands still, and what is said
 //! of a file that does not do.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
+use crate::clock::{Busy, Clock};
 use crate::error::{Code, Error, Result, quoted};
 use crate::guard::guarded;
 use crate::net::{Waker, lock, workers};
@@ -15,7 +17,10 @@ use crate::net::{Waker, lock, workers};
 const STACK: usize = 2 << 20;
 
 /// Work on a thread of its own. Dropping it does not stop the work.
-pub struct Filing<T>(Arc<Desk<T>>);
+pub struct Filing<T> {
+    desk: Arc<Desk<T>>,
+    busy: Cell<Option<Busy>>,
+}
 
 struct Desk<T> {
     done: Mutex<Option<Result<T>>>,
@@ -24,6 +29,7 @@ struct Desk<T> {
 
 impl<T: Send + 'static> Filing<T> {
     pub fn start(
+        clock: &Clock,
         waker: Waker,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<Filing<T>> {
@@ -34,7 +40,7 @@ impl<T: Send + 'static> Filing<T> {
             theirs.waker.wake();
         });
         match spawned {
-            Ok(()) => Ok(Filing(desk)),
+            Ok(()) => Ok(Filing { desk, busy: Cell::new(Some(clock.busy())) }),
             Err(error) => {
                 Err(Error::new(Code::IoError, format!("no thread could be made: {error}"))
                     .with(|f| f.details = Some(json!({ "reason": "no_thread" }))))
@@ -44,8 +50,8 @@ impl<T: Send + 'static> Filing<T> {
 
     /// What became of it, once; `None`: not done yet.
     pub fn take(&self) -> Option<Result<T>> {
-        self.0.waker.rearm();
-        lock(&self.0.done).take()
+        self.desk.waker.rearm();
+        lock(&self.desk.done).take().inspect(|_| drop(self.busy.take()))
     }
 }
 

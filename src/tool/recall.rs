@@ -53,7 +53,7 @@ pub fn keep(cache: &mut Cache, recall: Recall, tool: &Rc<Tool>, result: Option<D
 }
 
 /// Whether a copy has the same keys. Integers among the keys of an object became texts.
-fn is_exact(value: Ref<'_>) -> bool {
+pub fn is_exact(value: Ref<'_>) -> bool {
     let named = |key: Ref<'_>| key.as_str().is_none_or(|key| key.parse::<i64>().is_err());
     value.items().all(is_exact)
         && value.members().all(|(key, member)| named(key) && is_exact(member))

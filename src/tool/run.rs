@@ -2,6 +2,7 @@
 
 mod input;
 mod result;
+mod taped;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,6 +50,14 @@ pub struct ToolRun {
     /// The call had stopped for a decision: what it goes on with.
     resumed: Option<Rest>,
     paused: bool,
+    /// A cassette has a part in it.
+    tapes: bool,
+    /// The input as data, where a cassette wants it.
+    copy: Option<Value>,
+    /// The result as data for it.
+    noted: Option<Document>,
+    /// What the function has raised.
+    raised: Option<String>,
     /// Its turn, where only so many calls may run at once.
     turn: Option<Turn>,
 }
@@ -77,6 +86,10 @@ impl ToolRun {
             turn: None,
             resumed: None,
             paused: false,
+            tapes: false,
+            copy: None,
+            noted: None,
+            raised: None,
         }
     }
 
@@ -167,7 +180,7 @@ impl ToolRun {
         let limit = self.deadline();
         let text = self.for_model || self.tool.options.get("returns").is_some();
         let argument = self.input.clone();
-        let (info, copies) = (Some(info), self.recall.is_some());
+        let (info, copies) = (Some(info), self.recall.is_some() || self.tapes);
         Ok(Step::Call(Call { info, limit, text, copies, ..Call::new(function, argument) }))
     }
 
@@ -203,6 +216,7 @@ impl ToolRun {
             return Err(self.error(refusal));
         }
         let text = self.text(&returned)?;
+        self.note_result(&returned);
         if let Some(recall) = self.recall.take()
             && (returned.value.is_none() || returned.document.is_some())
         {
@@ -243,6 +257,7 @@ impl ToolRun {
             self.retries -= 1;
             return self.call(runtime, me);
         }
+        self.raised = Some(raised.text.clone());
         Err(self.error(raised))
     }
 
@@ -323,6 +338,7 @@ impl ToolRun {
         let mut document = Document::default();
         document.root = json::put(&value, &mut document.tape);
         let text = self.read(document.value())?;
+        self.noted = self.tapes.then(|| document.clone());
         if let Some(recall) = self.recall.take() {
             recall::keep(&mut runtime.cache, recall, &self.tool, Some(document));
         }
@@ -334,6 +350,7 @@ impl ToolRun {
     /// As [`ToolRun::worked`]: a result whose texts may be any bytes.
     fn documented(&mut self, runtime: &mut Runtime, document: Document) -> Result<Step> {
         let text = self.read(document.value())?;
+        self.noted = self.tapes.then(|| document.clone());
         if let Some(recall) = self.recall.take() {
             recall::keep(&mut runtime.cache, recall, &self.tool, Some(document.clone()));
         }
@@ -423,7 +440,7 @@ impl Machine for ToolRun {
         let result = match outcome {
             Outcome::Start => {
                 self.info = runtime.placed(me, std::mem::take(&mut self.info));
-                self.enter(runtime, me)
+                self.played(runtime).unwrap_or_else(|| self.enter(runtime, me))
             }
             Outcome::Ready if self.started.is_none() => self.queued(runtime, me),
             outcome if self.work.is_some() && !matches!(outcome, Outcome::Stop(_)) => {
@@ -436,6 +453,7 @@ impl Machine for ToolRun {
             _ => Err(Error::internal("a tool call waits for its function only")),
         };
         self.count(runtime, &result);
+        self.tell_cassette(runtime, &result);
         if matches!(result, Err(_) | Ok(Step::Done(_))) {
             self.turn = None;
         }
@@ -461,7 +479,8 @@ impl Machine for ToolRun {
     }
 
     /// Checked as any input; a result of another one is none of this one.
-    fn replace_input(&mut self, _: &mut Runtime, given: &Given<'_>) -> Result<()> {
+    fn replace_input(&mut self, runtime: &mut Runtime, given: &Given<'_>) -> Result<()> {
+        self.copy = given.value.filter(|_| runtime.cassette.takes_tools()).map(Ref::to_json);
         if self.tool.has_schema() && given.value.is_none() && given.slot.is_some() {
             return given.data().map(drop);
         }

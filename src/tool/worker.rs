@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use serde_json::Value;
 
 use super::builtin::Builtin;
+use super::builtin::http::HTTP_REQUEST;
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::runtime::Runtime;
@@ -33,6 +34,11 @@ pub trait Worker: Debug {
     /// The Lua text that it runs sandboxed.
     fn source(&self) -> Option<&str> {
         None
+    }
+
+    /// Whether what it asks others is heard by a cassette, which then need not know what comes of it.
+    fn is_heard(&self, _: &Runtime) -> bool {
+        false
     }
 
     /// An error that is `retryable` may be followed by another start.
@@ -69,6 +75,10 @@ impl Worker for Builtin {
 
     fn overlaps(&self) -> bool {
         self.capabilities.contains(&"asynchronous")
+    }
+
+    fn is_heard(&self, _: &Runtime) -> bool {
+        self.name == HTTP_REQUEST.name
     }
 
     fn start(&self, runtime: &mut Runtime, asked: Asked) -> Result<Work> {

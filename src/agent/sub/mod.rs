@@ -45,6 +45,10 @@ impl Worker for Colleague {
         Some(&self.agent)
     }
 
+    fn is_heard(&self, _: &Runtime) -> bool {
+        true
+    }
+
     fn start(&self, _: &mut Runtime, asked: Asked) -> Result<Work> {
         Ok(Work::Goes(Box::new(Delegation::new(self.clone(), asked))))
     }

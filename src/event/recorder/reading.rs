@@ -60,7 +60,7 @@ impl Reading {
                 let most = PART.min(size - at);
                 lines::part(&file, at, most).map_err(|error| failed(&path, &error))
             };
-            self.part = Some(Filing::start(runtime.tasks.waker(me)?, read)?);
+            self.part = Some(Filing::start(&runtime.clock, runtime.tasks.waker(me)?, read)?);
         }
         let Some(part) = self.part.as_ref().and_then(Filing::take) else {
             return Ok(Page::Waits);
@@ -87,7 +87,7 @@ impl Reading {
                 let size = lines::size(&file).map_err(|error| failed(&path, &error))?;
                 Ok(Open { file: Arc::new(file), size })
             };
-            self.opening = Some(Filing::start(runtime.tasks.waker(me)?, open)?);
+            self.opening = Some(Filing::start(&runtime.clock, runtime.tasks.waker(me)?, open)?);
         }
         let Some(open) = self.opening.as_ref().and_then(Filing::take) else { return Ok(None) };
         (self.open, self.opening) = (Some(open?), None);

@@ -1,5 +1,6 @@
 //! A flush: what was published has left, and then what is queued for the store.
 
+use crate::clock::Busy;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step, Token, stopped};
@@ -7,7 +8,10 @@ use crate::store::Flushing;
 
 use super::Barrier;
 
-struct Flush(Vec<Barrier>);
+struct Flush {
+    barriers: Vec<Barrier>,
+    _busy: Busy,
+}
 
 /// `zigllms.flush`. Its result is the number of writes to the store.
 pub fn flush(runtime: &mut Runtime) -> Operation {
@@ -17,7 +21,8 @@ pub fn flush(runtime: &mut Runtime) -> Operation {
     if barriers.is_empty() {
         return store;
     }
-    Operation { machine: Box::new(Flush(barriers)), ..store }
+    let machine = Box::new(Flush { barriers, _busy: runtime.clock.busy() });
+    Operation { machine, ..store }
 }
 
 /// Of the store and of recorders' files.
@@ -28,13 +33,13 @@ fn writes(runtime: &Runtime) -> Operation {
 impl Flush {
     fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Step> {
         let waker = runtime.tasks.waker(me)?;
-        while let Some(barrier) = self.0.last() {
+        while let Some(barrier) = self.barriers.last() {
             let link = runtime.events.links.get_mut(barrier.link);
             match link.map_or(Some(Ok(())), |link| link.passed(barrier, &waker)) {
                 None => return Ok(Step::Wait(None)),
                 Some(passed) => passed?,
             }
-            self.0.pop();
+            self.barriers.pop();
         }
         Ok(Step::Run(writes(runtime)))
     }

@@ -218,6 +218,7 @@ fn execute(runtime: &mut Runtime, args: &Args<'_>) -> Result<Start> {
         face => face,
     };
     let run = ToolRun::new(tool, found.id, input, info)
+        .copied(runtime, args.get(1))
         .recalled(recall)
         .checks(checks)
         .sandboxed(sandboxed)

@@ -42,7 +42,7 @@ end
 
 local function turn()
   turning = true
-  local ok, err = pcall(core.turn, 0)
+  local ok, err = pcall(core.pump)
   turning = false
   return ok, err
 end

@@ -32,10 +32,10 @@ end
 
 -- Other threads have their turn after each of ours.
 local function run(pump)
-  local ok, err = pcall(core.turn, 0)
+  local ok, err = pcall(core.pump)
   while ok and next(pump.sleepers) do
     cqueues.poll(descriptor, pump.condition)
-    ok, err = pcall(core.turn, 0)
+    ok, err = pcall(core.pump)
   end
   pump.running = false
   if not ok then

@@ -39,7 +39,7 @@ return function(adapter)
 
   function host.block(ready)
     while not ready() do
-      core.announce(core.turn(0))
+      core.announce((core.pump()))
       if not ready() then
         wait(ready)
       end

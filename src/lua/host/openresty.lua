@@ -31,6 +31,7 @@ local YIELDING = {
 
 local TICK_S = 0.25 -- how often somebody looks after killed threads, and whether it is needed
 local POLL_S = 0.005 -- how often a sleeper looks by itself while there is no pump
+local LEAP_S = 0.001 -- how often a sleeper looks whether virtual time may leap
 local GUARD_S = 1 -- how often a guard looks whether its coroutine still lives
 local LONG_S, LONG_MS = 60, 86400000
 local START_MS, AGAIN_MS = 1000, 5000 -- until a pump must have begun, until the next is tried
@@ -106,7 +107,7 @@ end
 -- The pump
 
 local function turn()
-  local count, more = core.turn(0)
+  local count, more = core.pump()
   if count > 0 then
     delivered = delivered + count
     for sleeper in next, pollers do
@@ -139,6 +140,7 @@ local function look_around(mine)
     reap()
     if core.listening() > 0 and ngx.worker.exiting() then
       core.end_links() -- nginx waits for timers that sleep
+      core.end_servers()
     end
     if pump == mine and next(parked) == nil then
       pump = nil
@@ -216,6 +218,9 @@ function Sleeper:sleep(limit)
   local task = core.outermost(self.context).task
   local alone = task and task.creator and is_alone(task)
   local longest = pump and pump.ready and (alone and TICK_S or LONG_S) or POLL_S
+  if core.virtual then
+    longest = LEAP_S -- nginx can be told of no timer that is due at once
+  end
   self:park(limit and min((limit - now()) / 1000, longest) or longest)
   if not self.woken then
     turn()
@@ -291,6 +296,8 @@ function host.defer(fn)
   end
   gate:post(1)
 end
+
+core.kills_coroutines = true
 
 function core.owner()
   return require("resty.core.base").get_request()

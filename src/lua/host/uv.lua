@@ -51,7 +51,7 @@ return function(uv, schedule)
   local function deliver()
     scheduled = false
     rest()
-    core.turn(0)
+    core.pump()
     rest()
     report()
   end

@@ -212,6 +212,7 @@ fn unclear(what: &str) -> Failure {
 impl Room for State {
     fn run(&mut self, job: &Job) -> Answer {
         self.calls += 1;
+        self.cell().clock = job.clock.clone();
         self.cell().begin(job.limits.memory, job.deadline, &job.cancelled);
         let arguments = job.arguments.lock().map(|mut a| std::mem::take(&mut *a));
         let mut plan = Plan {

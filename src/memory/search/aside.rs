@@ -1,8 +1,10 @@
 //! Work that would hold Lua's thread for too long, done on another.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use crate::clock::{Busy, Clock};
 use crate::error::Result;
 use crate::guard::guarded;
 use crate::net::workers::{Job, PerProcess, Pool, Submitted};
@@ -14,7 +16,10 @@ const MOST: usize = 2;
 static THREADS: PerProcess<Pool<Task>> = PerProcess::empty();
 
 /// A result to come. Dropping it does not end the work.
-pub struct Aside<T>(Arc<Answer<T>>);
+pub struct Aside<T> {
+    answer: Arc<Answer<T>>,
+    busy: Cell<Option<Busy>>,
+}
 
 struct Answer<T> {
     result: Mutex<Option<Result<T>>>,
@@ -22,7 +27,12 @@ struct Answer<T> {
 }
 
 impl<T: Send + 'static> Aside<T> {
-    pub fn start(waker: Waker, work: impl FnOnce() -> Result<T> + Send + 'static) -> Aside<T> {
+    pub fn start(
+        clock: &Clock,
+        waker: Waker,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Aside<T> {
+        let busy = Cell::new(Some(clock.busy()));
         let answer = Arc::new(Answer { result: Mutex::default(), waker });
         let given = answer.clone();
         let task = Task(Box::new(move || {
@@ -34,13 +44,13 @@ impl<T: Send + 'static> Aside<T> {
         if let Submitted::Refused(task, _) = threads.submit(task) {
             task.run();
         }
-        Aside(answer)
+        Aside { answer, busy }
     }
 
     /// The result, once; `None`: not yet. The waker's token is posted when it is there.
     pub fn take(&self) -> Option<Result<T>> {
-        self.0.waker.rearm();
-        lock(&self.0.result).take()
+        self.answer.waker.rearm();
+        lock(&self.answer.result).take().inspect(|_| drop(self.busy.take()))
     }
 }
 

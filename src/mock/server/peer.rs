@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, Stall};
 use crate::net::Bell;
 
 /// The client sends no more. Elsewhere only a connection that is gone altogether is seen.
@@ -56,7 +56,7 @@ impl Peer {
             if left.is_some_and(|left| left.is_zero()) {
                 return Woke::Time;
             }
-            match self.poll(left) {
+            match self.poll(clock.patience(left)) {
                 (_, true) => return Woke::Gone,
                 (true, _) => {
                     self.bell.clear();
@@ -76,6 +76,12 @@ impl Peer {
             Ok(_) => (!fds[0].revents().is_empty(), !fds[1].revents().is_empty()),
             Err(_) => (false, false),
         }
+    }
+
+    /// What it waits for until a moment happens by order: its client waits for nothing real.
+    pub fn stalls(&self, clock: &Clock, until: Moment) -> Option<Stall> {
+        let address = self.stream.peer_addr().ok()?;
+        Some(clock.stall(address, Some(until)))
     }
 
     /// Ends a wait of the thread that serves it.

@@ -175,6 +175,7 @@ impl Sending<'_> {
             return Some(());
         }
         let until = self.clock.now().after(time);
+        let _stall = self.peer.stalls(self.clock, until);
         loop {
             match self.peer.wait(self.clock, Some(until)) {
                 Woke::Time => return Some(()),

@@ -169,7 +169,7 @@ impl Depot {
         let at_once = Policy { enabled: true, max_batch_size: 1, timeout_ms: 0 };
         let policy = if self.place.is_memory() { at_once } else { policy };
         let mut state = self.with_room()?;
-        let (now, was_empty) = (clock.now(), state.queue.is_empty());
+        let (now, was_empty) = (pace(), state.queue.is_empty());
         for write in writes {
             let order = state.order();
             state.queue.push(order, write, policy, now);
@@ -213,13 +213,14 @@ impl Depot {
     pub fn ask(self: &Arc<Depot>, ask: Ask, clock: &Clock, waker: Option<Waker>) -> Pending {
         let mut state = self.state();
         if let Some(answer) = state.at_once(&ask, clock) {
-            return Pending(Reply::known(answer));
+            return Pending::on(Reply::known(answer), None);
         }
+        let busy = waker.is_some().then(|| clock.busy());
         let reply = Reply::new(waker);
         let order = state.order();
         state.jobs.push_back(Job { order, ask, clock: clock.clone(), reply: reply.clone() });
         self.rouse(state);
-        Pending(reply)
+        Pending::on(reply, busy)
     }
 
     /// Nothing is queued or under way, so that closing is nothing but closing.
@@ -267,7 +268,7 @@ impl Depot {
         loop {
             self.work_here();
             let state = self.state();
-            let now = state.clock.now();
+            let now = pace();
             let left = state.queue.due().map(|due| now.until(due));
             // What came since the look above has woken nobody, so it is looked for once more.
             let ripe = state.queue.ripe(now, u64::MAX).is_some();
@@ -295,7 +296,7 @@ impl Depot {
     fn work_once(&self) -> bool {
         let mut engine = lock(&self.engine);
         let mut state = self.state();
-        let now = state.clock.now();
+        let now = pace();
         let next = state.next(now);
         state.busy = !matches!(next, Next::Nothing);
         drop(state);
@@ -318,4 +319,9 @@ impl Depot {
     pub fn adopt(&self, engine: Box<dyn Store>) {
         *lock(&self.engine) = Some(engine);
     }
+}
+
+/// When batches are due. In real time: instances with clocks of their own share a store.
+pub(super) fn pace() -> Moment {
+    Clock::default().now()
 }

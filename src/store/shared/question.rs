@@ -1,9 +1,10 @@
 //! What can be asked of an open store, and how the answer comes back.
 
+use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Busy, Clock};
 use crate::error::{Error, Result};
 use crate::net::{Waker, lock};
 use crate::store::{Change, Committed, Durability, Range, Record, Space, Store, Write};
@@ -92,22 +93,35 @@ fn something_else() -> Error {
 }
 
 /// An answer to come. Dropping it does not take the question back.
-#[derive(Debug)]
-pub struct Pending(pub(super) Arc<Reply>);
+pub struct Pending {
+    reply: Arc<Reply>,
+    /// A machine waits for it.
+    busy: Cell<Option<Busy>>,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pending")
+    }
+}
 
 impl Pending {
+    pub(super) fn on(reply: Arc<Reply>, busy: Option<Busy>) -> Pending {
+        Pending { reply, busy: Cell::new(busy) }
+    }
+
     /// The answer, once. It may be there at once; after a `None` the waker's token is posted.
     pub fn take(&self) -> Option<Result<Answer>> {
-        if let Some(waker) = &self.0.waker {
+        if let Some(waker) = &self.reply.waker {
             waker.rearm();
         }
-        lock(&self.0.answer).take()
+        lock(&self.reply.answer).take().inspect(|_| drop(self.busy.take()))
     }
 
     /// Blocks until it is there; `None`: not in that time.
     pub fn wait(&self, patience: Duration) -> Option<Result<Answer>> {
         let none = |answer: &mut Option<_>| answer.is_none();
-        let waited = self.0.given.wait_timeout_while(lock(&self.0.answer), patience, none);
+        let waited = self.reply.given.wait_timeout_while(lock(&self.reply.answer), patience, none);
         waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0.take()
     }
 }

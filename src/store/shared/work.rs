@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::depot::{Ask, Depot, Job, Open};
+use super::depot::{Ask, Depot, Job, Open, pace};
 use super::question::{Answer, Changing, Question};
 use super::queue::{Queued, Reason, Seen, overlap};
 use crate::clock::Clock;
@@ -170,7 +170,7 @@ impl Work<'_> {
             if let Committed::Done(effects) = self.write(writes, Durability::Batched, now)? {
                 return Ok(written(write.change, effects.first()));
             }
-            give_way(attempt, clock);
+            give_way(attempt);
         }
         Err(failure("contention", "others write this record all the time"))
     }
@@ -249,7 +249,7 @@ impl Work<'_> {
         }
         state.alarms.iter().for_each(Waker::wake);
         let pause = (PAUSE_MS.0 << times.min(10)).min(PAUSE_MS.1);
-        let until = state.clock.now().after_ms(pause);
+        let until = pace().after_ms(pause);
         state.queue.postpone(Some(until));
         Err(error)
     }
@@ -289,9 +289,9 @@ fn written(change: Change, effect: Option<&Effect>) -> Option<Record> {
 }
 
 /// After a conflict: not at once again all together.
-fn give_way(attempt: u32, clock: &Clock) {
+fn give_way(attempt: u32) {
     if attempt > 1 {
-        let chance = clock.now().ms_since(crate::clock::Moment::START).fract();
+        let chance = pace().ms_since(crate::clock::Moment::START).fract();
         let most = f64::from(attempt.min(16)) * 0.5;
         std::thread::park_timeout(Duration::from_secs_f64(most * chance / 1e3));
     }

@@ -35,6 +35,10 @@ impl Worker for Imported {
         true
     }
 
+    fn is_heard(&self, runtime: &Runtime) -> bool {
+        self.remote.speaks_by(&runtime.transport)
+    }
+
     fn start(&self, _: &mut Runtime, asked: worker::Asked) -> Result<Work> {
         let (remote, name) = (self.remote.clone(), self.name.clone());
         let (input, info) = (asked.input, asked.info);
@@ -72,6 +76,7 @@ impl Calling {
         visitor.rearm();
         self.remote.attend(runtime);
         let step = self.look_as(runtime, &visitor);
+        visitor.goes_on(matches!(step, Ok(Step::Wait(None))), &runtime.clock);
         self.visitor = Some(visitor);
         step
     }

@@ -140,6 +140,7 @@ impl Import {
         visitor.rearm();
         self.remote.attend(runtime);
         let ready = self.remote.ready(runtime, &visitor);
+        visitor.goes_on(matches!(ready, Ok(false)), &runtime.clock);
         self.visitor = Some(visitor);
         self.remote.attend(runtime);
         if !ready? {

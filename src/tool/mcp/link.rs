@@ -1,13 +1,15 @@
 //! The way to a server: its process, or requests over HTTP.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::child::Tended;
 use super::mailbox::{Letter, Mailbox};
 use super::rpc;
 use super::web::Web;
-use crate::net::Call;
 use crate::net::workers::Home;
+use crate::net::{Call, Transport};
 
 pub struct Link {
     home: Home,
@@ -98,6 +100,10 @@ impl Link {
         if let Kind::Web(web) = &mut self.kind {
             web.version = Some(version.to_owned());
         }
+    }
+
+    pub fn speaks_by(&self, transport: &Arc<dyn Transport>) -> bool {
+        matches!(&self.kind, Kind::Web(web) if web.speaks_by(transport))
     }
 
     pub fn listen(&mut self) {

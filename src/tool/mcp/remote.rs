@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -19,10 +20,11 @@ use super::spawn::Program;
 use super::talk::{Listing, Stage, Talk};
 use super::web::{Way, Web};
 use super::{MOST_PAGES, MOST_TOOLS, content, greeting};
+use crate::clock::{Busy, Clock};
 use crate::error::{Code, Error, Result};
 use crate::event::Builtin;
 use crate::net::workers::Home;
-use crate::net::{Call, Waker};
+use crate::net::{Call, Transport, Waker};
 use crate::provider::secret::{Secret, of_members, of_request};
 use crate::runtime::Runtime;
 use crate::tasks::ATTENTION;
@@ -102,16 +104,27 @@ pub struct Visitor {
     /// The handshake it waits for.
     joined: Cell<Option<u64>>,
     looked_again: Cell<bool>,
+    busy: Cell<Option<Busy>>,
 }
 
 impl Visitor {
     pub fn new(waker: Waker) -> Visitor {
-        Visitor { waker, joined: Cell::new(None), looked_again: Cell::new(false) }
+        Visitor {
+            waker,
+            joined: Cell::new(None),
+            looked_again: Cell::new(false),
+            busy: Cell::new(None),
+        }
     }
 
     /// To be said at each step, before anything is looked at.
     pub fn rearm(&self) {
         self.waker.rearm();
+    }
+
+    /// To be said of each step: whether the server is waited for.
+    pub fn goes_on(&self, waits: bool, clock: &Clock) {
+        self.busy.set(waits.then(|| clock.busy()));
     }
 }
 
@@ -355,6 +368,13 @@ impl Remote {
             self.label()
         );
         Err(Error::state(message).with(|f| f.details = Some(json!({ "reason": reason }))))
+    }
+
+    /// Whether what is asked next goes by that way.
+    pub fn speaks_by(&self, transport: &Arc<dyn Transport>) -> bool {
+        let talk = self.talk.borrow();
+        let is_web = matches!(self.address, Address::Web { .. });
+        is_web && talk.link.as_ref().is_none_or(|link| link.speaks_by(transport))
     }
 
     // Requests.

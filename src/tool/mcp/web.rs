@@ -86,8 +86,13 @@ impl Web {
     pub fn listen(&mut self) {
         let mut request = self.request("GET", Vec::new());
         request.limits.first_token = Some(Duration::from_secs(30));
+        request.clock = Clock::default(); // it is there for what may come, and holds up nobody
         let sink = Reading { listens: true, ..self.reading() };
         self.listening = Some(self.way.transport.start(request, Box::new(sink)));
+    }
+
+    pub fn speaks_by(&self, transport: &Arc<dyn Transport>) -> bool {
+        Arc::ptr_eq(&self.way.transport, transport)
     }
 
     fn reading(&self) -> Reading {

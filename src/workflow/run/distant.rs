@@ -1,6 +1,6 @@
 //! Runs that are not under way in this process, asked about or told something through the store.
 
-use crate::clock::Moment;
+use crate::clock::{Busy, Moment};
 use crate::error::{Error, Phase, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
@@ -59,6 +59,8 @@ pub struct Expecting {
     asked: Option<Asked<Option<Recorded>>>,
     /// It is looked at again then.
     next: Option<Moment>,
+    /// Another process works at it.
+    busy: Option<Busy>,
 }
 
 /// Between two looks at a run of another process.
@@ -66,7 +68,7 @@ const EACH_MS: f64 = 100.0;
 
 impl Expecting {
     pub fn new(run: String, waits: bool, timeout_ms: Option<f64>) -> Expecting {
-        Expecting { run, waits, timeout_ms, asked: None, next: None }
+        Expecting { run, waits, timeout_ms, asked: None, next: None, busy: None }
     }
 
     fn look(&mut self, runtime: &mut Runtime, me: Token) -> Result<Next> {
@@ -85,6 +87,7 @@ impl Expecting {
         if self.waits && !recorded.head.is_over() {
             let next = runtime.clock.now().after_float_ms(EACH_MS);
             self.next = Some(next);
+            self.busy.get_or_insert_with(|| runtime.clock.busy());
             return Ok(Next::Wait(Some(next)));
         }
         Ok(Next::Done(Output::Data(standing(&recorded))))

@@ -47,7 +47,8 @@ impl ToolCall {
             None => Input::from_lua(&tool, checks, works, document, returned.value)?,
         };
         let info = self.info(runtime)?;
-        Ok(Next::Run(ToolRun::new(tool, id, input, info).operation()))
+        let run = ToolRun::new(tool, id, input, info).copied(runtime, document);
+        Ok(Next::Run(run.operation()))
     }
 
     fn info(&self, runtime: &Runtime) -> Result<Record> {

@@ -6,12 +6,21 @@ use crate::shape::{Field, Kind, Shape};
 
 pub static OPTIONS: Shape = Shape::new(
     "CassetteOptions",
-    &[Field::new(
-        "mode",
-        Kind::Enum(&["auto", "record", "replay"]),
-        "\"auto\"",
-        "\"record\" makes the file anew, \"replay\" asks nobody, \"auto\" replays if there is the file",
-    )],
+    &[
+        Field::new(
+            "mode",
+            Kind::Enum(&["auto", "record", "replay"]),
+            "\"auto\"",
+            "\"record\" makes the file anew, \"replay\" asks nobody, \"auto\" replays if there is the file",
+        ),
+        Field::new(
+            "tools",
+            Kind::Bool,
+            "true",
+            "results of tools are recorded, too: a replay does not call their functions. Not of agents as tools, nor \
+             where the request of the tool is itself recorded",
+        ),
+    ],
     &[],
 );
 

@@ -2,7 +2,7 @@
 
 use crate::error::Code;
 use crate::lua::bridge::{Effect, Function, Param, Read, Run};
-use crate::mock::Dialect;
+use crate::mock::{Dialect, REPLY, server};
 use crate::shape::{Field, Kind, Shape};
 
 pub static MOCK: Shape = Shape::new(
@@ -44,10 +44,10 @@ pub static MOCK: Shape = Shape::new(
         ),
         Field::new(
             "responses",
-            Kind::OneOf(&[Kind::Text, Kind::Function, Kind::List(&Kind::Value), Kind::Open]),
+            Kind::OneOf(&[Kind::Text, Kind::Function, Kind::List(&RESPONSE), Kind::Open]),
             "",
-            "of a service: what it says, one after the other: texts, `{content=, tool_calls=, …}`, or \
-             functions that get the request and return one of these",
+            "of a service: what it says to one chat after the other: a text, a table, or a function that gets the request \
+             as `calls()` shows it, may wait and raise, and returns one of these. One alone needs no array",
         ),
         Field::new(
             "repeat_last",
@@ -72,22 +72,35 @@ pub static MOCK: Shape = Shape::new(
     &[],
 );
 
+static RESPONSE: Kind =
+    Kind::OneOf(&[Kind::Text, Kind::Function, Kind::Later(&REPLY), Kind::Later(&server::ANSWER)]);
+
 pub const CREATE: Function = Function {
     name: "create_mock",
     params: &[Param::new("definition", Kind::Table(&MOCK)).read(Read::Inspected)],
     returns: &[("mock", "zigllms.Mock")],
-    doc: "A function or an object that stands for another one and remembers its calls. A function mock is called like a \
+    doc: "A function, an object or a service that stands for another one and remembers its calls. A function mock is called like a \
           function, and can be a tool's or a hook's function; an object has its methods as fields, called with `:` or `.`. \
           All have `id`, `name` and `type`; `calls()`, an array of `{args, ok, result, results, error?, method?}`, where `args` \
           and `results` have `n` and plain tables are copies of what they were; `call_count()`; `last_call()`; \
           `called_with(…)`, whether one call had arguments equal to these; `reset()`, which forgets the calls and begins the \
           sequence anew; and `restore()`, which ends it: a call after that raises `invalid_state`. Those of an object tell of \
-          all its methods, `object.method` of one.",
+          all its methods, `object.method` of one. A service mock answers what a provider is asked, without network and key: \
+          the provider of an id or name, or every one of a type; the latest mock counts, before any `transport`. Errors, \
+          retries, fallbacks, streams, limits, hooks and caches are those of a real server; `network` and `timeout` break the \
+          connection, and what a function raises is the error of the request. Texts are embedded, models listed and tokens \
+          counted by the mock itself. Its `calls()` are requests without secrets: `{kind, model, messages, tools, options, \
+          texts, stream, provider_id, dialect, method, url, headers, body}`, where `kind` is \"chat\", \"embed\", \"models\" \
+          or \"count\" and `body` what would be sent; `called_with(part)` tells whether one has all that `part` has. After \
+          `restore()` the provider is asked again, or the mock before this one.",
     errors: &[Code::InvalidState],
     effect: Effect::Writes("tests"),
     example: "local add = zigllms.test.create_mock{ returns = 3 }\n\
               assert(add(1, 2) == 3 and add:called_with(1, 2))\n\
               local store = zigllms.test.create_mock{ type = \"object\", methods = { get = \"v\", set = function() return true end } }\n\
-              assert(store:get(\"k\") == \"v\" and store:calls()[1].method == \"get\")",
+              assert(store:get(\"k\") == \"v\" and store:calls()[1].method == \"get\")\n\
+              local openai = zigllms.test.create_mock{ provider = \"openai\", responses = { \"Hello!\", { error = \"rate_limited\" } } }\n\
+              assert(zigllms.provider.chat(\"Hi\", { provider = \"openai\" }).content == \"Hello!\")\n\
+              assert(openai:called_with{ messages = { { content = \"Hi\" } } } and openai:restore())",
     run: Run::Lua,
 };

@@ -4,6 +4,7 @@ use crate::lua::bridge::{Bridge, Constants};
 
 mod assert;
 mod cassette;
+mod clock;
 mod fixture;
 mod mock;
 mod scenario;
@@ -39,5 +40,6 @@ pub static BRIDGE: Bridge = Bridge {
         suite::RUN,
         suite::SKIP,
         cassette::CASSETTE,
+        clock::CLOCK,
     ],
 };

@@ -114,7 +114,7 @@ impl Machine for Filed {
             return Err(stopped(&stop, self.what));
         }
         if let Some(task) = self.task.take() {
-            self.filing = Some(Filing::start(runtime.tasks.waker(me)?, task)?);
+            self.filing = Some(Filing::start(&runtime.clock, runtime.tasks.waker(me)?, task)?);
         }
         match self.filing.as_ref().and_then(Filing::take) {
             None => Ok(Step::Wait(None)),

@@ -193,7 +193,8 @@ describe("the report of a suite", function()
     if not program.has("busted") then
       return print("\nSKIP assertions in busted: no busted in the path")
     end
-    local path = os.tmpname()
+    local base = os.tmpname()
+    local path = base .. "_spec.lua"
     local file = assert(io.open(path, "w"))
     file:write([[
       local test = require("zigllms").test
@@ -209,14 +210,14 @@ describe("the report of a suite", function()
       end)
     ]])
     file:close()
-    local busted = ("%s $(command -v busted) -o plainTerminal --pattern= %s"):format(
-      program.interpreter(),
-      path
-    )
+    local line = "%s $(command -v busted) -o plainTerminal %s"
+    local busted = line:format(program.interpreter(), path)
     local result = program.shell(busted)
     os.remove(path)
+    os.remove(base)
     assert.is_true(result.rc ~= 0)
     assert.truthy(result.out:find("2 successes / ", 1, true), result.out .. result.err)
+    assert.truthy(result.out:find("_spec.lua:3: ", 1, true), result.out)
     assert.truthy(
       result.out:find('at .steps[1].status: expected "ok", got "failed"', 1, true),
       result.out

@@ -706,6 +706,7 @@ local zigllms = {}
 
 ---@class zigllms.CassetteOptions
 ---@field mode? "auto"|"record"|"replay" "record" makes the file anew, "replay" asks nobody, "auto" replays if there is the file ["auto"]
+---@field tools? boolean results of tools are recorded, too: a replay does not call their functions. Not of agents as tools, nor where the request of the tool is itself recorded [true]
 
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
@@ -2267,6 +2268,13 @@ function test.skip(reason) end
 ---@param options? zigllms.CassetteOptions a table
 ---@return any results
 function test.cassette(path, fn, options) end
+
+---Calls `fn(clock)` in virtual time and returns its results: time stands still, and leaps to the next deadline as soon as everything waits. That is so for whatever takes time here: sleeps, timeouts, retries, rate limits, TTLs, leases, delay steps. While something real is under way (a request, a process, a store, a wait in the host's own way) time runs as ever and does not leap. `clock:now()` is in milliseconds; `clock:advance(ms)` moves time on at once, through all that falls due on the way, in order. What `fn` leaves running goes on in real time; `os.time` and `os.clock` stay real. One at a time. Waits.
+---
+---Errors: invalid_argument, invalid_state, callback_error
+---@param fn function a function
+---@return any ...
+function test.clock(fn) end
 
 ---JSON Schema: checks data, makes data fit, and makes schemas. A schema is a JSON Schema as a table or as JSON text, the short form `{name="string", age="integer?", tags={"string"}}`, a boolean, the id or name of a created schema, or a compiled one.
 ---@class zigllms.schema

@@ -52,6 +52,7 @@ pub mod chat;
 pub mod chunk;
 pub mod clock;
 pub mod config;
+pub mod coverage;
 pub mod desk;
 pub mod error;
 pub mod event;

@@ -188,4 +188,39 @@ describe("the report of a suite", function()
     assert.are.equal(1, bad.rc)
     assert.truthy(bad.out:find('message: "at .a: expected 2, got 1"', 1, true), bad.out)
   end)
+
+  it("an assertion that fails shows in busted, with its place and its line", function()
+    if not program.has("busted") then
+      return print("\nSKIP assertions in busted: no busted in the path")
+    end
+    local base = os.tmpname()
+    local path = base .. "_spec.lua"
+    local file = assert(io.open(path, "w"))
+    file:write([[
+      local test = require("zigllms").test
+      it("fails", function()
+        test.assert_equals({ steps = { { status = "failed" } } }, { steps = { { status = "ok" } } })
+      end)
+      it("holds", function() test.assert_contains({ a = 1, b = 2 }, { a = 1 }) end)
+      it("runs a scenario", function()
+        local id = test.create_scenario({ name = "s", steps = { { expect = 1, run = function()
+          return 1
+        end } } })
+        assert.is_true(test.run_scenario(id).success)
+      end)
+    ]])
+    file:close()
+    local line = "%s $(command -v busted) -o plainTerminal %s"
+    local busted = line:format(program.interpreter(), path)
+    local result = program.shell(busted)
+    os.remove(path)
+    os.remove(base)
+    assert.is_true(result.rc ~= 0)
+    assert.truthy(result.out:find("2 successes / ", 1, true), result.out .. result.err)
+    assert.truthy(result.out:find("_spec.lua:3: ", 1, true), result.out)
+    assert.truthy(
+      result.out:find('at .steps[1].status: expected "ok", got "failed"', 1, true),
+      result.out
+    )
+  end)
 end)

@@ -429,6 +429,23 @@ describe("test.run_scenario", function()
     assert.are.equal("passed", result.status)
   end)
 
+  it("takes definitions of mocks whose values are no data", function()
+    local cycle = { print, "\255" }
+    cycle[3] = cycle
+    local result = run({
+      name = "odd",
+      mocks = { m = { sequence = { cycle, print } }, o = { methods = { get = cycle } } },
+      steps = {
+        function(ctx)
+          assert.are.equal(cycle, ctx.mocks.m())
+          assert.are.equal(print, ctx.mocks.m())
+          assert.are.equal(cycle, ctx.mocks.o:get())
+        end,
+      },
+    })
+    assert.are.equal("passed", result.status, tostring(result.error))
+  end)
+
   it("a mock that cannot be made is an error, and those before it are restored", function()
     local made
     local result = run({

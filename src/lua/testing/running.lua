@@ -8,6 +8,7 @@ local close, limited_to, now = core.close, core.limit, core.now
 local is_error, reached, stopped, within = core.is_error, core.reached, core.stopped, core.within
 local error, getmetatable, ipairs = error, debug.getmetatable, ipairs
 local rawget, setmetatable, type = rawget, setmetatable, type
+local loaded = core.globals.package.loaded
 
 -- Skipping ------------------------------------------------------------------------------------
 
@@ -48,14 +49,25 @@ core.skip_in = skip_in
 
 -- Outcomes ------------------------------------------------------------------------------------
 
+-- Whether a text is that of an assertion: Lua's own, or busted's, which begin a line with
+-- "Expected".
+local function reads_as_assertion(text)
+  if text:find("assertion failed!", -17, true) then
+    return true
+  end
+  local told = "\n" .. text:gsub("^[^\n]-:%d+: ", "")
+  return loaded.luassert ~= nil and told:find("\nExpected ", 1, true) ~= nil
+end
+
 -- Whether an error says that an assertion did not hold, ours or another library's.
 local function is_assertion(err)
   if is_error(err) then
     return rawget(err, "code") == "assertion_failed"
+  elseif type(err) == "string" then
+    return reads_as_assertion(err)
   end
   local meta = type(err) == "table" and getmetatable(err)
-  local foreign = type(meta) == "table" and rawget(meta, "__type") == "failure"
-  return foreign or (type(err) == "string" and err:find("assertion failed!", -17, true) ~= nil)
+  return type(meta) == "table" and rawget(meta, "__type") == "failure"
 end
 
 -- Whether what is around the run was stopped or is over: then the call itself fails.

@@ -46,7 +46,7 @@ end
 
 local function sketch_of_mock(mock)
   local sketch = core.sketch(mock, ANSWERS)
-  for _, key in ipairs({ "sequence", "methods" }) do
+  for _, key in ipairs({ "sequence", "methods", "responses" }) do
     sketch[key] = type(sketch[key]) == "table" and {} or sketch[key]
   end
   return sketch

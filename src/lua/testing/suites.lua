@@ -21,24 +21,22 @@ end
 
 -- Reading -------------------------------------------------------------------------------------
 
--- An array of scenarios stands for a suite of them; nothing for one of all.
+-- An array of scenarios stands for a suite of them; nothing for one of all. Answers also how
+-- messages call the scenarios.
 local function definition_of(definition)
   definition = given(definition)
-  if definition == nil then
-    return {}
-  elseif rawget(definition, 1) ~= nil then
-    return { scenarios = definition }
+  if definition ~= nil and rawget(definition, 1) ~= nil then
+    return { scenarios = definition }, "definition"
   end
-  return definition
+  return definition or {}, "definition.scenarios"
 end
 
-local function add_scenarios(list, scenarios)
+local function add_scenarios(list, scenarios, place)
   for i, item in ipairs(scenarios) do
     if type(item) == "string" then
       list[#list + 1] = core.find_scenario(item, "test.run_suite")
     else
-      local path = "definition.scenarios[" .. i .. "]"
-      local scenario = core.read_scenario(item, path, "test.run_suite")
+      local scenario = core.read_scenario(item, place .. "[" .. i .. "]", "test.run_suite")
       scenario.name = scenario.name or "scenario " .. i
       core.name_single(scenario)
       list[#list + 1] = scenario
@@ -86,7 +84,7 @@ local function add_tests(list, tests)
   end
 end
 
-local function all_of(definition)
+local function all_of(definition, place)
   local scenarios, tests =
     given(rawget(definition, "scenarios")), given(rawget(definition, "tests"))
   local list = {}
@@ -96,7 +94,7 @@ local function all_of(definition)
       list[i] = scenario
     end
   end
-  add_scenarios(list, scenarios or {})
+  add_scenarios(list, scenarios or {}, place)
   add_tests(list, tests or {})
   return list
 end
@@ -131,7 +129,7 @@ local function chosen(list, definition)
   return kept
 end
 
-local function read_suite(definition)
+local function read_suite(definition, place)
   local suite = { hooks = {}, shared = {}, uses = {} }
   for _, key in ipairs(HOOKS) do
     suite.hooks[key] = given(rawget(definition, key))
@@ -140,7 +138,7 @@ local function read_suite(definition)
   suite.bail = given(rawget(definition, "bail"))
   suite.reporter = lower(given(rawget(definition, "reporter")) or "text")
   suite.timeout_ms = given(rawget(definition, "timeout_ms"))
-  suite.list = chosen(all_of(definition), definition)
+  suite.list = chosen(all_of(definition, place), definition)
   suite.ctx = { name = suite.name }
   return suite
 end
@@ -256,21 +254,20 @@ end
 
 -- Reporting -----------------------------------------------------------------------------------
 
-local function text_of(err)
-  if err ~= nil then
-    local text, code = core.describe(err)
-    return {
-      message = text,
-      code = code,
-      path = core.is_error(err) and err.details and err.details.path,
-    }
+local function told_of(err)
+  if err == nil then
+    return nil
   end
+  local text, code = core.describe(err)
+  local details = core.is_error(err) and rawget(err, "details")
+  local path = type(details) == "table" and details.path
+  return { message = text, code = code, path = type(path) == "string" and path or nil }
 end
 
 -- What reporters are given: plain data.
 local function summary_of(result)
   local copy = { name = result.name, status = result.status, reason = result.reason }
-  copy.id, copy.duration_ms, copy.error = result.id, result.duration_ms, text_of(result.error)
+  copy.id, copy.duration_ms, copy.error = result.id, result.duration_ms, told_of(result.error)
   if result.steps then
     copy.steps = {}
     for i, step in ipairs(result.steps) do

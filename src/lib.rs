@@ -11,6 +11,7 @@
 //! step tasks chunk                              machines, what wakes them, what they stream
 //! net/        HTTP on threads of its own, with cancel and deadlines
 //! process/    child processes, ended as a group
+//! mock/       what a test says in a server's place, in the words of each vendor
 //! cassette/   what servers said, kept in a file and said again
 //! optimize/   work that is saved: what was computed is kept
 //! store/      where data outlive the process: a trait, an engine a file
@@ -51,6 +52,7 @@ pub mod chat;
 pub mod chunk;
 pub mod clock;
 pub mod config;
+pub mod coverage;
 pub mod desk;
 pub mod error;
 pub mod event;

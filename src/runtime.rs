@@ -6,6 +6,7 @@ use crate::agent::Agent;
 use crate::cassette;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::coverage::Coverage;
 use crate::event::Events;
 use crate::hook::Hooks;
 use crate::memory::Memory;
@@ -50,6 +51,8 @@ pub struct Runtime {
     pub hooks: Hooks,
     /// Tokens, times and retries of all requests since the last reset.
     pub meter: Meter,
+    /// What was used of what there is.
+    pub coverage: Coverage,
     /// Mocks that are servers.
     pub servers: Servers,
 }
@@ -77,6 +80,7 @@ impl Default for Runtime {
             events: Events::default(),
             hooks: Hooks::default(),
             meter: Meter::default(),
+            coverage: Coverage::default(),
             servers: Servers::default(),
         }
     }

@@ -556,6 +556,66 @@ mod tests {
         fn abandon(&mut self, _: &mut Runtime, _: Token) {}
     }
 
+    /// Tasks in virtual time, with one timer far away.
+    fn virtual_tasks() -> (Tasks, Clock, Moment) {
+        let (mut tasks, clock) = (Tasks::default(), Clock::of_instance());
+        assert!(tasks.begin_virtual(&clock).unwrap());
+        assert_eq!(tasks.next(&clock, Some(clock.now())).unwrap(), Next::Token(ATTENTION));
+        let far = clock.now().after_ms(600_000);
+        tasks.arm(&clock, far, 7);
+        (tasks, clock, far)
+    }
+
+    #[test]
+    fn virtual_time_leaps_when_everything_waits_and_no_farther_than_the_limit() {
+        let (mut tasks, clock, far) = virtual_tasks();
+        let soon = clock.now().after_ms(5);
+        assert_eq!(tasks.next(&clock, Some(soon)).unwrap(), Next::Nothing);
+        assert_eq!(clock.now(), soon);
+        tasks.post(8).unwrap();
+        assert_eq!(tasks.next(&clock, None).unwrap(), Next::Token(8));
+        assert_eq!(clock.now(), soon);
+        assert_eq!(tasks.next(&clock, None).unwrap(), Next::Token(7));
+        assert_eq!(clock.now(), far);
+    }
+
+    #[test]
+    fn virtual_time_does_not_leap_while_something_is_under_way() {
+        let (mut tasks, clock, far) = virtual_tasks();
+        let busy = clock.busy();
+        let limit = clock.now().after_ms(5);
+        assert_eq!(tasks.next(&clock, Some(limit)).unwrap(), Next::Nothing);
+        assert!(clock.now() < far && !tasks.leap(&clock) && !tasks.leap(&clock));
+        drop(busy);
+        assert_eq!(tasks.next(&clock, None).unwrap(), Next::Token(7));
+    }
+
+    #[test]
+    fn a_loop_of_others_goes_round_once_before_time_leaps() {
+        let (mut tasks, clock, far) = virtual_tasks();
+        assert_eq!(tasks.left(&clock), Some(Duration::ZERO));
+        assert!(!tasks.leap(&clock));
+        tasks.post(8).unwrap();
+        assert!(!tasks.leap(&clock), "something is ready");
+        assert_eq!(tasks.next(&clock, None).unwrap(), Next::Token(8));
+        assert!(!tasks.leap(&clock) && tasks.leap(&clock));
+        assert_eq!(clock.now(), far);
+        tasks.end_virtual(&clock).unwrap();
+        assert!(!tasks.leap(&clock) && !tasks.leap(&clock));
+    }
+
+    #[test]
+    fn a_lull_comes_when_nothing_else_is_ready_and_before_time_leaps() {
+        let (mut tasks, clock, far) = virtual_tasks();
+        tasks.lull(9).unwrap();
+        tasks.post(8).unwrap();
+        let order: Vec<Next> = (0..4).map(|_| tasks.next(&clock, None).unwrap()).collect();
+        assert_eq!(order, [ATTENTION, 8, 9, 7].map(Next::Token));
+        tasks.hold(&clock, true);
+        tasks.move_on(&clock, far.after_ms(1_000));
+        assert!(clock.now() >= far.after_ms(1_000), "by order it moves all the same");
+    }
+
     #[test]
     fn posted_tokens_and_stops_are_told() {
         let (mut tasks, clock) = (Tasks::default(), Clock::default());

@@ -708,6 +708,10 @@ local zigllms = {}
 ---@field mode? "auto"|"record"|"replay" "record" makes the file anew, "replay" asks nobody, "auto" replays if there is the file ["auto"]
 ---@field tools? boolean results of tools are recorded, too: a replay does not call their functions. Not of agents as tools, nor where the request of the tool is itself recorded [true]
 
+---@class zigllms.CoverageOptions
+---@field reset? boolean counts anew once the report is made [false]
+---@field lines? boolean true: has lines of Lua counted from now on, by a debug hook, and reports those so far; false: reports them for the last time and takes the hook away
+
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
 
@@ -2268,6 +2272,13 @@ function test.skip(reason) end
 ---@param options? zigllms.CassetteOptions a table
 ---@return any results
 function test.cassette(path, fn, options) end
+
+---What was used since the module was loaded, or since `{reset=true}`; `zigllms.reset()` does not change it. `functions` of the bridges: `{total, called, percent, by_bridge = {agent = {total, called, percent, functions = {create = 3, …}, missing = {…}}}}`. `tools` `{registered, executed, percent, missing}` and `agents` `{created, run, percent, missing}` by their names, also those that have gone. `workflows` by id: `{name, steps_total, steps_executed, branches}`, where `branches` says of each step that decides which ways were taken: `["then"]` and `["else"]`, `run` and `skip`, `body`, or the ids of the steps to choose from. `events` `{emitted, handled}`: calls of `event.emit` and of handlers. `hooks` `{registered, fired, percent}`. `lines` if they are counted: `{["file.lua"] = {[12] = 3}}`; LuaJIT does not see lines that it has compiled. A debug hook of somebody else, as luacov's, is left alone: then `lines=true` is invalid_state.
+---
+---Errors: invalid_argument, invalid_state, unsupported
+---@param options? zigllms.CoverageOptions a table
+---@return table report
+function test.get_coverage(options) end
 
 ---Calls `fn(clock)` in virtual time and returns its results: time stands still, and leaps to the next deadline as soon as everything waits. That is so for whatever takes time here: sleeps, timeouts, retries, rate limits, TTLs, leases, delay steps. While something real is under way (a request, a process, a store, a wait in the host's own way) time runs as ever and does not leap. `clock:now()` is in milliseconds; `clock:advance(ms)` moves time on at once, through all that falls due on the way, in order. What `fn` leaves running goes on in real time; `os.time` and `os.clock` stay real. One at a time. Waits.
 ---

@@ -224,7 +224,66 @@ function in_host.cases(host)
     end)
   end)
 
+  it("virtual time leaps once everything waits", function()
+    local ticked = false
+    local took = all_of(2, function(i)
+      if i == 2 then
+        ticked = true
+        return
+      end
+      zigllms.test.clock(function(virtual)
+        local order, began = {}, virtual:now()
+        local handles = {}
+        for n, minutes in ipairs({ 3, 1, 2 }) do
+          handles[n] = zigllms.spawn(function()
+            zigllms.sleep(minutes * 60000)
+            order[#order + 1] = minutes
+          end)
+        end
+        zigllms.sleep(600000)
+        zigllms.all(handles)
+        assert.equal(600000, virtual:now() - began)
+        assert.same({ 1, 2, 3 }, order)
+        virtual:advance(1000)
+        assert.equal(601000, virtual:now() - began)
+      end)
+      zigllms.sleep(20)
+    end)
+    assert.is_true(ticked)
+    assert.is_true(took >= 19 and took < 5000, took)
+  end)
+
+  it("virtual time does not leap over what is under way", function()
+    all_of(1, function()
+      zigllms.test.clock(function(virtual)
+        local beside, began = zigllms.spawn(zigllms.sleep, 600000), virtual:now()
+        assert.equal("hello", chat().content)
+        assert.is_false(beside:done())
+        assert.is_true(virtual:now() - began < 60000)
+        assert.is_true(virtual:now() - began >= 150)
+        beside:cancel()
+      end)
+    end)
+  end)
+
   if host.sleep then
+    it("virtual time runs while somebody waits in the loop's own way", function()
+      all_of(1, function()
+        zigllms.test.clock(function(virtual)
+          local beside, began = zigllms.spawn(zigllms.sleep, 600000), virtual:now()
+          host.sleep(0.1)
+          local task = zigllms.spawn(function()
+            host.sleep(0.1)
+          end)
+          task:wait()
+          assert.is_false(beside:done())
+          local passed = virtual:now() - began
+          assert.is_true(passed >= 90 and passed < 60000, passed)
+          beside:cancel()
+        end)
+      end)
+    end)
+
     local function tool(name, waited)
       return {
         name = name,

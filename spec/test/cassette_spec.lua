@@ -378,6 +378,19 @@ describe("A recorded answer", function()
     assert.equal("ab,xy", replay(run(nowhere())))
   end)
 
+  it("that was cancelled is not waited for longer than any other", function()
+    server:script({ chunks = { ": ping\n\n" }, stall_ms = 20000 })
+    record(function()
+      local h = provider.chat("go", { provider = config(), async = true })
+      h:wait(200)
+      h:cancel()
+    end)
+    replay(function()
+      local given = { provider = nowhere(), idle_timeout_ms = 100, first_token_timeout_ms = 100 }
+      assert.equal("idle", raised("timeout", provider.chat, "go", given).phase)
+    end)
+  end)
+
   it("fails as it did, without waiting", function()
     local rows = {
       { { reset = true, ["repeat"] = true }, "network" },
@@ -472,6 +485,22 @@ describe("What else asks", function()
     has(first, "mine")
     assert.equal(first, replay(run(nowhere())))
     assert.equal(1, calls)
+  end)
+
+  it("is left alone: a mock is a part of the test", function()
+    local id = provider.create(nowhere())
+    local mock = zigllms.test.create_mock({
+      type = "service",
+      provider = id,
+      responses = { "one", "two" },
+    })
+    local function run()
+      return ask("hi", id).content
+    end
+    assert.equal("one", record(run))
+    assert.equal("two", replay(run))
+    lacks(read(path), "request")
+    mock:restore()
   end)
 
   it("is recorded: http_request, with redirects", function()

@@ -87,12 +87,24 @@ describe("test.clock", function()
       end)
     end)
 
+    it("ends with a coroutine that is left in the middle of it", function()
+      local co = coroutine.create(function()
+        test.clock(coroutine.yield)
+      end)
+      assert(coroutine.resume(co))
+      raised("invalid_state", test.clock, print)
+      co = nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+      assert.equal(5, virtually(zigllms.sleep, 5))
+    end)
+
     it("names what is wrong with its argument", function()
       assert.is_truthy(raised("invalid_argument", test.clock, 5).message:find("fn", 1, true))
     end)
 
     it("keeps monotonic time monotonic, and leaves the wall clock alone", function()
-      local before = zigllms.event and os.time()
+      local before = os.time()
       local first, last
       test.clock(function(clock)
         first = clock:now()
@@ -105,7 +117,7 @@ describe("test.clock", function()
         assert.is_true(clock:now() >= last)
         assert.is_true(clock:now() < last + 10 * MINUTE)
       end)
-      assert.is_true(math.abs(memory.store and os.time() - before) < 60)
+      assert.is_true(math.abs(os.time() - before) < 60)
     end)
   end)
 
@@ -308,6 +320,36 @@ describe("test.clock", function()
       assert.equal(5 * MINUTE, virtual)
     end)
 
+    it("time limits of hooks", function()
+      zigllms.hook.register("tool_before_execute", function()
+        zigllms.sleep(MINUTE)
+      end, { timeout_ms = 5000 })
+      local id = tool.register({ name = "t", execute = print })
+      local virtual = virtually(function()
+        raised("timeout", tool.execute, id, {})
+      end)
+      assert.equal(5000, virtual)
+    end)
+
+    it("durable runs, whose leases are renewed in real time", function()
+      local directory = stores.directory()
+      zigllms.configure({ store = directory .. "/store.db" })
+      local id = workflow.create({
+        name = "long",
+        steps = {
+          { id = "a", type = "delay", duration_ms = 10 * MINUTE },
+          { id = "b", type = "delay", duration_ms = 10 * MINUTE },
+        },
+      })
+      local virtual = virtually(function()
+        assert.equal("completed", workflow.execute(id, {}, { durable = true }).status)
+      end)
+      assert.is_true(virtual >= 20 * MINUTE and virtual < 21 * MINUTE, virtual)
+      assert.equal("completed", workflow.list({ runs = true })[1].status)
+      zigllms.configure({ store = "memory" })
+      stores.remove(directory)
+    end)
+
     it("the life of entries of memory", function()
       test.clock(function(clock)
         memory.store("k", 1, { ttl_ms = MINUTE })
@@ -406,6 +448,42 @@ describe("test.clock", function()
       end)
       assert.is_true(virtual >= 5 * MINUTE and virtual < 6 * MINUTE, virtual)
       assert.is_true(real < 10000, real)
+      mock:restore()
+    end)
+
+    it("so do its pieces, each at its time", function()
+      local mock, config = serve({ content = "one two three four", chunk_delay_ms = MINUTE })
+      config.idle_timeout_ms, config.timeout_ms = 2 * MINUTE, 0
+      config.first_token_timeout_ms = 10 * MINUTE
+      local id = provider.create(config)
+      test.clock(function(clock)
+        local text, last, pieces = "", clock:now(), 0
+        for piece in provider.stream("hi", { provider = id }) do
+          text = text .. piece.content
+          pieces = pieces + 1
+          assert.is_true(clock:now() - last < 5 * MINUTE, clock:now() - last)
+          last = clock:now()
+        end
+        assert.equal("one two three four", text)
+        assert.is_true(pieces > 1, pieces)
+      end)
+      mock:restore()
+    end)
+
+    it("and so does what a mock in the process delays", function()
+      local config = { type = "openai", api_key = "k", model = "m", first_token_timeout_ms = 0 }
+      local id = provider.create(config)
+      local mock = test.create_mock({
+        type = "service",
+        provider = id,
+        responses = { { content = "late", delay_ms = 5 * MINUTE } },
+      })
+      assert.equal(
+        5 * MINUTE,
+        virtually(function()
+          assert.equal("late", provider.chat("hi", { provider = id }).content)
+        end)
+      )
       mock:restore()
     end)
 

@@ -674,3 +674,61 @@ describe("a function among the responses", function()
     assert.equal("503", ran.out:sub(-3))
   end)
 end)
+
+-- Virtual time --------------------------------------------------------------------------------------
+
+describe("in virtual time, a server", function()
+  local QUICK = 15 -- seconds of real time, for what takes minutes
+
+  local function passes(fn)
+    local began = clock()
+    local ms = zigllms.test.clock(function(time)
+      local start = time:now()
+      fn(time)
+      return time:now() - start
+    end)
+    assert.is_true(clock() - began < QUICK)
+    return ms
+  end
+
+  it("is late, slow and silent in no time", function()
+    local late = { chunks = chat.all, delay_ms = 100000, chunk_delay_ms = 10000 }
+    local silent = { chunks = chat.part, stall_ms = 3600000 }
+    local id = provider_of(chat, serve({ late, silent }))
+    local ms = passes(function()
+      assert.equal("so far", ask(id).content)
+    end)
+    assert.is_true(ms >= 100000 + 10000 * (#chat.all - 1), ms)
+    ms = passes(function()
+      local err = raised("timeout", ask, id)
+      assert.equal("idle", err.phase)
+    end)
+    assert.is_true(ms >= 60000 and ms < 100000, ms)
+  end)
+
+  it("has functions that sleep for an hour", function()
+    local mock = serve({
+      function()
+        zigllms.sleep(100000)
+        return "slept"
+      end,
+    })
+    local id = provider_of(chat, mock)
+    local ms = passes(function()
+      assert.equal("slept", ask(id).content)
+    end)
+    assert.is_true(ms >= 100000 and ms < 120000, ms)
+  end)
+
+  it("is retried on schedule", function()
+    local limited = { status = 429, headers = { ["Retry-After"] = 50 }, body = "slow down" }
+    local mock = serve({ limited, limited, "at last" })
+    local id = provider_of(chat, mock, { retry = { max_attempts = 3 } })
+    local ms = passes(function()
+      assert.equal("at last", ask(id).content)
+    end)
+    assert.is_true(ms >= 100000, ms)
+    local calls = mock:calls()
+    assert.is_true(calls[3].at_ms - calls[1].at_ms >= 100000)
+  end)
+end)

@@ -591,6 +591,49 @@ describe("a service mock", function()
     assert.equal("inner and outer", zigllms.workflow.execute(id).output)
   end)
 
+  it("plays in scenarios, which put one over the other and take them back", function()
+    local outer = mocked({ "outer" })
+    local helper = agent.create({ provider = "openai" })
+    local inner
+    local id = zigllms.test.create_scenario({
+      name = "nested",
+      mocks = { openai = { provider = "openai", responses = { "from the scenario" } } },
+      setup = function(ctx)
+        inner = ctx.mocks.openai
+      end,
+      steps = {
+        { name = "asks", agent = helper, input = "hi", expect = "from the scenario" },
+        {
+          name = "puts up another",
+          run = function()
+            local third = mocked({ "third" })
+            local said = agent.run(helper, "hi").content
+            third:restore()
+            return said .. ", " .. agent.run(helper, "hi").content
+          end,
+          expect = "third, from the scenario",
+        },
+      },
+    })
+    local result = zigllms.test.run_scenario(id)
+    assert.is_true(result.success, result.error and tostring(result.error))
+    assert.equal(2, inner:call_count())
+    assert.equal("outer", agent.run(helper, "hi").content)
+    assert.equal(1, outer:call_count())
+  end)
+
+  it("is put up and taken back while others ask", function()
+    local slow = mocked({ { content = "slow", delay_ms = 30 } })
+    local first = provider.chat("hi", { provider = "openai", async = true })
+    zigllms.sleep(5)
+    local quick = mocked({ "quick" })
+    slow:restore()
+    assert.equal("quick", provider.chat("hi", { provider = "openai" }).content)
+    quick:restore()
+    assert.equal("slow", first:await().content)
+    assert.equal(1, slow:call_count())
+  end)
+
   it("says what is wrong with a definition", function()
     local function refuses(text, responses, more, code)
       local err = raised(code or "invalid_argument", mocked, responses, more)

@@ -410,12 +410,14 @@ impl Run {
         let (usage, again) = (self.used(), self.resumes || self.answers);
         let Ok(agent) = self.agent(runtime) else { return };
         agent.counts.get_or_insert_default().ended(&usage, error.is_some(), again, now);
+        let name = agent.name.clone();
         agent.runs.retain(|token| *token != me);
         agent.iteration = None;
         agent.last_error = error.map(|e| e.to_string().into());
         if agent.runs.is_empty() {
             agent.enter(ended_state(error, waiting), now);
         }
+        runtime.coverage.agents.used(&name);
     }
 
     /// The run failed or was stopped.

@@ -208,6 +208,9 @@ fn lay_anew(pieces: &mut [(u64, Vec<u8>)], lines: Vec<String>) {
 }
 
 fn cut_out(pieces: &mut [(u64, Vec<u8>)], whole: &[u8], spans: &[Range<usize>]) {
+    if spans.is_empty() {
+        return;
+    }
     let mut start = 0;
     for (_, piece) in pieces {
         let end = start + piece.len();

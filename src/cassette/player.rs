@@ -1,22 +1,28 @@
 //! Stands in the place of the network and answers from a tape.
 //!
 //! Each request takes the first recorded one that it equals and that nobody took before. Its answer
-//! comes within the call that asks, as fast as it is taken: no thread, no socket, no clock.
+//! comes within the call that asks, as fast as it is taken: no socket, and no clock but for an answer
+//! that nobody waited for to the end.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::clean::{self, MASK};
 use super::compare::{self, Difference};
 use super::tape::{Called, Entry, Exchange, Outcome, Tape};
-use crate::net::{Call, Failure, Flow, Request, Sink, Transport, Unrecorded, lock};
+use crate::error::Phase;
+use crate::net::{Call, Failure, Flow, Request, Sink, Transport, Unrecorded, lock, workers};
 use crate::provider::secret::{Redactor, Secret};
 
 /// Letters of a value in a message.
 const SHOWN: usize = 120;
+
+/// Of a thread that only waits.
+const STACK: usize = 128 << 10;
 
 pub struct Player {
     path: PathBuf,
@@ -177,9 +183,11 @@ impl Transport for Player {
                 if let Some((_, head)) = exchange.head {
                     sink.head(head);
                 }
+                let patience = patience(&request, exchange.pieces.is_empty());
                 let pieces = exchange.pieces.into_iter().map(|(_, piece)| piece).collect();
                 let end = exchange.end.filter(|_| !is_open).map(|(_, outcome)| outcome);
-                Playback(Mutex::new(Some(Playing { sink, pieces, end })))
+                let playing = Playing { sink, pieces, end, patience };
+                Playback { playing: Mutex::new(Some(playing)), ended: Condvar::new() }
             }
         };
         let playback = Arc::new(playback);
@@ -189,33 +197,68 @@ impl Transport for Player {
     }
 }
 
-/// An answer on its way; `None` once it has ended.
+/// How long an answer is waited for whose end was not recorded.
+fn patience(request: &Request, is_silent: bool) -> Option<(Duration, Phase)> {
+    let limits = &request.limits;
+    match is_silent {
+        true => Some((limits.first_token?, Phase::FirstToken)),
+        false => Some((limits.idle?, Phase::Idle)),
+    }
+}
+
+/// An answer on its way.
 #[derive(Default)]
-struct Playback(Mutex<Option<Playing>>);
+struct Playback {
+    /// `None` once it has ended.
+    playing: Mutex<Option<Playing>>,
+    ended: Condvar,
+}
 
 struct Playing {
     sink: Box<dyn Sink>,
     pieces: VecDeque<Vec<u8>>,
     /// `None`: nobody heard of it.
     end: Option<Result<(), Failure>>,
+    patience: Option<(Duration, Phase)>,
 }
 
 impl Playback {
-    fn go_on(&self) {
-        let mut place = lock(&self.0);
+    fn go_on(self: &Arc<Playback>) {
+        let mut place = lock(&self.playing);
         let outcome = place.as_mut().and_then(Playing::play);
-        let playing = outcome.is_some().then(|| place.take()).flatten();
+        let is_over = place.as_ref().is_some_and(|playing| playing.pieces.is_empty());
+        let patience = place.as_mut().filter(|_| is_over).and_then(|p| p.patience.take());
         drop(place);
-        if let (Some(playing), Some(outcome)) = (playing, outcome) {
+        match (outcome, patience) {
+            (Some(outcome), _) => self.end(outcome),
+            (None, Some(patience)) if !self.has_end() => self.give_up_after(patience),
+            _ => {}
+        }
+    }
+
+    fn has_end(&self) -> bool {
+        lock(&self.playing).as_ref().is_some_and(|playing| playing.end.is_some())
+    }
+
+    fn end(&self, outcome: Result<(), Failure>) {
+        let playing = lock(&self.playing).take();
+        self.ended.notify_all();
+        if let Some(playing) = playing {
             playing.sink.end(outcome);
         }
     }
 
-    fn end(&self, outcome: Result<(), Failure>) {
-        let playing = lock(&self.0).take();
-        if let Some(playing) = playing {
-            playing.sink.end(outcome);
-        }
+    /// Then it was cancelled; who does not do that now runs into the limit of the call.
+    fn give_up_after(self: &Arc<Playback>, (span, phase): (Duration, Phase)) {
+        let playback = self.clone();
+        let wait = move || {
+            let place = lock(&playback.playing);
+            let waited = playback.ended.wait_timeout_while(place, span, |p| p.is_some());
+            drop(waited);
+            playback.end(Err(Failure::Timeout(phase)));
+        };
+        // Without a thread it is waited for until the total limit.
+        let _ = workers::spawn("zigllms-cassette", STACK, wait);
     }
 }
 

@@ -7,7 +7,9 @@ use crate::value::Data;
 use super::args::Args;
 use super::bridge::Param;
 use super::instance::Instance;
-use super::{attend, cassette, compose, events, following, hooks, linking, recording, report};
+use super::{
+    attend, cassette, compose, coverage, events, following, hooks, linking, recording, report,
+};
 use super::{scope, services, serving};
 
 pub struct Inner {
@@ -21,6 +23,7 @@ pub static ALL: &[&[Inner]] = &[
     attend::INNER,
     cassette::INNER,
     compose::INNER,
+    coverage::INNER,
     events::INNER,
     following::INNER,
     hooks::INNER,

@@ -11,6 +11,7 @@ mod call;
 mod cassette;
 mod compiled;
 mod compose;
+mod coverage;
 mod drive;
 mod events;
 mod faces;

@@ -40,6 +40,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/many.lua", include_str!("many.lua")),
     (c"=zigllms/batch.lua", include_str!("batch.lua")),
     (c"=zigllms/cassette.lua", include_str!("cassette.lua")),
+    (c"=zigllms/coverage.lua", include_str!("coverage.lua")),
     (c"=zigllms/virtual.lua", include_str!("virtual.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),

@@ -63,10 +63,15 @@ local function settle_handlers()
   end
 end
 
+-- Calls of handlers that have gone.
+local earlier = 0
+
 local function new_plans()
   local plans, gone = {}, core.listeners_gone()
   settle_handlers()
   for i = 1, #gone do
+    local handler = listeners[gone[i]]
+    earlier = earlier + (handler and handler.calls or 0)
     listeners[gone[i]] = nil
   end
   names, handlers = 0, 0
@@ -115,6 +120,16 @@ local function plan_of(name)
     return new_plan(name)
   end
   return plan
+end
+
+-- Calls of all handlers there were.
+function core.handled()
+  settle_handlers()
+  local calls = earlier
+  for _, handler in next, listeners do
+    calls = calls + handler.calls
+  end
+  return calls
 end
 
 core.rank, core.listeners = RANK, listeners

@@ -25,8 +25,11 @@ end
 
 -- Whether a response is to be asked for: a function, or a mock of one.
 local function is_asked(response)
+  if type(response) == "function" then
+    return true
+  end
   local meta = type(response) == "table" and getmetatable(response)
-  return type(response) == "function" or (meta and meta.__name == "zigllms.mock") or false
+  return type(meta) == "table" and rawget(meta, "__name") == "zigllms.mock"
 end
 
 local function described(value)

@@ -167,7 +167,7 @@ local function launch(context, body, ...)
     start_hosted(host, task, body, ...)
   else
     task.lib = core.can_yield() and coroutine or own
-    task.co = task.lib.create(body)
+    task.co = core.hook_lines(task.lib.create(body))
     enter(task, task.co)
     core.continue(task, ...)
   end

@@ -2,7 +2,7 @@
 local core = ...
 
 local contexts, tasks, now, self = core.contexts, core.tasks, core.now, core.self
-local error, floor, next, pairs, setmetatable = error, math.floor, next, pairs, setmetatable
+local error, pairs, setmetatable = error, pairs, setmetatable
 local status, tostring, type = coroutine.status, tostring, type
 local guarded, suspend, token = core.guarded, core.suspend, core.token
 local huge = math.huge

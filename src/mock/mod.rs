@@ -100,12 +100,14 @@ impl Answer {
 }
 
 /// What the server of a vendor sends to a request where a script says `said`. Only a chat is told
-/// what the script says: texts are embedded, models listed and tokens counted without it.
+/// what the script says: texts are embedded, models listed and tokens counted without it. An error
+/// is one for all of them.
 pub fn answer(dialect: Dialect, asked: &Asked<'_>, said: &Said) -> Answer {
     let vendor = dialect.vendor();
-    let mut answer = match dialect.subject(asked.path) {
-        Subject::Chat => chat(vendor, &Talk::of(vendor, asked, said)),
-        subject => match found::document(dialect, &subject, asked) {
+    let mut answer = match (dialect.subject(asked.path), &said.error) {
+        (Subject::Chat, _) => chat(vendor, &Talk::of(vendor, asked, said)),
+        (_, Some(refusal)) => refused(vendor, asked, refusal),
+        (subject, None) => match found::document(dialect, &subject, asked) {
             Some(document) => whole(200, &document),
             None => refused(vendor, asked, &Refusal::no_such_address(asked.path)),
         },

@@ -66,6 +66,7 @@ static USAGE: Shape = Shape::new(
     &[
         tokens("prompt_tokens", "of the request, the cached ones included").or(&["input_tokens"]),
         tokens("completion_tokens", "of the answer").or(&["output_tokens"]),
+        tokens("total_tokens", "of both: tells the one that is not named"),
         tokens("cached_tokens", "of the request, read from a cache"),
         tokens("cache_write_tokens", "of the request, put into a cache"),
         tokens("reasoning_tokens", "of the answer, thought"),
@@ -176,9 +177,11 @@ impl Spent {
     fn read(table: Option<Ref<'_>>) -> Spent {
         let options = Options::new(table, &USAGE);
         let tokens = |name: &str| options.int(name).and_then(|n| u64::try_from(n).ok());
+        let (prompt, completion) = (tokens("prompt_tokens"), tokens("completion_tokens"));
+        let rest = |other: Option<u64>| Some(tokens("total_tokens")?.saturating_sub(other?));
         Spent {
-            prompt: tokens("prompt_tokens"),
-            completion: tokens("completion_tokens"),
+            prompt: prompt.or_else(|| rest(completion)),
+            completion: completion.or_else(|| rest(prompt)),
             cached: tokens("cached_tokens"),
             cache_write: tokens("cache_write_tokens"),
             reasoning: tokens("reasoning_tokens"),

@@ -136,11 +136,21 @@ fn thinking_and_usage_are_read_back() {
 }
 
 #[test]
+fn a_total_tells_what_is_not_named() {
+    let script = json!({"content": "x", "usage": {"prompt_tokens": 30, "total_tokens": 37}});
+    everywhere(&script, |dialect, _, reply| {
+        assert_eq!(reply.usage.unwrap().completion_tokens, 7, "{dialect:?}");
+    });
+}
+
+#[test]
 fn the_end_is_the_one_of_the_script() {
     let ended = |word: &str| json!({"content": "x", "finish_reason": word});
     everywhere(&ended("length"), |dialect, _, reply| {
         assert_eq!(reply.finish, Some(Finish::Length), "{dialect:?}");
     });
+    let paused = answered(Dialect::Anthropic, true, &ended("pause"));
+    assert_eq!(read(Dialect::Anthropic, &paused, 4).1.finish, Some(Finish::Pause));
     everywhere(&ended("content_filter"), |dialect, _, reply| match dialect {
         // They have no word for it.
         Dialect::Cohere | Dialect::Ollama => assert_eq!(reply.finish, Some(Finish::Stop)),
@@ -268,7 +278,7 @@ fn a_script_that_is_none_is_refused_with_its_path() {
         (json!({"error": {"code": "odd"}}), "responses[1].error.code: expected one of auth"),
         (json!({"error": {"status": 200}}), "responses[1].error.status: expected"),
         (json!({"finish_reason": "done"}), "responses[1].finish_reason: expected one of"),
-        (json!({"usage": {"tokens": 1}}), "responses[1].usage.tokens: unknown key"),
+        (json!({"usage": {"toks": 1}}), "responses[1].usage.toks: unknown key"),
         (json!(5), "responses[1]: expected a string or a table, got 5"),
     ] {
         let error = try_said(&script).unwrap_err();

@@ -404,11 +404,12 @@ impl ToolRun {
         Error::timeout(Phase::Tool, format!("tool {:?} took longer than {ms} ms", self.tool.name))
     }
 
-    fn count(&self, runtime: &Runtime, result: &Result<Step>) {
+    fn count(&self, runtime: &mut Runtime, result: &Result<Step>) {
         let failed = result.is_err();
         // What was kept took no call.
         if failed || self.started.is_some() && matches!(result, Ok(Step::Done(_))) {
             self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
+            runtime.coverage.tools.used(&self.tool.name);
         }
     }
 }

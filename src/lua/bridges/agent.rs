@@ -267,6 +267,7 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> u64 {
         agent.name = runtime.agents.id(runtime.agents.next());
     }
     agent.since = agent.created_at;
+    runtime.coverage.agents.known(&agent.name);
     agent.alias = alias(runtime, &agent.name, runtime.agents.next());
     let number = runtime.agents.insert(agent);
     runtime.welcome(number);

@@ -185,6 +185,7 @@ fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         }
         runtime.tools.remove(old);
     }
+    runtime.coverage.tools.known(&tool.name);
     let number = runtime.tools.insert(tool);
     Ok(Data::from(runtime.tools.id(number)))
 }

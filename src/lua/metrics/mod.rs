@@ -112,6 +112,11 @@ impl Metrics {
         *self.errors.entry((bridge, code.name())).or_default() += 1;
     }
 
+    /// Of each function since the last reset.
+    pub fn calls(&self) -> impl Iterator<Item = u64> {
+        self.by_function.iter().map(|counters| counters.calls)
+    }
+
     /// Whether the next call is one of the share that is measured.
     pub fn measures(&mut self, share: f64) -> bool {
         share > 0.0 && self.dice.falls_within(share)

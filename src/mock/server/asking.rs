@@ -9,7 +9,7 @@ use super::journal::Entry;
 use super::peer::{Peer, Woke};
 use super::reply::Reply;
 use super::script::Response;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stall};
 use crate::net::{Waker, lock};
 
 /// So long a request waits for its state to look, which it does whenever it waits for something.
@@ -22,11 +22,17 @@ pub struct Question {
     pub entry: Arc<Entry>,
 }
 
+/// Who waits for an answer.
+struct Open {
+    peer: Arc<Peer>,
+    stand: Stand,
+}
+
 /// How far it is with a question.
 enum Stand {
     Waiting,
-    /// The function runs, as long as it takes.
-    Taken,
+    /// The function runs, as long as it takes. Virtual time may pass meanwhile.
+    Taken(#[allow(dead_code, reason = "lasts as long as it is there")] Stall),
     Answered(Response),
 }
 
@@ -34,7 +40,7 @@ enum Stand {
 struct Desk {
     last: u64,
     waiting: VecDeque<Question>,
-    open: HashMap<u64, (Arc<Peer>, Stand)>,
+    open: HashMap<u64, Open>,
 }
 
 #[derive(Default)]
@@ -57,17 +63,17 @@ impl Asking {
         let clock = Clock::default();
         let limit = clock.now().after(LONGEST);
         loop {
-            if let Some(response) = self.answered(id) {
-                return Some(response);
-            }
-            let until = self.is_waiting(id).then_some(limit);
+            let until = match self.answered(id) {
+                Ok(response) => return Some(response),
+                Err(is_waiting) => is_waiting.then_some(limit),
+            };
             match peer.wait(&clock, until) {
                 Woke::Rung => {}
                 Woke::Gone => {
                     self.forget(id);
                     return None;
                 }
-                Woke::Time if self.forget(id) => {
+                Woke::Time if self.give_up(id) => {
                     return Some(Response::Scripted(Arc::new(nobody_looked())));
                 }
                 Woke::Time => {} // taken in the last moment
@@ -80,7 +86,7 @@ impl Asking {
             let mut desk = lock(&self.desk);
             desk.last += 1;
             let id = desk.last;
-            desk.open.insert(id, (peer.clone(), Stand::Waiting));
+            desk.open.insert(id, Open { peer: peer.clone(), stand: Stand::Waiting });
             desk.waiting.push_back(Question { id, place, entry });
             id
         };
@@ -95,48 +101,49 @@ impl Asking {
         }
     }
 
-    fn answered(&self, id: u64) -> Option<Response> {
+    /// Without an answer: whether the question still waits to be taken.
+    fn answered(&self, id: u64) -> Result<Response, bool> {
         let mut desk = lock(&self.desk);
-        match desk.open.get(&id) {
-            Some((_, Stand::Answered(_))) => {}
-            _ => return None,
-        }
         match desk.open.remove(&id) {
-            Some((_, Stand::Answered(response))) => Some(response),
-            _ => None,
+            Some(Open { stand: Stand::Answered(response), .. }) => Ok(response),
+            Some(open) => {
+                let is_waiting = matches!(open.stand, Stand::Waiting);
+                desk.open.insert(id, open);
+                Err(is_waiting)
+            }
+            None => Err(false),
         }
     }
 
-    fn is_waiting(&self, id: u64) -> bool {
-        matches!(lock(&self.desk).open.get(&id), Some((_, Stand::Waiting)))
-    }
-
-    /// Takes a question back. False if it was taken or answered.
-    fn forget(&self, id: u64) -> bool {
+    /// Takes a question back that nobody has taken so far; false if somebody has.
+    fn give_up(&self, id: u64) -> bool {
         let mut desk = lock(&self.desk);
         let before = desk.waiting.len();
         desk.waiting.retain(|question| question.id != id);
-        let was_waiting = desk.waiting.len() < before;
-        if was_waiting {
+        let waited = desk.waiting.len() < before;
+        if waited {
             desk.open.remove(&id);
         }
-        was_waiting
+        waited
+    }
+
+    /// Nobody waits for the answer.
+    fn forget(&self, id: u64) {
+        if !self.give_up(id) {
+            lock(&self.desk).open.remove(&id);
+        }
     }
 
     /// The next question. Its token is rearmed first, so that none is overlooked.
-    pub fn take(&self) -> Option<Question> {
+    pub fn take(&self, clock: &Clock) -> Option<Question> {
         if let Some(waker) = &*lock(&self.waker) {
             waker.rearm();
         }
         let mut desk = lock(&self.desk);
         let question = desk.waiting.pop_front()?;
-        let peer = desk.open.get_mut(&question.id).map(|(peer, stand)| {
-            *stand = Stand::Taken;
-            peer.clone()
-        });
-        drop(desk);
-        if let Some(peer) = peer {
-            peer.ring(); // it waits without a limit from here on
+        if let Some(open) = desk.open.get_mut(&question.id) {
+            open.stand = Stand::Taken(clock.stall(open.peer.address(), None));
+            open.peer.ring(); // it waits without a limit from here on
         }
         Some(question)
     }
@@ -144,9 +151,9 @@ impl Asking {
     /// Says what the function has answered, to whoever still waits for it.
     pub fn answer(&self, id: u64, response: Response) {
         let mut desk = lock(&self.desk);
-        let Some((peer, stand)) = desk.open.get_mut(&id) else { return };
-        *stand = Stand::Answered(response);
-        peer.ring();
+        let Some(open) = desk.open.get_mut(&id) else { return };
+        open.stand = Stand::Answered(response);
+        open.peer.ring();
     }
 }
 

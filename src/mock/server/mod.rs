@@ -124,7 +124,7 @@ impl Server {
     }
 
     pub fn question(&self) -> Option<Question> {
-        self.shared.asking.take()
+        self.shared.asking.take(&self.shared.clock)
     }
 
     pub fn answer(&self, question: u64, response: Response) {

@@ -4,7 +4,7 @@
 //! client has gone, and at once when the server ends.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct Peer {
     stream: TcpStream,
+    /// Of the client.
+    address: SocketAddr,
     bell: Bell,
     ended: AtomicBool,
 }
@@ -43,7 +45,12 @@ pub enum Woke {
 impl Peer {
     pub fn new(stream: TcpStream) -> io::Result<Peer> {
         stream.set_nodelay(true)?; // pieces arrive as they were cut
-        Ok(Peer { stream, bell: Bell::new()?, ended: AtomicBool::new(false) })
+        let address = stream.peer_addr()?;
+        Ok(Peer { stream, address, bell: Bell::new()?, ended: AtomicBool::new(false) })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Waits until a moment (`None`: as long as it takes), a ring, or the end.

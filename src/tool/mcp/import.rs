@@ -174,7 +174,10 @@ impl Import {
             runtime.tools.remove(number);
         }
         let tools: Vec<_> = found.iter().map(|tool| self.tool(runtime, tool)).collect();
-        let numbers = tools.into_iter().map(|tool| runtime.tools.insert(Rc::new(tool)));
+        let numbers = tools.into_iter().map(|tool| {
+            runtime.coverage.tools.known(&tool.name);
+            runtime.tools.insert(Rc::new(tool))
+        });
         let numbers: Vec<_> = numbers.collect();
         *self.remote.registered.borrow_mut() = numbers.clone();
         Ok(numbers.into_iter().map(|number| runtime.tools.id(number)).collect())

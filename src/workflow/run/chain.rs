@@ -200,7 +200,12 @@ impl Chain {
     fn tested(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
         match truth_of(outcome, "the condition of the step") {
             Ok(true) => self.prepare(runtime),
-            Ok(false) => self.skip(runtime, Ended::skipped(), "its condition does not hold"),
+            Ok(false) => {
+                let (step, execution) = (self.step_now()?, self.execution(runtime)?);
+                let (workflow, definition) = (execution.workflow, execution.definition.clone());
+                runtime.coverage.reached(workflow, &definition, &step.id, true);
+                self.skip(runtime, Ended::skipped(), "its condition does not hold")
+            }
             Err(error) => self.run(runtime, Err(error)),
         }
     }

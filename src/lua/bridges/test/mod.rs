@@ -5,6 +5,7 @@ use crate::lua::bridge::{Bridge, Constants};
 mod assert;
 mod cassette;
 mod clock;
+mod coverage;
 mod fixture;
 mod mock;
 mod scenario;
@@ -40,6 +41,7 @@ pub static BRIDGE: Bridge = Bridge {
         suite::RUN,
         suite::SKIP,
         cassette::CASSETTE,
+        coverage::GET,
         clock::CLOCK,
     ],
 };

@@ -1,0 +1,203 @@
+-- `test.get_coverage`: what was used of what there is.
+local program = require("spec.support.program")
+local raised = require("spec.support.raised")
+local zigllms = require("zigllms")
+
+local agent, event, hook = zigllms.agent, zigllms.event, zigllms.hook
+local tool, workflow = zigllms.tool, zigllms.workflow
+local get = zigllms.test.get_coverage
+
+before_each(function()
+  zigllms.reset()
+  get({ reset = true })
+end)
+
+teardown(zigllms.reset)
+
+describe("test.get_coverage", function()
+  it("counts the functions of the bridges", function()
+    assert.is_false(tool.exists("nobody"))
+    assert.is_false(tool.exists("nobody"))
+    raised("not_found", agent.get_state, "nobody")
+    local functions = get().functions
+    assert.is_true(functions.total >= 86)
+    local bridges = functions.by_bridge
+    assert.equal(2, bridges.tool.functions.exists)
+    assert.equal(1, bridges.agent.functions.get_state)
+    assert.equal(1, bridges.tool.called)
+    assert.equal(bridges.tool.total, #bridges.tool.missing + 1)
+    local total, called = 0, 0
+    for _, bridge in pairs(bridges) do
+      total, called = total + bridge.total, called + bridge.called
+    end
+    assert.same({ total, called }, { functions.total, functions.called })
+    -- The two above, and this one.
+    assert.equal(3, called)
+    assert.equal(math.floor(called / total * 1000 + 0.5) / 10, functions.percent)
+    for _, name in ipairs({ "agent", "event", "hook", "memory", "output", "provider" }) do
+      assert.is_table(bridges[name], name)
+    end
+  end)
+
+  it("counts on over a reset of the module, and anew when told to", function()
+    tool.exists("nobody")
+    zigllms.reset()
+    tool.exists("nobody")
+    assert.equal(2, get().functions.by_bridge.tool.functions.exists)
+    assert.equal(2, get({ reset = true }).functions.by_bridge.tool.functions.exists)
+    assert.is_nil(get().functions.by_bridge.tool.functions.exists)
+    zigllms.reset()
+    tool.exists("nobody")
+    assert.equal(1, get().functions.by_bridge.tool.functions.exists)
+  end)
+
+  it("knows tools and agents, also those that have gone", function()
+    local function register(name)
+      return tool.register({
+        name = name,
+        execute = function()
+          return 1
+        end,
+      })
+    end
+    local one = register("one")
+    register("two")
+    tool.execute(one, {})
+    tool.unregister(one)
+    assert.same({ registered = 2, executed = 1, percent = 50, missing = { "two" } }, get().tools)
+    agent.create({ name = "idle", provider = "openai" })
+    local agents = get().agents
+    assert.same({ 1, 0, 0, "idle" }, {
+      agents.created,
+      agents.run,
+      agents.percent,
+      agents.missing[1],
+    })
+    -- What is there when the count begins is known, and what has gone is forgotten.
+    get({ reset = true })
+    assert.same({ "two" }, get().tools.missing)
+    assert.equal(1, get().tools.registered)
+  end)
+
+  it("knows which steps and branches of workflows were come to", function()
+    local function step(id)
+      return {
+        id = id,
+        type = "function",
+        fn = function()
+          return id
+        end,
+      }
+    end
+    local n
+    local function above(least)
+      return function()
+        return n > least
+      end
+    end
+    local id = workflow.create({
+      name = "deciding",
+      steps = {
+        step("first"),
+        {
+          id = "fork",
+          type = "condition",
+          condition = above(1),
+          ["then"] = { step("big") },
+          ["else"] = { step("small") },
+        },
+        {
+          id = "maybe",
+          type = "function",
+          when = above(5),
+          fn = function() end,
+        },
+      },
+    })
+    local function covered()
+      return get().workflows[id]
+    end
+    local function run(with)
+      n = with
+      workflow.execute(id)
+    end
+    assert.same({ 5, 0 }, { covered().steps_total, covered().steps_executed })
+    run(2)
+    local seen = covered()
+    assert.same({ "deciding", 5, 3 }, { seen.name, seen.steps_total, seen.steps_executed })
+    assert.same({ ["then"] = true, ["else"] = false }, seen.branches.fork)
+    assert.same({ run = false, skip = true }, seen.branches.maybe)
+    run(0)
+    assert.same({ ["then"] = true, ["else"] = true }, covered().branches.fork)
+    run(9)
+    assert.same({ run = true, skip = true }, covered().branches.maybe)
+    assert.equal(5, covered().steps_executed)
+    zigllms.reset()
+    assert.equal(5, covered().steps_executed)
+  end)
+
+  it("counts events, handlers and hooks", function()
+    local sub = event.subscribe("order.*", function() end)
+    event.subscribe("order.*", function() end)
+    event.emit("order.paid", {})
+    event.emit("order.lost", {})
+    event.emit("nobody.hears", {})
+    assert.same({ emitted = 3, handled = 4 }, get().events)
+    event.unsubscribe(sub)
+    event.emit("order.paid", {})
+    zigllms.reset()
+    assert.same({ emitted = 4, handled = 5 }, get({ reset = true }).events)
+    assert.same({ emitted = 0, handled = 0 }, get().events)
+
+    hook.register("one", function() end)
+    local two = hook.register("two", function() end)
+    hook.execute("two", 1)
+    hook.execute("two", 1)
+    hook.unregister(two)
+    assert.same({ registered = 2, fired = 1, percent = 50 }, get().hooks)
+  end)
+
+  it("says what is wrong with its options", function()
+    raised("invalid_argument", get, { line = true })
+    raised("invalid_argument", get, 5)
+  end)
+end)
+
+describe("Coverage of lines", function()
+  -- In a program of its own: this one may have a hook.
+  local CHUNK = [[
+    local zigllms = require("zigllms")
+    local get = zigllms.test.get_coverage
+    assert(get().lines == nil and debug.gethook() == nil)
+    get({ lines = true })
+    local function twice()
+      return 1
+    end
+    twice()
+    twice()
+    zigllms.tool.register({ name = "t", execute = function()
+      return 2
+    end })
+    zigllms.tool.execute("t", {})
+    zigllms.spawn(function()
+      zigllms.sleep(1)
+      return 3
+    end):await()
+    local report = get({ lines = false })
+    assert(debug.gethook() == nil)
+    for file, lines in pairs(report.lines) do
+      assert(file == arg[0], file)
+      print(lines[6], lines[11], lines[16], lines[200])
+    end
+    assert(get().lines == nil)
+    debug.sethook(function() end, "l")
+    local ok, err = pcall(get, { lines = true })
+    print(ok, err.code)
+  ]]
+
+  it("counts those of the program from when it is wanted, and takes its hook away", function()
+    local result = program.run(CHUNK)
+    assert.equal("", result.err)
+    assert.equal("2\t1\t1\tnil\nfalse\tinvalid_state\n", result.out)
+  end)
+end)

@@ -1,0 +1,40 @@
+//! `test.get_coverage`: the declaration; `coverage.lua` performs it.
+
+use crate::error::Code;
+use crate::lua::bridge::{Effect, Function, Param, Run};
+use crate::shape::{Field, Kind, Shape};
+
+static OPTIONS: Shape = Shape::new(
+    "CoverageOptions",
+    &[
+        Field::new("reset", Kind::Bool, "false", "counts anew once the report is made"),
+        Field::new(
+            "lines",
+            Kind::Bool,
+            "",
+            "true: has lines of Lua counted from now on, by a debug hook, and reports those so far; false: \
+             reports them for the last time and takes the hook away",
+        ),
+    ],
+    &[],
+);
+
+pub const GET: Function = Function {
+    name: "get_coverage",
+    params: &[Param::new("options", Kind::Table(&OPTIONS)).optional()],
+    returns: &[("report", "table")],
+    doc: "What was used since the module was loaded, or since `{reset=true}`; `zigllms.reset()` does not change it. \
+          `functions` of the bridges: `{total, called, percent, by_bridge = {agent = {total, called, percent, \
+          functions = {create = 3, …}, missing = {…}}}}`. `tools` `{registered, executed, percent, missing}` and \
+          `agents` `{created, run, percent, missing}` by their names, also those that have gone. `workflows` by \
+          id: `{name, steps_total, steps_executed, branches}`, where `branches` says of each step that decides which \
+          ways were taken: `[\"then\"]` and `[\"else\"]`, `run` and `skip`, `body`, or the ids of the steps to choose \
+          from. `events` `{emitted, handled}`: calls of `event.emit` and of handlers. `hooks` `{registered, fired, percent}`. \
+          `lines` if they are counted: `{[\"file.lua\"] = {[12] = 3}}`; LuaJIT does not see lines that it has compiled. A debug \
+          hook of somebody else, as luacov's, is left alone: then `lines=true` is invalid_state.",
+    errors: &[Code::InvalidState, Code::Unsupported],
+    effect: Effect::Outside,
+    example: "zigllms.tool.exists(\"calculator\")\nlocal report = zigllms.test.get_coverage()\n\
+              assert(report.functions.by_bridge.tool.functions.exists >= 1)",
+    run: Run::Lua,
+};

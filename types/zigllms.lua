@@ -638,6 +638,7 @@ local zigllms = {}
 ---@field input_tokens? integer the same as `prompt_tokens`
 ---@field completion_tokens? integer an integer of at least 0: of the answer
 ---@field output_tokens? integer the same as `completion_tokens`
+---@field total_tokens? integer an integer of at least 0: of both: tells the one that is not named
 ---@field cached_tokens? integer an integer of at least 0: of the request, read from a cache
 ---@field cache_write_tokens? integer an integer of at least 0: of the request, put into a cache
 ---@field reasoning_tokens? integer an integer of at least 0: of the answer, thought

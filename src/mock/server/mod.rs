@@ -34,6 +34,7 @@ use crate::net::{Bell, Waker, lock};
 use asking::Asking;
 use journal::Journal;
 use peer::Peer;
+use rendering::Rendering;
 use request::{End, Request, Requests};
 use send::{After, Sending};
 
@@ -271,15 +272,15 @@ impl Shared {
         turn: Turn,
         entry: Arc<Entry>,
     ) -> Option<Arc<Reply>> {
-        let number = entry.number;
+        let (dialect, number, clock) = (self.dialect, entry.number, &self.clock);
+        let rendering = Rendering { dialect, request, number, clock };
         let response = match turn {
             Turn::Now(place, Response::Asked) => self.asking.ask(peer, place, entry)?,
             Turn::Now(_, response) => response,
             Turn::Aside => Response::Said(Arc::default(), Changes::default()),
-            Turn::Over(count) => rendering::nothing_left(count),
+            Turn::Over(count) => return Some(rendering.nothing_left(count)),
         };
-        let dialect = self.dialect;
-        Some(rendering::Rendering { dialect, request, number, clock: &self.clock }.of(response))
+        Some(rendering.of(response))
     }
 
     /// The order of the journal is that of the script. Also, whether the connection is to be closed

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::changes::Changes;
 use super::reply::{Body, Reply};
 use super::request::Request;
 use super::script::Response;
 use crate::clock::Clock;
 use crate::error::Code;
-use crate::mock::{Answer, Asked, Dialect, Refusal, Said, answer};
+use crate::mock::{Answer, Asked, Dialect, Refusal, Said, answer, refuse};
 
 /// Where a request names no model.
 const MODEL: &str = "mock-1";
@@ -34,16 +33,30 @@ impl Rendering<'_> {
     }
 
     fn said(&self, said: &Said) -> Reply {
+        let reply = self.answered(|asked| answer(self.dialect, asked, said));
+        Reply { delay: of_ms(said.delay_ms), chunk_delay: of_ms(said.chunk_delay_ms), ..reply }
+    }
+
+    /// After the last response, whatever is asked. No client tries this again.
+    pub fn nothing_left(&self, count: usize) -> Arc<Reply> {
+        let plural = if count == 1 { "" } else { "s" };
+        let message = format!(
+            "the mock has {count} response{plural}, and each was given once: it needs more of \
+             them, or repeat_last=true"
+        );
+        let refusal = Refusal { status: Some(410), ..Refusal::nothing_left(message) };
+        Arc::new(self.answered(|asked| refuse(self.dialect, asked, &refusal)))
+    }
+
+    fn answered(&self, answer: impl FnOnce(&Asked<'_>) -> Answer) -> Reply {
         let body: Value = serde_json::from_slice(&self.request.body).unwrap_or_default();
-        let asked = Asked {
+        reply(answer(&Asked {
             path: &self.request.path,
             body: &body,
             number: self.number,
             created: self.clock.unix() as u64,
             model: MODEL,
-        };
-        let reply = reply(answer(self.dialect, &asked, said));
-        Reply { delay: of_ms(said.delay_ms), chunk_delay: of_ms(said.chunk_delay_ms), ..reply }
+        }))
     }
 }
 
@@ -73,15 +86,4 @@ fn body(mut chunks: Vec<Vec<u8>>) -> Body {
         1 => Body::Whole(chunks.remove(0)),
         _ => Body::Chunks(chunks),
     }
-}
-
-/// No client tries this again.
-pub fn nothing_left(count: usize) -> Response {
-    let plural = if count == 1 { "" } else { "s" };
-    let message = format!(
-        "the mock has {count} response{plural}, and each was given once: it needs more of them, or \
-         repeat_last=true"
-    );
-    let refusal = Refusal { status: Some(410), ..Refusal::nothing_left(message) };
-    Response::Said(Arc::new(Said::error(refusal)), Changes::default())
 }

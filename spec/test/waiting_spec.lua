@@ -364,4 +364,27 @@ describe("a scenario that waits", function()
       assert.are.same({ "teardown", "end" }, order)
     end)
   end)
+
+  it("that is dropped in the middle leaves no mock behind", function()
+    local mock
+    local co = coroutine.wrap(function()
+      test.run_scenario(test.create_scenario({
+        name = "dropped",
+        mocks = { m = { type = "service", provider = "openai", responses = { "x" } } },
+        steps = {
+          function(ctx)
+            mock = ctx.mocks.m
+            coroutine.yield()
+          end,
+        },
+      }))
+    end)
+    co()
+    assert.is_truthy(mock)
+    co = nil -- luacheck: ignore
+    for _ = 1, 4 do
+      collectgarbage()
+    end
+    assert.is_false(mock:restore())
+  end)
 end)

@@ -31,6 +31,8 @@ pub struct Time {
     wall: AtomicI64,
     /// How many guards there are, and whether time is virtual.
     flying: AtomicU64,
+    /// How many guards there were when all was quiet last.
+    quiet: AtomicU64,
     state: Mutex<Stalls>,
 }
 
@@ -152,7 +154,16 @@ impl Time {
             return false;
         }
         let state = self.state();
-        self.guards() == 0 || state.stalled(self.now()) == self.guards()
+        let guards = self.guards();
+        self.quiet.store(guards, Ordering::Relaxed);
+        guards == 0 || state.stalled(self.now()) == guards
+    }
+
+    /// Whether something has stirred since all was quiet: a client that was stalled then may have
+    /// given up, and announced that behind the back of who looked for it.
+    fn has_stirred(&self, state: &Stalls, now: Moment) -> bool {
+        let guards = self.guards();
+        guards != self.quiet.load(Ordering::Relaxed) || guards > 0 && state.stalled(now) != guards
     }
 
     pub fn leap(&self, limit: Option<Moment>) -> bool {
@@ -160,6 +171,10 @@ impl Time {
         let now = self.now();
         let nearest = state.nearest(now).into_iter().chain(limit).filter(|at| *at < NEVER).min();
         let (Some(at), true) = (nearest, self.is_virtual()) else { return false };
+        // Asked last: a client that has given up has no deadline any more.
+        if self.has_stirred(&state, now) {
+            return false;
+        }
         self.move_to(at.max(now));
         let traffic = state.traffic();
         drop(state); // what may end by this tells so, also here

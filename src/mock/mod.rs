@@ -101,13 +101,13 @@ impl Answer {
 
 /// What the server of a vendor sends to a request where a script says `said`. Only a chat is told
 /// what the script says: texts are embedded, models listed and tokens counted without it. An error
-/// is one for all of them.
+/// is also one for what is asked at no address of the vendor's.
 pub fn answer(dialect: Dialect, asked: &Asked<'_>, said: &Said) -> Answer {
     let vendor = dialect.vendor();
     let mut answer = match (dialect.subject(asked.path), &said.error) {
         (Subject::Chat, _) => chat(vendor, &Talk::of(vendor, asked, said)),
-        (_, Some(refusal)) => refused(vendor, asked, refusal),
-        (subject, None) => match found::document(dialect, &subject, asked) {
+        (Subject::Unknown, Some(refusal)) => refused(vendor, asked, refusal),
+        (subject, _) => match found::document(dialect, &subject, asked) {
             Some(document) => whole(200, &document),
             None => refused(vendor, asked, &Refusal::no_such_address(asked.path)),
         },

@@ -4,7 +4,7 @@ local core = ...
 
 local adopt, earliest, now, self = core.adopt, core.earliest, core.now, core.self
 local launch, nested, stopped, within = core.launch, core.nested, core.stopped, core.within
-local error, format, next = error, string.format, next
+local error, format, next, pcall = error, string.format, next, pcall
 
 -- What runs after a run was stopped has an end, too.
 local LAST_MS = 10000
@@ -29,9 +29,21 @@ local function open(func, face)
   return core.attach(context)
 end
 
+-- The coroutine of a run was dropped or killed in the middle: nothing that it made stays.
+local function restore_owed(context)
+  for _, mocks in next, context.owed do
+    for i = #mocks, 1, -1 do
+      pcall(mocks[i].restore, mocks[i])
+    end
+  end
+end
+
 local function in_coroutine(context, face, fn, ...)
   local release = face == "yield" and core.lend(context)
+  context.owed = {}
+  local sentinel, state = core.guard(restore_owed, context)
   local function back(...)
+    state.done = sentinel ~= nil
     if release then
       release()
     end

@@ -244,10 +244,18 @@ local function finally(run, what, fn, ...)
   end
 end
 
+-- Until they are restored, `owed` has them, should the run be dropped in the middle.
+local function owe_mocks(run, mocks)
+  if run.root.owed then
+    run.root.owed[run] = mocks
+  end
+end
+
 local function restore_mocks(run)
   for i = #run.mocks, 1, -1 do
     finally(run, "restoring a mock", run.mocks[i].restore, run.mocks[i])
   end
+  owe_mocks(run, nil)
 end
 
 local function clean_up(run)
@@ -266,6 +274,7 @@ end
 
 local function perform(run)
   local scenario, hooks = run.scenario, run.suite and run.suite.hooks or {}
+  owe_mocks(run, run.mocks)
   prepare(run, "making the mocks", make_mocks, run)
   prepare(run, "making the fixtures", make_fixtures, run)
   if hooks.before_each then

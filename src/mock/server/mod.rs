@@ -288,10 +288,9 @@ impl Shared {
         let at_ms = self.clock.now().ms_since(self.began) as u64;
         let entry = Entry::of(request, at_ms);
         let mut state = lock(&self.state);
+        let is_chat = self.dialect.subject(&request.path) == Subject::Chat;
         let turn = match state.script.upcoming() {
-            Some(Response::Said(..)) if self.dialect.subject(&request.path) != Subject::Chat => {
-                Turn::Aside
-            }
+            upcoming if !is_chat && upcoming.is_none_or(Response::is_for_chats) => Turn::Aside,
             _ => state.script.turn(),
         };
         (turn, state.journal.enter(entry), state.script.breaks_next())

@@ -35,6 +35,11 @@ pub struct Script {
 }
 
 impl Response {
+    /// Whether it waits until there is a chat. Bytes come to whoever asks next.
+    pub fn is_for_chats(&self) -> bool {
+        matches!(self, Response::Said(..))
+    }
+
     /// Of it the client sees nothing but the end of its connection.
     fn is_silent(&self) -> bool {
         matches!(self, Response::Scripted(reply) if reply.silent)

@@ -275,6 +275,7 @@ Mock: What `test.create_mock` makes. A function mock is called like a function; 
   id  string
   name  string?
   type  zigllms.test.MockType
+  base_url  string?  of a server: "http://127.0.0.1:PORT"
   calls  fun(self: zigllms.Mock): zigllms.MockCall[]  in the order in which they began
   call_count  fun(self: zigllms.Mock): integer
   last_call  fun(self: zigllms.Mock): zigllms.MockCall?

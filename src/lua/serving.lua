@@ -53,9 +53,8 @@ local function parted(response)
 end
 
 local function told_table(response, path)
-  local has_bytes = has_any(response, BYTES)
   if not has_any(response, WORDS) then
-    local is_sent = has_bytes or has_any(response, FAULTS)
+    local is_sent = has_any(response, BYTES) or has_any(response, FAULTS)
     return is_sent and { sent = response } or { said = response }
   elseif said_of(response, "body") or said_of(response, "chunks") then
     refuse(path, "says something, and has a body of its own: it can have only one of them")

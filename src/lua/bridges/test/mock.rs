@@ -92,7 +92,12 @@ pub const CREATE: Function = Function {
           counted by the mock itself. Its `calls()` are requests without secrets: `{kind, model, messages, tools, options, \
           texts, stream, provider_id, dialect, method, url, headers, body}`, where `kind` is \"chat\", \"embed\", \"models\" \
           or \"count\" and `body` what would be sent; `called_with(part)` tells whether one has all that `part` has. After \
-          `restore()` the provider is asked again, or the mock before this one.",
+          `restore()` the provider is asked again, or the mock before this one. With `transport=\"http\"` a service is a real \
+          server on loopback, for any client, with or without a `provider`: `mock.base_url` is its address, with which every \
+          type of provider and the vendors' SDKs can do. Its responses may also be bytes and faults; those of neutral words \
+          answer chats. Its `calls()` are `{number, method, path, headers, body, raw, at_ms, error?}`, the last 10000 and 64 MiB \
+          of bodies; headers have names in lower case, `body` is decoded where it is JSON. A function runs while this Lua \
+          state waits for anything; its error is answered with 400, and stands in its call.",
     errors: &[Code::InvalidState],
     effect: Effect::Writes("tests"),
     example: "local add = zigllms.test.create_mock{ returns = 3 }\n\

@@ -61,7 +61,7 @@ local CASES = {
   },
   {
     name = "1,000 scenarios with a function mock",
-    goal = 1,
+    goal = 2,
     make = [[test.create_scenario({ name = "scenario " .. i, mocks = { add = { returns = i } },
       steps = { { expect = { a = i }, run = function(ctx)
         return { a = ctx.mocks.add(1, 2) }
@@ -70,7 +70,7 @@ local CASES = {
   },
   {
     name = "1,000 scenarios of an agent with a service mock",
-    goal = 2,
+    goal = 6,
     make = [[(function()
       agent = agent or zigllms.agent.create({ provider = "openai" })
       local mock = { type = "service", provider = "openai", responses = { "answer " .. i } }

@@ -10,7 +10,7 @@ local format, concat = string.format, table.concat
 
 -- What a message shows of a value, and how many differences an error keeps.
 local MOST_BYTES, MOST_ITEMS, DEEPEST, MOST_DIFFERENCES = 120, 8, 3, 20
-local LONGEST_MESSAGE = 2000
+local LONGEST_MESSAGE, MOST_SORTED = 2000, 10000
 
 local function is_name(key)
   return type(key) == "string" and key:find("^[%a_][%w_]*$") ~= nil
@@ -56,12 +56,15 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
-local function keys_of(value)
+-- Of very large tables the order is that of `next`.
+local function keys_of(value, in_order)
   local keys = {}
   for key in next, value do
     keys[#keys + 1] = key
   end
-  sort(keys, before)
+  if in_order and #keys <= MOST_SORTED then
+    sort(keys, before)
+  end
   return keys
 end
 
@@ -76,7 +79,7 @@ local function shown_table(value, depth, around)
     return "{…}"
   end
   around[value] = true
-  local parts, keys, at = {}, keys_of(value), 1
+  local parts, keys, at = {}, keys_of(value, true), 1
   for i = 1, min(#keys, MOST_ITEMS) do
     local key = keys[i]
     local text = shown(rawget(value, key), depth + 1, around)
@@ -135,13 +138,20 @@ local function is_nan(value)
   return type(value) == "number" and value ~= value
 end
 
+local function equal_objects(actual, expected)
+  return actual == expected
+end
+
+-- Whether two values are the same, as far as that needs no look into them.
 local function plainly_equal(actual, expected)
   if rawequal(actual, expected) or (is_nan(actual) and is_nan(expected)) then
     return true
   end
-  local ok, equal = pcall(function()
-    return type(actual) == type(expected) and type(actual) ~= "table" and actual == expected
-  end)
+  local kind = type(actual)
+  if kind ~= type(expected) or kind ~= "userdata" and kind ~= "cdata" then
+    return false
+  end
+  local ok, equal = pcall(equal_objects, actual, expected)
   return ok and equal
 end
 
@@ -156,25 +166,40 @@ local function is_known(state, actual, expected)
   return false
 end
 
+-- Paths are written once they are told: nearly all values are equal.
+local function written(path)
+  if path == nil then
+    return ""
+  end
+  return step_into(written(path.around), path.key)
+end
+
 local function differ(state, path, actual, expected)
   state.count = state.count + 1
   if state.count <= state.most then
-    state.found[state.count] = { path = path, actual = actual, expected = expected }
+    local found = { path = written(path), actual = actual, expected = expected }
+    state.found[state.count] = found
   end
 end
 
 local compare
 
+local function compare_member(state, path, key, actual, expected)
+  if not plainly_equal(actual, expected) then
+    compare(state, { around = path, key = key }, actual, expected)
+  end
+end
+
 local function compare_tables(state, path, actual, expected)
-  for _, key in ipairs(keys_of(expected)) do
-    compare(state, step_into(path, key), rawget(actual, key), rawget(expected, key))
+  for _, key in ipairs(keys_of(expected, state.most > 0)) do
+    compare_member(state, path, key, rawget(actual, key), rawget(expected, key))
+    if state.count > state.most then
+      return
+    end
   end
-  if state.part then
-    return
-  end
-  for _, key in ipairs(keys_of(actual)) do
+  for _, key in ipairs(state.part and {} or keys_of(actual, state.most > 0)) do
     if rawget(expected, key) == nil then
-      differ(state, step_into(path, key), rawget(actual, key), nil)
+      compare_member(state, path, key, rawget(actual, key), nil)
     end
   end
 end
@@ -217,10 +242,22 @@ function compare(state, path, actual, expected)
   end
 end
 
-local function differences(actual, expected, part, most)
-  local state = { known = {}, count = 0, found = {}, most = most or MOST_DIFFERENCES, part = part }
-  compare(state, "", actual, expected)
-  return state.found
+local function walk(actual, expected, part, most)
+  local state = { known = {}, count = 0, found = {}, most = most, part = part }
+  compare(state, nil, actual, expected)
+  return state
+end
+
+local function is_same(actual, expected, part)
+  return walk(actual, expected, part, 0).count == 0
+end
+
+-- Those that are told, in the order of the keys. Keys are put in order only if there are some.
+local function differences(actual, expected, part)
+  if is_same(actual, expected, part) then
+    return {}
+  end
+  return walk(actual, expected, part, MOST_DIFFERENCES).found
 end
 
 local function first_difference(a, b)
@@ -285,7 +322,7 @@ end
 local function has_element(list, needle)
   local i = 1
   while rawget(list, i) ~= nil do
-    if #differences(rawget(list, i), needle, false, 1) == 0 then
+    if is_same(rawget(list, i), needle, false) then
       return true
     end
     i = i + 1
@@ -319,7 +356,7 @@ end
 
 -- Whether all that `part` has is in `value`, too.
 function core.has_part(value, part)
-  return #differences(value, part, true, 1) == 0
+  return is_same(value, part, true)
 end
 
 -- The error of an assertion that failed; what was compared is in its `details`.

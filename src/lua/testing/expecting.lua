@@ -179,7 +179,7 @@ function judges.throws(item, actual)
 end
 
 -- How an output, or what was raised, stands to each expectation; and the first that does not hold.
-function core.judge(expected, actual)
+function core.judge_expectations(expected, actual)
   local assertions, first = {}, nil
   for i, item in ipairs(expected) do
     local verdict = judges[item.type](item, actual)

@@ -116,13 +116,13 @@ local function judge_output(result, step, value)
     return failed(result, { path = "", actual = value, message = text })
   end
   local verdict
-  result.assertions, verdict = core.judge(step.expected, value)
+  result.assertions, verdict = core.judge_expectations(step.expected, value)
   return verdict and failed(result, verdict) or set(result, "passed")
 end
 
 local function judge_error(result, step, err)
   local verdict
-  result.assertions, verdict = core.judge(step.expected, err)
+  result.assertions, verdict = core.judge_expectations(step.expected, err)
   return verdict and failed(result, verdict) or set(result, "passed")
 end
 

@@ -168,6 +168,11 @@ impl Clock {
         self.0.as_ref().is_some_and(|time| time.leap(limit))
     }
 
+    /// As [`Clock::leap`], by order: also while something real is under way.
+    pub fn advance(&self, limit: Moment) -> bool {
+        self.0.as_ref().is_some_and(|time| time.advance(limit))
+    }
+
     /// From now on `traffic`, which holds a guard ([`Clock::busy`]), may say that it only waits for a
     /// server that stalls. For as long as it is there.
     pub fn watch(&self, traffic: Weak<dyn Traffic>) {

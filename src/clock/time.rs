@@ -166,13 +166,23 @@ impl Time {
         guards != self.quiet.load(Ordering::Relaxed) || guards > 0 && state.stalled(now) != guards
     }
 
+    /// To the next deadline, where all has been quiet and still is.
     pub fn leap(&self, limit: Option<Moment>) -> bool {
+        self.go(limit, false)
+    }
+
+    /// As `leap`, by order: also while something real is under way.
+    pub fn advance(&self, limit: Moment) -> bool {
+        self.go(Some(limit), true)
+    }
+
+    fn go(&self, limit: Option<Moment>, by_order: bool) -> bool {
         let state = self.state();
         let now = self.now();
         let nearest = state.nearest(now).into_iter().chain(limit).filter(|at| *at < NEVER).min();
         let (Some(at), true) = (nearest, self.is_virtual()) else { return false };
         // Asked last: a client that has given up has no deadline any more.
-        if self.has_stirred(&state, now) {
+        if !by_order && self.has_stirred(&state, now) {
             return false;
         }
         self.move_to(at.max(now));

@@ -290,8 +290,8 @@ impl Shared {
         let entry = Entry::of(request, at_ms);
         let mut state = lock(&self.state);
         let is_chat = self.dialect.subject(&request.path) == Subject::Chat;
-        let turn = match state.script.upcoming() {
-            upcoming if !is_chat && upcoming.is_none_or(Response::is_for_chats) => Turn::Aside,
+        let turn = match state.script.waits_for_chats() {
+            true if !is_chat => Turn::Aside,
             _ => state.script.turn(),
         };
         (turn, state.journal.enter(entry), state.script.breaks_next())

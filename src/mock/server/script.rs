@@ -35,8 +35,8 @@ pub struct Script {
 }
 
 impl Response {
-    /// Whether it waits until there is a chat. Bytes come to whoever asks next.
-    pub fn is_for_chats(&self) -> bool {
+    /// Bytes come to whoever asks next.
+    fn is_for_chats(&self) -> bool {
         matches!(self, Response::Said(..))
     }
 
@@ -57,8 +57,15 @@ impl Script {
         self.responses.get(at).map_or(Turn::Over(count), |said| Turn::Now(at, said.clone()))
     }
 
+    /// Whether the next response waits until there is a chat; of a script that is over, whether it
+    /// had such ones.
+    pub fn waits_for_chats(&self) -> bool {
+        let had_some = || self.responses.iter().any(Response::is_for_chats);
+        self.upcoming().map_or_else(had_some, Response::is_for_chats)
+    }
+
     /// The response that comes next.
-    pub fn upcoming(&self) -> Option<&Response> {
+    fn upcoming(&self) -> Option<&Response> {
         self.responses.get(self.place())
     }
 

@@ -675,7 +675,7 @@ describe("a function among the responses", function()
   end)
 end)
 
--- Virtual time --------------------------------------------------------------------------------------
+-- Virtual time ----------------------------------------------------------------------------------
 
 describe("in virtual time, a server", function()
   local QUICK = 15 -- seconds of real time, for what takes minutes

@@ -52,7 +52,7 @@ function core.find_test_thing(all, key, func)
     found = found or (thing.name == key and thing) or nil
   end
   if not found then
-    core.raise("not_found", ('%s not found: %s'):format(all.what, core.shown_value(key)), func)
+    core.raise("not_found", ("%s not found: %s"):format(all.what, core.shown_value(key)), func)
   end
   return found
 end

@@ -20,7 +20,7 @@ describe("test.get_coverage", function()
     assert.is_false(tool.exists("nobody"))
     raised("not_found", agent.get_state, "nobody")
     local functions = get().functions
-    assert.is_true(functions.total >= 86)
+    assert.equal(86, functions.total)
     local bridges = functions.by_bridge
     assert.equal(2, bridges.tool.functions.exists)
     assert.equal(1, bridges.agent.functions.get_state)
@@ -35,8 +35,18 @@ describe("test.get_coverage", function()
     assert.equal(3, called)
     assert.equal(math.floor(called / total * 1000 + 0.5) / 10, functions.percent)
     for _, name in ipairs({ "agent", "event", "hook", "memory", "output", "provider" }) do
-      assert.is_table(bridges[name], name)
+      assert.equal(8, bridges[name].total, name)
     end
+    assert.same({ 10, 12 }, { bridges.tool.total, bridges.workflow.total })
+  end)
+
+  it("counts apart what came along with them", function()
+    local before = get().functions.called
+    zigllms.memory.increment("counted", 1)
+    local functions = get().functions
+    assert.equal(before, functions.called)
+    assert.equal(1, functions.extras.functions["memory.increment"])
+    assert.equal(functions.extras.total, functions.extras.called + #functions.extras.missing)
   end)
 
   it("counts on over a reset of the module, and anew when told to", function()

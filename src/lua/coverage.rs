@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::value::{Data, Record};
 
 use super::args::Args;
-use super::bridge::ENTRIES;
+use super::bridge::{ENTRIES, Entry};
 use super::inner::Inner;
 use super::instance::Instance;
 use super::metrics::Metrics;
@@ -66,47 +66,80 @@ fn restart(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     Ok(Data::Nil)
 }
 
-/// Functions of one bridge.
+/// The functions that make a bridge; others came along, and are told apart as extras.
+const CORE: &[(&str, &str)] = &[
+    ("agent", "create destroy run configure get_state get_info list reset"),
+    ("tool", "register unregister execute discover list get exists validate get_schema get_info"),
+    (
+        "workflow",
+        "create execute pause resume cancel get_status get_result list get compose validate \
+         get_dependencies",
+    ),
+    ("provider", "chat configure list get create destroy stream get_models"),
+    ("event", "emit subscribe unsubscribe list_subscriptions filter record replay clear"),
+    (
+        "test",
+        "create_scenario run_scenario assert_equals assert_contains create_mock setup_fixture \
+         run_suite get_coverage",
+    ),
+    ("schema", "validate generate coerce extract merge create compile get_info"),
+    ("memory", "store retrieve delete list_keys clear get_stats persist load"),
+    ("hook", "register unregister execute list enable disable get_info compose"),
+    (
+        "output",
+        "parse format detect_format validate_format extract_json extract_markdown recover get_schema",
+    ),
+];
+
+fn is_core(entry: &Entry) -> bool {
+    let mut found = CORE.iter().filter(|(bridge, _)| *bridge == entry.bridge.name);
+    found.any(|(_, names)| names.split(' ').any(|name| name == entry.function.name))
+}
+
+/// Some functions, and how often each was called.
 #[derive(Default)]
-struct Bridge {
+struct Part {
     total: usize,
     called: Record,
     missing: Vec<Data>,
 }
 
-impl Bridge {
+impl Part {
+    fn add(&mut self, name: String, calls: u64) {
+        self.total += 1;
+        match calls {
+            0 => self.missing.push(name.into()),
+            calls => self.called.put(name, calls),
+        }
+    }
+
+    fn counts(total: usize, called: usize) -> Record {
+        let record = Record::new().set("total", total).set("called", called);
+        record.set("percent", percent(called, total))
+    }
+
     fn into_record(self) -> Record {
-        let called = self.called.fields.len();
-        Record::new()
-            .set("total", self.total)
-            .set("called", called)
-            .set("percent", percent(called, self.total))
-            .set("functions", self.called)
-            .set("missing", Data::List(self.missing))
+        let counts = Part::counts(self.total, self.called.fields.len());
+        counts.set("functions", self.called).set("missing", Data::List(self.missing))
     }
 }
 
 /// Of the bridges; the functions of the module itself belong to none.
 fn functions(calls: &[u64]) -> Record {
-    let mut bridges: BTreeMap<&'static str, Bridge> = BTreeMap::new();
+    let (mut bridges, mut extras) = (BTreeMap::<&'static str, Part>::new(), Part::default());
     let ours = ENTRIES.iter().zip(calls).filter(|(entry, _)| !entry.bridge.name.is_empty());
     for (entry, calls) in ours {
-        let bridge = bridges.entry(entry.bridge.name).or_default();
-        bridge.total += 1;
-        match calls {
-            0 => bridge.missing.push(entry.function.name.into()),
-            calls => bridge.called.put(entry.function.name, *calls),
+        if is_core(entry) {
+            bridges.entry(entry.bridge.name).or_default().add(entry.function.name.into(), *calls);
+        } else {
+            extras.add(entry.bridge.full_name(entry.function), *calls);
         }
     }
-    let total: usize = bridges.values().map(|bridge| bridge.total).sum();
-    let called: usize = bridges.values().map(|bridge| bridge.called.fields.len()).sum();
+    let total: usize = bridges.values().map(|part| part.total).sum();
+    let called: usize = bridges.values().map(|part| part.called.fields.len()).sum();
     let mut by_bridge = Record::new();
-    for (name, bridge) in bridges {
-        by_bridge.put(name, bridge.into_record());
+    for (name, part) in bridges {
+        by_bridge.put(name, part.into_record());
     }
-    Record::new()
-        .set("total", total)
-        .set("called", called)
-        .set("percent", percent(called, total))
-        .set("by_bridge", by_bridge)
+    Part::counts(total, called).set("by_bridge", by_bridge).set("extras", extras.into_record())
 }

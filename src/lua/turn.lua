@@ -15,6 +15,8 @@ local BLOCKED = {} -- waits by turning instead of yielding
 local SUSPEND = {} -- what the module yields; anything else is the user's own yield
 
 local asleep = setmetatable({}, { __mode = "k" }) -- coroutines in a sleeper of the host
+-- Sleepers that were woken and have not run since, in virtual time: it must not leap over them.
+local roused = setmetatable({}, { __mode = "k" })
 local waiting = {} -- token -> coroutine of the module, sleeper of the host, or BLOCKED
 local inside = {} -- token -> context that waits on it, whose `waits` has the token
 
@@ -60,6 +62,7 @@ local function wake(tok)
       core.continue(task)
     end
   elseif who and who ~= BLOCKED then
+    roused[who] = core.virtual and true or nil
     who:wake()
   end
   return who ~= nil
@@ -153,7 +156,7 @@ local function pump()
   local count, more = turn(0)
   if core.virtual and count == 0 then
     core.hold_time(core.is_held() and 1 or 0)
-    if core.leap() then
+    if next(roused) == nil and core.leap() then
       return turn(0)
     end
   end
@@ -202,7 +205,7 @@ local function sleep_until_delivered(host, context, tok, limit)
   repeat
     sleeper:sleep(limit)
   until not waiting[tok]
-  asleep[me] = nil
+  asleep[me], roused[sleeper] = nil, nil
   sleeper:done()
 end
 

@@ -25,7 +25,8 @@ pub const GET: Function = Function {
     returns: &[("report", "table")],
     doc: "What was used since the module was loaded, or since `{reset=true}`; `zigllms.reset()` does not change it. \
           `functions` of the bridges: `{total, called, percent, by_bridge = {agent = {total, called, percent, \
-          functions = {create = 3, …}, missing = {…}}}}`. `tools` `{registered, executed, percent, missing}` and \
+          functions = {create = 3, …}, missing = {…}}}, extras}`: the 86 functions that make the ten bridges; `extras` has \
+          those that came along, by their full names. `tools` `{registered, executed, percent, missing}` and \
           `agents` `{created, run, percent, missing}` by their names, also those that have gone. `workflows` by \
           id: `{name, steps_total, steps_executed, branches}`, where `branches` says of each step that decides which \
           ways were taken: `[\"then\"]` and `[\"else\"]`, `run` and `skip`, `body`, or the ids of the steps to choose \

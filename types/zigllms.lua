@@ -1103,9 +1103,8 @@ local zigllms = {}
 ---@field aborted boolean whether a PRE hook said no
 ---@field results table[] `{hook_id, ok, value?, error?, duration_ms}` of each that was called
 
----What `test.create_mock` makes. A function mock is called like a function; the methods of an
+---What `test.create_mock` makes. Methods of an object mock are fields of it, function mocks each.
 ---@class zigllms.Mock
----@field object mock are fields of it, function mocks each. All of these may be called with `.` as well. 
 ---@field id string
 ---@field name? string
 ---@field type zigllms.test.MockType

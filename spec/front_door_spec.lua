@@ -136,6 +136,25 @@ describe("require", function()
     assert.equal("same\n", out)
   end)
 
+  it("needs no debug library", function()
+    local result = program.run([[
+      debug, package.loaded.debug = nil, nil
+      local zigllms = require("zigllms")
+      local mock = zigllms.test.create_mock({ returns = 1 })
+      zigllms.test.setup_fixture("user", { name = "Ada" })
+      local id = zigllms.test.create_scenario({
+        name = "sees the fixture",
+        fixtures = { "user" },
+        steps = { { run = function(ctx) return ctx.fixtures.user end, expect = { name = "Ada" } } },
+      })
+      assert(zigllms.test.run_scenario(id).success)
+      assert(zigllms.batch(function(b) b.tool.exists("nobody") end)[1].ok)
+      print(mock(), pcall(zigllms.test.get_coverage, { lines = true }))
+    ]])
+    assert.equal(0, result.rc, result.err)
+    assert.is_truthy(result.out:find("^1\tfalse\t.*unsupported"), result.out)
+  end)
+
   it("is quiet, also when calls fail", function()
     child([[
       local zigllms = require("zigllms")

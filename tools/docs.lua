@@ -270,7 +270,7 @@ HookResult: What `hook.execute` returns.
   aborted  boolean  whether a PRE hook said no
   results  table[]  `{hook_id, ok, value?, error?, duration_ms}` of each that was called
 
-Mock: What `test.create_mock` makes. Methods of an object mock are fields of it, function mocks each.
+Mock: What `test.create_mock` makes. Methods of an object mock are fields of it, mocks each.
   id  string
   name  string?
   type  zigllms.test.MockType

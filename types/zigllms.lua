@@ -1103,7 +1103,7 @@ local zigllms = {}
 ---@field aborted boolean whether a PRE hook said no
 ---@field results table[] `{hook_id, ok, value?, error?, duration_ms}` of each that was called
 
----What `test.create_mock` makes. Methods of an object mock are fields of it, function mocks each.
+---What `test.create_mock` makes. Methods of an object mock are fields of it, mocks each.
 ---@class zigllms.Mock
 ---@field id string
 ---@field name? string

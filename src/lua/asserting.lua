@@ -2,7 +2,7 @@
 local core = ...
 
 local lua = core.lua
-local metatable_of = debug and debug.getmetatable or getmetatable
+local metatable_of = core.metatable_of
 local floor, huge, min = math.floor, math.huge, math.min
 local next, pcall, rawequal, rawget = next, pcall, rawequal, rawget
 local sort, tostring, type = table.sort, tostring, type

@@ -2,7 +2,7 @@
 local core = ...
 
 local lua, many, task_of = core.lua, core.many, core.task
-local guarded, now = core.guarded, core.now
+local guarded, is_callable, now = core.guarded, core.is_callable, core.now
 local error, floor, ipairs, min = error, math.floor, ipairs, math.min
 local next, pairs = next, pairs
 local rawget, select, setmetatable = rawget, select, setmetatable
@@ -128,14 +128,6 @@ local function recorder(calls)
     level = level_of(priority, "priority")
   end
   return b
-end
-
-local function is_callable(value)
-  if type(value) == "table" then
-    local mt = debug.getmetatable(value)
-    return type(mt) == "table" and rawget(mt, "__call") ~= nil
-  end
-  return type(value) == "function"
 end
 
 local function read_calls(entries)

@@ -4,28 +4,18 @@ local core = ...
 local begin, finish, guarded, lua = core.begin_cassette, core.end_cassette, core.guarded, core.lua
 local error, pcall = error, pcall
 
--- The values behind true, or the error of a function of the core as one of this function.
-local function answered(ok, ...)
-  if ok then
-    return ...
-  end
-  local err = ...
-  err.bridge, err.func = "test", "cassette"
-  error(err, 0)
-end
-
 -- What the function raised is more than what its recording could not be written for.
 local function ended(number, ok, ...)
   local well, err = pcall(finish, number, ok)
   if not ok then
     error((...), 0)
   end
-  answered(well, err)
+  core.answered("test", "cassette", well, err)
   return ...
 end
 
 function lua.cassette(path, fn, options)
-  local number, info = answered(pcall(begin, path, options))
+  local number, info = core.answered("test", "cassette", pcall(begin, path, options))
   return ended(number, guarded(fn, info))
 end
 

@@ -2,22 +2,9 @@
 local core = ...
 
 local lua, taken, LEFT = core.lua, core.taken, core.left
-local error, ipairs, pcall, rawequal = error, ipairs, pcall, rawequal
+local ipairs, pcall, rawequal = ipairs, pcall, rawequal
 local rawget, rawset = rawget, rawset
 local unpack = table.unpack or unpack -- luacheck: ignore
-
--- An error of the core says which function failed.
-local function answered(ok, ...)
-  if ok then
-    return ...
-  end
-  local err = (...)
-  if core.is_error(err) then
-    rawset(err, "bridge", "hook")
-    rawset(err, "func", "compose")
-  end
-  error(err, 0)
-end
 
 local function same(data)
   return data
@@ -106,7 +93,8 @@ function compositions.first(functions)
 end
 
 function lua.compose(ids, how)
-  local name, kind, priority, mode, functions = answered(pcall(core.parts_of, ids, how))
+  local name, kind, priority, mode, functions =
+    core.answered("hook", "compose", pcall(core.parts_of, ids, how))
   local compose = compositions[mode]
   if kind == "around" and mode == "sequential" then
     compose = nested

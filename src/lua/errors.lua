@@ -5,9 +5,9 @@ local core = ...
 -- gives what users call.
 core.wraps = {}
 
-local getmetatable, rawget, setmetatable, tostring, type =
-  getmetatable, rawget, setmetatable, tostring, type
-local next, pcall, format = next, pcall, string.format
+local getmetatable, rawget, rawset, setmetatable = getmetatable, rawget, rawset, setmetatable
+local tostring, type = tostring, type
+local error, next, pcall, format = error, next, pcall, string.format
 
 local error_mt, response_mt = core.metas[1], core.metas[2]
 
@@ -74,6 +74,20 @@ function core.new_error(code, message, fields)
     err[key] = value
   end
   return setmetatable(err, error_mt)
+end
+
+-- What a function of the core answered to a public one that calls it with pcall; its error is that
+-- one's.
+function core.answered(bridge, func, ok, ...)
+  if ok then
+    return ...
+  end
+  local err = (...)
+  if is_error(err) then
+    rawset(err, "bridge", bridge)
+    rawset(err, "func", func)
+  end
+  error(err, 0)
 end
 
 -- What a user function raised, as the caller of the operation sees it: our errors pass through.

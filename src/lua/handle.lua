@@ -7,18 +7,12 @@ local unpack = table.unpack or unpack -- luacheck: ignore
 
 local handle_mt = core.metas[5]
 local closes = _VERSION == "Lua 5.4" -- generic `for` has a closing value
+local given = core.given
 local methods = {}
 local counter = 0
 
 -- Operations that go on although their handle is gone: they are known by ids, too.
 local goes_on = { agent_run = true, workflow_stepping = true, workflow_resuming = true }
-
--- As everywhere, null stands for an argument that is not given.
-local function given(value)
-  if value ~= core.null then
-    return value
-  end
-end
 
 -- Instances of one Lua state share the metatable: a method works on `task.core`, the instance that
 -- the handle belongs to, never on the `core` of the chunk that defined it.

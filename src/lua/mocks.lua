@@ -1,46 +1,36 @@
 -- Mocks: functions and objects that stand for others, and remember how they were called.
 local core = ...
 
-local lua, null, pause = core.lua, core.null, core.pause
-local error, next, rawequal = error, next, rawequal
+local lua, pause, said = core.lua, core.pause, core.said
+local error, ipairs, next, rawequal = error, ipairs, next, rawequal
 local rawget, rawset, select, setmetatable = rawget, rawset, select, setmetatable
 local getmetatable, tostring, type = getmetatable, tostring, type
 local unpack = table.unpack or unpack -- luacheck: ignore
 
-local last_number = 0
+-- What definitions of each type may say, besides what all may.
+local COMMON = { name = true, type = true }
+local FIELDS_OF = {
+  ["function"] = {
+    returns = true,
+    sequence = true,
+    implementation = true,
+    error = true,
+    delay_ms = true,
+  },
+  object = { methods = true },
+}
 
--- What a definition says under a name; null is nothing.
-local function said(definition, name)
-  local value = rawget(definition, name)
-  if rawequal(value, null) then
-    return nil
-  end
-  return value
-end
+local last_number = 0
 
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
 end
 
--- What was handed over is noted as it was then; only plain tables are copied.
-local function copied(value, known)
-  if type(value) ~= "table" or getmetatable(value) ~= nil then
-    return value
-  elseif known[value] then
-    return known[value]
-  end
-  local copy = {}
-  known[value] = copy
-  for key, member in next, value do
-    copy[key] = copied(member, known)
-  end
-  return copy
-end
-
+-- What was handed over is noted as it was then.
 local function copied_all(...)
-  local known, all = {}, { n = select("#", ...) }
+  local copied, all = core.copier(true), { n = select("#", ...) }
   for i = 1, all.n do
-    all[i] = copied((select(i, ...)), known)
+    all[i] = copied((select(i, ...)))
   end
   return all
 end
@@ -252,16 +242,13 @@ local function function_mock(definition, path, object)
   return mock
 end
 
-local KNOWN = { name = true, returns = true, sequence = true, implementation = true, error = true }
-KNOWN.delay_ms, KNOWN.type = true, true
-
 -- Whether a member of `methods` is a definition, and not a value that the method returns.
 local function is_definition(value)
   if type(value) ~= "table" or getmetatable(value) ~= nil or next(value) == nil then
     return false
   end
   for key in next, value do
-    if not KNOWN[key] then
+    if not (COMMON[key] or FIELDS_OF["function"][key]) then
       return false
     end
   end
@@ -273,7 +260,7 @@ local function method_mock(name, value, path, object)
   if type(value) == "function" then
     definition = { implementation = value }
   elseif is_definition(value) then
-    definition = copied(value, {})
+    definition = core.copier(true)(value)
   end
   definition.name = name
   return function_mock(definition, path, object)
@@ -297,7 +284,7 @@ local function object_mock(definition, path)
   end
   local made = {}
   for name, value in next, said(definition, "methods") or {} do
-    check_method(name, path .. ".methods", made[name] and {} or mock)
+    check_method(name, path .. ".methods", mock)
     made[name] = method_mock(name, value, path .. ".methods." .. name, object)
   end
   for name, method in next, made do
@@ -319,29 +306,19 @@ end
 local makers = { ["function"] = function_mock, object = object_mock }
 core.mock_makers = makers
 
-local FIELDS_OF = {
-  ["function"] = {
-    returns = true,
-    sequence = true,
-    implementation = true,
-    error = true,
-    delay_ms = true,
-  },
-  object = { methods = true },
-}
 core.mock_fields = FIELDS_OF
 
 local function check_fields(definition, kind, path)
   for key in next, definition do
-    local known = key == "type" or key == "name" or FIELDS_OF[kind][key]
-    if not known and said(definition, key) ~= nil then
-      refuse(path .. "." .. tostring(key), ("a mock of type %s has no such field"):format(kind))
+    if not (COMMON[key] or FIELDS_OF[kind][key]) and said(definition, key) ~= nil then
+      local what = kind == "server" and "service" or kind
+      refuse(path .. "." .. tostring(key), ("a mock of type %s has no such field"):format(what))
     end
   end
 end
 
 -- Which type a definition is of, where it does not say.
-local function kind_of(definition)
+local function type_of(definition)
   local kind = said(definition, "type")
   if kind then
     return kind:lower()
@@ -353,12 +330,15 @@ local function kind_of(definition)
   return "function"
 end
 
+-- Which maker makes it: a service may be a server.
+local function kind_of(definition)
+  local kind = type_of(definition)
+  return kind == "service" and said(definition, "transport") and "server" or kind
+end
+
 -- A mock of a definition that has the types it should have; `path` is how messages call it.
 function core.make_mock(definition, path)
   local kind = kind_of(definition)
-  if not makers[kind] then
-    refuse(path .. ".type", ('mocks of type "%s" are not there yet'):format(kind))
-  end
   check_fields(definition, kind, path)
   return makers[kind](definition, path)
 end

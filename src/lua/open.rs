@@ -15,6 +15,7 @@ use super::{growing, inner, raw};
 
 /// Chunks in the order they are loaded; each gets and returns the private table `core`.
 const CHUNKS: &[(&CStr, &str)] = &[
+    (c"=zigllms/values.lua", include_str!("values.lua")),
     (c"=zigllms/errors.lua", include_str!("errors.lua")),
     (c"=zigllms/contexts.lua", include_str!("contexts.lua")),
     (c"=zigllms/turn.lua", include_str!("turn.lua")),

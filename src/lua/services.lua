@@ -5,31 +5,15 @@
 -- and hooks work on its answers as on those of a server.
 local core = ...
 
-local guarded, null, now, pause = core.guarded, core.null, core.now, core.pause
-local error, rawequal, rawget, type = error, rawequal, rawget, type
-local format, getmetatable, next = string.format, getmetatable, next
+local guarded, now, pause = core.guarded, core.now, core.pause
+local is_callable, said = core.is_callable, core.said
+local error, rawget, type = error, rawget, type
+local format, next = string.format, next
 
 local FUNC = "test.create_mock"
 
-local function said(definition, name)
-  local value = rawget(definition, name)
-  if rawequal(value, null) then
-    return nil
-  end
-  return value
-end
-
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, FUNC)
-end
-
--- Whether a response is to be asked for: a function, or a mock of one.
-local function is_asked(response)
-  if type(response) == "function" then
-    return true
-  end
-  local meta = type(response) == "table" and getmetatable(response)
-  return type(meta) == "table" and rawget(meta, "__name") == "zigllms.mock"
 end
 
 local function described(value)
@@ -41,7 +25,7 @@ local function described(value)
 end
 
 local function check_response(response, path)
-  if is_asked(response) then
+  if is_callable(response) then
     return
   end
   local flaw, code = core.reply_flaw(response, path)
@@ -55,7 +39,7 @@ end
 local function responses_of(definition, path, check)
   local given = said(definition, "responses")
   path = path .. ".responses"
-  if type(given) == "string" or is_asked(given) then
+  if type(given) == "string" or is_callable(given) then
     return { given }
   elseif type(given) ~= "table" or rawget(given, 1) == nil then
     refuse(path, "expected an array with at least one response, got " .. described(given))
@@ -100,7 +84,7 @@ local function answer_to(state, number, arrived)
   if arrived.request.kind == "chat" then
     local response, at = take(state)
     reply, path = response, format("responses[%d]", at)
-    if is_asked(response) then
+    if is_callable(response) then
       reply, path = asked(state, response, arrived.request), path .. "(request)"
       if reply == nil then
         core.raise("invalid_argument", path .. ": expected a string or a table, got nil")
@@ -153,7 +137,9 @@ end
 
 local function service_mock(definition, path)
   local provider = said(definition, "provider")
-  if provider == nil then
+  if said(definition, "dialect") ~= nil then
+    refuse(path .. ".dialect", 'only a server has one: it needs transport="http"')
+  elseif provider == nil then
     refuse(path .. ".provider", "expected the id, name or type of a provider, got nil")
   end
   local state = { name = said(definition, "name"), type = "service", is_match = is_match }
@@ -167,6 +153,6 @@ end
 
 core.responses_of = responses_of
 core.mock_makers.service = service_mock
-core.mock_fields.service = { provider = true, responses = true, repeat_last = true }
+core.mock_fields.service = { provider = true, responses = true, repeat_last = true, dialect = true }
 
 return core

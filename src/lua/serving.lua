@@ -4,9 +4,9 @@
 local core = ...
 
 local contexts, guarded, self, suspend = core.contexts, core.guarded, core.self, core.suspend
-local describe, has_part = core.describe, core.has_part
-local ipairs, next, pcall, rawequal = ipairs, next, pcall, rawequal
-local getmetatable, rawget, type = getmetatable, rawget, type
+local describe, has_part, is_callable = core.describe, core.has_part, core.is_callable
+local ipairs, next, pcall = ipairs, next, pcall
+local rawget, type = rawget, type
 
 -- Fields by which a table says bytes, and faults that go with any answer.
 local BYTES = { status = true, headers = true, body = true, chunks = true }
@@ -17,20 +17,6 @@ WORDS.finish_reason, WORDS.error = true, true
 
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
-end
-
--- What a table says under a name; null is nothing.
-local function said_of(definition, name)
-  local value = rawget(definition, name)
-  return not rawequal(value, core.null) and value or nil
-end
-
-local function is_callable(value)
-  if type(value) == "function" then
-    return true
-  end
-  local meta = type(value) == "table" and getmetatable(value)
-  return type(meta) == "table" and rawget(meta, "__call") ~= nil
 end
 
 local function has_any(value, names)
@@ -56,7 +42,7 @@ local function told_table(response, path)
   if not has_any(response, WORDS) then
     local is_sent = has_any(response, BYTES) or has_any(response, FAULTS)
     return is_sent and { sent = response } or { said = response }
-  elseif said_of(response, "body") or said_of(response, "chunks") then
+  elseif core.said(response, "body") or core.said(response, "chunks") then
     refuse(path, "says something, and has a body of its own: it can have only one of them")
   end
   return parted(response)
@@ -175,9 +161,9 @@ end
 
 local function start(definition, path)
   local responses, functions = read(definition, path)
-  local provider = said_of(definition, "provider")
+  local provider = core.said(definition, "provider")
   local spoken = provider and core.dialect_of(provider)
-  local dialect = said_of(definition, "dialect") or spoken
+  local dialect = core.said(definition, "dialect") or spoken
   local repeats = rawget(definition, "repeat_last") ~= false
   local number, url, token =
     core.start_server(responses, repeats, dialect or "openai", path .. ".responses")
@@ -200,9 +186,9 @@ local function guard(server)
   end))
 end
 
-function core.make_server(definition, path)
+local function server_mock(definition, path)
   local server, url = start(definition, path)
-  local state = { name = said_of(definition, "name"), type = "service", methods = methods }
+  local state = { name = core.said(definition, "name"), type = "service", methods = methods }
   state.server, state.sentinel = server, guard(server)
   function state.on_restore()
     core.end_server(server.number)
@@ -215,17 +201,8 @@ function core.make_server(definition, path)
   return mock
 end
 
-local in_process = core.mock_makers.service
-
-function core.mock_makers.service(definition, path)
-  if said_of(definition, "transport") then
-    return core.make_server(definition, path)
-  elseif said_of(definition, "dialect") then
-    refuse(path .. ".dialect", 'only a server has one: it needs transport="http"')
-  end
-  return in_process(definition, path)
-end
-
-core.mock_fields.service.transport, core.mock_fields.service.dialect = true, true
+core.mock_makers.server = server_mock
+core.mock_fields.server =
+  { provider = true, responses = true, repeat_last = true, transport = true, dialect = true }
 
 return core

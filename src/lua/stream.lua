@@ -3,7 +3,7 @@ local core = ...
 
 local concat, ipairs, type = table.concat, ipairs, type
 local next, rawset, setmetatable = next, rawset, setmetatable
-local getmetatable = getmetatable
+local getmetatable, given = getmetatable, core.given
 
 local stream_mt = core.metas[16]
 local methods = {}
@@ -16,12 +16,6 @@ local parse
 for _, entry in ipairs(core.entries) do
   if entry[1] == "output" and entry[2] == "parse" then
     parse = entry[4]
-  end
-end
-
-local function given(value)
-  if value ~= core.null then
-    return value
   end
 end
 

@@ -2,7 +2,7 @@
 local core = ...
 
 local find, format, lower = string.find, string.format, string.lower
-local getmetatable, ipairs, next, pcall = debug.getmetatable, ipairs, next, pcall
+local getmetatable, ipairs, next, pcall = core.metatable_of, ipairs, next, pcall
 local rawget, tostring, type = rawget, tostring, type
 
 local response_mt, null = core.metas[2], core.null

@@ -1,32 +1,10 @@
 -- Fixtures: data that scenarios ask for by name, each with its own copy.
 local core = ...
 
-local guarded, rawget, null = core.guarded, rawget, core.null
-local metatable_of, set_metatable = debug.getmetatable, debug.setmetatable
-local ipairs, next, type = ipairs, next, type
+local guarded, given, rawget = core.guarded, core.given, rawget
+local ipairs, type = ipairs, type
 
 local fixtures = { prefix = "fixture_", what = "fixture", last = 0, by_id = {}, order = {} }
-
--- A copy of a value with everything in it; tables that occur twice occur twice in the copy.
--- Metatables are kept, functions, userdata and threads stay themselves.
-local function copied(value, seen)
-  if type(value) ~= "table" then
-    return value
-  elseif seen[value] then
-    return seen[value]
-  end
-  local copy = {}
-  seen[value] = copy
-  for key, item in next, value do
-    copy[copied(key, seen)] = copied(item, seen)
-  end
-  set_metatable(copy, metatable_of(value))
-  return copy
-end
-
-function core.copied(value)
-  return copied(value, {})
-end
 
 -- Registries ----------------------------------------------------------------------------------
 
@@ -125,12 +103,6 @@ function core.end_uses(uses, attempt)
 end
 
 -- Making ----------------------------------------------------------------------------------------
-
-local function given(value)
-  if value ~= null then
-    return value
-  end
-end
 
 local function definition_of(definition, data)
   if type(definition) == "string" then

@@ -6,7 +6,7 @@ local core = ...
 
 local close, limited_to, now = core.close, core.limit, core.now
 local is_error, reached, stopped, within = core.is_error, core.reached, core.stopped, core.within
-local error, getmetatable, ipairs = error, debug.getmetatable, ipairs
+local error, getmetatable, given, ipairs = error, core.metatable_of, core.given, ipairs
 local rawget, setmetatable, type = rawget, setmetatable, type
 local loaded = core.globals.package.loaded
 
@@ -42,7 +42,7 @@ function core.lua.skip(reason)
   if not is_inside(core.context()) then
     core.raise("invalid_state", "there is no test to skip", "test.skip")
   end
-  error(setmetatable({ reason = reason ~= core.null and reason or nil }, skip_mt), 0)
+  error(setmetatable({ reason = given(reason) }, skip_mt), 0)
 end
 
 core.skip_in = skip_in
@@ -108,6 +108,13 @@ local function failed(result, verdict)
   return set(result, "failed", core.assertion("run_scenario", verdict))
 end
 
+-- `actual` is the output, or what was raised where that was wanted.
+local function judge_actual(result, step, actual)
+  local verdict
+  result.assertions, verdict = core.judge_expectations(step.expected, actual)
+  return verdict and failed(result, verdict) or set(result, "passed")
+end
+
 -- The step raised nothing, and has an output.
 local function judge_output(result, step, value)
   result.actual_output = value
@@ -115,15 +122,7 @@ local function judge_output(result, step, value)
     local text = "expected an error, got " .. core.shown_value(value)
     return failed(result, { path = "", actual = value, message = text })
   end
-  local verdict
-  result.assertions, verdict = core.judge_expectations(step.expected, value)
-  return verdict and failed(result, verdict) or set(result, "passed")
-end
-
-local function judge_error(result, step, err)
-  local verdict
-  result.assertions, verdict = core.judge_expectations(step.expected, err)
-  return verdict and failed(result, verdict) or set(result, "passed")
+  return judge_actual(result, step, value)
 end
 
 local function judge(run, result, step, ok, value, limit)
@@ -134,7 +133,7 @@ local function judge(run, result, step, ok, value, limit)
   elseif ok then
     return judge_output(result, step, value)
   elseif step.fails and not is_over(run) then
-    return judge_error(result, step, value)
+    return judge_actual(result, step, value)
   end
   local status = (limit or is_assertion(value)) and "failed" or "error"
   return set(result, status, core.wrap(value, 'step "' .. step.name .. '"'))
@@ -358,12 +357,6 @@ local function run_scenario(root, scenario, timeout_ms)
   local result = core.run_in(root, root, scenario, nil, timeout_ms)
   core.check_run(root, "the scenario", result)
   return result
-end
-
-local function given(value)
-  if value ~= core.null then
-    return value
-  end
 end
 
 -- What a run and its face are given among the options.

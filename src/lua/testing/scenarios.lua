@@ -4,19 +4,13 @@ local core = ...
 local ipairs, next, type, rawget = ipairs, next, type, rawget
 local concat, sort = table.concat, table.sort
 
-local null = core.null
+local given = core.given
 local ACTIONS = { "agent", "tool", "workflow", "provider" }
 local ANSWERS = { returns = true, error = true }
 local VALUES = { input = true, expect = true, expected_output = true }
 
 local scenarios = { prefix = "scenario_", what = "scenario", last = 0, by_id = {}, order = {} }
 core.scenarios = scenarios
-
-local function given(value)
-  if value ~= null then
-    return value
-  end
-end
 
 local reader -- the function whose definition is being read
 
@@ -132,7 +126,7 @@ local function doing(step, path)
 end
 
 local function read_step(step, i, path)
-  if type(step) ~= "table" or core.is_called(step) then
+  if type(step) ~= "table" or core.is_callable(step) then
     return { name = "step " .. i, run = step, expected = {} }
   end
   local expected = core.read_expected(step, path)
@@ -186,15 +180,6 @@ local function copy_of_list(list)
   return copy
 end
 
--- Whether a value is called as a function: tables may be.
-function core.is_called(value)
-  if type(value) ~= "table" then
-    return type(value) == "function"
-  end
-  local meta = debug.getmetatable(value)
-  return type(meta) == "table" and rawget(meta, "__call") ~= nil
-end
-
 -- A scenario of one step.
 function core.single(name, fn, timeout_ms)
   local scenario = { name = name, mocks = {}, fixtures = {}, tags = {}, single = true }
@@ -212,7 +197,7 @@ end
 -- The record of a definition that was checked by its declaration.
 function core.read_scenario(definition, path, func)
   reader = func
-  if core.is_called(definition) then
+  if core.is_callable(definition) then
     return core.single(nil, definition)
   end
   local scenario = { stops = given(rawget(definition, "stop_on_failure")) ~= false }
@@ -238,7 +223,7 @@ end
 
 core.wraps["test.create_scenario"] = function(checked)
   return function(definition)
-    local called = core.is_called(definition)
+    local called = core.is_callable(definition)
     return checked(called and definition or core.sketch_of_scenario(definition), definition)
   end
 end

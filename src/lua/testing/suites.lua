@@ -6,14 +6,8 @@ local find, lower = string.find, string.lower
 local ipairs, next, rawget, type = ipairs, next, rawget, type
 local sort = table.sort
 
-local null = core.null
+local given = core.given
 local HOOKS = { "before_all", "after_all", "before_each", "after_each" }
-
-local function given(value)
-  if value ~= null then
-    return value
-  end
-end
 
 local function refuse(text)
   core.raise("invalid_argument", text, "test.run_suite")
@@ -45,7 +39,7 @@ local function add_scenarios(list, scenarios, place)
 end
 
 local function add_test(list, name, test, path)
-  if core.is_called(test) then
+  if core.is_callable(test) then
     list[#list + 1] = core.single(name, test)
     return
   end
@@ -326,7 +320,7 @@ local function sketch_of(definition)
   local list = rawget(definition, 1) ~= nil and sketch or sketch.scenarios
   local sketches = {}
   for i, item in next, type(list) == "table" and list or {} do
-    sketches[i] = core.is_called(item) and item or core.sketch_of_scenario(item)
+    sketches[i] = core.is_callable(item) and item or core.sketch_of_scenario(item)
   end
   if list == sketch then
     return sketches

@@ -692,4 +692,17 @@ describe("a service mock", function()
       err.message:find("definition.responses[2]: expected a response, got nil", 1, true)
     )
   end)
+
+  it("says data in the same words each time", function()
+    local arguments = { zulu = 1, alpha = { yankee = 2, bravo = 3 }, mike = {} }
+    local mock = mocked({
+      { tool_calls = { { name = "f", arguments = arguments } } },
+      { content = arguments },
+    })
+    local written = '{"alpha":{"bravo":3,"yankee":2},"mike":{},"zulu":1}'
+    local response = provider.chat("hi", { provider = "openai" })
+    assert.equal(written, response.tool_calls[1].arguments_json)
+    assert.equal(written, provider.chat("hi", { provider = "openai" }).content)
+    mock:restore()
+  end)
 end)

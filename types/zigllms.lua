@@ -23,7 +23,7 @@
 local zigllms = {}
 
 ---@class zigllms.Config
----@field default_provider? string used where no provider is named [env ZIGLLMS_PROVIDER, else the only type with a key in the environment]
+---@field default_provider? string used where no provider is named [env ZIGLLMS_PROVIDER, else the only type with a key in the environment, else "mock" if ZIGLLMS_MOCK=1]
 ---@field strict? boolean unknown option keys are errors [true]
 ---@field profiling? boolean|zigllms.Profiling measure how long calls take, for `metrics()`: true = all of them [false]
 ---@field http? zigllms.HttpConfig defaults of all network calls
@@ -147,8 +147,8 @@ local zigllms = {}
 ---@field hooks? table<string, function> a function for each point, as `hook.register` takes them: for this agent only, with its tools and requests [none]
 
 ---@class zigllms.ProviderConfig: zigllms.Limits, zigllms.Reach
----@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" a `provider.Type` [required]
----@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" the same as `type`
+---@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio"|"mock" a `provider.Type`; "mock" says again what the user said last [required]
+---@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio"|"mock" the same as `type`
 ---@field name? string another name for it, unique
 ---@field enabled? boolean false: calls are refused [true]
 ---@field api_key? string never shown again, however a server echoes it [from the environment]

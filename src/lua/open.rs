@@ -54,6 +54,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/testing/running.lua", include_str!("testing/running.lua")),
     (c"=zigllms/testing/suites.lua", include_str!("testing/suites.lua")),
     (c"=zigllms/services.lua", include_str!("services.lua")),
+    (c"=zigllms/echoing.lua", include_str!("echoing.lua")),
     (c"=zigllms/serving.lua", include_str!("serving.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];

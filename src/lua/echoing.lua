@@ -1,5 +1,5 @@
--- What providers of the type "mock" say, and all of them where `ZIGLLMS_MOCK` is set: what they were
--- told, the way of any other mock.
+-- What providers of the type "mock" say, and all of them where `ZIGLLMS_MOCK` is set: what they
+-- were told, the way of any other mock.
 local core = ...
 
 local number = 0

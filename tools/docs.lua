@@ -945,8 +945,11 @@ local function add_bridge(out, bridge)
   out.add()
   out.add("| function | |")
   out.add("|---|---|")
-  for _, fn in ipairs(bridge.functions) do
+  for i, fn in ipairs(bridge.functions) do
     local title = bridge_title(bridge) .. "." .. fn.name
+    if i > 1 and fn.extra and not bridge.functions[i - 1].extra then
+      out.add("| *extras* | |")
+    end
     out.add(
       "| [`%s`](#%s) | %s |",
       signature(bridge, fn):gsub("^zigllms%.", ""),

@@ -34,7 +34,16 @@ describe("test.get_coverage", function()
     -- The two above, and this one.
     assert.equal(3, called)
     assert.equal(math.floor(called / total * 1000 + 0.5) / 10, functions.percent)
-    for _, name in ipairs({ "agent", "event", "hook", "memory", "output", "provider" }) do
+    for _, name in ipairs({
+      "agent",
+      "event",
+      "hook",
+      "memory",
+      "output",
+      "provider",
+      "schema",
+      "test",
+    }) do
       assert.equal(8, bridges[name].total, name)
     end
     assert.same({ 10, 12 }, { bridges.tool.total, bridges.workflow.total })

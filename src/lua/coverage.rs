@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::value::{Data, Record};
 
 use super::args::Args;
-use super::bridge::{ENTRIES, Entry};
+use super::bridge::ENTRIES;
 use super::inner::Inner;
 use super::instance::Instance;
 use super::metrics::Metrics;
@@ -66,36 +66,6 @@ fn restart(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
     Ok(Data::Nil)
 }
 
-/// The functions that make a bridge; others came along, and are told apart as extras.
-const CORE: &[(&str, &str)] = &[
-    ("agent", "create destroy run configure get_state get_info list reset"),
-    ("tool", "register unregister execute discover list get exists validate get_schema get_info"),
-    (
-        "workflow",
-        "create execute pause resume cancel get_status get_result list get compose validate \
-         get_dependencies",
-    ),
-    ("provider", "chat configure list get create destroy stream get_models"),
-    ("event", "emit subscribe unsubscribe list_subscriptions filter record replay clear"),
-    (
-        "test",
-        "create_scenario run_scenario assert_equals assert_contains create_mock setup_fixture \
-         run_suite get_coverage",
-    ),
-    ("schema", "validate generate coerce extract merge create compile get_info"),
-    ("memory", "store retrieve delete list_keys clear get_stats persist load"),
-    ("hook", "register unregister execute list enable disable get_info compose"),
-    (
-        "output",
-        "parse format detect_format validate_format extract_json extract_markdown recover get_schema",
-    ),
-];
-
-fn is_core(entry: &Entry) -> bool {
-    let mut found = CORE.iter().filter(|(bridge, _)| *bridge == entry.bridge.name);
-    found.any(|(_, names)| names.split(' ').any(|name| name == entry.function.name))
-}
-
 /// Some functions, and how often each was called.
 #[derive(Default)]
 struct Part {
@@ -129,10 +99,10 @@ fn functions(calls: &[u64]) -> Record {
     let (mut bridges, mut extras) = (BTreeMap::<&'static str, Part>::new(), Part::default());
     let ours = ENTRIES.iter().zip(calls).filter(|(entry, _)| !entry.bridge.name.is_empty());
     for (entry, calls) in ours {
-        if is_core(entry) {
-            bridges.entry(entry.bridge.name).or_default().add(entry.function.name.into(), *calls);
-        } else {
+        if entry.is_extra {
             extras.add(entry.bridge.full_name(entry.function), *calls);
+        } else {
+            bridges.entry(entry.bridge.name).or_default().add(entry.function.name.into(), *calls);
         }
     }
     let total: usize = bridges.values().map(|part| part.total).sum();

@@ -165,7 +165,6 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal ok, response = pcall(zigllms.agent.run, id, \"Hello, world!\")",
             run: Run::Waits(run),
         },
-        approval::RESUME,
         Function {
             name: "configure",
             params: &[AGENT, Param::new("config", Kind::Table(&CONFIG))],
@@ -221,6 +220,9 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nzigllms.agent.reset(id)",
             run: Run::Now(reset),
         },
+    ],
+    extras: &[
+        approval::RESUME,
         Function {
             name: "exists",
             params: &[AGENT],

@@ -163,9 +163,8 @@ pub static BRIDGE: Bridge = Bridge {
         inspect::VALIDATE,
         inspect::GET_SCHEMA,
         inspect::GET_INFO,
-        mcp::IMPORT_MCP,
-        mcp::SERVE_MCP,
     ],
+    extras: &[mcp::IMPORT_MCP, mcp::SERVE_MCP],
 };
 
 fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {

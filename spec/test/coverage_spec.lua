@@ -92,6 +92,14 @@ describe("test.get_coverage", function()
       agents.percent,
       agents.missing[1],
     })
+    -- One that is written in an agent's definition is its own.
+    local own = {
+      name = "own",
+      execute = function() end,
+    }
+    agent.create({ name = "handy", provider = "openai", tools = { own } })
+    assert.same({ "own", "two" }, get().tools.missing)
+    agent.destroy("handy")
     -- What is there when the count begins is known, and what has gone is forgotten.
     get({ reset = true })
     assert.same({ "two" }, get().tools.missing)
@@ -153,6 +161,39 @@ describe("test.get_coverage", function()
     assert.equal(5, covered().steps_executed)
     zigllms.reset()
     assert.equal(5, covered().steps_executed)
+  end)
+
+  it("knows workflows that have gone, without what they held", function()
+    local kept = setmetatable({}, { __mode = "k" })
+    local function made()
+      local function work()
+        return kept
+      end
+      kept[work] = true
+      return workflow.create({ steps = { { id = "only", type = "function", fn = work } } })
+    end
+    local id = made()
+    workflow.destroy(id)
+    local gone = get().workflows[id]
+    assert.same({ 1, 0, 0 }, { gone.steps_total, gone.steps_executed, gone.percent })
+    assert.same({ "only" }, gone.missing)
+    tool.exists("nobody")
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(kept))
+    get({ reset = true })
+    assert.is_nil(get().workflows[id])
+  end)
+
+  it("follows so many workflows and no more", function()
+    for _ = 1, 1001 do
+      workflow.destroy(workflow.create({ steps = {} }))
+    end
+    local count = 0
+    for _ in pairs(get().workflows) do
+      count = count + 1
+    end
+    assert.equal(1000, count)
   end)
 
   it("counts events, handlers and hooks", function()

@@ -1,6 +1,7 @@
 //! What was used of what there is, since an instance has begun to count. Things that have gone are
 //! still counted: tests make what they use, and take it away again.
 
+mod calls;
 mod workflows;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,16 @@ use crate::agent::{Agent, AgentTool};
 use crate::runtime::Runtime;
 use crate::value::{Data, Record};
 
+pub use calls::Calls;
 pub use workflows::Workflows;
 
+/// Counts side by side: 0 is that of the instance, others are those of suites under way.
+#[derive(Debug)]
+pub struct Coverage(BTreeMap<u64, Count>);
+
 #[derive(Debug, Default)]
-pub struct Coverage {
+pub struct Count {
+    pub calls: Calls,
     pub tools: Uses,
     pub agents: Uses,
     pub workflows: Workflows,
@@ -69,7 +76,45 @@ pub fn percent(used: usize, all: usize) -> f64 {
     if all == 0 { 100.0 } else { (used as f64 / all as f64 * 1000.0).round() / 10.0 }
 }
 
+impl Default for Coverage {
+    fn default() -> Coverage {
+        Coverage(BTreeMap::from([(0, Count::default())]))
+    }
+}
+
 impl Coverage {
+    /// Something was made, or used.
+    pub fn note(&mut self, note: impl FnMut(&mut Count)) {
+        self.0.values_mut().for_each(note);
+    }
+
+    pub fn get(&self, number: u64) -> Option<&Count> {
+        self.0.get(&number)
+    }
+
+    pub fn end(&mut self, number: u64) {
+        self.0.remove(&number);
+    }
+
+    fn next(&self) -> u64 {
+        self.0.last_key_value().map_or(0, |(last, _)| last + 1)
+    }
+}
+
+impl Count {
+    /// Of what there is now.
+    fn of(runtime: &Runtime, calls: Calls) -> Count {
+        let mut count = Count { calls, ..Count::default() };
+        runtime.tools.iter().for_each(|(_, tool)| count.tools.known(&tool.name));
+        runtime.agents.iter().for_each(|(_, agent)| count.has_agent(agent));
+        let workflows = runtime.workflows.known.iter();
+        workflows.for_each(|(number, one)| count.workflows.known(number, &one.definition));
+        let hooks = runtime.hooks.all();
+        let calls = hooks.iter().map(|(number, hook)| (number, hook.stats.calls.get()));
+        count.hooks = Hooked { before: calls.collect(), first: hooks.next(), fired: 0 };
+        count
+    }
+
     /// An agent was made or configured.
     pub fn has_agent(&mut self, agent: &Agent) {
         self.agents.known(&agent.name);
@@ -86,38 +131,32 @@ impl Coverage {
             self.hooks.fired += 1;
         }
     }
+
+    /// All but functions, events and lines.
+    pub fn report(&self, runtime: &Runtime) -> Record {
+        Record::new()
+            .set("tools", self.tools.report("registered", "executed"))
+            .set("agents", self.agents.report("created", "run"))
+            .set("hooks", self.hooks.report(runtime.hooks.all().next()))
+            .set("workflows", self.workflows.report(&runtime.workflows.known))
+    }
 }
 
-/// All but functions, events and lines.
-pub fn report(runtime: &Runtime) -> Record {
-    let coverage = &runtime.coverage;
-    Record::new()
-        .set("tools", coverage.tools.report("registered", "executed"))
-        .set("agents", coverage.agents.report("created", "run"))
-        .set("hooks", hooks(runtime))
-        .set("workflows", coverage.workflows.report(&runtime.workflows.known))
+impl Hooked {
+    fn report(&self, next: u64) -> Record {
+        let made = next.saturating_sub(self.first.max(1)) as usize;
+        let registered = self.before.len() + made;
+        Record::new()
+            .set("registered", registered)
+            .set("fired", self.fired)
+            .set("percent", percent(self.fired, registered))
+    }
 }
 
-fn hooks(runtime: &Runtime) -> Record {
-    let Hooked { before, first, fired } = &runtime.coverage.hooks;
-    let made = runtime.hooks.all().next().saturating_sub((*first).max(1));
-    let registered = before.len() + made as usize;
-    Record::new()
-        .set("registered", registered)
-        .set("fired", *fired)
-        .set("percent", percent(*fired, registered))
-}
-
-/// Begins anew, with what is there now.
-pub fn restart(runtime: &mut Runtime) {
-    let mut fresh = Coverage::default();
-    runtime.tools.iter().for_each(|(_, tool)| fresh.tools.known(&tool.name));
-    runtime.agents.iter().for_each(|(_, agent)| fresh.has_agent(agent));
-    let workflows = runtime.workflows.known.iter();
-    workflows.for_each(|(number, one)| fresh.workflows.known(number, &one.definition));
-    let hooks = runtime.hooks.all();
-    fresh.hooks.before =
-        hooks.iter().map(|(number, one)| (number, one.stats.calls.get())).collect();
-    fresh.hooks.first = hooks.next();
-    runtime.coverage = fresh;
+/// Begins a count, or one anew, with what is there now; gives its number.
+pub fn begin(runtime: &mut Runtime, number: Option<u64>, counters: Vec<u64>) -> u64 {
+    let count = Count::of(runtime, Calls::begun(counters));
+    let number = number.unwrap_or_else(|| runtime.coverage.next());
+    runtime.coverage.0.insert(number, count);
+    number
 }

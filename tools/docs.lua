@@ -324,6 +324,7 @@ TestSuiteResult: What `test.run_suite` returns.
   duration_ms  number
   error  zigllms.Error?  the first
   results  zigllms.TestResult[]  in order
+  coverage  table?  with `coverage=true`: the report of `test.get_coverage`, of this run alone
   report  string  as the reporter writes it
 
 TestContext: What functions of a scenario get, the same table all of them.

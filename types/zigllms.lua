@@ -695,6 +695,7 @@ local zigllms = {}
 ---@field filter? string only those with this plain text in their names
 ---@field tags? string|(string)[] only those with one of these tags
 ---@field bail? boolean after one that failed the others are skipped [false]
+---@field coverage? boolean `coverage` of the result is what get_coverage reports, of this run alone [false]
 ---@field timeout_ms? number a number of at least 0: limit of all but what comes after; 0 = none
 ---@field reporter? "text"|"tap"|"json"|"junit" how `report` of the result is written [text]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
@@ -1162,6 +1163,7 @@ local zigllms = {}
 ---@field duration_ms number
 ---@field error? zigllms.Error the first
 ---@field results zigllms.TestResult[] in order
+---@field coverage? table with `coverage=true`: the report of `test.get_coverage`, of this run alone
 ---@field report string as the reporter writes it
 
 ---What functions of a scenario get, the same table all of them.
@@ -2252,7 +2254,7 @@ function test.create_mock(definition) end
 ---@return any data
 function test.setup_fixture(definition, data) end
 
----Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
+---Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. With `coverage` the result has what get_coverage reports, of this run alone, and the report a line of it. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
 ---
 ---Errors: invalid_argument, not_found, cancelled, timeout
 ---@param definition? (string|function|zigllms.TestScenario)[]|zigllms.TestSuite an array (a string or a function or a table each) or a table

@@ -217,6 +217,59 @@ describe("test.get_coverage", function()
     assert.same({ registered = 2, fired = 1, percent = 50 }, get().hooks)
   end)
 
+  describe("of a suite", function()
+    local function suite(reporter, fn)
+      return zigllms.test.run_suite({
+        name = "covered",
+        coverage = true,
+        reporter = reporter,
+        tests = { it = fn },
+      })
+    end
+
+    it("is that of its run alone, and leaves the other count as it is", function()
+      tool.exists("nobody")
+      local inner
+      local result = suite("text", function()
+        agent.list()
+        inner = suite("text", function()
+          event.emit("nobody.hears")
+        end)
+        hook.register("point", function() end)
+        hook.execute("point", 1)
+      end)
+      assert.is_true(result.success)
+      local bridges = result.coverage.functions.by_bridge
+      assert.same({ list = 1 }, bridges.agent.functions)
+      assert.same({ emit = 1 }, bridges.event.functions)
+      assert.same({}, bridges.tool.functions)
+      assert.same({ registered = 1, fired = 1, percent = 100 }, result.coverage.hooks)
+      assert.equal(1, inner.coverage.functions.called)
+      assert.same({ emitted = 1, handled = 0 }, inner.coverage.events)
+      local whole = get().functions.by_bridge
+      assert.same({ exists = 1 }, whole.tool.functions)
+      assert.equal(2, whole.test.functions.run_suite)
+    end)
+
+    it("stands in every report, and is nowhere unless it was asked for", function()
+      local function work()
+        agent.list()
+      end
+      local told = "used: 1 of 86 functions, 0 of 0 tools, 0 of 0 agents, 0 of 0 steps\n"
+      assert.matches("\n" .. told .. "$", suite("text", work).report)
+      assert.matches("\n# " .. told .. "$", suite("tap", work).report)
+      local document = zigllms.output.parse(suite("json", work).report)
+      assert.same({ used = 1, total = 86 }, document.coverage.functions)
+      local property = '<property name="coverage.functions" value="1 of 86"/>'
+      assert.is_truthy(suite("junit", work).report:find(property, 1, true))
+      for _, reporter in ipairs({ "text", "tap", "json", "junit" }) do
+        local plain = zigllms.test.run_suite({ reporter = reporter, tests = { it = work } })
+        assert.is_nil(plain.coverage)
+        assert.is_nil(plain.report:find("86", 1, true), reporter)
+      end
+    end)
+  end)
+
   it("says what is wrong with its options", function()
     raised("invalid_argument", get, { line = true })
     raised("invalid_argument", get, 5)

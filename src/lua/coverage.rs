@@ -4,65 +4,54 @@ use std::collections::BTreeMap;
 
 use crate::coverage::{self, percent};
 use crate::error::Result;
-use crate::value::{Data, Record};
+use crate::shape::Kind;
+use crate::value::{Data, Record, Ref};
 
 use super::args::Args;
-use super::bridge::ENTRIES;
+use super::bridge::{ENTRIES, Param};
 use super::inner::Inner;
 use super::instance::Instance;
-use super::metrics::Metrics;
+
+const COUNT: Param = Param::new("count", Kind::Int(0, i64::MAX));
 
 pub static INNER: &[Inner] = &[
-    Inner { name: "coverage", params: &[], run: report },
-    Inner { name: "restart_coverage", params: &[], run: restart },
+    Inner { name: "coverage", params: &[COUNT], run: report },
+    Inner { name: "begin_count", params: &[COUNT.optional()], run: begin },
+    Inner { name: "end_count", params: &[COUNT], run: end },
 ];
 
-/// Calls of each function, whatever becomes of the counters of `metrics`.
-#[derive(Default)]
-pub struct Calls {
-    /// Before those counters were last reset, by the function's number.
-    earlier: Vec<u64>,
-    /// What those said when the count began.
-    since: Vec<u64>,
+fn number(args: &Args<'_>) -> u64 {
+    args.number(0) as u64
 }
 
-impl Calls {
-    fn all(&self, metrics: &Metrics) -> Vec<u64> {
-        let at = |list: &Vec<u64>, number| list.get(number).copied().unwrap_or_default();
-        let now = metrics.calls().enumerate();
-        let count = |(n, calls)| at(&self.earlier, n) + calls - at(&self.since, n);
-        now.map(count).collect()
-    }
-
-    /// The counters are about to be reset.
-    pub fn keep(&mut self, metrics: &Metrics) {
-        self.earlier = self.all(metrics);
-        self.since.clear();
-    }
-
-    fn restart(&mut self, metrics: &Metrics) {
-        self.earlier.clear();
-        self.since = metrics.calls().collect();
-    }
+fn counters(instance: &Instance) -> Vec<u64> {
+    instance.metrics.calls().collect()
 }
 
-/// coverage() → all that the core knows
-fn report(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
-    let calls = instance.calls.all(&instance.metrics);
+/// coverage(count) → all that the core knows; nothing if there is no such count
+fn report(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let Some(count) = instance.runtime.coverage.get(number(args)) else { return Ok(Data::Nil) };
+    let calls = count.calls.all(&counters(instance));
     let emitted = ENTRIES
         .iter()
         .zip(&calls)
         .find(|(entry, _)| (entry.bridge.name, entry.function.name) == ("event", "emit"));
     let emitted = emitted.map_or(0, |(_, calls)| *calls);
     let mut all = Record::new().set("functions", functions(&calls));
-    all.fields.extend(coverage::report(&instance.runtime).fields);
+    all.fields.extend(count.report(&instance.runtime).fields);
     Ok(all.set("events", Record::new().set("emitted", emitted)).into())
 }
 
-/// restart_coverage(): counts anew
-fn restart(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
-    instance.calls.restart(&instance.metrics);
-    coverage::restart(&mut instance.runtime);
+/// begin_count(count?) → its number: a new one, or one that begins anew
+fn begin(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let counters = counters(instance);
+    let number = args.get(0).and_then(Ref::as_f64).map(|number| number as u64);
+    Ok(Data::from(coverage::begin(&mut instance.runtime, number, counters)))
+}
+
+/// end_count(count)
+fn end(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    instance.runtime.coverage.end(number(args));
     Ok(Data::Nil)
 }
 

@@ -112,7 +112,8 @@ fn enter(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let runtime = &mut instance.runtime;
     let now = runtime.clock.unix();
     if let Some(hook) = runtime.hooks.all().get(number).filter(|hook| hook.enabled) {
-        runtime.coverage.fires(number, hook.stats.calls.get());
+        let calls = hook.stats.calls.get();
+        runtime.coverage.note(|count| count.fires(number, calls));
         hook.stats.begun(now);
     }
     let id = runtime.hooks.all().id(number);

@@ -12,7 +12,7 @@ use crate::value::Record;
 /// Gives its number.
 pub fn insert(runtime: &mut Runtime, definition: Definition) -> u64 {
     let (known, created_at) = (&mut runtime.workflows.known, runtime.clock.unix());
-    runtime.coverage.workflows.known(known.next(), &definition);
+    runtime.coverage.note(|count| count.workflows.known(known.next(), &definition));
     let name = definition.name.clone().unwrap_or_else(|| known.id(known.next()));
     known.insert(Workflow { name, definition: Rc::new(definition), created_at })
 }

@@ -269,7 +269,7 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> u64 {
         agent.name = runtime.agents.id(runtime.agents.next());
     }
     agent.since = agent.created_at;
-    runtime.coverage.has_agent(&agent);
+    runtime.coverage.note(|count| count.has_agent(&agent));
     agent.alias = alias(runtime, &agent.name, runtime.agents.next());
     let number = runtime.agents.insert(agent);
     runtime.welcome(number);
@@ -369,7 +369,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     agent.reach = blank.reach;
     agent.summarize = blank.summarize;
     agent.tools = blank.tools;
-    runtime.coverage.has_agent(agent);
+    runtime.coverage.note(|count| count.has_agent(agent));
     if matches!(agent.state, State::Completed | State::Error) {
         agent.enter(State::Ready, now);
     }

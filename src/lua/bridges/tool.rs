@@ -184,7 +184,7 @@ fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         }
         runtime.tools.remove(old);
     }
-    runtime.coverage.tools.known(&tool.name);
+    runtime.coverage.note(|count| count.tools.known(&tool.name));
     let number = runtime.tools.insert(tool);
     Ok(Data::from(runtime.tools.id(number)))
 }

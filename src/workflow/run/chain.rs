@@ -203,7 +203,7 @@ impl Chain {
             Ok(false) => {
                 let (step, execution) = (self.step_now()?, self.execution(runtime)?);
                 let workflow = execution.workflow;
-                runtime.coverage.workflows.skipped(workflow, &step.id);
+                runtime.coverage.note(|count| count.workflows.skipped(workflow, &step.id));
                 self.skip(runtime, Ended::skipped(), "its condition does not hold")
             }
             Err(error) => self.run(runtime, Err(error)),

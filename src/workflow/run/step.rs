@@ -97,7 +97,7 @@ impl StepRun {
         let progress = Progress { attempts: 0, started_at, since, response: Data::Nil };
         execution.under_way.entry(path).or_insert(progress);
         let workflow = execution.workflow;
-        runtime.coverage.workflows.begun(workflow, &self.asked.step.id);
+        runtime.coverage.note(|count| count.workflows.begun(workflow, &self.asked.step.id));
         self.begin(runtime, me)
     }
 

@@ -670,4 +670,26 @@ describe("a service mock", function()
     assert.is_truthy(err.message:find("definition.provider: expected", 1, true))
     assert.equal("inactive", provider.get("openai").status)
   end)
+
+  it("names its function where there is no such provider", function()
+    for _, transport in ipairs({ false, "http" }) do
+      local err = raised(
+        "not_found",
+        mocked,
+        { "x" },
+        { provider = "opnai", transport = transport or nil }
+      )
+      assert.equal("create_mock", err.func)
+      assert.is_truthy(
+        tostring(err):find('zigllms.test.create_mock: provider not found: "opnai"', 1, true)
+      )
+    end
+  end)
+
+  it("leaves no response out without a word", function()
+    local err = raised("invalid_argument", mocked, { "a", nil, "c" })
+    assert.is_truthy(
+      err.message:find("definition.responses[2]: expected a response, got nil", 1, true)
+    )
+  end)
 end)

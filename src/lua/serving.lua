@@ -162,7 +162,7 @@ end
 local function start(definition, path)
   local responses, functions = read(definition, path)
   local provider = core.said(definition, "provider")
-  local spoken = provider and core.dialect_of(provider)
+  local spoken = provider and core.known_provider(pcall(core.dialect_of, provider))
   local dialect = core.said(definition, "dialect") or spoken
   local repeats = rawget(definition, "repeat_last") ~= false
   local number, url, token =

@@ -7,7 +7,7 @@ local core = ...
 local close, limited_to, now = core.close, core.limit, core.now
 local is_error, reached, stopped, within = core.is_error, core.reached, core.stopped, core.within
 local error, getmetatable, given, ipairs = error, core.metatable_of, core.given, ipairs
-local rawget, setmetatable, type = rawget, setmetatable, type
+local rawget, rawset, setmetatable, type = rawget, rawset, setmetatable, type
 local loaded = core.globals.package.loaded
 
 -- Skipping ------------------------------------------------------------------------------------
@@ -173,7 +173,9 @@ local function note(run, step)
   local result = run.result
   step.success = step.status == "passed" or step.status == "skipped"
   result.steps[#result.steps + 1] = step
-  run.ctx.results[#result.steps], run.ctx.results[step.name] = step, step
+  -- What functions have made of their table is none of ours.
+  rawset(run.told, #result.steps, step)
+  rawset(run.told, step.name, step)
   local count = COUNTS[step.status]
   result[count] = result[count] + 1
   if not step.success then
@@ -329,6 +331,7 @@ function core.run_in(parent, root, scenario, suite, timeout_ms)
   run.result = { id = scenario.id, name = scenario.name, total = #scenario.steps, steps = {} }
   run.result.passed, run.result.failed, run.result.skipped = 0, 0, 0
   run.ctx = context_table(scenario, suite)
+  run.told = run.ctx.results
   run.beyond_steps, run.beyond = parent, root.parent
   local what = scenario.single and "the test" or "the scenario"
   run.timeout_ms = timeout_ms or scenario.timeout_ms

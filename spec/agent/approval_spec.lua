@@ -63,7 +63,7 @@ describe("approval", function()
 
   before_each(function()
     made = {}
-    model:as_default()()
+    model:begin()
   end)
 
   teardown(function()

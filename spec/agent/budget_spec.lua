@@ -66,7 +66,7 @@ end
 describe("a budget", function()
   before_each(function()
     zigllms.configure({ store = zigllms.null })
-    model:as_default()()
+    model:begin()
   end)
 
   teardown(function()

@@ -54,7 +54,7 @@ describe("an exported agent", function()
 
   before_each(function()
     made = {}
-    model:as_default()()
+    model:begin()
   end)
 
   teardown(zigllms.reset)
@@ -473,7 +473,7 @@ describe("an exported agent", function()
     local exported = through_json(agent.export(id))
     agent.destroy(id, { keep_memory = true })
     zigllms.flush()
-    model:as_default()()
+    model:begin()
     -- By the store alone. What is done before going on fails is done for every process.
     id = create({ name = "ada", memory = { type = "persistent" } })
     raised("invalid_argument", agent.resume, id, { c9 = "approve" })

@@ -54,7 +54,7 @@ describe("approval inside agents", function()
 
   before_each(function()
     paid = {}
-    model:as_default()()
+    model:begin()
   end)
 
   teardown(zigllms.reset)

@@ -411,7 +411,7 @@ describe("an agent as a tool", function()
 
     it("may have its answer changed by its output guardrail, also by a table", function()
       for _, given in ipairs({ "censored", { content = "censored", parsed = nil } }) do
-        model:as_default()()
+        model:begin()
         local reader = create("reader", {
           hooks = {
             agent_after_run = function()

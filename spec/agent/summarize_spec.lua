@@ -220,7 +220,7 @@ describe("summarize", function()
       talk(id, 1, 3)
       local err = raised("callback_error", agent.run, id, "q4")
       assert.truthy(err.message:find("summarize", 1, true), err.message)
-      model:as_default()()
+      model:begin()
     end
   end)
 

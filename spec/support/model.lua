@@ -54,7 +54,7 @@ local function responses_of(replies)
 end
 
 -- Replaces the script, and clears the journal. A reply is as the mock takes it, perhaps with a
--- `when`; the last one may be given `again`.
+-- `when`; the last one may be given `again`, and is if it is a function.
 function methods.script(self, ...)
   local replies = { ... }
   local last = replies[#replies]
@@ -67,6 +67,7 @@ function methods.script(self, ...)
   end
   definition.responses = responses_of(replies)
   definition.repeat_last = type(definition.responses) == "function"
+    or type(last) == "function"
     or type(last) == "table" and last.again == true
   self.mock = self.module.test.create_mock(definition)
 end
@@ -100,12 +101,17 @@ function methods.wait_for(self, n)
   error(("the model never got %d requests"):format(n))
 end
 
--- For `before_each`: a fresh module whose model this is, without retries. A mock ends with `reset`.
+-- A fresh module whose model this is, without retries. Mocks end with a reset: it is made anew.
+function methods.begin(self)
+  self.module.reset()
+  self.module.provider.configure(self.provider, { retry = false })
+  self:script()
+end
+
+-- The same for `before_each`.
 function methods.as_default(self)
   return function()
-    self.module.reset()
-    self.module.provider.configure(self.provider, { retry = false })
-    self:script()
+    self:begin()
   end
 end
 

@@ -12,8 +12,8 @@ local rawget, type = rawget, type
 local BYTES = { status = true, headers = true, body = true, chunks = true }
 local FAULTS = { stall_ms = true, reset = true, close_after = true }
 -- Fields by which it says something in neutral words.
-local WORDS = { content = true, tool_calls = true, thinking = true, usage = true }
-WORDS.finish_reason, WORDS.error = true, true
+local WORDS = { content = true, pieces = true, tool_calls = true, thinking = true }
+WORDS.usage, WORDS.finish_reason, WORDS.error = true, true, true
 
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")

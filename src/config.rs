@@ -56,7 +56,8 @@ pub static CONFIG: Shape = Shape::new(
         Field::new(
             "default_provider",
             Kind::Name,
-            "env ZIGLLMS_PROVIDER, else the only type with a key in the environment",
+            "env ZIGLLMS_PROVIDER, else the only type with a key in the environment, else \"mock\" if \
+             ZIGLLMS_MOCK=1",
             "used where no provider is named",
         ),
         Field::new("strict", Kind::Bool, "true", "unknown option keys are errors"),

@@ -1,50 +1,62 @@
 //! What was used of what there is, since an instance has begun to count. Things that have gone are
 //! still counted: tests make what they use, and take it away again.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+mod calls;
+mod workflows;
 
+use std::collections::BTreeMap;
+
+use crate::agent::{Agent, AgentTool};
 use crate::runtime::Runtime;
-use crate::value::Record;
-use crate::workflow::Definition;
-use crate::workflow::definition::{Does, Step};
+use crate::value::{Data, Record};
+
+pub use calls::Calls;
+pub use workflows::Workflows;
+
+/// Counts side by side: 0 is that of the instance, others are those of suites under way.
+#[derive(Debug)]
+pub struct Coverage(BTreeMap<u64, Count>);
 
 #[derive(Debug, Default)]
-pub struct Coverage {
+pub struct Count {
+    pub calls: Calls,
     pub tools: Uses,
     pub agents: Uses,
+    pub workflows: Workflows,
     hooks: Hooked,
-    workflows: BTreeMap<u64, Covered>,
 }
 
 /// Things by name, and how often each was used.
 #[derive(Debug, Default)]
 pub struct Uses(BTreeMap<String, u64>);
 
-/// Hooks by number, which none shares with another.
+/// A server may make an agent for each request: names after so many are not followed.
+const MOST: usize = 10_000;
+
 #[derive(Debug, Default)]
 struct Hooked {
-    /// Those that were there when the count began, and the number of the next one then.
-    before: u64,
+    /// Calls of those that were there when the count began, by number, which no two hooks share.
+    before: BTreeMap<u64, u64>,
+    /// The number of the next one then.
     first: u64,
-    fired: BTreeSet<u64>,
-}
-
-/// The steps of a workflow that were come to.
-#[derive(Debug)]
-struct Covered {
-    definition: Rc<Definition>,
-    executed: BTreeSet<Rc<str>>,
-    skipped: BTreeSet<Rc<str>>,
+    fired: usize,
 }
 
 impl Uses {
     pub fn known(&mut self, name: &str) {
-        self.0.entry(name.to_owned()).or_default();
+        self.count(name, 0);
     }
 
     pub fn used(&mut self, name: &str) {
-        *self.0.entry(name.to_owned()).or_default() += 1;
+        self.count(name, 1);
+    }
+
+    fn count(&mut self, name: &str, uses: u64) {
+        if let Some(count) = self.0.get_mut(name) {
+            *count += uses;
+        } else if self.0.len() < MOST {
+            self.0.insert(name.to_owned(), uses);
+        }
     }
 
     fn report(&self, all: &'static str, some: &'static str) -> Record {
@@ -55,7 +67,7 @@ impl Uses {
             .set(all, self.0.len())
             .set(some, used)
             .set("percent", percent(used, self.0.len()))
-            .set("missing", crate::value::Data::List(missing))
+            .set("missing", Data::List(missing))
     }
 }
 
@@ -64,136 +76,87 @@ pub fn percent(used: usize, all: usize) -> f64 {
     if all == 0 { 100.0 } else { (used as f64 / all as f64 * 1000.0).round() / 10.0 }
 }
 
+impl Default for Coverage {
+    fn default() -> Coverage {
+        Coverage(BTreeMap::from([(0, Count::default())]))
+    }
+}
+
 impl Coverage {
-    pub fn fired(&mut self, hook: u64) {
-        self.hooks.fired.insert(hook);
+    /// Something was made, or used.
+    pub fn note(&mut self, note: impl FnMut(&mut Count)) {
+        self.0.values_mut().for_each(note);
     }
 
-    /// A step of a workflow was begun, or passed over.
-    pub fn reached(
-        &mut self,
-        workflow: u64,
-        definition: &Rc<Definition>,
-        step: &Rc<str>,
-        is_skipped: bool,
-    ) {
-        let covered = self.workflows.entry(workflow).or_insert_with(|| Covered::of(definition));
-        covered.definition = definition.clone();
-        let steps = if is_skipped { &mut covered.skipped } else { &mut covered.executed };
-        steps.insert(step.clone());
+    pub fn get(&self, number: u64) -> Option<&Count> {
+        self.0.get(&number)
+    }
+
+    pub fn end(&mut self, number: u64) {
+        self.0.remove(&number);
+    }
+
+    fn next(&self) -> u64 {
+        self.0.last_key_value().map_or(0, |(last, _)| last + 1)
     }
 }
 
-impl Covered {
-    fn of(definition: &Rc<Definition>) -> Covered {
-        let (executed, skipped) = Default::default();
-        Covered { definition: definition.clone(), executed, skipped }
+impl Count {
+    /// Of what there is now.
+    fn of(runtime: &Runtime, calls: Calls) -> Count {
+        let mut count = Count { calls, ..Count::default() };
+        runtime.tools.iter().for_each(|(_, tool)| count.tools.known(&tool.name));
+        runtime.agents.iter().for_each(|(_, agent)| count.has_agent(agent));
+        let workflows = runtime.workflows.known.iter();
+        workflows.for_each(|(number, one)| count.workflows.known(number, &one.definition));
+        let hooks = runtime.hooks.all();
+        let calls = hooks.iter().map(|(number, hook)| (number, hook.stats.calls.get()));
+        count.hooks = Hooked { before: calls.collect(), first: hooks.next(), fired: 0 };
+        count
     }
 
-    fn report(&self) -> Record {
-        let mut branches = Record::new();
-        let Definition { pattern, body, .. } = &*self.definition;
-        self.decided(pattern.name(), body, Record::new(), &mut branches);
+    /// An agent was made or configured.
+    pub fn has_agent(&mut self, agent: &Agent) {
+        self.agents.known(&agent.name);
+        for tool in &agent.tools {
+            if let AgentTool::Inline(tool) = tool {
+                self.tools.known(&tool.name);
+            }
+        }
+    }
+
+    /// A hook is called that has had so many calls.
+    pub fn fires(&mut self, hook: u64, calls: u64) {
+        if calls == self.hooks.before.get(&hook).copied().unwrap_or_default() {
+            self.hooks.fired += 1;
+        }
+    }
+
+    /// All but functions, events and lines.
+    pub fn report(&self, runtime: &Runtime) -> Record {
         Record::new()
-            .set("name", self.definition.name.clone())
-            .set("steps_total", self.definition.count)
-            .set("steps_executed", self.executed.len())
-            .set("branches", branches)
-    }
-
-    fn has(&self, steps: &[Rc<Step>]) -> bool {
-        steps.iter().any(|step| self.executed.contains(&step.id))
-    }
-
-    /// Which ways were taken, by the id of the step that decides; the workflow's own go by its
-    /// pattern.
-    fn branches(&self, steps: &[Rc<Step>], all: &mut Record) {
-        for step in steps {
-            let mut ways = Record::new();
-            if step.when.is_some() {
-                ways.put("run", self.executed.contains(&step.id));
-                ways.put("skip", self.skipped.contains(&step.id));
-            }
-            self.decided(&step.id, &step.does, ways, all);
-        }
-    }
-
-    fn decided(&self, id: &str, does: &Does, mut ways: Record, all: &mut Record) {
-        match does {
-            Does::Branch { then, otherwise, .. } => {
-                for (way, steps) in [("then", then), ("else", otherwise)] {
-                    if !steps.is_empty() {
-                        ways.put(way, self.has(steps));
-                    }
-                }
-            }
-            Does::Choice(steps) => steps.iter().for_each(|step| {
-                ways.put(step.id.to_string(), self.executed.contains(&step.id));
-            }),
-            Does::Loop(looping) => ways.put("body", self.has(&looping.steps)),
-            Does::Map { steps, .. } => ways.put("body", self.has(steps)),
-            _ => {}
-        }
-        if !ways.fields.is_empty() {
-            all.put(id.to_owned(), ways);
-        }
-        inside(does).iter().for_each(|steps| self.branches(steps, all));
+            .set("tools", self.tools.report("registered", "executed"))
+            .set("agents", self.agents.report("created", "run"))
+            .set("hooks", self.hooks.report(runtime.hooks.all().next()))
+            .set("workflows", self.workflows.report(&runtime.workflows.known))
     }
 }
 
-/// The lists of steps in a step.
-fn inside(does: &Does) -> Vec<&[Rc<Step>]> {
-    match does {
-        Does::Sequence(steps)
-        | Does::Choice(steps)
-        | Does::Parallel { steps, .. }
-        | Does::Map { steps, .. } => vec![steps],
-        Does::Branch { then, otherwise, .. } => vec![then, otherwise],
-        Does::Loop(looping) => vec![&looping.steps],
-        _ => Vec::new(),
+impl Hooked {
+    fn report(&self, next: u64) -> Record {
+        let made = next.saturating_sub(self.first.max(1)) as usize;
+        let registered = self.before.len() + made;
+        Record::new()
+            .set("registered", registered)
+            .set("fired", self.fired)
+            .set("percent", percent(self.fired, registered))
     }
 }
 
-/// All but functions, events and lines.
-pub fn report(runtime: &Runtime) -> Record {
-    let coverage = &runtime.coverage;
-    Record::new()
-        .set("tools", coverage.tools.report("registered", "executed"))
-        .set("agents", coverage.agents.report("created", "run"))
-        .set("hooks", hooks(runtime))
-        .set("workflows", workflows(runtime))
-}
-
-fn hooks(runtime: &Runtime) -> Record {
-    let Hooked { before, first, fired } = &runtime.coverage.hooks;
-    let registered = before + runtime.hooks.all().next().saturating_sub((*first).max(1));
-    Record::new()
-        .set("registered", registered)
-        .set("fired", fired.len())
-        .set("percent", percent(fired.len(), registered as usize))
-}
-
-fn workflows(runtime: &Runtime) -> Record {
-    let mut all = Record::new();
-    let known = &runtime.workflows.known;
-    let mut numbers: BTreeSet<u64> = known.iter().map(|(number, _)| number).collect();
-    numbers.extend(runtime.coverage.workflows.keys());
-    for number in numbers {
-        let covered = runtime.coverage.workflows.get(&number).map(Covered::report);
-        let fresh = || known.get(number).map(|one| Covered::of(&one.definition).report());
-        if let Some(report) = covered.or_else(fresh) {
-            all.put(known.id(number), report);
-        }
-    }
-    all
-}
-
-/// Begins anew, with what is there now.
-pub fn restart(runtime: &mut Runtime) {
-    let mut fresh = Coverage::default();
-    runtime.tools.iter().for_each(|(_, tool)| fresh.tools.known(&tool.name));
-    runtime.agents.iter().for_each(|(_, agent)| fresh.agents.known(&agent.name));
-    fresh.hooks.before = runtime.hooks.all().iter().count() as u64;
-    fresh.hooks.first = runtime.hooks.all().next();
-    runtime.coverage = fresh;
+/// Begins a count, or one anew, with what is there now; gives its number.
+pub fn begin(runtime: &mut Runtime, number: Option<u64>, counters: Vec<u64>) -> u64 {
+    let count = Count::of(runtime, Calls::begun(counters));
+    let number = number.unwrap_or_else(|| runtime.coverage.next());
+    runtime.coverage.0.insert(number, count);
+    number
 }

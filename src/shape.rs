@@ -38,8 +38,6 @@ pub enum Kind {
     List(&'static Kind),
     /// A string of a fixed set, in any case.
     Enum(&'static [&'static str]),
-    /// As `Enum`; the second list is what this version does not have yet.
-    Choice(&'static [&'static str], &'static [&'static str]),
     /// An id, a unique name, or a table with an `id`. The word says of what.
     Id(&'static str),
     /// A JSON Schema in any form, also by id or name.
@@ -196,9 +194,6 @@ impl Check {
             Kind::MapOf(kind) if value.is_object() => self.map(value, kind, path),
             Kind::OneOf(kinds) => self.one_of(value, kinds, path),
             Kind::Absent(what) => Err(absent(path, what)),
-            Kind::Choice(_, later) if value.as_str().is_some_and(|s| is_one(s, later)) => {
-                Err(absent(path, &quoted(&value.to_text())))
-            }
             Kind::Any => plain_data(value, path),
             Kind::Map | Kind::Schema if value.is_object() => plain_data(value, path),
             simple if simple.admits(value) => Ok(()),
@@ -224,7 +219,7 @@ impl Check {
             Some(_) if value.is_null() => Ok(()),
             Some(field) if field.kind.takes(value) => Ok(()),
             Some(field) => self.value(value, &field.kind, &join(path, name)),
-            None if self.strict => Err(unknown_key(path, name, shape)),
+            None if self.strict => Err(unknown_key(path, name, &[shape])),
             None => Ok(()),
         }
     }
@@ -275,9 +270,7 @@ impl Kind {
             Kind::Function => value.kind() == Tag::Function,
             Kind::Map | Kind::Open | Kind::Later(_) => value.is_object(),
             Kind::Schema => value.is_object() || matches!(value.kind(), Tag::Str | Tag::Bool),
-            Kind::Enum(names) | Kind::Choice(names, _) => {
-                value.as_str().is_some_and(|s| is_one(s, names))
-            }
+            Kind::Enum(names) => value.as_str().is_some_and(|s| is_one(s, names)),
             Kind::Id(_) => is_id(value),
             Kind::Handle => value.kind() == Tag::Opaque,
             Kind::Table(_) | Kind::List(_) | Kind::MapOf(_) | Kind::OneOf(_) | Kind::Absent(_) => {
@@ -340,7 +333,7 @@ impl Kind {
             Kind::Table(_) | Kind::Map | Kind::Open | Kind::Later(_) => "a table".into(),
             Kind::List(item) => format!("an array ({} each)", item.describe()),
             Kind::MapOf(kind) => format!("a table ({} each)", kind.describe()),
-            Kind::Enum(names) | Kind::Choice(names, _) => format!("one of {}", listed(names)),
+            Kind::Enum(names) => format!("one of {}", listed(names)),
             Kind::Id(what) => format!("the id or name of {what}"),
             Kind::Schema => "a schema (table, JSON text, id or name)".into(),
             Kind::Handle => "a handle".into(),
@@ -362,7 +355,7 @@ impl Kind {
             Kind::Map | Kind::Open => "table".into(),
             Kind::List(item) => format!("({})[]", item.annotation()),
             Kind::MapOf(kind) => format!("table<string, {}>", kind.annotation()),
-            Kind::Enum(names) | Kind::Choice(names, _) => {
+            Kind::Enum(names) => {
                 names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join("|")
             }
             Kind::Schema => "zigllms.Schema".into(),
@@ -497,15 +490,19 @@ pub fn shown(value: Ref<'_>) -> String {
     }
 }
 
-fn unknown_key(path: &str, key: &str, shape: &'static Shape) -> Error {
+/// The error of a key that none of these shapes has.
+pub fn unknown_key(path: &str, key: &str, shapes: &[&'static Shape]) -> Error {
     let shown: String = key.chars().take(60).collect();
-    let hint = match shape.nearest(key) {
+    let hint = match shapes.iter().find_map(|shape| shape.nearest(key)) {
         Some(name) => format!("did you mean {name:?}?"),
-        None if shape.find("extra").is_some() => {
+        None if shapes.iter().any(|shape| shape.find("extra").is_some()) => {
             "provider-specific keys go into \"extra\"".to_owned()
         }
         None => {
-            let names: Vec<_> = shape.all().map(|field| field.name).collect();
+            let mut names: Vec<_> =
+                shapes.iter().flat_map(|shape| shape.all()).map(|field| field.name).collect();
+            let mut seen = std::collections::HashSet::new();
+            names.retain(|name| seen.insert(*name));
             format!("known keys: {}", names.join(", "))
         }
     };
@@ -608,7 +605,7 @@ fn integral(kind: &Kind, value: Ref<'_>) -> Value {
 
 fn words(kind: &Kind) -> Vec<&'static str> {
     match kind {
-        Kind::Enum(names) | Kind::Choice(names, _) => names.to_vec(),
+        Kind::Enum(names) => names.to_vec(),
         Kind::OneOf(kinds) => kinds.iter().flat_map(words).collect(),
         _ => Vec::new(),
     }

@@ -324,6 +324,7 @@ TestSuiteResult: What `test.run_suite` returns.
   duration_ms  number
   error  zigllms.Error?  the first
   results  zigllms.TestResult[]  in order
+  coverage  table?  with `coverage=true`: the report of `test.get_coverage`, of this run alone
   report  string  as the reporter writes it
 
 TestContext: What functions of a scenario get, the same table all of them.
@@ -945,8 +946,11 @@ local function add_bridge(out, bridge)
   out.add()
   out.add("| function | |")
   out.add("|---|---|")
-  for _, fn in ipairs(bridge.functions) do
+  for i, fn in ipairs(bridge.functions) do
     local title = bridge_title(bridge) .. "." .. fn.name
+    if i > 1 and fn.extra and not bridge.functions[i - 1].extra then
+      out.add("| *extras* | |")
+    end
     out.add(
       "| [`%s`](#%s) | %s |",
       signature(bridge, fn):gsub("^zigllms%.", ""),

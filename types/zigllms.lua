@@ -23,7 +23,7 @@
 local zigllms = {}
 
 ---@class zigllms.Config
----@field default_provider? string used where no provider is named [env ZIGLLMS_PROVIDER, else the only type with a key in the environment]
+---@field default_provider? string used where no provider is named [env ZIGLLMS_PROVIDER, else the only type with a key in the environment, else "mock" if ZIGLLMS_MOCK=1]
 ---@field strict? boolean unknown option keys are errors [true]
 ---@field profiling? boolean|zigllms.Profiling measure how long calls take, for `metrics()`: true = all of them [false]
 ---@field http? zigllms.HttpConfig defaults of all network calls
@@ -147,8 +147,8 @@ local zigllms = {}
 ---@field hooks? table<string, function> a function for each point, as `hook.register` takes them: for this agent only, with its tools and requests [none]
 
 ---@class zigllms.ProviderConfig: zigllms.Limits, zigllms.Reach
----@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" a `provider.Type` [required]
----@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio" the same as `type`
+---@field type? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio"|"mock" a `provider.Type`; "mock" says again what the user said last [required]
+---@field provider? "openai"|"anthropic"|"cohere"|"local"|"ollama"|"groq"|"openrouter"|"xai"|"gemini"|"mistral"|"deepseek"|"azure"|"llamacpp"|"vllm"|"lmstudio"|"mock" the same as `type`
 ---@field name? string another name for it, unique
 ---@field enabled? boolean false: calls are refused [true]
 ---@field api_key? string never shown again, however a server echoes it [from the environment]
@@ -273,6 +273,17 @@ local zigllms = {}
 ---@field model? string the model asked [the agent's]
 ---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
 
+---@class zigllms.AgentFilter
+---@field state? "idle"|"ready"|"running"|"completed"|"error" agents in this state
+---@field provider? string agents of this provider
+---@field name? string a name; `*` stands for any text
+---@field ids? boolean an array of ids instead of tables [false]
+
+---@class zigllms.AgentReset
+---@field keep_usage? boolean keep usage and counters [false]
+---@field session? string clear this conversation only
+---@field memory? boolean true: also what lies under its name in `memory` [false]
+
 ---@class zigllms.Decision
 ---@field arguments? table the call is made with these arguments instead
 ---@field deny? string it is not made, and the model is told why
@@ -285,17 +296,6 @@ local zigllms = {}
 ---@field detach? boolean true = a handle at once, for work that outlives its owner: it ends neither with the request or call it was started in nor with its handle, and has no stream or `on` callbacks [false]
 ---@field model? string the model asked [the agent's]
 ---@field raw? boolean keep what the provider sent in `raw`: its document, or the array of a stream's events [false]
-
----@class zigllms.AgentFilter
----@field state? "idle"|"ready"|"running"|"completed"|"error" agents in this state
----@field provider? string agents of this provider
----@field name? string a name; `*` stands for any text
----@field ids? boolean an array of ids instead of tables [false]
-
----@class zigllms.AgentReset
----@field keep_usage? boolean keep usage and counters [false]
----@field session? string clear this conversation only
----@field memory? boolean true: also what lies under its name in `memory` [false]
 
 ---@class zigllms.AsTool
 ---@field name? string of the tool [the agent's]
@@ -620,6 +620,7 @@ local zigllms = {}
 
 ---@class zigllms.ScriptedReply
 ---@field content? any what is said: a text; other data as their JSON [none]
+---@field pieces? (string)[] the texts that `content` is streamed in; in place of `content`: what is said is all of them [of some letters each]
 ---@field tool_calls? (zigllms.ScriptedCall)[] what is to be called [none]
 ---@field thinking? string what is thought before it [none]
 ---@field usage? zigllms.ScriptedUsage tokens that are reported; those not named are estimated [estimated]
@@ -695,6 +696,7 @@ local zigllms = {}
 ---@field filter? string only those with this plain text in their names
 ---@field tags? string|(string)[] only those with one of these tags
 ---@field bail? boolean after one that failed the others are skipped [false]
+---@field coverage? boolean `coverage` of the result is what get_coverage reports, of this run alone [false]
 ---@field timeout_ms? number a number of at least 0: limit of all but what comes after; 0 = none
 ---@field reporter? "text"|"tap"|"json"|"junit" how `report` of the result is written [text]
 ---@field async? boolean|"yield" true = a handle at once; false = block also in a coroutine; "yield" = suspend this coroutine
@@ -705,13 +707,13 @@ local zigllms = {}
 ---@field tags? (string)[] as those of a scenario
 ---@field timeout_ms? number a number of at least 0: limit of the test; 0 = none
 
----@class zigllms.CassetteOptions
----@field mode? "auto"|"record"|"replay" "record" makes the file anew, "replay" asks nobody, "auto" replays if there is the file ["auto"]
----@field tools? boolean results of tools are recorded, too: a replay does not call their functions. Not of agents as tools, nor where the request of the tool is itself recorded [true]
-
 ---@class zigllms.CoverageOptions
 ---@field reset? boolean counts anew once the report is made [false]
 ---@field lines? boolean true: has lines of Lua counted from now on, by a debug hook, and reports those so far; false: reports them for the last time and takes the hook away
+
+---@class zigllms.CassetteOptions
+---@field mode? "auto"|"record"|"replay" "record" makes the file anew, "replay" asks nobody, "auto" replays if there is the file ["auto"]
+---@field tools? boolean results of tools are recorded, too: a replay does not call their functions. Not of agents as tools, nor where the request of the tool is itself recorded [true]
 
 ---@class zigllms.ValidateOptions: zigllms.CompileOptions
 ---@field max_errors? integer an integer of at least 1: most errors reported [all]
@@ -764,22 +766,12 @@ local zigllms = {}
 ---@class zigllms.MemoryScope: zigllms.MemoryOwner
 ---@field scope? "global"|"agent"|"session" who shares the entry ["global"]
 
----@class zigllms.ChangeOptions: zigllms.MemoryOwner, zigllms.MemoryEntry
----@field scope? "global"|"agent"|"session" who shares the entry ["global"]
-
 ---@class zigllms.ListKeysOptions: zigllms.MemoryOwner
 ---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
 ---@field type? "short_term"|"long_term"|"persistent" entries of this type
 ---@field tag? string entries with this tag
 ---@field limit? integer an integer of at least 1: the first so many
 ---@field detail? boolean tables instead of keys [false]
-
----@class zigllms.SearchOptions: zigllms.MemoryOwner
----@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
----@field type? "short_term"|"long_term"|"persistent" entries of this type
----@field tag? string entries with this tag
----@field limit? integer an integer of at least 1: the best so many [10]
----@field min_score? number a number from -1 to 1: entries at least as similar
 
 ---@class zigllms.ClearOptions: zigllms.MemoryOwner
 ---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
@@ -796,6 +788,16 @@ local zigllms = {}
 
 ---@class zigllms.LoadOptions: zigllms.MemoryExtent
 ---@field replace? boolean true: what is there and is not loaded goes; else what is loaded goes over it [false]
+
+---@class zigllms.ChangeOptions: zigllms.MemoryOwner, zigllms.MemoryEntry
+---@field scope? "global"|"agent"|"session" who shares the entry ["global"]
+
+---@class zigllms.SearchOptions: zigllms.MemoryOwner
+---@field scope? "global"|"agent"|"session"|"all" who shares the entries ["global"]
+---@field type? "short_term"|"long_term"|"persistent" entries of this type
+---@field tag? string entries with this tag
+---@field limit? integer an integer of at least 1: the best so many [10]
+---@field min_score? number a number from -1 to 1: entries at least as similar
 
 ---@class zigllms.HookOptions
 ---@field name? string in a table that is the only argument: where the hook attaches; else what the hook itself is called
@@ -834,12 +836,12 @@ local zigllms = {}
 ---@field sort_keys? boolean JSON: members in the order of their names [false]
 ---@field root? string XML: name of the outermost element [root]
 
----@class zigllms.ToolCallOptions
----@field tools? (string|table)[] names or definitions of the tools that may be called [any]
-
 ---@class zigllms.MarkdownOptions
 ---@field only? "sections"|"code_blocks"|"tables"|"lists"|"links"|"front_matter"|"text"|("sections"|"code_blocks"|"tables"|"lists"|"links"|"front_matter"|"text")[] the parts to give [all]
 ---@field language? string give only code blocks of this language
+
+---@class zigllms.ToolCallOptions
+---@field tools? (string|table)[] names or definitions of the tools that may be called [any]
 
 ---An answer of a model, or of an agent's run. `tostring(response)`, `print(response)` and `..` use its content.
 ---@class zigllms.Response
@@ -1162,6 +1164,7 @@ local zigllms = {}
 ---@field duration_ms number
 ---@field error? zigllms.Error the first
 ---@field results zigllms.TestResult[] in order
+---@field coverage? table with `coverage=true`: the report of `test.get_coverage`, of this run alone
 ---@field report string as the reporter writes it
 
 ---What functions of a scenario get, the same table all of them.
@@ -1591,16 +1594,6 @@ function agent.destroy(agent_id, options) end
 ---@overload fun(agent_id: string, input: string|zigllms.Message|zigllms.Message[]|table, options: { async: true }): zigllms.Handle
 function agent.run(agent_id, input, options) end
 
----Goes on with a run that has stopped with `approval_required`. `decisions` says for each pending call, by its id, "approve", "deny", `{deny="why"}`, `{arguments=…}` or `{result=…}`; calls that a client answers may be left to `agent.run`. The run keeps the options it was given, those here stand over them; its iterations, usage and budget go on, and the response is that of the whole run, without the time it stood still. Should it raise, the calls that were made are not made again: resume once more. A run that lies in the store (memory type "persistent") goes on in one process at a time. Waits.
----
----Errors: invalid_argument, not_found, invalid_state, validation_failed, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, bad_response, cancelled, timeout, budget_exceeded, max_iterations, callback_error, tool_error
----@param agent_id string the id or name of an agent
----@param decisions table<string, "approve"|"deny"|zigllms.Decision> a table (one of "approve", "deny" or a table each)
----@param options? zigllms.ResumeOptions a table
----@return zigllms.Response response
----@overload fun(agent_id: string, decisions: table<string, "approve"|"deny"|zigllms.Decision>, options: { async: true }): zigllms.Handle
-function agent.resume(agent_id, decisions, options) end
-
 ---Merges options into an agent; `zigllms.null` unsets one. It applies to the next run; conversations stay.
 ---
 ---Errors: invalid_argument, not_found
@@ -1636,6 +1629,16 @@ function agent.list(filter) end
 ---@param options? zigllms.AgentReset a table
 ---@return true ok
 function agent.reset(agent_id, options) end
+
+---Goes on with a run that has stopped with `approval_required`. `decisions` says for each pending call, by its id, "approve", "deny", `{deny="why"}`, `{arguments=…}` or `{result=…}`; calls that a client answers may be left to `agent.run`. The run keeps the options it was given, those here stand over them; its iterations, usage and budget go on, and the response is that of the whole run, without the time it stood still. Should it raise, the calls that were made are not made again: resume once more. A run that lies in the store (memory type "persistent") goes on in one process at a time. Waits.
+---
+---Errors: invalid_argument, not_found, invalid_state, validation_failed, auth, rate_limited, overloaded, context_length, content_filter, bad_request, server_error, network, bad_response, cancelled, timeout, budget_exceeded, max_iterations, callback_error, tool_error
+---@param agent_id string the id or name of an agent
+---@param decisions table<string, "approve"|"deny"|zigllms.Decision> a table (one of "approve", "deny" or a table each)
+---@param options? zigllms.ResumeOptions a table
+---@return zigllms.Response response
+---@overload fun(agent_id: string, decisions: table<string, "approve"|"deny"|zigllms.Decision>, options: { async: true }): zigllms.Handle
+function agent.resume(agent_id, decisions, options) end
 
 ---Whether an agent has that id or name.
 ---@param agent_id string the id or name of an agent
@@ -2252,12 +2255,19 @@ function test.create_mock(definition) end
 ---@return any data
 function test.setup_fixture(definition, data) end
 
----Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
+---Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A failing `before_all` or `after_all` is a result of that name. With `coverage` the result has what get_coverage reports, of this run alone, and the report a line of it. `report` is the text of the reporter: "text" to read, "tap" (version 13), "json" or "junit" (XML). Waits.
 ---
 ---Errors: invalid_argument, not_found, cancelled, timeout
 ---@param definition? (string|function|zigllms.TestScenario)[]|zigllms.TestSuite an array (a string or a function or a table each) or a table
 ---@return zigllms.TestSuiteResult result
 function test.run_suite(definition) end
+
+---What was used since the module was loaded, or since `{reset=true}`; `zigllms.reset()` does not change it. `functions` of the bridges: `{total, called, percent, by_bridge = {agent = {total, called, percent, functions = {create = 3, …}, missing = {…}}}, extras}`: the 86 functions that make the ten bridges; `extras` has those that came along, by their full names. `tools` `{registered, executed, percent, missing}` and `agents` `{created, run, percent, missing}` by their names (at most 10,000 of each). `workflows` by id: `{name, steps_total, steps_executed, percent, missing, branches}` (at most 1,000), where `branches` says of each step that decides which ways were taken: `["then"]` and `["else"]`, `run` and `skip`, `body`, or the ids of the steps to choose from. All of these also if they have gone. `events` `{emitted, handled}`: calls of `event.emit` and of handlers. `hooks` `{registered, fired, percent}`. `lines` if they are counted: `{["file.lua"] = {[12] = 3}}`; LuaJIT does not see lines that it has compiled, other engines not those of coroutines that you create yourself. A debug hook of somebody else, as luacov's, is left alone: then `lines=true` is invalid_state.
+---
+---Errors: invalid_argument, invalid_state, unsupported
+---@param options? zigllms.CoverageOptions a table
+---@return table report
+function test.get_coverage(options) end
 
 ---Ends the step it is called in, which is skipped; in `setup` and `before_each` the whole scenario, in `before_all` all of them. It raises, so nothing after it is carried out.
 ---
@@ -2273,13 +2283,6 @@ function test.skip(reason) end
 ---@param options? zigllms.CassetteOptions a table
 ---@return any results
 function test.cassette(path, fn, options) end
-
----What was used since the module was loaded, or since `{reset=true}`; `zigllms.reset()` does not change it. `functions` of the bridges: `{total, called, percent, by_bridge = {agent = {total, called, percent, functions = {create = 3, …}, missing = {…}}}, extras}`: the 86 functions that make the ten bridges; `extras` has those that came along, by their full names. `tools` `{registered, executed, percent, missing}` and `agents` `{created, run, percent, missing}` by their names, also those that have gone. `workflows` by id: `{name, steps_total, steps_executed, branches}`, where `branches` says of each step that decides which ways were taken: `["then"]` and `["else"]`, `run` and `skip`, `body`, or the ids of the steps to choose from. `events` `{emitted, handled}`: calls of `event.emit` and of handlers. `hooks` `{registered, fired, percent}`. `lines` if they are counted: `{["file.lua"] = {[12] = 3}}`; LuaJIT does not see lines that it has compiled. A debug hook of somebody else, as luacov's, is left alone: then `lines=true` is invalid_state.
----
----Errors: invalid_argument, invalid_state, unsupported
----@param options? zigllms.CoverageOptions a table
----@return table report
-function test.get_coverage(options) end
 
 ---Calls `fn(clock)` in virtual time and returns its results: time stands still, and leaps to the next deadline as soon as everything waits. That is so for whatever takes time here: sleeps, timeouts, retries, rate limits, TTLs, leases, delay steps. While something real is under way (a request, a process, a store, a wait in the host's own way) time runs as ever and does not leap. `clock:now()` is in milliseconds; `clock:advance(ms)` moves time on at once, through all that falls due on the way, in order. What `fn` leaves running goes on in real time; `os.time` and `os.clock` stay real. One at a time. Waits.
 ---
@@ -2458,6 +2461,50 @@ function memory.retrieve(key, options) end
 ---@overload fun(key: string|number, options: { async: true }): zigllms.Handle
 function memory.delete(key, options) end
 
+---Keys in order, those of the scope "global" unless told; in the pattern `*` stands for any text and `?` for any character. With `detail` or scope "all", tables: `{key, scope, owner, type, expires_at, bytes, tags, metadata}`.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@param pattern? string a string
+---@param options? zigllms.ListKeysOptions a table
+---@return string[]|table[] keys
+---@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
+function memory.list_keys(pattern, options) end
+
+---Forgets entries: without options those of every scope, type and owner, in the store too. Conversations of agents stay, and so do snapshot files.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@param options? zigllms.ClearOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(, options: { async: true }): zigllms.Handle
+function memory.clear(options) end
+
+---`{total_keys, bytes, by_scope, by_type, hits, misses, hit_rate, expired, evicted, dirty, store, conversations}`: entries that lie in this process and in its store; `dirty` are those that no store holds though they are persistent, and writes that are queued.
+---
+---Errors: invalid_argument, io_error, cancelled
+---@return table stats
+function memory.get_stats() end
+
+---Writes entries of all types and conversations to where they outlive the process, and returns how many once they survive a crash of the machine. With a path: a JSON snapshot, also of what lies in the store. The file is replaced as a whole, for its owner only to read; a symbolic link is replaced, not followed; if it fails the old file is as it was. Without a path: into the store, where persistent entries lie already and are not counted. What this process wrote there before is replaced; for others it is nothing but what `load` finds. Waits.
+---
+---Errors: invalid_argument, invalid_state, io_error, cancelled
+---@param path? string a non-empty string
+---@param options? zigllms.PersistOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(path?: string, options: { async: true }): zigllms.Handle
+function memory.persist(path, options) end
+
+---Reads what `persist` wrote, from a snapshot or from the store: all of it or, where it fails, nothing. What is loaded goes over what is there; expired entries are left out, and of the store those that have since become persistent. Conversations go to the agents of their names, also to those that are created later. Returns how many entries and conversations it read. A file that is not there is an `io_error` with the reason "not_found". Waits.
+---
+---Errors: invalid_argument, invalid_state, io_error, parse_failed, unsupported, cancelled
+---@param path? string a non-empty string
+---@param options? zigllms.LoadOptions a table
+---@return true ok
+---@return integer count
+---@overload fun(path?: string, options: { async: true }): zigllms.Handle
+function memory.load(path, options) end
+
 ---Keeps several values at once: a table of keys and values, or an array of `{key, value, options}`, whose options go over those of the call. All arguments are checked before anything is kept. With `embed` one question to the provider is for all.
 ---
 ---Errors: invalid_argument, conversion_error, io_error, invalid_state, not_found, cancelled
@@ -2496,15 +2543,6 @@ function memory.update(key, fn, options) end
 ---@overload fun(key: string|number, by?: number, options: { async: true }): zigllms.Handle
 function memory.increment(key, by, options) end
 
----Keys in order, those of the scope "global" unless told; in the pattern `*` stands for any text and `?` for any character. With `detail` or scope "all", tables: `{key, scope, owner, type, expires_at, bytes, tags, metadata}`.
----
----Errors: invalid_argument, io_error, cancelled
----@param pattern? string a string
----@param options? zigllms.ListKeysOptions a table
----@return string[]|table[] keys
----@overload fun(pattern?: string, options: { async: true }): zigllms.Handle
-function memory.list_keys(pattern, options) end
-
 ---The entries whose embeddings are most like a vector, or the vector of a text, the best first: an array of `{key, value, score, scope, owner, tags, metadata}`. `score` is the cosine, every embedding is compared, of equal ones that with the first key comes first. A text is sent to the provider of `configure{memory={embed_provider=, embed_model=}}`; errors are those of `provider.embed`. Vectors of another number of dimensions are passed over; if all are such, it is an error.
 ---
 ---Errors: invalid_argument, invalid_state, not_found, unsupported, io_error, cancelled
@@ -2513,41 +2551,6 @@ function memory.list_keys(pattern, options) end
 ---@return table[] found
 ---@overload fun(query: string|(number)[], options: { async: true }): zigllms.Handle
 function memory.search(query, options) end
-
----Forgets entries: without options those of every scope, type and owner, in the store too. Conversations of agents stay, and so do snapshot files.
----
----Errors: invalid_argument, io_error, cancelled
----@param options? zigllms.ClearOptions a table
----@return true ok
----@return integer count
----@overload fun(, options: { async: true }): zigllms.Handle
-function memory.clear(options) end
-
----`{total_keys, bytes, by_scope, by_type, hits, misses, hit_rate, expired, evicted, dirty, store, conversations}`: entries that lie in this process and in its store; `dirty` are those that no store holds though they are persistent, and writes that are queued.
----
----Errors: invalid_argument, io_error, cancelled
----@return table stats
-function memory.get_stats() end
-
----Writes entries of all types and conversations to where they outlive the process, and returns how many once they survive a crash of the machine. With a path: a JSON snapshot, also of what lies in the store. The file is replaced as a whole, for its owner only to read; a symbolic link is replaced, not followed; if it fails the old file is as it was. Without a path: into the store, where persistent entries lie already and are not counted. What this process wrote there before is replaced; for others it is nothing but what `load` finds. Waits.
----
----Errors: invalid_argument, invalid_state, io_error, cancelled
----@param path? string a non-empty string
----@param options? zigllms.PersistOptions a table
----@return true ok
----@return integer count
----@overload fun(path?: string, options: { async: true }): zigllms.Handle
-function memory.persist(path, options) end
-
----Reads what `persist` wrote, from a snapshot or from the store: all of it or, where it fails, nothing. What is loaded goes over what is there; expired entries are left out, and of the store those that have since become persistent. Conversations go to the agents of their names, also to those that are created later. Returns how many entries and conversations it read. A file that is not there is an `io_error` with the reason "not_found". Waits.
----
----Errors: invalid_argument, invalid_state, io_error, parse_failed, unsupported, cancelled
----@param path? string a non-empty string
----@param options? zigllms.LoadOptions a table
----@return true ok
----@return integer count
----@overload fun(path?: string, options: { async: true }): zigllms.Handle
-function memory.load(path, options) end
 
 ---Functions around operations: they change what goes in and what comes out, or say no.
 ---@class zigllms.hook
@@ -2672,14 +2675,6 @@ output.Recovery = {
 ---@return zigllms.ReadInfo info
 function output.parse(text, format_or_options) end
 
----Reads a document while it arrives. `stream:push(chunk)` gives the value so far and whether it is complete; `stream:finish()` gives the value and the information that `parse` gives, and raises as it does. The value so far of JSON is one table that grows in place: members appear when they begin, strings grow, numbers and literals appear when they end. Text before the first bracket is skipped. Where the text turns out to be no valid JSON the value stays as it is, and `finish` repairs. Plain text grows; other formats have their value at the end.
----
----Errors: invalid_argument, parse_failed, validation_failed, invalid_state
----@param format? "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
----@param options? zigllms.ReadOptions a table
----@return zigllms.Stream stream
-function output.stream(format, options) end
-
 ---Writes a value as text. JSON and YAML read back as the same value; YAML, XML, Markdown and plain text have their members sorted, so the text is the same in every run. XML is written the way `parse` gives it: "@name" becomes an attribute, "#text" text, an array repeats its element. Markdown shows an array of objects as a table, members as a list, members that hold others as sections.
 ---
 ---Errors: invalid_argument, conversion_error
@@ -2710,13 +2705,6 @@ function output.validate_format(text, format) end
 ---@return zigllms.ReadInfo? info
 function output.extract_json(text, options) end
 
----The tool calls that a model printed as text: `{name, arguments, raw, start, stop}` for each, and the text without them. Known are the tags, marks and shapes of Hermes, Qwen, Llama, Mistral, DeepSeek, Kimi, GLM, Granite, Phi, Cohere, Gemma, GPT-OSS, Functionary, Anthropic's XML and ReAct, fences of JSON, lists of Python calls, and bare JSON with a name and arguments. Arguments are repaired like `recover` does, also where they are JSON text in a string; null members are left out. With `tools` only calls of these are taken, and in more shapes.
----@param text string|table a string or a table
----@param options? zigllms.ToolCallOptions a table
----@return table[] calls
----@return string rest
-function output.extract_tool_calls(text, options) end
-
 ---What a Markdown text holds, by block structure as CommonMark has it, with GitHub's tables: `{sections, code_blocks, tables, lists, links, text, front_matter?}`. Sections are one for each heading, with the source up to the next heading beside it. Code blocks are fenced and indented ones; the content ends with a line feed, the line is that of the fence. Rows of a table are keyed by its headers. Each list stands for itself, nested ones too; items are text without markup. Links are those that lead somewhere; images are none. `text` is everything there is to read, without markup.
 ---@param text string|table a string or a table
 ---@param options? zigllms.MarkdownOptions a table
@@ -2736,6 +2724,21 @@ function output.recover(text, format_or_options) end
 ---@param format "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
 ---@return table description
 function output.get_schema(format) end
+
+---Reads a document while it arrives. `stream:push(chunk)` gives the value so far and whether it is complete; `stream:finish()` gives the value and the information that `parse` gives, and raises as it does. The value so far of JSON is one table that grows in place: members appear when they begin, strings grow, numbers and literals appear when they end. Text before the first bracket is skipped. Where the text turns out to be no valid JSON the value stays as it is, and `finish` repairs. Plain text grows; other formats have their value at the end.
+---
+---Errors: invalid_argument, parse_failed, validation_failed, invalid_state
+---@param format? "json"|"yaml"|"xml"|"markdown"|"plain" one of "json", "yaml", "xml", "markdown", "plain"
+---@param options? zigllms.ReadOptions a table
+---@return zigllms.Stream stream
+function output.stream(format, options) end
+
+---The tool calls that a model printed as text: `{name, arguments, raw, start, stop}` for each, and the text without them. Known are the tags, marks and shapes of Hermes, Qwen, Llama, Mistral, DeepSeek, Kimi, GLM, Granite, Phi, Cohere, Gemma, GPT-OSS, Functionary, Anthropic's XML and ReAct, fences of JSON, lists of Python calls, and bare JSON with a name and arguments. Arguments are repaired like `recover` does, also where they are JSON text in a string; null members are left out. With `tools` only calls of these are taken, and in more shapes.
+---@param text string|table a string or a table
+---@param options? zigllms.ToolCallOptions a table
+---@return table[] calls
+---@return string rest
+function output.extract_tool_calls(text, options) end
 
 ---Results that are kept, so that they need not be computed, or asked for, again: configured by `configure{cache=}`. A result is never stale: it goes when anything changes that it was made from, and answers of others after `ttl_ms`. With `configure{store=}`, answers of `provider.chat` and `provider.embed` lie in the store, too, with their questions, and any process gets them that asks the same of the same provider; what a `transport` or a tool answers stays in its process. Each hit is a fresh table. Two equal calls at the same time are both made.
 ---@class zigllms.cache

@@ -34,7 +34,16 @@ describe("test.get_coverage", function()
     -- The two above, and this one.
     assert.equal(3, called)
     assert.equal(math.floor(called / total * 1000 + 0.5) / 10, functions.percent)
-    for _, name in ipairs({ "agent", "event", "hook", "memory", "output", "provider" }) do
+    for _, name in ipairs({
+      "agent",
+      "event",
+      "hook",
+      "memory",
+      "output",
+      "provider",
+      "schema",
+      "test",
+    }) do
       assert.equal(8, bridges[name].total, name)
     end
     assert.same({ 10, 12 }, { bridges.tool.total, bridges.workflow.total })
@@ -83,6 +92,14 @@ describe("test.get_coverage", function()
       agents.percent,
       agents.missing[1],
     })
+    -- One that is written in an agent's definition is its own.
+    local own = {
+      name = "own",
+      execute = function() end,
+    }
+    agent.create({ name = "handy", provider = "openai", tools = { own } })
+    assert.same({ "own", "two" }, get().tools.missing)
+    agent.destroy("handy")
     -- What is there when the count begins is known, and what has gone is forgotten.
     get({ reset = true })
     assert.same({ "two" }, get().tools.missing)
@@ -146,6 +163,39 @@ describe("test.get_coverage", function()
     assert.equal(5, covered().steps_executed)
   end)
 
+  it("knows workflows that have gone, without what they held", function()
+    local kept = setmetatable({}, { __mode = "k" })
+    local function made()
+      local function work()
+        return kept
+      end
+      kept[work] = true
+      return workflow.create({ steps = { { id = "only", type = "function", fn = work } } })
+    end
+    local id = made()
+    workflow.destroy(id)
+    local gone = get().workflows[id]
+    assert.same({ 1, 0, 0 }, { gone.steps_total, gone.steps_executed, gone.percent })
+    assert.same({ "only" }, gone.missing)
+    tool.exists("nobody")
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(kept))
+    get({ reset = true })
+    assert.is_nil(get().workflows[id])
+  end)
+
+  it("follows so many workflows and no more", function()
+    for _ = 1, 1001 do
+      workflow.destroy(workflow.create({ steps = {} }))
+    end
+    local count = 0
+    for _ in pairs(get().workflows) do
+      count = count + 1
+    end
+    assert.equal(1000, count)
+  end)
+
   it("counts events, handlers and hooks", function()
     local sub = event.subscribe("order.*", function() end)
     event.subscribe("order.*", function() end)
@@ -165,6 +215,59 @@ describe("test.get_coverage", function()
     hook.execute("two", 1)
     hook.unregister(two)
     assert.same({ registered = 2, fired = 1, percent = 50 }, get().hooks)
+  end)
+
+  describe("of a suite", function()
+    local function suite(reporter, fn)
+      return zigllms.test.run_suite({
+        name = "covered",
+        coverage = true,
+        reporter = reporter,
+        tests = { it = fn },
+      })
+    end
+
+    it("is that of its run alone, and leaves the other count as it is", function()
+      tool.exists("nobody")
+      local inner
+      local result = suite("text", function()
+        agent.list()
+        inner = suite("text", function()
+          event.emit("nobody.hears")
+        end)
+        hook.register("point", function() end)
+        hook.execute("point", 1)
+      end)
+      assert.is_true(result.success)
+      local bridges = result.coverage.functions.by_bridge
+      assert.same({ list = 1 }, bridges.agent.functions)
+      assert.same({ emit = 1 }, bridges.event.functions)
+      assert.same({}, bridges.tool.functions)
+      assert.same({ registered = 1, fired = 1, percent = 100 }, result.coverage.hooks)
+      assert.equal(1, inner.coverage.functions.called)
+      assert.same({ emitted = 1, handled = 0 }, inner.coverage.events)
+      local whole = get().functions.by_bridge
+      assert.same({ exists = 1 }, whole.tool.functions)
+      assert.equal(2, whole.test.functions.run_suite)
+    end)
+
+    it("stands in every report, and is nowhere unless it was asked for", function()
+      local function work()
+        agent.list()
+      end
+      local told = "used: 1 of 86 functions, 0 of 0 tools, 0 of 0 agents, 0 of 0 steps\n"
+      assert.matches("\n" .. told .. "$", suite("text", work).report)
+      assert.matches("\n# " .. told .. "$", suite("tap", work).report)
+      local document = zigllms.output.parse(suite("json", work).report)
+      assert.same({ used = 1, total = 86 }, document.coverage.functions)
+      local property = '<property name="coverage.functions" value="1 of 86"/>'
+      assert.is_truthy(suite("junit", work).report:find(property, 1, true))
+      for _, reporter in ipairs({ "text", "tap", "json", "junit" }) do
+        local plain = zigllms.test.run_suite({ reporter = reporter, tests = { it = work } })
+        assert.is_nil(plain.coverage)
+        assert.is_nil(plain.report:find("86", 1, true), reporter)
+      end
+    end)
   end)
 
   it("says what is wrong with its options", function()

@@ -417,7 +417,7 @@ impl Run {
         if agent.runs.is_empty() {
             agent.enter(ended_state(error, waiting), now);
         }
-        runtime.coverage.agents.used(&name);
+        runtime.coverage.note(|count| count.agents.used(&name));
     }
 
     /// The run failed or was stopped.

@@ -19,7 +19,10 @@ pub struct Bridge {
     /// Empty for the functions of the module itself.
     pub name: &'static str,
     pub doc: &'static str,
+    /// Those that make the bridge.
     pub functions: &'static [Function],
+    /// Those that came along with them.
+    pub extras: &'static [Function],
     pub constants: &'static [Constants],
 }
 
@@ -140,6 +143,20 @@ impl Function {
 }
 
 impl Bridge {
+    /// The module itself is none, nor is a table of extras.
+    pub fn is_bridge(&self) -> bool {
+        !self.name.is_empty() && !self.functions.is_empty()
+    }
+
+    /// Its functions, and then its extras.
+    pub fn all(&self) -> impl Iterator<Item = &'static Function> + use<> {
+        self.functions.iter().chain(self.extras)
+    }
+
+    pub fn is_extra(&self, function: &Function) -> bool {
+        self.extras.iter().any(|extra| std::ptr::eq(extra, function))
+    }
+
     /// `agent.create`; `sleep` for the module's own functions.
     pub fn full_name(&self, function: &Function) -> String {
         if self.name.is_empty() {
@@ -154,6 +171,7 @@ pub struct Entry {
     pub bridge: &'static Bridge,
     pub function: &'static Function,
     pub number: usize,
+    pub is_extra: bool,
     /// Its place among the functions whose results may be kept by the dispatcher.
     pub cached: Option<usize>,
 }
@@ -161,13 +179,14 @@ pub struct Entry {
 /// Every function of every bridge, numbered in order of declaration.
 pub static ENTRIES: Lazy<Vec<Entry>> = Lazy::new(|| {
     let all = super::bridges::BRIDGES.iter();
-    let pairs = all.flat_map(|bridge| bridge.functions.iter().map(move |f| (*bridge, f)));
+    let pairs = all.flat_map(|bridge| bridge.all().map(move |f| (*bridge, f)));
     pairs
         .enumerate()
         .map(|(number, (bridge, function))| Entry {
             bridge,
             function,
             number,
+            is_extra: bridge.is_extra(function),
             cached: functions::at_the_door(&bridge.full_name(function)),
         })
         .collect()

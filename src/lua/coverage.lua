@@ -70,10 +70,22 @@ local function copied(counts)
   return copy
 end
 
--- Functions that count for themselves hand over what they have.
-local function settle()
-  for i = 1, #core.settlers do
-    core.settlers[i]()
+-- What was used since a count began, and since so many calls of handlers.
+local function report_of(count, before)
+  core.settle()
+  local report = core.coverage(count)
+  report.events.handled = core.handled() - before
+  return report
+end
+
+-- Begins a count beside that of the whole. Answers what ends it, and gives its report.
+function core.count_apart()
+  core.settle()
+  local count, before = core.begin_count(), core.handled()
+  return function()
+    local report = report_of(count, before)
+    core.end_count(count)
+    return report
   end
 end
 
@@ -82,15 +94,13 @@ function lua.get_coverage(options)
   if options.lines and not lines then
     start_lines()
   end
-  settle()
-  local report = core.coverage()
-  report.events.handled = core.handled() - handled
+  local report = report_of(0, handled)
   report.lines = lines and copied(lines) or nil
   if options.lines == false then
     stop_lines()
   end
   if options.reset then
-    core.restart_coverage()
+    core.begin_count(0)
     handled, lines = core.handled(), lines and {} or nil
   end
   return report

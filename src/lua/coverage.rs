@@ -4,96 +4,55 @@ use std::collections::BTreeMap;
 
 use crate::coverage::{self, percent};
 use crate::error::Result;
-use crate::value::{Data, Record};
+use crate::shape::Kind;
+use crate::value::{Data, Record, Ref};
 
 use super::args::Args;
-use super::bridge::{ENTRIES, Entry};
+use super::bridge::{ENTRIES, Param};
 use super::inner::Inner;
 use super::instance::Instance;
-use super::metrics::Metrics;
+
+const COUNT: Param = Param::new("count", Kind::Int(0, i64::MAX));
 
 pub static INNER: &[Inner] = &[
-    Inner { name: "coverage", params: &[], run: report },
-    Inner { name: "restart_coverage", params: &[], run: restart },
+    Inner { name: "coverage", params: &[COUNT], run: report },
+    Inner { name: "begin_count", params: &[COUNT.optional()], run: begin },
+    Inner { name: "end_count", params: &[COUNT], run: end },
 ];
 
-/// Calls of each function, whatever becomes of the counters of `metrics`.
-#[derive(Default)]
-pub struct Calls {
-    /// Before those counters were last reset, by the function's number.
-    earlier: Vec<u64>,
-    /// What those said when the count began.
-    since: Vec<u64>,
+fn number(args: &Args<'_>) -> u64 {
+    args.number(0) as u64
 }
 
-impl Calls {
-    fn all(&self, metrics: &Metrics) -> Vec<u64> {
-        let at = |list: &Vec<u64>, number| list.get(number).copied().unwrap_or_default();
-        let now = metrics.calls().enumerate();
-        let count = |(n, calls)| at(&self.earlier, n) + calls - at(&self.since, n);
-        now.map(count).collect()
-    }
-
-    /// The counters are about to be reset.
-    pub fn keep(&mut self, metrics: &Metrics) {
-        self.earlier = self.all(metrics);
-        self.since.clear();
-    }
-
-    fn restart(&mut self, metrics: &Metrics) {
-        self.earlier.clear();
-        self.since = metrics.calls().collect();
-    }
+fn counters(instance: &Instance) -> Vec<u64> {
+    instance.metrics.calls().collect()
 }
 
-/// coverage() → all that the core knows
-fn report(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
-    let calls = instance.calls.all(&instance.metrics);
+/// coverage(count) → all that the core knows; nothing if there is no such count
+fn report(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let Some(count) = instance.runtime.coverage.get(number(args)) else { return Ok(Data::Nil) };
+    let calls = count.calls.all(&counters(instance));
     let emitted = ENTRIES
         .iter()
         .zip(&calls)
         .find(|(entry, _)| (entry.bridge.name, entry.function.name) == ("event", "emit"));
     let emitted = emitted.map_or(0, |(_, calls)| *calls);
     let mut all = Record::new().set("functions", functions(&calls));
-    all.fields.extend(coverage::report(&instance.runtime).fields);
+    all.fields.extend(count.report(&instance.runtime).fields);
     Ok(all.set("events", Record::new().set("emitted", emitted)).into())
 }
 
-/// restart_coverage(): counts anew
-fn restart(instance: &mut Instance, _: &Args<'_>) -> Result<Data> {
-    instance.calls.restart(&instance.metrics);
-    coverage::restart(&mut instance.runtime);
-    Ok(Data::Nil)
+/// begin_count(count?) → its number: a new one, or one that begins anew
+fn begin(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let counters = counters(instance);
+    let number = args.get(0).and_then(Ref::as_f64).map(|number| number as u64);
+    Ok(Data::from(coverage::begin(&mut instance.runtime, number, counters)))
 }
 
-/// The functions that make a bridge; others came along, and are told apart as extras.
-const CORE: &[(&str, &str)] = &[
-    ("agent", "create destroy run configure get_state get_info list reset"),
-    ("tool", "register unregister execute discover list get exists validate get_schema get_info"),
-    (
-        "workflow",
-        "create execute pause resume cancel get_status get_result list get compose validate \
-         get_dependencies",
-    ),
-    ("provider", "chat configure list get create destroy stream get_models"),
-    ("event", "emit subscribe unsubscribe list_subscriptions filter record replay clear"),
-    (
-        "test",
-        "create_scenario run_scenario assert_equals assert_contains create_mock setup_fixture \
-         run_suite get_coverage",
-    ),
-    ("schema", "validate generate coerce extract merge create compile get_info"),
-    ("memory", "store retrieve delete list_keys clear get_stats persist load"),
-    ("hook", "register unregister execute list enable disable get_info compose"),
-    (
-        "output",
-        "parse format detect_format validate_format extract_json extract_markdown recover get_schema",
-    ),
-];
-
-fn is_core(entry: &Entry) -> bool {
-    let mut found = CORE.iter().filter(|(bridge, _)| *bridge == entry.bridge.name);
-    found.any(|(_, names)| names.split(' ').any(|name| name == entry.function.name))
+/// end_count(count)
+fn end(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    instance.runtime.coverage.end(number(args));
+    Ok(Data::Nil)
 }
 
 /// Some functions, and how often each was called.
@@ -129,10 +88,10 @@ fn functions(calls: &[u64]) -> Record {
     let (mut bridges, mut extras) = (BTreeMap::<&'static str, Part>::new(), Part::default());
     let ours = ENTRIES.iter().zip(calls).filter(|(entry, _)| !entry.bridge.name.is_empty());
     for (entry, calls) in ours {
-        if is_core(entry) {
-            bridges.entry(entry.bridge.name).or_default().add(entry.function.name.into(), *calls);
-        } else {
+        if entry.is_extra {
             extras.add(entry.bridge.full_name(entry.function), *calls);
+        } else {
+            bridges.entry(entry.bridge.name).or_default().add(entry.function.name.into(), *calls);
         }
     }
     let total: usize = bridges.values().map(|part| part.total).sum();

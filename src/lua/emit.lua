@@ -181,11 +181,15 @@ core.settlers = {
   end,
 }
 
+function core.settle()
+  for i = 1, #core.settlers do
+    core.settlers[i]()
+  end
+end
+
 local function settled(fn)
   return function(...)
-    for i = 1, #core.settlers do
-      core.settlers[i]()
-    end
+    core.settle()
     return fn(...)
   end
 end

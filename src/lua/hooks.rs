@@ -112,8 +112,9 @@ fn enter(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let runtime = &mut instance.runtime;
     let now = runtime.clock.unix();
     if let Some(hook) = runtime.hooks.all().get(number).filter(|hook| hook.enabled) {
+        let calls = hook.stats.calls.get();
+        runtime.coverage.note(|count| count.fires(number, calls));
         hook.stats.begun(now);
-        runtime.coverage.fired(number);
     }
     let id = runtime.hooks.all().id(number);
     let Some((taken, once)) = runtime.hooks.take(number) else { return Ok(Data::Nil) };

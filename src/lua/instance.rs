@@ -10,7 +10,6 @@ use crate::value::Tape;
 
 use super::args::Place;
 use super::bridge::Entry;
-use super::coverage::Calls;
 use super::drive::Action;
 use super::metrics::Metrics;
 use super::push::Origin;
@@ -24,8 +23,6 @@ const KEPT_FRAMES: usize = 8;
 pub struct Instance {
     pub runtime: Runtime,
     pub metrics: Metrics,
-    /// Of each function, for coverage.
-    pub calls: Calls,
     pub pushing: Pushing,
     /// What is raised where the Lua stack is full.
     pub overflow: Error,
@@ -54,7 +51,6 @@ impl Default for Instance {
         Instance {
             runtime: Runtime::default(),
             metrics: Metrics::default(),
-            calls: Calls::default(),
             pushing: Pushing::default(),
             overflow: Error::state("stack overflow"),
             strings: Strings::default(),
@@ -116,7 +112,8 @@ impl Instance {
     }
 
     pub fn forget_counts(&mut self) {
-        self.calls.keep(&self.metrics);
+        let calls: Vec<u64> = self.metrics.calls().collect();
+        self.runtime.coverage.note(|count| count.calls.keep(&calls));
         self.metrics.reset();
         self.runtime.meter = Default::default();
         self.runtime.cache.reset_counts();

@@ -53,8 +53,10 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/testing/expecting.lua", include_str!("testing/expecting.lua")),
     (c"=zigllms/testing/scenarios.lua", include_str!("testing/scenarios.lua")),
     (c"=zigllms/testing/running.lua", include_str!("testing/running.lua")),
+    (c"=zigllms/testing/reporting.lua", include_str!("testing/reporting.lua")),
     (c"=zigllms/testing/suites.lua", include_str!("testing/suites.lua")),
     (c"=zigllms/services.lua", include_str!("services.lua")),
+    (c"=zigllms/echoing.lua", include_str!("echoing.lua")),
     (c"=zigllms/serving.lua", include_str!("serving.lua")),
     (c"=zigllms/module.lua", include_str!("module.lua")),
 ];

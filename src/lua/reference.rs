@@ -34,7 +34,7 @@ fn bridge(bridge: &'static Bridge) -> Record {
         .set("name", bridge.name)
         .set("doc", bridge.doc)
         .set("constants", list(bridge.constants.iter(), constants))
-        .set("functions", list(bridge.functions.iter(), |f| function(bridge, f)))
+        .set("functions", list(bridge.all(), |f| function(bridge, f)))
 }
 
 fn constants(table: &Constants) -> Record {
@@ -60,6 +60,7 @@ fn function(bridge: &Bridge, function: &'static Function) -> Record {
         .set("errors", errors)
         .set("effect", effect(function.effect))
         .set("waits", waits(function))
+        .set("extra", bridge.is_extra(function))
         .set("example", function.example)
 }
 
@@ -98,7 +99,7 @@ fn effect(effect: Effect) -> String {
 /// Every table type that an argument may have, in the order they are met.
 fn shapes() -> Vec<&'static Shape> {
     let mut found = Vec::new();
-    let functions = BRIDGES.iter().flat_map(|bridge| bridge.functions);
+    let functions = BRIDGES.iter().flat_map(|bridge| bridge.all());
     functions
         .flat_map(|function| function.params)
         .for_each(|param| add_kind(&param.kind, &mut found));

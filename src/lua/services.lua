@@ -92,8 +92,8 @@ local function wait(ms)
   end
 end
 
--- What the service sends to that request; only chats are told what the script says.
-local function answer_to(state, number, arrived)
+-- What the script says to that request, and what it is called; only chats are told it.
+local function reply_to(state, arrived)
   local reply, path = nil, ""
   if arrived.request.kind == "chat" then
     local response, at = take(state)
@@ -105,8 +105,7 @@ local function answer_to(state, number, arrived)
       end
     end
   end
-  local address, body = arrived.path, arrived.body
-  return core.render(reply, path, arrived.dialect, address, body, arrived.model, number)
+  return reply, path
 end
 
 -- Hands over an answer as a server sends it: errors and documents at once, events one by one.
@@ -132,6 +131,13 @@ local function play(answer, arrived)
   return http
 end
 
+-- Says a reply in the words of the vendor; it answers the request of that number.
+function core.play_reply(reply, path, arrived, number)
+  local address, body = arrived.path, arrived.body
+  local answer = core.render(reply, path, arrived.dialect, address, body, arrived.model, number)
+  return play(answer, arrived)
+end
+
 -- There may be no such provider.
 local function known(ok, ...)
   return core.answered("test", "create_mock", ok, ...)
@@ -144,8 +150,10 @@ local function stand_in(state, provider)
   local number = 0
   local standing = known(pcall(core.stand_in, provider, function(arrived)
     number = number + 1
+    local own = number -- other requests may come while the script is asked
     state.calls[#state.calls + 1] = arrived.request
-    return play(answer_to(state, number, arrived), arrived)
+    local reply, path = reply_to(state, arrived)
+    return core.play_reply(reply, path, arrived, own)
   end))
   return function()
     core.stand_down(standing)

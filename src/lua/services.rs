@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::mock::{Answer, Asked, Dialect, Said, answer};
+use crate::mock::{Answer, Asked, Dialect, Said, answer, echo};
 use crate::provider::{By, Whom};
 use crate::shape::Kind;
-use crate::value::{Data, Record};
+use crate::value::{Data, Record, Ref};
 
 use super::args::Args;
 use super::bridge::{Param, Read};
@@ -29,6 +29,16 @@ pub static INNER: &[Inner] = &[
         name: "stand_down",
         params: &[Param::new("number", Kind::Number(0.0, 1e15))],
         run: stand_down,
+    },
+    Inner {
+        name: "put_echo",
+        params: &[Param::new("fn", Kind::Function).read(Read::Reference)],
+        run: put_echo,
+    },
+    Inner {
+        name: "echo",
+        params: &[Param::new("request", Kind::Value).read(Read::Whole)],
+        run: echoed,
     },
     Inner { name: "reply_flaw", params: &[REPLY, PATH], run: reply_flaw },
     Inner {
@@ -56,6 +66,17 @@ fn stand_in(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 /// stand_down(number): the servers answer again, or what stood there before
 fn stand_down(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
     Ok(Data::Bool(instance.runtime.providers.stand_down(args.number(0) as u64)))
+}
+
+/// put_echo(fn): it answers for providers of the type "mock"
+fn put_echo(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    instance.runtime.providers.echo(args.slot(0).ok_or_else(super::attend::gone)?);
+    Ok(Data::Nil)
+}
+
+/// echo(request) → the reply of a provider of the type "mock"
+fn echoed(_: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    Ok(echo(&args.get(0).map_or(Value::Null, Ref::to_json)).into())
 }
 
 /// reply_flaw(reply, path) → message and code of what is wrong with a response, nil if nothing

@@ -6,14 +6,14 @@ local core = ...
 local contexts, guarded, self, suspend = core.contexts, core.guarded, core.self, core.suspend
 local describe, has_part, is_callable = core.describe, core.has_part, core.is_callable
 local ipairs, next, pcall = ipairs, next, pcall
-local rawget, type = rawget, type
+local rawget, rawset, type = rawget, rawset, type
 
 -- Fields by which a table says bytes, and faults that go with any answer.
 local BYTES = { status = true, headers = true, body = true, chunks = true }
 local FAULTS = { stall_ms = true, reset = true, close_after = true }
 -- Fields by which it says something in neutral words.
-local WORDS = { content = true, tool_calls = true, thinking = true, usage = true }
-WORDS.finish_reason, WORDS.error = true, true
+local WORDS = { content = true, pieces = true, tool_calls = true, thinking = true }
+WORDS.usage, WORDS.finish_reason, WORDS.error = true, true, true
 
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
@@ -159,14 +159,24 @@ local function read(definition, path)
   return all, functions
 end
 
+-- What cannot cross is told by its place in the definition.
+local function started(path, ok, ...)
+  local err = (...)
+  if not ok and core.is_error(err) then
+    rawset(err, "message", (err.message:gsub("^responses(%[%d+%])%.%a+", path .. "%1")))
+  end
+  return core.answered("test", "create_mock", ok, ...)
+end
+
 local function start(definition, path)
   local responses, functions = read(definition, path)
   local provider = core.said(definition, "provider")
   local spoken = provider and core.known_provider(pcall(core.dialect_of, provider))
   local dialect = core.said(definition, "dialect") or spoken
   local repeats = rawget(definition, "repeat_last") ~= false
+  path = path .. ".responses"
   local number, url, token =
-    core.start_server(responses, repeats, dialect or "openai", path .. ".responses")
+    started(path, pcall(core.start_server, responses, repeats, dialect or "openai", path))
   local server = { number = number, functions = functions, errors = {} }
   server.standing = provider and core.stand_server(number, provider)
   if next(functions) then

@@ -8,6 +8,7 @@
 mod anthropic;
 mod asked;
 mod cohere;
+mod echo;
 mod found;
 mod ollama;
 mod openai;
@@ -23,6 +24,7 @@ use crate::error::Error;
 use crate::shape::nearest;
 
 pub use asked::{Asked, Subject};
+pub use echo::echo;
 pub use refusal::{REFUSAL, Refusal};
 pub use said::{Call, REPLY, Said};
 use talk::Talk;

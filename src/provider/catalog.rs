@@ -7,6 +7,7 @@ use super::ollama::Ollama;
 use super::openai::OpenAi;
 use super::options::Headers;
 use super::responses::Responses;
+use super::stand::NOWHERE;
 use super::wire::Wire;
 use crate::error::{Error, Result};
 use crate::shape::nearest;
@@ -193,6 +194,8 @@ const AZURE: Row = Row {
 };
 const LLAMACPP: Row = own("llamacpp", "http://localhost:8080/v1");
 const VLLM: Row = own("vllm", "http://localhost:8000/v1");
+/// No server: what it is asked is answered inside the module.
+const MOCK: Row = Row { default_model: "mock", embed_model: "mock", ..own("mock", NOWHERE) };
 const LMSTUDIO: Row = Row {
     embed_model: "text-embedding-nomic-embed-text-v1.5",
     ..own("lmstudio", "http://localhost:1234/v1")
@@ -202,8 +205,19 @@ const LMSTUDIO: Row = Row {
 pub static ROWS: [&Row; 4] = [&OPENAI, &ANTHROPIC, &COHERE, &LOCAL];
 
 /// Services that are listed once they are used.
-pub static SERVICES: [&Row; 10] =
-    [&GROQ, &OPENROUTER, &XAI, &GEMINI, &MISTRAL, &DEEPSEEK, &AZURE, &LLAMACPP, &VLLM, &LMSTUDIO];
+pub static SERVICES: [&Row; 11] = [
+    &GROQ,
+    &OPENROUTER,
+    &XAI,
+    &GEMINI,
+    &MISTRAL,
+    &DEEPSEEK,
+    &AZURE,
+    &LLAMACPP,
+    &VLLM,
+    &LMSTUDIO,
+    &MOCK,
+];
 
 fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.into_iter().chain(SERVICES)

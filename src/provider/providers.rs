@@ -9,11 +9,11 @@ use super::prices;
 use super::reach::Reach;
 use super::secret::{Secret, of_proxy, of_request};
 use super::source::check_model_path;
-use super::stand::{By, Stands};
+use super::stand::{By, MOCK, Stands, mocks_all};
 use super::whom::Whom;
 use crate::error::{Code, Error, Result, quoted};
 use crate::shape::Options;
-use crate::value::Record;
+use crate::value::{Record, Slot};
 
 /// The default one of each kind, once it is used, and those a program created.
 #[derive(Debug, Default)]
@@ -167,6 +167,11 @@ impl Providers {
         self.stands.take(number)
     }
 
+    /// Has that function answer for providers of the type "mock", and for all where that is wanted.
+    pub fn echo(&mut self, function: Slot) {
+        self.stands.put_echo(function);
+    }
+
     /// Created ones and the default kinds, as `provider.list` shows them.
     pub fn list(&self, default: Option<&str>) -> Vec<Record> {
         let is_default = |p: &Provider| default == Some(p.id.as_str());
@@ -188,7 +193,7 @@ impl Providers {
         // What a test has put up does not depend on the keys that happen to be there.
         from_config.or_else(|| self.stands.only()).or_else(|| match self.with_keys().as_slice() {
             [only] => Some((*only).to_owned()),
-            _ => None,
+            _ => mocks_all().then(|| MOCK.to_owned()),
         })
     }
 

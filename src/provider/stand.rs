@@ -1,5 +1,6 @@
-//! What stands in the place of providers while a test runs: functions and servers that answer
-//! instead of theirs, in the words of the protocol that each of them speaks.
+//! What stands in the place of providers: functions and servers that answer instead of theirs, in the
+//! words of the protocol that each of them speaks. Tests put them up; one function, the echo, is
+//! always there for providers of the type "mock", and for all of them where `ZIGLLMS_MOCK` says so.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::catalog;
-use super::instance::{Provider, without_userinfo};
+use super::instance::{Provider, from_env, without_userinfo};
 use super::question::Question;
 use super::secret::{Redactor, Secret, shown_headers};
 use crate::chat::{Format, Settings, ToolChoice, ToolSpec, messages};
@@ -19,6 +20,12 @@ use crate::value::{Record, Slot};
 pub const NOWHERE: &str = "http://mock.invalid";
 /// The model of a provider that has none of its own: its list is not asked for one.
 pub const MODEL: &str = "mock";
+/// The kind that the echo answers for, and the variable that lets it answer for every kind.
+pub const MOCK: &str = "mock";
+const EVERYWHERE: &str = "ZIGLLMS_MOCK";
+
+/// The number of the echo; those that tests put up count from 1.
+const ECHO: u64 = 0;
 
 /// All of one instance of the module; its providers look into the same list.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +35,7 @@ pub struct Stands(Rc<RefCell<List>>);
 struct List {
     last: u64,
     all: Vec<Stand>,
+    echo: Option<Slot>,
 }
 
 /// Who answers in place of a provider's server.
@@ -69,9 +77,16 @@ impl Stands {
         self.0.borrow_mut().all.clear();
     }
 
+    /// What says again what was said, where nothing else stands.
+    pub fn put_echo(&self, function: Slot) {
+        self.0.borrow_mut().echo = Some(function);
+    }
+
     /// The latest one for that provider.
     pub fn of(&self, provider: &Provider) -> Option<Stand> {
-        self.0.borrow().all.iter().rfind(|stand| stand.is_for(provider)).cloned()
+        let list = self.0.borrow();
+        let put_up = list.all.iter().rfind(|stand| stand.is_for(provider));
+        put_up.cloned().or_else(|| list.echo_for(provider))
     }
 
     /// Whom all of them stand in for, if it is one.
@@ -80,6 +95,24 @@ impl Stands {
         let first = list.all.first()?;
         list.all.iter().all(|stand| stand.whom == first.whom).then(|| first.whom.to_string())
     }
+}
+
+impl List {
+    fn echo_for(&self, provider: &Provider) -> Option<Stand> {
+        let function = self.echo.as_ref()?;
+        let is_wanted = provider.row.name == MOCK || mocks_all();
+        is_wanted.then(|| Stand {
+            number: ECHO,
+            by: By::Function(function.clone()),
+            whom: provider.id.as_str().into(),
+        })
+    }
+}
+
+/// Whether the environment wants the echo in place of every provider. It is asked each time, as it
+/// is for keys: scripts may set it.
+pub fn mocks_all() -> bool {
+    from_env(EVERYWHERE).is_some_and(|value| !matches!(value.as_str(), "0" | "false"))
 }
 
 impl Stand {

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Case, Failure, Status, Suite};
+use super::{Case, Covered, Failure, Status, Suite};
 
 pub fn write(suite: &Suite) -> String {
-    json!({
+    let mut out = json!({
         "name": suite.name,
         "success": suite.failed() == 0,
         "total": suite.cases.len(),
@@ -14,8 +14,15 @@ pub fn write(suite: &Suite) -> String {
         "skipped": suite.count(Status::Skipped),
         "duration_ms": suite.duration_ms,
         "results": suite.cases.iter().map(|case| of_case(case, true)).collect::<Vec<_>>(),
-    })
-    .to_string()
+    });
+    if !suite.coverage.is_empty() {
+        out["coverage"] = suite.coverage.iter().map(of_covered).collect::<Map<_, _>>().into();
+    }
+    out.to_string()
+}
+
+fn of_covered(one: &Covered) -> (String, Value) {
+    (one.what.clone(), json!({ "used": one.used, "total": one.total }))
 }
 
 fn of_case(case: &Case, has_steps: bool) -> Value {

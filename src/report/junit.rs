@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Case, Failure, Status, Suite};
+use super::{Case, Covered, Failure, Status, Suite};
 
 pub fn write(suite: &Suite) -> String {
     let counts = format!(
@@ -16,11 +16,25 @@ pub fn write(suite: &Suite) -> String {
     );
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(out, "<testsuites {counts}>\n  <testsuite {counts}>");
+    properties(&mut out, suite);
     for case in &suite.cases {
         testcase(&mut out, suite, case);
     }
     out.push_str("  </testsuite>\n</testsuites>\n");
     out
+}
+
+fn properties(out: &mut String, suite: &Suite) {
+    if suite.coverage.is_empty() {
+        return;
+    }
+    out.push_str("    <properties>\n");
+    for Covered { what, used, total } in &suite.coverage {
+        let name = attribute(what);
+        let _ =
+            writeln!(out, r#"      <property name="coverage.{name}" value="{used} of {total}"/>"#);
+    }
+    out.push_str("    </properties>\n");
 }
 
 fn testcase(out: &mut String, suite: &Suite, case: &Case) {

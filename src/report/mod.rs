@@ -22,6 +22,16 @@ pub struct Suite {
     pub name: String,
     pub duration_ms: f64,
     pub cases: Vec<Case>,
+    /// Empty unless that was counted.
+    pub coverage: Vec<Covered>,
+}
+
+/// How much of something was used.
+#[derive(Debug, Default)]
+pub struct Covered {
+    pub what: String,
+    pub used: u64,
+    pub total: u64,
 }
 
 /// How a scenario, a test or one step went.
@@ -85,6 +95,7 @@ impl Suite {
             name: text(value, "name").unwrap_or_default(),
             duration_ms: number(value, "duration_ms"),
             cases: cases(value.get("results")),
+            coverage: list(value.get("coverage"), Covered::read),
         }
     }
 
@@ -99,12 +110,29 @@ impl Suite {
         }
     }
 
+    /// `5 of 86 functions, 1 of 2 tools`
+    fn covered(&self) -> Option<String> {
+        let part = |one: &Covered| format!("{} of {} {}", one.used, one.total, one.what);
+        let parts: Vec<_> = self.coverage.iter().map(part).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
     fn count(&self, status: Status) -> usize {
         self.cases.iter().filter(|case| case.status == status).count()
     }
 
     fn failed(&self) -> usize {
         self.cases.iter().filter(|case| case.status.is_bad()).count()
+    }
+}
+
+impl Covered {
+    fn read(value: Ref<'_>) -> Covered {
+        Covered {
+            what: text(value, "what").unwrap_or_default(),
+            used: number(value, "used") as u64,
+            total: number(value, "total") as u64,
+        }
     }
 }
 
@@ -152,8 +180,12 @@ impl Failure {
     }
 }
 
-fn cases(list: Option<Ref<'_>>) -> Vec<Case> {
-    list.into_iter().flat_map(Ref::items).map(Case::read).collect()
+fn cases(value: Option<Ref<'_>>) -> Vec<Case> {
+    list(value, Case::read)
+}
+
+fn list<'t, T>(value: Option<Ref<'t>>, read: fn(Ref<'t>) -> T) -> Vec<T> {
+    value.into_iter().flat_map(Ref::items).map(read).collect()
 }
 
 /// Bytes that are no UTF-8 are replaced.

@@ -9,6 +9,9 @@ use serde_json::Value;
 pub fn write(suite: &Suite) -> String {
     let mut out = String::from("TAP version 13\n");
     points(&mut out, &suite.cases, "");
+    if let Some(covered) = suite.covered() {
+        let _ = writeln!(out, "# used: {covered}");
+    }
     out
 }
 

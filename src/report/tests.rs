@@ -18,6 +18,7 @@ fn suite() -> Suite {
             Case { failure: failure("\u{1}", "callback_error"), ..case("worse", Status::Error) },
             Case { reason, ..case("later", Status::Skipped) },
         ],
+        coverage: Vec::new(),
     }
 }
 

@@ -20,6 +20,9 @@ pub fn write(suite: &Suite) -> String {
     let ms = suite.duration_ms;
     let _ = write!(out, "\n{passed} passed, {failed} failed, {errors} errors, {skipped} skipped");
     let _ = writeln!(out, " in {ms:.1} ms");
+    if let Some(covered) = suite.covered() {
+        let _ = writeln!(out, "used: {covered}");
+    }
     out
 }
 

@@ -409,7 +409,7 @@ impl ToolRun {
         // What was kept took no call.
         if failed || self.started.is_some() && matches!(result, Ok(Step::Done(_))) {
             self.tool.stats.ended(self.took(runtime), runtime.clock.unix(), failed);
-            runtime.coverage.tools.used(&self.tool.name);
+            runtime.coverage.note(|count| count.tools.used(&self.tool.name));
         }
     }
 }

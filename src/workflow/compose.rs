@@ -10,6 +10,7 @@ use super::definition::{
     Definition, Does, Flaw, Found, Pattern, Problem, Reader, Retry, Step, needs, pattern_of, read,
     refusal,
 };
+use super::known::insert;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
 use crate::shape::{Check, id_of};
@@ -42,11 +43,10 @@ pub fn compose(runtime: &mut Runtime, parts: Ref<'_>, how: Option<Ref<'_>>) -> R
     if !reader.problems.is_empty() {
         return Err(refusal(&reader.problems));
     }
-    let now = runtime.clock.unix();
     for definition in own {
-        runtime.workflows.insert(definition, now);
+        insert(runtime, definition);
     }
-    Ok(runtime.workflows.insert(whole, now))
+    Ok(insert(runtime, whole))
 }
 
 struct Composing<'r> {

@@ -6,19 +6,18 @@ use serde_json::json;
 
 use super::{Definition, Execution, Status, Workflow, Workflows};
 use crate::clock::Clock;
+use crate::runtime::Runtime;
 use crate::value::Record;
 
-impl Workflows {
-    /// Gives its number.
-    pub fn insert(&mut self, definition: Definition, now: f64) -> u64 {
-        let name = definition.name.clone();
-        self.known.insert(Workflow {
-            name: name.unwrap_or_else(|| self.known.id(self.known.next())),
-            definition: Rc::new(definition),
-            created_at: now,
-        })
-    }
+/// Gives its number.
+pub fn insert(runtime: &mut Runtime, definition: Definition) -> u64 {
+    let (known, created_at) = (&mut runtime.workflows.known, runtime.clock.unix());
+    runtime.coverage.note(|count| count.workflows.known(known.next(), &definition));
+    let name = definition.name.clone().unwrap_or_else(|| known.id(known.next()));
+    known.insert(Workflow { name, definition: Rc::new(definition), created_at })
+}
 
+impl Workflows {
     /// That of its latest execution.
     pub fn status(&self, number: u64) -> &'static str {
         self.latest(number).map_or(Status::Pending, |execution| execution.status).name()

@@ -31,6 +31,7 @@ pub use definition::Definition;
 pub use execution::Execution;
 pub use executions::Executions;
 pub use frame::Frame;
+pub use known::insert;
 pub use run::{
     Awaiting, Distant, Expecting, Fetching, Kept, Recovering, Resuming, Stepping, check_input,
     distant, failed, standing, whole,

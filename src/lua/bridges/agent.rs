@@ -165,7 +165,6 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nlocal ok, response = pcall(zigllms.agent.run, id, \"Hello, world!\")",
             run: Run::Waits(run),
         },
-        approval::RESUME,
         Function {
             name: "configure",
             params: &[AGENT, Param::new("config", Kind::Table(&CONFIG))],
@@ -221,6 +220,9 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local id = zigllms.agent.create{ provider = \"openai\" }\nzigllms.agent.reset(id)",
             run: Run::Now(reset),
         },
+    ],
+    extras: &[
+        approval::RESUME,
         Function {
             name: "exists",
             params: &[AGENT],
@@ -267,7 +269,7 @@ fn insert(runtime: &mut Runtime, mut agent: Agent) -> u64 {
         agent.name = runtime.agents.id(runtime.agents.next());
     }
     agent.since = agent.created_at;
-    runtime.coverage.agents.known(&agent.name);
+    runtime.coverage.note(|count| count.has_agent(&agent));
     agent.alias = alias(runtime, &agent.name, runtime.agents.next());
     let number = runtime.agents.insert(agent);
     runtime.welcome(number);
@@ -367,6 +369,7 @@ fn configure(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     agent.reach = blank.reach;
     agent.summarize = blank.summarize;
     agent.tools = blank.tools;
+    runtime.coverage.note(|count| count.has_agent(agent));
     if matches!(agent.state, State::Completed | State::Error) {
         agent.enter(State::Ready, now);
     }

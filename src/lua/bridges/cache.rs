@@ -16,7 +16,8 @@ pub static BRIDGE: Bridge = Bridge {
           in the store, too, with their questions, and any process gets them that asks the same of the same provider; \
           what a `transport` or a tool answers stays in its process. Each hit is a fresh table. Two equal calls at the same time are both made.",
     constants: &[],
-    functions: &[
+    functions: &[],
+    extras: &[
         Function {
             name: "clear",
             params: &[Param::new("pattern", Kind::Name).optional()],

@@ -251,6 +251,7 @@ pub static BRIDGE: Bridge = Bridge {
             run: Run::Lua,
         },
     ],
+    extras: &[],
 };
 
 /// A priority by number or name.

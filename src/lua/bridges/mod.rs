@@ -32,9 +32,6 @@ pub static BRIDGES: &[&Bridge] = &[
     &cache::BRIDGE,
 ];
 
-/// Those that are tables of functions, but no bridges.
-pub static PARTS: &[&str] = &["cache"];
-
 pub use agent::about as agent_about;
 pub use memory::watched as watched_memory;
 pub use schema::answers as schema_answers;

@@ -299,6 +299,7 @@ pub static BRIDGE: Bridge = Bridge {
             run: Run::Lua,
         },
     ],
+    extras: &[],
 };
 
 const ERROR_CODES: &[(&str, &str)] = &[
@@ -339,9 +340,8 @@ fn help_text(_: &mut Runtime, args: &Args<'_>) -> Result<Data> {
 }
 
 fn modules(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {
-    let listed = |name: &str| !name.is_empty() && !super::PARTS.contains(&name);
-    let named = super::BRIDGES.iter().filter(|bridge| listed(bridge.name));
-    Ok(Data::List(named.map(|bridge| Data::from(bridge.name)).collect()))
+    let bridges = super::BRIDGES.iter().filter(|bridge| bridge.is_bridge());
+    Ok(Data::List(bridges.map(|bridge| Data::from(bridge.name)).collect()))
 }
 
 fn info(_: &mut Runtime, _: &Args<'_>) -> Result<Data> {

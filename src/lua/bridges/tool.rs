@@ -163,9 +163,8 @@ pub static BRIDGE: Bridge = Bridge {
         inspect::VALIDATE,
         inspect::GET_SCHEMA,
         inspect::GET_INFO,
-        mcp::IMPORT_MCP,
-        mcp::SERVE_MCP,
     ],
+    extras: &[mcp::IMPORT_MCP, mcp::SERVE_MCP],
 };
 
 fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
@@ -185,7 +184,7 @@ fn register(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
         }
         runtime.tools.remove(old);
     }
-    runtime.coverage.tools.known(&tool.name);
+    runtime.coverage.note(|count| count.tools.known(&tool.name));
     let number = runtime.tools.insert(tool);
     Ok(Data::from(runtime.tools.id(number)))
 }

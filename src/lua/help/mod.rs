@@ -28,7 +28,7 @@ pub fn text(topic: Option<&str>) -> Result<String> {
     if let Some(bridge) = BRIDGES.iter().find(|bridge| bridge.name == topic && !topic.is_empty()) {
         return Ok(bridge_text(bridge));
     }
-    let all = BRIDGES.iter().flat_map(|bridge| bridge.functions.iter().map(move |f| (bridge, f)));
+    let all = BRIDGES.iter().flat_map(|bridge| bridge.all().map(move |f| (bridge, f)));
     let found = all.into_iter().find(|(bridge, function)| bridge.full_name(function) == topic);
     found
         .map(|(bridge, function)| function_text(bridge, function))
@@ -51,7 +51,7 @@ fn overview() -> String {
     let mut text = String::from("zigllms: agents, tools and language models for Lua\n\n");
     text.push_str(TASKS);
     for bridge in BRIDGES {
-        let names: Vec<_> = bridge.functions.iter().map(|f| f.name).collect();
+        let names: Vec<_> = bridge.all().map(|f| f.name).collect();
         let _ = write!(text, "\n{}: {}\n  {}\n", said(bridge), bridge.doc, names.join(" "));
     }
     text.push_str(
@@ -68,7 +68,7 @@ fn said(bridge: &Bridge) -> &'static str {
 
 fn bridge_text(bridge: &Bridge) -> String {
     let mut text = format!("{}: {}\n", bridge.name, bridge.doc);
-    for function in bridge.functions {
+    for function in bridge.all() {
         let _ = write!(text, "\n  {}\n    {}\n", function.signature(), summary(function));
     }
     for table in bridge.constants {

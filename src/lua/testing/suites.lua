@@ -142,6 +142,7 @@ local function read_suite(definition, place)
   end
   suite.name = given(rawget(definition, "name")) or "suite"
   suite.bail = given(rawget(definition, "bail"))
+  suite.counts = given(rawget(definition, "coverage"))
   suite.reporter = lower(given(rawget(definition, "reporter")) or "text")
   suite.timeout_ms = given(rawget(definition, "timeout_ms"))
   suite.list = chosen(all_of(definition, place), definition)
@@ -258,40 +259,6 @@ local function run_after(suite)
   end)
 end
 
--- Reporting -----------------------------------------------------------------------------------
-
-local function told_of(err)
-  if err == nil then
-    return nil
-  end
-  local text, code = core.describe(err)
-  local details = core.is_error(err) and rawget(err, "details")
-  local path = type(details) == "table" and details.path
-  return { message = text, code = code, path = type(path) == "string" and path or nil }
-end
-
--- What reporters are given: plain data.
-local function summary_of(result)
-  local copy = { name = result.name, status = result.status, reason = result.reason }
-  copy.id, copy.duration_ms, copy.error = result.id, result.duration_ms, told_of(result.error)
-  if result.steps then
-    copy.steps = {}
-    for i, step in ipairs(result.steps) do
-      copy.steps[i] = summary_of(step)
-    end
-  end
-  return copy
-end
-
-local function report(suite)
-  local result = suite.result
-  local summary = { name = result.name, duration_ms = result.duration_ms, results = {} }
-  for i, one in ipairs(result.results) do
-    summary.results[i] = summary_of(one)
-  end
-  return core.write_report(summary, suite.reporter)
-end
-
 local function perform(suite)
   local began = now()
   suite.context = core.limit(suite.root, suite.timeout_ms, "the suite")
@@ -302,7 +269,20 @@ local function perform(suite)
   local result = suite.result
   result.success = result.failed == 0
   result.duration_ms = now() - began
-  result.report = report(suite)
+  return result
+end
+
+-- What it uses is counted apart; `owed` ends the count should the run be dropped in the middle.
+local function perform_counted(suite)
+  local count, owed = core.count_apart(), suite.root.owed
+  if owed then
+    owed[suite] = { { restore = count } }
+  end
+  local result = perform(suite)
+  if owed then
+    owed[suite] = nil
+  end
+  result.coverage = count()
   return result
 end
 
@@ -310,7 +290,8 @@ local function run_suite(root, suite)
   root.tests = true
   suite.root = root
   suite.result = { name = suite.name, total = 0, passed = 0, failed = 0, skipped = 0, results = {} }
-  local result = perform(suite)
+  local result = (suite.counts and perform_counted or perform)(suite)
+  result.report = core.report_of_suite(result, suite.reporter)
   core.check_run(root, "the suite", result)
   return result
 end

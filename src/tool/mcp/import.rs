@@ -175,7 +175,7 @@ impl Import {
         }
         let tools: Vec<_> = found.iter().map(|tool| self.tool(runtime, tool)).collect();
         let numbers = tools.into_iter().map(|tool| {
-            runtime.coverage.tools.known(&tool.name);
+            runtime.coverage.note(|count| count.tools.known(&tool.name));
             runtime.tools.insert(Rc::new(tool))
         });
         let numbers: Vec<_> = numbers.collect();

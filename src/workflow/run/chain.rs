@@ -202,8 +202,8 @@ impl Chain {
             Ok(true) => self.prepare(runtime),
             Ok(false) => {
                 let (step, execution) = (self.step_now()?, self.execution(runtime)?);
-                let (workflow, definition) = (execution.workflow, execution.definition.clone());
-                runtime.coverage.reached(workflow, &definition, &step.id, true);
+                let workflow = execution.workflow;
+                runtime.coverage.note(|count| count.workflows.skipped(workflow, &step.id));
                 self.skip(runtime, Ended::skipped(), "its condition does not hold")
             }
             Err(error) => self.run(runtime, Err(error)),

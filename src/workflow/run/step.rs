@@ -96,8 +96,8 @@ impl StepRun {
         let execution = self.execution(runtime)?;
         let progress = Progress { attempts: 0, started_at, since, response: Data::Nil };
         execution.under_way.entry(path).or_insert(progress);
-        let (workflow, definition) = (execution.workflow, execution.definition.clone());
-        runtime.coverage.reached(workflow, &definition, &self.asked.step.id, false);
+        let workflow = execution.workflow;
+        runtime.coverage.note(|count| count.workflows.begun(workflow, &self.asked.step.id));
         self.begin(runtime, me)
     }
 

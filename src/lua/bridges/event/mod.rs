@@ -146,8 +146,8 @@ pub static BRIDGE: Bridge = Bridge {
         record::RECORD,
         replay::REPLAY,
         clear::CLEAR,
-        link::FUNCTION,
     ],
+    extras: &[link::FUNCTION],
 };
 
 /// A pattern, or what is wrong with it and where it stands.

@@ -82,73 +82,6 @@ pub static BRIDGE: Bridge = Bridge {
             run: Run::Perhaps(None, entries::delete),
         },
         Function {
-            name: "store_many",
-            params: &[
-                Param::new("entries", Kind::Any).read(Read::Bytes),
-                Param::new("options", Kind::Table(&entries::STORE)).optional(),
-            ],
-            returns: &[("count", "integer")],
-            doc: "Keeps several values at once: a table of keys and values, or an array of `{key, value, options}`, whose \
-                  options go over those of the call. All arguments are checked before anything is kept. With `embed` one \
-                  question to the provider is for all.",
-            errors: &[
-                Code::ConversionError,
-                Code::IoError,
-                Code::InvalidState,
-                Code::NotFound,
-                Code::Cancelled,
-            ],
-            effect: Effect::Writes("memory"),
-            example: "assert(zigllms.memory.store_many{ a = 1, b = 2 } == 2)\n\
-                      zigllms.memory.store_many{ { \"c\", 3, { ttl = 60 } }, { \"d\", 4 } }",
-            run: Run::Perhaps(None, entries::store_many),
-        },
-        Function {
-            name: "retrieve_many",
-            params: &[
-                Param::new("keys", Kind::List(&KEY_KIND)).read(Read::Bytes),
-                Param::new("options", Kind::Table(&options::WHERE)).optional(),
-            ],
-            returns: &[("values", "table")],
-            doc: "The values of several keys as a table from key to value; what is not there is not in it.",
-            errors: &[Code::IoError, Code::Cancelled],
-            effect: Effect::Reads("memory"),
-            example: "zigllms.memory.store_many{ a = 1, b = 2 }\n\
-                      assert(zigllms.memory.retrieve_many({ \"a\", \"b\", \"z\" }).b == 2)",
-            run: Run::Perhaps(None, entries::retrieve_many),
-        },
-        Function {
-            name: "update",
-            params: &[
-                KEY,
-                Param::new("fn", Kind::Function),
-                Param::new("options", Kind::Table(&change::CHANGE)).optional(),
-            ],
-            returns: &[("value", "any")],
-            doc: "Reads, changes and writes an entry as one: `fn(old)` returns the new value, nil deletes it. If somebody \
-                  else was faster, `fn` runs again with what is there now, so it must not wait. Type, life and tags of an \
-                  entry that is there stay. Atomic for all processes and machines that share the store.",
-            errors: &[Code::ConversionError, Code::CallbackError, Code::IoError, Code::Cancelled],
-            effect: Effect::Outside,
-            example: "zigllms.memory.update(\"seen\", function(old) return (old or 0) + 1 end)",
-            run: Run::Perhaps(None, change::update),
-        },
-        Function {
-            name: "increment",
-            params: &[
-                KEY,
-                Param::new("by", Kind::Number(f64::MIN, f64::MAX)).optional(),
-                Param::new("options", Kind::Table(&change::CHANGE)).optional(),
-            ],
-            returns: &[("value", "number")],
-            doc: "Adds to a number, 1 unless told; what is not there counts as 0. Atomic as `update`.",
-            errors: &[Code::InvalidState, Code::IoError, Code::Cancelled],
-            effect: Effect::Writes("memory"),
-            example: "zigllms.memory.delete(\"visits\")\nassert(zigllms.memory.increment(\"visits\") == 1)\n\
-                      assert(zigllms.memory.increment(\"visits\", 10) == 11)",
-            run: Run::Perhaps(None, change::increment),
-        },
-        Function {
             name: "list_keys",
             params: &[
                 Param::new("pattern", Kind::Text).optional(),
@@ -162,31 +95,6 @@ pub static BRIDGE: Bridge = Bridge {
             effect: Effect::Reads("memory"),
             example: "zigllms.memory.store(\"user:1\", \"Ada\")\nassert(zigllms.memory.list_keys(\"user:*\")[1] == \"user:1\")",
             run: Run::Perhaps(None, listing::list_keys),
-        },
-        Function {
-            name: "search",
-            params: &[
-                Param::new("query", search::QUERY),
-                Param::new("options", Kind::Table(&search::SEARCH)).optional(),
-            ],
-            returns: &[("found", "table[]")],
-            doc: "The entries whose embeddings are most like a vector, or the vector of a text, the best first: an array of \
-                  `{key, value, score, scope, owner, tags, metadata}`. `score` is the cosine, every embedding is compared, \
-                  of equal ones that with the first key comes first. A text is sent to the provider of \
-                  `configure{memory={embed_provider=, embed_model=}}`; errors are those of `provider.embed`. Vectors of \
-                  another number of dimensions are passed over; if all are such, it is an error.",
-            errors: &[
-                Code::InvalidState,
-                Code::NotFound,
-                Code::Unsupported,
-                Code::IoError,
-                Code::Cancelled,
-            ],
-            effect: Effect::Reads("memory"),
-            example: "zigllms.memory.store(\"cat\", \"meow\", { embedding = { 1, 0.1 } })\n\
-                      zigllms.memory.store(\"dog\", \"woof\", { embedding = { 0, 1 } })\n\
-                      assert(zigllms.memory.search({ 1, 0 }, { limit = 1 })[1].key == \"cat\")",
-            run: Run::Perhaps(None, search::search),
         },
         Function {
             name: "clear",
@@ -255,6 +163,100 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local path = os.tmpname()\nzigllms.memory.persist(path)\nlocal ok, count = zigllms.memory.load(path)\n\
                       assert(ok and count >= 0)\nos.remove(path)",
             run: Run::Waits(files::load),
+        },
+    ],
+    extras: &[
+        Function {
+            name: "store_many",
+            params: &[
+                Param::new("entries", Kind::Any).read(Read::Bytes),
+                Param::new("options", Kind::Table(&entries::STORE)).optional(),
+            ],
+            returns: &[("count", "integer")],
+            doc: "Keeps several values at once: a table of keys and values, or an array of `{key, value, options}`, whose \
+                  options go over those of the call. All arguments are checked before anything is kept. With `embed` one \
+                  question to the provider is for all.",
+            errors: &[
+                Code::ConversionError,
+                Code::IoError,
+                Code::InvalidState,
+                Code::NotFound,
+                Code::Cancelled,
+            ],
+            effect: Effect::Writes("memory"),
+            example: "assert(zigllms.memory.store_many{ a = 1, b = 2 } == 2)\n\
+                      zigllms.memory.store_many{ { \"c\", 3, { ttl = 60 } }, { \"d\", 4 } }",
+            run: Run::Perhaps(None, entries::store_many),
+        },
+        Function {
+            name: "retrieve_many",
+            params: &[
+                Param::new("keys", Kind::List(&KEY_KIND)).read(Read::Bytes),
+                Param::new("options", Kind::Table(&options::WHERE)).optional(),
+            ],
+            returns: &[("values", "table")],
+            doc: "The values of several keys as a table from key to value; what is not there is not in it.",
+            errors: &[Code::IoError, Code::Cancelled],
+            effect: Effect::Reads("memory"),
+            example: "zigllms.memory.store_many{ a = 1, b = 2 }\n\
+                      assert(zigllms.memory.retrieve_many({ \"a\", \"b\", \"z\" }).b == 2)",
+            run: Run::Perhaps(None, entries::retrieve_many),
+        },
+        Function {
+            name: "update",
+            params: &[
+                KEY,
+                Param::new("fn", Kind::Function),
+                Param::new("options", Kind::Table(&change::CHANGE)).optional(),
+            ],
+            returns: &[("value", "any")],
+            doc: "Reads, changes and writes an entry as one: `fn(old)` returns the new value, nil deletes it. If somebody \
+                  else was faster, `fn` runs again with what is there now, so it must not wait. Type, life and tags of an \
+                  entry that is there stay. Atomic for all processes and machines that share the store.",
+            errors: &[Code::ConversionError, Code::CallbackError, Code::IoError, Code::Cancelled],
+            effect: Effect::Outside,
+            example: "zigllms.memory.update(\"seen\", function(old) return (old or 0) + 1 end)",
+            run: Run::Perhaps(None, change::update),
+        },
+        Function {
+            name: "increment",
+            params: &[
+                KEY,
+                Param::new("by", Kind::Number(f64::MIN, f64::MAX)).optional(),
+                Param::new("options", Kind::Table(&change::CHANGE)).optional(),
+            ],
+            returns: &[("value", "number")],
+            doc: "Adds to a number, 1 unless told; what is not there counts as 0. Atomic as `update`.",
+            errors: &[Code::InvalidState, Code::IoError, Code::Cancelled],
+            effect: Effect::Writes("memory"),
+            example: "zigllms.memory.delete(\"visits\")\nassert(zigllms.memory.increment(\"visits\") == 1)\n\
+                      assert(zigllms.memory.increment(\"visits\", 10) == 11)",
+            run: Run::Perhaps(None, change::increment),
+        },
+        Function {
+            name: "search",
+            params: &[
+                Param::new("query", search::QUERY),
+                Param::new("options", Kind::Table(&search::SEARCH)).optional(),
+            ],
+            returns: &[("found", "table[]")],
+            doc: "The entries whose embeddings are most like a vector, or the vector of a text, the best first: an array of \
+                  `{key, value, score, scope, owner, tags, metadata}`. `score` is the cosine, every embedding is compared, \
+                  of equal ones that with the first key comes first. A text is sent to the provider of \
+                  `configure{memory={embed_provider=, embed_model=}}`; errors are those of `provider.embed`. Vectors of \
+                  another number of dimensions are passed over; if all are such, it is an error.",
+            errors: &[
+                Code::InvalidState,
+                Code::NotFound,
+                Code::Unsupported,
+                Code::IoError,
+                Code::Cancelled,
+            ],
+            effect: Effect::Reads("memory"),
+            example: "zigllms.memory.store(\"cat\", \"meow\", { embedding = { 1, 0.1 } })\n\
+                      zigllms.memory.store(\"dog\", \"woof\", { embedding = { 0, 1 } })\n\
+                      assert(zigllms.memory.search({ 1, 0 }, { limit = 1 })[1].key == \"cat\")",
+            run: Run::Perhaps(None, search::search),
         },
     ],
 };

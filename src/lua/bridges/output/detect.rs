@@ -196,7 +196,7 @@ fn of_kind(kind: &'static Kind) -> Value {
         Kind::Map | Kind::Open => json!({ "type": "object" }),
         Kind::List(item) => json!({ "type": "array", "items": of_kind(item) }),
         Kind::MapOf(kind) => json!({ "type": "object", "additionalProperties": of_kind(kind) }),
-        Kind::Enum(names) | Kind::Choice(names, _) => json!({ "enum": names }),
+        Kind::Enum(names) => json!({ "enum": names }),
         Kind::OneOf(kinds) => json!({ "anyOf": kinds.iter().map(of_kind).collect::<Vec<_>>() }),
         Kind::Schema => json!({ "type": ["object", "string", "boolean"] }),
         Kind::Any | Kind::Value | Kind::Function | Kind::Handle | Kind::Absent(_) => json!({}),

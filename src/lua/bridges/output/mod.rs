@@ -52,14 +52,13 @@ pub static BRIDGE: Bridge = Bridge {
     ],
     functions: &[
         parse::PARSE,
-        stream::STREAM,
         format::FORMAT,
         detect::DETECT_FORMAT,
         detect::VALIDATE_FORMAT,
         extract::EXTRACT_JSON,
-        calls::EXTRACT_TOOL_CALLS,
         markdown::EXTRACT_MARKDOWN,
         recover::RECOVER,
         detect::GET_SCHEMA,
     ],
+    extras: &[stream::STREAM, calls::EXTRACT_TOOL_CALLS],
 };

@@ -173,6 +173,8 @@ pub static BRIDGE: Bridge = Bridge {
             example: "local ok, err = pcall(zigllms.provider.get_models, \"openai\")",
             run: Run::Waits(ask::get_models),
         },
+    ],
+    extras: &[
         Function {
             name: "embed",
             params: &[

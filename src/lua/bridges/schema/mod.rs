@@ -44,6 +44,6 @@ pub static BRIDGE: Bridge = Bridge {
         known::CREATE,
         known::COMPILE,
         known::GET_INFO,
-        check::CHECK,
     ],
+    extras: &[check::CHECK],
 };

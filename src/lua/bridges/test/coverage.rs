@@ -27,12 +27,12 @@ pub const GET: Function = Function {
           `functions` of the bridges: `{total, called, percent, by_bridge = {agent = {total, called, percent, \
           functions = {create = 3, …}, missing = {…}}}, extras}`: the 86 functions that make the ten bridges; `extras` has \
           those that came along, by their full names. `tools` `{registered, executed, percent, missing}` and \
-          `agents` `{created, run, percent, missing}` by their names, also those that have gone. `workflows` by \
-          id: `{name, steps_total, steps_executed, branches}`, where `branches` says of each step that decides which \
-          ways were taken: `[\"then\"]` and `[\"else\"]`, `run` and `skip`, `body`, or the ids of the steps to choose \
-          from. `events` `{emitted, handled}`: calls of `event.emit` and of handlers. `hooks` `{registered, fired, percent}`. \
-          `lines` if they are counted: `{[\"file.lua\"] = {[12] = 3}}`; LuaJIT does not see lines that it has compiled. A debug \
-          hook of somebody else, as luacov's, is left alone: then `lines=true` is invalid_state.",
+          `agents` `{created, run, percent, missing}` by their names (at most 10,000 of each). `workflows` by \
+          id: `{name, steps_total, steps_executed, percent, missing, branches}` (at most 1,000), where `branches` says of each \
+          step that decides which ways were taken: `[\"then\"]` and `[\"else\"]`, `run` and `skip`, `body`, or the ids of \
+          the steps to choose from. All of these also if they have gone. `events` `{emitted, handled}`: calls of `event.emit` and of handlers. `hooks` `{registered, fired, percent}`. \
+          `lines` if they are counted: `{[\"file.lua\"] = {[12] = 3}}`; LuaJIT does not see lines that it has compiled, other \
+          engines not those of coroutines that you create yourself. A debug hook of somebody else, as luacov's, is left alone: then `lines=true` is invalid_state.",
     errors: &[Code::InvalidState, Code::Unsupported],
     effect: Effect::Outside,
     example: "zigllms.tool.exists(\"calculator\")\nlocal report = zigllms.test.get_coverage()\n\

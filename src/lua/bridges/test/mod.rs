@@ -39,9 +39,7 @@ pub static BRIDGE: Bridge = Bridge {
         mock::CREATE,
         fixture::SETUP,
         suite::RUN,
-        suite::SKIP,
-        cassette::CASSETTE,
         coverage::GET,
-        clock::CLOCK,
     ],
+    extras: &[suite::SKIP, cassette::CASSETTE, clock::CLOCK],
 };

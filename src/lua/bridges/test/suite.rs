@@ -59,6 +59,12 @@ static SUITE: Shape = Shape::new(
             "only those with one of these tags",
         ),
         Field::new("bail", Kind::Bool, "false", "after one that failed the others are skipped"),
+        Field::new(
+            "coverage",
+            Kind::Bool,
+            "false",
+            "`coverage` of the result is what get_coverage reports, of this run alone",
+        ),
         Field::new("timeout_ms", TIMEOUT, "", "limit of all but what comes after; 0 = none"),
         Field::new(
             "reporter",
@@ -80,7 +86,8 @@ pub const RUN: Function = Function {
     doc: "Runs scenarios and tests, one after the other: those of the definition, an array of scenarios, or all there are, \
           in the order they were created. A test is a scenario of one step. One that fails stops nothing, unless there is \
           `bail`. `results` has the result of each, as run_scenario returns it; `failed` counts those with errors, too. A \
-          failing `before_all` or `after_all` is a result of that name. `report` is the text of the reporter: \"text\" to \
+          failing `before_all` or `after_all` is a result of that name. With `coverage` the result has what get_coverage \
+          reports, of this run alone, and the report a line of it. `report` is the text of the reporter: \"text\" to \
           read, \"tap\" (version 13), \"json\" or \"junit\" (XML). Waits.",
     errors: &[Code::NotFound, Code::Cancelled, Code::Timeout],
     effect: Effect::Outside,

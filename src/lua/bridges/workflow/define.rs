@@ -9,6 +9,7 @@ use crate::shape::{Check, Kind};
 use crate::value::Data;
 use crate::workflow::definition::shape;
 use crate::workflow::definition::{read, refusal};
+use crate::workflow::insert;
 
 pub const CREATE: Function = Function {
     name: "create",
@@ -48,7 +49,7 @@ fn create(runtime: &mut Runtime, args: &Args<'_>) -> Result<Data> {
     if !found.problems.is_empty() {
         return Err(refusal(&found.problems));
     }
-    let number = runtime.workflows.insert(found.definition, runtime.clock.unix());
+    let number = insert(runtime, found.definition);
     Ok(Data::from(runtime.workflows.known.id(number)))
 }
 

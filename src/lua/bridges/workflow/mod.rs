@@ -57,6 +57,8 @@ pub static BRIDGE: Bridge = Bridge {
         compose::COMPOSE,
         inspect::VALIDATE,
         inspect::GET_DEPENDENCIES,
+    ],
+    extras: &[
         stepping::STEP,
         inspect::GET_INFO,
         inspect::DESTROY,

@@ -668,15 +668,24 @@ describe("a function among the responses", function()
       function()
         return { contnt = 1 }
       end,
+      function()
+        return print
+      end,
     })
     local id = provider_of(chat, mock, { retry = { max_attempts = 3 } })
     local err = raised("bad_request", ask, id)
     assert.is_truthy(err.message:find("the function that answers this request has failed", 1, true))
     assert.equal(cause, mock:calls()[1].error)
-    assert.is_truthy(raised("bad_request", ask, id).message:find("got a nil", 1, true))
-    assert.is_truthy(raised("bad_request", ask, id).message:find("unknown key", 1, true))
+    for place, told in ipairs({
+      "(request): expected a string or a table, got nil",
+      "(request).contnt: unknown key",
+      "(request): expected a string or a table, got function",
+    }) do
+      told = ("responses[%d]%s"):format(place + 1, told)
+      assert.is_truthy(raised("bad_request", ask, id).message:find(told, 1, true), told)
+    end
     assert.equal("invalid_argument", mock:last_call().error.code)
-    assert.equal(3, mock:call_count())
+    assert.equal(4, mock:call_count())
   end)
 
   it("answers another program while this one waits", function()

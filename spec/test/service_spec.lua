@@ -352,13 +352,14 @@ describe("a service mock", function()
         return { contents = "x" }
       end,
       function() end,
-    })
+    }, { name = "mute" })
     provider.chat("hi")
     local err = raised("invalid_argument", provider.chat, "hi")
-    local place = 'responses[2](request).contents: unknown key, did you mean "content"?'
+    local place = 'the mock "mute": responses[2](request).contents: unknown key, did you mean "content"?'
     assert.is_truthy(err.message:find(place, 1, true), err.message)
     err = raised("invalid_argument", provider.chat, "hi")
-    assert.equal("responses[3](request): expected a string or a table, got nil", err.message)
+    place = 'the mock "mute": responses[3](request): expected a string or a table, got nil'
+    assert.equal(place, err.message)
   end)
 
   it("waits as long as it is told, within the limits of the call", function()

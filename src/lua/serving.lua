@@ -57,7 +57,15 @@ local function told(response, path)
   elseif type(response) == "table" then
     return told_table(response, path)
   end
-  refuse(path, "expected a string, a table or a function, got a " .. type(response))
+  refuse(path, "expected a string, a table or a function, got " .. core.shown_value(response))
+end
+
+-- What a function has answered.
+local function answered(said, path)
+  if is_callable(said) or said == nil then
+    refuse(path, "expected a string or a table, got " .. core.shown_value(said))
+  end
+  return told(said, path)
 end
 
 -- Questions --------------------------------------------------------------------------------------
@@ -67,9 +75,9 @@ end
 local function answer(server, question, place, request)
   local ok, said = guarded(server.functions[place], request)
   if ok then
-    local path = "the result of the function"
+    local path = ("responses[%d](request)"):format(place)
     ok, said = pcall(function()
-      core.answer_question(server.number, question, told(said, path), path)
+      core.answer_question(server.number, question, answered(said, path), path)
     end)
   end
   if not ok then

@@ -3,7 +3,7 @@ local core = ...
 
 local lua = core.lua
 local metatable_of = core.metatable_of
-local clipped, is_name, keys_of, quoted = core.clipped, core.is_name, core.keys_of, core.quoted
+local clipped, is_name, keys_of, quoted = core.clipped, core.is_name, core.list_of_keys, core.quoted
 local shown, shown_key = core.shown_value, core.shown_key
 local floor, huge, min = math.floor, math.huge, math.min
 local next, pcall, rawequal, rawget = next, pcall, rawequal, rawget

@@ -108,7 +108,7 @@ local function put_in_order(keys)
 end
 
 -- Of very large tables the order is that of `next`.
-function core.keys_of(value, in_order)
+function core.list_of_keys(value, in_order)
   local keys = {}
   for key in next, value do
     keys[#keys + 1] = key
@@ -136,7 +136,7 @@ local function shown_table(value, depth, around)
     return "{…}"
   end
   around[value] = true
-  local parts, keys, at = {}, core.keys_of(value, true), 1
+  local parts, keys, at = {}, core.list_of_keys(value, true), 1
   for i = 1, min(#keys, MOST_ITEMS) do
     local key = keys[i]
     local text = shown(rawget(value, key), depth + 1, around)

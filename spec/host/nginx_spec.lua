@@ -657,6 +657,21 @@ describe("in nginx", function()
         ]])
       )
     end)
+
+    it("what a C call in between begins goes on behind it, and ends with its request", function()
+      local code = [[
+        zigllms.sleep(1)
+        local handles, suite = {}
+        string.gsub("x", "x", function()
+          handles[1] = zigllms.spawn(function() zigllms.sleep(1) return "spawned" end)
+          handles[2] = chat({ async = true })
+          suite = zigllms.test.run_suite{ tests = { quick = function() end } }
+        end)
+        ngx.print(handles[1]:await(), " ", handles[2]:await().content, " ", suite.passed)
+      ]]
+      assert.equal("spawned fine 1", run(code))
+      healthy()
+    end)
   end)
 
   it("a client that reads slowly slows the stream down, and loses nothing", function()

@@ -261,9 +261,9 @@ local function in_timer(_, run, ...)
   run(...)
 end
 
--- Starts `run` in a light thread of this request, or, where there are none, in a timer.
+-- Starts `run` in a light thread of this request, or, where none can be started, in a timer.
 function host.launch(task, run, ...)
-  if YIELDING[get_phase()] and not task.detached then
+  if not task.detached and core.isyieldable() then
     task.creator = setmetatable({ running() }, { __mode = "v" })
     return ngx.thread.spawn(run, ...)
   end
@@ -354,9 +354,15 @@ local function guard(sleeper, co)
   sleeper:done()
 end
 
+-- Whether what is called in it may be killed at a yield. In a C call there are none, and a thread
+-- cannot be started.
+local function needs_guard(context)
+  return not context.guard and not context.blocking and core.isyieldable()
+end
+
 function core.entering(context)
   context = core.outermost(context)
-  if not context.guard and YIELDING[get_phase()] and not context.blocking then
+  if needs_guard(context) then
     ensure_pump()
     context.guard = host.sleeper(context)
     ngx.thread.spawn(guard, context.guard, running())

@@ -1,7 +1,7 @@
 -- batch: calls of many functions, those that wait side by side.
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms").new()
 
 local batch, sleep = zigllms.batch, zigllms.sleep
@@ -319,9 +319,8 @@ describe("batch", function()
   end)
 
   it("asks a model many questions at once", function()
-    local server = scripted.start()
-    zigllms.provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-    server:script(scripted.text("fine", { delay_ms = 60, ["repeat"] = true }))
+    local model = scripted.new("openai", nil, zigllms)
+    model:script(scripted.text("fine", { delay_ms = 60, again = true }))
     local ask = { provider = "openai" }
     local began = program.clock()
     local results = batch({
@@ -334,9 +333,8 @@ describe("batch", function()
     assert.equal("fine", results[1].value.content)
     assert.equal("fine", results[4].value.content)
     assert.equal("not_found", results[3].error.code)
-    assert.equal(3, server:count())
+    assert.equal(3, model:count())
     assert.is_true(took < 1800, tostring(took))
-    server:stop()
   end)
 
   it("is counted, with every call in it", function()

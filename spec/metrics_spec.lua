@@ -1,21 +1,16 @@
 -- Counts of calls, errors and tokens; times; and all of them as Prometheus reads them.
 local prometheus = require("spec.support.prometheus")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
-
-local server = scripted.start()
+local scripted = require("spec.support.model")
 
 describe("metrics", function()
-  local zigllms
+  local zigllms, model
 
   before_each(function()
     zigllms = require("zigllms").new()
-    zigllms.provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model = scripted.new("openai", nil, zigllms)
+    model:begin()
     zigllms.metrics({ reset = true })
-  end)
-
-  teardown(function()
-    server:stop()
   end)
 
   it("count every call and every error, per bridge and function", function()
@@ -39,7 +34,7 @@ describe("metrics", function()
   end)
 
   it("count calls that wait once, however they end", function()
-    server:script(
+    model:script(
       scripted.text("a"),
       scripted.failure(400, "no"),
       scripted.text("late", { delay_ms = 1000 }),
@@ -115,7 +110,7 @@ describe("metrics", function()
   end)
 
   it("count what was cancelled and what was tried again", function()
-    server:script(
+    model:script(
       scripted.failure(503, "busy", { headers = { ["retry-after-ms"] = "1" } }),
       scripted.text("a")
     )
@@ -124,7 +119,7 @@ describe("metrics", function()
       zigllms.tool.execute("nobody", {})
     end, { async = true, on_error = "return" })
     zigllms.await(handle)
-    server:script(scripted.text("late", { delay_ms = 1000 }))
+    model:script(scripted.text("late", { delay_ms = 1000 }))
     handle = zigllms.provider.chat("hi", { provider = "openai", async = true })
     handle:cancel()
     pcall(zigllms.await, handle)
@@ -139,7 +134,7 @@ describe("metrics", function()
   end)
 
   it("sum up tokens", function()
-    server:script(scripted.text("a"), scripted.text("b"))
+    model:script(scripted.text("a"), scripted.text("b"))
     zigllms.provider.chat("hi", { provider = "openai" })
     local id = zigllms.agent.create({ provider = "openai" })
     zigllms.agent.run(id, "hi")
@@ -151,10 +146,10 @@ describe("metrics", function()
   end)
 
   it("tell tokens by provider", function()
-    local other =
-      { type = "local", base_url = server.url, model = "m", name = "mine", retry = false }
-    local id = zigllms.provider.create(other)
-    server:script(scripted.text("a"), scripted.text("b"))
+    local id = zigllms.provider.create({ type = "local", model = "m", name = "mine" })
+    local mine = scripted.new(id, nil, zigllms)
+    model:script(scripted.text("a"))
+    mine:script(scripted.text("b"))
     zigllms.provider.chat("hi", { provider = "openai" })
     zigllms.provider.chat("hi", { provider = "mine" })
     local usage = zigllms.metrics().usage
@@ -302,17 +297,12 @@ describe("the text for Prometheus", function()
       print("\nskipped: " .. missing)
       return
     end
-    local scripts = scripted.start()
-    zigllms.provider.configure("openai", {
-      base_url = scripts.url,
-      api_key = "test",
-      retry = false,
-      model = 'a "quoted"\\model\n',
-    })
-    scripts:script(scripted.text("a"), scripted.failure(400, "no"))
+    local model = scripted.new("openai", nil, zigllms)
+    model:begin()
+    zigllms.provider.configure("openai", { model = 'a "quoted"\\model\n' })
+    model:script(scripted.text("a"), scripted.failure(400, "no"))
     zigllms.provider.chat("hi", { provider = "openai" })
     pcall(zigllms.provider.chat, "hi", { provider = "openai" })
-    scripts:stop()
     local families = {}
     for _, family in ipairs(prometheus.read(zigllms.metrics_text())) do
       assert.is_true(#family.help > 0, family.name)

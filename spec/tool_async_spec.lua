@@ -1,13 +1,13 @@
 -- Tools whose calls run beside each other: execution_mode "async".
 local clock = require("spec.support.program").clock
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 local agent, tool = zigllms.agent, zigllms.tool
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 local SLEEP = 200
 
 -- A tool that sleeps and says what it was given; `log` hears of its begin and end.
@@ -54,15 +54,13 @@ describe("async tools", function()
 
   before_each(function()
     log = {}
-    server:as_default(zigllms)()
+    model:begin()
   end)
 
-  teardown(function()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("overlap inside one round; results stand in the order of the calls", function()
-    server:script(three("slow"), text("done"))
+    model:script(three("slow"), text("done"))
     local id = agent.create({ model = "m", tools = { sleeper("slow", log) } })
     local began = clock()
     local response = agent.run(id, "go")
@@ -70,7 +68,7 @@ describe("async tools", function()
     assert.equal("done", response.content)
     assert.is_true(ms < 2.5 * SLEEP, ms)
     assert.same({ "begin 1", "begin 2", "begin 3" }, { log[1], log[2], log[3] })
-    assert.same({ 'c1 {"n":1}', 'c2 {"n":2}', 'c3 {"n":3}' }, results(server:requests()[2]))
+    assert.same({ 'c1 {"n":1}', 'c2 {"n":2}', 'c3 {"n":3}' }, results(model:requests()[2]))
     for i, call in ipairs(response.tool_calls) do
       assert.equal("c" .. i, call.id)
       assert.equal(i, call.result.n)
@@ -80,7 +78,7 @@ describe("async tools", function()
 
   it("go before the direct ones of the round, which keep their order", function()
     local direct = { execution_mode = "direct" }
-    server:script(
+    model:script(
       calls({
         { "c1", "plain", '{"n":1,"ms":1}' },
         { "c2", "slow", '{"n":2,"ms":30}' },
@@ -103,12 +101,12 @@ describe("async tools", function()
     }, log)
     assert.same(
       { 'c1 {"n":1}', 'c2 {"n":2}', 'c3 {"n":3}', 'c4 {"n":4}' },
-      results(server:requests()[2])
+      results(model:requests()[2])
     )
   end)
 
   it("that fail are told to the model, the others go on", function()
-    server:script(
+    model:script(
       calls({
         { "c1", "slow", '{"n":1,"ms":1,"fails":true}' },
         { "c2", "slow", '{"n":2,"ms":5}' },
@@ -116,13 +114,13 @@ describe("async tools", function()
       text("done")
     )
     agent.run(agent.create({ model = "m", tools = { sleeper("slow", log) } }), "go")
-    local told = results(server:requests()[2])
+    local told = results(model:requests()[2])
     assert.truthy(told[1]:find("broken", 1, true))
     assert.equal('c2 {"n":2}', told[2])
   end)
 
   it("one that raises ends the run once the others have ended", function()
-    server:script(
+    model:script(
       calls({ { "c1", "slow", '{"n":1,"ms":1,"fails":true}' }, { "c2", "slow", '{"n":2,"ms":5}' } })
     )
     local tools = { sleeper("slow", log, { on_error = "raise" }) }
@@ -137,7 +135,7 @@ describe("async tools", function()
   end)
 
   it("are told one by one to who follows the stream", function()
-    server:script(three("slow"), text("done"))
+    model:script(three("slow"), text("done"))
     local seen = {}
     local id = agent.create({ model = "m", tools = { sleeper("slow", log) } })
     agent.run(id, "go", {
@@ -151,7 +149,7 @@ describe("async tools", function()
   end)
 
   it("end when the run is cancelled", function()
-    server:script(three("slow"), text("never"))
+    model:script(three("slow"), text("never"))
     local id = agent.create({ model = "m", tools = { sleeper("slow", log, nil) } })
     local handle = agent.run(id, "go", { async = true })
     for _ = 1, 200 do
@@ -164,11 +162,11 @@ describe("async tools", function()
     raised("cancelled", handle.await, handle)
     assert.is_true((clock() - began) * 1000 < SLEEP * 0.9)
     assert.equal(3, #log)
-    assert.equal(1, server:count())
+    assert.equal(1, model:count())
   end)
 
   it("have their own hooks and events each", function()
-    server:script(three("slow"), text("done"))
+    model:script(three("slow"), text("done"))
     local names = {}
     zigllms.event.subscribe("tool.*", function(e)
       names[#names + 1] = e.name .. " " .. e.data.call_id

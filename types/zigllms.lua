@@ -620,6 +620,7 @@ local zigllms = {}
 
 ---@class zigllms.ScriptedReply
 ---@field content? any what is said: a text; other data as their JSON [none]
+---@field pieces? (string)[] the texts that `content` is streamed in; in place of `content`: what is said is all of them [of some letters each]
 ---@field tool_calls? (zigllms.ScriptedCall)[] what is to be called [none]
 ---@field thinking? string what is thought before it [none]
 ---@field usage? zigllms.ScriptedUsage tokens that are reported; those not named are estimated [estimated]

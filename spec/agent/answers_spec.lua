@@ -1,13 +1,13 @@
 -- What a client says to the calls of a run: each result has its call, and each call one result.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
 local zigllms = require("zigllms")
 
-local agent, provider = zigllms.agent, zigllms.provider
+local agent = zigllms.agent
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function result(id, content)
   return { role = "tool", tool_call_id = id, content = content or "A" }
@@ -30,15 +30,9 @@ local function has(whole, part)
 end
 
 describe("a client's results", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   local function create(...)
     local tools = { { name = "ask" } }
@@ -58,17 +52,17 @@ describe("a client's results", function()
 
   -- Nothing is sent, and what waited waits.
   local function refused(id, input, part)
-    local count, state, detail = server:count(), agent.get_state(id)
+    local count, state, detail = model:count(), agent.get_state(id)
     local err = raised("invalid_argument", agent.run, id, input)
     has(err, part)
     local state_now, now = agent.get_state(id)
-    assert.equal(count, server:count())
+    assert.equal(count, model:count())
     assert.same({ state, detail.pending }, { state_now, now.pending })
   end
 
   it("are of calls that wait, one each", function()
     local id = create()
-    server:script(calls({ { "c1", "ask", "{}" } }), text("done"))
+    model:script(calls({ { "c1", "ask", "{}" } }), text("done"))
     agent.run(id, "go")
     refused(id, result("zzz"), 'got "zzz"; those that wait: "c1"')
     refused(id, { result("c1"), result("c1", "B") }, "input[2].tool_call_id")
@@ -76,14 +70,14 @@ describe("a client's results", function()
     agent.run(id, result("c1"))
     assert.same(
       { "user: go", "assistant[c1]", "tool(c1): A" },
-      told(server:requests()[server:count()])
+      told(model:requests()[model:count()])
     )
     refused(id, result("c1"), "none does")
   end)
 
   it("are refused the second time while another call waits for approval", function()
     local id = create(PAY)
-    server:script(calls({ { "c1", "ask", "{}" }, { "p1", "pay", "{}" } }), text("done"))
+    model:script(calls({ { "c1", "ask", "{}" }, { "p1", "pay", "{}" } }), text("done"))
     agent.run(id, "go")
     refused(id, { result("c1"), result("c1", "B") }, "input[2].tool_call_id")
     agent.run(id, result("c1"))
@@ -91,13 +85,13 @@ describe("a client's results", function()
     agent.resume(id, { p1 = "approve" })
     assert.same(
       { "user: go", "assistant[c1,p1]", "tool(c1): A", "tool(p1): paid" },
-      told(server:requests()[server:count()])
+      told(model:requests()[model:count()])
     )
   end)
 
   it("come too late once something else was said", function()
     local id = create()
-    server:script(calls({ { "c1", "ask", "{}" } }), text("done"))
+    model:script(calls({ { "c1", "ask", "{}" } }), text("done"))
     agent.run(id, "go")
     agent.run(id, "never mind")
     refused(id, result("c1"), 'got "c1"')
@@ -109,7 +103,7 @@ describe("a client's results", function()
       provider = "openai",
       tools = { agent.as_tool(clerk, { name = "clerk" }) },
     })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       calls({ { "p1", "pay", "{}" }, { "q1", "ask", "{}" } }),
       text("clerk done"),
@@ -124,9 +118,9 @@ describe("a client's results", function()
 
   it("may come with the messages they belong to, but not without", function()
     local id = create()
-    server:script(text("done"))
+    model:script(text("done"))
     agent.run(id, { user("go"), asking("q"), result("q"), user("and now?") })
-    assert.equal(4, #server:requests()[server:count()].messages)
+    assert.equal(4, #model:requests()[model:count()].messages)
     refused(id, { user("a"), asking("q") }, 'input[2].tool_calls: the call "q"')
     refused(id, { user("a"), asking("q"), user("b") }, 'input[2].tool_calls: the call "q"')
     refused(id, { asking("q"), result("q"), result("q") }, "input[3].tool_call_id")

@@ -1,21 +1,21 @@
 -- Calls that need approval: a run stops before them, and `agent.resume` says what becomes of them.
 local zigllms = require("zigllms")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local transcript = require("spec.support.transcript")
 
-local agent, tool, provider = zigllms.agent, zigllms.tool, zigllms.provider
+local agent, tool = zigllms.agent, zigllms.tool
 local unpack = table.unpack or unpack -- luacheck: ignore
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function has(whole, part)
   assert.truthy(tostring(whole):find(part, 1, true), tostring(whole))
 end
 
 local function sent(n)
-  return transcript(server:requests()[n].messages)
+  return transcript(model:requests()[n].messages)
 end
 
 describe("approval", function()
@@ -57,25 +57,23 @@ describe("approval", function()
   -- An agent whose run has stopped before a payment.
   local function stopped(config, options, ...)
     local id = create(config)
-    server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"), ...)
+    model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"), ...)
     return id, agent.run(id, "go", options)
   end
 
   before_each(function()
     made = {}
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model:begin()
   end)
 
   teardown(function()
     zigllms.reset()
     zigllms.configure({ store = zigllms.null })
-    server:stop()
   end)
 
   it("stops the run before the call, after those of the round that need none", function()
     local id = create()
-    server:script(
+    model:script(
       calls({
         { "c1", "pay", '{"to":"ada"}' },
         { "c2", "look", "{}" },
@@ -128,7 +126,7 @@ describe("approval", function()
 
   it("lets a call be changed, denied with a reason, or answered by hand", function()
     local id = create()
-    server:script(
+    model:script(
       calls({
         { "c1", "pay", '{"to":"ada","sum":5}' },
         { "c2", "pay", '{"to":"bob"}' },
@@ -157,7 +155,7 @@ describe("approval", function()
     assert.equal(2, told.c1.arguments.sum)
     assert.equal("pay done", told.c1.result)
     assert.equal("not bob", told.c2.error)
-    local asked = server:requests()[2].messages[2].tool_calls[1]["function"]
+    local asked = model:requests()[2].messages[2].tool_calls[1]["function"]
     has(asked.arguments, "5") -- what the model has said stands as it was
   end)
 
@@ -170,7 +168,7 @@ describe("approval", function()
     end
     local fields = { parameters = PAY.parameters, requires_approval = large }
     local id = create({ tools = { noting("pay", fields) } })
-    server:script(
+    model:script(
       calls({ { "c1", "pay", '{"to":"ada"}' }, { "c2", "pay", '{"to":"bob","sum":11}' } }),
       text("done")
     )
@@ -218,7 +216,7 @@ describe("approval", function()
     }) do
       made = {}
       local id = create({ tools = { noting("pay", { requires_approval = case[1] }) } })
-      server:script(calls({ { "c1", "pay", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "pay", "{}" } }), text("done"))
       local response = agent.run(id, "go")
       assert.equal("approval_required", response.finish_reason)
       assert.equal(0, #made)
@@ -238,14 +236,14 @@ describe("approval", function()
         end,
       }
       local id = create({ tools = { noting("pay", fields) } })
-      server:script(calls({ { "c1", "pay", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "pay", "{}" } }), text("done"))
       assert.equal("done", agent.run(id, "go").content, no)
     end
   end)
 
   it("is for calls that can be made, and for agents only", function()
     local id = create()
-    server:script(
+    model:script(
       calls({ { "c1", "pay", '{"to":' }, { "c2", "pay", '{"to":1}' }, { "c3", "payy", "{}" } }),
       text("done")
     )
@@ -263,7 +261,7 @@ describe("approval", function()
 
   it("needs a decision on each call, and says what is wrong with one", function()
     local id = create()
-    server:script(
+    model:script(
       calls({ { "c1", "pay", '{"to":"ada"}' }, { "c2", "pay", '{"to":"bob"}' } }),
       text("done")
     )
@@ -295,14 +293,14 @@ describe("approval", function()
     -- At once, also with a handle.
     raised("invalid_argument", agent.resume, id, { c1 = "deny" }, { async = true })
     assert.same({ "c1", "c2" }, select(2, agent.get_state(id)).pending)
-    assert.equal(1, server:count())
+    assert.equal(1, model:count())
     assert.equal("done", agent.resume(id, { c1 = "deny", c2 = "DENY" }).content)
   end)
 
   it("says what is wrong with a decision on a call inside another one", function()
     local clerk = create({ name = "clerk", tools = { noting("pay", PAY) } })
     local id = create({ tools = { agent.as_tool(clerk) } })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"pay"}' } }),
       calls({ { "c1", "pay", '{"to":"ada"}' } }),
       text("paid"),
@@ -316,7 +314,7 @@ describe("approval", function()
     refused("invalid_argument", '"c1/c1"', { c1 = "approve" })
     local bad = { ["c1/c1"] = { arguments = { to = 5 } } }
     refused("validation_failed", 'decisions["c1/c1"].arguments', bad)
-    assert.equal(2, server:count())
+    assert.equal(2, model:count())
     local response = agent.resume(id, { ["c1/c1"] = { arguments = { to = "bob" } } })
     assert.equal("done", response.content)
     assert.equal("bob", made.pay.input.to)
@@ -330,6 +328,7 @@ describe("approval", function()
     assert.equal(1, #made)
 
     id = stopped()
+    model:script(text("done", { delay_ms = 20 }))
     local first = agent.resume(id, { c1 = "approve" }, { async = true })
     local second = agent.resume(id, { c1 = "approve" }, { async = true })
     local ok, err = pcall(second.await, second)
@@ -341,7 +340,7 @@ describe("approval", function()
 
   it("ends with what the whole run has done", function()
     local id = create({ budget = { max_steps = 5 } })
-    server:script(
+    model:script(
       calls({ { "c1", "look", "{}" } }),
       calls({ { "c2", "pay", '{"to":"ada"}' } }, { content = "Shall I?" }),
       calls({ { "c3", "pay", '{"to":"bob"}' } }),
@@ -369,14 +368,14 @@ describe("approval", function()
 
   it("goes on with the budget and the rounds of the run", function()
     local id = stopped({ budget = { max_steps = 2 } }, nil, text("never"))
-    server:script(calls({ { "c2", "look", "{}" } }))
+    model:script(calls({ { "c2", "look", "{}" } }))
     local err = raised("budget_exceeded", agent.resume, id, { c1 = "approve" })
     has(err.message, "max_steps")
     assert.equal(2, err.partial.iterations)
     assert.equal(30, err.partial.usage.total_tokens)
 
     id = stopped({ max_iterations = 2 })
-    server:script(calls({ { "c2", "look", "{}" } }))
+    model:script(calls({ { "c2", "look", "{}" } }))
     local response = agent.resume(id, { c1 = "approve" })
     assert.equal("max_iterations", response.finish_reason)
     assert.same('tool(c2): {"error":"not executed"}', transcript(response.messages)[5])
@@ -389,7 +388,7 @@ describe("approval", function()
     )
     agent.configure(id, { seed = 7, system_prompt = "Be exact" })
     local response = agent.resume(id, { c1 = "approve" }, { top_p = 0.4, model = "other" })
-    local request = server:requests()[2]
+    local request = model:requests()[2]
     assert.same(
       { 0.2, 0.4, 7, "other" },
       { request.temperature, request.top_p, request.seed, request.model }
@@ -398,17 +397,17 @@ describe("approval", function()
     assert.same({ n = 1 }, response.metadata)
 
     id = create({ tools = {} })
-    server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"))
+    model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"))
     agent.run(id, "go", { tools = { noting("pay", PAY) } })
     assert.equal("done", agent.resume(id, { c1 = "approve" }).content)
-    assert.equal("pay", server:requests()[2].tools[1]["function"].name)
+    assert.equal("pay", model:requests()[2].tools[1]["function"].name)
     assert.equal("pay", made[#made])
   end)
 
   it("finds a tool by its name when it goes on", function()
     local id = tool.register(noting("pay", PAY))
     local who = create({ tools = { id } })
-    server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"))
+    model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"))
     agent.run(who, "go")
     tool.unregister(id)
     agent.resume(who, { c1 = "approve" })
@@ -437,7 +436,7 @@ describe("approval", function()
     raised("not_found", agent.resume, id, { c1 = "approve" })
 
     id = stopped()
-    server:script(scripted.failure(400, "no"), text("done"))
+    model:script(scripted.failure(400, "no"), text("done"))
     raised("bad_request", agent.run, id, "never mind")
     assert.same(
       { "c1" },
@@ -450,7 +449,7 @@ describe("approval", function()
 
   it("belongs to its session", function()
     local id = create()
-    server:script(
+    model:script(
       calls({ { "c1", "pay", '{"to":"ada"}' } }),
       calls({ { "c1", "pay", '{"to":"bob"}' } }),
       text("bob done"),
@@ -475,7 +474,7 @@ describe("approval", function()
     for _, case in ipairs({ { nil, { remember = false } }, { { memory = false } } }) do
       made = {}
       local id = create(case[1])
-      server:script(
+      model:script(
         calls({ { "c1", "pay", '{"to":"ada"}' } }),
         calls({ { "c1", "pay", '{"to":"bob"}' } }),
         text("bob done"),
@@ -502,7 +501,7 @@ describe("approval", function()
   describe("beside calls that a client answers", function()
     local function mixed()
       local id = create()
-      server:script(
+      model:script(
         calls({
           { "c1", "ask_user", "{}" },
           { "c2", "pay", '{"to":"ada"}' },
@@ -545,7 +544,7 @@ describe("approval", function()
       assert.equal("tool_calls", response.finish_reason)
       assert.equal("tool_results", select(2, agent.get_state(id)).waiting_for)
       assert.same({ "c1", "c3" }, select(2, agent.get_state(id)).pending)
-      assert.equal(1, server:count())
+      assert.equal(1, model:count())
       response = agent.run(id, {
         { role = "tool", tool_call_id = "c3", content = "so" },
         { role = "tool", tool_call_id = "c1", content = "why" },
@@ -560,7 +559,7 @@ describe("approval", function()
 
     it("of a run that remembers nothing are left to resume", function()
       local id = create()
-      server:script(
+      model:script(
         calls({ { "c1", "ask_user", "{}" }, { "c2", "pay", '{"to":"ada"}' } }),
         text("done")
       )
@@ -573,14 +572,14 @@ describe("approval", function()
 
     it("the client may answer first, and the run keeps its options", function()
       local id = create()
-      server:script(
+      model:script(
         calls({ { "c1", "ask_user", "{}" }, { "c2", "pay", '{"to":"ada"}' } }),
         text("done")
       )
       agent.run(id, "go", { temperature = 0.7 })
       agent.run(id, { role = "tool", tool_call_id = "c1", content = "why" }, { seed = 3 })
       agent.resume(id, { c2 = "approve" })
-      local request = server:requests()[2]
+      local request = model:requests()[2]
       assert.same({ 0.7, 3 }, { request.temperature, request.seed })
     end)
 
@@ -591,7 +590,7 @@ describe("approval", function()
       assert.same({ "c2", "c3" }, select(2, agent.get_state(id)).pending)
       response = agent.run(id, { role = "tool", tool_call_id = "c3", content = "so" })
       assert.equal("approval_required", response.finish_reason)
-      assert.equal(1, server:count())
+      assert.equal(1, model:count())
       assert.equal(1, agent.get_info(id).run_count)
       assert.equal("done", agent.resume(id, { c2 = "approve" }).content)
       assert.same(WHOLE, sent(2))
@@ -601,7 +600,7 @@ describe("approval", function()
   describe("when going on fails", function()
     it("what was done is not done again", function()
       local id = stopped()
-      server:script(scripted.failure(500, "no"), text("done"))
+      model:script(scripted.failure(500, "no"), text("done"))
       local err = raised("server_error", agent.resume, id, { c1 = "approve" })
       assert.equal("error", (agent.get_state(id)))
       assert.same({ "pay" }, { unpack(made) })
@@ -627,10 +626,7 @@ describe("approval", function()
           noting("pay", PAY),
         },
       })
-      server:script(
-        calls({ { "c1", "pay", '{"to":"ada"}' }, { "c2", "slow", "{}" } }),
-        text("done")
-      )
+      model:script(calls({ { "c1", "pay", '{"to":"ada"}' }, { "c2", "slow", "{}" } }), text("done"))
       agent.run(id, "go")
       local handle = agent.resume(id, { c1 = "approve", c2 = "approve" }, { async = true })
       zigllms.poll(5)
@@ -656,10 +652,7 @@ describe("approval", function()
       end
       local fields = { requires_approval = true, on_error = "raise", execute = raising }
       local id = create({ tools = { noting("boom", fields), noting("pay", PAY) } })
-      server:script(
-        calls({ { "c1", "boom", "{}" }, { "c2", "pay", '{"to":"ada"}' } }),
-        text("done")
-      )
+      model:script(calls({ { "c1", "boom", "{}" }, { "c2", "pay", '{"to":"ada"}' } }), text("done"))
       agent.run(id, "go")
       raised("tool_error", agent.resume, id, { c1 = "approve", c2 = "approve" })
       assert.same({ "c2" }, select(2, agent.get_state(id)).pending)
@@ -672,7 +665,7 @@ describe("approval", function()
   describe("in every face", function()
     it("a handle is done with the response", function()
       local id = create()
-      server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"))
+      model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"))
       local handle = agent.run(id, "go", { async = true })
       assert.equal("approval_required", handle:await().finish_reason)
       assert.equal("completed", handle:status())
@@ -682,7 +675,7 @@ describe("approval", function()
 
     it("the last chunk says why", function()
       local id = create()
-      server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text({ "do", "ne" }))
+      model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text({ "do", "ne" }))
       local reasons, words, results = {}, {}, 0
       local function follow(chunk)
         reasons[#reasons + 1] = chunk.finish_reason
@@ -701,7 +694,7 @@ describe("approval", function()
 
     it("a callback that stops the run while it goes on closes the round", function()
       local id = create()
-      server:script(calls({ { "c1", "pay", '{"to":"a"}' }, { "c2", "pay", '{"to":"b"}' } }))
+      model:script(calls({ { "c1", "pay", '{"to":"a"}' }, { "c2", "pay", '{"to":"b"}' } }))
       agent.run(id, "go")
       local response = agent.resume(id, { c1 = "approve", c2 = "approve" }, {
         stream = function()
@@ -721,7 +714,7 @@ describe("approval", function()
 
   it("lets runs that queue for the conversation close it", function()
     local id = create()
-    server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }, { delay_ms = 20 }), text("next"))
+    model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }, { delay_ms = 20 }), text("next"))
     local first = agent.run(id, "go", { async = true })
     local second = agent.run(id, "another", { async = true })
     assert.equal("next", second:await().content)
@@ -779,7 +772,7 @@ describe("approval", function()
         },
       },
     })
-    server:script(
+    model:script(
       calls({ { "c1", "pay", '{"to":"mallory"}' } }),
       calls({ { "c1", "pay", '{"to":"eve"}' } }),
       calls({ { "c1", "pay", '{"to":"ada"}' } }),
@@ -828,7 +821,7 @@ describe("approval", function()
         }),
       },
     })
-    server:script(calls({ { "c0", "look", "{}" } }), text("done"))
+    model:script(calls({ { "c0", "look", "{}" } }), text("done"))
     agent.run(id, "go")
     assert.is_true(seen:is("invalid_state"))
   end)

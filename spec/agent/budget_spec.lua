@@ -1,15 +1,14 @@
 -- Budgets: hard limits of a run with everything inside it, and exact sums of what was used.
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
-local wires = require("spec.support.wires")
 local zigllms = require("zigllms")
 
 local agent, provider = zigllms.agent, zigllms.provider
 local text, calls, usage = scripted.text, scripted.calls, scripted.usage
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function create(name, config)
   config = config or {}
@@ -24,7 +23,7 @@ local function of(name, reply)
 end
 
 local function forever(reply)
-  reply["repeat"] = true
+  reply.again = true
   return reply
 end
 
@@ -66,22 +65,20 @@ end
 
 describe("a budget", function()
   before_each(function()
-    zigllms.reset()
     zigllms.configure({ store = zigllms.null })
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model:begin()
   end)
 
   teardown(function()
     zigllms.reset()
     zigllms.configure({ store = zigllms.null })
-    server:stop()
   end)
 
   describe("of tokens", function()
     local function runaway(options)
       local id = create("mad", { tools = { quick() }, max_iterations = 1000 })
       local again = calls({ { "c", "work", "{}" } }, { content = "more", usage = usage(10, 5) })
-      server:script(forever(again))
+      model:script(forever(again))
       return id, pcall(agent.run, id, "go", options)
     end
 
@@ -90,7 +87,7 @@ describe("a budget", function()
       assert.is_false(ok)
       assert.equal("budget_exceeded", err.code)
       assert.truthy(err.message:find("60 of 50", 1, true), err.message)
-      assert.equal(4, server:count())
+      assert.equal(4, model:count())
       local partial = err.partial
       assert.equal("budget_exceeded", partial.finish_reason)
       assert.equal("more", partial.content)
@@ -123,12 +120,12 @@ describe("a budget", function()
         tools = { agent.as_tool(helper) },
         budget = { max_total_tokens = 30 },
       })
-      server:script(
+      model:script(
         of("boss", calls({ { "c1", "helper", '{"input":"x"}' } }, { usage = usage(7, 3) })),
         forever(of("helper", calls({ { "w", "work", "{}" } }, { usage = usage(6, 4) })))
       )
       local err = raised("budget_exceeded", agent.run, boss, "go")
-      assert.equal(3, server:count())
+      assert.equal(3, model:count())
       assert.same({ 19, 11, 30 }, {
         err.partial.usage.prompt_tokens,
         err.partial.usage.completion_tokens,
@@ -149,7 +146,7 @@ describe("a budget", function()
         budget = { max_steps = 9 },
       })
       local both = { { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } }
-      server:script(
+      model:script(
         of("boss", calls(both)),
         forever(of("left", calls({ { "l", "leaf", '{"input":"x"}' } }, { usage = usage(2, 0) }))),
         forever(of("leaf", calls({ { "w", "work", "{}" } }, { usage = usage(3, 0) }))),
@@ -157,9 +154,9 @@ describe("a budget", function()
       )
       local response = agent.run(boss, "go")
       assert.equal("budget_exceeded", response.finish_reason)
-      assert.equal(9, server:count())
+      assert.equal(9, model:count())
       local sum = 0
-      for _, request in ipairs(server:requests()) do
+      for _, request in ipairs(model:requests()) do
         local who = request.messages[1].content
         local price = { ["I am boss"] = 15, ["I am left"] = 2, ["I am leaf"] = 3 }
         sum = sum + (price[who] or 4)
@@ -171,7 +168,7 @@ describe("a budget", function()
     it("of an agent inside is that one's: the model that called is told", function()
       local helper = create("helper", { tools = { quick() }, budget = { max_steps = 2 } })
       local boss = create("boss", { tools = { agent.as_tool(helper) } })
-      server:script(
+      model:script(
         of("boss", calls({ { "c1", "helper", '{"input":"x"}' } })),
         of("helper", calls({ { "w1", "work", "{}" } })),
         of("helper", calls({ { "w2", "work", "{}" } })),
@@ -199,10 +196,10 @@ describe("a budget", function()
         },
         budget = { max_total_tokens = 25 },
       })
-      server:script(calls({ { "c1", "ask", "{}" } }, { usage = usage(10, 0) }), text("a"))
+      model:script(calls({ { "c1", "ask", "{}" } }, { usage = usage(10, 0) }), text("a"))
       local err = raised("budget_exceeded", agent.run, id, "go")
       assert.same({ true, "budget_exceeded", "budget_exceeded" }, codes)
-      assert.equal(2, server:count())
+      assert.equal(2, model:count())
       assert.equal(25, err.partial.usage.total_tokens)
     end)
 
@@ -220,7 +217,7 @@ describe("a budget", function()
         },
         budget = { max_total_tokens = 20 },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "ask", "{}" }, { "c2", "ask", "{}" } }, { usage = usage(10, 0) }),
         text("a")
       )
@@ -236,17 +233,18 @@ describe("a budget", function()
   end)
 
   it("counts what requests have used that had to be repeated", function()
-    local wire = wires.messages
-    local id = provider.create(wire.config(server))
-    local retry = { max_attempts = 3, initial_delay_ms = 1 }
-    provider.configure(id, { model = wire.model, retry = retry })
+    local other, id = scripted.speaking("anthropic")
+    provider.configure(id, { retry = { max_attempts = 3, initial_delay_ms = 1 } })
+    local function broken(words)
+      return { content = words, error = "overloaded", usage = usage(10, 1) }
+    end
     local who = create("boss", { provider = id, tools = { quick() } })
-    server:script(
-      wire.broken("ab", "busy"),
-      wire.calls({ { "c1", "work", "{}" } }),
-      wire.broken("cd", "busy"),
-      wire.broken("ef", "busy"),
-      wire.text("done")
+    other:script(
+      broken("ab"),
+      calls({ { "c1", "work", "{}" } }),
+      broken("cd"),
+      broken("ef"),
+      text("done")
     )
     local response = agent.run(who, "go")
     assert.equal("done", response.content)
@@ -264,14 +262,14 @@ describe("a budget", function()
   it("of steps counts questions, not repetitions", function()
     provider.configure("openai", { retry = { max_attempts = 3, initial_delay_ms = 1 } })
     local id = create("boss", { tools = { quick() }, budget = { max_steps = 2 } })
-    server:script(
+    model:script(
       scripted.failure(500, "ill"),
       calls({ { "c1", "work", "{}" } }),
       scripted.failure(500, "ill"),
       text("done")
     )
     assert.equal("done", agent.run(id, "go").content)
-    assert.equal(4, server:count())
+    assert.equal(4, model:count())
   end)
 
   describe("of costs", function()
@@ -285,12 +283,12 @@ describe("a budget", function()
     it("is summed over agents inside", function()
       local helper = create("helper", { tools = { quick() } })
       local boss = create("boss", { tools = { agent.as_tool(helper) }, budget = { max_cost = 30 } })
-      server:script(
+      model:script(
         of("boss", calls({ { "c1", "helper", '{"input":"x"}' } }, { usage = usage(4, 3) })),
         forever(of("helper", calls({ { "w", "work", "{}" } }, { usage = usage(6, 2) })))
       )
       local err = raised("budget_exceeded", agent.run, boss, "go")
-      assert.equal(3, server:count())
+      assert.equal(3, model:count())
       assert.equal(30, err.partial.cost)
       assert.equal(30, err.partial.usage.cost or err.partial.cost)
     end)
@@ -308,22 +306,22 @@ describe("a budget", function()
           },
         },
       })
-      server:script(calls({ { "c1", "ask", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "ask", "{}" } }), text("done"))
       agent.run(id, "go", { budget = { max_cost = 1000 } })
       assert.equal("invalid_argument", code)
-      assert.equal(2, server:count())
+      assert.equal(2, model:count())
     end)
 
     it("wants a price for the models of agents inside, too", function()
       local helper = create("helper", { model = "other" })
       local boss = create("boss", { tools = { agent.as_tool(helper) }, budget = { max_cost = 30 } })
-      server:script(
+      model:script(
         of("boss", calls({ { "c1", "helper", '{"input":"x"}' } })),
         of("boss", text("no help"))
       )
       local response = agent.run(boss, "go", { budget = { max_cost = 1000 } })
       assert.truthy(response.tool_calls[1].error:find("no price", 1, true))
-      assert.equal(2, server:count())
+      assert.equal(2, model:count())
     end)
   end)
 
@@ -339,7 +337,7 @@ describe("a budget", function()
 
     it("stops a tool that waits", function()
       local id = create("boss", { tools = { napping(5000) }, budget = { max_ms = 150 } })
-      server:script(calls({ { "c1", "nap", "{}" }, { "c2", "nap", "{}" } }))
+      model:script(calls({ { "c1", "nap", "{}" }, { "c2", "nap", "{}" } }))
       local partial = quickly(agent.run, id, "go")
       assert.equal(15, partial.usage.total_tokens)
       assert_whole(partial.messages)
@@ -348,14 +346,12 @@ describe("a budget", function()
 
     it("stops a request, and gives what had come of the answer", function()
       local id = create("boss", { budget = { max_ms = 400 } })
-      local half = scripted.chunk({ role = "assistant", content = "half" })
-      server:script({ sse = { half, scripted.null }, stall_ms = 5000 })
-      local partial = quickly(agent.run, id, "go")
+      model:script(text({ "half", " and whole" }, { chunk_delay_ms = 300 }))
+      local partial = zigllms.test.clock(function()
+        return quickly(agent.run, id, "go")
+      end)
       assert.equal("half", partial.content)
       assert.is_true(partial.usage.estimated)
-      server:wait_for(function(journal)
-        return journal[1].closed_after_ms
-      end, zigllms.sleep)
     end)
 
     it("stops agents inside, side by side, with what they wait for", function()
@@ -365,7 +361,7 @@ describe("a budget", function()
         tools = { agent.as_tool(left), agent.as_tool(right) },
         budget = { max_ms = 250 },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } }),
         of("left", calls({ { "n", "nap", "{}" } })),
         of("right", text("never", { delay_ms = 5000 }))
@@ -386,7 +382,7 @@ describe("a budget", function()
         budget = { max_ms = 200 },
         on_limit = "return",
       })
-      server:script(calls({ { "c1", "nap", "{}" } }, { content = "wait" }))
+      model:script(calls({ { "c1", "nap", "{}" } }, { content = "wait" }))
       local response = agent.run(id, "go")
       assert.equal("budget_exceeded", response.finish_reason)
       assert.equal("wait", response.content)
@@ -401,9 +397,9 @@ describe("a budget", function()
 
     it("passes while a run waits for its turn", function()
       local id = create("boss", { tools = { napping(600) } })
-      server:script(calls({ { "c1", "nap", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "nap", "{}" } }), text("done"))
       local first = agent.run(id, "go", { async = true })
-      server:wait_for(1, zigllms.sleep)
+      model:wait_for(1)
       local partial = quickly(agent.run, id, "too", { budget = { max_ms = 100 } })
       assert.equal(0, partial.usage.total_tokens)
       assert.equal("done", first:await().content)
@@ -412,7 +408,7 @@ describe("a budget", function()
 
     it("is the run's own: another limit is a timeout as ever", function()
       local id = create("boss", { budget = { max_ms = 5000 }, timeout_ms = 150 })
-      server:script(text("never", { delay_ms = 3000 }))
+      model:script(text("never", { delay_ms = 3000 }))
       local err = raised("timeout", agent.run, id, "go")
       assert.equal("total", err.phase)
     end)

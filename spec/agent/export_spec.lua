@@ -4,7 +4,7 @@ local zigllms = require("zigllms")
 local peers = require("spec.support.peer")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local size = require("spec.support.size")
 local transcript = require("spec.support.transcript")
 local wires = require("spec.support.wires")
@@ -12,7 +12,7 @@ local wires = require("spec.support.wires")
 local agent, tool, provider = zigllms.agent, zigllms.tool, zigllms.provider
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function has(whole, part)
   assert.truthy(tostring(whole):find(part, 1, true), tostring(whole))
@@ -54,14 +54,10 @@ describe("an exported agent", function()
 
   before_each(function()
     made = {}
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model:begin()
   end)
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("is plain data, which any encoder keeps", function()
     local id = create({
@@ -75,7 +71,7 @@ describe("an exported agent", function()
       fallback = { { provider = "anthropic", model = "m" } },
       metadata = { team = "a", list = { 1, 2 } },
     })
-    server:script(text('{"n":1}'))
+    model:script(text('{"n":1}'))
     agent.run(id, "hello")
     local exported = agent.export(id)
     assert.equal("zigllms-agent", exported.format)
@@ -134,7 +130,7 @@ describe("an exported agent", function()
           return { status = 200, body = cjson.encode({ id = request.url }) }
         end,
       })
-      server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }))
+      model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }))
       pcall(
         agent.run,
         id,
@@ -150,7 +146,7 @@ describe("an exported agent", function()
 
   it("leaves keys behind in a run that waits", function()
     local id = create()
-    server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }))
+    model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }))
     local options = { headers = { B = "CANARY-12" }, extra = { token = "CANARY-000013" }, seed = 5 }
     assert.equal("approval_required", agent.run(id, "go", options).finish_reason)
     local shown = zigllms.output.format(agent.export(id), "json")
@@ -160,7 +156,7 @@ describe("an exported agent", function()
 
   it("goes on where it stopped", function()
     local id = create()
-    server:script(
+    model:script(
       text("hi"),
       calls({ { "c0", "look", "{}" } }, { content = "Let me see" }),
       calls({ { "c1", "pay", '{"to":"ada"}' }, { "c2", "pay", '{"to":"bob"}' } }),
@@ -190,7 +186,7 @@ describe("an exported agent", function()
     assert.same({ 3, 45 }, { response.iterations, response.usage.total_tokens })
     assert.equal(3, #response.tool_calls)
     assert.same({ found = true }, response.tool_calls[1].result)
-    assert.equal(0.3, server:requests()[4].temperature)
+    assert.equal(0.3, model:requests()[4].temperature)
     assert.same({
       "user: hello",
       "assistant: hi",
@@ -200,7 +196,7 @@ describe("an exported agent", function()
       "assistant[c1,c2]",
       "tool(c1): paid ada",
       'tool(c2): {"error":"not bob"}',
-    }, transcript(server:requests()[4].messages))
+    }, transcript(model:requests()[4].messages))
     -- The one it came from waits by itself.
     assert.equal("done here, too", agent.resume(id, { c1 = "approve", c2 = "approve" }).content)
     assert.same({ 2, 0, 60 }, {
@@ -211,23 +207,23 @@ describe("an exported agent", function()
   end)
 
   it("keeps what a model thought, through an encoder that knows no empty arrays", function()
-    local wire = wires.messages
-    provider.configure("anthropic", wire.config(server))
-    local id = create({ provider = "anthropic", model = wire.model })
-    server:script(
-      wire.thought("let me pay", { { "c1", "pay", '{"to":"ada"}' } }),
-      wire.text("done")
+    local claude = scripted.new("anthropic")
+    local id = create({ provider = "anthropic" })
+    claude:script(
+      calls({ { "c1", "pay", '{"to":"ada"}' } }, { thinking = "let me pay" }),
+      text("done")
     )
     agent.run(id, "go")
     local exported = cjson.decode(cjson.encode(agent.export(id)))
     local other = agent.import(exported, { tools = { pay() } })
     assert.equal("done", agent.resume(other, { c1 = "approve" }).content)
-    assert.is_true(wire.thought_back(server:requests()[2], "let me pay"))
+    local block = claude:requests()[2].messages[2].content[1]
+    assert.same({ "thinking", "let me pay" }, { block.type, block.thinking })
   end)
 
   it("has all its sessions, and runs that belong to none", function()
     local id = create()
-    server:script(
+    model:script(
       text("a"),
       calls({ { "c1", "pay", '{"to":"ada"}' } }),
       calls({ { "c1", "pay", '{"to":"bob"}' } }),
@@ -273,10 +269,10 @@ describe("an exported agent", function()
     end
     local other = agent.import(exported)
     assert.equal("named? calculator pay? client sum", missing(other))
-    server:script(text("ok"), text("ok"))
+    model:script(text("ok"), text("ok"))
     agent.run(other, "go")
     local offered = {}
-    for i, item in ipairs(server:requests()[1].tools) do
+    for i, item in ipairs(model:requests()[1].tools) do
       offered[i] = item["function"].name
     end
     assert.same({ "calculator", "client", "sum" }, offered)
@@ -293,7 +289,7 @@ describe("an exported agent", function()
 
   it("keeps what a run that is under way had before", function()
     local id = create()
-    server:script(text("one"), text("two", { delay_ms = 20 }))
+    model:script(text("one"), text("two", { delay_ms = 20 }))
     agent.run(id, "1")
     local handle = agent.run(id, "2", { async = true })
     zigllms.poll(1)
@@ -305,23 +301,24 @@ describe("an exported agent", function()
   end)
 
   it("finds its provider, or says that it is not there", function()
-    provider.create({ type = "openai", name = "mine", base_url = server.url, api_key = "x" })
+    provider.create({ type = "openai", name = "mine", api_key = "x" })
     local exported = through_json(agent.export(create({ provider = "mine" })))
     assert.equal("mine", exported.provider)
     provider.destroy("mine")
     has(raised("not_found", agent.import, exported).message, "mine")
-    server:script(text("ok"))
+    model:script(text("ok"))
     local id = agent.import(exported, { provider = "openai" })
     assert.equal("ok", agent.run(id, "go").content)
-    local unnamed = provider.create({ type = "openai", base_url = server.url, api_key = "x" })
+    local unnamed =
+      provider.create({ type = "openai", base_url = "http://mine.example/v1", api_key = "x" })
     exported = through_json(agent.export(create({ provider = unnamed })))
-    assert.same({ type = "openai", base_url = server.url }, exported.provider)
+    assert.same({ type = "openai", base_url = "http://mine.example/v1" }, exported.provider)
     assert.equal("openai", agent.get_info(agent.import(exported)).provider)
   end)
 
   it("is read with care", function()
     local id = create({ name = "ada", temperature = 0.5 })
-    server:script(text("hi"), calls({ { "c1", "pay", '{"to":"ada"}' } }))
+    model:script(text("hi"), calls({ { "c1", "pay", '{"to":"ada"}' } }))
     agent.run(id, "hello")
     agent.run(id, "go", { seed = 1 })
     local before = #agent.list()
@@ -417,7 +414,7 @@ describe("an exported agent", function()
 
   it("is read or refused, whatever is in it", function()
     local id = create({ name = "ada", temperature = 0.5 })
-    server:script(text("hi"), calls({ { "c1", "pay", '{"to":"ada"}' } }))
+    model:script(text("hi"), calls({ { "c1", "pay", '{"to":"ada"}' } }))
     agent.run(id, "hello")
     agent.run(id, "go", { seed = 1, tools = { pay() } })
     local whole = cjson.encode(agent.export(id))
@@ -471,17 +468,16 @@ describe("an exported agent", function()
     os.remove(path)
     zigllms.configure({ store = path })
     local id = create({ name = "ada", memory = { type = "persistent" } })
-    server:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"), text("again"))
+    model:script(calls({ { "c1", "pay", '{"to":"ada"}' } }), text("done"), text("again"))
     agent.run(id, "go")
     local exported = through_json(agent.export(id))
     agent.destroy(id, { keep_memory = true })
     zigllms.flush()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model:begin()
     -- By the store alone. What is done before going on fails is done for every process.
     id = create({ name = "ada", memory = { type = "persistent" } })
     raised("invalid_argument", agent.resume, id, { c9 = "approve" })
-    server:script(scripted.failure(400, "no"), text("done"), text("again"))
+    model:script(scripted.failure(400, "no"), text("done"), text("again"))
     raised("bad_request", agent.resume, id, { c1 = "approve" })
     assert.same({ "ada" }, made)
     agent.destroy(id, { keep_memory = true })
@@ -494,7 +490,7 @@ describe("an exported agent", function()
     raised("invalid_state", agent.resume, id, { c1 = "approve" })
     assert.same({ "ada" }, made)
     assert.equal("again", agent.run(id, "more").content)
-    assert.equal(5, #server:requests()[3].messages)
+    assert.equal(5, #model:requests()[3].messages)
     zigllms.reset()
     zigllms.configure({ store = zigllms.null })
     for _, suffix in ipairs({ "", "-wal", "-shm" }) do
@@ -575,13 +571,11 @@ describe("an agent that waits for approval", function()
     print("\nSKIP agents between engines: the other engine has no module here")
   end
 
-  local chat = { text = text, calls = calls, model = "m" }
-  function chat.config(to)
-    return { type = "openai", base_url = to.url, api_key = "test", retry = false }
-  end
-  function chat.told(body)
-    return transcript(body.messages)
-  end
+  local chat = {
+    told = function(body)
+      return transcript(body.messages)
+    end,
+  }
 
   -- Ollama's calls have no ids.
   local ollama = setmetatable({
@@ -595,8 +589,16 @@ describe("an agent that waits for approval", function()
     end,
   }, { __index = wires.ollama })
 
+  local READ = {
+    openai = chat,
+    anthropic = wires.messages,
+    cohere = wires.cohere,
+    ollama = ollama,
+    responses = wires.responses,
+  }
+
   local TOLD = {
-    chat = {
+    openai = {
       "system: Be exact",
       "user: pay everybody",
       "assistant[c1,c2,c3]",
@@ -604,7 +606,7 @@ describe("an agent that waits for approval", function()
       "tool(c2): paid eve",
       'tool(c3): {"error":"not bob"}',
     },
-    messages = {
+    anthropic = {
       "user: pay everybody",
       "assistant: tool_use c1, tool_use c2, tool_use c3",
       "user: tool_result c1=paid ada elsewhere, tool_result c2=paid eve, "
@@ -639,36 +641,38 @@ describe("an agent that waits for approval", function()
   }
 
   local function goes_on(name, from, to)
-    local wire = name == "ollama" and ollama or wires[name] or chat
-    local server_of = scripted.start()
-    local config = wire.config(server_of)
-    server_of:script(
-      wire.calls({
+    local config = { api_key = "test", model = "m", retry = false }
+    for key, value in pairs(scripted.protocols[name]) do
+      config[key] = value
+    end
+    local far = scripted.new(config.type, { transport = "http", dialect = name })
+    far:script(
+      calls({
         { "c1", "pay", '{"to":"ada"}' },
         { "c2", "pay", '{"to":"eve"}' },
         { "c3", "pay", '{"to":"bob"}' },
       }),
-      wire.text("all is done")
+      text("all is done")
     )
+    config.base_url = far.mock.base_url
     local path = os.tmpname()
     local given = cjson.encode(config)
     assert.equal("paid eve\n", run(from, STOPS, given, path))
     local said = run(to, GOES_ON, given, path)
-    local requests = server_of:requests()
-    server_of:stop()
+    local requests = far:requests()
     os.remove(path)
     assert.equal(2, #requests)
     assert.same("all is done\t2\t30\t6\tc1=paid ada elsewhere c2=paid eve c3=not bob\n", said)
-    assert.same(TOLD[name], wire.told(requests[2]))
+    assert.same(TOLD[name], READ[name].told(requests[2]))
   end
 
-  for _, name in ipairs({ "chat", "messages", "cohere", "ollama", "responses" }) do
+  for _, name in ipairs({ "openai", "anthropic", "cohere", "ollama", "responses" }) do
     it("goes on in another process: " .. name, function()
       goes_on(name, own, own)
     end)
   end
 
-  for _, name in ipairs({ "chat", "messages" }) do
+  for _, name in ipairs({ "openai", "anthropic" }) do
     it("goes on in another engine: " .. name, function()
       if other then
         goes_on(name, own, other)

@@ -1,14 +1,13 @@
 -- An agent that a run is handed over to: its answer is the run's.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
-local wires = require("spec.support.wires")
 local zigllms = require("zigllms")
 
-local agent, tool, provider, hook = zigllms.agent, zigllms.tool, zigllms.provider, zigllms.hook
+local agent, tool, hook = zigllms.agent, zigllms.tool, zigllms.hook
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function create(name, config)
   config = config or {}
@@ -26,7 +25,7 @@ local function desk(name, clerk, more)
 end
 
 local function sent(n)
-  return told(server:requests()[n])
+  return told(model:requests()[n])
 end
 
 local function lines(messages)
@@ -34,22 +33,16 @@ local function lines(messages)
 end
 
 describe("a handoff", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("makes the other agent's answer the run's", function()
     local clerk = create("clerk")
     local front = desk("front", clerk)
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"a refund"}' } }, { usage = scripted.usage(1, 0) }),
-      text("Refunded", { finish = "length", usage = scripted.usage(2, 0) })
+      text("Refunded", { finish_reason = "length", usage = scripted.usage(2, 0) })
     )
     local response = agent.run(front, "money back")
     assert.equal("Refunded", response.content)
@@ -57,7 +50,7 @@ describe("a handoff", function()
     assert.equal(clerk, response.agent_id)
     assert.equal(3, response.usage.total_tokens)
     assert.equal(1, response.iterations)
-    assert.equal(2, server:count())
+    assert.equal(2, model:count())
     assert.same({ "system: I am clerk", "user: a refund" }, sent(2))
     assert.same({
       "user: money back",
@@ -71,7 +64,7 @@ describe("a handoff", function()
 
   it("stays in the conversation, in which the first agent goes on", function()
     local front = desk("front", create("clerk"))
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       text("Refunded"),
       text("You are welcome")
@@ -92,7 +85,7 @@ describe("a handoff", function()
   it("gives what fits the other agent's schema", function()
     local schema = { type = "object", properties = { n = { type = "integer" } } }
     local front = desk("front", create("clerk", { schema = schema }))
-    server:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text('{"n": 3}'))
+    model:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text('{"n": 3}'))
     local response = agent.run(front, "?")
     assert.same({ n = 3 }, response.parsed)
     assert.equal('{"n": 3}', response.content)
@@ -110,7 +103,7 @@ describe("a handoff", function()
       },
       { name = "sign" },
     })
-    server:script(
+    model:script(
       calls({
         { "c1", "clerk", '{"input":"x"}' },
         { "c2", "note", '{"n":1}' },
@@ -141,13 +134,13 @@ describe("a handoff", function()
         agent.as_tool(create("right"), { mode = "handoff" }),
       },
     })
-    server:script(
+    model:script(
       calls({ { "c1", "right", '{"input":"r"}' }, { "c2", "left", '{"input":"l"}' } }),
       text("RIGHT")
     )
     local response = agent.run(front, "?")
     assert.equal("RIGHT", response.content)
-    assert.equal(2, server:count())
+    assert.equal(2, model:count())
     assert.equal('tool(c2): {"error":"not executed"}', lines(response.messages)[4])
   end)
 
@@ -158,13 +151,13 @@ describe("a handoff", function()
         agent.as_tool(create("right"), { mode = "handoff" }),
       },
     })
-    server:script(
+    model:script(
       calls({ { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } }),
       scripted.failure(500, "ill"),
       text("RIGHT")
     )
     assert.equal("RIGHT", agent.run(front, "?").content)
-    server:script(
+    model:script(
       calls({ { "c3", "left", '{"input":"l"}' } }),
       scripted.failure(500, "ill"),
       text("nobody is there")
@@ -178,7 +171,7 @@ describe("a handoff", function()
     local last = create("last")
     local middle = desk("middle", last)
     local front = desk("front", middle)
-    server:script(
+    model:script(
       calls({ { "c1", "middle", '{"input":"x"}' } }),
       calls({ { "c2", "last", '{"input":"y"}' } }),
       text("At last")
@@ -192,7 +185,7 @@ describe("a handoff", function()
   it("inside an agent that was called is that one's result", function()
     local clerk = desk("clerk", create("expert"))
     local boss = create("boss", { tools = { agent.as_tool(clerk) } })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       calls({ { "c2", "expert", '{"input":"y"}' } }),
       text("E"),
@@ -209,11 +202,7 @@ describe("a handoff", function()
     local front = create("front", {
       tools = { agent.as_tool(clerk, { mode = "handoff", history = true }) },
     })
-    server:script(
-      text("hello"),
-      calls({ { "c1", "clerk", '{"input":"go on"}' } }),
-      text("Refunded")
-    )
+    model:script(text("hello"), calls({ { "c1", "clerk", '{"input":"go on"}' } }), text("Refunded"))
     agent.run(front, "hi")
     agent.run(front, "money back")
     assert.same({
@@ -227,7 +216,7 @@ describe("a handoff", function()
 
   it("goes on in the stream, which ends once", function()
     local front = desk("front", create("clerk"))
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }, { content = "Wait. " }),
       text({ "Re", "funded" }, { chunk_delay_ms = 15 })
     )
@@ -248,7 +237,7 @@ describe("a handoff", function()
 
   it("ends with the stream, if that is not wanted any more", function()
     local front = desk("front", create("clerk"))
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       text({ "Re", "funded", " at last" }, { chunk_delay_ms = 30 })
     )
@@ -259,7 +248,7 @@ describe("a handoff", function()
     })
     assert.equal("cancelled", response.finish_reason)
     assert.equal("Re", response.content)
-    assert.equal(2, server:count())
+    assert.equal(2, model:count())
   end)
 
   it("passes the output guardrails of both", function()
@@ -276,7 +265,7 @@ describe("a handoff", function()
         return ctx.result.content .. "!"
       end
     end)
-    server:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("the secret"))
+    model:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("the secret"))
     assert.equal("the [...]!", agent.run(front, "?").content)
   end)
 
@@ -285,7 +274,7 @@ describe("a handoff", function()
     local remove = hook.register("tool_after_execute", function()
       return "[...]"
     end)
-    server:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("the secret"))
+    model:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("the secret"))
     local response = agent.run(front, "?")
     assert.equal("[...]", response.content)
     assert.same({
@@ -300,7 +289,7 @@ describe("a handoff", function()
       next()
       error("not so fast", 0)
     end, { type = "AROUND" })
-    server:script(calls({ { "c2", "clerk", '{"input":"x"}' } }), text("the secret"), text("no"))
+    model:script(calls({ { "c2", "clerk", '{"input":"x"}' } }), text("the secret"), text("no"))
     response = agent.run(front, "again")
     assert.equal("no", response.content)
     assert.equal(front, response.agent_id)
@@ -308,7 +297,7 @@ describe("a handoff", function()
 
   it("outside of a run is a call", function()
     local id = tool.register(agent.as_tool(create("clerk"), { mode = "handoff" }))
-    server:script(text("Refunded"))
+    model:script(text("Refunded"))
     assert.equal("Refunded", tool.execute(id, { input = "x" }))
   end)
 
@@ -324,7 +313,7 @@ describe("a handoff", function()
         },
       },
     })
-    server:script(calls({ { "c1", "ask", "{}" } }), text("Refunded"), text("all is well"))
+    model:script(calls({ { "c1", "ask", "{}" } }), text("Refunded"), text("all is well"))
     local response = agent.run(front, "?")
     assert.equal("all is well", response.content)
     assert.equal("tool(c1): Refunded", sent(3)[4])
@@ -333,9 +322,9 @@ describe("a handoff", function()
   it("cancelled ends both", function()
     local clerk = create("clerk")
     local front = desk("front", clerk)
-    server:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("never", { delay_ms = 5000 }))
+    model:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("never", { delay_ms = 5000 }))
     local handle = agent.run(front, "?", { async = true })
-    server:wait_for(2, zigllms.sleep)
+    model:wait_for(2)
     handle:cancel()
     local err = raised("cancelled", zigllms.await, handle)
     assert.equal("cancelled", err.partial.finish_reason)
@@ -344,30 +333,23 @@ describe("a handoff", function()
   end)
 
   for name, expected in pairs({
-    messages = { "user: go", "assistant[c1]", 'tool(c1): {"handed_over_to":"clerk"}' },
+    anthropic = { "user: go", "assistant[c1]", 'tool(c1): {"handed_over_to":"clerk"}' },
     responses = { "user: go", "assistant[c1]", 'tool(c1): {"handed_over_to":"clerk"}' },
     cohere = { "user: go", "assistant[c1]", 'tool(c1): {"handed_over_to":"clerk"}' },
     ollama = { "user: go", "assistant[c1]", 'tool(c1): {"handed_over_to":"clerk"}' },
   }) do
-    local wire = wires[name]
-
-    it("speaks " .. wire.path, function()
-      local id = provider.create(wire.config(server))
-      provider.configure(id, { model = wire.model })
+    it("speaks " .. name, function()
+      local other, id = scripted.speaking(name)
       local clerk = agent.create({ name = "clerk", provider = id })
       local front = agent.create({
         provider = id,
         tools = { agent.as_tool(clerk, { mode = "handoff" }) },
       })
-      server:script(
-        wire.calls({ { "c1", "clerk", '{"input":"x"}' } }),
-        wire.text("Refunded"),
-        wire.text("bye")
-      )
+      other:script(calls({ { "c1", "clerk", '{"input":"x"}' } }), text("Refunded"), text("bye"))
       assert.equal("Refunded", agent.run(front, "go").content)
       agent.run(front, "thanks")
       expected[4], expected[5] = "assistant: Refunded", "user: thanks"
-      assert.same(expected, sent(3))
+      assert.same(expected, told(other:requests()[3]))
     end)
   end
 end)

@@ -1,14 +1,14 @@
 -- Agents inside agents whose calls need approval: the outermost run stops, and goes on with all.
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
 local zigllms = require("zigllms")
 
-local agent, provider = zigllms.agent, zigllms.provider
+local agent = zigllms.agent
 local text, calls, usage = scripted.text, scripted.calls, scripted.usage
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function of(name, reply)
   reply.when = "I am " .. name
@@ -16,7 +16,7 @@ local function of(name, reply)
 end
 
 local function sent(n)
-  return told(server:requests()[n])
+  return told(model:requests()[n])
 end
 
 local function ids(response)
@@ -53,20 +53,16 @@ describe("approval inside agents", function()
   end
 
   before_each(function()
-    zigllms.reset()
     paid = {}
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model:begin()
   end)
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("stops the run around, which goes on where it was", function()
     local clerk = payer("clerk")
     local boss = create("boss", { tools = { agent.as_tool(clerk) } })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"pay ada"}' } }, { usage = usage(1, 0) }),
       calls({ { "p1", "pay", '{"to":"ada"}' } }, { usage = usage(2, 0) }),
       text("I have paid", { usage = usage(4, 0) }),
@@ -103,7 +99,7 @@ describe("approval inside agents", function()
     local clerk = payer("clerk")
     local chief = create("chief", { tools = { agent.as_tool(clerk) } })
     local boss = create("boss", { tools = { agent.as_tool(chief) } })
-    server:script(
+    model:script(
       calls({ { "a", "chief", '{"input":"x"}' } }),
       calls({ { "b", "clerk", '{"input":"y"}' } }),
       calls({ { "c", "pay", '{"to":"ada"}' } }),
@@ -125,7 +121,7 @@ describe("approval inside agents", function()
   it("of two side by side waits for both, and one may stop again", function()
     local left, right = payer("left"), payer("right")
     local boss = create("boss", { tools = { agent.as_tool(left), agent.as_tool(right) } })
-    server:script(
+    model:script(
       calls({ { "l", "left", '{"input":"x"}' }, { "r", "right", '{"input":"y"}' } }),
       of("left", calls({ { "p", "pay", '{"to":"l"}' } })),
       of("right", calls({ { "p", "pay", '{"to":"r"}' } })),
@@ -143,14 +139,14 @@ describe("approval inside agents", function()
     assert.equal("both", response.content)
     table.sort(paid)
     assert.same({ "l", "r", "r3" }, paid)
-    local last = server:requests()[server:count()]
+    local last = model:requests()[model:count()]
     assert.same({ "tool(l): L", "tool(r): R" }, { told(last)[4], told(last)[5] })
   end)
 
   it("makes no call twice where going on was cancelled inside", function()
     local clerk = payer("clerk")
     local boss = create("boss", { tools = { agent.as_tool(clerk) } })
-    server:script(
+    model:script(
       of("boss", calls({ { "c1", "clerk", '{"input":"x"}' } })),
       of("clerk", calls({ { "p1", "pay", '{"to":"ada"}' } })),
       of("clerk", text("never", { delay_ms = 5000 })),
@@ -170,7 +166,7 @@ describe("approval inside agents", function()
     assert.same({ "ada" }, paid)
     assert.same(
       { "system: I am clerk", "user: x", "assistant[p1]", "tool(p1): paid" },
-      sent(server:count() - 1)
+      sent(model:count() - 1)
     )
   end)
 
@@ -195,7 +191,7 @@ describe("approval inside agents", function()
     })
     local boss = create("boss", { tools = { agent.as_tool(clerk) } })
     agent.configure(clerk, { name = "teller" })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       calls({ { "p1", "pay", '{"to":"ada"}' } })
     )
@@ -206,7 +202,7 @@ describe("approval inside agents", function()
   it("in an agent that has taken over", function()
     local clerk = payer("clerk")
     local boss = create("boss", { tools = { agent.as_tool(clerk, { mode = "handoff" }) } })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       calls({ { "p1", "pay", '{"to":"ada"}' } }),
       text("Paid")
@@ -220,7 +216,7 @@ describe("approval inside agents", function()
   it("leaves an agent the conversation it was shown", function()
     local clerk = payer("clerk")
     local boss = create("boss", { tools = { agent.as_tool(clerk, { history = true }) } })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       calls({ { "p1", "pay", '{"to":"ada"}' } }),
       text("Paid"),
@@ -240,21 +236,21 @@ describe("approval inside agents", function()
   it("keeps to the budget over the stop", function()
     local clerk = payer("clerk")
     local boss = create("boss", { tools = { agent.as_tool(clerk) }, budget = { max_steps = 3 } })
-    server:script(
+    model:script(
       calls({ { "c1", "clerk", '{"input":"x"}' } }),
       calls({ { "p1", "pay", '{"to":"ada"}' } }),
       calls({ { "p2", "nothing", "{}" } })
     )
     agent.run(boss, "go")
     local err = raised("budget_exceeded", agent.resume, boss, { ["c1/p1"] = "approve" })
-    assert.equal(3, server:count())
+    assert.equal(3, model:count())
     assert.equal(45, err.partial.usage.total_tokens)
   end)
 
   it("of an agent that a program calls as a tool waits with that agent", function()
     local clerk = payer("clerk")
     local id = zigllms.tool.register(agent.as_tool(clerk))
-    server:script(calls({ { "p1", "pay", '{"to":"ada"}' } }), text("Paid"))
+    model:script(calls({ { "p1", "pay", '{"to":"ada"}' } }), text("Paid"))
     local err = raised("invalid_state", zigllms.tool.execute, id, { input = "x" })
     assert.truthy(err.message:find("agent.resume", 1, true), err.message)
     assert.equal("Paid", agent.resume(clerk, { p1 = "approve" }).content)
@@ -262,6 +258,7 @@ describe("approval inside agents", function()
   end)
 
   it("can be decided in another process", function()
+    local far = scripted.new("openai", { transport = "http" })
     local function tools(asking)
       return ([[
         local zigllms = require("zigllms")
@@ -272,9 +269,9 @@ describe("approval inside agents", function()
           return "paid"
         end }
         %s
-      ]]):format(server.url, asking)
+      ]]):format(far:url(), asking)
     end
-    server:script(
+    far:script(
       calls({ { "a", "chief", '{"input":"x"}' } }),
       calls({ { "b", "clerk", '{"input":"y"}' } }),
       calls({ { "c", "pay", '{"to":"ada"}' } }),
@@ -314,6 +311,9 @@ describe("approval inside agents", function()
     ]]):format(path)))
     os.remove(path)
     assert.truthy(second.out:find("paying ada%s+A%s+90"), second.out .. second.err)
-    assert.same({ "system: I am clerk", "user: y", "assistant[c]", "tool(c): paid" }, sent(4))
+    assert.same(
+      { "system: I am clerk", "user: y", "assistant[c]", "tool(c): paid" },
+      told(far:requests()[4])
+    )
   end)
 end)

@@ -3,15 +3,17 @@
 local loops = require("spec.support.loops")
 local nginx = require("spec.support.nginx")
 local nvim = require("spec.support.nvim")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
+local zigllms = require("zigllms")
 
-local server = scripted.start()
+-- A server, for those who ask it are programs of their own.
+local model = scripted.new("openai", { transport = "http" })
 
 -- Limits are generous, for busy machines: one after the other they take three seconds.
 local GOAL_MS, LIMIT_MS = 1300, 2500
 
 -- Has `now` in scope and leaves what it has to say in `told`.
-local CHUNK = ([[
+local CHUNK = [[
   local zigllms = require("zigllms")
   zigllms.provider.configure("openai", { base_url = %q, api_key = "test", retry = false })
   zigllms.tool.register({
@@ -30,16 +32,16 @@ local CHUNK = ([[
   for i, call in ipairs(response.tool_calls) do
     told = told .. " " .. call.id .. "=" .. call.result
   end
-]]):format(server.url)
+]]
 
 local function chunk(wait, say)
-  return CHUNK:gsub("WAIT", wait) .. say
+  return CHUNK:format(model:url()):gsub("WAIT", wait) .. say
 end
 
 local SLEEP = "zigllms.sleep(1000)"
 
 local function script()
-  server:script(
+  model:script(
     scripted.calls({
       { "a", "slow", '{"n":1}' },
       { "b", "slow", '{"n":2}' },
@@ -57,7 +59,7 @@ local function check(where, told)
   print(("\n%s: three waits of 1 s in one round: %d ms (goal %d)"):format(where, ms, GOAL_MS))
   assert.is_true(ms >= 1000 and ms < LIMIT_MS, told)
   local results = {}
-  for _, message in ipairs(server:requests()[2].messages) do
+  for _, message in ipairs(model:requests()[2].messages) do
     if message.role == "tool" then
       results[#results + 1] = message.tool_call_id .. "=" .. message.content
     end
@@ -68,9 +70,7 @@ end
 describe("three tools that wait a second each overlap", function()
   before_each(script)
 
-  teardown(function()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   for _, loop in ipairs(loops) do
     it("in " .. loop.name, function()
@@ -95,7 +95,7 @@ describe("three tools that wait a second each overlap", function()
       },
     })
     for _, path in ipairs({ "ours", "theirs" }) do
-      script()
+      model.mock:reset()
       local body = web:get("/" .. path)
       check("nginx, " .. path, body)
     end

@@ -2,22 +2,20 @@
 -- in what models are sent, in what is kept, and in what a run that broke off leaves.
 local cjson = require("cjson")
 local zigllms = require("zigllms")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local size = require("spec.support.size")
-local wires = require("spec.support.wires")
 
 local agent, provider = zigllms.agent, zigllms.provider
 local unpack = table.unpack or unpack -- luacheck: ignore
 
--- OpenAI's chat and Anthropic's Messages: how they answer, and what they were sent, as neutral
--- messages.
-local chat = { type = "openai", text = scripted.text, calls = scripted.calls }
+-- OpenAI's chat and Anthropic's Messages: what they were sent, as neutral messages.
+local chat = { model = scripted.new("openai") }
 
 function chat.told(body)
   return body.messages
 end
 
-local messages = setmetatable({ type = "anthropic" }, { __index = wires.messages })
+local messages = { model = scripted.new("anthropic") }
 
 function messages.told(body)
   local list = {}
@@ -40,8 +38,6 @@ function messages.told(body)
   end
   return list
 end
-
-local server = scripted.start()
 
 -- Random numbers that are the same on every engine.
 local function random(seed)
@@ -79,14 +75,11 @@ end
 describe("every call has exactly one result", function()
   before_each(function()
     zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-    provider.configure("anthropic", wires.messages.config(server))
+    provider.configure("openai", { retry = false })
+    provider.configure("anthropic", { retry = false })
   end)
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   local ARGUMENTS = { "{}", '{"n":1}', '{"n":', '{"n":"x"}', "nothing", "" }
   local NAMES =
@@ -127,17 +120,18 @@ describe("every call has exactly one result", function()
     local replies = {}
     for i = 1, 12 do
       if any(3) == 1 then
-        replies[i] = any(8) == 1 and scripted.failure(500, "no") or wire.text({ "so ", "be it" })
+        replies[i] = any(8) == 1 and scripted.failure(500, "no")
+          or scripted.text({ "so ", "be it" })
       else
         local list = {}
         for n = 1, any(4) do
           local id = any(6) == 1 and "same" or ("c" .. i .. "_" .. n)
           list[n] = { id, NAMES[any(#NAMES)], ARGUMENTS[any(2) == 1 and 2 or any(#ARGUMENTS)] }
         end
-        replies[i] = wire.calls(list)
+        replies[i] = scripted.calls(list)
       end
     end
-    server:script(unpack(replies))
+    wire.model:script(unpack(replies))
   end
 
   local function decisions(any, pending)
@@ -207,7 +201,7 @@ describe("every call has exactly one result", function()
     local any = random(seed)
     local wire = seed % 3 == 0 and messages or chat
     script(any, wire)
-    local id = agent.create({ provider = wire.type, model = "m", tools = tools() })
+    local id = agent.create({ provider = wire.model.provider, model = "m", tools = tools() })
     local ok, result = attempt(any, agent.run, id, "go")
     for _ = 1, 6 do
       check(seed, id, result)
@@ -231,7 +225,7 @@ describe("every call has exactly one result", function()
       end
     end
     check(seed, id, result)
-    for i, body in ipairs(server:requests()) do
+    for i, body in ipairs(wire.model:requests()) do
       assert.equal("", loose_ends(wire.told(body)), ("seed %d, request %d"):format(seed, i))
     end
     agent.destroy(id)

@@ -1,13 +1,13 @@
 -- Words to a run under way: `agent.send`.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
 local zigllms = require("zigllms")
 
-local agent, provider, hook = zigllms.agent, zigllms.provider, zigllms.hook
+local agent, hook = zigllms.agent, zigllms.hook
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function create(config)
   config = config or {}
@@ -16,7 +16,7 @@ local function create(config)
 end
 
 local function sent(n)
-  return told(server:requests()[n])
+  return told(model:requests()[n])
 end
 
 -- A tool that does something while the run goes on.
@@ -31,15 +31,9 @@ local function doing(fn, name)
 end
 
 describe("agent.send", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("is seen behind the results of the round, in order", function()
     local id
@@ -55,7 +49,7 @@ describe("agent.send", function()
         end),
       },
     })
-    server:script(
+    model:script(
       calls({ { "c1", "work", "{}" }, { "c2", "work", "{}" } }, { content = "so" }),
       text("done")
     )
@@ -81,9 +75,9 @@ describe("agent.send", function()
 
   it("gets an answer, if the model was about to finish", function()
     local id = create()
-    server:script(text({ "al", "most" }, { chunk_delay_ms = 60 }), text("now in French"))
+    model:script(text({ "al", "most" }, { chunk_delay_ms = 60 }), text("now in French"))
     local handle = agent.run(id, "go", { async = true })
-    server:wait_for(1, zigllms.sleep)
+    model:wait_for(1)
     assert.is_true(agent.send(id, "in French"))
     local response = handle:await()
     assert.same({ "user: go", "assistant: almost", "user: in French" }, sent(2))
@@ -94,7 +88,7 @@ describe("agent.send", function()
   it("comes from a stream callback, a hook, another coroutine, a subscriber", function()
     local id = create()
     local once = true
-    server:script(text({ "a", "b" }), text("c"))
+    model:script(text({ "a", "b" }), text("c"))
     agent.run(id, "go", {
       stream = function(chunk)
         if once and chunk.content ~= "" then
@@ -109,24 +103,22 @@ describe("agent.send", function()
     hook.register("agent_before_run", function()
       assert.is_true(agent.send(hooked, "from a hook"))
     end)
-    server:script(text("x"))
+    model:script(text("x"))
     agent.run(hooked, "go")
     assert.same({ "user: go", "user: from a hook" }, sent(1))
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model:begin()
 
     local watched = create({ tools = { doing(tostring) } })
     zigllms.event.subscribe("tool.succeeded", function(e)
       assert.is_true(agent.send(e.data.agent_id, "from a subscriber"))
     end)
-    server:script(calls({ { "c1", "work", "{}" } }), text("x"))
+    model:script(calls({ { "c1", "work", "{}" } }), text("x"))
     agent.run(watched, "go")
     assert.equal("user: from a subscriber", sent(2)[4])
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+    model:begin()
 
     local other = create()
-    server:script(text("x", { delay_ms = 150 }), text("y"))
+    model:script(text("x", { delay_ms = 150 }), text("y"))
     local handle = agent.run(other, "go", { async = true })
     zigllms.spawn(function()
       zigllms.sleep(50)
@@ -139,7 +131,7 @@ describe("agent.send", function()
   it("says no if nothing is under way that could see it", function()
     local id = create()
     assert.is_false(agent.send(id, "nobody"))
-    server:script(text("x"))
+    model:script(text("x"))
     local verdict
     hook.register("agent_after_run", function()
       verdict = agent.send(id, "too late")
@@ -147,7 +139,7 @@ describe("agent.send", function()
     agent.run(id, "go")
     assert.is_false(verdict)
     assert.is_false(agent.send(id, "nobody"))
-    assert.equal(1, server:count())
+    assert.equal(1, model:count())
     raised("not_found", agent.send, "nobody", "x")
   end)
 
@@ -176,7 +168,7 @@ describe("agent.send", function()
     local function unseen(response)
       return told({ messages = response.unseen_messages })
     end
-    server:script(calls({ { "c1", "work", "{}" }, { "c2", "client", "{}" } }))
+    model:script(calls({ { "c1", "work", "{}" }, { "c2", "client", "{}" } }))
     local response = agent.run(id, "go")
     assert.equal("tool_calls", response.finish_reason)
     assert.same({ "user: stop" }, unseen(response))
@@ -184,7 +176,7 @@ describe("agent.send", function()
       assert.not_equal("stop", message.content)
     end
 
-    server:script(text({ "1", "2" }), text({ "3", "4" }))
+    model:script(text({ "1", "2" }), text({ "3", "4" }))
     response = agent.run(id, "go", {
       stream = function(chunk)
         if chunk.content ~= "" then
@@ -195,7 +187,7 @@ describe("agent.send", function()
     assert.equal("stop", response.finish_reason)
     assert.is_true(#response.unseen_messages >= 1)
 
-    server:script(calls({ { "c1", "work", "{}" } }, { usage = scripted.usage(50, 50) }))
+    model:script(calls({ { "c1", "work", "{}" } }, { usage = scripted.usage(50, 50) }))
     local err = raised("budget_exceeded", agent.run, id, "go", {
       budget = { max_total_tokens = 100 },
       stream = function(chunk)
@@ -223,7 +215,7 @@ describe("agent.send", function()
       reply.when = word
       return reply
     end
-    server:script(
+    model:script(
       of("first", calls({ { "c1", "work", "{}" } })),
       of("second", calls({ { "c2", "work", "{}" } })),
       of("first", text("1")),
@@ -241,9 +233,9 @@ describe("agent.send", function()
 
   it("goes to the conversation that is named", function()
     local id = create()
-    server:script(text("x", { delay_ms = 150 }), text("y"))
+    model:script(text("x", { delay_ms = 150 }), text("y"))
     local handle = agent.run(id, "go", { session = "s", async = true })
-    server:wait_for(1, zigllms.sleep)
+    model:wait_for(1)
     assert.is_false(agent.send(id, "no", { session = "t" }))
     assert.is_false(agent.send(id, "no", { session = "" }))
     assert.is_true(agent.send(id, "yes", { session = "s" }))
@@ -262,7 +254,7 @@ describe("agent.send", function()
       },
     })
     boss = create({ tools = { agent.as_tool(helper) } })
-    server:script(
+    model:script(
       calls({ { "c1", "helper", '{"input":"x"}' } }),
       calls({ { "w1", "work", "{}" } }),
       text("H"),
@@ -296,7 +288,7 @@ describe("agent.send", function()
 
     it("is seen once it goes on", function()
       local id = noted()
-      server:script(calls(ROUND), text("done"))
+      model:script(calls(ROUND), text("done"))
       local stopped = agent.run(id, "go")
       assert.equal("approval_required", stopped.finish_reason)
       assert.is_nil(stopped.unseen_messages)
@@ -304,33 +296,33 @@ describe("agent.send", function()
       assert.is_nil(response.unseen_messages)
       assert.same(
         { "user: go", "assistant[n1,p1]", "tool(n1): ok", "tool(p1): paid", "user: hurry" },
-        sent(server:count())
+        sent(model:count())
       )
     end)
 
     it("is seen with the next input", function()
       local id = noted()
-      server:script(calls(ROUND), text("done"))
+      model:script(calls(ROUND), text("done"))
       agent.run(id, "go")
       agent.run(id, "leave it")
-      local seen = sent(server:count())
+      local seen = sent(model:count())
       assert.same({ "user: hurry", "user: leave it" }, { seen[#seen - 1], seen[#seen] })
     end)
 
     it("goes with it to another process", function()
       local id = noted()
-      server:script(calls(ROUND), text("done"))
+      model:script(calls(ROUND), text("done"))
       agent.run(id, "go")
       local there = agent.import(agent.export(id), { name = "there", tools = { PAY } })
       agent.resume(there, { p1 = "approve" })
-      local seen = sent(server:count())
+      local seen = sent(model:count())
       assert.equal("user: hurry", seen[#seen])
     end)
 
     it("is seen inside another run, too", function()
       local clerk = noted()
       local boss = create({ tools = { agent.as_tool(clerk, { name = "clerk" }) } })
-      server:script(
+      model:script(
         calls({ { "c1", "clerk", '{"input":"x"}' } }),
         calls(ROUND),
         text("clerk done"),
@@ -338,14 +330,14 @@ describe("agent.send", function()
       )
       agent.run(boss, "go")
       agent.resume(boss, { ["c1/p1"] = "approve" })
-      local seen = sent(server:count() - 1)
+      local seen = sent(model:count() - 1)
       assert.equal("user: hurry", seen[#seen])
     end)
 
     it("is in the response of the run around one that has ended", function()
       local clerk = noted({ max_iterations = 1 })
       local boss = create({ tools = { agent.as_tool(clerk, { name = "clerk" }) } })
-      server:script(
+      model:script(
         calls({ { "c1", "clerk", '{"input":"x"}' } }),
         calls({ { "n1", "note", "{}" } }, { delay_ms = 300 }),
         text("boss done")

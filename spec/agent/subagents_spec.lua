@@ -2,15 +2,14 @@
 local heard = require("spec.support.heard")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
-local wires = require("spec.support.wires")
 local zigllms = require("zigllms")
 
 local agent, tool, provider, hook = zigllms.agent, zigllms.tool, zigllms.provider, zigllms.hook
 local text, calls, usage = scripted.text, scripted.calls, scripted.usage
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function create(name, config)
   config = config or {}
@@ -26,7 +25,7 @@ local function of(name, reply)
 end
 
 local function sent(n)
-  return told(server:requests()[n])
+  return told(model:requests()[n])
 end
 
 local function use(pieces, prompt, completion)
@@ -34,15 +33,9 @@ local function use(pieces, prompt, completion)
 end
 
 describe("an agent as a tool", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   describe("its definition", function()
     it("is a plain table that names the agent", function()
@@ -96,7 +89,7 @@ describe("an agent as a tool", function()
       assert.is_true(tool.unregister(tool_id))
       definition.name = "again"
       tool.register(definition)
-      server:script(text("it says x"))
+      model:script(text("it says x"))
       assert.equal("it says x", tool.execute("again", { input = "read it" }))
       assert.same({ "system: I am reader", "user: read it" }, sent(1))
     end)
@@ -117,7 +110,7 @@ describe("an agent as a tool", function()
 
     it("does not become the built-in tool of its name", function()
       create("calculator")
-      server:script(text("about four"))
+      model:script(text("about four"))
       local id = tool.register(agent.as_tool("calculator"))
       assert.equal("about four", tool.execute(id, { input = "2 + 2" }))
     end)
@@ -127,7 +120,7 @@ describe("an agent as a tool", function()
     it("gives its answer to the model that called, message by message", function()
       local reader = create("reader")
       local boss = create("boss", { tools = { agent.as_tool(reader) } })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"read it"}' } }, { usage = usage(10, 1) }),
         use("it says x", 100, 7),
         use("The text says x", 20, 2)
@@ -141,7 +134,7 @@ describe("an agent as a tool", function()
         "assistant[c1]",
         "tool(c1): it says x",
       }, sent(3))
-      assert.equal("reader", server:requests()[1].tools[1]["function"].name)
+      assert.equal("reader", model:requests()[1].tools[1]["function"].name)
       assert.equal("The text says x", response.content)
       assert.equal(boss, response.agent_id)
       assert.equal(2, response.iterations)
@@ -157,7 +150,7 @@ describe("an agent as a tool", function()
     it("counts for itself what it used, and for the one that called all of it", function()
       local reader = create("reader")
       local boss = create("boss", { tools = { agent.as_tool(reader) } })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"x"}' } }, { usage = usage(10, 1) }),
         use("x", 100, 7),
         use("x", 20, 2)
@@ -174,7 +167,7 @@ describe("an agent as a tool", function()
       local schema = { type = "object", properties = { n = { type = "integer" } } }
       local counter = create("counter", { schema = schema })
       local boss = create("boss", { tools = { agent.as_tool(counter) } })
-      server:script(
+      model:script(
         calls({ { "c1", "counter", '{"input":"count"}' } }),
         text('{"n": 3}'),
         text("three")
@@ -194,7 +187,7 @@ describe("an agent as a tool", function()
       local boss = create("boss", {
         tools = { agent.as_tool(reader, { parameters = parameters }) },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", "{}" }, { "c2", "reader", '{"url":"u"}' } }),
         text("read"),
         text("done")
@@ -208,7 +201,7 @@ describe("an agent as a tool", function()
       local boss = create("boss", {
         tools = { agent.as_tool(create("left")), agent.as_tool(create("right")) },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "left", '{"input":"l"}' }, { "c2", "right", '{"input":"r"}' } }),
         of("left", text("LEFT", { delay_ms = 300 })),
         of("right", text("RIGHT", { delay_ms = 300 })),
@@ -230,7 +223,7 @@ describe("an agent as a tool", function()
           agent.as_tool(reader, { name = "known", session = "s" }),
         },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"a"}' } }),
         text("A"),
         calls({ { "c2", "reader", '{"input":"b"}' } }),
@@ -251,7 +244,7 @@ describe("an agent as a tool", function()
     it("takes turns with itself at a session", function()
       local reader = create("reader")
       local boss = create("boss", { tools = { agent.as_tool(reader, { session = "s" }) } })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"a"}' }, { "c2", "reader", '{"input":"b"}' } }),
         of("reader", text("A")),
         of("reader", text("B")),
@@ -275,7 +268,7 @@ describe("an agent as a tool", function()
           },
         },
       })
-      server:script(
+      model:script(
         text("hello"),
         calls({ { "c1", "now", "{}" } }),
         calls({ { "c2", "now", "{}" }, { "c3", "reader", '{"input":"look"}' } }),
@@ -299,7 +292,7 @@ describe("an agent as a tool", function()
     it("tells the model when it fails, and the run goes on", function()
       local reader = create("reader")
       local boss = create("boss", { tools = { agent.as_tool(reader) } })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"x"}' } }),
         scripted.failure(500, "no paper"),
         text("it cannot read")
@@ -316,7 +309,7 @@ describe("an agent as a tool", function()
       local definition = agent.as_tool(create("reader"))
       definition.on_error = "raise"
       local boss = create("boss", { tools = { definition } })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"x"}' } }),
         scripted.failure(500, "no paper")
       )
@@ -330,7 +323,7 @@ describe("an agent as a tool", function()
         tools = { { name = "dig", execute = tostring } },
       })
       local boss = create("boss", { tools = { agent.as_tool(reader) } })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"x"}' } }),
         calls({ { "d1", "dig", "{}" } }),
         text("nothing")
@@ -343,7 +336,7 @@ describe("an agent as a tool", function()
       local reader = create("reader")
       local boss = create("boss", { tools = { agent.as_tool(reader) } })
       agent.destroy(reader)
-      server:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("alone"))
+      model:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("alone"))
       local response = agent.run(boss, "?")
       assert.truthy(response.tool_calls[1].error:find("not found", 1, true))
     end)
@@ -360,7 +353,7 @@ describe("an agent as a tool", function()
         },
       })
       local boss = create("boss", { tools = { agent.as_tool(reader) } })
-      server:script(
+      model:script(
         calls({ { "c1", "reader", '{"input":"x"}' } }, { content = "One moment. " }),
         calls({ { "d1", "dig", "{}" } }, { content = "digging" }),
         text("found gold"),
@@ -391,7 +384,7 @@ describe("an agent as a tool", function()
           order[#order + 1] = point .. " " .. tostring(ctx.agent_name or ctx.tool_name)
         end)
       end
-      server:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("x"), text("y"))
+      model:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("x"), text("y"))
       agent.run(boss, "?")
       assert.same({
         "agent_before_run boss",
@@ -418,8 +411,7 @@ describe("an agent as a tool", function()
 
     it("may have its answer changed by its output guardrail, also by a table", function()
       for _, given in ipairs({ "censored", { content = "censored", parsed = nil } }) do
-        zigllms.reset()
-        provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+        model:begin()
         local reader = create("reader", {
           hooks = {
             agent_after_run = function()
@@ -428,7 +420,7 @@ describe("an agent as a tool", function()
           },
         })
         local boss = create("boss", { tools = { agent.as_tool(reader) } })
-        server:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("secret"), text("y"))
+        model:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("secret"), text("y"))
         agent.run(boss, "?")
         assert.equal("tool(c1): censored", sent(3)[4])
       end
@@ -440,14 +432,14 @@ describe("an agent as a tool", function()
       local boss = create("boss", { tools = { definition } })
       definition.timeout_ms, definition.name = 50, "hasty"
       local hasty = create("hasty boss", { tools = { definition } })
-      server:script(
+      model:script(
         calls({ { "c1", "hasty", '{"input":"x"}' } }),
         of("reader", text("late", { delay_ms = 400 })),
         text("too late")
       )
       local response = agent.run(hasty, "?")
       assert.truthy(response.tool_calls[1].error:find("50 ms", 1, true))
-      server:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("x"), text("y"))
+      model:script(calls({ { "c1", "reader", '{"input":"x"}' } }), text("x"), text("y"))
       assert.equal("x", agent.run(boss, "?").tool_calls[1].result)
     end)
   end)
@@ -457,7 +449,7 @@ describe("an agent as a tool", function()
       local c = create("carl")
       local b = create("bert", { tools = { agent.as_tool(c) } })
       local a = create("anna", { tools = { agent.as_tool(b) } })
-      server:script(
+      model:script(
         calls({ { "b1", "bert", '{"input":"x"}' } }, { usage = usage(1, 0) }),
         calls({ { "c1", "carl", '{"input":"y"}' } }, { usage = usage(2, 0) }),
         use("C", 4, 0),
@@ -476,12 +468,12 @@ describe("an agent as a tool", function()
       local id = create("echo", { max_iterations = 2 })
       agent.configure(id, { tools = { agent.as_tool(id) } })
       local again = calls({ { "c", "echo", '{"input":"x"}' } })
-      again["repeat"] = true
-      server:script(again)
+      again.again = true
+      model:script(again)
       local response = agent.run(id, "?")
       assert.equal("max_iterations", response.finish_reason)
       local deepest
-      for _, request in ipairs(server:requests()) do
+      for _, request in ipairs(model:requests()) do
         for _, line in ipairs(told(request)) do
           deepest = deepest or line:find("nested deeper than 16", 1, true)
         end
@@ -493,7 +485,7 @@ describe("an agent as a tool", function()
       local a, b = create("anna"), create("bert")
       agent.configure(a, { tools = { agent.as_tool(b, { session = "b" }) } })
       agent.configure(b, { tools = { agent.as_tool(a, { session = "a" }) } })
-      server:script(
+      model:script(
         calls({ { "c1", "bert", '{"input":"1"}' } }),
         calls({ { "c2", "anna", '{"input":"2"}' } }),
         calls({ { "c3", "bert", '{"input":"3"}' } }),
@@ -510,7 +502,7 @@ describe("an agent as a tool", function()
       local a, b = create("anna"), create("bert")
       agent.configure(a, { tools = { agent.as_tool(b, { session = "s" }) } })
       agent.configure(b, { tools = { agent.as_tool(a, { session = "s" }) } })
-      server:script(
+      model:script(
         of("anna", calls({ { "c1", "bert", '{"input":"1"}' } }, { delay_ms = 100 })),
         of("bert", calls({ { "c2", "anna", '{"input":"2"}' } }, { delay_ms = 100 })),
         of("anna", text("anna")),
@@ -543,7 +535,7 @@ describe("an agent as a tool", function()
         },
       },
     })
-    server:script(
+    model:script(
       calls({ { "c1", "ask", "{}" } }, { usage = usage(1, 0) }),
       use("R", 2, 0),
       use("C", 4, 0),
@@ -571,9 +563,9 @@ describe("an agent as a tool", function()
         { { "c1", "reader", '{"input":"x"}' } },
         { usage = usage(3, 0), content = "wait" }
       )
-      server:script(asking, script)
+      model:script(asking, script)
       local handle = agent.run(boss, "?", { async = true })
-      server:wait_for(at, zigllms.sleep)
+      model:wait_for(at)
       zigllms.sleep(60)
       local began = program.clock()
       assert.is_true(handle:cancel("enough"))
@@ -585,23 +577,23 @@ describe("an agent as a tool", function()
       return err.partial
     end
 
-    local function hung_up(n)
-      server:wait_for(function(journal)
-        return journal[n] and journal[n].closed_after_ms
-      end, zigllms.sleep)
-    end
-
     it("while it waits for its model", function()
-      local partial = stopped(text("never", { delay_ms = 5000 }), 2)
-      hung_up(2)
+      local given_up
+      local partial = stopped(function()
+        local ok, err = pcall(zigllms.sleep, 5000)
+        given_up = not ok and err.code
+        return "never"
+      end, 2)
+      assert.equal("cancelled", given_up)
       assert.equal(3, partial.usage.total_tokens)
       assert.equal("wait", partial.content)
     end)
 
     it("in the middle of its answer, which counts as far as it came", function()
-      local half = scripted.chunk({ role = "assistant", content = "12345678" })
-      local partial = stopped({ sse = { half, scripted.null }, stall_ms = 5000 }, 2)
-      hung_up(2)
+      local half = text({ "12345678", "9" }, { chunk_delay_ms = 50 })
+      local partial = zigllms.test.clock(function()
+        return stopped(half, 2)
+      end)
       -- What the helper was asked, and two tokens of its answer.
       assert.is_true(partial.usage.total_tokens >= 3 + 2)
       assert.is_true(partial.usage.estimated)
@@ -618,37 +610,35 @@ describe("an agent as a tool", function()
   -- Of each protocol: what the calling model was told in the end.
   local expected = { "user: go", "assistant[c1,c2]", "tool(c1): A", "tool(c2): B" }
   for name, lines in pairs({
-    messages = expected,
+    anthropic = expected,
     responses = { "user: go", "assistant[c1]", "assistant[c2]", "tool(c1): A", "tool(c2): B" },
     cohere = expected,
     ollama = expected,
   }) do
-    local wire = wires[name]
-
-    it("speaks " .. wire.path, function()
-      local id = provider.create(wire.config(server))
-      provider.configure(id, { model = wire.model })
+    it("speaks " .. name, function()
+      local other, id = scripted.speaking(name)
       local function named(who, tools)
         return agent.create({ name = who, provider = id, tools = tools })
       end
       local left, right = agent.as_tool(named("left")), agent.as_tool(named("right"))
       local boss = named("boss", { left, right })
-      local one, two = wire.text("A"), wire.text("B")
+      local one, two = text("A"), text("B")
       one.when, two.when = "to the left", "to the right"
-      server:script(
-        wire.calls({
+      other:script(
+        calls({
           { "c1", "left", '{"input":"to the left"}' },
           { "c2", "right", '{"input":"to the right"}' },
         }),
         one,
         two,
-        wire.text("done")
+        text("done")
       )
       local response = agent.run(boss, "go")
       assert.equal("done", response.content)
       assert.equal(60, response.usage.total_tokens)
-      assert.same(lines, sent(4))
-      local inner = { sent(2)[1], sent(3)[1] }
+      local requests = other:requests()
+      assert.same(lines, told(requests[4]))
+      local inner = { told(requests[2])[1], told(requests[3])[1] }
       table.sort(inner)
       assert.same({ "user: to the left", "user: to the right" }, inner)
     end)

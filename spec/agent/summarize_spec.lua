@@ -1,7 +1,7 @@
 -- Summaries of what falls out of the window: the option `summarize`.
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
 local zigllms = require("zigllms")
 
@@ -9,10 +9,10 @@ local agent, memory, provider = zigllms.agent, zigllms.memory, zigllms.provider
 local text, calls, usage = scripted.text, scripted.calls, scripted.usage
 local unpack = table.unpack or unpack -- luacheck: ignore
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function sent(n)
-  return told(server:requests()[n])
+  return told(model:requests()[n])
 end
 
 -- An agent whose summaries are "(a b c)", in the words of what they stand for.
@@ -36,21 +36,15 @@ end
 -- Runs that say q1, q2, … and are answered a1, a2, …
 local function talk(id, from, to)
   for i = from, to do
-    server:script(text("a" .. i))
+    model:script(text("a" .. i))
     agent.run(id, "q" .. i)
   end
 end
 
 describe("summarize", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("is not called while the window holds everything", function()
     local id, seen = create()
@@ -109,7 +103,7 @@ describe("summarize", function()
       })
     end
     replies[13] = text("done")
-    server:script(unpack(replies))
+    model:script(unpack(replies))
     local response = agent.run(id, "go")
     assert.equal(13, response.iterations)
     assert.equal(1 + 12 * 3 + 1, #response.messages)
@@ -152,7 +146,7 @@ describe("summarize", function()
 
   it("counts tokens, if the window does", function()
     local id, seen = create({ memory = { max_tokens = 20 } })
-    server:script(text(("x"):rep(40)), text("short"))
+    model:script(text(("x"):rep(40)), text("short"))
     agent.run(id, "q1")
     agent.run(id, ("y"):rep(40))
     assert.equal(1, #seen)
@@ -163,7 +157,7 @@ describe("summarize", function()
   it("is of one run, if that says so, and can be taken back", function()
     local id, seen = create()
     talk(id, 1, 3)
-    server:script(text("a"), text("b"))
+    model:script(text("a"), text("b"))
     agent.run(id, "q4", { summarize = zigllms.null, remember = true })
     assert.equal(0, #seen)
     assert.equal(6, #sent(1))
@@ -226,8 +220,7 @@ describe("summarize", function()
       talk(id, 1, 3)
       local err = raised("callback_error", agent.run, id, "q4")
       assert.truthy(err.message:find("summarize", 1, true), err.message)
-      zigllms.reset()
-      provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+      model:begin()
     end
   end)
 
@@ -238,7 +231,7 @@ describe("summarize", function()
       end,
     })
     talk(id, 1, 3)
-    server:script(scripted.failure(400, "no"))
+    model:script(scripted.failure(400, "no"))
     raised("bad_request", agent.run, id, "q4")
   end)
 
@@ -246,12 +239,12 @@ describe("summarize", function()
     it("asks that one, and counts what it uses", function()
       local id = create({ model = "big", summarize = { model = "small" } })
       talk(id, 1, 3)
-      server:script(
+      model:script(
         text(" the story ", { usage = usage(100, 1) }),
         text("a4", { usage = usage(10, 1) })
       )
       local response = agent.run(id, "q4")
-      local asked = server:requests()[1]
+      local asked = model:requests()[1]
       assert.equal("small", asked.model)
       assert.truthy(asked.messages[1].content:find("Sum up", 1, true))
       assert.equal(
@@ -259,7 +252,7 @@ describe("summarize", function()
         asked.messages[2].content
       )
       assert.is_nil(asked.tools)
-      assert.equal("big", server:requests()[2].model)
+      assert.equal("big", model:requests()[2].model)
       assert.equal("user: Summary of the conversation so far:\nthe story", sent(2)[1])
       assert.equal(112, response.usage.total_tokens)
       assert.equal(2, response.attempts)
@@ -269,41 +262,41 @@ describe("summarize", function()
     it("may be another provider's, with another prompt", function()
       local other = provider.create({
         type = "openai",
-        base_url = server.url,
-        api_key = "other",
         model = "theirs",
       })
       local id = create({ summarize = { provider = other, prompt = "Shorten" } })
       talk(id, 1, 3)
-      server:script(text("short"), text("a4"))
+      local theirs = scripted.new(other)
+      model:script(text("a4"))
+      theirs:script(text("short"))
       agent.run(id, "q4")
-      local asked = server:journal()[1]
-      assert.equal("Bearer other", asked.headers.authorization)
-      assert.equal("theirs", asked.json.model)
-      assert.equal("Shorten", asked.json.messages[1].content)
+      local asked = theirs:requests()[1]
+      assert.equal("theirs", asked.model)
+      assert.equal("Shorten", asked.messages[1].content)
     end)
 
     it("that fails ends the run with its error", function()
       local id = create({ summarize = { model = "small" } })
       talk(id, 1, 3)
-      server:script(scripted.failure(400, "no"))
+      model:script(scripted.failure(400, "no"))
       raised("bad_request", agent.run, id, "q4")
-      server:script(text("  "))
+      model:script(text("  "))
       raised("bad_response", agent.run, id, "q4")
     end)
 
     it("is part of the budget", function()
       local id = create({ summarize = { model = "small" }, budget = { max_steps = 1 } })
       talk(id, 1, 3)
-      server:script(text("the story"), text("a4"))
+      model:script(text("the story"), text("a4"))
       raised("budget_exceeded", agent.run, id, "q4")
-      assert.equal(1, server:count())
+      assert.equal(1, model:count())
     end)
   end)
 
   it("stays in the store with the conversation", function()
     local path = os.tmpname()
     os.remove(path)
+    model = scripted.new("openai", { transport = "http" })
     local function others(code)
       local out = program.run(([[
         local zigllms = require("zigllms")
@@ -313,10 +306,10 @@ describe("summarize", function()
           memory = { type = "persistent", max_messages = 6 },
           summarize = function(messages) return "sum of " .. #messages end })
         %s
-      ]]):format(path .. ".db", server.url, code)).out
+      ]]):format(path .. ".db", model:url(), code)).out
       return out
     end
-    server:script(text("a1"), text("a2"), text("a3"), text("a4"), text("a5"))
+    model:script(text("a1"), text("a2"), text("a3"), text("a4"), text("a5"))
     others([[for i = 1, 4 do zigllms.agent.run(id, "q" .. i) end]])
     assert.same({ "user: sum of 4", "user: q3", "assistant: a3", "user: q4" }, sent(4))
     others([[zigllms.agent.run(id, "q5")]])

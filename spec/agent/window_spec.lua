@@ -1,13 +1,11 @@
 -- The window: what of a conversation is sent. Whatever its size, in whatever protocol, no result is
 -- sent without its call and no call without its results.
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local told = require("spec.support.told")
-local wires = require("spec.support.wires")
 local zigllms = require("zigllms")
 
-local agent, provider = zigllms.agent, zigllms.provider
+local agent = zigllms.agent
 
-local server = scripted.start()
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local CASES = os.getenv("ZIGLLMS_SWEEP") == "full" and 400 or 24
@@ -21,20 +19,6 @@ local function random(seed)
   end
 end
 
-local openai = { text = scripted.text, calls = scripted.calls }
-
-function openai.config(_)
-  return { type = "openai", base_url = server.url, api_key = "test", retry = false }
-end
-
-local protocols = {
-  ["/v1/chat/completions"] = openai,
-  ["/v1/messages"] = wires.messages,
-  ["/v1/responses"] = wires.responses,
-  ["/v2/chat"] = wires.cohere,
-  ["/api/chat"] = wires.ollama,
-}
-
 local TOOL = {
   name = "work",
   parameters = { type = "object", properties = { n = { type = "integer" } } },
@@ -44,7 +28,7 @@ local TOOL = {
 }
 
 -- A question, rounds of up to four calls side by side, an answer: some runs of it.
-local function a_talk(pick, wire)
+local function a_talk(pick)
   local runs, calls = {}, 0
   for _ = 1, 1 + pick(3) do
     local replies = {}
@@ -54,9 +38,9 @@ local function a_talk(pick, wire)
         calls = calls + 1
         round[i] = { "c" .. calls, "work", ('{"n":%d}'):format(pick(60)) }
       end
-      replies[#replies + 1] = wire.calls(round)
+      replies[#replies + 1] = scripted.calls(round)
     end
-    replies[#replies + 1] = wire.text(("a"):rep(pick(60)))
+    replies[#replies + 1] = scripted.text(("a"):rep(pick(60)))
     runs[#runs + 1] = { question = ("q"):rep(pick(60)), replies = replies }
   end
   return runs
@@ -92,7 +76,7 @@ local function assert_pairs(lines, what)
   assert.is_nil(open[1], what)
 end
 
-local function case(seed, wire, id, summarize)
+local function case(seed, model, id, summarize)
   local pick = random(seed)
   local window = pick(2) == 1 and { max_messages = pick(14) } or { max_tokens = pick(120) }
   local who = agent.create({
@@ -102,15 +86,15 @@ local function case(seed, wire, id, summarize)
     tools = { TOOL },
     summarize = summarize,
   })
-  for _, run in ipairs(a_talk(pick, wire)) do
-    server:script(unpack(run.replies))
+  for _, run in ipairs(a_talk(pick)) do
+    model:script(unpack(run.replies))
     local response = agent.run(who, run.question)
     assert.equal("stop", response.finish_reason)
-    for n, request in ipairs(server:requests()) do
+    for n, request in ipairs(model:requests()) do
       local what = ("seed %d, request %d"):format(seed, n)
       local lines = told(request)
       local system = lines[1]
-      if wire ~= wires.messages or system:find("^system") then
+      if model.protocol ~= "anthropic" or system:find("^system") then
         assert.equal("system: S", table.remove(lines, 1), what)
       end
       assert_pairs(lines, what)
@@ -128,18 +112,14 @@ describe("the window", function()
     zigllms.reset()
   end)
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
-  for path, wire in pairs(protocols) do
+  for protocol in pairs(scripted.protocols) do
     for _, summed in ipairs({ false, true }) do
       it(
-        "keeps calls and results together on " .. path .. (summed and ", summed up" or ""),
+        "keeps calls and results together on " .. protocol .. (summed and ", summed up" or ""),
         function()
-          local id = provider.create(wire.config(server))
-          provider.configure(id, { model = wire.model or "m" })
+          local model, id = scripted.speaking(protocol)
           local summarize = summed
               and function(messages)
                 assert_pairs(told({ messages = messages }), "summed up")
@@ -147,7 +127,7 @@ describe("the window", function()
               end
             or nil
           for seed = 1, CASES do
-            case(seed * 7919, wire, id, summarize)
+            case(seed * 7919, model, id, summarize)
           end
         end
       )
@@ -155,20 +135,20 @@ describe("the window", function()
   end
 
   it("smaller than one round holds that round", function()
-    provider.configure("openai", openai.config(server))
+    local model = scripted.new()
     local who = agent.create({
       provider = "openai",
       memory = { max_messages = 1 },
       tools = { TOOL },
     })
-    server:script(
+    model:script(
       scripted.calls({ { "c1", "work", '{"n":1}' }, { "c2", "work", '{"n":2}' } }),
       scripted.text("a"),
       scripted.text("b")
     )
     agent.run(who, "q")
     agent.run(who, "r")
-    local requests = server:requests()
+    local requests = model:requests()
     assert.same({ "assistant[c1,c2]", "tool(c1): r", "tool(c2): rr" }, told(requests[2]))
     assert.same({ "user: r" }, told(requests[3]))
   end)

@@ -1,10 +1,10 @@
 -- Errors: what they hold, how they read, where they point, and how they pass through callbacks.
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
-local server = scripted.start()
+local model = scripted.new()
 local agent, provider, tool = zigllms.agent, zigllms.provider, zigllms.tool
 
 local function line()
@@ -12,15 +12,9 @@ local function line()
 end
 
 describe("errors", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   local function chat(options)
     options = options or {}
@@ -115,7 +109,7 @@ describe("errors", function()
     end)
 
     it("of a call that waits", function()
-      server:script(scripted.failure(400, "no"))
+      model:script(scripted.failure(400, "no"))
       local here
       local err = raised("bad_request", function()
         here = line()
@@ -125,7 +119,7 @@ describe("errors", function()
     end)
 
     it("of a handle's making, or of the await", function()
-      server:script(scripted.failure(400, "no"))
+      model:script(scripted.failure(400, "no"))
       local err = raised("bad_request", function()
         chat({ async = true }):await()
       end)
@@ -198,7 +192,7 @@ describe("errors", function()
         assert.truthy(err.message:find("boom", 1, true))
         assert.is_string(tostring(err))
 
-        server:script(scripted.text("x"))
+        model:script(scripted.text("x"))
         err = raised("callback_error", chat, { stream = boom })
         assert.equal(cause, err.cause)
 
@@ -215,7 +209,7 @@ describe("errors", function()
         end,
       })
       assert.is_nil(raised("tool_error", tool.execute, id).cause)
-      server:script(scripted.text("x"))
+      model:script(scripted.text("x"))
       local function boom()
         error(nil)
       end
@@ -270,7 +264,7 @@ describe("errors", function()
       local function boom()
         error(mine)
       end
-      server:script(scripted.text("x"))
+      model:script(scripted.text("x"))
       local err = raised("rate_limited", chat, { stream = boom })
       assert.equal("slow down", err.message)
       assert.is_true(err.retryable)
@@ -336,7 +330,7 @@ describe("errors", function()
       assert.equal("idle", safe.agent.State.IDLE)
       assert.equal(zigllms.null, safe.null)
       assert.equal(safe, zigllms.safe)
-      server:script(scripted.failure(400, "no"))
+      model:script(scripted.failure(400, "no"))
       value, err = safe.provider.chat("hi", { provider = "openai" })
       assert.is_nil(value)
       assert.equal("bad_request", err.code)
@@ -397,6 +391,8 @@ describe("errors", function()
   end)
 
   it("and everything else leave nothing on standard error", function()
+    local far = scripted.new("openai", { transport = "http" })
+    far:script({ error = "server_error", again = true })
     local result = program.run(
       [[
       local zigllms = require("zigllms")
@@ -416,7 +412,7 @@ describe("errors", function()
       collectgarbage()
       print("done")
       ]],
-      { args = { server.url } }
+      { args = { far:url() } }
     )
     assert.equal("", result.err)
     assert.equal("done\n", result.out)

@@ -1,14 +1,14 @@
 -- The events that the module tells by itself, each from a real operation.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local stores = require("spec.support.stores")
 local zigllms = require("zigllms")
 
 local agent, event, memory = zigllms.agent, zigllms.event, zigllms.memory
 local provider, tool = zigllms.provider, zigllms.tool
-local text, calls = scripted.text, scripted.calls
+local text, calls, failure = scripted.text, scripted.calls, scripted.failure
 
-local server = scripted.start()
+local model = scripted.new()
 
 -- Collects the names and the data of the events of a pattern.
 local function heard(pattern)
@@ -33,19 +33,9 @@ local function echo(extra)
 end
 
 describe("built-in events", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-    zigllms.configure({ default_provider = "openai" })
-  end)
+  before_each(model:as_default())
 
-  after_each(function()
-    zigllms.reset()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  after_each(zigllms.reset)
 
   it("are all named by help", function()
     local help = zigllms.help("event")
@@ -100,7 +90,7 @@ describe("built-in events", function()
   end)
 
   it("of a request: request, response, with what it used", function()
-    server:script(text("hello", { usage = { prompt_tokens = 7, completion_tokens = 2 } }))
+    model:script(text("hello", { usage = { prompt_tokens = 7, completion_tokens = 2 } }))
     local names, data = heard("provider.*")
     provider.chat("hi", { model = "m" })
     assert.same({ "provider.request", "provider.response" }, names)
@@ -114,7 +104,7 @@ describe("built-in events", function()
   end)
 
   it("of a request that fails, and of each repetition", function()
-    server:script({ status = 503 }, { status = 503 }, { status = 400 })
+    model:script(failure(503), failure(503), failure(400))
     local names, data = heard("provider.*")
     local retry = { max_attempts = 5, initial_delay_ms = 1, max_delay_ms = 1 }
     raised("bad_request", provider.chat, "hi", { model = "m", retry = retry })
@@ -129,8 +119,8 @@ describe("built-in events", function()
   end)
 
   it("of a request that another provider takes over", function()
-    server:script({ status = 401 }, text("from the second"))
-    provider.create({ name = "second", type = "openai", base_url = server.url, api_key = "k" })
+    model:script(failure(401), text("from the second"))
+    provider.create({ name = "second", type = "openai" })
     local names, data = heard("provider.*")
     local reply = provider.chat("hi", { model = "m", fallback = { "second" } })
     assert.equal("from the second", reply.content)
@@ -141,9 +131,6 @@ describe("built-in events", function()
   end)
 
   it("of embeddings", function()
-    server:script({
-      json = { data = { { index = 0, embedding = { 1, 0 } } }, usage = { prompt_tokens = 3 } },
-    })
     local names, data = heard("provider.*")
     provider.embed("hi", { model = "e" })
     assert.same({ "provider.request", "provider.response" }, names)
@@ -152,7 +139,7 @@ describe("built-in events", function()
   end)
 
   it("of an agent's run, with those inside it, in order", function()
-    server:script(calls({ { "c1", "echo", '{"text":"a"}' } }), text("done"))
+    model:script(calls({ { "c1", "echo", '{"text":"a"}' } }), text("done"))
     local id = agent.create({ name = "ann", tools = { echo() }, model = "m" })
     local names, data, events = heard("*")
     local response = agent.run(id, "go")
@@ -182,7 +169,7 @@ describe("built-in events", function()
   end)
 
   it("of a run that fails: exactly one end", function()
-    server:script({ status = 400 })
+    model:script(failure(400))
     local id = agent.create({ model = "m" })
     local names, data = heard("agent.*")
     raised("bad_request", agent.run, id, "go")
@@ -191,7 +178,7 @@ describe("built-in events", function()
   end)
 
   it("of a run that is cancelled: exactly one end", function()
-    server:script({ delay = 5, json = {} })
+    model:script(text("late", { delay_ms = 5 }))
     local id = agent.create({ model = "m" })
     local names, data = heard("agent.*")
     local handle = agent.run(id, "go", { async = true })
@@ -203,7 +190,7 @@ describe("built-in events", function()
   end)
 
   it("of a stream that its reader leaves: exactly one end", function()
-    server:script(text({ "a", "b" }, { delay = 1 }))
+    model:script(text({ "a", "b" }, { delay_ms = 1 }))
     local names = heard("provider.*")
     do
       local stream = provider.stream("hi", { model = "m" })

@@ -1,12 +1,12 @@
 -- Hooks around the runs of agents, their tools and their requests: what they see and may change.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 local agent, hook, provider, tool = zigllms.agent, zigllms.hook, zigllms.provider, zigllms.tool
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function double()
   return tool.register({
@@ -19,23 +19,13 @@ local function double()
 end
 
 describe("hooks and agents", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-    zigllms.configure({ default_provider = "openai" })
-  end)
+  before_each(model:as_default())
 
-  after_each(function()
-    zigllms.reset()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  after_each(zigllms.reset)
 
   describe("agent_before_run", function()
     it("gets what the run was given, and changes it", function()
-      server:script(text("one"), text("two"), text("three"))
+      model:script(text("one"), text("two"), text("three"))
       local seen = {}
       hook.register("agent_before_run", function(context)
         seen[#seen + 1] = context.data
@@ -47,26 +37,26 @@ describe("hooks and agents", function()
       agent.run(id, "secret")
       agent.run(id, { role = "user", content = "hi" })
       agent.run(id, { { role = "system", content = "s" }, { role = "user", content = "u" } })
-      assert.equal("[redacted]", server:requests()[1].messages[1].content)
+      assert.equal("[redacted]", model:requests()[1].messages[1].content)
       assert.same({ "secret", "hi" }, { seen[1], seen[2] })
       assert.same({ "system", "user" }, { seen[3][1].role, seen[3][2].role })
-      local last = server:requests()[3].messages
+      local last = model:requests()[3].messages
       assert.same({ "s", "u" }, { last[#last - 1].content, last[#last].content })
     end)
 
     it("may change messages in place", function()
-      server:script(text("ok"))
+      model:script(text("ok"))
       hook.register("agent_before_run", function(context)
         context.data[1].content = context.data[1].content:gsub("%d", "#")
       end)
       local messages = { { role = "user", content = "4711" }, { role = "user", content = "x" } }
       agent.run(agent.create({ model = "m" }), messages)
-      assert.equal("####", server:requests()[1].messages[1].content)
+      assert.equal("####", model:requests()[1].messages[1].content)
       assert.equal("4711", messages[1].content)
     end)
 
     it("knows the agent; a veto asks nobody, and leaves the conversation alone", function()
-      server:script(text("never"))
+      model:script(text("never"))
       local id = agent.create({ name = "ann", model = "m" })
       local about
       local hook_id = hook.register("agent_before_run", function(context)
@@ -76,7 +66,7 @@ describe("hooks and agents", function()
       local err = raised("aborted_by_hook", agent.run, id, "go")
       assert.truthy(err.message:find(hook_id, 1, true))
       assert.same({ id, "ann" }, { about.agent_id, about.agent_name })
-      assert.equal(0, server:count())
+      assert.equal(0, model:count())
       assert.same({}, zigllms.memory.retrieve("conversation", { agent = id }) or {})
       assert.equal("idle", (agent.get_state(id)))
     end)
@@ -92,7 +82,7 @@ describe("hooks and agents", function()
   end)
 
   it("agent_init comes before the first run only", function()
-    server:script(text("1"), text("2"), text("3"))
+    model:script(text("1"), text("2"), text("3"))
     local order = {}
     hook.register("agent_init", function(context)
       order[#order + 1] = "init " .. context.agent_name
@@ -109,7 +99,7 @@ describe("hooks and agents", function()
 
   describe("agent_after_run", function()
     it("replaces the response by a text, or by itself changed", function()
-      server:script(text("raw"), text("raw"))
+      model:script(text("raw"), text("raw"))
       local id = agent.create({ model = "m" })
       local first = hook.register("agent_after_run", function(context)
         assert.equal("raw", context.result.content)
@@ -137,7 +127,7 @@ describe("hooks and agents", function()
         failed = e.data.error
       end)
       for _, given in ipairs({ print, io.stdout, { foo = 1 }, { content = 5 }, 5, false }) do
-        server:script(text("raw"))
+        model:script(text("raw"))
         local hooked = hook.register("agent_after_run", function()
           return given
         end)
@@ -155,7 +145,7 @@ describe("hooks and agents", function()
     end)
 
     it("what it gives is what agent.completed tells", function()
-      server:script(text("raw"))
+      model:script(text("raw"))
       local told
       zigllms.event.subscribe("agent.completed", function(e)
         told = e.data.content
@@ -168,7 +158,7 @@ describe("hooks and agents", function()
     end)
 
     it("runs once for the whole loop of model and tools", function()
-      server:script(calls({ { "c1", "double", '{"n":2}' } }), text("4"))
+      model:script(calls({ { "c1", "double", '{"n":2}' } }), text("4"))
       local runs = 0
       hook.register("agent_after_run", function()
         runs = runs + 1
@@ -179,7 +169,7 @@ describe("hooks and agents", function()
   end)
 
   it("a response made by hand is text as any other", function()
-    server:script(text("raw"))
+    model:script(text("raw"))
     hook.register("agent_after_run", function()
       return { content = "by hand" }
     end)
@@ -189,7 +179,7 @@ describe("hooks and agents", function()
   end)
 
   it("a run of the same conversation inside of its own hooks is refused at once", function()
-    server:script(text("1"), text("2"))
+    model:script(text("1"), text("2"))
     local id = agent.create({ model = "m" })
     local depth, err = 0, nil
     hook.register("agent_before_run", function(context)
@@ -205,7 +195,7 @@ describe("hooks and agents", function()
   end)
 
   it("agent_error may give an answer in place of the failure", function()
-    server:script({ status = 500 })
+    model:script(scripted.failure(500))
     local seen
     hook.register("agent_error", function(context)
       seen = context.error
@@ -218,7 +208,7 @@ describe("hooks and agents", function()
   end)
 
   it("around a run: another answer without asking, a second attempt, its time", function()
-    server:script({ status = 500 }, text("second"))
+    model:script(scripted.failure(500), text("second"))
     local attempts = 0
     hook.register("agent_run", function(context, continue)
       attempts = attempts + 1
@@ -230,7 +220,7 @@ describe("hooks and agents", function()
     end)
     local id = agent.create({ model = "m" })
     assert.equal("from the cache", agent.run(id, "cached").content)
-    assert.equal(0, server:count())
+    assert.equal(0, model:count())
     assert.equal("failed", agent.run(id, "go").content)
     assert.equal("second", agent.run(id, "go").content)
     assert.equal(3, attempts)
@@ -238,7 +228,7 @@ describe("hooks and agents", function()
 
   describe("of its tools", function()
     it("change what the model's call gets, and what the model is told", function()
-      server:script(calls({ { "c1", "double", '{"n":2}' } }), text("done"))
+      model:script(calls({ { "c1", "double", '{"n":2}' } }), text("done"))
       hook.register("tool_before_execute", function(context)
         context.data.n = 21
       end)
@@ -247,7 +237,7 @@ describe("hooks and agents", function()
       end)
       local response = agent.run(agent.create({ model = "m", tools = { double() } }), "go")
       assert.same({ doubled = 42, checked = true }, response.tool_calls[1].result)
-      local told = server:requests()[2].messages
+      local told = model:requests()[2].messages
       assert.equal('{"checked":true,"doubled":42}', told[#told].content)
     end)
 
@@ -260,13 +250,13 @@ describe("hooks and agents", function()
     end)
 
     it("a veto is told to the model, and the run goes on", function()
-      server:script(calls({ { "c1", "double", '{"n":2}' } }), text("I may not"))
+      model:script(calls({ { "c1", "double", '{"n":2}' } }), text("I may not"))
       hook.register("tool_before_execute", function()
         return false, "not today"
       end)
       local response = agent.run(agent.create({ model = "m", tools = { double() } }), "go")
       assert.equal("I may not", response.content)
-      local told = server:requests()[2].messages
+      local told = model:requests()[2].messages
       assert.truthy(told[#told].content:find("not today", 1, true), told[#told].content)
     end)
 
@@ -296,7 +286,7 @@ describe("hooks and agents", function()
 
   describe("of requests", function()
     it("see the neutral request, and change it", function()
-      server:script(text("ok"))
+      model:script(text("ok"))
       local seen
       hook.register("provider_before_request", function(context)
         seen = context
@@ -307,7 +297,7 @@ describe("hooks and agents", function()
       end)
       local reply = provider.chat("hi", { model = "m", temperature = 0.3, tools = { double() } })
       assert.equal("ok", reply.content)
-      local sent = server:requests()[1]
+      local sent = model:requests()[1]
       assert.same({ "other", 0.5 }, { sent.model, sent.top_p })
       assert.is_nil(sent.temperature)
       assert.same({ "system", "user" }, { sent.messages[1].role, sent.messages[2].role })
@@ -317,7 +307,7 @@ describe("hooks and agents", function()
     end)
 
     it("of an agent say whose they are", function()
-      server:script(text("ok"))
+      model:script(text("ok"))
       local whose
       hook.register("provider_before_request", function(context)
         whose = context.agent_id
@@ -328,7 +318,7 @@ describe("hooks and agents", function()
     end)
 
     it("show no header and no key", function()
-      server:script(text("ok"))
+      model:script(text("ok"))
       local seen = {}
       hook.register("*", function(context)
         for key, value in pairs(context) do
@@ -346,7 +336,7 @@ describe("hooks and agents", function()
     end)
 
     it("changed answers reach the agent, its conversation and its tools", function()
-      server:script(calls({ { "c1", "double", '{"n":2}' } }), text("the number is 4711"))
+      model:script(calls({ { "c1", "double", '{"n":2}' } }), text("the number is 4711"))
       hook.register("provider_after_response", function(context)
         local result = context.result
         if result.tool_calls[1] then
@@ -365,7 +355,7 @@ describe("hooks and agents", function()
     end)
 
     it("provider_error recovers with a text", function()
-      server:script({ status = 500 })
+      model:script(scripted.failure(500))
       hook.register("provider_error", function()
         return "offline"
       end)
@@ -386,7 +376,7 @@ describe("hooks and agents", function()
 
   describe("an agent's own", function()
     it("are for it alone, with its tools and requests, and go with it", function()
-      server:script(calls({ { "c1", "double", '{"n":2}' } }), text("a"), text("b"))
+      model:script(calls({ { "c1", "double", '{"n":2}' } }), text("a"), text("b"))
       local seen = {}
       local function note(context)
         seen[#seen + 1] = context.point
@@ -419,7 +409,7 @@ describe("hooks and agents", function()
     end)
 
     it("are replaced by configure, copied by clone", function()
-      server:script(text("1"), text("2"), text("3"))
+      model:script(text("1"), text("2"), text("3"))
       local seen = {}
       local function note(word)
         return {

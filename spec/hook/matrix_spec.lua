@@ -1,14 +1,14 @@
 -- Whatever a hook does, of every type and called in every way: nothing hangs, what it raised is
 -- kept as the cause, and what is registered stays true.
 local clock = require("spec.support.program").clock
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local size = require("spec.support.size")
 local zigllms = require("zigllms")
 
 local agent, event, hook = zigllms.agent, zigllms.event, zigllms.hook
 local memory, provider, tool = zigllms.memory, zigllms.provider, zigllms.tool
 
-local server = scripted.start()
+local model = scripted.new()
 
 local TABLE, USERDATA = { because = "table" }, io.stdout
 local LIMIT_S = 5
@@ -159,7 +159,7 @@ local WAYS = {
     world.point = "agent_run"
     local config = { provider = "openai" }
     local id = agent.create(config)
-    server:script(world.fails and scripted.failure(400, "bad") or scripted.text("fine"))
+    model:script(world.fails and scripted.failure(400, "bad") or scripted.text("fine"))
     return function()
       return agent.run(id, "hi")
     end
@@ -216,8 +216,7 @@ local CALLERS = {
 }
 
 local function prepare()
-  zigllms.reset()
-  provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+  model:begin()
   tool.register({
     name = "good",
     execute = function(input)
@@ -333,10 +332,7 @@ describe("a hook may do anything", function()
     table.insert(groups[group], case)
   end
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   for group, cases in pairs(groups) do
     it("in " .. group, function()

@@ -1,13 +1,13 @@
 -- Every point of the bridges that exist, at real operations: agents, tools, providers, memory.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 local agent, event, hook = zigllms.agent, zigllms.event, zigllms.hook
 local memory, provider, tool = zigllms.memory, zigllms.provider, zigllms.tool
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function has(text_, part)
   assert.truthy(text_:find(part, 1, true), text_)
@@ -20,7 +20,7 @@ local function create(config)
 end
 
 local function last_sent()
-  local requests = server:requests()
+  local requests = model:requests()
   local messages = requests[#requests].messages
   return messages[#messages].content
 end
@@ -35,15 +35,9 @@ local function heard(pattern)
 end
 
 describe("hooks at", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   describe("agent.run", function()
     it("run before and after it, agent_init only before the first", function()
@@ -57,7 +51,7 @@ describe("hooks at", function()
         end)
       end
       local id = create()
-      server:script(text("one"), text("two"))
+      model:script(text("one"), text("two"))
       assert.are.equal("one", agent.run(id, "a").content)
       assert.are.equal("two", agent.run(id, "b").content)
       assert.are.same({
@@ -81,7 +75,7 @@ describe("hooks at", function()
       hook.register("agent_after_run", function(context)
         context.result.content = context.result.content:upper()
       end)
-      server:script(text("quiet"))
+      model:script(text("quiet"))
       local response = agent.run(id, "my secret")
       assert.are.equal("my ***", last_sent())
       assert.are.equal("QUIET", response.content)
@@ -95,9 +89,9 @@ describe("hooks at", function()
       hook.register("agent_before_run", function()
         return false, "off topic"
       end)
-      server:script(text("x"))
+      model:script(text("x"))
       has(raised("aborted_by_hook", agent.run, id, "hi").message, "off topic")
-      assert.are.equal(0, server:count())
+      assert.are.equal(0, model:count())
       assert.are.same({ "agent.started", "agent.failed" }, names)
     end)
 
@@ -107,7 +101,7 @@ describe("hooks at", function()
       local hook_id = hook.register("agent_error", function(context)
         seen = context.error
       end)
-      server:script(scripted.failure(500, "broken", { ["repeat"] = true }))
+      model:script(scripted.failure(500, "broken", { again = true }))
       local err = raised("server_error", agent.run, id, "hi")
       assert.are.equal(err, seen)
       hook.unregister(hook_id)
@@ -125,12 +119,12 @@ describe("hooks at", function()
         end
         local ok, response = pcall(next)
         if not ok then
-          server:script(text("second try"))
+          model:script(text("second try"))
           response = agent.run(create(), context.input)
         end
         return response
       end, { agent = id })
-      server:script(scripted.failure(500, "broken"))
+      model:script(scripted.failure(500, "broken"))
       assert.are.equal("second try", agent.run(id, "hi").content)
     end)
   end)
@@ -150,7 +144,7 @@ describe("hooks at", function()
         return context.result .. " it"
       end, { agent = one })
       for _, id in ipairs({ one, other }) do
-        server:script(calls({ { "c1", "look", "{}" } }), text("ok"))
+        model:script(calls({ { "c1", "look", "{}" } }), text("ok"))
         agent.run(id, "go")
       end
       assert.are.same({ one }, seen)
@@ -167,7 +161,7 @@ describe("hooks at", function()
       hook.register("tool_after_execute", function(context)
         return context.result .. " it"
       end)
-      server:script(calls({ { "c1", "look", "{}" } }), text("ok"))
+      model:script(calls({ { "c1", "look", "{}" } }), text("ok"))
       agent.run(id, "go")
       assert.are.equal("found it", last_sent())
     end)
@@ -183,7 +177,7 @@ describe("hooks at", function()
       hook.register("tool_before_execute", function()
         return false, "not today"
       end)
-      server:script(calls({ { "c1", "look", "{}" } }), text("ok"))
+      model:script(calls({ { "c1", "look", "{}" } }), text("ok"))
       assert.are.equal("ok", agent.run(id, "go").content)
       has(last_sent(), "not today")
     end)
@@ -199,7 +193,7 @@ describe("hooks at", function()
       hook.register("provider_after_response", function(context)
         context.result.content = context.result.content .. "?"
       end)
-      server:script(text("hello"))
+      model:script(text("hello"))
       local response = provider.chat(
         { { role = "user", content = "hi" } },
         { provider = "openai", model = "m" }
@@ -218,9 +212,9 @@ describe("hooks at", function()
       local id = hook.register("provider_before_request", function()
         return false
       end)
-      server:script(text("x"))
+      model:script(text("x"))
       raised("aborted_by_hook", ask)
-      assert.are.equal(0, server:count())
+      assert.are.equal(0, model:count())
       hook.unregister(id)
       local order = {}
       id = hook.register("provider_request", function(_, next)
@@ -236,7 +230,7 @@ describe("hooks at", function()
         assert.are.equal("server_error", context.error.code)
         return { content = "saved" }
       end)
-      server:script(scripted.failure(500, "broken"))
+      model:script(scripted.failure(500, "broken"))
       assert.are.equal("saved", ask().content)
     end)
   end)

@@ -1,29 +1,27 @@
 -- Hangs and leaks between tasks, turns and handles that were found once.
-local server = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 describe("once broken between tasks", function()
-  local scripted, ai, provider
-
-  setup(function()
-    scripted = server.start()
-  end)
+  local model, ai, provider
 
   before_each(function()
     ai = zigllms.new()
-    provider = ai.provider.create({ type = "local", base_url = scripted.url, model = "m" })
+    provider = ai.provider.create({ type = "local", model = "m" })
+    -- A server, for what was broken has to do with sockets.
+    model = scripted.new(provider, { transport = "http" }, ai)
   end)
 
   local function stalled()
-    return { sse = { server.chunk({ content = "a" }) }, stall_ms = 60000 }
+    return scripted.text({ "a", "b" }, { chunk_delay_ms = 60000 })
   end
 
   local function always(text)
-    return server.text(text, { ["repeat"] = true })
+    return scripted.text(text, { again = true })
   end
 
   it("a stream of an older instance hung once a newer one was made", function()
-    scripted:script(always("hello"))
+    model:script(always("hello"))
     zigllms.new()
     local parts = {}
     for chunk in ai.provider.stream("hi", { provider = provider }) do
@@ -50,7 +48,7 @@ describe("once broken between tasks", function()
       },
     })
     seen = { agent = id }
-    scripted:script(server.calls({ { "c1", "again", "{}" } }), always("done"))
+    model:script(scripted.calls({ { "c1", "again", "{}" } }), always("done"))
     assert.equal("done", ai.agent.run(id, "go", { timeout_ms = 5000 }).content)
     assert.equal("invalid_state", seen.err.code)
   end)
@@ -95,7 +93,7 @@ describe("once broken between tasks", function()
 
   it("the third run of a conversation waited for ever when two before it were cancelled", function()
     local id = ai.agent.create({ provider = provider })
-    scripted:script(stalled(), always("x"))
+    model:script(stalled(), always("x"))
     local first = ai.agent.run(id, "1", { async = true })
     local second = ai.agent.run(id, "2", { async = true })
     local third = ai.agent.run(id, "3", { async = true, timeout_ms = 20000 })
@@ -180,7 +178,7 @@ describe("once broken between tasks", function()
         return ai.agent.run(id, "in")
       end,
     })
-    scripted:script(stalled(), always("end"))
+    model:script(stalled(), always("end"))
     local function drop()
       ai.tool.execute("ask", {}, { async = true })
       ai.poll(200)
@@ -203,7 +201,7 @@ describe("once broken between tasks", function()
         },
       },
     })
-    scripted:script(server.calls({ { "c", "pause", "{}" } }), always("end"))
+    model:script(scripted.calls({ { "c", "pause", "{}" } }), always("end"))
     -- In a function of its own, so that no stack slot keeps it.
     local function drop()
       local co = coroutine.create(function()
@@ -229,7 +227,7 @@ describe("once broken between tasks", function()
       end,
     })
     id = ai.agent.create({ provider = provider, tools = { "again" } })
-    scripted:script(server.calls({ { "c", "again", "{}" } }), always("end"))
+    model:script(scripted.calls({ { "c", "again", "{}" } }), always("end"))
     local response = ai.agent.run(id, "go")
     assert.equal("end", response.content)
     assert.truthy(response.tool_calls[1].error:find("running this conversation", 1, true))

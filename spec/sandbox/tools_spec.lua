@@ -2,7 +2,7 @@
 local clock = require("spec.support.program").clock
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local size = require("spec.support.size")
 local zigllms = require("zigllms")
 
@@ -428,15 +428,11 @@ describe("sandboxed tools", function()
 end)
 
 describe("sandboxed tools of an agent", function()
-  local server = scripted.start()
+  local model = scripted.new()
 
-  before_each(function()
-    server:as_default(zigllms)()
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   local function three(name)
     return calls({
@@ -457,42 +453,42 @@ describe("sandboxed tools of an agent", function()
   end
 
   it("answer the calls of a round, also those that fail", function()
-    server:script(three("made"), text("done"))
+    model:script(three("made"), text("done"))
     local id = made([[
       if input.n == 2 then error("no two") end
       return { n = input.n, who = ctx.agent_id ~= nil, call = ctx.call_id }]])
     assert.equal("done", agent.run(agent.create({ model = "m", tools = { id } }), "go").content)
-    local told = results(server:requests()[2])
+    local told = results(model:requests()[2])
     assert.equal('c1 {"call":"c1","n":1,"who":true}', told[1])
     has(told[2], "no two")
     assert.equal('c3 {"call":"c3","n":3,"who":true}', told[3])
   end)
 
   it("overlap: three that never end take the time of one", function()
-    server:script(three("made"), text("done"))
+    model:script(three("made"), text("done"))
     local id = made("while true do end", { timeout_ms = 250 })
     local began = clock()
     agent.run(agent.create({ model = "m", tools = { id } }), "go")
     local ms = (clock() - began) * 1000
     assert.is_true(ms < 700, ms)
-    for _, line in ipairs(results(server:requests()[2])) do
+    for _, line in ipairs(results(model:requests()[2])) do
       has(line, "longer than 250 ms")
     end
   end)
 
   it("may be inline, and are the only ones that are offered", function()
-    server:script(calls({ { "c1", "inline", '{"n":4}' } }), text("done"))
+    model:script(calls({ { "c1", "inline", '{"n":4}' } }), text("done"))
     local inline = { name = "inline", source = "return function(i) return i.n * i.n end" }
     local response = agent.run(agent.create({ model = "m", tools = { inline } }), "go")
     assert.equal(16, response.tool_calls[1].result)
-    local offered = server:requests()[1].tools
+    local offered = model:requests()[1].tools
     assert.equal(1, #offered)
     assert.equal("inline", offered[1]["function"].name)
   end)
 
   it("tell the model that a result cannot be read", function()
-    server:script(calls({ { "c1", "made", "{}" } }), text("done"))
+    model:script(calls({ { "c1", "made", "{}" } }), text("done"))
     agent.run(agent.create({ model = "m", tools = { made("return '\\255'") } }), "go")
-    has(results(server:requests()[2])[1], "UTF-8")
+    has(results(model:requests()[2])[1], "UTF-8")
   end)
 end)

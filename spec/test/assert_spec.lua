@@ -228,4 +228,81 @@ describe("assert_contains", function()
     absence(true, true)
     absence(nil, nil)
   end)
+
+  it("cannot be compared wrongly because false is a key", function()
+    assert.is_true(equals({ [false] = 1, a = 1 }, { a = 1, [false] = 1 }))
+    assert.equal(
+      "at .a: expected 2, got 1",
+      difference({ [false] = 1, a = 1 }, { [false] = 1, a = 2 }).message
+    )
+    assert.equal(
+      "at .a: expected nil, got 1",
+      difference({ [false] = 1, a = 1 }, { [false] = 1 }).message
+    )
+    absence({ [false] = 1, a = 1 }, { [false] = 1, a = 2 })
+  end)
+end)
+
+describe("A message of assertions", function()
+  local function chain(depth, leaf)
+    local root = {}
+    local last = root
+    for _ = 1, depth do
+      last.n = {}
+      last = last.n
+    end
+    last.leaf = leaf
+    return root
+  end
+
+  it("tells where deep tables differ, however deep", function()
+    assert.is_true(equals(chain(100000, 1), chain(100000, 1)))
+    assert.is_true(contains({ chain(100000, 1) }, chain(100000, 1)))
+    local err = difference(chain(100000, 1), chain(100000, 2))
+    assert.is_truthy(err.message:find("%.n%.n%.leaf: expected 2, got 1$"))
+    assert.is_true(#err.message < 1000)
+    assert.equal(#".n" * 100000 + #".leaf", #err.details.path)
+  end)
+
+  it("shows numbers with all digits that tell them apart", function()
+    local err = difference(0.1 + 0.2, 0.3)
+    assert.equal("expected 0.3, got 0.30000000000000004", err.message)
+    assert.equal("expected 1e+300, got 0.5", difference(0.5, 1e300).message)
+    assert.equal("expected inf, got -inf", difference(-math.huge, math.huge).message)
+  end)
+
+  it("shows bytes that are no UTF-8 by their numbers", function()
+    local err = difference("\255é\0日😀", "\254é")
+    assert.equal([[expected "\254é", got "\255é\000日😀"]], err.message)
+    assert.equal(
+      [[expected "\237\160\128\192\175", got "\194"]],
+      difference("\194", "\237\160\128\192\175").message
+    )
+    local long = ("\128"):rep(1e6)
+    assert.is_true(#difference(long, long .. "x").message < 2000)
+  end)
+
+  it("has to do with keys that cannot be written", function()
+    local function key(text)
+      return setmetatable({}, { __tostring = text })
+    end
+    local broken, wrong =
+      key(function()
+        error("no text")
+      end), key(function()
+        return 5
+      end)
+    local moody = key(function()
+      return tostring(math.random())
+    end)
+    difference({ [broken] = 1, [wrong] = 2, [moody] = 3, [{}] = 4, [print] = 5 }, { a = 1 })
+    difference({ [broken] = 1 }, { [broken] = 2 })
+    difference(broken, 1)
+    difference(1, wrong)
+  end)
+
+  it("is no longer where a key is", function()
+    local key = ("k"):rep(100000)
+    assert.is_true(#difference({ [key] = 1 }, { [key] = 2 }).message < 1000)
+  end)
 end)

@@ -514,4 +514,28 @@ describe("test.clock", function()
       mock:restore()
     end)
   end)
+
+  it("poll waits inside of it for what comes first", function()
+    test.clock(function(clock)
+      local beside = zigllms.spawn(zigllms.sleep, 20)
+      local began = clock:now()
+      assert.equal(1, zigllms.poll(50))
+      assert.equal(20, clock:now() - began)
+      assert.is_true(beside:done())
+      assert.equal(0, zigllms.poll(50))
+      assert.equal(70, clock:now() - began)
+    end)
+  end)
+
+  it("does not go on beyond what the clock can tell", function()
+    test.clock(function(clock)
+      for _, ms in ipairs({ 1e13, 1e300, math.huge }) do
+        raised("invalid_argument", clock.advance, clock, ms)
+      end
+      for _ = 1, 3 do
+        clock:advance(1e12)
+      end
+      raised("invalid_argument", clock.advance, clock, 1e12)
+    end)
+  end)
 end)

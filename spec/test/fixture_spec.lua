@@ -206,4 +206,23 @@ describe("test.setup_fixture", function()
     assert.are.equal("error", result.status)
     assert.is_true(result.error:is("not_found"))
   end)
+
+  it("what the teardown of one raises that is replaced is told", function()
+    local function define(data)
+      test.setup_fixture({
+        name = "replaced",
+        setup = function()
+          return data
+        end,
+        teardown = function()
+          error("stuck in " .. data, 0)
+        end,
+      })
+    end
+    define("one")
+    local err = raised("callback_error", define, "two")
+    assert.are.equal("stuck in one", err.cause)
+    err = raised("callback_error", zigllms.reset)
+    assert.are.equal("stuck in two", err.cause)
+  end)
 end)

@@ -247,4 +247,26 @@ describe("a definition", function()
     local thread = coroutine.create(print)
     assert.equal(thread, create({ sequence = { thread } })())
   end)
+
+  it("keeps arguments, however deep they are", function()
+    local deep = {}
+    for _ = 1, 100000 do
+      deep = { deep }
+    end
+    local mock = create({})
+    mock(deep)
+    assert.is_true(mock:called_with(deep))
+  end)
+
+  it("refuses a sequence that is none, and delays that are no time", function()
+    local err = raised("invalid_argument", create, { sequence = { a = 1 } })
+    assert.is_truthy(
+      err.message:find('definition.sequence: expected an array of values, got the key "a"', 1, true)
+    )
+    assert.same({ 1, nil, 3 }, { create({ sequence = { 1, nil, 3, n = 3 } })(), nil, 3 })
+    for _, ms in ipairs({ 0 / 0, math.huge }) do
+      err = raised("invalid_argument", create, { delay_ms = ms })
+      assert.is_truthy(err.message:find("definition.delay_ms: expected a number", 1, true))
+    end
+  end)
 end)

@@ -549,4 +549,28 @@ describe("test.run_scenario", function()
     assert.are.equal("in a task", result.steps[2].reason)
     assert.are.equal("skipped", result.status)
   end)
+
+  it("whatever functions make of their table, the run goes on to its end", function()
+    local ended = 0
+    local result = run({
+      name = "hostile",
+      mocks = { { name = "first", returns = 1 }, second = { returns = 2 } },
+      teardown = function()
+        ended = ended + 1
+      end,
+      steps = {
+        function(ctx)
+          assert.are.equal(3, ctx.mocks.first() + ctx.mocks.second())
+          setmetatable(ctx.results, { __newindex = error })
+        end,
+        function(ctx)
+          assert.are.equal("passed", ctx.results[1].status)
+          ctx.results, ctx.mocks, ctx.fixtures, ctx.scenario = nil, 5, false, nil
+        end,
+        function() end,
+      },
+    })
+    assert.are.equal("passed passed passed", statuses(result))
+    assert.are.equal(1, ended)
+  end)
 end)

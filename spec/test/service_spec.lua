@@ -105,6 +105,22 @@ describe("a service mock", function()
     end)
   end)
 
+  it("streams in the pieces of its script", function()
+    on_every_wire(function(id, wire)
+      mocked({ { pieces = { "It is ", "three", "." } } }, { provider = wire.type })
+      local pieces = {}
+      local response = provider.stream("hi", function(chunk)
+        pieces[#pieces + 1] = chunk.content ~= "" and chunk.content or nil
+      end, { provider = id, flush_ms = 0 })
+      assert.same({ "It is ", "three", "." }, pieces, wire.dialect)
+      assert.equal("It is three.", response.content)
+      assert.equal("It is three.", provider.chat("hi", { provider = id }).content)
+    end)
+    local both = { { content = "so", pieces = { "s", "i" } } }
+    local err = raised("invalid_argument", mocked, both)
+    assert.truthy(err.message:find("responses[1].pieces: expected the text of", 1, true))
+  end)
+
   it("reports the usage and the end of its script", function()
     local usage = { input_tokens = 100, output_tokens = 7, cached_tokens = 40 }
     mocked({ { content = "cut", usage = usage, finish_reason = "length" } })
@@ -669,5 +685,27 @@ describe("a service mock", function()
     )
     assert.is_truthy(err.message:find("definition.provider: expected", 1, true))
     assert.equal("inactive", provider.get("openai").status)
+  end)
+
+  it("names its function where there is no such provider", function()
+    for _, transport in ipairs({ false, "http" }) do
+      local err = raised(
+        "not_found",
+        mocked,
+        { "x" },
+        { provider = "opnai", transport = transport or nil }
+      )
+      assert.equal("create_mock", err.func)
+      assert.is_truthy(
+        tostring(err):find('zigllms.test.create_mock: provider not found: "opnai"', 1, true)
+      )
+    end
+  end)
+
+  it("leaves no response out without a word", function()
+    local err = raised("invalid_argument", mocked, { "a", nil, "c" })
+    assert.is_truthy(
+      err.message:find("definition.responses[2]: expected a response, got nil", 1, true)
+    )
   end)
 end)

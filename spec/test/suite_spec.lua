@@ -284,4 +284,14 @@ describe("test.run_suite", function()
     assert.are.equal("a passed, b failed", told(result))
     has(result.results[2].error, "Expected objects to be equal")
   end)
+
+  it("nothing in tests is left out without a word", function()
+    for _, tests in ipairs({
+      { { name = "a", fn = fine }, b = fine },
+      { [2] = { name = "a", fn = fine } },
+    }) do
+      local err = raised("invalid_argument", test.run_suite, { tests = tests })
+      has(err, "definition.tests: expected an array without holes, or names as keys, got {")
+    end
+  end)
 end)

@@ -1,11 +1,11 @@
 -- max_concurrency: so many calls of a tool at once; the others wait their turn.
 local clock = require("spec.support.program").clock
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 local tool = zigllms.tool
-local server = scripted.start()
+local model = scripted.new()
 
 describe("max_concurrency", function()
   local running, most, order
@@ -48,11 +48,11 @@ describe("max_concurrency", function()
   end
 
   before_each(function()
-    server:as_default(zigllms)()
+    model:begin()
     running, most, order = 0, 0, {}
   end)
 
-  teardown(server:retired(zigllms))
+  teardown(zigllms.reset)
 
   it("lets so many run at once, in the order in which they were called", function()
     local id = busy({ max_concurrency = 2 })
@@ -69,7 +69,7 @@ describe("max_concurrency", function()
   end)
 
   it("counts the calls of agents, of execute and of map together", function()
-    server:script(
+    model:script(
       scripted.calls({ { "c1", "busy", '{"n":1}' }, { "c2", "busy", '{"n":2}' } }),
       scripted.text("done")
     )
@@ -124,7 +124,7 @@ describe("max_concurrency", function()
     assert.same({ 1, 2, 3, 4, 5 }, zigllms.all(calls(id, 5, { ms = 120 })))
     assert.is_true(clock() - began > 0.5)
     -- But the time of what it is a part of.
-    server:script(scripted.calls({ { "c1", "busy", '{"n":6}' } }), scripted.text("never"))
+    model:script(scripted.calls({ { "c1", "busy", '{"n":6}' } }), scripted.text("never"))
     local first = tool.execute(id, { n = 7, ms = 350 }, { async = true })
     local agent = zigllms.agent.create({ model = "m", tools = { id } })
     local err = raised("timeout", zigllms.agent.run, agent, "go", { timeout_ms = 150 })

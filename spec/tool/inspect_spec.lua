@@ -1,6 +1,6 @@
 -- Looking at tools: discover, validate, get_schema, get_info; built-in ones among them.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 local tool = zigllms.tool
@@ -308,18 +308,17 @@ describe("tool", function()
     end)
 
     it("is what a request carries", function()
-      local server = scripted.start()
-      server:as_default(zigllms)()
+      local model = scripted.new()
+      model:begin()
       tool.register({ name = "t", description = "Does", parameters = SCHEMA })
-      server:script(scripted.text("ok"))
+      model:script(scripted.text("ok"))
       zigllms.provider.chat("hi", { tools = { "t", "calculator" } })
-      local sent = server:requests()[1].tools
+      local sent = model:requests()[1].tools
       for i, name in ipairs({ "t", "calculator" }) do
         local shown = tool.get_schema(name, "openai")
         assert.same(sent[i]["function"].parameters.required, shown["function"].parameters.required)
         assert.equal(sent[i]["function"].description, shown["function"].description)
       end
-      server:retired(zigllms)()
     end)
   end)
 
@@ -516,9 +515,9 @@ describe("tool", function()
     end)
 
     it("serve agents by name", function()
-      local server = scripted.start()
-      server:as_default(zigllms)()
-      server:script(
+      local model = scripted.new()
+      model:begin()
+      model:script(
         scripted.calls({ { "c1", "calculator", '{"expression":"12 * 12"}' } }),
         scripted.calls({ { "c2", "calculator", '{"expression":"1 / 0"}' } }),
         scripted.text("144")
@@ -526,7 +525,7 @@ describe("tool", function()
       local agent = zigllms.agent.create({ tools = { "math_calculator" } })
       local answer = zigllms.agent.run(agent, "12 times 12?")
       assert.equal("144", answer.content)
-      local messages = server:requests()[3].messages
+      local messages = model:requests()[3].messages
       local results = {}
       for _, message in ipairs(messages) do
         if message.role == "tool" then
@@ -537,7 +536,6 @@ describe("tool", function()
       has(results[2], "division by zero")
       assert.equal("calculator", zigllms.agent.get_info(agent).tools[1].name)
       assert.is_nil(zigllms.agent.get_info(agent).tools[1].missing)
-      server:retired(zigllms)()
     end)
   end)
 end)

@@ -3,7 +3,7 @@ local nginx = require("spec.support.nginx")
 local paths = require("spec.support.paths")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 local tool = zigllms.tool
@@ -386,9 +386,9 @@ describe("process_runner", function()
   end)
 
   it("is a tool for models", function()
-    local server = scripted.start()
-    server:as_default(zigllms)()
-    server:script(
+    local model = scripted.new()
+    model:begin()
+    model:script(
       scripted.calls({
         { "c1", "process_runner", '{"program":"echo","args":["hello"]}' },
         { "c2", "process_runner", '{"program":"rm","args":["-rf","/"]}' },
@@ -399,14 +399,13 @@ describe("process_runner", function()
     local response = zigllms.agent.run(id, "go")
     assert.equal("hello\n", response.tool_calls[1].result.stdout)
     assert.truthy(response.tool_calls[2].error:find("not permitted", 1, true))
-    local offered = server:requests()[1].tools[1]["function"]
+    local offered = model:requests()[1].tools[1]["function"]
     assert.truthy(offered.parameters.properties.program.description:find("echo", 1, true))
-    server:retired(zigllms)()
   end)
 
   it("overlaps with others of its round, as built-in tools do that wait", function()
-    local other = scripted.start()
-    other:as_default(zigllms)()
+    local other = scripted.new()
+    other:begin()
     allow({ "sleep" })
     other:script(
       scripted.calls({
@@ -424,7 +423,6 @@ describe("process_runner", function()
     assert.is_true(clock() - began < 2.5, clock() - began)
     assert.equal(0, response.tool_calls[2].result.exit_code)
     assert.equal("hello\nworld\n", response.tool_calls[4].result.content)
-    other:retired(zigllms)()
   end)
 
   it("is configured by programs", function()

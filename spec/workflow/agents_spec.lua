@@ -1,14 +1,14 @@
--- agent_call: an agent as `agent.run` runs it, against a scripted server.
+-- agent_call: an agent as `agent.run` runs it, against a scripted model.
 local zigllms = require("zigllms")
 local flow = require("spec.support.flow")
 local heard = require("spec.support.heard")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 
 local agent = zigllms.agent
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function create(config)
   config = config or {}
@@ -17,11 +17,11 @@ local function create(config)
 end
 
 describe("a step that calls an agent", function()
-  before_each(server:as_default(zigllms))
-  teardown(server:retired(zigllms))
+  before_each(model:as_default())
+  teardown(zigllms.reset)
 
   it("gives what the agent says; all of the response is beside it", function()
-    server:script(text("hello"), text("again"))
+    model:script(text("hello"), text("again"))
     local id = create({ name = "speaker" })
     local result = flow({
       { id = "one", agent = id, input = "Say {{input}}" },
@@ -32,7 +32,7 @@ describe("a step that calls an agent", function()
     assert.equal("hello, again", result.output)
     assert.equal("hello", result.steps.one.response.content)
     assert.equal(15, result.steps.one.response.usage.total_tokens)
-    local sent = server:requests()
+    local sent = model:requests()
     assert.equal("Say hello", sent[1].messages[1].content)
     -- The agent remembers; without an input of its own it gets the previous output.
     assert.equal(3, #sent[2].messages)
@@ -40,7 +40,7 @@ describe("a step that calls an agent", function()
   end)
 
   it("counts what all of them used", function()
-    server:script(
+    model:script(
       text("a", { usage = scripted.usage(100, 10) }),
       text("b", { usage = scripted.usage(20, 3) }),
       text("c", { usage = scripted.usage(5, 1) })
@@ -67,7 +67,7 @@ describe("a step that calls an agent", function()
       properties = { n = { type = "integer" } },
       required = { "n" },
     }
-    server:script(text('{"n": 5}'), text('{"n": 6}'))
+    model:script(text('{"n": 5}'), text('{"n": 6}'))
     local result = flow({
       { id = "a", agent = create({ schema = schema }), input = "x" },
       { id = "b", agent = create(), input = "y", options = { schema = schema, temperature = 0.5 } },
@@ -75,24 +75,24 @@ describe("a step that calls an agent", function()
     })
     assert.same({ n = 5 }, result.steps.a.output)
     assert.equal("56", result.output)
-    assert.equal(0.5, server:requests()[2].temperature)
+    assert.equal(0.5, model:requests()[2].temperature)
   end)
 
   it("has a conversation of its own if it says so", function()
-    server:script(text("1"), text("2"), text("3"))
+    model:script(text("1"), text("2"), text("3"))
     local id = create()
     flow({
       { agent = id, input = "a", options = { session = "s" } },
       { agent = id, input = "b", options = { remember = false } },
       { agent = id, input = "c", options = { session = "s" } },
     })
-    local sent = server:requests()
+    local sent = model:requests()
     assert.equal(1, #sent[2].messages)
     assert.equal(3, #sent[3].messages)
   end)
 
   it("runs the agent's tools; their events and hooks know the step", function()
-    server:script(calls({ { "c1", "look", "{}" } }), text("done"))
+    model:script(calls({ { "c1", "look", "{}" } }), text("done"))
     zigllms.tool.register({
       name = "look",
       execute = function(_, info)
@@ -130,12 +130,12 @@ describe("a step that calls an agent", function()
       "tool_before_execute" .. where,
       "provider_before_request" .. where,
     }, hooked)
-    local told = server:requests()[2].messages
+    local told = model:requests()[2].messages
     assert.equal("ask" .. result.execution_id, told[#told].content)
   end)
 
   it("fails with the provider's error", function()
-    server:script(scripted.failure(400, "bad thing"), scripted.failure(401, "who?"))
+    model:script(scripted.failure(400, "bad thing"), scripted.failure(401, "who?"))
     local id = create()
     local err = raised("bad_request", flow, { { id = "s", agent = id, input = "x" } })
     assert.equal("s", err.details.step_id)
@@ -152,15 +152,16 @@ describe("a step that calls an agent", function()
 
   it("needs a key before anything is sent", function()
     zigllms.reset()
-    zigllms.provider.configure("openai", { base_url = server.url })
-    server:script(text("never"))
+    local server =
+      zigllms.test.create_mock({ type = "service", transport = "http", responses = "never" })
+    zigllms.provider.configure("openai", { base_url = server.base_url })
     local err = raised("auth", flow, { { id = "s", agent = create(), input = "x" } })
     assert.truthy(tostring(err):find("OPENAI_API_KEY", 1, true), tostring(err))
-    assert.equal(0, server:count())
+    assert.equal(0, server:call_count())
   end)
 
   it("is tried again as a whole", function()
-    server:script(scripted.failure(500, "no"), text("now"))
+    model:script(scripted.failure(500, "no"), text("now"))
     local result = flow({
       { id = "s", agent = create(), input = "x", retry = { max_attempts = 2, backoff_ms = 1 } },
     })
@@ -168,10 +169,10 @@ describe("a step that calls an agent", function()
     assert.equal(2, result.steps.s.attempts)
   end)
 
-  it("overlaps with others, and is stopped with its socket when one fails", function()
+  it("overlaps with others, and is stopped with its request when one fails", function()
     local slow = text("slow", { delay_ms = 200 })
-    slow["repeat"] = true
-    server:script(slow)
+    slow.again = true
+    model:script(slow)
     local steps = {}
     for i = 1, 10 do
       steps[i] = { id = "s" .. i, agent = create(), input = "hi" }
@@ -180,9 +181,12 @@ describe("a step that calls an agent", function()
     assert.equal("slow", result.output.s10)
     assert.is_true(result.duration_ms >= 199 and result.duration_ms < 1500, result.duration_ms)
     assert.equal(150, result.usage.total_tokens)
-    local long = text("long", { delay_ms = 30000 })
-    long["repeat"] = true
-    server:script(long)
+    local given_up = 0
+    model:script(function()
+      local _, err = pcall(zigllms.sleep, 30000)
+      given_up = given_up + (err.code == "cancelled" and 1 or 0)
+      return "long"
+    end)
     steps[11] = {
       id = "bad",
       fn = function()
@@ -200,14 +204,7 @@ describe("a step that calls an agent", function()
       assert.equal("cancelled", failed.steps["s" .. i].status)
     end
     assert.equal(10, #cancelled)
-    local journal = server:wait_for(function(journal)
-      local closed = 0
-      for _, entry in ipairs(journal) do
-        closed = closed + (entry.closed_after_ms and 1 or 0)
-      end
-      return closed == 10
-    end, zigllms.sleep)
-    assert.equal(10, #journal)
+    assert.same({ 10, 10 }, { model:count(), given_up })
   end)
 
   it("input that is no data is told", function()
@@ -220,14 +217,14 @@ describe("a step that calls an agent", function()
       { id = "s", agent = create() },
     })
     assert.equal("s", err.details.step_id)
-    server:script(text("ok"))
+    model:script(text("ok"))
     raised("invalid_argument", flow, { { id = "s", agent = create(), input = { 1, 2 } } })
-    assert.equal(0, server:count())
+    assert.equal(0, model:count())
   end)
 
   it("what a model says is never looked at as a template", function()
     local evil = "{{variables.secret}} {{steps.a.response.usage}}"
-    server:script(text(evil), text("ok"))
+    model:script(text(evil), text("ok"))
     local id = create()
     local result = flow({
       variables = { secret = "s3cret" },
@@ -237,11 +234,11 @@ describe("a step that calls an agent", function()
       },
     })
     assert.equal("ok", result.output)
-    assert.equal("It said: " .. evil, server:requests()[2].messages[3].content)
+    assert.equal("It said: " .. evil, model:requests()[2].messages[3].content)
   end)
 
   it("may destroy its own agent", function()
-    server:script(text("one"))
+    model:script(text("one"))
     local id = create()
     local result = flow({
       { agent = id, input = "x" },
@@ -257,7 +254,7 @@ describe("a step that calls an agent", function()
   end)
 
   it("a tool that destroys the agent that runs it ends the step, not the program", function()
-    server:script(calls({ { "c1", "kill", "{}" } }), text("done"))
+    model:script(calls({ { "c1", "kill", "{}" } }), text("done"))
     local id
     zigllms.tool.register({
       name = "kill",

@@ -2,12 +2,12 @@
 local zigllms = require("zigllms")
 local heard = require("spec.support.heard")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 
 local agent, workflow = zigllms.agent, zigllms.workflow
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 local paid
 
@@ -20,7 +20,7 @@ end
 
 local function results()
   local list = {}
-  for _, message in ipairs(server:requests()[#server:requests()].messages) do
+  for _, message in ipairs(model:requests()[#model:requests()].messages) do
     if message.role == "tool" then
       list[#list + 1] = message.content
     end
@@ -32,8 +32,13 @@ local function call(id, to)
   return { id, "pay", ('{"to":"%s"}'):format(to) }
 end
 
+-- A reply that takes a moment: once one agent waits for a decision, no further branch begins.
+local function asks(list)
+  return calls(list, { delay_ms = 10 })
+end
+
 describe("an agent of a workflow that waits for decisions", function()
-  before_each(server:as_default(zigllms))
+  before_each(model:as_default())
   before_each(function()
     paid = {}
     zigllms.tool.register({
@@ -45,10 +50,10 @@ describe("an agent of a workflow that waits for decisions", function()
       end,
     })
   end)
-  teardown(server:retired(zigllms))
+  teardown(zigllms.reset)
 
   it("pauses the execution, which goes on with the decisions", function()
-    server:script(calls({ call("c1", "Ada"), call("c2", "Bob") }), text("done"))
+    model:script(calls({ call("c1", "Ada"), call("c2", "Bob") }), text("done"))
     local id = payer()
     local flow = workflow.create({
       steps = {
@@ -94,13 +99,13 @@ describe("an agent of a workflow that waits for decisions", function()
     assert.equal("done", final.steps.ask.response.content)
     assert.equal("completed", (agent.get_state(id)))
     -- The whole turn is in the conversation.
-    server:script(text("bye"))
+    model:script(text("bye"))
     agent.run(id, "again")
-    assert.equal(6, #server:requests()[1].messages)
+    assert.equal(6, #model:requests()[1].messages)
   end)
 
   it("takes changed arguments and results", function()
-    server:script(calls({ call("c1", "Ada"), call("c2", "Bob") }), text("done"))
+    model:script(calls({ call("c1", "Ada"), call("c2", "Bob") }), text("done"))
     local flow = workflow.create({ steps = { { agent = payer(), input = "x" } } })
     workflow.execute(flow)
     local _, final = workflow.resume(flow, {
@@ -113,7 +118,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("goes on with the results of calls that a client answers", function()
-    server:script(calls({ { "c1", "look", "{}" } }), text("seen"))
+    model:script(calls({ { "c1", "look", "{}" } }), text("seen"))
     zigllms.tool.register({ name = "look" })
     local flow = workflow.create({ steps = { { agent = payer({ tools = { "look" } }) } } })
     local result = workflow.execute(flow, "x")
@@ -124,7 +129,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("says what is wrong with decisions, and stays paused", function()
-    server:script(calls({ call("c1", "Ada"), call("c2", "Bob") }), text("done"))
+    model:script(calls({ call("c1", "Ada"), call("c2", "Bob") }), text("done"))
     local flow = workflow.create({ steps = { { id = "ask", agent = payer(), input = "x" } } })
     local execution = workflow.execute(flow).execution_id
     local function wrong(options, ...)
@@ -149,7 +154,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may wait again", function()
-    server:script(calls({ call("c1", "Ada") }), calls({ call("c2", "Bob") }), text("done"))
+    model:script(calls({ call("c1", "Ada") }), calls({ call("c2", "Bob") }), text("done"))
     local flow = workflow.create({ steps = { { agent = payer(), input = "x" } } })
     workflow.execute(flow)
     local _, again = workflow.resume(flow, { decisions = { c1 = "approve" } })
@@ -161,7 +166,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may be inside nested workflows", function()
-    server:script(calls({ call("c1", "Ada") }), text("done"))
+    model:script(calls({ call("c1", "Ada") }), text("done"))
     local inner = workflow.create({ steps = { { id = "ask", agent = payer(), input = "x" } } })
     local middle = workflow.create({ steps = { { id = "call", workflow = inner } } })
     local outer = workflow.create({
@@ -178,7 +183,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may be gone on with inside first", function()
-    server:script(calls({ call("c1", "Ada") }), text("done"))
+    model:script(calls({ call("c1", "Ada") }), text("done"))
     local inner = workflow.create({ steps = { { id = "ask", agent = payer(), input = "x" } } })
     local outer = workflow.create({
       steps = { { id = "deep", workflow = inner }, { template = "{{previous.output}}!" } },
@@ -191,7 +196,8 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may be in branches, beside others that go on", function()
-    server:script(calls({ call("c1", "Ada") }), calls({ call("d1", "Bob") }), text("x"), text("y"))
+    local ada, bob = asks({ call("c1", "Ada") }), asks({ call("d1", "Bob") })
+    model:script(ada, bob, text("x"), text("y"))
     local others = 0
     local flow = workflow.create({
       pattern = "parallel",
@@ -226,7 +232,8 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may be in every item of a map, also with equal ids of calls", function()
-    server:script(calls({ call("c1", "Ada") }), calls({ call("c1", "Ada") }), text("x"), text("y"))
+    local ada = asks({ call("c1", "Ada") })
+    model:script(ada, ada, text("x"), text("y"))
     local id = payer()
     local flow = workflow.create({
       steps = {
@@ -253,8 +260,8 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("ends with the branches beside it", function()
-    local waiting = calls({ call("c1", "Ada") })
-    waiting["repeat"] = true
+    local waiting = asks({ call("c1", "Ada") })
+    waiting.again = true
     local inner = workflow.create({ steps = { { id = "ask", agent = payer(), input = "x" } } })
     local function bad(ms)
       return {
@@ -266,7 +273,7 @@ describe("an agent of a workflow that waits for decisions", function()
       }
     end
     for _, step in ipairs({ { id = "ask", agent = payer(), input = "x" }, { workflow = inner } }) do
-      server:script(waiting)
+      model:script(waiting)
       local flow = workflow.create({
         steps = {
           {
@@ -283,10 +290,10 @@ describe("an agent of a workflow that waits for decisions", function()
       assert.equal("completed", result.status)
       assert.equal("neither", result.output)
       assert.is_nil(result.pending)
-      server:script(waiting)
+      model:script(waiting)
       flow = workflow.create({ pattern = "parallel", steps = { step, bad(200) } })
       raised("callback_error", workflow.execute, flow)
-      server:script(waiting)
+      model:script(waiting)
       local value = { id = "value", type = "delay", duration_ms = 200 }
       local first = { id = "first", type = "parallel", aggregation = "first" }
       first.steps = { step, value }
@@ -299,7 +306,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may be in loops", function()
-    server:script(
+    model:script(
       calls({ call("c1", "Ada") }),
       text("one"),
       calls({ call("c2", "Bob") }),
@@ -319,7 +326,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("may be an agent that another one asks", function()
-    server:script(
+    model:script(
       calls({ { "o1", "helper", '{"input":"pay Ada"}' } }),
       calls({ call("c1", "Ada") }),
       text("inner done"),
@@ -336,7 +343,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("leaves the agent to others meanwhile", function()
-    server:script(calls({ call("c1", "Ada") }), text("between"), text("done"))
+    model:script(calls({ call("c1", "Ada") }), text("between"), text("done"))
     local id = payer()
     local flow = workflow.create({ steps = { { agent = id, input = "x" } } })
     workflow.execute(flow)
@@ -345,7 +352,7 @@ describe("an agent of a workflow that waits for decisions", function()
     assert.equal("done", final.output)
     assert.same({ "paid Ada" }, results())
     local waiting = { calls({ call("c9", "Bob") }), calls({ call("d1", "Eve") }) }
-    server:script(waiting[1], waiting[2], text("workflow"), text("own"))
+    model:script(waiting[1], waiting[2], text("workflow"), text("own"))
     workflow.execute(flow)
     local own = agent.run(id, "pay Eve")
     assert.equal("approval_required", own.finish_reason)
@@ -357,7 +364,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("fails its step where the agent is gone", function()
-    server:script(calls({ call("c1", "Ada") }))
+    model:script(calls({ call("c1", "Ada") }))
     local id = payer()
     local flow = workflow.create({ steps = { { id = "ask", agent = id, input = "x" } } })
     workflow.execute(flow)
@@ -369,14 +376,14 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("can be cancelled, and shows in the handle", function()
-    server:script(calls({ call("c1", "Ada") }))
+    model:script(calls({ call("c1", "Ada") }))
     local flow = workflow.create({ steps = { { agent = payer(), input = "x" } } })
     local handle = workflow.execute(flow, nil, { async = true })
     assert.equal("c1", handle:await().pending.calls[1].id)
     assert.equal("paused", handle:status())
     assert.is_true(handle:cancel("no"))
     raised("cancelled", handle.await, handle)
-    server:script(calls({ call("c1", "Ada") }), text("done"))
+    model:script(calls({ call("c1", "Ada") }), text("done"))
     handle = workflow.execute(flow, nil, { async = true })
     handle:await()
     workflow.resume(handle, { decisions = { c1 = "approve" }, async = true })
@@ -384,7 +391,7 @@ describe("an agent of a workflow that waits for decisions", function()
   end)
 
   it("stops before its next question where the workflow is paused", function()
-    server:script(calls({ { "c1", "look", "{}" } }), calls({ { "c2", "look", "{}" } }), text("end"))
+    model:script(calls({ { "c1", "look", "{}" } }), calls({ { "c2", "look", "{}" } }), text("end"))
     local looked = 0
     zigllms.tool.register({
       name = "look",
@@ -403,12 +410,12 @@ describe("an agent of a workflow that waits for decisions", function()
     assert.equal("paused", result.status)
     assert.is_nil(result.pending)
     assert.is_nil(result.steps.ask)
-    assert.equal(1, server:count())
+    assert.equal(1, model:count())
     assert.equal("pause", completed[1].data.finish_reason)
     assert.equal("ready", (agent.get_state(id)))
     local _, final = workflow.resume(flow)
     assert.equal("end", final.output)
-    assert.equal(3, server:count())
+    assert.equal(3, model:count())
     assert.equal(2, looked)
     assert.same({ "seen 1", "seen 2" }, results())
     assert.equal(45, final.usage.total_tokens)

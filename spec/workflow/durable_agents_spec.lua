@@ -2,13 +2,14 @@
 local zigllms = require("zigllms")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local stores = require("spec.support.stores")
 
 local workflow = zigllms.workflow
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+-- A server, for other processes ask it, too.
+local model = scripted.new("openai", { transport = "http" })
 
 -- An agent that pays once somebody has agreed to it, and workflows that ask it.
 local OFFICE = [[
@@ -49,7 +50,7 @@ local ELSEWHERE = [[
 describe("an agent in a durable run", function()
   local directory, place, log
 
-  before_each(server:as_default(zigllms))
+  before_each(model:as_default())
   before_each(function()
     directory = stores.directory()
     place, log = directory .. "/store.db", directory .. "/log"
@@ -60,10 +61,10 @@ describe("an agent in a durable run", function()
     zigllms.configure({ store = "memory" })
     stores.remove(directory)
   end)
-  teardown(server:retired(zigllms))
+  teardown(zigllms.reset)
 
   local function elsewhere(name, run, also)
-    local words = { place, server.url, log, OFFICE, name, run, also or "" }
+    local words = { place, model:url(), log, OFFICE, name, run, also or "" }
     return program.run(ELSEWHERE, { args = words })
   end
 
@@ -82,7 +83,7 @@ describe("an agent in a durable run", function()
 
   -- What the model was shown last: roles and texts.
   local function shown()
-    local all = server:requests()
+    local all = model:requests()
     local said = {}
     for i, message in ipairs(all[#all].messages) do
       said[i] = message.role .. ": " .. tostring(message.content or "")
@@ -93,7 +94,7 @@ describe("an agent in a durable run", function()
   for _, name in ipairs({ "office", "outer" }) do
     it("waits for a decision in one process and goes on in another: " .. name, function()
       local call = { "c1", "pay", '{"to":"Ada"}' }
-      server:script(text("Good morning"), calls({ call }), text("done"))
+      model:script(text("Good morning"), calls({ call }), text("done"))
       local paused = elsewhere(name, "run 1")
       assert.equal("paused c1", paused.out, paused.err)
       office()
@@ -107,25 +108,25 @@ describe("an agent in a durable run", function()
       assert.equal("Ada\n", paid())
       assert.truthy(shown():find("user: Hello\nassistant: Good morning\nuser: Pay Ada", 1, true))
       assert.truthy(shown():find("tool: paid Ada", 1, true))
-      assert.equal(3, #server:requests())
+      assert.equal(3, #model:requests())
     end)
   end
 
   it("knows what it had said before its process was killed", function()
-    server:script(text("Good morning"), text("done"))
+    model:script(text("Good morning"), text("done"))
     elsewhere("office", "run 2", "die")
     office()
     local handles = workflow.recover()
     assert.equal("It is done", handles[1]:await().output)
     assert.equal("Good morning", handles[1]:await().steps.greet.output)
     assert.truthy(shown():find("user: Hello\nassistant: Good morning\nuser: Pay Ada", 1, true))
-    assert.equal(2, #server:requests())
+    assert.equal(2, #model:requests())
     assert.equal(4, zigllms.agent.get_info("clerk").memory.messages)
   end)
 
   it("goes on in its own process as well, and remembers everything once", function()
     local call = { "c1", "pay", '{"to":"Ada"}' }
-    server:script(text("Good morning"), calls({ call }), text("done"))
+    model:script(text("Good morning"), calls({ call }), text("done"))
     office()
     local result = workflow.execute("office", "Ada", { run_id = "run 3" })
     assert.equal("paused", result.status)

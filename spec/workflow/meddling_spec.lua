@@ -1,10 +1,10 @@
 -- Hooks and handlers that stop, resume or end the workflow they are told of, at every point there
 -- is: nothing hangs, and the execution ends once.
 local zigllms = require("zigllms")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 
 local agent, workflow = zigllms.agent, zigllms.workflow
-local server = scripted.start()
+local model = scripted.new()
 
 local POINTS = {
   "workflow_start",
@@ -123,8 +123,8 @@ end
 -- One execution, meddled with by `meddle` as soon as `at` is reached, with everything that is told.
 local function try(at, is_event, meddle, fails)
   zigllms.reset()
-  server:as_default(zigllms)()
-  server:script(
+  model:begin()
+  model:script(
     scripted.calls({ { "c1", "look", "{}" }, { "c2", "break", "{}" } }),
     scripted.text("end"),
     scripted.text("again"),
@@ -208,7 +208,7 @@ local function check(where, handle, ends, look)
 end
 
 describe("whoever meddles with a workflow", function()
-  teardown(server:retired(zigllms))
+  teardown(zigllms.reset)
 
   local function sweep(meddle, fails)
     local reached = 0

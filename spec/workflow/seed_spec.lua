@@ -1,10 +1,10 @@
 -- The examples of the design document that have to do with workflows, as they are written there.
 local zigllms = require("zigllms")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local seed = require("spec.support.seed")
 
-local server = scripted.start()
+local model = scripted.new()
 
 local INTEGRATION = seed.INTEGRATION
 
@@ -17,10 +17,10 @@ local KEPT = "\nresult_ = result ids_ = { agent_id, tool_id, workflow_id, subscr
 
 describe("the seed", function()
   before_each(function()
-    server:as_default(zigllms)()
+    model:begin()
     zigllms.memory.delete("last_workflow_result")
   end)
-  teardown(server:retired(zigllms))
+  teardown(zigllms.reset)
 
   it("creates a workflow without steps", function()
     local env = run([[
@@ -48,7 +48,7 @@ describe("the seed", function()
   end)
 
   it("puts agent, tool, workflow, event, hook and memory together", function()
-    server:script(scripted.text({ '{"total": 3, ', '"items": ["a", "b"]}' }))
+    model:script(scripted.text({ '{"total": 3, ', '"items": ["a", "b"]}' }))
     local env, printed = run(INTEGRATION .. KEPT)
     local result = env.result_
     assert.equal("completed", result.status)
@@ -71,14 +71,14 @@ describe("the seed", function()
     local kept = zigllms.memory.retrieve("last_workflow_result")
     assert.same(result, kept)
     assert.not_equal(result, kept)
-    assert.equal("Process this data", server:requests()[1].messages[1].content)
+    assert.equal("Process this data", model:requests()[1].messages[1].content)
     for _, id in ipairs(env.ids_) do
       assert.is_string(id)
     end
   end)
 
   it("fails as a whole if the answer is no JSON", function()
-    server:script(scripted.text("I would rather talk."))
+    model:script(scripted.text("I would rather talk."))
     local points = {}
     zigllms.hook.register("workflow_error", function(context)
       points[#points + 1] = "error " .. context.error.code
@@ -95,7 +95,7 @@ describe("the seed", function()
   end)
 
   it("also takes names, plain words and steps without input", function()
-    server:script(scripted.text("[1]"))
+    model:script(scripted.text("[1]"))
     zigllms.agent.create({ name = "namely", provider = "openai" })
     zigllms.tool.register({
       name = "worker",

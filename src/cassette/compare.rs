@@ -1,6 +1,6 @@
 //! Whether a request is the one that was recorded, and where it differs if not.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::clean::MASK;
 
@@ -26,9 +26,26 @@ pub fn bodies(recorded: &[u8], asked: &[u8]) -> Option<Difference> {
 
 pub fn values(recorded: &Value, asked: &Value, path: String) -> Option<Difference> {
     match (recorded, asked) {
-        (Value::Object(left), Value::Object(right)) => objects(left, right, &path),
-        (Value::Array(left), Value::Array(right)) => (0..left.len().max(right.len()))
-            .find_map(|at| members(left.get(at), right.get(at), format!("{path}[{}]", at + 1))),
+        (Value::Object(left), Value::Object(right)) => {
+            let known = left.iter().find_map(|(name, value)| {
+                let path = format!("{path}.{name}");
+                match right.get(name) {
+                    Some(other) => values(value, other, path),
+                    None => differ(Some(value), None, path),
+                }
+            });
+            let new = || right.iter().find(|(name, _)| !left.contains_key(*name));
+            known.or_else(|| new().and_then(|(k, v)| differ(None, Some(v), format!("{path}.{k}"))))
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            (0..left.len().max(right.len())).find_map(|at| {
+                let path = format!("{path}[{}]", at + 1);
+                match (left.get(at), right.get(at)) {
+                    (Some(one), Some(other)) => values(one, other, path),
+                    (one, other) => differ(one, other, path),
+                }
+            })
+        }
         (Value::String(left), Value::String(right)) if texts(left, right) => None,
         (Value::Number(left), Value::Number(right))
             if left == right || left.as_f64() == right.as_f64() =>
@@ -37,24 +54,6 @@ pub fn values(recorded: &Value, asked: &Value, path: String) -> Option<Differenc
         }
         _ if recorded == asked => None,
         _ => differ(Some(recorded), Some(asked), path),
-    }
-}
-
-/// What is new comes after all that was recorded.
-fn objects(
-    left: &Map<String, Value>,
-    right: &Map<String, Value>,
-    path: &str,
-) -> Option<Difference> {
-    let new = right.keys().filter(|name| !left.contains_key(*name));
-    let mut names = left.keys().chain(new);
-    names.find_map(|name| members(left.get(name), right.get(name), format!("{path}.{name}")))
-}
-
-fn members(left: Option<&Value>, right: Option<&Value>, path: String) -> Option<Difference> {
-    match (left, right) {
-        (Some(one), Some(other)) => values(one, other, path),
-        (one, other) => differ(one, other, path),
     }
 }
 

@@ -3,127 +3,19 @@ local core = ...
 
 local lua = core.lua
 local metatable_of = core.metatable_of
+local clipped, is_name, keys_of, quoted = core.clipped, core.is_name, core.list_of_keys, core.quoted
+local shown, shown_key = core.shown_value, core.shown_key
 local floor, huge, min = math.floor, math.huge, math.min
 local next, pcall, rawequal, rawget = next, pcall, rawequal, rawget
-local sort, tostring, type = table.sort, tostring, type
-local format, concat = string.format, table.concat
+local concat, format = table.concat, string.format
+local tostring, type = tostring, type
 
--- What a message shows of a value, and how many differences an error keeps.
-local MOST_BYTES, MOST_ITEMS, DEEPEST, MOST_DIFFERENCES = 120, 8, 3, 20
-local LONGEST_MESSAGE, MOST_SORTED = 2000, 10000
-
-local function is_name(key)
-  return type(key) == "string" and key:find("^[%a_][%w_]*$") ~= nil
-end
-
--- Text on one line, with its ends marked. What is no UTF-8 is shown by its bytes.
-local function quoted(text)
-  local escaped = text:gsub('[%c"\\\127]', function(char)
-    local known = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
-    return known[char] or format("\\%03d", char:byte())
-  end)
-  return '"' .. escaped .. '"'
-end
-
-local function is_inside_character(text, at)
-  local byte = text:byte(at)
-  return byte ~= nil and byte >= 128 and byte < 192
-end
-
--- What is shown of a text that may be long, not cut inside of a character.
-local function clipped(text, from, marked, most)
-  local upto = from + (most or MOST_BYTES) - 1
-  while from > 1 and is_inside_character(text, from) do
-    from = from - 1
-  end
-  while is_inside_character(text, upto + 1) do
-    upto = upto + 1
-  end
-  local part = marked(text:sub(from, upto))
-  return (from > 1 and "…" or "") .. part .. (upto < #text and "…" or "")
-end
-
-local RANK = { boolean = 1, number = 2, string = 3 }
-
--- Numbers before texts, both in order; whatever else is a key comes last.
-local function before(a, b)
-  local left, right = RANK[type(a)] or 4, RANK[type(b)] or 4
-  if left ~= right then
-    return left < right
-  elseif left == 2 or left == 3 then
-    return a < b
-  end
-  return tostring(a) < tostring(b)
-end
-
--- Of very large tables the order is that of `next`.
-local function keys_of(value, in_order)
-  local keys = {}
-  for key in next, value do
-    keys[#keys + 1] = key
-  end
-  if in_order and #keys <= MOST_SORTED then
-    sort(keys, before)
-  end
-  return keys
-end
-
-local shown
-
-local function shown_table(value, depth, around)
-  if around[value] then
-    return "{…}"
-  elseif next(value) == nil then
-    return "{}"
-  elseif depth >= DEEPEST then
-    return "{…}"
-  end
-  around[value] = true
-  local parts, keys, at = {}, keys_of(value, true), 1
-  for i = 1, min(#keys, MOST_ITEMS) do
-    local key = keys[i]
-    local text = shown(rawget(value, key), depth + 1, around)
-    if key == at then
-      at = at + 1
-    else
-      text = (is_name(key) and key or "[" .. shown(key, DEEPEST, around) .. "]") .. " = " .. text
-    end
-    parts[i] = text
-  end
-  around[value] = nil
-  if #keys > MOST_ITEMS then
-    parts[#parts + 1] = "…"
-  end
-  return "{ " .. concat(parts, ", ") .. " }"
-end
+-- How many differences an error keeps, and how long the parts of its message are.
+local MOST_DIFFERENCES = 20
+local LONGEST_TEXT, LONGEST_PATH, LONGEST_MESSAGE = 120, 400, 2000
 
 local function has(meta, name)
   return type(meta) == "table" and rawget(meta, name) ~= nil
-end
-
--- A value as messages show it.
-function shown(value, depth, around)
-  local kind = type(value)
-  if kind == "string" then
-    return clipped(value, 1, quoted)
-  elseif value == nil or kind == "boolean" or kind == "number" then
-    return tostring(value)
-  elseif rawequal(value, core.null) then
-    return "null"
-  elseif kind == "table" and not has(metatable_of(value), "__tostring") then
-    return shown_table(value, depth or 0, around or {})
-  end
-  local ok, text = pcall(tostring, value)
-  return ok and type(text) == "string" and clipped(text, 1, tostring) or kind
-end
-
-core.shown_value = shown
-
-local function step_into(path, key)
-  if is_name(key) then
-    return path .. "." .. key
-  end
-  return path .. "[" .. shown(key, DEEPEST) .. "]"
 end
 
 -- What the values themselves say of being equal; nil if nothing.
@@ -166,12 +58,22 @@ local function is_known(state, actual, expected)
   return false
 end
 
+local function step(key)
+  return is_name(key) and "." .. key or "[" .. shown_key(key) .. "]"
+end
+
 -- Paths are written once they are told: nearly all values are equal.
 local function written(path)
-  if path == nil then
-    return ""
+  local steps, length = {}, 0
+  while path do
+    length = length + 1
+    steps[length] = step(path.key)
+    path = path.around
   end
-  return step_into(written(path.around), path.key)
+  for i = 1, floor(length / 2) do
+    steps[i], steps[length + 1 - i] = steps[length + 1 - i], steps[i]
+  end
+  return concat(steps)
 end
 
 local function differ(state, path, actual, expected)
@@ -182,26 +84,25 @@ local function differ(state, path, actual, expected)
   end
 end
 
-local compare
-
-local function compare_member(state, path, key, actual, expected)
-  if not plainly_equal(actual, expected) then
-    compare(state, { around = path, key = key }, actual, expected)
+-- Keys of the members to compare: those that are expected, and what there is besides.
+local function members_of(state, actual, expected)
+  local in_order = state.most > 0
+  local keys, others = keys_of(expected, in_order), state.part and {} or keys_of(actual, in_order)
+  for i = 1, #others do
+    if rawget(expected, others[i]) == nil then
+      keys[#keys + 1] = others[i]
+    end
   end
+  return keys
 end
 
-local function compare_tables(state, path, actual, expected)
-  for _, key in ipairs(keys_of(expected, state.most > 0)) do
-    compare_member(state, path, key, rawget(actual, key), rawget(expected, key))
-    if state.count > state.most then
-      return
-    end
-  end
-  for _, key in ipairs(state.part and {} or keys_of(actual, state.most > 0)) do
-    if rawget(expected, key) == nil then
-      compare_member(state, path, key, rawget(actual, key), nil)
-    end
-  end
+-- The members of these two are next. They wait on a list, as tables may be nested deeper than
+-- calls.
+local function enter(state, path, actual, expected)
+  local keys = members_of(state, actual, expected)
+  state.depth = state.depth + 1
+  state.tables[state.depth] =
+    { path = path, actual = actual, expected = expected, keys = keys, at = 0 }
 end
 
 -- How many items a table has that is a list and nothing else; nil if it is none.
@@ -226,10 +127,8 @@ local function part_of_list(state, path, actual, expected)
   return true
 end
 
-function compare(state, path, actual, expected)
-  if state.count > state.most or plainly_equal(actual, expected) then
-    return
-  elseif type(actual) ~= "table" or type(expected) ~= "table" then
+local function compare(state, path, actual, expected)
+  if type(actual) ~= "table" or type(expected) ~= "table" then
     return differ(state, path, actual, expected)
   end
   local verdict = own_verdict(actual, expected)
@@ -238,13 +137,35 @@ function compare(state, path, actual, expected)
   elseif is_known(state, actual, expected) then
     return
   elseif not (state.part and part_of_list(state, path, actual, expected)) then
-    compare_tables(state, path, actual, expected)
+    enter(state, path, actual, expected)
+  end
+end
+
+-- The next pair of members of the table that was entered last.
+local function compare_member(state)
+  local around = state.tables[state.depth]
+  around.at = around.at + 1
+  local key = around.keys[around.at]
+  if key == nil then
+    state.tables[state.depth] = nil
+    state.depth = state.depth - 1
+    return
+  end
+  local actual, expected = rawget(around.actual, key), rawget(around.expected, key)
+  if not plainly_equal(actual, expected) then
+    compare(state, { around = around.path, key = key }, actual, expected)
   end
 end
 
 local function walk(actual, expected, part, most)
   local state = { known = {}, count = 0, found = {}, most = most, part = part }
-  compare(state, nil, actual, expected)
+  state.tables, state.depth = {}, 0
+  if not plainly_equal(actual, expected) then
+    compare(state, nil, actual, expected)
+  end
+  while state.depth > 0 and state.count <= most do
+    compare_member(state)
+  end
   return state
 end
 
@@ -273,12 +194,12 @@ end
 local function both_shown(expected, actual)
   local long = type(expected) == "string"
     and type(actual) == "string"
-    and (#expected > MOST_BYTES or #actual > MOST_BYTES)
+    and (#expected > LONGEST_TEXT or #actual > LONGEST_TEXT)
   if not long then
     return "expected " .. shown(expected) .. ", got " .. shown(actual)
   end
   local at = first_difference(expected, actual)
-  local from = at > MOST_BYTES and at - 20 or 1
+  local from = at > LONGEST_TEXT and at - 20 or 1
   return format(
     "expected %s, got %s (they part at byte %d)",
     clipped(expected, from, quoted),
@@ -287,9 +208,17 @@ local function both_shown(expected, actual)
   )
 end
 
+-- Of a long path the end is shown.
+local function place_of(path)
+  if path == "" then
+    return ""
+  end
+  local from = #path > LONGEST_PATH and #path - LONGEST_PATH + 1 or 1
+  return "at " .. clipped(path, from, tostring, LONGEST_PATH) .. ": "
+end
+
 local function described(difference)
-  local place = difference.path ~= "" and "at " .. difference.path .. ": " or ""
-  return place .. both_shown(difference.expected, difference.actual)
+  return place_of(difference.path) .. both_shown(difference.expected, difference.actual)
 end
 
 -- The first difference with its message, and all that were found; nil if there is none.

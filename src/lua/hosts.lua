@@ -127,7 +127,13 @@ function core.poll(timeout)
   if host.poll and timeout > 0 then
     return host.poll(timeout)
   end
-  return (core.turn(timeout))
+  local at = core.now() + timeout
+  local count, more
+  repeat -- a turn may also end because there was something to look at
+    count, more = core.turn(timeout)
+    timeout = at - core.now()
+  until count > 0 or more or timeout <= 0
+  return count
 end
 
 -- Calls `fn` at the next delivery.

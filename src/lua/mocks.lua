@@ -5,6 +5,7 @@ local lua, pause, said = core.lua, core.pause, core.said
 local error, ipairs, next = error, ipairs, next
 local rawget, rawset, select = rawget, rawset, select
 local getmetatable, tostring, type = getmetatable, tostring, type
+local huge = math.huge
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 -- What definitions of each type may say, besides what all may.
@@ -49,6 +50,22 @@ local function raised(given)
     return core.new_error(rawget(given, "code"), tostring(message), fields)
   end
   return given
+end
+
+-- Its values may be nil: then `n` says how many they are.
+local function check_sequence(sequence, path)
+  for key in next, sequence or {} do
+    if type(key) ~= "number" and key ~= "n" then
+      local text = "expected an array of values, got the key " .. core.shown_value(key)
+      refuse(path .. ".sequence", text)
+    end
+  end
+end
+
+local function check_delay(ms, path)
+  if ms and not (ms >= 0 and ms < huge) then
+    refuse(path .. ".delay_ms", "expected a number of milliseconds, got " .. tostring(ms))
+  end
 end
 
 local function from_sequence(state, list)
@@ -111,6 +128,8 @@ end
 
 local function function_mock(definition, path, object)
   check_one_answer(definition, path)
+  check_sequence(said(definition, "sequence"), path)
+  check_delay(said(definition, "delay_ms"), path)
   local state = { name = said(definition, "name"), type = "function" }
   state.delay_ms = said(definition, "delay_ms")
   local answer = answer_of(definition, state)

@@ -45,6 +45,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/virtual.lua", include_str!("virtual.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
+    (c"=zigllms/showing.lua", include_str!("showing.lua")),
     (c"=zigllms/asserting.lua", include_str!("asserting.lua")),
     (c"=zigllms/testing/journal.lua", include_str!("testing/journal.lua")),
     (c"=zigllms/mocks.lua", include_str!("mocks.lua")),

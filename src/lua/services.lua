@@ -7,7 +7,7 @@ local core = ...
 
 local guarded, now, pause = core.guarded, core.now, core.pause
 local is_callable, said = core.is_callable, core.said
-local error, rawget, type = error, rawget, type
+local error, pcall, rawget, type = error, pcall, rawget, type
 local format, next = string.format, next
 
 local FUNC = "test.create_mock"
@@ -34,6 +34,20 @@ local function check_response(response, path)
   end
 end
 
+-- How many there are; none is left out.
+local function items_of(given, path)
+  local count = 0
+  for _ in next, given do
+    count = count + 1
+  end
+  for i = 1, count do
+    if rawget(given, i) == nil then
+      refuse(format("%s[%d]", path, i), "expected a response, got nil")
+    end
+  end
+  return count
+end
+
 -- The responses of a script; a single text or function is a list of one. `check(response, path)`
 -- raises where one of them is wrong.
 local function responses_of(definition, path, check)
@@ -45,7 +59,7 @@ local function responses_of(definition, path, check)
     refuse(path, "expected an array with at least one response, got " .. described(given))
   end
   local list = {}
-  for i = 1, #given do
+  for i = 1, items_of(given, path) do
     check(given[i], format("%s[%d]", path, i))
     list[i] = given[i]
   end
@@ -124,16 +138,23 @@ function core.play_reply(reply, path, arrived, number)
   return play(answer, arrived)
 end
 
+-- There may be no such provider.
+local function known(ok, ...)
+  return core.answered("test", "create_mock", ok, ...)
+end
+
+core.known_provider = known
+
 -- Puts the mock in the provider's place; gives what ends that.
 local function stand_in(state, provider)
   local number = 0
-  local standing = core.stand_in(provider, function(arrived)
+  local standing = known(pcall(core.stand_in, provider, function(arrived)
     number = number + 1
     local own = number -- other requests may come while the script is asked
     state.calls[#state.calls + 1] = arrived.request
     local reply, path = reply_to(state, arrived)
     return core.play_reply(reply, path, arrived, own)
-  end)
+  end))
   return function()
     core.stand_down(standing)
   end

@@ -12,8 +12,8 @@ local rawget, type = rawget, type
 local BYTES = { status = true, headers = true, body = true, chunks = true }
 local FAULTS = { stall_ms = true, reset = true, close_after = true }
 -- Fields by which it says something in neutral words.
-local WORDS = { content = true, tool_calls = true, thinking = true, usage = true }
-WORDS.finish_reason, WORDS.error = true, true
+local WORDS = { content = true, pieces = true, tool_calls = true, thinking = true }
+WORDS.usage, WORDS.finish_reason, WORDS.error = true, true, true
 
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
@@ -162,7 +162,7 @@ end
 local function start(definition, path)
   local responses, functions = read(definition, path)
   local provider = core.said(definition, "provider")
-  local spoken = provider and core.dialect_of(provider)
+  local spoken = provider and core.known_provider(pcall(core.dialect_of, provider))
   local dialect = core.said(definition, "dialect") or spoken
   local repeats = rawget(definition, "repeat_last") ~= false
   local number, url, token =

@@ -42,26 +42,37 @@ end
 -- Copies values with everything in them, as long as it is kept: tables that occur twice occur twice
 -- in the copies. Functions, userdata and threads stay themselves; so do, if `plain`, tables with a
 -- metatable, which else is kept.
+-- Tables may be nested deeper than calls: those that were begun wait on a list.
 function core.copier(plain)
-  local known = {}
-  local function copied(value)
+  local known, begun, count = {}, {}, 0
+  local function begin(value)
     local meta = type(value) == "table" and metatable_of(value)
     if type(value) ~= "table" or (plain and meta ~= nil) then
       return value
-    elseif known[value] then
-      return known[value]
+    elseif not known[value] then
+      known[value], count = {}, count + 1
+      begun[count] = value
     end
-    local copy = {}
-    known[value] = copy
+    return known[value]
+  end
+  local function fill(value)
+    local copy, meta = known[value], metatable_of(value)
     for key, member in next, value do
-      copy[copied(key)] = copied(member)
+      copy[begin(key)] = begin(member)
     end
     if meta then
       set_metatable(copy, meta) -- before 5.2 the function of `debug` does not return the table
     end
+  end
+  return function(value)
+    local copy = begin(value)
+    while count > 0 do
+      local next_one = begun[count]
+      begun[count], count = nil, count - 1
+      fill(next_one)
+    end
     return copy
   end
-  return copied
 end
 
 function core.copied(value)

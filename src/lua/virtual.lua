@@ -3,9 +3,11 @@ local core = ...
 
 local contexts, tasks, now, self = core.contexts, core.tasks, core.now, core.self
 local error, pairs, setmetatable = error, pairs, setmetatable
-local status, tostring, type = coroutine.status, tostring, type
+local status, type = coroutine.status, type
 local guarded, suspend, token = core.guarded, core.suspend, core.token
-local huge = math.huge
+
+-- The longest time limit there is, and the last moment that the clock can tell.
+local LONGEST_MS, LAST_MS = 1e12, 4e12
 
 local Clock = {}
 Clock.__index = Clock
@@ -16,10 +18,12 @@ function Clock.__tostring()
 end
 
 local function check_span(ms)
-  if type(ms) ~= "number" or not (ms >= 0 and ms < huge) then
-    local got = type(ms) == "number" and tostring(ms) or type(ms)
-    local text = "ms: expected a number of milliseconds from 0 on, got " .. got
+  if type(ms) ~= "number" or not (ms >= 0 and ms <= LONGEST_MS) then
+    local wanted = "ms: expected a number of milliseconds from 0 to %.0f, got %s"
+    local text = wanted:format(LONGEST_MS, core.shown_value(ms))
     core.raise("invalid_argument", text, "clock:advance")
+  elseif now() + ms > LAST_MS then
+    core.raise("invalid_argument", "ms: virtual time ends before that", "clock:advance")
   end
 end
 

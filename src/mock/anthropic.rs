@@ -61,7 +61,7 @@ impl Vendor for Anthropic {
         if !talk.content().is_empty() {
             let said = |piece| json!({"type": "text_delta", "text": piece});
             let block = json!({"type": "text", "text": ""});
-            put_block(stream, &mut index, block, pieces(talk.content()).map(said));
+            put_block(stream, &mut index, block, talk.pieces().into_iter().map(said));
         }
         for call in &talk.calls {
             let part = |piece| json!({"type": "input_json_delta", "partial_json": piece});

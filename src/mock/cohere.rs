@@ -53,9 +53,10 @@ impl Vendor for Cohere {
             "id": talk.asked.uuid(), "type": "message-start", "delta": {"message": message},
         }));
         let mut index = 0;
-        for (kind, text) in [("thinking", talk.thinking()), ("text", talk.content())] {
-            if !text.is_empty() {
-                put_content(stream, index, kind, text);
+        let thought = pieces(talk.thinking()).collect();
+        for (kind, parts) in [("thinking", thought), ("text", talk.pieces())] {
+            if !parts.is_empty() {
+                put_content(stream, index, kind, &parts);
                 index += 1;
             }
         }
@@ -88,10 +89,10 @@ impl Vendor for Cohere {
     }
 }
 
-fn put_content(stream: &mut Stream, index: usize, kind: &str, text: &str) {
+fn put_content(stream: &mut Stream, index: usize, kind: &str, parts: &[&str]) {
     let event = |name: &str, content: Value| json!({"type": name, "index": index, "delta": {"message": {"content": content}}});
     stream.named(&event("content-start", json!({"type": kind, kind: ""})));
-    for piece in pieces(text) {
+    for piece in parts {
         stream.named(&event("content-delta", json!({ kind: piece })));
     }
     stream.named(&json!({"type": "content-end", "index": index}));

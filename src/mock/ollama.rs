@@ -48,7 +48,7 @@ impl Vendor for Ollama {
             let message = json!({"role": "assistant", "content": "", "thinking": piece});
             stream.line(&line(talk, message));
         }
-        for piece in pieces(talk.content()) {
+        for piece in talk.pieces() {
             stream.line(&line(talk, json!({"role": "assistant", "content": piece})));
         }
         if !talk.calls.is_empty() {

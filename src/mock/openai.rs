@@ -41,7 +41,7 @@ impl Vendor for OpenAi {
         let begin = if talk.content().is_empty() { Value::Null } else { "".into() };
         say(json!({"role": "assistant", "content": begin, "refusal": null}));
         pieces(talk.thinking()).for_each(|piece| say(json!({"reasoning_content": piece})));
-        pieces(talk.content()).for_each(|piece| say(json!({"content": piece})));
+        talk.pieces().into_iter().for_each(|piece| say(json!({"content": piece})));
         for (index, call) in talk.calls.iter().enumerate() {
             let mut begun = wire_call(call, "");
             begun["index"] = index.into();

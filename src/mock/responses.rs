@@ -71,14 +71,14 @@ impl Vendor for Responses {
 /// What the output consists of.
 enum Item<'a> {
     Reasoning { id: String, text: &'a str },
-    Message { id: String, text: &'a str },
+    Message { id: String, text: &'a str, pieces: Vec<&'a str> },
     Call { id: String, call: &'a Called<'a> },
 }
 
 fn items<'a>(talk: &'a Talk<'_>) -> Vec<Item<'a>> {
     let (thinking, text) = (talk.thinking(), talk.content());
     let reasoning = Item::Reasoning { id: talk.asked.name("rs"), text: thinking };
-    let message = Item::Message { id: talk.asked.name("msg"), text };
+    let message = Item::Message { id: talk.asked.name("msg"), text, pieces: talk.pieces() };
     // Of nothing but calls there is no message.
     let speaks = !text.is_empty() || (talk.calls.is_empty() && thinking.is_empty());
     let id = |i: usize| format!("{}_{}", talk.asked.name("fc"), i + 1);
@@ -94,7 +94,7 @@ impl Item<'_> {
             Item::Reasoning { id, text } => {
                 json!({"type": "reasoning", "id": id, "summary": [summary(text)]})
             }
-            Item::Message { id, text } => json!({
+            Item::Message { id, text, .. } => json!({
                 "type": "message", "id": id, "role": "assistant", "status": "completed",
                 "content": [output(text)],
             }),
@@ -119,11 +119,11 @@ impl Item<'_> {
         match self {
             Item::Reasoning { id, text } => {
                 let part = Part { id, at, kind: "reasoning_summary", index: "summary_index" };
-                part.fill(stream, text, summary);
+                part.fill(stream, text, &pieces(text).collect::<Vec<_>>(), summary);
             }
-            Item::Message { id, text } => {
+            Item::Message { id, text, pieces } => {
                 let part = Part { id, at, kind: "output", index: "content_index" };
-                part.fill(stream, text, output);
+                part.fill(stream, text, pieces, output);
             }
             Item::Call { id, call } => fill_call(id, at, call, stream),
         }
@@ -146,11 +146,11 @@ impl Part<'_> {
         event
     }
 
-    fn fill(&self, stream: &mut Stream, text: &str, part: fn(&str) -> Value) {
+    fn fill(&self, stream: &mut Stream, text: &str, pieces: &[&str], part: fn(&str) -> Value) {
         let around = if self.kind == "output" { "content" } else { self.kind };
         let begun = format!("response.{around}_part.added");
         put(stream, self.event(&begun, "part", part("")));
-        for piece in pieces(text) {
+        for piece in pieces {
             let kind = format!("response.{}_text.delta", self.kind);
             put(stream, self.text_event(&kind, "delta", piece));
         }

@@ -10,6 +10,12 @@ pub static REPLY: Shape = Shape::new(
     "ScriptedReply",
     &[
         Field::new("content", Kind::Any, "none", "what is said: a text; other data as their JSON"),
+        Field::new(
+            "pieces",
+            Kind::List(&Kind::Text),
+            "of some letters each",
+            "the texts that `content` is streamed in; in place of `content`: what is said is all of them",
+        ),
         Field::new("tool_calls", Kind::List(&Kind::Table(&CALL)), "none", "what is to be called"),
         Field::new("thinking", Kind::Text, "none", "what is thought before it"),
         Field::new(
@@ -84,6 +90,8 @@ const FINISHES: &[&str] = &["stop", "length", "tool_calls", "content_filter", "p
 #[derive(Clone, Debug, Default)]
 pub struct Said {
     pub content: Option<String>,
+    /// The content as it is to be streamed; empty where the script leaves that open.
+    pub pieces: Vec<String>,
     pub thinking: Option<String>,
     pub calls: Vec<Call>,
     pub finish: Option<&'static str>,
@@ -131,8 +139,10 @@ impl Said {
             return Ok(Said::text(text));
         }
         let options = Options::new(Some(value), &REPLY);
+        let (content, pieces) = content(&options, path)?;
         Ok(Said {
-            content: options.get("content").map(text_of),
+            content,
+            pieces,
             thinking: options.text("thinking"),
             calls: calls(options.get("tool_calls"), path)?,
             finish: options.word("finish_reason"),
@@ -142,6 +152,19 @@ impl Said {
             error: options.get("error").map(|error| Refusal::read(error, path)).transpose()?,
         })
     }
+}
+
+/// What is said, and the pieces in which the script says it.
+fn content(options: &Options<'_>, path: &str) -> Result<(Option<String>, Vec<String>)> {
+    let whole = options.get("content").map(text_of);
+    let Some(list) = options.get("pieces") else { return Ok((whole, Vec::new())) };
+    let pieces: Vec<String> = list.items().filter_map(Ref::as_str).map(str::to_owned).collect();
+    let all = pieces.concat();
+    if whole.is_some_and(|whole| whole != all) {
+        let text = format!("{path}.pieces: expected the text of content, cut: leave out content");
+        return Err(Error::invalid(text));
+    }
+    Ok((Some(all), pieces))
 }
 
 /// A text as it is, anything else as JSON.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::asked::Asked;
 use super::said::{Call, Said};
+use super::stream::pieces;
 use super::vendor::Vendor;
 use crate::chat::{Usage, estimate};
 
@@ -65,6 +66,14 @@ impl<'a> Talk<'a> {
 
     pub fn content(&self) -> &'a str {
         self.said.content.as_deref().unwrap_or_default()
+    }
+
+    /// The content as it is streamed.
+    pub fn pieces(&self) -> Vec<&'a str> {
+        match &self.said.pieces[..] {
+            [] => pieces(self.content()).collect(),
+            given => given.iter().map(String::as_str).collect(),
+        }
     }
 
     pub fn thinking(&self) -> &'a str {

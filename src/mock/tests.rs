@@ -350,3 +350,23 @@ fn an_address_of_nobodys_is_not_found() {
         404
     );
 }
+
+#[test]
+fn a_text_is_streamed_in_the_pieces_of_its_script() {
+    let pieces = ["It is ", "three.", " Or", " four: \u{1F600}"];
+    everywhere(&json!({"pieces": pieces}), |dialect, _, reply| {
+        assert_eq!(reply.content, pieces.concat(), "{dialect:?}");
+    });
+    for dialect in Dialect::ALL {
+        let answer = answered(dialect, true, &json!({"pieces": pieces}));
+        let with = |piece: &str| answer.chunks.iter().filter(|chunk| says(chunk, piece)).count();
+        assert!(pieces.into_iter().all(|piece| with(piece) == 1), "{dialect:?}");
+    }
+    let error = try_said(&json!({"content": "ab", "pieces": ["b", "a"]})).unwrap_err();
+    assert!(error.message().starts_with("responses[1].pieces: expected the text of content"));
+}
+
+/// Whether an event holds just that text.
+fn says(chunk: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(chunk).contains(&format!(":{}", json!(text)))
+}

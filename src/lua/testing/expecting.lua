@@ -7,6 +7,7 @@ local rawget, tostring, type = rawget, tostring, type
 
 local response_mt, null = core.metas[2], core.null
 local TYPES = { equals = true, contains = true, matches = true, throws = true }
+local FUNC = "test.run_scenario"
 local MEMBERS = { type = true, value = true, regex = true }
 
 -- Reading -------------------------------------------------------------------------------------
@@ -134,6 +135,19 @@ function judges.contains(item, actual)
   return core.contains(comparable(actual, item.value), item.value)
 end
 
+-- Of a Lua pattern some flaws show on some texts only.
+local function is_found(item, text)
+  if item.regex then
+    return core.matches_regex(text, item.regex)
+  end
+  local ok, found = pcall(find, text, item.value)
+  if not ok then
+    local said = "%s is no pattern: %s"
+    core.raise("invalid_argument", said:format(core.shown_value(item.value), found), FUNC)
+  end
+  return found ~= nil
+end
+
 function judges.matches(item, actual)
   local pattern = item.regex or item.value
   local text = text_of(actual) or actual
@@ -144,13 +158,7 @@ function judges.matches(item, actual)
     local said = wanted:format(core.shown_value(pattern), core.shown_value(text))
     return mismatch(actual, pattern, said)
   end
-  local found
-  if item.regex then
-    found = core.matches_regex(text, pattern)
-  else
-    found = find(text, pattern) ~= nil
-  end
-  if not found then
+  if not is_found(item, text) then
     local said = "expected %s to match %s"
     local shown = core.shown_value
     return mismatch(actual, pattern, said:format(shown(text), shown(pattern)))

@@ -65,7 +65,10 @@ end
 local function discard(fixture)
   local ready = fixture.ready
   fixture.ready = nil
-  return not ready or guarded(torn_down, fixture, ready)
+  if ready then
+    return guarded(torn_down, fixture, ready)
+  end
+  return true
 end
 
 local function is_shared(fixture, suite)

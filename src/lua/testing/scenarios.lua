@@ -153,7 +153,14 @@ end
 
 -- Mocks ---------------------------------------------------------------------------------------
 
--- Each with its name and place: an array in order, a map in the order of its names.
+local function comes_before(a, b)
+  if type(a.key) ~= type(b.key) then
+    return type(a.key) == "number"
+  end
+  return a.key < b.key
+end
+
+-- Each with its name and place: an array in order, then a map in the order of its names.
 local function read_mocks(mocks, path)
   local read = {}
   for key, mock in next, mocks or {} do
@@ -164,9 +171,7 @@ local function read_mocks(mocks, path)
     end
     read[#read + 1] = { key = key, name = name, definition = mock, place = place }
   end
-  sort(read, function(a, b)
-    return a.key < b.key
-  end)
+  sort(read, comes_before)
   return read
 end
 

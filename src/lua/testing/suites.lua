@@ -69,8 +69,20 @@ local function add_named(list, tests)
   end
 end
 
+-- An array, or tests by their names: nothing is left out without a word.
+local function check_keys(tests)
+  local wanted = rawget(tests, 1) == nil and "string" or "number"
+  for key in next, tests do
+    if type(key) ~= wanted then
+      local text = "definition.tests: expected an array without holes, or names as keys, got %s"
+      refuse(text:format(core.shown_value(tests)))
+    end
+  end
+  return wanted == "number"
+end
+
 local function add_tests(list, tests)
-  if rawget(tests, 1) == nil then
+  if not check_keys(tests) then
     return add_named(list, tests)
   end
   for i, test in ipairs(tests) do

@@ -119,11 +119,25 @@ local function note(call, ok, ...)
   return ...
 end
 
-local function answered(state, call, answer, ...)
+local function answered(state, call, ...)
   if state.delay_ms then
     pause(core.now() + state.delay_ms)
   end
-  return note(call, core.guarded(answer, ...))
+  return note(call, core.guarded(state.answer, ...))
+end
+
+-- Notes a call and answers it; `object` is what the mock is a method of.
+local function called(state, mock, object, ...)
+  if state.restored then
+    local text = core.mock_label(state, mock) .. " has been restored"
+    core.raise("invalid_state", text, "test.create_mock")
+  end
+  local call = { args = copied_all(...) }
+  state.calls[#state.calls + 1] = call
+  if object then
+    object.note(state.name, call)
+  end
+  return answered(state, call, ...)
 end
 
 local function function_mock(definition, path, object)
@@ -132,32 +146,15 @@ local function function_mock(definition, path, object)
   check_delay(said(definition, "delay_ms"), path)
   local state = { name = said(definition, "name"), type = "function" }
   state.delay_ms = said(definition, "delay_ms")
-  local answer = answer_of(definition, state)
-  local mock
-  local function call(...)
-    if state.restored then
-      core.raise(
-        "invalid_state",
-        core.mock_label(state, mock) .. " has been restored",
-        "test.create_mock"
-      )
-    end
-    local record = { args = copied_all(...) }
-    state.calls[#state.calls + 1] = record
-    if object then
-      object.note(state.name, record)
-    end
-    return answered(state, record, answer, ...)
-  end
-  function state.call(_, ...)
+  state.answer = answer_of(definition, state)
+  function state.call(mock, ...)
     -- `object:method(…)` hands over the object, which is no argument.
     if object then
-      return call(core.without_mock(object.mock, ...))
+      return called(state, mock, object, core.without_mock(object.mock, ...))
     end
-    return call(...)
+    return called(state, mock, nil, ...)
   end
-  mock = core.new_mock(state)
-  return mock
+  return core.new_mock(state)
 end
 
 -- Whether a member of `methods` is a definition, and not a value that the method returns.

@@ -219,7 +219,7 @@ impl Check {
             Some(_) if value.is_null() => Ok(()),
             Some(field) if field.kind.takes(value) => Ok(()),
             Some(field) => self.value(value, &field.kind, &join(path, name)),
-            None if self.strict => Err(unknown_key(path, name, shape)),
+            None if self.strict => Err(unknown_key(path, name, &[shape])),
             None => Ok(()),
         }
     }
@@ -490,15 +490,19 @@ pub fn shown(value: Ref<'_>) -> String {
     }
 }
 
-fn unknown_key(path: &str, key: &str, shape: &'static Shape) -> Error {
+/// The error of a key that none of these shapes has.
+pub fn unknown_key(path: &str, key: &str, shapes: &[&'static Shape]) -> Error {
     let shown: String = key.chars().take(60).collect();
-    let hint = match shape.nearest(key) {
+    let hint = match shapes.iter().find_map(|shape| shape.nearest(key)) {
         Some(name) => format!("did you mean {name:?}?"),
-        None if shape.find("extra").is_some() => {
+        None if shapes.iter().any(|shape| shape.find("extra").is_some()) => {
             "provider-specific keys go into \"extra\"".to_owned()
         }
         None => {
-            let names: Vec<_> = shape.all().map(|field| field.name).collect();
+            let mut names: Vec<_> =
+                shapes.iter().flat_map(|shape| shape.all()).map(|field| field.name).collect();
+            let mut seen = std::collections::HashSet::new();
+            names.retain(|name| seen.insert(*name));
             format!("known keys: {}", names.join(", "))
         }
     };

@@ -25,7 +25,7 @@ end
 describe("help", function()
   it("opens with what people want to do", function()
     local text = zigllms.help()
-    for _, task in ipairs({ "ask", "stream", "agent", "typed", "many", "remember" }) do
+    for _, task in ipairs({ "ask", "stream", "agent", "typed", "many", "remember", "test" }) do
       assert.truthy(text:find("\n" .. task .. " ", 1, true), task)
     end
     for _, name in ipairs(zigllms.modules()) do
@@ -33,6 +33,27 @@ describe("help", function()
     end
     assert.equal(text, zigllms.help(nil))
     assert.equal(text, zigllms.help(zigllms.null))
+  end)
+
+  it("tells what an argument is apart from what it may be a list of", function()
+    local suite = zigllms.help("test.run_suite")
+    local own = suite:match("\ndefinition: .-\n(.-)\n\n")
+    assert.truthy(own:find("  before_all ", 1, true))
+    assert.is_nil(own:find("  stop_on_failure ", 1, true))
+    local scenarios =
+      suite:match("\neach of definition, scenarios: a table, TestScenario\n(.-)\n\n")
+    assert.truthy(scenarios:find("  stop_on_failure ", 1, true))
+    assert.truthy(suite:find("\neach of tests: a table, Test\n", 1, true))
+    local mock = zigllms.help("test.create_mock")
+    assert.truthy(mock:find("\neach of responses: a table, ScriptedReply\n  content ", 1, true))
+    assert.truthy(mock:find("\neach of responses: a table, ScriptedAnswer\n  status ", 1, true))
+  end)
+
+  it("knows tables by their names", function()
+    local text = zigllms.help("ScriptedAnswer")
+    assert.truthy(text:find("\n  close_after ", 1, true))
+    local err = raised("not_found", zigllms.help, "ScriptedAnswr")
+    assert.truthy(err.message:find('did you mean "ScriptedAnswer"?', 1, true))
   end)
 
   it("knows every bridge and lists its functions", function()

@@ -169,6 +169,25 @@ describe("test.cassette", function()
     assert.truthy(read(path))
   end)
 
+  it("ends where the coroutine it ran in is dropped", function()
+    local left = coroutine.create(function()
+      record(function()
+        coroutine.yield()
+      end)
+    end)
+    assert(coroutine.resume(left))
+    raised("invalid_state", record, function() end)
+    left = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    assert.equal(
+      1,
+      record(function()
+        return 1
+      end)
+    )
+  end)
+
   it("lets errors through and leaves the old recording", function()
     recorded(scripted.text("old"))
     local before = read(path)
@@ -708,6 +727,23 @@ describe("A tool in a cassette", function()
     assert.equal("sizeAnn", record(run(config())))
     lacks(read(path), "CANARY")
     assert.equal("sizeAnn", replay(run(nowhere())))
+  end)
+
+  it("keeps a secret that is a name, too", function()
+    local key = config().api_key
+    define(function()
+      return { [key] = "of the vendor", list = { { [key] = 1 } } }
+    end)
+    local function run(given)
+      return function()
+        local seen = tool.execute("dice", { [key] = "wanted" })
+        return ask(session.written(seen.list), given).content
+      end
+    end
+    server:script(scripted.text("ok"))
+    assert.equal("ok", record(run(config())))
+    lacks(read(path), "CANARY")
+    assert.equal("ok", replay(run(nowhere())))
   end)
 
   it("is replayed as a step of a workflow", function()

@@ -151,6 +151,19 @@ describe("a server", function()
     assert.is_true(ran.ms < 10000)
   end)
 
+  it("embeds each list of tokens, as clients send them that count themselves", function()
+    local url = serve({ "x" }).base_url .. "/v1/embeddings"
+    local function vectors(input)
+      local ran = program.shell(("curl -sS -d '{\"input\":%s}' %s"):format(input, url))
+      return cjson.decode(ran.out).data
+    end
+    local found = vectors("[[1,2],[3],[1,2]]")
+    assert.equal(3, #found)
+    assert.same(found[1].embedding, found[3].embedding)
+    assert.are_not.same(found[1].embedding, found[2].embedding)
+    assert.equal(1, #vectors("[1,2]"))
+  end)
+
   it("refuses definitions that it cannot play, by their paths", function()
     local function refusal(response)
       return raised("invalid_argument", serve, { "x", response }).message
@@ -159,6 +172,12 @@ describe("a server", function()
       { { status = "ok" }, 'responses[2].status: expected an integer from 200 to 999, got "ok"' },
       { { boddy = 1, status = 200 }, 'responses[2].boddy: unknown key, did you mean "body"?' },
       { { contnt = "x" }, 'responses[2].contnt: unknown key, did you mean "content"?' },
+      { { boddy = 1 }, 'responses[2].boddy: unknown key, did you mean "body"?' },
+      {
+        { content = "x", heders = {} },
+        'responses[2].heders: unknown key, did you mean "headers"?',
+      },
+      { { zzz = 1 }, "responses[2].zzz: unknown key, known keys: content" },
       { { body = "x", chunks = {} }, "responses[2]: has both body and chunks" },
       { { content = "x", body = "y" }, "responses[2]: says something, and has a body" },
       { { headers = { ["a b"] = "x" } }, 'responses[2].headers: header "a b"' },
@@ -168,6 +187,19 @@ describe("a server", function()
       { 5, "responses[2]: expected a string or a function or a table, got 5" },
     }) do
       assert.is_truthy(refusal(row[1]):find("definition." .. row[2], 1, true), refusal(row[1]))
+    end
+    for path, response in pairs({
+      body = { body = print },
+      ["headers.a"] = { content = "x", headers = { a = print } },
+      ["content.a"] = { content = { a = 0 / 0 } },
+    }) do
+      local err = raised("conversion_error", serve, { "x", response })
+      assert.equal("create_mock", err.func)
+      assert.equal(
+        1,
+        err.message:find("definition.responses[2]." .. path .. ": ", 1, true),
+        err.message
+      )
     end
     raised("invalid_argument", serve, { "x" }, { dialect = "klingon" })
     raised("invalid_argument", serve, { "x" }, { returns = 1 })
@@ -636,15 +668,24 @@ describe("a function among the responses", function()
       function()
         return { contnt = 1 }
       end,
+      function()
+        return print
+      end,
     })
     local id = provider_of(chat, mock, { retry = { max_attempts = 3 } })
     local err = raised("bad_request", ask, id)
     assert.is_truthy(err.message:find("the function that answers this request has failed", 1, true))
     assert.equal(cause, mock:calls()[1].error)
-    assert.is_truthy(raised("bad_request", ask, id).message:find("got a nil", 1, true))
-    assert.is_truthy(raised("bad_request", ask, id).message:find("unknown key", 1, true))
+    for place, told in ipairs({
+      "(request): expected a string or a table, got nil",
+      "(request).contnt: unknown key",
+      "(request): expected a string or a table, got function",
+    }) do
+      told = ("responses[%d]%s"):format(place + 1, told)
+      assert.is_truthy(raised("bad_request", ask, id).message:find(told, 1, true), told)
+    end
     assert.equal("invalid_argument", mock:last_call().error.code)
-    assert.equal(3, mock:call_count())
+    assert.equal(4, mock:call_count())
   end)
 
   it("answers another program while this one waits", function()

@@ -352,13 +352,14 @@ describe("a service mock", function()
         return { contents = "x" }
       end,
       function() end,
-    })
+    }, { name = "mute" })
     provider.chat("hi")
     local err = raised("invalid_argument", provider.chat, "hi")
-    local place = 'responses[2](request).contents: unknown key, did you mean "content"?'
+    local place = 'the mock "mute": responses[2](request).contents: unknown key, did you mean "content"?'
     assert.is_truthy(err.message:find(place, 1, true), err.message)
     err = raised("invalid_argument", provider.chat, "hi")
-    assert.equal("responses[3](request): expected a string or a table, got nil", err.message)
+    place = 'the mock "mute": responses[3](request): expected a string or a table, got nil'
+    assert.equal(place, err.message)
   end)
 
   it("waits as long as it is told, within the limits of the call", function()
@@ -707,5 +708,18 @@ describe("a service mock", function()
     assert.is_truthy(
       err.message:find("definition.responses[2]: expected a response, got nil", 1, true)
     )
+  end)
+
+  it("says data in the same words each time", function()
+    local arguments = { zulu = 1, alpha = { yankee = 2, bravo = 3 }, mike = {} }
+    local mock = mocked({
+      { tool_calls = { { name = "f", arguments = arguments } } },
+      { content = arguments },
+    })
+    local written = '{"alpha":{"bravo":3,"yankee":2},"mike":{},"zulu":1}'
+    local response = provider.chat("hi", { provider = "openai" })
+    assert.equal(written, response.tool_calls[1].arguments_json)
+    assert.equal(written, provider.chat("hi", { provider = "openai" }).content)
+    mock:restore()
   end)
 end)

@@ -245,7 +245,7 @@ pub fn masked(value: Value, redactor: &Redactor) -> Value {
         Value::Array(items) => items.into_iter().map(|item| masked(item, redactor)).collect(),
         Value::Object(members) => members
             .into_iter()
-            .map(|(name, value)| (name, masked(value, redactor)))
+            .map(|(name, value)| (redactor.replaced(&name, MASK), masked(value, redactor)))
             .collect::<Map<String, Value>>()
             .into(),
         other => other,

@@ -1,6 +1,6 @@
 //! Whether a request is the one that was recorded, and where it differs if not.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::clean::MASK;
 
@@ -29,12 +29,12 @@ pub fn values(recorded: &Value, asked: &Value, path: String) -> Option<Differenc
         (Value::Object(left), Value::Object(right)) => {
             let known = left.iter().find_map(|(name, value)| {
                 let path = format!("{path}.{name}");
-                match right.get(name) {
+                match member(right, name) {
                     Some(other) => values(value, other, path),
                     None => differ(Some(value), None, path),
                 }
             });
-            let new = || right.iter().find(|(name, _)| !left.contains_key(*name));
+            let new = || right.iter().find(|(name, _)| !is_recorded(left, name));
             known.or_else(|| new().and_then(|(k, v)| differ(None, Some(v), format!("{path}.{k}"))))
         }
         (Value::Array(left), Value::Array(right)) => {
@@ -55,6 +55,17 @@ pub fn values(recorded: &Value, asked: &Value, path: String) -> Option<Differenc
         _ if recorded == asked => None,
         _ => differ(Some(recorded), Some(asked), path),
     }
+}
+
+/// The member of what is asked that has a recorded name, which may have been a secret.
+fn member<'v>(asked: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let fitting = || asked.iter().find(|(other, _)| name.contains(MASK) && fits(name, other));
+    asked.get(name).or_else(|| fitting().map(|(_, value)| value))
+}
+
+fn is_recorded(members: &Map<String, Value>, name: &str) -> bool {
+    let fits_one = || members.keys().any(|known| known.contains(MASK) && fits(known, name));
+    members.contains_key(name) || fits_one()
 }
 
 fn differ(recorded: Option<&Value>, asked: Option<&Value>, path: String) -> Option<Difference> {

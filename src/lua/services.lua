@@ -18,7 +18,7 @@ end
 
 local function described(value)
   if type(value) ~= "table" then
-    return "a " .. type(value)
+    return core.shown_value(value)
   end
   local key = next(value)
   return key == nil and "none" or format('a table with the key "%s"', tostring(key))
@@ -97,7 +97,7 @@ local function reply_to(state, arrived)
   local reply, path = nil, ""
   if arrived.request.kind == "chat" then
     local response, at = take(state)
-    reply, path = response, format("responses[%d]", at)
+    reply, path = response, format("%s: responses[%d]", state.label, at)
     if is_callable(response) then
       reply, path = asked(state, response, arrived.request), path .. "(request)"
       if reply == nil then

@@ -6,7 +6,7 @@ local core = ...
 local contexts, guarded, self, suspend = core.contexts, core.guarded, core.self, core.suspend
 local describe, has_part, is_callable = core.describe, core.has_part, core.is_callable
 local ipairs, next, pcall = ipairs, next, pcall
-local rawget, type = rawget, type
+local rawget, rawset, type = rawget, rawset, type
 
 -- Fields by which a table says bytes, and faults that go with any answer.
 local BYTES = { status = true, headers = true, body = true, chunks = true }
@@ -57,7 +57,15 @@ local function told(response, path)
   elseif type(response) == "table" then
     return told_table(response, path)
   end
-  refuse(path, "expected a string, a table or a function, got a " .. type(response))
+  refuse(path, "expected a string, a table or a function, got " .. core.shown_value(response))
+end
+
+-- What a function has answered.
+local function answered(said, path)
+  if is_callable(said) or said == nil then
+    refuse(path, "expected a string or a table, got " .. core.shown_value(said))
+  end
+  return told(said, path)
 end
 
 -- Questions --------------------------------------------------------------------------------------
@@ -67,9 +75,9 @@ end
 local function answer(server, question, place, request)
   local ok, said = guarded(server.functions[place], request)
   if ok then
-    local path = "the result of the function"
+    local path = ("responses[%d](request)"):format(place)
     ok, said = pcall(function()
-      core.answer_question(server.number, question, told(said, path), path)
+      core.answer_question(server.number, question, answered(said, path), path)
     end)
   end
   if not ok then
@@ -159,14 +167,24 @@ local function read(definition, path)
   return all, functions
 end
 
+-- What cannot cross is told by its place in the definition.
+local function started(path, ok, ...)
+  local err = (...)
+  if not ok and core.is_error(err) then
+    rawset(err, "message", (err.message:gsub("^responses(%[%d+%])%.%a+", path .. "%1")))
+  end
+  return core.answered("test", "create_mock", ok, ...)
+end
+
 local function start(definition, path)
   local responses, functions = read(definition, path)
   local provider = core.said(definition, "provider")
   local spoken = provider and core.known_provider(pcall(core.dialect_of, provider))
   local dialect = core.said(definition, "dialect") or spoken
   local repeats = rawget(definition, "repeat_last") ~= false
+  path = path .. ".responses"
   local number, url, token =
-    core.start_server(responses, repeats, dialect or "openai", path .. ".responses")
+    started(path, pcall(core.start_server, responses, repeats, dialect or "openai", path))
   local server = { number = number, functions = functions, errors = {} }
   server.standing = provider and core.stand_server(number, provider)
   if next(functions) then

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::mock::server::{Changes, Question, Reply, Response, Script, Server};
-use crate::mock::{Dialect, Said};
+use crate::mock::server::{ANSWER, Changes, Question, Reply, Response, Script, Server};
+use crate::mock::{Dialect, REPLY, Said};
 use crate::provider::{By, Whom};
-use crate::shape::Kind;
+use crate::shape::{Kind, Shape, unknown_key};
 use crate::value::{Data, Ref};
 
 use super::args::Args;
@@ -19,6 +19,9 @@ const QUESTION: Param = Param::new("question", Kind::Number(0.0, 1e15));
 const RESPONSE: Param = Param::new("response", Kind::Open).read(Read::Bytes);
 const PROVIDER: Param = Param::new("provider", Kind::Id("a provider"));
 const PATH: Param = Param::new("path", Kind::Text);
+
+/// What a response may be made of: neutral words, or bytes and faults.
+static SHAPES: &[&Shape] = &[&REPLY, &ANSWER];
 
 pub static INNER: &[Inner] = &[
     Inner {
@@ -74,6 +77,9 @@ fn start(instance: &mut Instance, args: &Args<'_>) -> Result<Data> {
 }
 
 fn response(value: Ref<'_>, path: &str) -> Result<Response> {
+    for part in ["said", "sent"].into_iter().filter_map(|part| value.get(part)) {
+        check_names(part, path)?;
+    }
     let changes = value.get("sent").map(|sent| Changes::read(sent, path)).transpose()?;
     let said = value.get("said").map(|said| Said::read(said, path)).transpose()?;
     Ok(match (said, changes) {
@@ -81,6 +87,17 @@ fn response(value: Ref<'_>, path: &str) -> Result<Response> {
         (None, Some(changes)) => Response::Scripted(Arc::new(changes.alone())),
         (None, None) => Response::Asked,
     })
+}
+
+/// A slip in the name of one kind of words is not told as one of the other kind.
+fn check_names(table: Ref<'_>, path: &str) -> Result<()> {
+    for (name, _) in table.members() {
+        let name = name.to_text();
+        if SHAPES.iter().all(|shape| shape.find(&name).is_none()) {
+            return Err(unknown_key(path, &name, SHAPES));
+        }
+    }
+    Ok(())
 }
 
 /// dialect_of(provider) → the protocol that it speaks

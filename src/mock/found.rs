@@ -51,11 +51,15 @@ fn embeddings(dialect: Dialect, asked: &Asked<'_>) -> Option<Value> {
     }
 }
 
+/// Each may also be given as the numbers of its tokens.
 fn texts(body: &Value) -> Vec<String> {
     let given = if body["input"].is_null() { &body["texts"] } else { &body["input"] };
     match given {
         Value::Array(items) if items.iter().all(Value::is_string) => {
             items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        }
+        Value::Array(items) if items.iter().all(Value::is_array) => {
+            items.iter().map(Value::to_string).collect()
         }
         Value::String(text) => vec![text.clone()],
         Value::Null => Vec::new(),

@@ -4,7 +4,7 @@ use super::refusal::{REFUSAL, Refusal};
 use crate::chat::Usage;
 use crate::error::{Error, Result};
 use crate::shape::{Check, Field, Kind, Options, Shape};
-use crate::value::{Kind as Tag, Ref, json};
+use crate::value::{Kind as Tag, Ref};
 
 pub static REPLY: Shape = Shape::new(
     "ScriptedReply",
@@ -167,12 +167,14 @@ fn content(options: &Options<'_>, path: &str) -> Result<(Option<String>, Vec<Str
     Ok((Some(all), pieces))
 }
 
-/// A text as it is, anything else as JSON.
+/// A text as it is, anything else as JSON: always the same, though Lua's tables have no order.
 fn text_of(value: Ref<'_>) -> String {
-    match value.as_str() {
-        Some(text) => text.to_owned(),
-        None => json::to_string(value),
+    if let Some(text) = value.as_str() {
+        return text.to_owned();
     }
+    let mut document = value.to_json();
+    document.sort_all_objects();
+    document.to_string()
 }
 
 fn calls(list: Option<Ref<'_>>, path: &str) -> Result<Vec<Call>> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::error::{Error, Result};
 use crate::shape::{Field, Kind, Shape};
 
-use super::bridge::{Bridge, Constants, Function};
+use super::bridge::{Bridge, Constants, Function, Param};
 use super::bridges::BRIDGES;
 
 mod builtin;
@@ -18,6 +18,7 @@ agent      zigllms.agent.run(zigllms.agent.create{ provider = \"openai\", tools 
 typed      zigllms.provider.chat(\"A plan\", { schema = { title = \"string\" } }).parsed.title
 many       zigllms.all{ zigllms.provider.chat(a, { async = true }), zigllms.provider.chat(b, { async = true }) }
 remember   zigllms.agent.run(id, \"And what did I say?\", { session = \"ann\" })
+test       zigllms.test.create_mock{ provider = \"openai\", responses = { \"Hello!\" } } -- then ask as ever
 local      zigllms.provider.create{ type = \"local\", model_path = \"model.gguf\" }
 ";
 
@@ -99,9 +100,11 @@ fn function_text(bridge: &Bridge, function: &Function) -> String {
             param.kind.describe(),
             if param.optional { ", optional" } else { "" }
         );
-        shapes(&param.kind).into_iter().for_each(|shape| shape_text(&mut text, shape));
-        for (fields, shape) in listed(&param.kind) {
-            let _ = writeln!(text, "\neach of {}: a table", fields.join(", "));
+        let own = own_shapes(&param.kind);
+        let told = if own.is_empty() { shapes(&param.kind) } else { own };
+        told.iter().for_each(|shape| shape_text(&mut text, shape));
+        for (fields, shape) in listed(param, &told) {
+            let _ = writeln!(text, "\neach of {}: a table, {}", fields.join(", "), shape.name);
             item_text(&mut text, shape);
         }
     }
@@ -123,7 +126,25 @@ pub fn shapes(kind: &Kind) -> Vec<&'static Shape> {
     }
 }
 
-fn shape_text(text: &mut String, shape: &'static Shape) {
+/// Those that it may be itself.
+fn own_shapes(kind: &Kind) -> Vec<&'static Shape> {
+    match kind {
+        Kind::Table(shape) | Kind::Later(shape) => vec![shape],
+        Kind::OneOf(kinds) => kinds.iter().flat_map(own_shapes).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Those that it may hold.
+fn items(kind: &Kind) -> Vec<&'static Shape> {
+    match kind {
+        Kind::List(item) | Kind::MapOf(item) => own_shapes(item),
+        Kind::OneOf(kinds) => kinds.iter().flat_map(items).collect(),
+        _ => Vec::new(),
+    }
+}
+
+pub fn shape_text(text: &mut String, shape: &'static Shape) {
     let offered = |field: &&Field| !matches!(field.kind, Kind::Absent(_));
     for field in shape.all().filter(offered) {
         field_text(text, field);
@@ -131,15 +152,20 @@ fn shape_text(text: &mut String, shape: &'static Shape) {
     }
 }
 
-/// Tables that fields of an argument are lists of, with the names of those fields.
-fn listed(kind: &Kind) -> Vec<(Vec<&'static str>, &'static Shape)> {
+/// Tables that an argument or its fields are lists of, with the names of those, but for what was
+/// `told`.
+fn listed(param: &Param, told: &[&'static Shape]) -> Vec<(Vec<&'static str>, &'static Shape)> {
     let mut found: Vec<(Vec<&'static str>, &'static Shape)> = Vec::new();
-    for field in shapes(kind).into_iter().flat_map(Shape::all) {
-        let Kind::List(item) = &field.kind else { continue };
-        for shape in shapes(item) {
+    let fields = told.iter().flat_map(|shape| shape.all());
+    let lists = fields.map(|field| (field.name, &field.kind));
+    for (name, kind) in std::iter::once((param.name, &param.kind)).chain(lists) {
+        for shape in items(kind) {
+            let is_told = told.iter().any(|one| std::ptr::eq(*one, shape));
             match found.iter_mut().find(|(_, known)| std::ptr::eq(*known, shape)) {
-                Some((fields, _)) => fields.push(field.name),
-                None => found.push((vec![field.name], shape)),
+                Some((names, _)) if names.contains(&name) => {}
+                Some((names, _)) => names.push(name),
+                None if is_told => {}
+                None => found.push((vec![name], shape)),
             }
         }
     }

@@ -6,9 +6,11 @@ use crate::event::Builtin;
 use crate::hook::point;
 use crate::lua::bridge::{Bridge, Constants, ENTRIES, Entry};
 use crate::lua::bridges::BRIDGES;
-use crate::shape::{Field, Kind, nearest};
+use crate::shape::{Field, Kind, Shape, nearest};
 
-use super::{builtin, constants_text, field_text, function_text, said, shapes, summary};
+use super::{
+    builtin, constants_text, field_text, function_text, said, shape_text, shapes, summary,
+};
 
 /// The first way of reading the topic that finds something.
 pub fn text(topic: &str) -> Option<String> {
@@ -18,6 +20,7 @@ pub fn text(topic: &str) -> Option<String> {
         .or_else(|| event(topic))
         .or_else(|| builtin::text(topic))
         .or_else(|| option(topic))
+        .or_else(|| table(topic))
 }
 
 /// What the user may have meant.
@@ -27,6 +30,7 @@ pub fn alike(topic: &str) -> Option<String> {
     let words = bridges.chain(ENTRIES.iter().map(|entry| entry.function.name));
     let options = fields().map(|(field, _)| field.name);
     let words = words.chain(options).chain(point::names()).chain(builtin::names());
+    let words = words.chain(tables().map(|shape| shape.name));
     let words = words.map(str::to_owned);
     let all: Vec<String> = full.chain(words).filter(|name| !name.is_empty()).collect();
     nearest(topic, all.iter().map(String::as_str)).map(str::to_owned)
@@ -109,6 +113,20 @@ fn option_text(field: &Field, takers: &[String]) -> String {
     own.for_each(|field| field_text(&mut text, field));
     let _ = writeln!(text, "  in {}", takers.join(", "));
     text
+}
+
+/// A kind of table, by the name that stubs and other texts have for it.
+fn table(topic: &str) -> Option<String> {
+    let shape = tables().find(|shape| shape.name == topic)?;
+    let mut text = format!("{topic}: a table\n");
+    shape_text(&mut text, shape);
+    Some(text)
+}
+
+fn tables() -> impl Iterator<Item = &'static Shape> {
+    let params = ENTRIES.iter().flat_map(|entry| entry.function.params);
+    let inner = fields().flat_map(|(field, _)| shapes(&field.kind));
+    params.flat_map(|param| shapes(&param.kind)).chain(inner)
 }
 
 /// Every option of every function, also those in tables of options, with who takes it.

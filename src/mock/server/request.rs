@@ -217,7 +217,11 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
 }
 
 fn length(request: &Request) -> Result<Length, Refusal> {
-    let given = request.header("content-length");
+    let mut all = request.headers.iter().filter(|(name, _)| name == "content-length");
+    let given = all.next().map(|(_, digits)| digits.as_str());
+    if all.any(|(_, digits)| Some(digits.as_str()) != given) {
+        return Err(refusal(400, "it has several lengths"));
+    }
     match (request.header("transfer-encoding"), given) {
         (Some(_), Some(_)) => Err(refusal(400, "it has a length, and chunks")),
         (Some(word), None) if word.eq_ignore_ascii_case("chunked") => Ok(Length::Chunks),

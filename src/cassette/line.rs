@@ -176,22 +176,31 @@ pub fn read(lines: &[Line]) -> Result<Tape, (usize, String)> {
 fn take(line: &Line, tape: &mut Tape) -> Option<()> {
     let at = line.get("at").and_then(Value::as_u64).unwrap_or_default();
     if let Some(request) = line.get("request") {
-        let (method, url) = request.as_str()?.split_once(' ')?;
-        tape.entries.push(Entry::Exchange(Exchange {
-            at,
-            method: method.to_owned(),
-            url: url.to_owned(),
-            headers: headers(line)?,
-            body: bytes(line)?,
-            ..Exchange::default()
-        }));
-        return Some(());
-    }
-    if let Some(name) = line.get("tool") {
+        tape.entries.push(Entry::Exchange(read_request(line, at, request.as_str()?)?));
+    } else if let Some(name) = line.get("tool") {
         tape.entries.push(Entry::Tool(read_tool(line, at, name.as_str()?)?));
-        return Some(());
+    } else if let Entry::Exchange(exchange) = tape.entries.last_mut()? {
+        take_answer(line, at, exchange)?;
+    } else {
+        return None;
     }
-    let Entry::Exchange(exchange) = tape.entries.last_mut()? else { return None };
+    Some(())
+}
+
+fn read_request(line: &Line, at: u64, request: &str) -> Option<Exchange> {
+    let (method, url) = request.split_once(' ')?;
+    Some(Exchange {
+        at,
+        method: method.to_owned(),
+        url: url.to_owned(),
+        headers: headers(line)?,
+        body: bytes(line)?,
+        ..Exchange::default()
+    })
+}
+
+/// A line of what was answered to the request above it.
+fn take_answer(line: &Line, at: u64, exchange: &mut Exchange) -> Option<()> {
     if let Some(status) = line.get("status") {
         let status = u16::try_from(status.as_u64()?).ok()?;
         exchange.head = Some((at, Head { status, headers: headers(line)? }));

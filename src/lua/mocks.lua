@@ -2,8 +2,8 @@
 local core = ...
 
 local lua, pause, said = core.lua, core.pause, core.said
-local error, ipairs, next, rawequal = error, ipairs, next, rawequal
-local rawget, rawset, select, setmetatable = rawget, rawset, select, setmetatable
+local error, ipairs, next = error, ipairs, next
+local rawget, rawset, select = rawget, rawset, select
 local getmetatable, tostring, type = getmetatable, tostring, type
 local huge = math.huge
 local unpack = table.unpack or unpack -- luacheck: ignore
@@ -21,8 +21,6 @@ local FIELDS_OF = {
   object = { methods = true },
 }
 
-local last_number = 0
-
 local function refuse(path, text)
   core.raise("invalid_argument", path .. ": " .. text, "test.create_mock")
 end
@@ -35,109 +33,6 @@ local function copied_all(...)
   end
   return all
 end
-
-local function matches(args, wanted)
-  if args.n ~= wanted.n then
-    return false
-  end
-  for i = 1, wanted.n do
-    if core.compare(args[i], wanted[i]) then
-      return false
-    end
-  end
-  return true
-end
-
--- The journal of a mock, and the methods that read it. They may be called with `.` as with `:`.
-local methods = {}
-
-function methods.calls(state)
-  local list = {}
-  for i = 1, #state.calls do
-    list[i] = state.calls[i]
-  end
-  return list
-end
-
-function methods.call_count(state)
-  return #state.calls
-end
-
-function methods.last_call(state)
-  return state.calls[#state.calls]
-end
-
-function methods.called_with(state, ...)
-  local wanted = { n = select("#", ...), ... }
-  for i = 1, #state.calls do
-    if state.is_match(state.calls[i], wanted) then
-      return true
-    end
-  end
-  return false
-end
-
-function methods.reset(state)
-  state.calls, state.at = {}, 0
-  if state.on_reset then
-    state.on_reset()
-  end
-end
-
-function methods.restore(state)
-  if state.restored then
-    return false
-  end
-  state.restored = true
-  if state.on_restore then
-    state.on_restore()
-  end
-  return true
-end
-
-local function called_with(call, wanted)
-  return matches(call.args, wanted)
-end
-
--- All that was given, without the mock itself.
-local function without(mock, ...)
-  if select("#", ...) > 0 and rawequal((...), mock) then
-    return select(2, ...)
-  end
-  return ...
-end
-
-local function bound(mock, state, method)
-  return function(...)
-    return method(state, without(mock, ...))
-  end
-end
-
--- A mock around a state: `{name, type, calls, is_match?, on_reset?, on_restore?, methods?}`. Where
--- calls are kept elsewhere, `methods` stand for those of the same name.
-function core.new_mock(state)
-  last_number = last_number + 1
-  state.calls, state.at = {}, 0
-  state.is_match = state.is_match or called_with
-  local mock = { id = "mock_" .. last_number, name = state.name, type = state.type }
-  for name, method in next, methods do
-    mock[name] = bound(mock, state, state.methods and state.methods[name] or method)
-  end
-  local label = "zigllms.mock: " .. (state.name or mock.id)
-  return setmetatable(mock, {
-    __name = "zigllms.mock",
-    __call = state.call,
-    __tostring = function()
-      return label
-    end,
-  })
-end
-
-local function label_of(state, mock)
-  return state.name and ('the mock "%s"'):format(state.name) or "the mock " .. mock.id
-end
-
-core.mock_label = label_of
 
 -- What a function mock raises.
 local function raised(given)
@@ -224,11 +119,25 @@ local function note(call, ok, ...)
   return ...
 end
 
-local function answered(state, call, answer, ...)
+local function answered(state, call, ...)
   if state.delay_ms then
     pause(core.now() + state.delay_ms)
   end
-  return note(call, core.guarded(answer, ...))
+  return note(call, core.guarded(state.answer, ...))
+end
+
+-- Notes a call and answers it; `object` is what the mock is a method of.
+local function called(state, mock, object, ...)
+  if state.restored then
+    local text = core.mock_label(state, mock) .. " has been restored"
+    core.raise("invalid_state", text, "test.create_mock")
+  end
+  local call = { args = copied_all(...) }
+  state.calls[#state.calls + 1] = call
+  if object then
+    object.note(state.name, call)
+  end
+  return answered(state, call, ...)
 end
 
 local function function_mock(definition, path, object)
@@ -237,28 +146,15 @@ local function function_mock(definition, path, object)
   check_delay(said(definition, "delay_ms"), path)
   local state = { name = said(definition, "name"), type = "function" }
   state.delay_ms = said(definition, "delay_ms")
-  local answer = answer_of(definition, state)
-  local mock
-  local function call(...)
-    if state.restored then
-      core.raise("invalid_state", label_of(state, mock) .. " has been restored", "test.create_mock")
-    end
-    local record = { args = copied_all(...) }
-    state.calls[#state.calls + 1] = record
-    if object then
-      object.note(state.name, record)
-    end
-    return answered(state, record, answer, ...)
-  end
-  function state.call(_, ...)
+  state.answer = answer_of(definition, state)
+  function state.call(mock, ...)
     -- `object:method(…)` hands over the object, which is no argument.
     if object then
-      return call(without(object.mock, ...))
+      return called(state, mock, object, core.without_mock(object.mock, ...))
     end
-    return call(...)
+    return called(state, mock, nil, ...)
   end
-  mock = core.new_mock(state)
-  return mock
+  return core.new_mock(state)
 end
 
 -- Whether a member of `methods` is a definition, and not a value that the method returns.

@@ -107,7 +107,7 @@ end
 
 -- A context for what runs at the end, also after everything around it was stopped or ran out of
 -- time.
-function core.last(parent, ms, what)
+local function last(parent, ms, what)
   local halted = stopped(parent) or core.overdue(parent)
   local context = nested(parent)
   context.beyond, context.deadline = false, nil
@@ -117,6 +117,19 @@ function core.last(parent, ms, what)
     context.deadline = context.limit.at
   end
   return context
+end
+
+-- Calls what comes at the end, whatever has happened. Answers ok, or false, what was raised and the
+-- limit that was reached.
+function core.at_the_end(parent, ms, what, fn, ...)
+  local context = last(parent, ms, what)
+  local ok, err = within(context, fn, ...)
+  local limit = context.limit and now() >= context.limit.at and context.limit
+  core.close(context, limit)
+  if limit then
+    return false, core.limit_error(limit, not ok and err or nil), limit
+  end
+  return ok, err
 end
 
 return core

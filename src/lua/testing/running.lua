@@ -5,70 +5,12 @@
 local core = ...
 
 local close, limited_to, now = core.close, core.limit, core.now
-local is_error, reached, stopped, within = core.is_error, core.reached, core.stopped, core.within
-local error, getmetatable, given, ipairs = error, core.metatable_of, core.given, ipairs
-local rawget, rawset, setmetatable, type = rawget, rawset, setmetatable, type
-local loaded = core.globals.package.loaded
+local reached, stopped, within = core.reached, core.stopped, core.within
+local skip_in, is_assertion = core.skip_in, core.is_assertion
+local error, given, ipairs = error, core.given, ipairs
+local rawget, rawset, type = rawget, rawset, type
 
--- Skipping ------------------------------------------------------------------------------------
-
-local skip_mt = {
-  __tostring = function(skip)
-    return "skipped" .. (skip.reason and ": " .. skip.reason or "")
-  end,
-}
-
--- Whether what was raised is a skip, or was caused by one.
-local function skip_in(err)
-  while type(err) == "table" do
-    if getmetatable(err) == skip_mt then
-      return err
-    end
-    err = is_error(err) and rawget(err, "cause") or nil
-  end
-end
-
-local function is_inside(context)
-  while context do
-    if context.tests then
-      return true
-    end
-    context = context.parent
-  end
-  return false
-end
-
-function core.lua.skip(reason)
-  if not is_inside(core.context()) then
-    core.raise("invalid_state", "there is no test to skip", "test.skip")
-  end
-  error(setmetatable({ reason = given(reason) }, skip_mt), 0)
-end
-
-core.skip_in = skip_in
-
--- Outcomes ------------------------------------------------------------------------------------
-
--- Whether a text is that of an assertion: Lua's own, or busted's, which begin a line with
--- "Expected".
-local function reads_as_assertion(text)
-  if text:find("assertion failed!", -17, true) then
-    return true
-  end
-  local told = "\n" .. text:gsub("^[^\n]-:%d+: ", "")
-  return loaded.luassert ~= nil and told:find("\nExpected ", 1, true) ~= nil
-end
-
--- Whether an error says that an assertion did not hold, ours or another library's.
-local function is_assertion(err)
-  if is_error(err) then
-    return rawget(err, "code") == "assertion_failed"
-  elseif type(err) == "string" then
-    return reads_as_assertion(err)
-  end
-  local meta = type(err) == "table" and getmetatable(err)
-  return type(meta) == "table" and rawget(meta, "__type") == "failure"
-end
+-- Limits ----------------------------------------------------------------------------------------
 
 -- Whether what is around the run was stopped or is over: then the call itself fails.
 local function is_broken(run)
@@ -139,8 +81,16 @@ local function judge(run, result, step, ok, value, limit)
   return set(result, status, core.wrap(value, 'step "' .. step.name .. '"'))
 end
 
-local function skipped(step, reason)
-  return { name = step.name, status = "skipped", reason = reason, assertions = {}, duration_ms = 0 }
+-- The result of a step that is not carried out.
+function core.skipped_step(step, reason)
+  return {
+    name = step.name,
+    status = "skipped",
+    success = true,
+    reason = reason,
+    assertions = {},
+    duration_ms = 0,
+  }
 end
 
 local function run_step(run, step)
@@ -187,7 +137,7 @@ end
 local function run_steps(run)
   for _, step in ipairs(run.scenario.steps) do
     local reason = obstacle(run)
-    local result = reason and skipped(step, reason) or run_step(run, step)
+    local result = reason and core.skipped_step(step, reason) or run_step(run, step)
     note(run, result)
     if not result.success and run.scenario.stops ~= false then
       run.obstacle = run.obstacle or ('step "' .. step.name .. '" failed')
@@ -234,13 +184,8 @@ end
 
 -- Something after the steps, whatever has happened. A skip there has nothing left to skip.
 local function finally(run, what, fn, ...)
-  local context = core.last(run.beyond_steps, run.timeout_ms, what)
-  local ok, err = within(context, fn, ...)
-  local limit = context.limit and now() >= context.limit.at and context.limit
-  close(context, limit)
-  if limit then
-    blame(run, what, core.limit_error(limit, not ok and err or nil))
-  elseif not ok and not skip_in(err) then
+  local ok, err, limit = core.at_the_end(run.beyond_steps, run.timeout_ms, what, fn, ...)
+  if not ok and (limit or not skip_in(err)) then
     blame(run, what, err)
   end
 end

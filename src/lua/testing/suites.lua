@@ -186,14 +186,7 @@ local function skipped(scenario, reason)
   result.total, result.passed, result.failed = #scenario.steps, 0, 0
   result.skipped, result.steps = #scenario.steps, {}
   for i, step in ipairs(scenario.steps) do
-    result.steps[i] = {
-      name = step.name,
-      status = "skipped",
-      success = true,
-      reason = reason,
-      assertions = {},
-      duration_ms = 0,
-    }
+    result.steps[i] = core.skipped_step(step, reason)
   end
   return result
 end
@@ -238,14 +231,8 @@ end
 
 local function finally(suite, name, fn, ...)
   local began = now()
-  local context = core.last(suite.root, suite.timeout_ms, name)
-  local ok, err = within(context, fn, ...)
-  local limit = context.limit and now() >= context.limit.at and context.limit
-  core.close(context, limit)
-  if limit then
-    ok, err = false, core.limit_error(limit, not ok and err or nil)
-  end
-  if not ok and not core.skip_in(err) then
+  local ok, err, limit = core.at_the_end(suite.root, suite.timeout_ms, name, fn, ...)
+  if not ok and (limit or not core.skip_in(err)) then
     note_hook(suite, name, err, now() - began)
   end
 end

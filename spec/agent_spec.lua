@@ -1,13 +1,14 @@
--- Agents against a scripted server: the loop of model and tools, conversations, limits, states.
+-- Agents against a scripted model: the loop of model and tools, conversations, limits, states.
 local zigllms = require("zigllms")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local independent = require("spec.support.server")
+local scripted = require("spec.support.model")
 
 local agent, tool, provider = zigllms.agent, zigllms.tool, zigllms.provider
 local text, calls = scripted.text, scripted.calls
 
-local server = scripted.start()
+local model = scripted.new()
 
 -- What differs between two equal runs.
 local VOLATILE = { created = true, duration_ms = true, ttft_ms = true, agent_id = true }
@@ -49,19 +50,13 @@ local function create(config)
 end
 
 local function sent(n)
-  return transcript(server:requests()[n].messages)
+  return transcript(model:requests()[n].messages)
 end
 
 describe("agent", function()
-  before_each(function()
-    zigllms.reset()
-    provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   describe("a run with tools", function()
     local seen
@@ -93,7 +88,7 @@ describe("agent", function()
     end
 
     local function three_rounds()
-      server:script(
+      model:script(
         calls(
           { { "c1", "add", '{"a":1,"b":2}' }, { "c2", "add", '{"a":20,"b":30}' } },
           { content = "Let me see" }
@@ -107,7 +102,7 @@ describe("agent", function()
       three_rounds()
       local id = create({ system_prompt = "Be exact", tools = two_tools() })
       local response = agent.run(id, "What is 1 + 2?", options)
-      return id, response, server:requests()
+      return id, response, model:requests()
     end
 
     it("asks again until the model has answered, and the transcript is complete", function()
@@ -161,6 +156,7 @@ describe("agent", function()
     end)
 
     it("sends a round back to the model as it came", function()
+      provider.configure("openai", { base_url = "http://strict.example/v1" })
       local _, _, requests = run_it()
       local assistant = requests[3].messages[6]
       assert.equal("c3", assistant.tool_calls[1].id)
@@ -219,8 +215,7 @@ describe("agent", function()
     it("gives equal results streamed and not streamed", function()
       local _, plain, plain_requests = run_it()
       local chunks = {}
-      zigllms.reset()
-      provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+      model:begin()
       local _, streamed, requests = run_it({
         stream = function(chunk)
           chunks[#chunks + 1] = chunk
@@ -252,13 +247,11 @@ describe("agent", function()
 
     it("gives the same again through a handle and through a loop", function()
       local _, plain = run_it()
-      zigllms.reset()
-      provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+      model:begin()
       local _, handle = run_it({ async = true })
       assert.same(settled(plain), settled(handle:await()))
 
-      zigllms.reset()
-      provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
+      model:begin()
       three_rounds()
       local id = create({ system_prompt = "Be exact", tools = two_tools() })
       local looped = {}
@@ -274,9 +267,9 @@ describe("agent", function()
       tool.register(definitions[2])
       local id = create({ tools = { add, "boom" } })
       tool.unregister("boom")
-      server:script(calls({ { "c1", "add", '{"a":1,"b":1}' } }), text("2"))
+      model:script(calls({ { "c1", "add", '{"a":1,"b":1}' } }), text("2"))
       assert.equal("2", agent.run(id, "1 + 1").content)
-      assert.equal(1, #server:requests()[1].tools)
+      assert.equal(1, #model:requests()[1].tools)
       local listed = agent.get_info(id).tools
       assert.same({ id = add, name = "add" }, listed[1])
       assert.is_true(listed[2].missing)
@@ -307,7 +300,7 @@ describe("agent", function()
         },
       })
       answers = { { 1, 2, { a = "ü" } }, 'plain "text"', true, 1.5 }
-      server:script(
+      model:script(
         calls({
           { "1", "get", "{}" },
           { "2", "get", "{}" },
@@ -337,7 +330,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(calls({ { "c1", "make", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "make", "{}" } }), text("done"))
       local response = agent.run(id, "go")
       assert.equal(made, response.tool_calls[1].result)
       assert.truthy(sent(2)[3]:find("error", 1, true), "the model is told that it is no data")
@@ -361,7 +354,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "pick", '{"word":"a","x":null}' }, { "c2", "pick", '{"n":1.5}' } }),
         text("done")
       )
@@ -385,7 +378,7 @@ describe("agent", function()
           { name = "never", execute = function() end },
         },
       })
-      server:script(calls({ { "c1", "boom", "{}" }, { "c2", "never", "{}" } }))
+      model:script(calls({ { "c1", "boom", "{}" }, { "c2", "never", "{}" } }))
       local err = raised("tool_error", agent.run, id, "go")
       assert.equal(cause, err.cause)
       assert.equal("agent", err.bridge)
@@ -412,13 +405,13 @@ describe("agent", function()
           },
         },
       })
-      server:script(calls({ { "c1", "busy", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "busy", "{}" } }), text("done"))
       assert.equal("made inside", agent.run(id, "go").tool_calls[1].result)
     end)
 
     it("takes tools and other options for one run", function()
       local id = create({ system_prompt = "usual", temperature = 1 })
-      server:script(calls({ { "c1", "one", "{}" } }), text("a"), text("b"))
+      model:script(calls({ { "c1", "one", "{}" } }), text("a"), text("b"))
       local response = agent.run(id, "go", {
         tools = {
           {
@@ -434,7 +427,7 @@ describe("agent", function()
       })
       assert.equal(1, response.tool_calls[1].result)
       agent.run(id, "again")
-      local requests = server:requests()
+      local requests = model:requests()
       assert.equal("special", requests[1].messages[1].content)
       assert.equal(0, requests[1].temperature)
       assert.equal("required", requests[1].tool_choice)
@@ -459,8 +452,8 @@ describe("agent", function()
       }
       local id = create(config)
       local round = calls({ { "c1", "again", "{}" }, { "c2", "again", "{}" } })
-      round["repeat"] = true
-      server:script(round)
+      round.again = true
+      model:script(round)
       return id
     end
 
@@ -469,7 +462,7 @@ describe("agent", function()
       local response = agent.run(id, "go")
       assert.equal("max_iterations", response.finish_reason)
       assert.equal(2, response.iterations)
-      assert.equal(2, server:count())
+      assert.equal(2, model:count())
       local turn = response.messages
       assert.equal(7, #turn)
       for i = 1, 2 do
@@ -478,7 +471,7 @@ describe("agent", function()
       end
       assert.equal(2, #response.tool_calls)
 
-      server:script(text("at last"))
+      model:script(text("at last"))
       agent.run(id, "go on")
       local request = sent(1)
       assert.equal(8, #request)
@@ -502,7 +495,7 @@ describe("agent", function()
     it("is ten rounds unless told otherwise", function()
       local response = agent.run(looping(), "go")
       assert.equal(10, response.iterations)
-      assert.equal(10, server:count())
+      assert.equal(10, model:count())
     end)
 
     it("raises at max_iterations if asked to, with what there was", function()
@@ -518,14 +511,14 @@ describe("agent", function()
       local id = looping({ budget = { max_steps = 2 } })
       local err = raised("budget_exceeded", agent.run, id, "go")
       assert.equal("budget_exceeded", err.partial.finish_reason)
-      assert.equal(2, server:count())
+      assert.equal(2, model:count())
       assert.equal(30, err.partial.usage.total_tokens)
     end)
 
     it("counts tokens and time", function()
       local id = looping({ budget = { max_total_tokens = 40 } })
       raised("budget_exceeded", agent.run, id, "go")
-      assert.equal(3, server:count())
+      assert.equal(3, model:count())
 
       id = create({
         budget = { max_ms = 20 },
@@ -539,10 +532,10 @@ describe("agent", function()
         },
       })
       local round = calls({ { "c1", "slow", "{}" } })
-      round["repeat"] = true
-      server:script(round)
+      round.again = true
+      model:script(round)
       raised("budget_exceeded", agent.run, id, "go")
-      assert.equal(1, server:count())
+      assert.equal(1, model:count())
     end)
 
     it("returns at the end of the budget if asked to", function()
@@ -555,7 +548,7 @@ describe("agent", function()
 
     it("does not complain about an answer that just fits", function()
       local id = create({ budget = { max_steps = 1, max_total_tokens = 15 }, max_iterations = 1 })
-      server:script(text("fits"))
+      model:script(text("fits"))
       assert.equal("fits", agent.run(id, "go").content)
     end)
 
@@ -571,7 +564,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(calls({ { "c1", "slow", "{}" } }))
+      model:script(calls({ { "c1", "slow", "{}" } }))
       local began = os.time()
       local err = raised("timeout", agent.run, id, "go")
       assert.equal("total", err.phase)
@@ -583,7 +576,7 @@ describe("agent", function()
   describe("the conversation", function()
     it("is remembered", function()
       local id = create({ system_prompt = "S" })
-      server:script(text("one"), text("two"), text("three"))
+      model:script(text("one"), text("two"), text("three"))
       agent.run(id, "1")
       agent.run(id, "2")
       agent.run(id, "3")
@@ -600,7 +593,7 @@ describe("agent", function()
 
     it("is another one in each session", function()
       local id = create()
-      server:script(text("a1"), text("b1"), text("a2"), text("own"))
+      model:script(text("a1"), text("b1"), text("a2"), text("own"))
       agent.run(id, "A1", { session = "a" })
       agent.run(id, "B1", { session = "b" })
       agent.run(id, "A2", { session = "a" })
@@ -612,7 +605,7 @@ describe("agent", function()
 
     it("is neither read nor written with remember=false", function()
       local id = create()
-      server:script(text("one"), text("aside"), text("two"))
+      model:script(text("one"), text("aside"), text("two"))
       agent.run(id, "1")
       agent.run(id, "between us", { remember = false })
       agent.run(id, "2")
@@ -622,7 +615,7 @@ describe("agent", function()
 
     it("is none with memory=false", function()
       local id = create({ memory = false })
-      server:script(text("one"), text("two"))
+      model:script(text("one"), text("two"))
       agent.run(id, "1")
       agent.run(id, "2")
       assert.same({ "user: 2" }, sent(2))
@@ -630,7 +623,7 @@ describe("agent", function()
 
     it("is sent as far as the window reaches, and the instructions always", function()
       local id = create({ system = "S", memory = { max_messages = 3 } })
-      server:script(text("one"), text("two"), text("three"))
+      model:script(text("one"), text("two"), text("three"))
       for i = 1, 3 do
         agent.run(id, tostring(i))
       end
@@ -640,7 +633,7 @@ describe("agent", function()
 
     it("is sent as far as its tokens reach", function()
       local id = create({ memory_config = { max_tokens = 4 } })
-      server:script(text("12345678"), text("abcdefgh"))
+      model:script(text("12345678"), text("abcdefgh"))
       agent.run(id, "first")
       agent.run(id, "now")
       assert.same({ "assistant: 12345678", "user: now" }, sent(2))
@@ -658,7 +651,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(calls({ { "c1", "get", "{}" } }), text("done"), text("next"))
+      model:script(calls({ { "c1", "get", "{}" } }), text("done"), text("next"))
       agent.run(id, "go")
       agent.run(id, "again")
       assert.same({ "assistant: done", "user: again" }, sent(3))
@@ -666,7 +659,7 @@ describe("agent", function()
 
     it("gets nothing from a run that raises", function()
       local id = create()
-      server:script(text("one"), scripted.failure(400, "no"), text("two"))
+      model:script(text("one"), scripted.failure(400, "no"), text("two"))
       agent.run(id, "1")
       local err = raised("bad_request", agent.run, id, "refused")
       assert.same({ "user: refused" }, transcript(err.partial.messages))
@@ -677,7 +670,7 @@ describe("agent", function()
     it("takes every form of input", function()
       local id = create({ memory = false })
       local function said(input)
-        server:script(text("ok"))
+        model:script(text("ok"))
         agent.run(id, input)
         return sent(1)
       end
@@ -707,14 +700,14 @@ describe("agent", function()
 
     it("refuses bad input at once", function()
       local id = create()
-      server:script(text("never"))
+      model:script(text("never"))
       raised("invalid_argument", agent.run, id)
       raised("invalid_argument", agent.run, id, 42)
       local err = raised("invalid_argument", agent.run, id, { { role = "nobody", content = "x" } })
       assert.truthy(err.message:find("input[1].role", 1, true), err.message)
       raised("conversion_error", agent.run, id, { text = print })
       raised("not_found", agent.run, "nobody", "hi")
-      assert.equal(0, server:count())
+      assert.equal(0, model:count())
       assert.equal("idle", (agent.get_state(id)))
     end)
   end)
@@ -739,7 +732,7 @@ describe("agent", function()
 
     local function stopped_run()
       local id = create({ tools = declared })
-      server:script(
+      model:script(
         calls({
           { "c1", "ask_user", '{"q":"why?"}' },
           { "c2", "here", "{}" },
@@ -814,7 +807,7 @@ describe("agent", function()
   describe("runs side by side", function()
     it("of one conversation queue in call order", function()
       local id = create()
-      server:script(text("one", { delay_ms = 30 }), text("two"), text("three"))
+      model:script(text("one", { delay_ms = 30 }), text("two"), text("three"))
       local first = agent.run(id, "1", { async = true })
       local second = agent.run(id, "2", { async = true })
       local third = agent.run(id, "3", { async = true })
@@ -826,8 +819,8 @@ describe("agent", function()
 
     it("of one conversation go on after one that failed or was cancelled", function()
       local id = create()
-      server:script(
-        scripted.failure(400, "no"),
+      model:script(
+        { error = "bad_request", delay_ms = 20 },
         text("two", { when = '"2"' }),
         text("four", { when = '"4"' })
       )
@@ -849,8 +842,8 @@ describe("agent", function()
         for _, moment in ipairs({ "in the last chunk", "in on()" }) do
           local id = create()
           -- On a busy machine the second one's answer must not come before its cancel does.
-          local later = text("three", { ["repeat"] = true, delay_ms = 50 })
-          server:script(text("one", { delay_ms = 20 }), later)
+          local later = text("three", { again = true, delay_ms = 50 })
+          model:script(text("one", { delay_ms = 20 }), later)
           local second
           local function cancel_second()
             second:cancel("too late?")
@@ -878,7 +871,7 @@ describe("agent", function()
 
     it("of one conversation give up when their time is over", function()
       local id = create()
-      server:script(text("one", { delay_ms = 150 }), text("three", { ["repeat"] = true }))
+      model:script(text("one", { delay_ms = 150 }), text("three", { again = true }))
       local first = agent.run(id, "1", { async = true })
       local second = agent.run(id, "2", { async = true, timeout_ms = 30 })
       local third = agent.run(id, "3", { async = true })
@@ -889,7 +882,7 @@ describe("agent", function()
 
     it("of other sessions, or without memory, do not wait for each other", function()
       local id = create()
-      server:script(
+      model:script(
         text("slow", { delay_ms = 150, when = '"1"' }),
         text("quick", { when = '"2"' }),
         text("quicker", { when = '"3"' })
@@ -917,7 +910,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "self", "{}" } }, { when = "outer" }),
         text("in", { when = "elsewhere" }),
         text("no", { when = "nowhere" }),
@@ -954,7 +947,7 @@ describe("agent", function()
             },
           },
         })
-        server:script(calls({ { "c1", "self", "{}" } }), text("done"))
+        model:script(calls({ { "c1", "self", "{}" } }), text("done"))
         assert.equal("done", agent.run(id, "go").content)
         assert.truthy(err)
       end
@@ -982,7 +975,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(
+      model:script(
         calls({ { "c1", "hop", "{}" } }),
         calls({ { "c2", "back", "{}" } }),
         text("second"),
@@ -996,7 +989,7 @@ describe("agent", function()
   describe("streaming", function()
     it("stops when the callback returns false, and keeps what came", function()
       local id = create()
-      server:script(text({ "one ", "two ", "three" }, { chunk_delay_ms = 30 }), text("next"))
+      model:script(text({ "one ", "two ", "three" }, { chunk_delay_ms = 30 }), text("next"))
       local response = agent.run(id, "go", {
         stream = function(chunk)
           return chunk.content == ""
@@ -1015,7 +1008,7 @@ describe("agent", function()
         ran[#ran + 1] = input.n
       end
       local id = create({ tools = { { name = "note", execute = note } } })
-      server:script(calls({ { "c1", "note", '{"n":1}' }, { "c2", "note", '{"n":2}' } }))
+      model:script(calls({ { "c1", "note", '{"n":1}' }, { "c2", "note", '{"n":2}' } }))
       local response = agent.run(id, "go", {
         stream = function(chunk)
           return not chunk.tool_result
@@ -1024,13 +1017,13 @@ describe("agent", function()
       assert.same({ 1 }, ran)
       assert.equal("cancelled", response.finish_reason)
       assert.equal('tool(c2): {"error":"not executed"}', transcript(response.messages)[4])
-      assert.equal(1, server:count())
+      assert.equal(1, model:count())
     end)
 
     it("fails with callback_error when the callback raises, and remembers nothing", function()
       local id = create()
       local cause = setmetatable({}, {})
-      server:script(text({ "one ", "two" }, { chunk_delay_ms = 100 }))
+      model:script(text({ "one ", "two" }, { chunk_delay_ms = 100 }))
       local err = raised("callback_error", agent.run, id, "go", {
         stream = function()
           error(cause)
@@ -1044,7 +1037,7 @@ describe("agent", function()
 
     it("remembers nothing when the callback raises in the very end", function()
       local id = create()
-      server:script(text("one"), text("two"))
+      model:script(text("one"), text("two"))
       raised("callback_error", agent.run, id, "go", {
         stream = function(chunk)
           if chunk.done then
@@ -1065,7 +1058,7 @@ describe("agent", function()
 
     it("lets an error of the module through", function()
       local id = create()
-      server:script(text("one"))
+      model:script(text("one"))
       local mine = zigllms.error("rate_limited", "mine")
       local ok, err = pcall(agent.run, id, "go", {
         stream = function()
@@ -1078,7 +1071,7 @@ describe("agent", function()
 
     it("may wait in the callback", function()
       local id = create()
-      server:script(text({ "a", "b", "c" }))
+      model:script(text({ "a", "b", "c" }))
       local said = ""
       agent.run(id, "go", {
         stream = function(chunk)
@@ -1097,16 +1090,16 @@ describe("agent", function()
 
     it("is parsed and validated", function()
       local id = create({ schema = schema })
-      server:script(text('{"n":5}'))
+      model:script(text('{"n":5}'))
       local response = agent.run(id, "go")
       assert.same({ n = 5 }, response.parsed)
       assert.equal('{"n":5}', response.content)
-      assert.equal("json_schema", server:requests()[1].response_format.type)
+      assert.equal("json_schema", model:requests()[1].response_format.type)
     end)
 
     it("gets one repair round", function()
       local id = create({ response_format = schema })
-      server:script(text('{"n":"five"}'), text('{"n":5}'))
+      model:script(text('{"n":"five"}'), text('{"n":5}'))
       local response = agent.run(id, "go")
       assert.same({ n = 5 }, response.parsed)
       assert.equal(2, response.iterations)
@@ -1117,11 +1110,11 @@ describe("agent", function()
 
     it("fails after it", function()
       local id = create()
-      server:script(text("no JSON"), text('{"n":"five"}'))
+      model:script(text("no JSON"), text('{"n":"five"}'))
       local err = raised("validation_failed", agent.run, id, "go", { schema = schema })
       assert.equal('{"n":"five"}', err.partial.content)
       assert.is_table(err.details.errors)
-      assert.equal(2, server:count())
+      assert.equal(2, model:count())
       assert.equal(0, agent.get_info(id).memory.messages)
     end)
 
@@ -1137,7 +1130,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(calls({ { "c1", "get", "{}" } }), text({ '{"n"', ":5}" }))
+      model:script(calls({ { "c1", "get", "{}" } }), text({ '{"n"', ":5}" }))
       local response = agent.run(id, "go", { stream = function() end })
       assert.same({ n = 5 }, response.parsed)
     end)
@@ -1146,7 +1139,7 @@ describe("agent", function()
   describe("the response", function()
     it("is its content as text", function()
       local id = create()
-      server:script(text("hello"))
+      model:script(text("hello"))
       local response = agent.run(id, "go")
       assert.equal("hello", tostring(response))
       assert.equal("got hello", "got " .. response)
@@ -1155,24 +1148,24 @@ describe("agent", function()
 
     it("tells who answered and how long it took", function()
       local id = create({ model = "asked-model" })
-      server:script(text("hello"))
+      model:script(text("hello"))
       local response = agent.run(id, "go", { metadata = { ticket = 7 } })
       assert.equal("openai", response.provider)
-      assert.equal("gpt-test", response.model)
-      assert.equal("chatcmpl-1", response.id)
-      assert.equal("req-1", response.request_id)
+      assert.equal("asked-model", response.model)
+      assert.equal("chatcmpl_mock_1", response.id)
+      assert.equal("req_mock_1", response.request_id)
       assert.equal("stop", response.native_finish_reason)
       assert.is_number(response.duration_ms)
       assert.is_number(response.ttft_ms)
       assert.is_true(math.abs(response.created - os.time()) < 5)
-      assert.equal("asked-model", server:requests()[1].model)
+      assert.equal("asked-model", model:requests()[1].model)
       assert.is_nil(response.raw)
       assert.is_nil(response.parsed)
     end)
 
     it("is fresh each time", function()
       local id = create()
-      server:script(text("a"), text("b"))
+      model:script(text("a"), text("b"))
       local first = agent.run(id, "1")
       first.messages[1].content = "changed"
       first.usage.total_tokens = -1
@@ -1183,7 +1176,7 @@ describe("agent", function()
 
     it("sums up usage over retries", function()
       local id = create({ retry = { max_attempts = 2, initial_delay_ms = 1 } })
-      server:script(scripted.failure(500, "oops"), text("fine"))
+      model:script(scripted.failure(500, "oops"), text("fine"))
       local response = agent.run(id, "go")
       assert.equal(2, response.attempts)
       assert.equal(1, response.iterations)
@@ -1204,7 +1197,7 @@ describe("agent", function()
         },
       })
       assert.equal("idle", (agent.get_state(id)))
-      server:script(calls({ { "c1", "look", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "look", "{}" } }), text("done"))
       agent.run(id, "go")
       assert.equal("running", inside)
       assert.equal(1, detail.iteration)
@@ -1217,7 +1210,7 @@ describe("agent", function()
 
     it("is error after a run that raised, and ready after a change", function()
       local id = create()
-      server:script(scripted.failure(401, "who are you"))
+      model:script(scripted.failure(401, "who are you"))
       raised("auth", agent.run, id, "go")
       local state, detail = agent.get_state(id)
       assert.equal("error", state)
@@ -1232,7 +1225,7 @@ describe("agent", function()
 
     it("is error after a cancelled run", function()
       local id = create()
-      server:script(text("late", { delay_ms = 2000 }))
+      model:script(text("late", { delay_ms = 2000 }))
       local handle = agent.run(id, "go", { async = true })
       assert.equal("running", (agent.get_state(id)))
       assert.is_true(handle:cancel("enough"))
@@ -1284,17 +1277,18 @@ describe("agent", function()
     end)
 
     it("uses no network and needs no key", function()
-      provider.configure("openai", { api_key = zigllms.null })
-      server:script(text("never"))
+      zigllms.reset()
+      local server =
+        zigllms.test.create_mock({ type = "service", transport = "http", responses = "never" })
+      provider.configure("openai", { base_url = server.base_url })
       local id =
         agent.create({ name = "my_agent", provider = "openai", model = "gpt-4", temperature = 0.7 })
       assert.is_string(id)
-      assert.equal(0, server:count())
       if not os.getenv("OPENAI_API_KEY") then
         local err = raised("auth", agent.run, id, "Hello, world!")
         assert.truthy(err.message:find("OPENAI_API_KEY", 1, true))
-        assert.equal(0, server:count())
       end
+      assert.equal(0, server:call_count())
     end)
 
     it("checks its options", function()
@@ -1331,12 +1325,24 @@ describe("agent", function()
     end)
 
     describe("with the configuration of a provider", function()
+      -- One that notes the keys it is sent: mocks mask them.
+      local server = independent.start()
+
+      before_each(function()
+        zigllms.reset()
+        provider.configure("openai", { base_url = server.url, api_key = "test" })
+      end)
+
+      teardown(function()
+        server:stop()
+      end)
+
       local function own(key)
         return { type = "openai", base_url = server.url, api_key = key, name = "mine" }
       end
 
       local function key_used(id)
-        server:script(text("hi"))
+        server:script(independent.text("hi"))
         assert.equal("openai", agent.run(id, "go").provider)
         return server:journal()[1].headers.authorization
       end
@@ -1401,11 +1407,11 @@ describe("agent", function()
 
     it("merges changes, unsets with null, and keeps the conversation", function()
       local id = create({ temperature = 1, max_tokens = 5, name = "before" })
-      server:script(text("one"), text("two"))
+      model:script(text("one"), text("two"))
       agent.run(id, "1")
       assert.is_true(agent.configure(id, { temperature = zigllms.null, seed = 3, name = "after" }))
       agent.run(id, "2")
-      local request = server:requests()[2]
+      local request = model:requests()[2]
       assert.is_nil(request.temperature)
       assert.equal(3, request.seed)
       assert.equal(3, #request.messages)
@@ -1426,12 +1432,12 @@ describe("agent", function()
 
     it("applies a change to the next run, also while one runs", function()
       local id = create({ temperature = 0 })
-      server:script(text("one", { delay_ms = 30 }), text("two"))
+      model:script(text("one", { delay_ms = 30 }), text("two"))
       local handle = agent.run(id, "1", { async = true })
       agent.configure(id, { temperature = 1 })
       handle:await()
       agent.run(id, "2")
-      local requests = server:requests()
+      local requests = model:requests()
       assert.equal(0, requests[1].temperature)
       assert.equal(1, requests[2].temperature)
     end)
@@ -1442,11 +1448,11 @@ describe("agent", function()
         temperature = 1,
         tools = { { name = "t", execute = function() end } },
       })
-      server:script(text("one"), text("two"))
+      model:script(text("one"), text("two"))
       agent.run(id, "1")
       local copy = agent.clone(id, { temperature = 0, name = "second" })
       agent.run(copy, "2")
-      local request = server:requests()[2]
+      local request = model:requests()[2]
       assert.equal(1, #request.messages)
       assert.equal(0, request.temperature)
       assert.equal(1, #request.tools)
@@ -1456,7 +1462,7 @@ describe("agent", function()
 
     it("forgets on reset, but not its configuration", function()
       local id = create({ temperature = 1 })
-      server:script(text("one"), text("two"), text("three"))
+      model:script(text("one"), text("two"), text("three"))
       agent.run(id, "1")
       assert.is_true(agent.reset(id, { keep_usage = true }))
       assert.equal(15, agent.get_info(id).usage.total_tokens)
@@ -1466,13 +1472,13 @@ describe("agent", function()
       assert.equal(0, info.run_count)
       assert.equal("idle", info.state)
       agent.run(id, "2")
-      assert.equal(1, #server:requests()[2].messages)
-      assert.equal(1, server:requests()[2].temperature)
+      assert.equal(1, #model:requests()[2].messages)
+      assert.equal(1, model:requests()[2].temperature)
     end)
 
     it("resets one session", function()
       local id = create()
-      server:script(text("one"), text("two"), text("three"), text("four"))
+      model:script(text("one"), text("two"), text("three"), text("four"))
       agent.run(id, "1")
       agent.run(id, "2", { session = "s" })
       agent.reset(id, { session = "s" })
@@ -1484,7 +1490,7 @@ describe("agent", function()
 
     it("is not reset while it runs", function()
       local id = create()
-      server:script(text("late", { delay_ms = 1000 }))
+      model:script(text("late", { delay_ms = 1000 }))
       local handle = agent.run(id, "go", { async = true })
       raised("invalid_state", agent.reset, id)
       handle:cancel()
@@ -1492,17 +1498,19 @@ describe("agent", function()
 
     it("cancels a run when it is destroyed, and those that queue", function()
       local id = create()
-      server:script(text("late", { delay_ms = 2000 }))
+      local given_up
+      model:script(function()
+        local _, err = pcall(zigllms.sleep, 2000)
+        given_up = err.code
+        return "late"
+      end)
       local running = agent.run(id, "1", { async = true })
       local queued = agent.run(id, "2", { async = true })
-      server:wait_for(1, zigllms.sleep)
+      model:wait_for(1)
       assert.is_true(agent.destroy(id))
       raised("cancelled", zigllms.await, running)
       raised("cancelled", zigllms.await, queued)
-      local journal = server:wait_for(function(journal)
-        return journal[1] and journal[1].closed_after_ms
-      end, zigllms.sleep)
-      assert.is_true(journal[1].closed_after_ms < 1000)
+      assert.same({ "cancelled", 1 }, { given_up, model:count() })
       assert.is_false(agent.exists(id))
     end)
 
@@ -1519,14 +1527,14 @@ describe("agent", function()
           },
         },
       })
-      server:script(calls({ { "c1", "change", "{}" } }), text("done"))
+      model:script(calls({ { "c1", "change", "{}" } }), text("done"))
       assert.is_true(agent.run(id, "go").tool_calls[1].result)
       assert.equal(0, agent.get_info(id).temperature)
     end)
 
     it("may see the whole module reset by its own tool", function()
       local id = create({ tools = { { name = "reset", execute = zigllms.reset } } })
-      server:script(calls({ { "c1", "reset", "{}" } }), text("never"))
+      model:script(calls({ { "c1", "reset", "{}" } }), text("never"))
       raised("cancelled", agent.run, id, "go")
       raised("not_found", agent.get_state, id)
     end)
@@ -1543,7 +1551,7 @@ describe("agent", function()
           },
         },
       })
-      server:script(calls({ { "c1", "quit", "{}" } }), text("never"))
+      model:script(calls({ { "c1", "quit", "{}" } }), text("never"))
       raised("cancelled", agent.run, id, "go")
       assert.is_false(agent.exists(id))
     end)
@@ -1566,7 +1574,7 @@ describe("agent", function()
 
     it("are never stale", function()
       local id = create()
-      server:script(text("a"), scripted.failure(400, "no"))
+      model:script(text("a"), scripted.failure(400, "no"))
       agent.run(id, "1")
       pcall(agent.run, id, "2")
       local info = agent.get_info(id)
@@ -1580,7 +1588,7 @@ describe("agent", function()
       local a = create({ name = "red one" })
       local b = create({ name = "blue one" })
       local c = create({ name = "red two" })
-      server:script(text("x"))
+      model:script(text("x"))
       agent.run(b, "go")
       local all = agent.list()
       assert.same({ a, b, c }, { all[1].id, all[2].id, all[3].id })

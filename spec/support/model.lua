@@ -90,6 +90,38 @@ function methods.url(self)
   return self.mock.base_url .. "/v1"
 end
 
+local function eventually(self, holds)
+  for _ = 1, 4000 do
+    local value = holds()
+    if value then
+      return value
+    end
+    self.module.sleep(5)
+  end
+  error("the model never saw what was waited for")
+end
+
+-- Waits until there were `n` requests.
+function methods.wait_for(self, n)
+  eventually(self, function()
+    return self:count() >= n
+  end)
+end
+
+-- Waits until the client of the first request has hung up on its server: after how many
+-- milliseconds.
+function methods.hung_up(self)
+  return eventually(self, function()
+    local call = self.mock:calls()[1]
+    return call and call.gone_after_ms
+  end)
+end
+
+-- Where its server is, for programs that are not this one.
+function methods.url(self)
+  return self.mock.base_url .. "/v1"
+end
+
 -- Waits until there were `n` requests.
 function methods.wait_for(self, n)
   for _ = 1, 4000 do

@@ -233,6 +233,35 @@ describe("its journal", function()
     assert.is_nil(zigllms.output.format(calls, "json"):find("CANARY", 1, true))
   end)
 
+  it("tells when a client has hung up, and only then", function()
+    local mock = serve({
+      "whole",
+      text("late", { delay_ms = 60000 }),
+      { chunks = chat.part, stall_ms = 60000 },
+    })
+    local id = provider_of(chat, mock)
+    ask(id)
+    for n = 2, 3 do
+      local handle = provider.chat("hi", { provider = id, async = true })
+      repeat
+        zigllms.sleep(5)
+      until mock:call_count() == n
+      handle:cancel()
+      repeat
+        zigllms.sleep(5)
+      until mock:last_call().gone_after_ms
+      assert.is_true(mock:last_call().gone_after_ms < 30000)
+    end
+    assert.is_nil(mock:calls()[1].gone_after_ms)
+    local handle = provider.chat("hi", { provider = id, async = true })
+    repeat
+      zigllms.sleep(5)
+    until mock:call_count() == 4
+    mock:restore()
+    raised("network", handle.await, handle)
+    assert.is_nil(mock:last_call().gone_after_ms, "it was the server that ended")
+  end)
+
   it("finds what was sent by a part of it", function()
     local mock = serve({ "hello" })
     ask(provider_of(chat, mock), { seed = 7 })

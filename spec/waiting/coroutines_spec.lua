@@ -1,10 +1,10 @@
 -- Where a plain call waits: on the main thread, in coroutines of ours and of others, in callbacks.
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
-local server = scripted.start()
+local model = scripted.new()
 local sleep, spawn = zigllms.sleep, zigllms.spawn
 
 local function chat(text, options)
@@ -18,19 +18,13 @@ local function tool(execute)
 end
 
 describe("waiting", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   describe("on the main thread", function()
     it("delivers what others wait for", function()
-      server:script(scripted.text("x", { delay_ms = 40 }))
+      model:script(scripted.text("x", { delay_ms = 40 }))
       local ticks = 0
       spawn(function()
         for _ = 1, 5 do
@@ -43,7 +37,7 @@ describe("waiting", function()
     end)
 
     it("ends as soon as its own work is done", function()
-      server:script(
+      model:script(
         scripted.text("slow", { delay_ms = 1500, when = '"a"' }),
         scripted.text("quick", { when = '"b"' })
       )
@@ -73,7 +67,7 @@ describe("waiting", function()
     end)
 
     it("works for every call that waits", function()
-      server:script(scripted.text("one"), scripted.text("two"), scripted.text("three"))
+      model:script(scripted.text("one"), scripted.text("two"), scripted.text("three"))
       local id = zigllms.agent.create({ provider = "openai" })
       local echo = tool(function(input)
         sleep(1)
@@ -134,7 +128,7 @@ describe("waiting", function()
 
   describe("in a coroutine of somebody else", function()
     it("blocks, and never yields to it", function()
-      server:script(scripted.text("x", { delay_ms = 10 }))
+      model:script(scripted.text("x", { delay_ms = 10 }))
       local thread = coroutine.create(function()
         local content = chat().content
         sleep(2)
@@ -159,7 +153,7 @@ describe("waiting", function()
     end)
 
     it("raises errors inside it", function()
-      server:script(scripted.failure(400, "no"))
+      model:script(scripted.failure(400, "no"))
       local thread = coroutine.create(function()
         return raised("bad_request", chat)
       end)
@@ -182,7 +176,7 @@ describe("waiting", function()
     end)
 
     it("yields with async='yield', and a foreign resume just waits again", function()
-      server:script(scripted.text("x", { delay_ms = 30 }))
+      model:script(scripted.text("x", { delay_ms = 30 }))
       local result
       local thread = coroutine.create(function()
         result = chat("hi", { async = "yield" }).content
@@ -208,7 +202,7 @@ describe("waiting", function()
       for i = 1, 5 do
         replies[i] = scripted.text("n" .. i, { delay_ms = 150, when = '"q' .. i .. '"' })
       end
-      server:script((table.unpack or unpack)(replies)) -- luacheck: ignore
+      model:script((table.unpack or unpack)(replies)) -- luacheck: ignore
       local results, left = {}, 5
       local began = program.clock()
       for i = 1, 5 do
@@ -225,14 +219,14 @@ describe("waiting", function()
     end)
 
     it("is a plain call on the main thread, with async='yield' too", function()
-      server:script(scripted.text("x"))
+      model:script(scripted.text("x"))
       assert.equal("x", chat("hi", { async = "yield" }).content)
     end)
   end)
 
   describe("with async=false", function()
     it("blocks in a coroutine of the module", function()
-      server:script(scripted.text("x", { delay_ms = 30 }))
+      model:script(scripted.text("x", { delay_ms = 30 }))
       local passed
       local handle = spawn(function()
         local content = chat("hi", { async = false }).content
@@ -244,7 +238,7 @@ describe("waiting", function()
     end)
 
     it("blocks inside a C call", function()
-      server:script(scripted.text("x", { delay_ms = 5 }))
+      model:script(scripted.text("x", { delay_ms = 5 }))
       local text = zigllms.run(function()
         return (
           ("a"):gsub("a", function()
@@ -262,7 +256,7 @@ describe("waiting", function()
     end
 
     it("works on the main thread", function()
-      server:script(scripted.text("x", { delay_ms = 5 }))
+      model:script(scripted.text("x", { delay_ms = 5 }))
       assert.equal(
         "x",
         through_gsub(function()
@@ -278,7 +272,7 @@ describe("waiting", function()
     end)
 
     it("is unsupported where the coroutine would have to yield", function()
-      server:script(scripted.text("z", { ["repeat"] = true }))
+      model:script(scripted.text("z", { again = true }))
       local err = zigllms.run(function()
         local _, err = pcall(through_gsub, function()
           return chat().content
@@ -291,7 +285,7 @@ describe("waiting", function()
     end)
 
     it("can be async=true", function()
-      server:script(scripted.text("x"))
+      model:script(scripted.text("x"))
       local content = zigllms.run(function()
         local handle
         through_gsub(function()
@@ -351,7 +345,7 @@ describe("waiting", function()
       slow:on(function(_, value)
         told = value
       end)
-      server:script(scripted.text({ "a", "b" }, { chunk_delay_ms = 5 }))
+      model:script(scripted.text({ "a", "b" }, { chunk_delay_ms = 5 }))
       chat("hi", {
         stream = function()
           slow:await()
@@ -400,7 +394,7 @@ describe("waiting", function()
           },
         },
       })
-      server:script(scripted.calls({ { "c1", "ask", "{}" } }), scripted.text("done"))
+      model:script(scripted.calls({ { "c1", "ask", "{}" } }), scripted.text("done"))
       local thread = coroutine.create(function()
         return zigllms.agent.run(id, "go")
       end)
@@ -412,7 +406,7 @@ describe("waiting", function()
     end)
 
     it("passes a raw yield of a stream callback, too", function()
-      server:script(scripted.text({ "a", "b" }, { chunk_delay_ms = 10 }))
+      model:script(scripted.text({ "a", "b" }, { chunk_delay_ms = 10 }))
       local seen = {}
       local thread = coroutine.create(function()
         return chat("hi", {
@@ -442,7 +436,7 @@ describe("waiting", function()
       end
       collectgarbage()
       collectgarbage()
-      server:script(scripted.text("x"))
+      model:script(scripted.text("x"))
       assert.equal("x", chat().content)
     end)
 

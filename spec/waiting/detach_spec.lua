@@ -1,9 +1,9 @@
 -- detach=true: work that outlives the call, and the handle, it was started with.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
-local server = scripted.start()
+local model = scripted.new()
 
 local function chat(options)
   options = options or {}
@@ -13,15 +13,11 @@ end
 
 describe("a detached call", function()
   before_each(function()
-    zigllms.reset()
-    zigllms.provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-    server:script(scripted.text("fine", { delay_ms = 100 }))
+    model:begin()
+    model:script(scripted.text("fine", { delay_ms = 100 }))
   end)
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("is a handle at once, to be awaited or asked", function()
     local handle = chat({ detach = true })
@@ -31,11 +27,13 @@ describe("a detached call", function()
   end)
 
   it("goes on when its handle is out of reach", function()
+    local far = scripted.new("openai", { transport = "http" })
+    far:script(scripted.text("fine", { delay_ms = 100 }))
     chat({ detach = true })
     collectgarbage()
     collectgarbage()
     zigllms.run()
-    assert.is_nil(server:journal()[1].closed_after_ms)
+    assert.is_nil(far.mock:last_call().gone_after_ms)
     assert.equal(1, zigllms.provider.get("openai").requests)
   end)
 

@@ -1,10 +1,10 @@
 -- Handles: calls that go on by themselves, and the functions that combine them.
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
-local server = scripted.start()
+local model = scripted.new()
 local all, await, poll, race, sleep, spawn =
   zigllms.all, zigllms.await, zigllms.poll, zigllms.race, zigllms.sleep, zigllms.spawn
 
@@ -29,18 +29,12 @@ local function failing(ms, what)
 end
 
 describe("a handle", function()
-  before_each(function()
-    zigllms.reset()
-    zigllms.provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-  end)
+  before_each(model:as_default())
 
-  teardown(function()
-    zigllms.reset()
-    server:stop()
-  end)
+  teardown(zigllms.reset)
 
   it("is returned at once by async=true, and gives what the plain call gives", function()
-    server:script(scripted.text("hello", { delay_ms = 20 }))
+    model:script(scripted.text("hello", { delay_ms = 20 }))
     local handle = chat("hi", { async = true })
     assert.equal("userdata", type(handle))
     assert.is_false(handle:done())
@@ -63,7 +57,7 @@ describe("a handle", function()
   end)
 
   it("raises its error at each await", function()
-    server:script(scripted.failure(400, "no"))
+    model:script(scripted.failure(400, "no"))
     local handle = chat("hi", { async = true })
     assert.equal("bad_request", raised("bad_request", await, handle).code)
     raised("bad_request", handle.await, handle)
@@ -196,20 +190,18 @@ describe("a handle", function()
 
   describe("that nobody sees any more", function()
     it("stops its request", function()
-      server:script(scripted.text("late", { delay_ms = 3000 }))
+      local far = scripted.new("openai", { transport = "http" })
+      far:script(scripted.text("late", { delay_ms = 3000 }))
       local handles = { chat("hi", { async = true }) }
-      server:wait_for(1, sleep)
+      far:wait_for(1)
       assert.equal("running", table.remove(handles):status())
       collectgarbage()
       collectgarbage()
-      local journal = server:wait_for(function(journal)
-        return journal[1].closed_after_ms
-      end, sleep)
-      assert.is_true(journal[1].closed_after_ms < 1500)
+      assert.is_true(far:hung_up() < 1500)
     end)
 
     it("goes on if somebody is told", function()
-      server:script(scripted.text("x", { delay_ms = 30 }))
+      model:script(scripted.text("x", { delay_ms = 30 }))
       local told
       chat("hi", { async = true }):on(function(_, response)
         told = response.content
@@ -226,7 +218,7 @@ describe("a handle", function()
     end)
 
     it("goes on if a stream callback looks", function()
-      server:script(scripted.text({ "a", "b" }, { delay_ms = 20 }))
+      model:script(scripted.text({ "a", "b" }, { delay_ms = 20 }))
       local said = ""
       chat("hi", {
         async = true,
@@ -241,7 +233,7 @@ describe("a handle", function()
     end)
 
     it("goes on if it is an agent's run", function()
-      server:script(scripted.text("x", { delay_ms = 20 }))
+      model:script(scripted.text("x", { delay_ms = 20 }))
       local id = zigllms.agent.create({ provider = "openai" })
       zigllms.agent.run(id, "hi", { async = true })
       collectgarbage()
@@ -255,7 +247,7 @@ describe("a handle", function()
         print("\nskipped: only Lua 5.4 has to-be-closed variables")
         return
       end
-      server:script(scripted.text("late", { delay_ms = 3000 }))
+      model:script(scripted.text("late", { delay_ms = 3000 }))
       local scope = load("local handle <close> = ...")
       local handle = chat("hi", { async = true })
       scope(handle)
@@ -278,7 +270,7 @@ describe("a handle", function()
       for i = 1, 8 do
         replies[i] = scripted.text("n" .. i, { delay_ms = 150, when = '"q' .. i .. '"' })
       end
-      server:script((table.unpack or unpack)(replies)) -- luacheck: ignore
+      model:script((table.unpack or unpack)(replies)) -- luacheck: ignore
       local began = program.clock()
       for i = 1, 8 do
         handles[i] = chat("q" .. i, { async = true })

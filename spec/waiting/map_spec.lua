@@ -1,6 +1,6 @@
 -- map: a function over an array, so many calls at a time.
 local raised = require("spec.support.raised")
-local scripted = require("spec.support.server")
+local scripted = require("spec.support.model")
 local zigllms = require("zigllms")
 
 local map, sleep = zigllms.map, zigllms.sleep
@@ -135,16 +135,14 @@ describe("map", function()
   end)
 
   it("asks a model many questions at once", function()
-    local server = scripted.start()
-    zigllms.provider.configure("openai", { base_url = server.url, api_key = "test", retry = false })
-    server:script(scripted.text("fine", { delay_ms = 60, ["repeat"] = true }))
+    local model = scripted.new()
+    model:script(scripted.text("fine", { delay_ms = 60, again = true }))
     local answers = map({ "a", "b", "c" }, function(question)
       return zigllms.provider.chat(question, { provider = "openai" }).content
     end)
     assert.same({ "fine", "fine", "fine" }, answers)
-    assert.equal(3, server:count())
+    assert.equal(3, model:count())
     zigllms.reset()
-    server:stop()
   end)
 
   it("refuses what is no list, no function or no option", function()

@@ -1,7 +1,7 @@
 //! What a server was asked, without the secrets that came along.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::request::Request;
 use crate::provider::secret::{MASK, Secret, is_telling, masked_as_is};
@@ -21,6 +21,8 @@ pub struct Entry {
     pub body: Vec<u8>,
     /// Milliseconds since the server was started.
     pub at_ms: u64,
+    /// Milliseconds until its client hung up, without the whole answer.
+    gone_after_ms: OnceLock<u64>,
 }
 
 impl Entry {
@@ -38,7 +40,13 @@ impl Entry {
             headers: request.headers.iter().map(masked).collect(),
             body: masked_body(&request.body, &secrets),
             at_ms,
+            gone_after_ms: OnceLock::new(),
         }
+    }
+
+    /// Its client has hung up, so many milliseconds after the server was started.
+    pub fn client_left(&self, at_ms: u64) {
+        let _ = self.gone_after_ms.set(at_ms.saturating_sub(self.at_ms));
     }
 
     pub fn data(&self) -> Data {
@@ -49,7 +57,8 @@ impl Entry {
             .set("path", self.path.as_str())
             .set("headers", self.headers())
             .set("body", document(&self.body).unwrap_or_else(|| Data::from(text.as_str())));
-        record.set("raw", text).set("at_ms", self.at_ms).into()
+        let gone = self.gone_after_ms.get().copied();
+        record.set("raw", text).set("at_ms", self.at_ms).set("gone_after_ms", gone).into()
     }
 
     /// Of headers that came more than once: all their values.

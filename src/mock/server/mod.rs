@@ -246,7 +246,8 @@ impl Shared {
                     let reply = Reply::failure(refusal.status, refusal.why);
                     let request = Request::default();
                     let clock = &self.clock;
-                    Sending { peer, clock, request: &request, reply: &reply, closes: true }.run();
+                    let _ = Sending { peer, clock, request: &request, reply: &reply, closes: true }
+                        .run();
                     return peer.close_politely();
                 }
             };
@@ -260,8 +261,20 @@ impl Shared {
 
     fn answer(&self, peer: &Arc<Peer>, request: &Request) -> After {
         let (turn, entry, closes) = self.enter(request);
-        let Some(reply) = self.reply(peer, request, turn, entry) else { return After::Closed };
-        Sending { peer, clock: &self.clock, request, reply: &reply, closes }.run()
+        let reply = self.reply(peer, request, turn, entry.clone());
+        let send = |reply: Arc<Reply>| {
+            Sending { peer, clock: &self.clock, request, reply: &reply, closes }.run()
+        };
+        reply.and_then(send).unwrap_or_else(|| {
+            if !peer.is_ended() {
+                entry.client_left(self.age_ms());
+            }
+            After::Closed
+        })
+    }
+
+    fn age_ms(&self) -> u64 {
+        self.clock.now().ms_since(self.began) as u64
     }
 
     /// `None` if nobody waits for it any more.
@@ -286,8 +299,7 @@ impl Shared {
     /// The order of the journal is that of the script. Also, whether the connection is to be closed
     /// behind the answer.
     fn enter(&self, request: &Request) -> (Turn, Arc<Entry>, bool) {
-        let at_ms = self.clock.now().ms_since(self.began) as u64;
-        let entry = Entry::of(request, at_ms);
+        let entry = Entry::of(request, self.age_ms());
         let mut state = lock(&self.state);
         let is_chat = self.dialect.subject(&request.path) == Subject::Chat;
         let turn = match state.script.waits_for_chats() {

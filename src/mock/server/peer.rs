@@ -56,7 +56,7 @@ impl Peer {
     /// Waits until a moment (`None`: as long as it takes), a ring, or the end.
     pub fn wait(&self, clock: &Clock, until: Option<Moment>) -> Woke {
         loop {
-            if self.ended.load(Ordering::Acquire) {
+            if self.is_ended() {
                 return Woke::Gone;
             }
             let left = until.map(|until| clock.now().until(until));
@@ -101,6 +101,11 @@ impl Peer {
         self.ended.store(true, Ordering::Release);
         let _ = self.stream.shutdown(Shutdown::Both);
         self.bell.ring();
+    }
+
+    /// By the server.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {

@@ -40,12 +40,8 @@ pub struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    pub fn run(&self) -> After {
-        // Whoever has gone or was ended needs nothing more.
-        self.all().unwrap_or(After::Closed)
-    }
-
-    fn all(&self) -> Option<After> {
+    /// `None` if the client has gone, or the server has ended: nobody needs more of it.
+    pub fn run(&self) -> Option<After> {
         let reply = self.reply;
         self.pause(reply.delay)?;
         if reply.silent {

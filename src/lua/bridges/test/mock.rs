@@ -95,8 +95,8 @@ pub const CREATE: Function = Function {
           `restore()` the provider is asked again, or the mock before this one. With `transport=\"http\"` a service is a real \
           server on loopback, for any client, with or without a `provider`: `mock.base_url` is its address, with which every \
           type of provider and the vendors' SDKs can do. Its responses may also be bytes and faults; those of neutral words \
-          answer chats. Its `calls()` are `{number, method, path, headers, body, raw, at_ms, error?}`, the last 10000 and 64 MiB \
-          of bodies; headers have names in lower case, `body` is decoded where it is JSON. A function runs while this Lua \
+          answer chats. Its `calls()` are `{number, method, path, headers, body, raw, at_ms, gone_after_ms?, error?}`, the last 10000 and \
+          64 MiB of bodies; `gone_after_ms` is there once the client has hung up without the whole answer; headers have names in lower case, `body` is decoded where it is JSON. A function runs while this Lua \
           state waits for anything; its error is answered with 400, and stands in its call.",
     errors: &[Code::InvalidState],
     effect: Effect::Writes("tests"),

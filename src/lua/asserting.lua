@@ -97,12 +97,13 @@ local function members_of(state, actual, expected)
 end
 
 -- The members of these two are next. They wait on a list, as tables may be nested deeper than
--- calls.
+-- calls; its records are used again.
 local function enter(state, path, actual, expected)
-  local keys = members_of(state, actual, expected)
-  state.depth = state.depth + 1
-  state.tables[state.depth] =
-    { path = path, actual = actual, expected = expected, keys = keys, at = 0 }
+  local depth = state.depth + 1
+  local record = state.tables[depth] or {}
+  record.path, record.actual, record.expected = path, actual, expected
+  record.keys, record.at = members_of(state, actual, expected), 0
+  state.tables[depth], state.depth = record, depth
 end
 
 -- How many items a table has that is a list and nothing else; nil if it is none.
@@ -141,20 +142,19 @@ local function compare(state, path, actual, expected)
   end
 end
 
--- The next pair of members of the table that was entered last.
-local function compare_member(state)
+-- Goes on with the members of the table that was entered last, up to one that is not plainly equal.
+local function compare_members(state)
   local around = state.tables[state.depth]
-  around.at = around.at + 1
-  local key = around.keys[around.at]
-  if key == nil then
-    state.tables[state.depth] = nil
-    state.depth = state.depth - 1
-    return
+  local actual, expected, keys = around.actual, around.expected, around.keys
+  for at = around.at + 1, #keys do
+    local key = keys[at]
+    local one, other = rawget(actual, key), rawget(expected, key)
+    if not plainly_equal(one, other) then
+      around.at = at
+      return compare(state, { around = around.path, key = key }, one, other)
+    end
   end
-  local actual, expected = rawget(around.actual, key), rawget(around.expected, key)
-  if not plainly_equal(actual, expected) then
-    compare(state, { around = around.path, key = key }, actual, expected)
-  end
+  state.depth = state.depth - 1
 end
 
 local function walk(actual, expected, part, most)
@@ -164,7 +164,7 @@ local function walk(actual, expected, part, most)
     compare(state, nil, actual, expected)
   end
   while state.depth > 0 and state.count <= most do
-    compare_member(state)
+    compare_members(state)
   end
   return state
 end

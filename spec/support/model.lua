@@ -85,11 +85,6 @@ function methods.count(self)
   return self.mock:call_count()
 end
 
--- Where its server is, for programs that are not this one.
-function methods.url(self)
-  return self.mock.base_url .. "/v1"
-end
-
 local function eventually(self, holds)
   for _ = 1, 4000 do
     local value = holds()
@@ -120,17 +115,6 @@ end
 -- Where its server is, for programs that are not this one.
 function methods.url(self)
   return self.mock.base_url .. "/v1"
-end
-
--- Waits until there were `n` requests.
-function methods.wait_for(self, n)
-  for _ = 1, 4000 do
-    if self:count() >= n then
-      return
-    end
-    self.module.sleep(5)
-  end
-  error(("the model never got %d requests"):format(n))
 end
 
 -- A fresh module whose model this is, without retries. Mocks end with a reset: it is made anew.

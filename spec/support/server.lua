@@ -1,5 +1,10 @@
 -- The scripted HTTP server of spec/fixtures/server.py, one per spec file, and replies for it in
 -- the shape of OpenAI's chat completions. It ends when the program that started it ends.
+--
+-- Specs script their models with the test bridge (spec/support/model.lua). This server is for what
+-- a mock of the module's own cannot prove or do: bytes on the wire, where a client and a server by
+-- the same hands would share a mistake; keys, which mocks mask in what they tell; addresses and
+-- keys as parts of what is asked; and hosts and processes that outlive the state of the spec.
 local cjson = require("cjson")
 local program = require("spec.support.program")
 

@@ -236,8 +236,9 @@ describe("its journal", function()
   it("tells when a client has hung up, and only then", function()
     local mock = serve({
       "whole",
-      text("late", { delay_ms = 60000 }),
-      { chunks = chat.part, stall_ms = 60000 },
+      { content = "late", delay_ms = 60000 },
+      { content = "without its end", stall_ms = 60000 },
+      { content = "never", delay_ms = 60000 },
     })
     local id = provider_of(chat, mock)
     ask(id)

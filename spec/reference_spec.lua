@@ -1,17 +1,12 @@
 -- What is written about the module, against the module: its declarations, the generated documents,
 -- and the code in the README.
+local files = require("spec.support.files")
 local reference = require("zigllms.reference")
 local scripted = require("spec.support.server")
 local zigllms = require("zigllms")
 
+local read = files.read
 local load = loadstring or load -- luacheck: ignore
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 -- Runs Lua text with some globals of its own.
 local function execute(text, name, globals)

@@ -1,5 +1,6 @@
 -- Replaying: recorded events told again, in this process and in others, on this engine and others.
 local cjson = require("cjson")
+local files = require("spec.support.files")
 local heard = require("spec.support.heard")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
@@ -7,13 +8,8 @@ local size = require("spec.support.size")
 local stores = require("spec.support.stores")
 local zigllms = require("zigllms")
 
+local write = files.write
 local event = zigllms.event
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
 
 describe("replay", function()
   local directory, path

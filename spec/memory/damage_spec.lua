@@ -1,29 +1,18 @@
 -- Files that are damaged, foreign, full or not to be written: a clear error, and never wrong data.
 local zigllms = require("zigllms")
+local files = require("spec.support.files")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
 local size = require("spec.support.size")
 local stores = require("spec.support.stores")
 
+local read, write = files.read, files.write
 local memory = zigllms.memory
 local persistent = { type = "persistent" }
 local COUNT = 60
 
 local function use(path)
   zigllms.configure({ store = path or zigllms.null })
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
 end
 
 local function value(n)

@@ -1,24 +1,13 @@
 -- Memory in a snapshot file, and persisted into a store: all of it comes back, exactly, or nothing.
 local zigllms = require("zigllms")
+local files = require("spec.support.files")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
 local size = require("spec.support.size")
 local stores = require("spec.support.stores")
 
+local read, write = files.read, files.write
 local memory = zigllms.memory
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
 
 -- Names in a directory, also hidden ones.
 local function names(directory)

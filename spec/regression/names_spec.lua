@@ -1,6 +1,8 @@
 -- The chunks of the module share one private table. A name that a second one takes is lost for the
 -- first: conditions of workflows once held what a suite expected.
 
+local read = require("spec.support.files").read
+
 -- Hosts put their own in the place of what others do without.
 local REPLACED = { announce = true, entering = true, is_beneath = true, is_leftover = true }
 REPLACED.over, REPLACED.owner, REPLACED.recorded = true, true, true
@@ -15,13 +17,6 @@ local function files(pattern)
   end
   pipe:close()
   return list
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
 end
 
 -- Where each name is given a value: by chunks, and by functions that only chunks know.

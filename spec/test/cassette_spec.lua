@@ -1,5 +1,6 @@
 -- Cassettes: what servers said, recorded and replayed.
 local cjson = require("cjson")
+local files = require("spec.support.files")
 local peers = require("spec.support.peer")
 local program = require("spec.support.program")
 local raised = require("spec.support.raised")
@@ -9,6 +10,7 @@ local size = require("spec.support.size")
 local stores = require("spec.support.stores")
 local zigllms = require("zigllms")
 
+local read, write = files.read, files.write
 local provider, tool = zigllms.provider, zigllms.tool
 local cassette = zigllms.test.cassette
 local server = scripted.start()
@@ -20,22 +22,6 @@ end
 
 local function lacks(text, part)
   assert.is_nil(tostring(text):find(part, 1, true), tostring(text))
-end
-
-local function read(name)
-  local file = io.open(name, "rb")
-  if not file then
-    return nil
-  end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(name, text)
-  local file = assert(io.open(name, "wb"))
-  file:write(text)
-  file:close()
 end
 
 local function config(extra)

@@ -388,7 +388,7 @@ describe("workflow.create judges", function()
 
   it("nothing that help does not tell: the fields of steps, by type", function()
     local text = zigllms.help("workflow.create")
-    local steps = text:match("\neach of steps, if_true, if_false: a table\n(.-)\n\n")
+    local steps = text:match("\neach of steps, if_true, if_false: a table, Step\n(.-)\n\n")
     local common, types = steps:match("^(.-)\nof type(.*)$")
     assert.truthy(common:find("\n  retry.max_attempts ", 1, true))
     assert.is_nil(common:find("\n  agent ", 1, true))

@@ -18,6 +18,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/values.lua", include_str!("values.lua")),
     (c"=zigllms/errors.lua", include_str!("errors.lua")),
     (c"=zigllms/contexts.lua", include_str!("contexts.lua")),
+    (c"=zigllms/interrupting.lua", include_str!("interrupting.lua")),
     (c"=zigllms/turn.lua", include_str!("turn.lua")),
     (c"=zigllms/tasks.lua", include_str!("tasks.lua")),
     (c"=zigllms/hosts.lua", include_str!("hosts.lua")),

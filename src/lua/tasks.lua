@@ -110,6 +110,7 @@ local function settle(task, alive, signal, ...)
     elseif core.relay(task, signal, ...) then
       relayed[task] = true
     else
+      task.yielded = true
       later(task)
     end
   elseif task.adopted then
@@ -125,6 +126,10 @@ end
 function core.continue(task, ...)
   relayed[task] = nil
   if task.lib.status(task.co) == "suspended" then
+    if task.yielded then
+      task.yielded = nil
+      core.interrupt(task.co)
+    end
     settle(task, task.lib.resume(task.co, ...))
   end
 end

@@ -47,6 +47,15 @@ describe("a condition", function()
     { "not ({{input}} > 1 or {{input}} < 0)", 0, true },
     { "{{input}}", true, true },
     { "{{input}}", false, false },
+    { "'{{input}}' == 'yes'", "yes", true },
+    { "'{{input}}' == 1", 1, true },
+    { '"{{input.a}}-{{input.b}}" == "x-2"', { a = "x", b = 2 }, true },
+    { "{{input.a}} matches '^{{input.b}}'", { a = "hello", b = "he" }, true },
+    { "'{{input}}' == '\\\\{{input}}'", "{{input}}", true },
+    { "{{input}} == []", {}, true },
+    { "{{input}} == {}", zigllms.array({}), true },
+    { "{{input}} == []", { a = 1 }, false },
+    { "{{input}} contains 5", {}, false },
     { "true", nil, true },
     { "false", nil, false },
   }) do
@@ -55,6 +64,21 @@ describe("a condition", function()
       assert.equal(case[3], holds(case[1], case[2]))
     end)
   end
+
+  -- Where the engine has them.
+  if math.type then
+    it("tells integers from each other that no float can tell", function()
+      assert.is_false(holds("{{input}} == 9007199254740993", 9007199254740992))
+      assert.is_true(holds("{{input}} < 9007199254740993", "9007199254740992"))
+    end)
+  end
+
+  it("has texts with templates in them, of what is there", function()
+    raised("template_error", holds, "'{{input.x}}' == 'a'", {})
+    raised("template_error", holds, "'a {{input}}' == 'a'", nil)
+    raised("conversion_error", holds, "'a {{input.f}}' == 'a'", { f = print })
+    raised("validation_failed", holds, "'{{input' == 'a'", {})
+  end)
 
   it("may be a function of ctx, and anything true is true", function()
     for _, value in ipairs({ true, 1, "", {} }) do

@@ -34,7 +34,7 @@ describe("the error of a step says", function()
 
   it("what stands beside a missing name, in order, and no more than that", function()
     local input = { d = 1, b = 1, a = 1, c = 1, [1] = 1, [print] = 1 }
-    local beside = "no zz in input, which has 1, a, a function, b, c, d;"
+    local beside = "no zz in input, which has [1], a, a function, b, c, d;"
     says("template_error", { template = "{{input.zz}}" }, input, beside)
     says("template_error", { template = "{{input.a.zz}}" }, input, "input.a, which is a number")
     local many = {}

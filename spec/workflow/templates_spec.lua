@@ -137,6 +137,9 @@ describe("a template", function()
       { "{{loop.item}}", nil, { "loop.item", "loop" } },
       { "x {{input}}", nil, { "{{input}}" } },
       { "{{input.a.b}}", { a = 5 }, { "input.a.b", "number" } },
+      { "{{input.1}}", { "a" }, { "no 1 in input", "which has [1]" } },
+      { "{{previous.ouput}}", nil, { "no ouput in previous" } },
+      { "{{output}}", nil, { "no output in an execution" } },
     }) do
       it(case[1] .. " is told with the nearest path", function()
         local err = raised("template_error", value, case[1], case[2])

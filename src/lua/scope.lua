@@ -6,7 +6,8 @@
 local core = ...
 
 local guarded, within, new_error = core.guarded, core.within, core.new_error
-local fill, judge_text, keys_of = core.fill, core.judge_text, core.keys_of
+local fill, fill_of, judge_text = core.fill, core.fill_of, core.judge_text
+local keys_of = core.keys_of
 local ipairs, next, pcall, rawequal, rawset = ipairs, next, pcall, rawequal, rawset
 local getmetatable, setmetatable, type = getmetatable, setmetatable, type
 local max = math.max
@@ -145,7 +146,7 @@ end
 function acts.fill(_, scope, id, output, loop, value, raw)
   local view = view_of(scope, id, output, loop)
   if raw then
-    view.output = raw[1]
+    return guarded(fill_of, value, view, raw[1])
   end
   return guarded(fill, value, view)
 end

@@ -15,7 +15,7 @@ const TEXT: Param = Param::new("text", Kind::Text);
 
 pub static INNER: &[Inner] = &[
     Inner { name: "template", params: &[TEXT], run: template },
-    Inner { name: "condition_holes", params: &[TEXT], run: condition_holes },
+    Inner { name: "condition_templates", params: &[TEXT], run: condition_templates },
     Inner {
         name: "judge",
         params: &[TEXT, Param::new("values", Kind::Any).read(Read::Data)],
@@ -23,20 +23,25 @@ pub static INNER: &[Inner] = &[
     },
 ];
 
-/// template(text) → its parts: texts and holes
+/// template(text) → its parts
 fn template(_: &mut Instance, args: &Args<'_>) -> Result<Data> {
     let template = Template::parse(args.text(0).unwrap_or_default()).map_err(wrong)?;
+    Ok(parts(&template))
+}
+
+/// condition_templates(text) → the parts of its templates, in order
+fn condition_templates(_: &mut Instance, args: &Args<'_>) -> Result<Data> {
+    let condition = Condition::parse(args.text(0).unwrap_or_default()).map_err(wrong)?;
+    Ok(Data::List(condition.templates.iter().map(parts).collect()))
+}
+
+/// Texts and holes.
+fn parts(template: &Template) -> Data {
     let part = |part: &Part| match part {
         Part::Text(text) => Data::from(text.as_str()),
         Part::Hole(hole) => record(hole).into(),
     };
-    Ok(Data::List(template.parts.iter().map(part).collect()))
-}
-
-/// condition_holes(text) → its holes in order
-fn condition_holes(_: &mut Instance, args: &Args<'_>) -> Result<Data> {
-    let condition = Condition::parse(args.text(0).unwrap_or_default()).map_err(wrong)?;
-    Ok(Data::List(condition.holes.iter().map(|hole| record(hole).into()).collect()))
+    Data::List(template.parts.iter().map(part).collect())
 }
 
 fn wrong(why: String) -> Error {

@@ -6,7 +6,8 @@ local core = ...
 
 local new_error = core.new_error
 local error, find, format, next = error, string.find, string.format, next
-local pcall, rawequal, rawget, tostring, type = pcall, rawequal, rawget, tostring, type
+local getmetatable, pcall, rawequal, rawget = getmetatable, pcall, rawequal, rawget
+local setmetatable, tostring, type = setmetatable, tostring, type
 local concat, min, sort = table.concat, math.min, table.sort
 
 local MANY = 4096 -- texts that are known at once
@@ -27,16 +28,18 @@ local function memo(read)
   end
 end
 
-local template_of, holes_of = memo(core.template), memo(core.condition_holes)
+local template_of, templates_of = memo(core.template), memo(core.condition_templates)
+
+local MAPS = {} -- metatable of views that have an `output`, be it nil
 
 -- Fields that are there although they may hold nothing.
-local function may_be_nil(path, at)
+local function may_be_nil(path, at, view)
   if at ~= #path then
     return false
   end
   local root, last = path[1], path[at]
-  return at == 1 and (root == "input" or root == "output")
-    or at == 2 and root == "previous"
+  return at == 1 and (root == "input" or root == "output" and getmetatable(view) == MAPS)
+    or at == 2 and root == "previous" and (last == "output" or last == "id")
     or at == 2 and root == "loop" and last == "item"
     or at == 2 and root == "workflow" and last == "input"
     or at == 3 and root == "steps" and last == "output"
@@ -49,10 +52,10 @@ local function name_of(key)
   return is_word and tostring(key) or "a " .. type(key)
 end
 
-local function keys_of(value)
+local function keys_of(value, shown)
   local names = {}
   for key in next, value do
-    names[#names + 1] = name_of(key)
+    names[#names + 1] = (shown or name_of)(key)
     if #names == SEEN then
       break
     end
@@ -64,11 +67,16 @@ local function keys_of(value)
   return concat(names, ", ", 1, min(#names, TOLD + 1))
 end
 
+-- As a path says it.
+local function step_of(key)
+  return type(key) == "number" and format("[%s]", key) or name_of(key)
+end
+
 local function told(value)
   if type(value) ~= "table" then
     return value == nil and "which is nil" or "which is a " .. type(value)
   end
-  return next(value) == nil and "which is empty" or "which has " .. keys_of(value)
+  return next(value) == nil and "which is empty" or "which has " .. keys_of(value, step_of)
 end
 
 local function missing(hole, at, value)
@@ -95,7 +103,7 @@ local function walk(hole, view)
       end
     end
     if inner == nil then
-      return nil, may_be_nil(path, i), i - 1, value
+      return nil, may_be_nil(path, i, view), i - 1, value
     end
     value = inner
   end
@@ -152,8 +160,7 @@ local function in_text(hole, view)
   error(new_error("template_error", format(text, hole.source)), 0)
 end
 
-local function fill_text(text, view)
-  local parts = template_of(text)
+local function fill_parts(parts, view)
   if #parts == 1 and type(parts[1]) == "table" then
     return resolve(parts[1], view)
   end
@@ -170,7 +177,7 @@ local function fill(value, view)
   if type(value) == "string" then
     -- What it gives may be false, or nothing.
     if find(value, "{{", 1, true) then
-      return fill_text(value, view)
+      return fill_parts(template_of(value), view)
     end
   elseif type(value) == "table" then
     for key, inner in next, value do
@@ -180,23 +187,39 @@ local function fill(value, view)
   return value
 end
 
+-- The same where there is an `output`, which the value is made of.
+local function fill_of(value, view, output)
+  view.output = output
+  return fill(value, setmetatable(view, MAPS))
+end
+
+-- Raises where a value of one of the templates is no data.
+local function check_data(values, templates)
+  for i = 1, #templates do
+    for j = 1, #templates[i] do
+      local hole = templates[i][j]
+      if type(hole) == "table" then
+        json_of(values[i], hole)
+      end
+    end
+  end
+end
+
 -- Whether a condition holds.
 function core.judge_text(text, view)
-  local holes, values = holes_of(text), {}
-  for i = 1, #holes do
-    local value = resolve(holes[i], view)
+  local templates, values = templates_of(text), {}
+  for i = 1, #templates do
+    local value = fill_parts(templates[i], view)
     values[i] = value == nil and core.null or value
   end
   local ok, holds = pcall(core.judge, text, values)
   if ok then
     return holds
   end
-  for i = 1, #holes do
-    json_of(values[i], holes[i])
-  end
+  check_data(values, templates)
   error(holds, 0)
 end
 
-core.fill, core.keys_of = fill, keys_of
+core.fill, core.fill_of, core.keys_of = fill, fill_of, keys_of
 
 return core

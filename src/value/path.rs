@@ -72,10 +72,13 @@ impl<'t> Rest<'t> {
     }
 
     fn index(&mut self, inner: &str) -> Result<Key, String> {
-        let end = inner.find(']').ok_or_else(|| self.wrong("an index in brackets"))?;
+        let end = inner.find(']').ok_or_else(|| {
+            self.wrong("an index or a name in double quotes, and a closing bracket")
+        })?;
         let digits = inner.get(..end).unwrap_or_default();
         let index = digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        let index = index.ok_or_else(|| self.wrong("an index from 1 on, or a name in quotes"))?;
+        let index =
+            index.ok_or_else(|| self.wrong("an index from 1 on, or a name in double quotes"))?;
         self.at += end + 2;
         Ok(Key::Index(index))
     }

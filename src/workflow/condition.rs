@@ -1,8 +1,9 @@
 //! Conditions as text: `{{previous.output.score}} >= 0.8 and not {{input.draft}}`.
 //!
 //! From weak to strong: `or`, `and`, `not`, then one of `== ~= != < <= > >= contains matches`
-//! between two values. A value is a hole of a template or a literal: a text in quotes, a number, a
-//! table in JSON, `true`, `false`, `nil`. A value alone holds unless it is nil or false, as in Lua.
+//! between two values. A value is a hole of a template or a literal: a text in quotes, which may have
+//! holes in it, a number, a table in JSON, `true`, `false`, `nil`. A value alone holds unless it is
+//! nil or false, as in Lua.
 //!
 //! A number and a text that says one are compared as numbers: models answer with texts.
 
@@ -10,7 +11,7 @@ mod judge;
 
 use serde_json::Value;
 
-use super::template::{Hole, hole, literal};
+use super::template::{Hole, Part, Template, hole, is_template, literal};
 
 use judge::Judge;
 pub use judge::matches;
@@ -24,7 +25,7 @@ pub struct Condition {
     pub text: String,
     root: Node,
     /// In the order they are written; [`Condition::holds`] takes their values.
-    pub holes: Vec<Hole>,
+    pub templates: Vec<Template>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +40,8 @@ enum Node {
 #[derive(Clone, Debug, PartialEq)]
 enum Operand {
     Literal(Value),
-    /// Number of a hole.
-    Hole(usize),
+    /// Number of a template.
+    Filled(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,15 +73,19 @@ const WORDS: &[(&str, Comparison)] =
 impl Condition {
     /// Reads a condition; else says what is wrong with it.
     pub fn parse(text: &str) -> Result<Condition, String> {
-        let mut reader = Reader { rest: text, holes: Vec::new(), depth: 0 };
+        let mut reader = Reader { rest: text, templates: Vec::new(), depth: 0 };
         let root = reader.any()?;
         match reader.rest.trim_start() {
-            "" => Ok(Condition { text: text.to_owned(), root, holes: reader.holes }),
+            "" => Ok(Condition { text: text.to_owned(), root, templates: reader.templates }),
             _ => Err(reader.wrong("an operator, \"and\" or \"or\"")),
         }
     }
 
-    /// Whether it holds for these values of its holes; `None` is nil. `matches` tells whether a text
+    pub fn holes(&self) -> impl Iterator<Item = &Hole> {
+        self.templates.iter().flat_map(Template::holes)
+    }
+
+    /// Whether it holds for these values of its templates; `None` is nil. `matches` tells whether a text
     /// has a pattern in it. An order of what has none is an error, as in Lua.
     pub fn holds(
         &self,
@@ -100,7 +105,7 @@ impl Default for Node {
 
 struct Reader<'t> {
     rest: &'t str,
-    holes: Vec<Hole>,
+    templates: Vec<Template>,
     depth: usize,
 }
 
@@ -157,12 +162,19 @@ impl<'t> Reader<'t> {
         if let Some(inner) = self.rest.strip_prefix("{{") {
             let (hole, behind) = hole(inner)?;
             self.rest = behind;
-            self.holes.push(hole);
-            return Ok(Operand::Hole(self.holes.len() - 1));
+            return Ok(self.filled(Template { parts: vec![Part::Hole(hole)] }));
         }
         let (value, behind) = literal(self.rest).ok_or_else(|| self.wrong(VALUE))?;
         self.rest = behind;
-        Ok(Operand::Literal(value))
+        match value.as_str().filter(|text| is_template(text)) {
+            Some(text) => Template::parse(text).map(|template| self.filled(template)),
+            None => Ok(Operand::Literal(value)),
+        }
+    }
+
+    fn filled(&mut self, template: Template) -> Operand {
+        self.templates.push(template);
+        Operand::Filled(self.templates.len() - 1)
     }
 
     fn sign(&mut self, sign: &str) -> bool {
@@ -232,6 +244,13 @@ mod tests {
             ("{{a}} contains \"k\"", json!(null), false),
             ("{{a}} matches \"he\"", json!("hello"), true),
             ("{{a}} == \"and\"", json!("and"), true),
+            ("{{a}} == 9007199254740993", json!(9007199254740992u64), false),
+            ("{{a}} < 9007199254740993", json!("9007199254740992"), true),
+            ("{{a}} == []", json!({}), true),
+            ("{} == {{a}}", json!([]), true),
+            ("{{a}} == []", json!({"k": 1}), false),
+            ("{{a}} contains 5", json!({}), false),
+            ("'{{a}}' == 1", json!(1), true),
         ] {
             assert_eq!(ask(text, std::slice::from_ref(&value)), Ok(expected), "{text} {value}");
         }

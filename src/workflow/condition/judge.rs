@@ -43,7 +43,7 @@ impl Judge<'_> {
     fn value<'a>(&'a self, operand: &'a Operand) -> &'a Value {
         match operand {
             Operand::Literal(value) => value,
-            Operand::Hole(number) => {
+            Operand::Filled(number) => {
                 self.values.get(*number).and_then(Option::as_ref).unwrap_or(&Value::Null)
             }
         }
@@ -72,16 +72,30 @@ fn in_order(how: Comparison, order: Option<Ordering>) -> bool {
     }
 }
 
-/// Both as numbers, if one is a number and the other one says one.
-fn numbers(left: &Value, right: &Value) -> Option<(f64, f64)> {
+/// How two numbers are ordered, if one is a number and the other one is or says one.
+fn numbers(left: &Value, right: &Value) -> Option<Option<Ordering>> {
     if !left.is_number() && !right.is_number() {
         return None;
     }
-    let number = |value: &Value| match value {
+    // A float cannot tell integers beyond 2^53 from each other.
+    if let (Some(left), Some(right)) = (integer(left), integer(right)) {
+        return Some(Some(left.cmp(&right)));
+    }
+    Some(number(left)?.partial_cmp(&number(right)?))
+}
+
+fn integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from)),
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
         Value::String(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite()),
         value => value.as_f64(),
-    };
-    Some((number(left)?, number(right)?))
+    }
 }
 
 fn equal(left: &Value, right: &Value) -> bool {
@@ -93,7 +107,11 @@ fn equal(left: &Value, right: &Value) -> bool {
             let same = |(key, a): (&String, &Value)| b.get(key).is_some_and(|b| equal_inside(a, b));
             a.len() == b.len() && a.iter().all(same)
         }
-        _ => numbers(left, right).map_or_else(|| left == right, |(a, b)| a == b),
+        // An empty table of Lua is both.
+        (Value::Array(array), Value::Object(object))
+        | (Value::Object(object), Value::Array(array)) => array.is_empty() && object.is_empty(),
+        _ => numbers(left, right)
+            .map_or_else(|| left == right, |order| order == Some(Ordering::Equal)),
     }
 }
 
@@ -103,8 +121,8 @@ fn equal_inside(left: &Value, right: &Value) -> bool {
 }
 
 fn order(left: &Value, right: &Value) -> Result<Option<Ordering>, String> {
-    if let Some((left, right)) = numbers(left, right) {
-        return Ok(left.partial_cmp(&right));
+    if let Some(order) = numbers(left, right) {
+        return Ok(order);
     }
     match (left, right) {
         (Value::String(left), Value::String(right)) => Ok(Some(left.cmp(right))),
@@ -119,6 +137,7 @@ fn contains(left: &Value, right: &Value) -> Result<bool, String> {
         (Value::Array(items), part) => Ok(items.iter().any(|item| equal(item, part))),
         (Value::Object(members), Value::String(name)) => Ok(members.contains_key(name)),
         (Value::Null, _) => Ok(false),
+        (Value::Object(members), _) if members.is_empty() => Ok(false),
         _ => Err(format!("{} cannot contain {}", kind(left), kind(right))),
     }
 }

@@ -217,7 +217,9 @@ impl Judge<'_, '_> {
 
 fn truth(test: &Test) -> Option<bool> {
     match test {
-        Test::Says(condition) if condition.holes.is_empty() => condition.holds(&[], &matches).ok(),
+        Test::Says(condition) if condition.templates.is_empty() => {
+            condition.holds(&[], &matches).ok()
+        }
         _ => None,
     }
 }

@@ -69,8 +69,8 @@ impl Sites {
     }
 
     fn test(&mut self, field: &str, test: Option<&Test>, moment: Moment) {
-        let holes = test.map(Test::holes).unwrap_or_default();
-        self.found.extend(holes.iter().map(|hole| site(field, hole, moment)));
+        let holes = test.into_iter().flat_map(Test::holes);
+        self.found.extend(holes.map(|hole| site(field, hole, moment)));
     }
 }
 

@@ -255,11 +255,12 @@ pub enum Test {
 }
 
 impl Test {
-    pub fn holes(&self) -> &[super::template::Hole] {
-        match self {
-            Test::Says(condition) => &condition.holes,
-            Test::Called(_) => &[],
-        }
+    pub fn holes(&self) -> impl Iterator<Item = &super::template::Hole> {
+        let condition = match self {
+            Test::Says(condition) => Some(condition),
+            Test::Called(_) => None,
+        };
+        condition.into_iter().flat_map(|condition| condition.holes())
     }
 }
 

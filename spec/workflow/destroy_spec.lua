@@ -109,6 +109,33 @@ describe("workflow.destroy", function()
     assert.is_nil(after)
   end)
 
+  it("cancels all that is paused, also where few are kept that have ended", function()
+    local id = workflow.create({
+      keep = 2,
+      steps = {
+        {
+          fn = function(ctx)
+            return ctx.input and workflow.pause(ctx.workflow.execution_id)
+          end,
+        },
+        { template = 1 },
+      },
+    })
+    for _ = 1, 4 do
+      workflow.execute(id, true)
+    end
+    for _ = 1, 3 do
+      workflow.execute(id)
+    end
+    local cancelled = 0
+    zigllms.event.subscribe("workflow.cancelled", function()
+      cancelled = cancelled + 1
+    end)
+    assert.is_true(workflow.destroy(id))
+    assert.is_nil(workflow.get(id))
+    assert.equal(4, cancelled)
+  end)
+
   it("leaves what has ended as it was, and not without end", function()
     local first
     for i = 1, 300 do

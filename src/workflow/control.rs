@@ -83,7 +83,10 @@ impl Destroying {
 impl Machine for Destroying {
     fn step(&mut self, runtime: &mut Runtime, _: Token, _: Outcome) -> Result<Step> {
         for number in runtime.workflows.executions.of(self.workflow) {
-            cancel(runtime, number, Some("the workflow was destroyed"))?;
+            // One that ends may be the end of others: not all that have ended are kept.
+            if runtime.workflows.execution(number).is_ok() {
+                cancel(runtime, number, Some("the workflow was destroyed"))?;
+            }
         }
         let existed = runtime.workflows.known.remove(self.workflow).is_some();
         runtime.workflows.executions.hand_over(self.workflow, GONE);

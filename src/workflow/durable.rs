@@ -110,6 +110,11 @@ impl Durable {
         (part, progress.unwrap_or_default())
     }
 
+    /// Whether the step had begun, and its end is not recorded.
+    pub fn has_begun(&self, path: &str) -> bool {
+        self.open.contains_key(path)
+    }
+
     /// The workflow whose call had begun at that path, if it is to go on.
     pub fn take_child(&mut self, path: &str) -> Option<Child> {
         self.children.remove(path)
@@ -238,15 +243,15 @@ impl Execution {
         self.restore_waiting(progress)
     }
 
+    /// Workflows that it has called go on as the executions that they are.
     fn forget_all(&mut self) {
         self.scope = None;
         self.ended.clear();
         self.latest.clear();
         self.order.clear();
         self.under_way.clear();
-        self.interrupted.clear();
+        self.halted.clear();
         self.waiting.clear();
-        self.children.clear();
     }
 
     /// Into the journal with the next commit, if it is durable.
@@ -297,6 +302,11 @@ impl Execution {
         self.decide(INPUT, value.map_or(Value::Null, worded));
     }
 
+    /// The step at that path was given this.
+    pub fn keep_given(&mut self, path: &str, value: Option<Ref<'_>>) {
+        self.decide(&given_at(path), value.map_or(Value::Null, worded));
+    }
+
     /// A step has ended so, and left that behind.
     pub fn keep_end(&mut self, path: &str, id: &str, ended: &Ended, left: Left, worked_ms: f64) {
         let end = StepEnd::of(ended, left.output, left.response);
@@ -312,8 +322,13 @@ impl Execution {
     }
 }
 
-/// No step has such a path. What the hooks of the execution made of its input.
+/// No step has such a path. What the hooks of the execution made of its input; behind the path of a
+/// step: what it was given.
 const INPUT: &str = "[input]";
+
+pub fn given_at(path: &str) -> String {
+    format!("{path}{INPUT}")
+}
 
 /// Behind the place of an iteration: a step has ended the loop.
 pub const BREAK: &str = "[break]";

@@ -1,6 +1,6 @@
 //! What is known of the executions of workflows, while they go on and afterwards.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -16,7 +16,8 @@ pub use super::status::{How, Status};
 
 use super::Definition;
 use super::definition::Step;
-use super::durable::Durable;
+use super::durable::{Durable, given_at};
+use super::halted::Halted;
 use super::journal::{Claim, Claimed};
 
 /// A step that has ended.
@@ -119,8 +120,8 @@ pub struct Execution {
     pub latest: HashMap<Rc<str>, Rc<Ended>>,
     /// Steps that are under way, by their paths.
     pub under_way: HashMap<Rc<str>, Progress>,
-    /// Those that had begun when it stopped: hooks have seen them begin.
-    pub interrupted: HashSet<Rc<str>>,
+    /// What goes on where it was when it stopped.
+    pub halted: Halted,
     /// What was decided on the way, by the paths of steps: which branch, how many iterations.
     pub decided: BTreeMap<Rc<str>, Value>,
     /// Agents whose runs have stopped, by the paths of their steps.
@@ -171,6 +172,8 @@ pub struct Execution {
     pub said: BTreeMap<String, Decisions>,
     /// Asks the journal for the run, if it is one of its own that is durable.
     pub claim: Option<Claim>,
+    /// The run of the execution around it, which records what becomes of this one.
+    pub part_of: Option<String>,
     /// What was claimed before it goes on.
     pub claimed: Option<Claimed>,
     /// While it is under way.
@@ -200,7 +203,7 @@ impl Execution {
             ended: BTreeMap::new(),
             latest: HashMap::new(),
             under_way: HashMap::new(),
-            interrupted: HashSet::new(),
+            halted: Halted::default(),
             decided: BTreeMap::new(),
             waiting: BTreeMap::new(),
             decisions: BTreeMap::new(),
@@ -231,6 +234,7 @@ impl Execution {
             error: None,
             claim: None,
             claimed: None,
+            part_of: None,
             said: BTreeMap::new(),
             owned: false,
             durable: None,
@@ -284,11 +288,25 @@ impl Execution {
             self.under_way.clear();
             self.waiting.clear();
             self.decisions.clear();
+            self.halted.clear();
         }
     }
 
     pub fn has_stopped_inside(&self) -> bool {
         !self.waiting.is_empty() || !self.children.is_empty()
+    }
+
+    /// Whether the step was begun before the execution stopped last: it runs, whatever its condition
+    /// says now.
+    pub fn has_begun(&self, path: &str) -> bool {
+        let recorded = || self.durable.as_ref().is_some_and(|durable| durable.has_begun(path));
+        self.halted.step(path).is_some() || recorded()
+    }
+
+    /// What it was given then, if that is known.
+    pub fn input_before(&self, path: &str) -> Option<Data> {
+        let kept = self.halted.step(path).map(|stopped| stopped.input.clone());
+        kept.or_else(|| self.decided_exactly(&given_at(path)))
     }
 
     /// Nothing comes between a step that has ended and the next one.
@@ -340,14 +358,25 @@ impl Execution {
         details.get("step_id").and_then(Value::as_str).filter(|_| own).map(str::to_owned)
     }
 
-    /// The step begins anew with everything in it; `place` is that of its frame.
-    pub fn forget(&mut self, step: &Step, place: &str) {
+    /// The step begins anew with everything in it, and with the same input; `place` is that of its
+    /// frame.
+    pub fn begins_anew(&mut self, step: &Step, place: &str) {
+        let given = given_at(&format!("{place}{}", step.id));
+        let input = self.decided.remove(given.as_str());
+        self.forget(step, place);
+        if let Some(input) = input {
+            self.decide(&given, input);
+        }
+    }
+
+    fn forget(&mut self, step: &Step, place: &str) {
         let path = format!("{place}{}", step.id);
         let inside = format!("{path}[");
         self.forget_inside(&inside);
         self.ended.remove(path.as_str());
         self.decided.remove(path.as_str());
         self.children.remove(path.as_str());
+        self.halted.forget(&path, &inside);
         if let Some(durable) = &mut self.durable {
             durable.forget(path, inside);
         }
@@ -359,6 +388,7 @@ impl Execution {
     pub fn let_go(&mut self, step: &Step, place: &str) -> Vec<u64> {
         let path = format!("{place}{}", step.id);
         let inside = format!("{path}[");
+        self.halted.forget(&path, &inside);
         let is_gone = |key: &str| *key == *path || key.starts_with(&inside);
         self.waiting.retain(|key, _| !is_gone(key));
         let (gone, left) = std::mem::take(&mut self.children)
@@ -402,7 +432,7 @@ impl Execution {
         let ended = self.latest.iter().map(|(id, ended)| (id.clone(), ended.how.name()));
         let mut states: States = ended.collect();
         let now = self.under_way.keys().map(|path| (id_of(path), "running"));
-        let stopped = self.interrupted.iter().map(|path| (id_of(path), "paused"));
+        let stopped = self.halted.steps().map(|path| (id_of(path), "paused"));
         states.extend(stopped.chain(now));
         states
     }

@@ -12,6 +12,7 @@ pub mod durable;
 pub mod execution;
 mod executions;
 pub mod frame;
+pub mod halted;
 pub mod journal;
 mod known;
 pub mod mermaid;

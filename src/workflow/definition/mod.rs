@@ -23,7 +23,7 @@ pub use order::order;
 pub use problem::{Flaw, Problem, TOLD, refusal, untold};
 pub(crate) use read::{Found, Reader, pattern_of, read};
 
-use super::{Condition, Template};
+use super::{Condition, Status, Template};
 use crate::sandbox::Script;
 use crate::value::{Document, Slot};
 
@@ -55,6 +55,20 @@ pub enum Pattern {
     Parallel,
     Conditional,
     Loop,
+}
+
+impl Definition {
+    /// How many of its outermost steps are over, from 0 to 1.
+    pub fn progress(&self, status: Status, is_over: impl Fn(&str) -> bool) -> f64 {
+        let (past, all) = self
+            .body
+            .inner()
+            .fold((0u32, 0u32), |(past, all), step| (past + u32::from(is_over(&step.id)), all + 1));
+        if status == Status::Completed || all == 0 {
+            return 1.0;
+        }
+        f64::from(past) / f64::from(all)
+    }
 }
 
 impl Pattern {

@@ -11,7 +11,7 @@ use crate::step::{Call, Machine, Operation, Outcome, Output, Step as Next, Stop,
 use crate::value::{Data, Failure, Slot};
 use crate::workflow::control::{cancel, refusal};
 use crate::workflow::definition::{Made, Step, Steps, Test};
-use crate::workflow::durable::{BREAK, Durable, Left};
+use crate::workflow::durable::{BREAK, Durable, Left, given_at};
 use crate::workflow::execution::{Ended, Execution, How, Stepping};
 use crate::workflow::frame::{Frame, Previous, Unwritten, document_of, truth_of, value_of};
 
@@ -36,6 +36,8 @@ enum Stage {
     Testing,
     /// What it works on.
     Making,
+    /// That is being read, for the journal.
+    Keeping(Data),
     Running,
     /// What the error that somebody has raised in it says besides its code is being read.
     Reading(Box<(Ended, Error)>),
@@ -192,7 +194,10 @@ impl Chain {
 
     fn enter(&mut self, runtime: &mut Runtime) -> Result<Next> {
         let step = self.step_now()?;
-        let Some(test) = &step.when else { return self.prepare(runtime) };
+        let begun = self.execution(runtime)?.has_begun(&self.path);
+        let Some(test) = step.when.as_ref().filter(|_| !begun) else {
+            return self.prepare(runtime);
+        };
         self.stage = Stage::Testing;
         self.frame.test(runtime, test, self.frame.info(&step.id))
     }
@@ -212,6 +217,10 @@ impl Chain {
 
     fn prepare(&mut self, runtime: &mut Runtime) -> Result<Next> {
         let step = self.step_now()?;
+        if let Some(input) = self.execution(runtime)?.input_before(&self.path) {
+            self.stage = Stage::Making;
+            return self.frame.ask(runtime, "give", [input]);
+        }
         match &step.input {
             None => self.run(runtime, Ok(self.frame.previous.output.clone())),
             Some(Made::Plain(value)) if !value.is_object() && !value.is_array() => {
@@ -224,6 +233,36 @@ impl Chain {
         }
     }
 
+    fn made(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
+        match value_of(outcome, "the input of the step") {
+            Ok(input) if self.is_to_keep(runtime)? => {
+                self.stage = Stage::Keeping(input.clone());
+                self.frame.ask_only_data(runtime, "give", [input])
+            }
+            input => self.run(runtime, input),
+        }
+    }
+
+    /// Whether the input would be another one if it was made again: a function may say anything, and
+    /// the steps inside may have changed what a template says.
+    fn is_to_keep(&self, runtime: &mut Runtime) -> Result<bool> {
+        let step = self.step_now()?;
+        let may_differ = matches!(step.input, Some(Made::Called(_))) || step.does.holds_steps();
+        let execution = self.execution(runtime)?;
+        let is_known = execution.decided.contains_key(given_at(&self.path).as_str());
+        Ok(execution.durable.is_some() && may_differ && !is_known)
+    }
+
+    /// One that is no data is made again.
+    fn kept(&mut self, runtime: &mut Runtime, input: Data, outcome: Outcome) -> Result<Next> {
+        if let Ok(document) = document_of(outcome, "the input of the step") {
+            let value = document.as_ref().and_then(|document| document.value());
+            let path = self.path.clone();
+            self.execution(runtime)?.keep_given(&path, value);
+        }
+        self.run(runtime, Ok(input))
+    }
+
     fn run(&mut self, runtime: &mut Runtime, input: Result<Data>) -> Result<Next> {
         let step = self.step_now()?;
         let deadline = step.timeout_ms.map(|ms| runtime.clock.now().after_float_ms(ms));
@@ -233,9 +272,10 @@ impl Chain {
         if matches!(execution.stepping, Stepping::One) && !step.does.holds_steps() {
             execution.stepping = Stepping::Taken(step.id.clone());
         }
-        let resumed = execution.interrupted.remove(&path);
-        let attempts = execution.begins(&step, &path, at)?;
-        let machine = StepRun::new(step, frame, path, input, deadline, resumed);
+        let stopped = execution.halted.go_on(&path);
+        let before = stopped.as_ref().map_or(0, |stopped| stopped.attempts.saturating_sub(1));
+        let attempts = execution.begins(&step, &path, at)?.max(before);
+        let machine = StepRun::new(step, frame, path, input, deadline, stopped.is_some());
         let (name, machine) = ("workflow_step", Box::new(machine.after(attempts)));
         self.save(runtime, Behind::Run(Operation { name, subject, machine, deadline }))
     }
@@ -421,7 +461,8 @@ impl Chain {
     /// What has stopped inside of a step ends with it.
     fn let_go(&self, runtime: &mut Runtime, step: &Step) -> Result<()> {
         let execution = self.execution(runtime)?;
-        if !step.does.holds_steps() || !execution.has_stopped_inside() {
+        let stopped = execution.has_stopped_inside() || !execution.halted.is_empty();
+        if !step.does.holds_steps() || !stopped {
             return Ok(());
         }
         let gone = execution.let_go(step, &self.frame.place);
@@ -451,9 +492,10 @@ impl Machine for Chain {
         match (&self.stage, outcome) {
             (Stage::Between, Outcome::Start) => self.next(runtime),
             (Stage::Testing, outcome) => self.tested(runtime, outcome),
-            (Stage::Making, outcome) => {
-                let input = value_of(outcome, "the input of the step");
-                self.run(runtime, input)
+            (Stage::Making, outcome) => self.made(runtime, outcome),
+            (Stage::Keeping(input), outcome) => {
+                let input = input.clone();
+                self.kept(runtime, input, outcome)
             }
             (Stage::Running, Outcome::Finished(outputs)) => self.finished(runtime, only(outputs)),
             (Stage::Showing(_), outcome) => self.shown(runtime, outcome),

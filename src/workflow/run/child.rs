@@ -33,10 +33,18 @@ impl Child {
     }
 
     fn start(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
-        let parent = runtime.workflows.execution(self.parent)?;
+        let parent = runtime.workflows.executions.get_mut(self.parent)?;
+        let recorded = parent.durable.as_mut().and_then(|durable| durable.take_child(&self.path));
+        if let Some(child) = recorded {
+            return self.go_on(runtime, me, &child);
+        }
         if let Some(number) = parent.children.get(&self.path).copied() {
             return self.execute(runtime, me, number);
         }
+        self.call(runtime, me)
+    }
+
+    fn call(&self, runtime: &mut Runtime, me: Token) -> Result<Next> {
         if runtime.tasks.depth(me, "workflow_execute") >= DEEPEST {
             let workflow = &self.workflow;
             let message =
@@ -44,12 +52,8 @@ impl Child {
             return Err(Error::state(message));
         }
         let workflow = runtime.workflows.known.require(&self.workflow)?;
-        let parent = runtime.workflows.executions.get_mut(self.parent)?;
-        if let Some(durable) = &mut parent.durable {
-            return match durable.take_child(&self.path) {
-                Some(child) => self.go_on(runtime, me, workflow, &child),
-                None => self.frame.ask_only_data(runtime, "give", vec![self.input.clone()]),
-            };
+        if self.is_durable(runtime) {
+            return self.frame.ask_only_data(runtime, "give", [self.input.clone()]);
         }
         if runtime.workflows.definition(workflow)?.input_schema.is_some() {
             return self.frame.ask_data(runtime, "give", [self.input.clone()]);
@@ -77,17 +81,12 @@ impl Child {
     }
 
     /// It had begun, here or elsewhere.
-    fn go_on(
-        &self,
-        runtime: &mut Runtime,
-        me: Token,
-        workflow: u64,
-        child: &Called,
-    ) -> Result<Next> {
+    fn go_on(&self, runtime: &mut Runtime, me: Token, child: &Called) -> Result<Next> {
+        let workflow = runtime.workflows.known.require(&self.workflow)?;
         let definition = runtime.workflows.definition(workflow)?;
         let same =
             child.definition == definition.hash(runtime) && child.version == definition.version;
-        let number = self.insert(runtime, child.input.to_data())?;
+        let number = self.known(runtime, child)?;
         let parent = runtime.workflows.execution(self.parent)?;
         let Some(durable) = &parent.durable else { return self.execute(runtime, me, number) };
         if !same {
@@ -95,10 +94,24 @@ impl Child {
         }
         let (mut part, progress) = durable.part(&self.path);
         let execution = runtime.workflows.executions.get_mut(number)?;
+        if execution.status.has_ended() {
+            // Somebody has cancelled it while the run was paused.
+            return self.execute(runtime, me, number);
+        }
         execution.restore(&mut part, &child.input, &progress)?;
+        execution.goes_on |= execution.status == Status::Paused;
         execution.durable = Some(part);
         recalling::recall_all(runtime, number, &progress)?;
         self.execute(runtime, me, number)
+    }
+
+    /// The execution that it is here, or a new one.
+    fn known(&self, runtime: &mut Runtime, child: &Called) -> Result<u64> {
+        let parent = runtime.workflows.execution(self.parent)?;
+        match parent.children.get(&self.path) {
+            Some(number) if runtime.workflows.execution(*number).is_ok() => Ok(*number),
+            _ => self.insert(runtime, child.input.to_data()),
+        }
     }
 
     fn changed(&self, definition: &Definition, child: &Called) -> Error {
@@ -132,8 +145,10 @@ impl Child {
         let parent = runtime.workflows.executions.get_mut(self.parent)?;
         parent.children.insert(self.path.clone(), number);
         let (on_step, keyed) = (parent.on_step.clone(), format!("{}/", parent.key(&self.path)));
+        let run = parent.claim.as_ref().map(|claim| claim.run.clone());
+        let part_of = run.or_else(|| parent.part_of.clone());
         let child = runtime.workflows.executions.get_mut(number)?;
-        (child.on_step, child.keyed) = (on_step, keyed);
+        (child.on_step, child.keyed, child.part_of) = (on_step, keyed, part_of);
         Ok(number)
     }
 

@@ -4,9 +4,9 @@ use crate::clock::{Busy, Moment};
 use crate::error::{Error, Phase, Result};
 use crate::runtime::Runtime;
 use crate::step::{Machine, Operation, Outcome, Output, Step as Next, Stop, Token, stopped};
-use crate::value::{Data, Document, Failure, Record};
-use crate::workflow::Status;
-use crate::workflow::journal::{self, Asked, Head, Plain, Recorded};
+use crate::value::{Data, Document, Failure, Record, Ref};
+use crate::workflow::journal::{self, Asked, Head, Recorded, Step as Known};
+use crate::workflow::{Status, execution::How};
 
 type Ask<T> = Box<dyn FnOnce(&mut Runtime, Token) -> Result<Asked<T>>>;
 type Then<T> = Box<dyn FnOnce(&mut Runtime, T) -> Result<Data>>;
@@ -161,30 +161,63 @@ pub fn unreadable(run: &str, error: &Error) -> Record {
 /// As `get_status` tells it.
 pub fn info(runtime: &Runtime, recorded: &Recorded) -> Data {
     let head = &recorded.head;
-    let status = head.status.name();
-    let ended = recorded.own.in_order();
     let mut info =
         summary(runtime, head).set("execution_id", head.run.as_str()).set("error", error(recorded));
     info.fields.retain(|(name, _)| name != "id" && name != "workflow_id");
     info.put("id", summary(runtime, head).get("workflow_id").cloned().unwrap_or_default());
-    match recorded.ending.as_ref().filter(|_| ended.is_empty()) {
-        Some(ending) => info.put("steps", steps_of(&ending.result)),
-        None => {
-            let mut steps = Record::sized(ended.len());
-            for (_, id, end) in &ended {
-                steps.fields.retain(|(name, _)| name != id);
-                steps.put(id.to_string(), end.to_ended().to_record());
-            }
-            info.put("completed_steps", steps.fields.len());
-            info.put("steps", steps);
-        }
+    match recorded.ending.as_ref().filter(|_| recorded.own.steps.is_empty()) {
+        Some(ending) => ended(runtime, recorded, &ending.result.to_data(), &mut info),
+        None => under_way(runtime, recorded, &mut info),
     }
-    Data::Many(vec![Data::from(status), info.into()])
+    Data::Many(vec![Data::from(head.status.name()), info.into()])
 }
 
-/// Those of a recorded result.
-fn steps_of(result: &Plain) -> Data {
-    let Data::Document(document) = result.to_data() else { return Record::new().into() };
-    let steps = document.value().and_then(|value| value.get("steps")).map(Document::copy);
-    steps.map_or_else(|| Record::new().into(), Data::from)
+fn under_way(runtime: &Runtime, recorded: &Recorded, info: &mut Record) {
+    let mut steps = Record::default();
+    for (_, id, end) in recorded.own.in_order() {
+        steps.fields.retain(|(name, _)| name != id);
+        steps.put(id.to_string(), end.to_ended().to_record());
+    }
+    let is_over = |id: &str| matches!(recorded.own.steps.get(id), Some(Known::Ended { .. }));
+    defined(runtime, recorded, is_over, info);
+    info.put("completed_steps", steps.fields.len());
+    info.put("duration_ms", recorded.own.boundary.worked_ms);
+    info.put("steps", steps);
+}
+
+/// Out of the result, which is all that is kept of one that has ended.
+fn ended(runtime: &Runtime, recorded: &Recorded, result: &Data, info: &mut Record) {
+    let value = match result {
+        Data::Document(document) => document.value(),
+        _ => None,
+    };
+    let steps = value.and_then(|value| value.get("steps"));
+    let is_over = |id: &str| steps.is_some_and(|steps| steps.get(id).is_some());
+    defined(runtime, recorded, is_over, info);
+    let completed = steps.map_or(0, |steps| steps.members().filter(is_completed).count());
+    info.put("completed_steps", completed);
+    info.put("duration_ms", value.and_then(|value| value.get("duration_ms")?.as_f64()));
+    info.put(
+        "steps",
+        steps.map_or_else(|| Record::new().into(), |steps| Data::from(Document::copy(steps))),
+    );
+}
+
+fn is_completed((_, step): &(Ref<'_>, Ref<'_>)) -> bool {
+    step.get("status").and_then(Ref::as_str) == Some(How::Completed.name())
+}
+
+/// What the definition says, where the workflow is created here, too.
+fn defined(
+    runtime: &Runtime,
+    recorded: &Recorded,
+    is_over: impl Fn(&str) -> bool,
+    info: &mut Record,
+) {
+    let head = &recorded.head;
+    let Ok(Some(workflow)) = runtime.workflows.known.find(&head.workflow) else { return };
+    let Ok(definition) = runtime.workflows.definition(workflow) else { return };
+    info.put("pattern", definition.pattern.name());
+    info.put("steps_count", definition.count);
+    info.put("progress", definition.progress(head.status, is_over));
 }

@@ -14,6 +14,7 @@ use crate::value::{Data, Record, Slot};
 use crate::workflow::definition::{Aggregation, Made, Steps, Wide};
 use crate::workflow::execution::How;
 use crate::workflow::frame::{Frame, value_of};
+use crate::workflow::halted::Turns;
 
 pub struct Fan {
     kind: Kind,
@@ -60,6 +61,8 @@ enum Stage {
 struct Branch {
     state: State,
     output: Data,
+    /// Of an item: the table `loop`.
+    turn: Option<Slot>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -95,12 +98,27 @@ impl Fan {
             self.first = self.recorded_first(runtime);
             return self.go_on(runtime);
         };
+        let path = self.frame.path(id);
+        let kept = runtime.workflows.executions.get_mut(self.frame.execution)?;
+        if let Some(kept) = kept.halted.take_turns(&path) {
+            return self.take_up(runtime, kept);
+        }
         self.stage = Stage::Making;
         if let Some(again) = over::again(runtime, &self.frame, id)? {
             return Ok(again);
         }
         let info = self.frame.info(id);
         self.frame.make(runtime, over, info)
+    }
+
+    /// It has stopped before.
+    fn take_up(&mut self, runtime: &mut Runtime, mut kept: Turns) -> Result<Next> {
+        if let Kind::Items { items, .. } = &mut self.kind {
+            *items = kept.items;
+        }
+        let turn = |i| Branch { turn: kept.loops.remove(&i), ..Branch::default() };
+        self.branches = (0..kept.total.unwrap_or_default()).map(turn).collect();
+        self.go_on(runtime)
     }
 
     fn made(&mut self, runtime: &mut Runtime, outcome: Outcome) -> Result<Next> {
@@ -153,12 +171,26 @@ impl Fan {
             return Ok(Next::Wait(None));
         }
         if !self.is_decided() && (self.paused || self.ready().is_some()) {
-            return Ok(Next::Done(paused()));
+            return self.halt(runtime);
         }
         match self.failure.take() {
             Some(error) if !self.is_won() => Err(error),
             _ => self.gather(runtime),
         }
+    }
+
+    /// It stops: what its items have seen goes on with it.
+    fn halt(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        if let Kind::Items { id, items, .. } = &mut self.kind {
+            let stood = self.branches.iter_mut().enumerate();
+            let stood = stood.filter(|(_, branch)| branch.state != State::Over);
+            let loops = stood.filter_map(|(i, branch)| Some((i, branch.turn.take()?))).collect();
+            let turns = Turns { items: items.take(), total: Some(self.branches.len()), loops };
+            let path = self.frame.path(id);
+            let execution = runtime.workflows.executions.get_mut(self.frame.execution)?;
+            execution.halted.keep_turns(path, turns);
+        }
+        Ok(Next::Done(paused()))
     }
 
     /// No further branch is to begin.
@@ -202,6 +234,9 @@ impl Fan {
     fn turn(&mut self, runtime: &mut Runtime, i: usize) -> Result<Next> {
         let Kind::Items { items, id, .. } = &self.kind else { return Ok(self.begin(i, None)) };
         self.stage = Stage::Turning(i);
+        if let Some(turn) = self.branches.get_mut(i).and_then(|branch| branch.turn.take()) {
+            return self.frame.ask(runtime, "give", [Data::Slot(turn)]);
+        }
         let total = Data::from(self.branches.len());
         let (number, items) = (Data::from(i + 1), Data::from(items.clone()));
         self.frame.ask(runtime, "loop", [number, items, total, Data::from(id.as_ref())])
@@ -214,6 +249,9 @@ impl Fan {
                 Chain::beside(step.into_iter().collect(), self.frame.clone())
             }
             Kind::Items { steps, id, .. } => {
+                if let Some(branch) = self.branches.get_mut(i) {
+                    branch.turn = turn.clone();
+                }
                 Chain::beside(steps.clone(), self.frame.within(id, i + 1, turn))
             }
         };
@@ -254,6 +292,7 @@ impl Fan {
                 self.paused = true;
             }
             Ok(output) => {
+                branch.turn = None;
                 branch.output = output.into_data();
                 if self.winner.is_none() && executed(&self.kind, runtime, &self.frame, i) {
                     self.winner = Some(i);

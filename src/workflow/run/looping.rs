@@ -1,5 +1,6 @@
 //! Steps again and again.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::chain::Chain;
@@ -16,6 +17,7 @@ use crate::workflow::definition::{Looping, Over};
 use crate::workflow::durable::{BREAK, Durable, END};
 use crate::workflow::execution::{Ended, Execution, How};
 use crate::workflow::frame::{Frame, Previous, truth_of, value_of};
+use crate::workflow::halted::Turns;
 
 pub struct Loop {
     looping: Rc<Looping>,
@@ -31,6 +33,8 @@ pub struct Loop {
     /// From 1 on.
     number: usize,
     turn: Option<Slot>,
+    /// Of iterations that had begun when it stopped.
+    turns: BTreeMap<usize, Slot>,
     chain: Option<Chain>,
     outputs: Vec<Data>,
     /// How the iteration has ended whose output is being given its place.
@@ -78,6 +82,7 @@ impl Loop {
             total: None,
             number: 0,
             turn: None,
+            turns: BTreeMap::new(),
             chain: None,
             outputs: Vec::new(),
             ending: None,
@@ -99,6 +104,11 @@ impl Loop {
     }
 
     fn start(&mut self, runtime: &mut Runtime) -> Result<Next> {
+        let path = self.frame.path(&self.id);
+        if let Some(kept) = self.execution(runtime)?.halted.take_turns(&path) {
+            (self.items, self.total, self.turns) = (kept.items, kept.total, kept.loops);
+            return self.next(runtime);
+        }
         let (Over::Items(made) | Over::Count(made)) = &self.looping.over else {
             return self.next(runtime);
         };
@@ -170,9 +180,12 @@ impl Loop {
             return Err(refusal(reason));
         }
         if self.execution(runtime)?.halts() {
-            return Ok(Next::Done(paused()));
+            return self.halt(runtime, None);
         }
         self.stage = Stage::Turning;
+        if let Some(turn) = self.turns.remove(&self.number) {
+            return self.frame.ask(runtime, "give", [Data::Slot(turn)]);
+        }
         let (items, total) = (Data::from(self.items.clone()), Data::from(self.total));
         self.frame.ask(runtime, "loop", [Data::from(self.number), items, total])
     }
@@ -207,6 +220,17 @@ impl Loop {
         self.outputs.push(or_null(ended.output.clone()));
     }
 
+    /// It stops: what it has goes on with it.
+    fn halt(&mut self, runtime: &mut Runtime, turn: Option<(usize, Slot)>) -> Result<Next> {
+        let (items, total) = (self.items.take(), self.total);
+        let mut loops = std::mem::take(&mut self.turns);
+        loops.extend(turn);
+        let turns = Turns { items, total, loops };
+        let path = self.frame.path(&self.id);
+        self.execution(runtime)?.halted.keep_turns(path, turns);
+        Ok(Next::Done(paused()))
+    }
+
     fn turned(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         if let Data::Slot(turn) = value_of(outcome, "loop")? {
             self.turn = Some(turn);
@@ -224,10 +248,7 @@ impl Loop {
     fn tested(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         if truth_of(outcome, "the condition of the loop")? {
             let path = self.path();
-            let execution = self.execution(runtime)?;
-            if execution.durable.is_some() {
-                execution.decide(&path, true.into());
-            }
+            self.execution(runtime)?.decide(&path, true.into());
             return self.work(runtime, me);
         }
         self.judge(runtime, Some(CONDITION_FALSE))?;
@@ -243,7 +264,10 @@ impl Loop {
     fn forward(&mut self, runtime: &mut Runtime, me: Token, outcome: Outcome) -> Result<Next> {
         let chain = self.chain.as_mut().ok_or_else(|| Error::internal("no iteration goes on"))?;
         match chain.step(runtime, me, outcome) {
-            Ok(Next::Done(paused @ Output::Paused { .. })) => Ok(Next::Done(paused)),
+            Ok(Next::Done(Output::Paused { .. })) => {
+                let turn = self.turn.take().map(|turn| (self.number, turn));
+                self.halt(runtime, turn)
+            }
             Ok(Next::Done(output)) => self.note(runtime, How::Completed, output.into_data()),
             Err(_) if !self.looping.breaks_on_error => self.note(runtime, How::Failed, Data::Nil),
             Err(error) => {
@@ -273,6 +297,7 @@ impl Loop {
         let execution = self.execution(runtime)?;
         let broken = execution.decided.contains_key(format!("{path}.{BREAK}").as_str());
         execution.forget_inside(&format!("{path}."));
+        execution.decided.remove(&path);
         execution.ended.insert(path, ended.clone());
         self.take(&ended);
         match self.judged(runtime)? {

@@ -140,11 +140,13 @@ impl Owning {
         let (input, own) = (recorded.input.clone(), recorded.own.clone());
         let options = recorded.options.clone();
         let created_at = recorded.head.created_at;
+        let stood = recorded.ending.as_ref().is_some_and(|ending| ending.over == Over::Paused);
         let decisions = deciding::decided(&mut runtime.workflows, self.number);
         let mut durable = Durable::new(journal, Some(recorded), unknown, decisions);
         let execution = self.execution(runtime)?;
         execution.restore(&mut durable, &input, &own)?;
         execution.started_at = created_at;
+        execution.goes_on |= stood;
         execution.timeout_ms = execution.timeout_ms.or(options.timeout_ms);
         if matches!(execution.metadata, Data::Nil) {
             execution.metadata = options.metadata.to_data();

@@ -19,6 +19,11 @@ pub fn take_up(runtime: &mut Runtime, number: u64) -> Result<bool> {
     if execution.status != Status::Paused {
         return Ok(false);
     }
+    if let Some(run) = &execution.part_of {
+        // Alone it would record nothing of what it does.
+        let message = format!("{} is a part of run {run:?}: resume that", execution.id);
+        return Err(Error::state(message));
+    }
     (execution.status, execution.stepping) = (Status::Running, Stepping::No);
     Ok(true)
 }

@@ -11,6 +11,7 @@ use crate::value::{Data, Record};
 use crate::workflow::definition::Step;
 use crate::workflow::execution::{Execution, Progress};
 use crate::workflow::frame::{Frame, Info, value_of};
+use crate::workflow::halted::Stopped;
 use crate::workflow::journal::Entry;
 
 /// What the work of a step has to know.
@@ -127,7 +128,7 @@ impl StepRun {
     fn begin_anew(&mut self, runtime: &mut Runtime) -> Result<()> {
         let (asked, at) = (&self.asked, runtime.clock.unix());
         let execution = runtime.workflows.executions.get_mut(asked.frame.execution)?;
-        execution.forget(&asked.step, &asked.frame.place);
+        execution.begins_anew(&asked.step, &asked.frame.place);
         let (path, id) = (asked.path.to_string(), asked.step.id.to_string());
         execution.keep(Entry::Started { path, id, attempt: asked.attempt, at });
         Ok(())
@@ -154,9 +155,11 @@ impl StepRun {
         if matches!(output, Output::Paused { .. }) {
             self.paused = true;
             let path = self.asked.path.clone();
+            let (input, attempts) = (self.asked.input.clone(), self.asked.attempt);
+            let stopped = Stopped { input, attempts };
             let execution = self.execution(runtime)?;
             execution.under_way.remove(&path);
-            execution.interrupted.insert(path);
+            execution.halted.stop(path, stopped);
             return Ok(Next::Done(paused()));
         }
         let Some(made) = &self.asked.step.output else {

@@ -229,15 +229,9 @@ fn unused(runtime: &Runtime, number: u64) -> Result<Record> {
         .set("steps", Record::new()))
 }
 
-/// How many of the workflow's own steps have ended, from 0 to 1.
 fn progress(execution: &Execution) -> f64 {
-    let top = || execution.definition.body.inner();
-    let past = top().filter(|step| execution.ended.contains_key(step.id.as_ref())).count();
-    match top().count() {
-        _ if execution.status == Status::Completed => 1.0,
-        0 => 1.0,
-        all => past as f64 / all as f64,
-    }
+    let is_over = |id: &str| execution.ended.contains_key(id);
+    execution.definition.progress(execution.status, is_over)
 }
 
 fn standing(runtime: &Runtime, execution: &Execution) -> Record {

@@ -199,8 +199,14 @@ for _, store in ipairs(stores.shared()) do
       end
       local id = give({ list = { 1, { cb = print } } })
       local err = raised("conversion_error", workflow.execute, id, nil, { run_id = run })
-      assert.truthy(err.message:find('step "a"', 1, true), err.message)
-      assert.truthy(err.message:find("output.list[2].cb", 1, true), err.message)
+      assert.equal('step "a": output.list[2].cb: a function is not data', err.message)
+      local function gives_no_data()
+        return print
+      end
+      local map = { id = "m", over = { 1 }, steps = { { id = "i", fn = gives_no_data } } }
+      local mapping = workflow.create({ name = "mapping", steps = { map } })
+      err = raised("conversion_error", workflow.execute, mapping, nil, { run_id = new_run() })
+      assert.equal('step "i": m[1].i: output: a function is not data', err.message)
       raised("conversion_error", workflow.execute, give(0 / 0), nil, { run_id = new_run() })
       raised("conversion_error", workflow.execute, id, { print }, { run_id = new_run() })
       id = workflow.create({
@@ -216,6 +222,16 @@ for _, store in ipairs(stores.shared()) do
       })
       err = raised("conversion_error", workflow.execute, id, nil, { run_id = new_run() })
       assert.truthy(err.message:find("variables.cb", 1, true), err.message)
+    end)
+
+    it("leaves the ids that it was given to nobody else", function()
+      local id = workflow.create({ name = "ids", steps = { { template = 1 } } })
+      local number = tonumber(workflow.execute(id).execution_id:match("%d+"))
+      local taken = "exec_" .. number + 3
+      workflow.execute(id, nil, { run_id = taken })
+      for _ = 1, 3 do
+        assert.are_not.equal(taken, workflow.execute(id).execution_id)
+      end
     end)
 
     it("gives every attempt at a step the same key", function()

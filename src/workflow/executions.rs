@@ -16,9 +16,15 @@ pub struct Executions {
 }
 
 impl Executions {
-    /// `exec_1`, `exec_2`, …
-    pub fn next_id(&self) -> String {
-        format!("exec_{}", self.last + 1)
+    /// `exec_1`, `exec_2`, …; not one that a run has been given.
+    pub fn next_id(&mut self) -> String {
+        loop {
+            let id = format!("exec_{}", self.last + 1);
+            if !self.by_id.contains_key(&id) {
+                return id;
+            }
+            self.last += 1;
+        }
     }
 
     pub fn insert(&mut self, execution: Execution) -> u64 {

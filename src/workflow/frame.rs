@@ -217,7 +217,8 @@ pub fn value_of(outcome: Outcome, what: &str) -> Result<Data> {
     }
 }
 
-/// What became of an act whose value must be data; where it is none, `what` says where.
+/// What became of an act whose value must be data; where it is none, `what` says where. "": whoever
+/// is told sees that.
 pub fn document_of(outcome: Outcome, what: &str) -> Result<Option<Box<Document>>> {
     match outcome {
         Outcome::Returned(returned) => match returned.text {
@@ -232,8 +233,9 @@ pub fn document_of(outcome: Outcome, what: &str) -> Result<Option<Box<Document>>
 fn no_data(error: &Error, what: &str) -> Error {
     let message = error.message();
     let place = message.strip_prefix("result").unwrap_or(message);
-    let place = place.strip_prefix('.').unwrap_or(place);
-    Error::new(error.code(), format!("{what}: {place}"))
+    let place = place.trim_start_matches(['.', ':', ' ']);
+    let error = Error::new(error.code(), place);
+    if what.is_empty() { error } else { error.at(what) }
 }
 
 /// Whether a condition holds.

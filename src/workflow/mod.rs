@@ -96,7 +96,8 @@ impl Workflows {
 
     /// A new execution; answers its number.
     pub fn begin(&mut self, workflow: u64, input: Data) -> Result<u64> {
-        self.begin_as(self.executions.next_id(), workflow, input)
+        let id = self.executions.next_id();
+        self.begin_as(id, workflow, input)
     }
 
     /// The same by an id that is given.

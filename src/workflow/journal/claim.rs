@@ -205,13 +205,13 @@ impl Claim {
 
     fn other_definition(&self, head: &Head) -> Error {
         let details = json!({ "recorded": head.version, "current": self.version });
-        let message = format!(
-            "{} was recorded with another definition of {}: version {}, now {}",
-            named(&self.run),
-            quoted(&head.workflow),
-            quoted(&head.version),
-            quoted(&self.version)
-        );
+        let versions = match head.version == self.version {
+            true => format!("both are of version {}", quoted(&self.version)),
+            false => format!("version {}, now {}", quoted(&head.version), quoted(&self.version)),
+        };
+        let (run, workflow) = (named(&self.run), quoted(&head.workflow));
+        let message =
+            format!("{run} was recorded with another definition of {workflow}: {versions}");
         Error::new(Code::VersionMismatch, message).with(|f| f.details = Some(details))
     }
 }

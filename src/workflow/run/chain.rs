@@ -422,7 +422,9 @@ impl Chain {
             return Err(Error::internal("a step has left nothing"));
         };
         let (step, path) = (self.step_now()?, self.path.clone());
-        let document = match document_of(outcome, &format!("step {:?} at {path}", step.id)) {
+        // Around it stands which step it is.
+        let place = if *path == *step.id { "" } else { &*path };
+        let document = match document_of(outcome, place) {
             Ok(document) => document,
             Err(error) if ended.how == How::Completed && error.code() == Code::ConversionError => {
                 let (output, response) = (Data::Nil, Data::Nil);

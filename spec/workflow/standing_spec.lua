@@ -337,12 +337,16 @@ for _, store in ipairs(stores.shared()) do
       assert.equal("number", type(info.duration_ms))
       workflow.resume("a run")
       local other = zigllms.new({ store = zigllms.config().store }).workflow
-      other.create(said)
-      status, info = other.get_status("a run")
-      assert.equal("completed", status)
-      assert.equal(2, info.steps_count)
-      assert.equal(2, info.completed_steps)
-      assert.equal(1, info.progress)
+      local again = other.create(said)
+      for _ = 1, 2 do
+        status, info = other.get_status("a run")
+        assert.equal("completed", status)
+        assert.equal(2, info.steps_count)
+        assert.equal(2, info.completed_steps)
+        assert.equal(1, info.progress)
+        assert.equal("completed", info.steps.step_2.status)
+        other.execute(again, nil, { run_id = "a run" })
+      end
     end)
   end)
 end

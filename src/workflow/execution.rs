@@ -306,7 +306,8 @@ impl Execution {
     /// What it was given then, if that is known.
     pub fn input_before(&self, path: &str) -> Option<Data> {
         let kept = self.halted.step(path).map(|stopped| stopped.input.clone());
-        kept.or_else(|| self.decided_exactly(&given_at(path)))
+        let recorded = || self.durable.as_ref().and_then(|_| self.decided_exactly(&given_at(path)));
+        kept.or_else(recorded)
     }
 
     /// Nothing comes between a step that has ended and the next one.

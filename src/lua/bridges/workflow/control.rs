@@ -204,7 +204,8 @@ fn get_status(runtime: &mut Runtime, args: &Args<'_>) -> Result<Ready> {
     let (status, info) = match place(runtime, &args.id(0))? {
         Place::Elsewhere(run) => return Ok(runs::status(run)),
         Place::Here(Found::Execution(number)) => {
-            if let Some(run) = runs::left(runtime, number) {
+            let run = runs::left(runtime, number);
+            if let Some(run) = run.or_else(|| runs::recorded(runtime, number)) {
                 return Ok(runs::status(run));
             }
             let execution = runtime.workflows.execution(number)?;

@@ -56,6 +56,13 @@ pub fn left(runtime: &Runtime, number: u64) -> Option<String> {
     (left && !execution.owned).then(|| claim.run.clone())
 }
 
+/// The run of an execution that only gave what was recorded: its steps are in the store.
+pub fn recorded(runtime: &Runtime, number: u64) -> Option<String> {
+    let execution = runtime.workflows.execution(number).ok()?;
+    let did_nothing = execution.status == Status::Completed && execution.scope.is_none();
+    execution.claim.as_ref().filter(|_| did_nothing).map(|claim| claim.run.clone())
+}
+
 pub fn pause(run: String) -> Ready {
     let ask = move |runtime: &mut Runtime, me| journal::wish(runtime, me, &run, Wish::Pause);
     plain(Distant::operation(ask, |_, wished| Ok(Data::Bool(wished == Wished::Told))))

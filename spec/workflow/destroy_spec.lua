@@ -127,13 +127,13 @@ describe("workflow.destroy", function()
     for _ = 1, 3 do
       workflow.execute(id)
     end
-    local cancelled = 0
+    local told = 0
     zigllms.event.subscribe("workflow.cancelled", function()
-      cancelled = cancelled + 1
+      told = told + 1
     end)
     assert.is_true(workflow.destroy(id))
     assert.is_nil(workflow.get(id))
-    assert.equal(4, cancelled)
+    assert.equal(4, told)
   end)
 
   it("leaves what has ended as it was, and not without end", function()

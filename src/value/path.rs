@@ -191,9 +191,12 @@ mod tests {
             ("a.", "expected a name at its end"),
             ("a..b", "expected a name at \".b\""),
             (".a", "expected a name at \".a\""),
-            ("a[0]", "expected an index from 1 on, or a name in quotes at \"[0]\""),
-            ("a[x]", "expected an index from 1 on, or a name in quotes at \"[x]\""),
-            ("a[1", "expected an index in brackets at \"[1\""),
+            ("a[0]", "expected an index from 1 on, or a name in double quotes at \"[0]\""),
+            ("a[x]", "expected an index from 1 on, or a name in double quotes at \"[x]\""),
+            (
+                "a[1",
+                "expected an index or a name in double quotes, and a closing bracket at \"[1\"",
+            ),
             ("a[\"b\"", "expected a closing bracket behind the name at \"[\\\"b\\\"\""),
             ("a]", "expected \".\" or \"[\" at \"]\""),
         ] {

@@ -101,12 +101,15 @@ pub fn pair(high: u32, low: u32) -> Option<char> {
 }
 
 fn hex(text: &[u8], at: usize) -> std::result::Result<u32, Fault> {
-    let mut value = 0;
-    for i in at..at + 4 {
-        let digit = text.get(i).and_then(|byte| char::from(*byte).to_digit(16));
-        value = value * 16 + digit.ok_or(Fault::expected(i, "a hexadecimal digit"))?;
-    }
-    Ok(value)
+    (at..at + 4).try_fold(0, |value, i| match digit(scan::byte(text, i)) {
+        Some(digit) => Ok(value << 4 | digit),
+        None => Err(Fault::expected(i, "a hexadecimal digit")),
+    })
+}
+
+#[inline(always)]
+fn digit(byte: u8) -> Option<u32> {
+    char::from(byte).to_digit(16)
 }
 
 /// An escape, or the beginning of one.

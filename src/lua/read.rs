@@ -345,7 +345,7 @@ impl Reader {
                 return self.reference(index, Kind::Function);
             }
             let length = ffi::lua_rawlen(self.l, index);
-            if mark != Foreign::Object && length > 0 && self.list(index)? {
+            if mark != Foreign::Object && length > 0 && self.list(index, length)? {
                 return Ok(());
             }
             if length == 0 && mark != Foreign::Array {
@@ -364,7 +364,9 @@ impl Reader {
 
     /// Reads a table as an array while its keys come as 1, 2, 3: they do where no key lies in the
     /// hash part. Leaves nothing behind, and is false, when another key comes; that proves nothing.
-    unsafe fn list(&mut self, index: c_int) -> Result<bool, Problem> {
+    /// No table in it is read before all keys were seen: were each level read twice, a hundred of
+    /// them would never end.
+    unsafe fn list(&mut self, index: c_int, length: usize) -> Result<bool, Problem> {
         unsafe {
             let start = self.tape().len();
             let mark = self.tape().open_array();
@@ -376,6 +378,17 @@ impl Reader {
                     ffi::lua_pop(self.l, 2);
                     self.tape().truncate(start);
                     return Ok(false);
+                }
+                if ffi::lua_type(self.l, value) == ffi::LUA_TTABLE {
+                    ffi::lua_pop(self.l, 2);
+                    let sequence = stack::is_sequence(self.l, index, length);
+                    if sequence {
+                        self.items(index, last + 1, length)?;
+                        self.tape().close(mark, length);
+                    } else {
+                        self.tape().truncate(start);
+                    }
+                    return Ok(sequence);
                 }
                 last += 1;
                 if let Err(problem) = self.value(value) {
@@ -391,18 +404,23 @@ impl Reader {
 
     unsafe fn array(&mut self, index: c_int, length: usize) -> Result<(), Problem> {
         unsafe {
-            if u32::try_from(length).is_err() {
-                return Err(Problem::TooLarge);
-            }
             let mark = self.tape().open_array();
-            for i in 1..=length as i64 {
+            self.items(index, 1, length)?;
+            self.tape().close(mark, length);
+            Ok(())
+        }
+    }
+
+    unsafe fn items(&mut self, index: c_int, first: i64, length: usize) -> Result<(), Problem> {
+        unsafe {
+            let last = u32::try_from(length).map_err(|_| Problem::TooLarge)?;
+            for i in first..=i64::from(last) {
                 ffi::lua_rawgeti(self.l, index, i);
                 if let Err(problem) = self.value(-1) {
                     return self.below(Segment::Index(i), problem);
                 }
                 ffi::lua_pop(self.l, 1);
             }
-            self.tape().close(mark, length);
             Ok(())
         }
     }

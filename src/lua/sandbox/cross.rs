@@ -153,7 +153,7 @@ impl<'t> Reader<'t> {
             let (mark, length) = (self.mark(index), ffi::lua_rawlen(self.l, index));
             if mark == Mark::Object {
                 return self.object(index, mark);
-            } else if (length > 0 || mark == Mark::Array) && self.list(index)? {
+            } else if (length > 0 || mark == Mark::Array) && self.list(index, length)? {
                 return Ok(());
             } else if length > 0 && self.is_sequence(index, length)? {
                 return self.array(index, length);
@@ -180,8 +180,9 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// As an array, while its keys come as 1, 2, 3; else false, and nothing is left behind.
-    unsafe fn list(&mut self, index: c_int) -> Result<bool, Problem> {
+    /// As an array, while its keys come as 1, 2, 3; else false, and nothing is left behind. No table
+    /// in it is read before all keys were seen: else each level of tables would be read twice.
+    unsafe fn list(&mut self, index: c_int, length: usize) -> Result<bool, Problem> {
         unsafe {
             let (start, left) = (self.tape.len(), self.left);
             let mark = self.tape.open_array();
@@ -193,6 +194,18 @@ impl<'t> Reader<'t> {
                     self.tape.truncate(start);
                     self.left = left;
                     return Ok(false);
+                }
+                if ffi::lua_type(self.l, -1) == ffi::LUA_TTABLE {
+                    ffi::lua_pop(self.l, 2);
+                    let sequence = self.is_sequence(index, length)?;
+                    if sequence {
+                        self.items(index, last + 1, length)?;
+                        self.tape.close(mark, length);
+                    } else {
+                        self.tape.truncate(start);
+                        self.left = left;
+                    }
+                    return Ok(sequence);
                 }
                 last += 1;
                 self.value(-1).map_err(|problem| below(problem, &format!("[{last}]")))?;
@@ -215,12 +228,19 @@ impl<'t> Reader<'t> {
     unsafe fn array(&mut self, index: c_int, length: usize) -> Result<(), Problem> {
         unsafe {
             let mark = self.tape.open_array();
-            for i in 1..=length as i64 {
+            self.items(index, 1, length)?;
+            self.tape.close(mark, length);
+            Ok(())
+        }
+    }
+
+    unsafe fn items(&mut self, index: c_int, first: i64, length: usize) -> Result<(), Problem> {
+        unsafe {
+            for i in first..=length as i64 {
                 ffi::lua_rawgeti(self.l, index, i);
                 self.value(-1).map_err(|problem| below(problem, &format!("[{i}]")))?;
                 ffi::lua_pop(self.l, 1);
             }
-            self.tape.close(mark, length);
             Ok(())
         }
     }

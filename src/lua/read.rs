@@ -99,8 +99,17 @@ unsafe fn argument(
         let files = by_reference || read == Read::Data;
         let any_bytes = matches!(read, Read::Bytes | Read::Whole);
         let room = LEVELS_AT_HAND;
-        let mut reader =
-            Reader { l, instance, frame, by_reference, files, any_bytes, inspected, room };
+        let mut reader = Reader {
+            l,
+            instance,
+            frame,
+            by_reference,
+            files,
+            any_bytes,
+            inspected,
+            room,
+            wary: false,
+        };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
@@ -219,8 +228,17 @@ unsafe fn one(
         let (top, room) = (ffi::lua_gettop(l), LEVELS_AT_HAND);
         let (by_reference, files) = (false, false);
         let inspected = None;
-        let mut reader =
-            Reader { l, instance, frame, by_reference, files, any_bytes, inspected, room };
+        let mut reader = Reader {
+            l,
+            instance,
+            frame,
+            by_reference,
+            files,
+            any_bytes,
+            inspected,
+            room,
+            wary: false,
+        };
         if let Err(problem) = reader.value(index) {
             ffi::lua_settop(l, top);
             fail(frame, what, problem);
@@ -242,6 +260,10 @@ struct Reader {
     inspected: Option<&'static str>,
     /// Levels of nesting for which the stack has room.
     room: usize,
+    /// A table has begun like a list and was none: from then on no table inside another one is read
+    /// before it is known whether that is a list. Were each level read twice, a hundred of them
+    /// would never end.
+    wary: bool,
 }
 
 impl Reader {
@@ -345,7 +367,7 @@ impl Reader {
                 return self.reference(index, Kind::Function);
             }
             let length = ffi::lua_rawlen(self.l, index);
-            if mark != Foreign::Object && length > 0 && self.list(index, length)? {
+            if mark != Foreign::Object && length > 0 && self.list(index)? {
                 return Ok(());
             }
             if length == 0 && mark != Foreign::Array {
@@ -364,9 +386,7 @@ impl Reader {
 
     /// Reads a table as an array while its keys come as 1, 2, 3: they do where no key lies in the
     /// hash part. Leaves nothing behind, and is false, when another key comes; that proves nothing.
-    /// No table in it is read before all keys were seen: were each level read twice, a hundred of
-    /// them would never end.
-    unsafe fn list(&mut self, index: c_int, length: usize) -> Result<bool, Problem> {
+    unsafe fn list(&mut self, index: c_int) -> Result<bool, Problem> {
         unsafe {
             let start = self.tape().len();
             let mark = self.tape().open_array();
@@ -374,21 +394,12 @@ impl Reader {
             ffi::lua_pushnil(self.l);
             let value = ffi::lua_gettop(self.l) + 1;
             while ffi::lua_next(self.l, index) != 0 {
-                if !stack::is_integer(self.l, -2, last + 1) {
+                let is_next = stack::is_integer(self.l, -2, last + 1);
+                if !is_next || self.wary && ffi::lua_type(self.l, value) == ffi::LUA_TTABLE {
                     ffi::lua_pop(self.l, 2);
                     self.tape().truncate(start);
+                    self.wary = true;
                     return Ok(false);
-                }
-                if ffi::lua_type(self.l, value) == ffi::LUA_TTABLE {
-                    ffi::lua_pop(self.l, 2);
-                    let sequence = stack::is_sequence(self.l, index, length);
-                    if sequence {
-                        self.items(index, last + 1, length)?;
-                        self.tape().close(mark, length);
-                    } else {
-                        self.tape().truncate(start);
-                    }
-                    return Ok(sequence);
                 }
                 last += 1;
                 if let Err(problem) = self.value(value) {
@@ -404,23 +415,18 @@ impl Reader {
 
     unsafe fn array(&mut self, index: c_int, length: usize) -> Result<(), Problem> {
         unsafe {
+            if u32::try_from(length).is_err() {
+                return Err(Problem::TooLarge);
+            }
             let mark = self.tape().open_array();
-            self.items(index, 1, length)?;
-            self.tape().close(mark, length);
-            Ok(())
-        }
-    }
-
-    unsafe fn items(&mut self, index: c_int, first: i64, length: usize) -> Result<(), Problem> {
-        unsafe {
-            let last = u32::try_from(length).map_err(|_| Problem::TooLarge)?;
-            for i in first..=i64::from(last) {
+            for i in 1..=length as i64 {
                 ffi::lua_rawgeti(self.l, index, i);
                 if let Err(problem) = self.value(-1) {
                     return self.below(Segment::Index(i), problem);
                 }
                 ffi::lua_pop(self.l, 1);
             }
+            self.tape().close(mark, length);
             Ok(())
         }
     }

@@ -82,13 +82,15 @@ pub struct Reader<'t> {
     left: usize,
     spent: usize,
     inside: Vec<*const c_void>,
+    /// As outside: a table has begun like a list and was none.
+    wary: bool,
 }
 
 impl<'t> Reader<'t> {
     /// # Safety
     /// While it is used, nothing else touches the state.
     pub unsafe fn new(l: *mut lua_State, tape: &'t mut Tape, most: usize) -> Reader<'t> {
-        Reader { l, tape, left: most, spent: 0, inside: Vec::new() }
+        Reader { l, tape, left: most, spent: 0, inside: Vec::new(), wary: false }
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Problem> {
@@ -153,7 +155,7 @@ impl<'t> Reader<'t> {
             let (mark, length) = (self.mark(index), ffi::lua_rawlen(self.l, index));
             if mark == Mark::Object {
                 return self.object(index, mark);
-            } else if (length > 0 || mark == Mark::Array) && self.list(index, length)? {
+            } else if (length > 0 || mark == Mark::Array) && self.list(index)? {
                 return Ok(());
             } else if length > 0 && self.is_sequence(index, length)? {
                 return self.array(index, length);
@@ -180,32 +182,21 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// As an array, while its keys come as 1, 2, 3; else false, and nothing is left behind. No table
-    /// in it is read before all keys were seen: else each level of tables would be read twice.
-    unsafe fn list(&mut self, index: c_int, length: usize) -> Result<bool, Problem> {
+    /// As an array, while its keys come as 1, 2, 3; else false, and nothing is left behind.
+    unsafe fn list(&mut self, index: c_int) -> Result<bool, Problem> {
         unsafe {
             let (start, left) = (self.tape.len(), self.left);
             let mark = self.tape.open_array();
             let mut last = 0i64;
             ffi::lua_pushnil(self.l);
             while ffi::lua_next(self.l, index) != 0 {
-                if !stack::is_integer(self.l, -2, last + 1) {
+                let is_next = stack::is_integer(self.l, -2, last + 1);
+                if !is_next || self.wary && ffi::lua_type(self.l, -1) == ffi::LUA_TTABLE {
                     ffi::lua_pop(self.l, 2);
                     self.tape.truncate(start);
                     self.left = left;
+                    self.wary = true;
                     return Ok(false);
-                }
-                if ffi::lua_type(self.l, -1) == ffi::LUA_TTABLE {
-                    ffi::lua_pop(self.l, 2);
-                    let sequence = self.is_sequence(index, length)?;
-                    if sequence {
-                        self.items(index, last + 1, length)?;
-                        self.tape.close(mark, length);
-                    } else {
-                        self.tape.truncate(start);
-                        self.left = left;
-                    }
-                    return Ok(sequence);
                 }
                 last += 1;
                 self.value(-1).map_err(|problem| below(problem, &format!("[{last}]")))?;
@@ -228,19 +219,12 @@ impl<'t> Reader<'t> {
     unsafe fn array(&mut self, index: c_int, length: usize) -> Result<(), Problem> {
         unsafe {
             let mark = self.tape.open_array();
-            self.items(index, 1, length)?;
-            self.tape.close(mark, length);
-            Ok(())
-        }
-    }
-
-    unsafe fn items(&mut self, index: c_int, first: i64, length: usize) -> Result<(), Problem> {
-        unsafe {
-            for i in first..=length as i64 {
+            for i in 1..=length as i64 {
                 ffi::lua_rawgeti(self.l, index, i);
                 self.value(-1).map_err(|problem| below(problem, &format!("[{i}]")))?;
                 ffi::lua_pop(self.l, 1);
             }
+            self.tape.close(mark, length);
             Ok(())
         }
     }

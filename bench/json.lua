@@ -166,11 +166,16 @@ for _, document in ipairs(documents) do
 end
 
 local reply = documents[1][2]
-local content = { fields = { "choices[1].message.content" } }
-compare("content of the chat reply", 8, function()
-  return output.parse(reply, content)
-end, function()
+local function content_of_peer()
   return cjson.decode(reply).choices[1].message.content
-end)
+end
+local read = output.reader("choices[1].message.content")
+compare("content of the chat reply, reader", 8, function()
+  return read(reply)
+end, content_of_peer)
+local content = { fields = { "choices[1].message.content" } }
+compare("content of the chat reply, fields", 4, function()
+  return output.parse(reply, content)
+end, content_of_peer)
 
 return results

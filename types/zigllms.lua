@@ -819,14 +819,16 @@ local zigllms = {}
 ---@field type? "pre"|"post"|"around"|"error" when it runs [theirs, if they agree, else "post"]
 ---@field priority? number|"highest"|"high"|"normal"|"low"|"lowest" higher runs first ["normal"]
 
----@class zigllms.ReadOptions
----@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto; json with schema or fields]
----@field recovery? "strict"|"lenient"|"best_effort" how much may be wrong with it [lenient]
+---@class zigllms.ReadOptions: zigllms.ReaderOptions
 ---@field schema? zigllms.Schema what the value has to look like; the text is read as it asks
 ---@field fields? (string)[]|table only these values: paths as `choices[1].message.content`, or a table of paths by the names they are to have
+---@field all? boolean every document of the text, as an array [false]
+
+---@class zigllms.ReaderOptions
+---@field format? "auto"|"json"|"yaml"|"xml"|"markdown"|"plain" what the text is [auto; json where a schema or fields are asked for]
+---@field recovery? "strict"|"lenient"|"best_effort" how much may be wrong with it [lenient]
 ---@field missing? "null"|"empty" what stands for a value that was never written: null, or the empty string [null]
 ---@field prose? "error"|"string" what a text without a document is [string with best_effort, else error]
----@field all? boolean every document of the text, as an array [false]
 ---@field max_depth? integer an integer from 1 to 1000: deepest nesting [100]
 ---@field max_bytes? integer an integer of at least 1: longest text
 
@@ -2732,6 +2734,14 @@ function output.get_schema(format) end
 ---@param options? zigllms.ReadOptions a table
 ---@return zigllms.Stream stream
 function output.stream(format, options) end
+
+---Makes a function that reads single values out of texts: one path as `choices[1].message.content`, or an array of them. It returns their values in that order, without a table around them: nil where there is none, `zigllms.null` for null. This is the cheapest way to one value of a JSON text: the rest is checked and skipped. The options, which are those of `parse`, are kept; the function raises and repairs as `parse` does with `fields`, and its calls count as that function's.
+---
+---Errors: invalid_argument, parse_failed
+---@param paths string|(string)[] a non-empty string or an array (a non-empty string each)
+---@param options? zigllms.ReaderOptions a table
+---@return fun(text: string|table): ...any read
+function output.reader(paths, options) end
 
 ---The tool calls that a model printed as text: `{name, arguments, raw, start, stop}` for each, and the text without them. Known are the tags, marks and shapes of Hermes, Qwen, Llama, Mistral, DeepSeek, Kimi, GLM, Granite, Phi, Cohere, Gemma, GPT-OSS, Functionary, Anthropic's XML and ReAct, fences of JSON, lists of Python calls, and bare JSON with a name and arguments. Arguments are repaired like `recover` does, also where they are JSON text in a string; null members are left out. With `tools` only calls of these are taken, and in more shapes.
 ---@param text string|table a string or a table

@@ -176,6 +176,12 @@ pub struct Entry {
     pub cached: Option<usize>,
 }
 
+impl Entry {
+    pub fn is(&self, bridge: &str, function: &str) -> bool {
+        self.bridge.name == bridge && self.function.name == function
+    }
+}
+
 /// Every function of every bridge, numbered in order of declaration.
 pub static ENTRIES: Lazy<Vec<Entry>> = Lazy::new(|| {
     let all = super::bridges::BRIDGES.iter();

@@ -10,6 +10,7 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 use super::bridge::{ENTRIES, Run};
 use super::compiled;
 use super::drive::NATIVES;
+use super::short::reader;
 use super::stack::{Meta, UPVALUES};
 use super::{growing, inner, raw};
 
@@ -46,6 +47,7 @@ const CHUNKS: &[(&CStr, &str)] = &[
     (c"=zigllms/virtual.lua", include_str!("virtual.lua")),
     (c"=zigllms/schema.lua", include_str!("schema.lua")),
     (c"=zigllms/stream.lua", include_str!("stream.lua")),
+    (c"=zigllms/reader.lua", include_str!("reader.lua")),
     (c"=zigllms/showing.lua", include_str!("showing.lua")),
     (c"=zigllms/asserting.lua", include_str!("asserting.lua")),
     (c"=zigllms/testing/journal.lua", include_str!("testing/journal.lua")),
@@ -95,6 +97,7 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"stream_new", growing::new),
     (c"stream_state", growing::state),
     (c"stream_feed", growing::feed),
+    (c"reader_new", reader::new),
 ];
 
 /// Strings of the metas table.
@@ -237,6 +240,8 @@ unsafe fn metas(l: *mut lua_State) {
         }
         growing::metatable(l);
         ffi::lua_rawseti(l, -2, Meta::Stream as i64);
+        reader::metatable(l);
+        ffi::lua_rawseti(l, -2, Meta::Reader as i64);
         super::push::info::metatable(l);
         ffi::lua_rawseti(l, -2, Meta::Info as i64);
         ffi::lua_pushvalue(l, -1);

@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod memory;
+pub mod reader;
 
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ pub use memory::memory;
 
 use super::bridge::{Entry, Run, Short};
 use super::instance::Instance;
+use super::push::Pushed;
 
 /// Text that stays allocated between calls.
 const KEPT_TEXT: usize = 1 << 20;
@@ -89,6 +91,22 @@ pub unsafe fn answer(
 ) -> Option<c_int> {
     unsafe {
         let Run::Short(short, _) = entry.function.run else { return None };
+        with(l, instance, entry, |scratch| match short {
+            Short::Parse => decode::parse(l, instance, scratch),
+            Short::Format => encode::format(l, scratch),
+            Short::Store | Short::Retrieve => None,
+        })
+    }
+}
+
+/// As [`answer`], of what `run` pushes. Lua may raise in it.
+unsafe fn with(
+    l: *mut lua_State,
+    instance: *mut Instance,
+    entry: &'static Entry,
+    run: impl FnOnce(*mut Scratch) -> Option<Pushed>,
+) -> Option<c_int> {
+    unsafe {
         if is_kept(l, instance, entry) {
             return None;
         }
@@ -96,11 +114,7 @@ pub unsafe fn answer(
         (*instance).expect(Some(entry));
         let top = ffi::lua_gettop(l);
         let scratch = (*instance).scratches.take();
-        let results = match short {
-            Short::Parse => decode::parse(l, instance, scratch),
-            Short::Format => encode::format(l, scratch),
-            Short::Store | Short::Retrieve => None,
-        };
+        let results = run(scratch);
         (*instance).scratches.give(Box::from_raw(scratch));
         let Some(pushed) = results else {
             ffi::lua_settop(l, top);

@@ -40,6 +40,8 @@ pub enum Meta {
     Start = 14,
     Stop = 15,
     Stream = 16,
+    /// Of `short/reader.rs`.
+    Reader = 17,
 }
 
 /// The bytes of a string that is an argument of the running C function.

@@ -1,5 +1,6 @@
 //! Single values of a document, without tables for the rest.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
@@ -23,6 +24,9 @@ pub struct Fields {
     found: Vec<Option<usize>>,
     /// What the values are read onto.
     tape: Tape,
+    /// What readers want, by number, until their functions are made.
+    handed: HashMap<usize, Rc<Wanted>>,
+    numbers: usize,
 }
 
 impl Fields {
@@ -38,6 +42,21 @@ impl Fields {
         Ok(())
     }
 
+    /// Keeps what a reader wants until [`Fields::take`] asks for its number.
+    pub fn hand(&mut self, option: Ref<'_>, path: &str) -> Result<usize> {
+        let wanted = Wanted::read(option, path)?;
+        if wanted.names.is_empty() {
+            return Err(Error::invalid(format!("{path}: expected a path at least, got none")));
+        }
+        self.numbers += 1;
+        self.handed.insert(self.numbers, Rc::new(wanted));
+        Ok(self.numbers)
+    }
+
+    pub fn take(&mut self, number: usize) -> Rc<Wanted> {
+        self.handed.remove(&number).unwrap_or_default()
+    }
+
     /// Whether the same was wanted last: most programs always want the same.
     fn are(&self, option: Ref<'_>) -> bool {
         let same = |known: &str, given: Ref<'_>| given.as_bytes() == Some(known.as_bytes());
@@ -51,7 +70,7 @@ impl Fields {
 
     /// Looks them up in a document that was read onto a tape.
     pub fn pick(&mut self, value: Ref<'_>, into: &mut Document) {
-        let Fields { wanted, tape, found } = self;
+        let Fields { wanted, tape, found, .. } = self;
         wanted.begin(tape, found);
         wanted.tree.find(value, &mut |number, at| {
             if let (Some(place), Some(value)) = (found.get_mut(number), value.tape().at(at)) {
@@ -81,6 +100,10 @@ impl Fields {
 impl Wanted {
     fn read(option: Ref<'_>, path: &str) -> Result<Wanted> {
         let mut wanted = Wanted { list: option.is_array(), ..Wanted::default() };
+        if option.kind() == Kind::Str {
+            let text = option.to_text();
+            wanted.add(text.clone(), text, || path.to_owned())?;
+        }
         for (i, text) in option.items().enumerate() {
             let text = text.to_text();
             wanted.add(text.clone(), text, || format!("{path}[{}]", i + 1))?;

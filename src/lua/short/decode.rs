@@ -12,7 +12,7 @@ use crate::lua::push::{Pushed, document, info};
 use crate::lua::stack;
 use crate::output::Wanted;
 use crate::value::tape::Token;
-use crate::value::{MAX_DEPTH, json};
+use crate::value::{MAX_DEPTH, Tape, json};
 
 use super::Scratch;
 
@@ -64,29 +64,38 @@ unsafe fn whole(l: *mut lua_State, text: &[u8], scratch: *mut Scratch) -> Option
 /// Pushes a table of the values wanted.
 unsafe fn fields(l: *mut lua_State, text: &[u8], scratch: *mut Scratch) -> Option<()> {
     unsafe {
-        let valid = {
-            let Scratch { tape, wanted, found, .. } = &mut *scratch;
-            let wanted = wanted.as_deref()?;
-            guarded(|| Ok(wanted.select(text, MAX_DEPTH, tape, found)))
-        };
-        if !matches!(valid, Ok(true)) {
-            return None;
-        }
+        // Lua may raise below: what is borrowed or counted must have been given back.
+        let wanted = Rc::as_ptr((*scratch).wanted.as_ref()?);
+        select(&*wanted, text, scratch)?;
         let Scratch { tape, wanted, found, .. } = &*scratch;
         let names = wanted.as_deref()?.names.iter();
         ffi::lua_createtable(l, 0, found.iter().flatten().count() as c_int);
         for (name, at) in names.zip(found) {
             let Some(at) = *at else { continue };
             stack::push_bytes(l, name.as_bytes());
-            let walk = tape.walk(at, &[]);
-            match walk.clone().take() {
-                Token::Null => stack::push_null(l),
-                Token::Str(bytes) => stack::push_bytes(l, bytes),
-                _ => document::push(l, walk),
-            }
+            push(l, tape, at);
             ffi::lua_rawset(l, -3);
         }
         Some(())
+    }
+}
+
+/// Reads what is wanted of a text into the scratch; `None` if the text is not valid.
+pub unsafe fn select(wanted: &Wanted, text: &[u8], scratch: *mut Scratch) -> Option<()> {
+    let Scratch { tape, found, .. } = unsafe { &mut *scratch };
+    let valid = guarded(|| Ok(wanted.select(text, MAX_DEPTH, tape, found)));
+    matches!(valid, Ok(true)).then_some(())
+}
+
+/// Pushes the value at a place of the tape.
+pub unsafe fn push(l: *mut lua_State, tape: &Tape, at: usize) {
+    unsafe {
+        let walk = tape.walk(at, &[]);
+        match walk.clone().take() {
+            Token::Null => stack::push_null(l),
+            Token::Str(bytes) => stack::push_bytes(l, bytes),
+            _ => document::push(l, walk),
+        }
     }
 }
 

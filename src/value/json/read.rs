@@ -121,7 +121,7 @@ impl<'t, 's> Reader<'t, 's> {
     /// A string whose bytes begin at `from`.
     #[inline(always)]
     fn string(&mut self, from: usize) -> Read<usize> {
-        match scan::short(self.text, from) {
+        match scan::quote(self.text, from) {
             Some(end) => {
                 self.plain(from, end);
                 Ok(end + 1)

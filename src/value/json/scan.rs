@@ -16,16 +16,48 @@ pub fn space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The end of a string whose bytes begin at `from` and are plain, ASCII, and fewer than a block: most
-/// strings are, and this is all that they cost. For any other [`plain`] has to look.
+/// The closing quote of a string whose bytes begin at `from` and are plain and ASCII: most are, and
+/// this is all that they cost. For any other [`plain`] has to look.
 #[inline(always)]
-pub fn short(text: &[u8], from: usize) -> Option<usize> {
-    let block = text.get(from..)?.first_chunk::<WIDTH>()?;
-    let Found { stops, highs } = find(block);
-    let below_stop = stops.wrapping_sub(1) & !stops;
-    let index = (stops.trailing_zeros() / STEP) as usize % WIDTH;
-    let quoted = stops != 0 && block.get(index) == Some(&b'"');
-    (quoted && highs & below_stop == 0).then_some(from + index)
+pub fn quote(text: &[u8], from: usize) -> Option<usize> {
+    match text.get(from..).and_then(|rest| rest.first_chunk::<WIDTH>()) {
+        Some(block) => match ends(block) {
+            0 => later_quote(text, from + WIDTH),
+            ends => first_quote(block, ends).map(|index| from + index),
+        },
+        None => last_quote(text, from),
+    }
+}
+
+/// As [`quote`], behind a plain block.
+#[inline(never)]
+fn later_quote(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<WIDTH>()) {
+        let ends = ends(block);
+        if ends != 0 {
+            return first_quote(block, ends).map(|index| at + index);
+        }
+        at += WIDTH;
+    }
+    last_quote(text, at)
+}
+
+/// As [`quote`], behind the last whole block: the block that ends with the text has it, behind
+/// bytes that were looked at before.
+#[inline(never)]
+fn last_quote(text: &[u8], from: usize) -> Option<usize> {
+    let (start, block) = (text.len().checked_sub(WIDTH)?, text.last_chunk::<WIDTH>()?);
+    let seen = from.checked_sub(start)? as u32;
+    let left = u64::MAX.checked_shl(seen * STEP).unwrap_or(0);
+    first_quote(block, ends(block) & left).map(|index| start + index)
+}
+
+/// The index of the first of these ends if that is a quote.
+#[inline(always)]
+fn first_quote(block: &[u8; WIDTH], ends: u64) -> Option<usize> {
+    let index = (ends.trailing_zeros() / STEP) as usize % WIDTH;
+    (ends != 0 && block.get(index) == Some(&b'"')).then_some(index)
 }
 
 /// What a scan found.
@@ -57,18 +89,14 @@ pub fn plain(text: &[u8], from: usize) -> Plain {
 /// Whether all bytes are plain and ASCII.
 #[inline]
 pub fn is_plain_word(word: &[u8; 8]) -> bool {
-    let found = words::find(word);
-    found.stops | found.highs == 0
+    words::ends(word) == 0
 }
 
 /// As [`is_plain_word`].
 #[inline]
 pub fn is_plain_block(block: &[u8; 16]) -> bool {
     #[cfg(target_arch = "x86_64")]
-    let plain = {
-        let found = find(block);
-        found.stops | found.highs == 0
-    };
+    let plain = ends(block) == 0;
     #[cfg(not(target_arch = "x86_64"))]
     let plain = {
         let halves = block.first_chunk().zip(block.last_chunk());
@@ -116,13 +144,13 @@ struct Found {
 }
 
 #[cfg(target_arch = "x86_64")]
-use sse2::{STEP, WIDTH, find};
+use sse2::{STEP, WIDTH, ends, find};
 
 /// SSE2 is part of every x86-64, so these instructions need no check at run time.
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        __m128i, _mm_cmpeq_epi8, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
         _mm_set1_epi8,
     };
 
@@ -133,6 +161,21 @@ mod sse2 {
 
     #[inline]
     pub fn find(block: &[u8; WIDTH]) -> Found {
+        let (bytes, stops) = compare(block);
+        Found { stops: tops(stops), highs: tops(bytes) }
+    }
+
+    /// Stops and bytes that are not ASCII, as one.
+    #[inline]
+    pub fn ends(block: &[u8; WIDTH]) -> u64 {
+        let (bytes, stops) = compare(block);
+        #[allow(unused_unsafe)]
+        tops(unsafe { _mm_or_si128(stops, bytes) })
+    }
+
+    /// The bytes, and in the place of each whether it is a stop.
+    #[inline]
+    fn compare(block: &[u8; WIDTH]) -> (__m128i, __m128i) {
         let both = u128::from_le_bytes(*block);
         #[allow(unused_unsafe)] // safe from Rust 1.87 on, where the target has the feature
         unsafe {
@@ -142,17 +185,20 @@ mod sse2 {
             let escapes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
             let bound = _mm_set1_epi8(0x1f);
             let controls = _mm_cmpeq_epi8(_mm_max_epu8(bytes, bound), bound);
-            let stops = _mm_or_si128(_mm_or_si128(quotes, escapes), controls);
-            Found {
-                stops: u64::from(_mm_movemask_epi8(stops) as u16),
-                highs: u64::from(_mm_movemask_epi8(bytes) as u16),
-            }
+            (bytes, _mm_or_si128(_mm_or_si128(quotes, escapes), controls))
         }
+    }
+
+    /// The top bit of each byte.
+    #[inline]
+    fn tops(bytes: __m128i) -> u64 {
+        #[allow(unused_unsafe)]
+        u64::from(unsafe { _mm_movemask_epi8(bytes) } as u16)
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-use words::{STEP, WIDTH, find};
+use words::{STEP, WIDTH, ends, find};
 
 /// Eight bytes in a register.
 mod words {
@@ -174,6 +220,13 @@ mod words {
         let word = u64::from_le_bytes(*block);
         let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
         Found { stops: equal(b'"') | equal(b'\\') | below(word, 0x20), highs: word & TOPS }
+    }
+
+    /// Stops and bytes that are not ASCII, as one.
+    #[allow(dead_code)] // where blocks are words
+    pub fn ends(block: &[u8; WIDTH]) -> u64 {
+        let found = find(block);
+        found.stops | found.highs
     }
 }
 
@@ -227,19 +280,22 @@ mod tests {
     }
 
     #[test]
-    fn a_short_string_ends_where_any_does() {
-        for end in 0..20 {
+    fn a_plain_string_ends_where_any_does() {
+        for (len, end) in (16..60).flat_map(|len| (0..len).map(move |end| (len, end))) {
             for byte in [b'"', b'\\', 0x1f, 0x80, b'z'] {
-                let mut text = vec![b'a'; 48];
+                let mut text = vec![b'a'; len];
                 text[end] = byte;
-                text[end + 7] = b'"';
-                let run = plainly(&text, 0);
-                let is_short = run.end < WIDTH && run.ascii && text[run.end] == b'"';
-                assert_eq!(short(&text, 0), is_short.then_some(run.end), "{byte:#x} at {end}");
+                text[(end + 7) % len] = b'"';
+                for from in 0..=end {
+                    let run = plainly(&text, from);
+                    let is_plain = run.ascii && text.get(run.end) == Some(&b'"');
+                    let expected = is_plain.then_some(run.end);
+                    assert_eq!(quote(&text, from), expected, "{byte:#x} at {end} of {len}, {from}");
+                }
             }
         }
-        assert_eq!(short(b"a\"", 0), None);
-        assert_eq!(short(b"a\"", 9), None);
+        assert_eq!(quote(b"a\"", 0), None, "a text that is no block is left to the slow way");
+        assert_eq!(quote(b"a\"", 9), None);
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Single values out of a text: what nobody asked for is checked and skipped, and only what was is
 //! written.
 
-use std::borrow::Cow;
-
 use super::escape;
 use super::read::Reader;
 use super::scan::{self, byte, space};
@@ -32,7 +30,7 @@ struct Selection<'t, 's> {
 }
 
 /// Every function goes from the index given to the one behind what it reads.
-impl<'t> Selection<'t, '_> {
+impl Selection<'_, '_> {
     /// A value in which something is wanted. Recursion is bounded by the length of paths.
     fn value(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
         if !tree.ends.is_empty() {
@@ -90,9 +88,9 @@ impl<'t> Selection<'t, '_> {
     }
 
     fn member(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
-        let (name, at) = self.name(at)?;
+        let (next, at) = self.name(tree, at)?;
         let at = skip::colon(self.text, at)?;
-        let Some(next) = tree.named(&name) else { return skip::value(self.text, at, levels) };
+        let Some(next) = next else { return skip::value(self.text, at, levels) };
         // The last of a repeated name counts, also where it lacks what the first had.
         next.all(&mut |number| set(self.found, number, None));
         self.value(next, at, levels)
@@ -105,28 +103,24 @@ impl<'t> Selection<'t, '_> {
         }
     }
 
-    /// A name, and the index behind its closing quote.
+    /// What is wanted below a name, and the index behind its closing quote.
     #[inline(always)]
-    fn name(&self, at: usize) -> Option<(Cow<'t, [u8]>, usize)> {
+    fn name<'w>(&self, tree: &'w Tree, at: usize) -> Option<(Option<&'w Tree>, usize)> {
         if byte(self.text, at) != b'"' {
             return None;
         }
         let from = at + 1;
-        match scan::short(self.text, from) {
-            Some(end) => Some((Cow::Borrowed(self.text.get(from..end)?), end + 1)),
-            None => self.long_name(from),
+        match scan::quote(self.text, from) {
+            Some(end) => Some((tree.named(self.text.get(from..end)?), end + 1)),
+            None => self.escaped_name(tree, from),
         }
     }
 
     #[inline(never)]
-    fn long_name(&self, from: usize) -> Option<(Cow<'t, [u8]>, usize)> {
-        let run = scan::plain(self.text, from);
-        if run.ascii && byte(self.text, run.end) == b'"' {
-            return Some((Cow::Borrowed(self.text.get(from..run.end)?), run.end + 1));
-        }
+    fn escaped_name<'w>(&self, tree: &'w Tree, from: usize) -> Option<(Option<&'w Tree>, usize)> {
         let mut name = Vec::new();
         let end = escape::unescape(self.text, from, |bytes| name.extend_from_slice(bytes)).ok()?;
-        Some((Cow::Owned(name), end + 1))
+        Some((tree.named(&name), end + 1))
     }
 }
 

@@ -104,7 +104,7 @@ pub fn colon(text: &[u8], at: usize) -> Option<usize> {
 /// The index behind the closing quote of a string whose bytes begin at `from`.
 #[inline(always)]
 fn string(text: &[u8], from: usize) -> Option<usize> {
-    scan::short(text, from).or_else(|| long_string(text, from)).map(|end| end + 1)
+    scan::quote(text, from).or_else(|| long_string(text, from)).map(|end| end + 1)
 }
 
 #[inline(never)]

@@ -5,6 +5,7 @@
 //!
 //! - `parse.rs`: `parse`, and where it is aligned to a schema. Here also belong `recover`,
 //!   `extract_json` and `extract_tool_calls`, in files of their own.
+//! - `reader.rs`: `reader`, single values time and again.
 //! - `format.rs`: `format`. `markdown.rs`: `extract_markdown`. `detect.rs`: what a text is.
 
 mod aligned;
@@ -14,6 +15,7 @@ mod extract;
 mod format;
 mod markdown;
 mod parse;
+mod reader;
 mod recover;
 mod source;
 mod stream;
@@ -60,5 +62,5 @@ pub static BRIDGE: Bridge = Bridge {
         recover::RECOVER,
         detect::GET_SCHEMA,
     ],
-    extras: &[stream::STREAM, calls::EXTRACT_TOOL_CALLS],
+    extras: &[stream::STREAM, reader::READER, calls::EXTRACT_TOOL_CALLS],
 };

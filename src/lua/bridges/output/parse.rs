@@ -14,28 +14,17 @@ use crate::value::{Data, Document, MAX_DEPTH, Record};
 /// Deepest nesting that can be asked for.
 const DEEPEST: i64 = 1000;
 
-pub static READING: Shape = Shape::new(
-    "ReadOptions",
+/// How any text is read, whatever is wanted of it.
+pub static MANNER: Shape = Shape::new(
+    "ReaderOptions",
     &[
         Field::new(
             "format",
             Kind::Enum(FORMATS_OR_AUTO),
-            "auto; json with schema or fields",
+            "auto; json where a schema or fields are asked for",
             "what the text is",
         ),
         Field::new("recovery", Kind::Enum(RECOVERIES), "lenient", "how much may be wrong with it"),
-        Field::new(
-            "schema",
-            Kind::Schema,
-            "",
-            "what the value has to look like; the text is read as it asks",
-        ),
-        Field::new(
-            "fields",
-            Kind::OneOf(&[Kind::List(&Kind::Name), Kind::Map]),
-            "",
-            "only these values: paths as `choices[1].message.content`, or a table of paths by the names they are to have",
-        ),
         Field::new(
             "missing",
             Kind::Enum(&["null", "empty"]),
@@ -48,11 +37,30 @@ pub static READING: Shape = Shape::new(
             "string with best_effort, else error",
             "what a text without a document is",
         ),
-        Field::new("all", Kind::Bool, "false", "every document of the text, as an array"),
         Field::new("max_depth", Kind::Int(1, DEEPEST), "100", "deepest nesting"),
         Field::new("max_bytes", Kind::Int(1, i64::MAX), "", "longest text"),
     ],
     &[],
+);
+
+pub static READING: Shape = Shape::new(
+    "ReadOptions",
+    &[
+        Field::new(
+            "schema",
+            Kind::Schema,
+            "",
+            "what the value has to look like; the text is read as it asks",
+        ),
+        Field::new(
+            "fields",
+            Kind::OneOf(&[Kind::List(&Kind::Name), Kind::Map]),
+            "",
+            "only these values: paths as `choices[1].message.content`, or a table of paths by the names they are to have",
+        ),
+        Field::new("all", Kind::Bool, "false", "every document of the text, as an array"),
+    ],
+    &[&MANNER],
 );
 
 pub const FORMAT_OR_OPTIONS: &[Kind] = &[Kind::Enum(FORMATS_OR_AUTO), Kind::Table(&READING)];

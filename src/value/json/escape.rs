@@ -12,13 +12,10 @@ pub fn unescape(
 ) -> std::result::Result<usize, Fault> {
     let mut at = from;
     loop {
-        let run = scan::plain(text, at);
-        let bytes = text.get(at..run.end).unwrap_or_default();
-        if !run.ascii {
-            check(bytes, at)?;
+        // Escapes often come in pairs, as the ends of two lines do.
+        if scan::byte(text, at) != b'\\' {
+            at = plain(text, at, &mut take)?;
         }
-        take(bytes);
-        at = run.end;
         match text.get(at) {
             Some(b'"') => return Ok(at),
             Some(b'\\') => at = one(text, at, &mut take)?,
@@ -26,6 +23,22 @@ pub fn unescape(
             None => return Err(Fault::expected(at, "a closing double quote")),
         }
     }
+}
+
+/// A run of plain bytes, which may be empty; gives the index behind it.
+#[inline(always)]
+fn plain(
+    text: &[u8],
+    at: usize,
+    take: &mut impl FnMut(&[u8]),
+) -> std::result::Result<usize, Fault> {
+    let run = scan::plain(text, at);
+    let bytes = text.get(at..run.end).unwrap_or_default();
+    if !run.ascii {
+        check(bytes, at)?;
+    }
+    take(bytes);
+    Ok(run.end)
 }
 
 /// Fails unless the bytes, which stand at `at`, are UTF-8.

@@ -30,6 +30,7 @@ pub fn quote(text: &[u8], from: usize) -> Option<usize> {
 }
 
 /// As [`quote`], behind a plain block.
+#[cold]
 #[inline(never)]
 fn later_quote(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
@@ -45,6 +46,7 @@ fn later_quote(text: &[u8], from: usize) -> Option<usize> {
 
 /// As [`quote`], behind the last whole block: the block that ends with the text has it, behind
 /// bytes that were looked at before.
+#[cold]
 #[inline(never)]
 fn last_quote(text: &[u8], from: usize) -> Option<usize> {
     let (start, block) = (text.len().checked_sub(WIDTH)?, text.last_chunk::<WIDTH>()?);

@@ -6,10 +6,11 @@
 -- The ratio is the peer's time over ours: larger is better.
 --
 -- Not all goals are reached on every machine. Where they are not, it is Lua that takes the time: on
--- LuaJIT its own table and string building is half of decoding the tool definitions, and its walk
--- over the tables three fifths of encoding them. Of reading the content alone, half is Lua's: the
--- options, the table of values, and the one that tells what was read. The rest checks the text that
--- was not asked for as strictly as what was.
+-- LuaJIT its own table and string building is three fifths of decoding the tool definitions, which
+-- are nothing but small tables, and its walk over them three fifths of encoding them. Of reading
+-- the content by `fields`, half is Lua's: the options, the table of values, and the one that tells
+-- what was read. A reader has none of these; the rest of both checks the text that was not asked
+-- for as strictly as what was.
 --
 -- `loadfile("bench/json.lua")("short")` runs few rounds, prints nothing and returns a list of
 -- `{name, ratio, goal}`, for the specs; nil and the reason if there is no lua-cjson.
@@ -101,6 +102,31 @@ local function tool_definitions()
   return "[" .. table.concat(tools, ",") .. "]"
 end
 
+-- What a conversation sends again each time: 92 KB of long texts.
+local function conversation()
+  local paragraph = 'Here is paragraph %d of an ordinary answer, with a \\"quoted\\" word, a line break\\n'
+    .. "and some more text; it goes on for a while, as models do. "
+  local messages = {}
+  for i = 1, 60 do
+    local role = i % 2 == 0 and "user" or "assistant"
+    local content = paragraph:format(i):rep(10)
+    messages[i] = ('{"role":"%s","content":"%s","id":"msg_%d"}'):format(role, content, i)
+  end
+  return '{"messages":[' .. table.concat(messages, ",") .. "]}"
+end
+
+-- What a tool found: 91 KB of objects with texts of a line or two.
+local function search_results()
+  local list = {}
+  for i = 1, 300 do
+    local line = '{"title":"Result %d of the search","url":"https://example.com/articles/2024/%d/a-longer-slug-of-it",'
+      .. '"snippet":"The council of Oslo decided on Tuesday that the new tram line %d will be opened in the spring '
+      .. 'of the year after next, reports say.","published":"2024-05-%02dT10:00:00Z","score":%.4f}'
+    list[i] = line:format(i, i, i, i % 28 + 1, i / 300)
+  end
+  return '{"results":[' .. table.concat(list, ",") .. "]}"
+end
+
 -- Records with numbers and strings: 5 MB.
 local function records()
   local list = {}
@@ -131,6 +157,8 @@ local output = zigllms.output
 local documents = {
   { "chat reply", chat_reply() },
   { "tool definitions", tool_definitions() },
+  { "conversation", conversation() },
+  { "search results", search_results() },
   { "records", records() },
 }
 local strict = { format = "json", recovery = "strict" }

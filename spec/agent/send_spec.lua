@@ -279,7 +279,8 @@ describe("agent.send", function()
         assert.is_true(agent.send(id, "hurry"))
       end, "note")
       config = config or {}
-      config.tools = { note, PAY }
+      config.tools = { note, PAY, config.tools_of_client and { name = "look" } or nil }
+      config.tools_of_client = nil
       id = create(config)
       return id
     end
@@ -307,6 +308,48 @@ describe("agent.send", function()
       agent.run(id, "leave it")
       local seen = sent(model:count())
       assert.same({ "user: hurry", "user: leave it" }, { seen[#seen - 1], seen[#seen] })
+    end)
+
+    it("is seen behind the results with which that input begins", function()
+      local id = noted({ tools_of_client = true })
+      model:script(
+        calls({ { "n1", "note", "{}" }, { "p1", "pay", "{}" }, { "l1", "look", "{}" } }),
+        text("done")
+      )
+      agent.run(id, "go")
+      agent.run(id, {
+        { role = "tool", tool_call_id = "l1", content = "seen" },
+        { role = "user", content = "leave it" },
+      })
+      assert.same({
+        "user: go",
+        "assistant[n1,p1,l1]",
+        "tool(n1): ok",
+        'tool(p1): {"error":"not executed"}',
+        "tool(l1): seen",
+        "user: hurry",
+        "user: leave it",
+      }, sent(model:count()))
+    end)
+
+    it("is given back once only a client's calls are open, and not said again", function()
+      local id = noted({ tools_of_client = true })
+      model:script(
+        calls({ { "n1", "note", "{}" }, { "p1", "pay", "{}" }, { "l1", "look", "{}" } }),
+        text("done")
+      )
+      agent.run(id, "go")
+      local response = agent.resume(id, { p1 = "approve" })
+      assert.equal("tool_calls", response.finish_reason)
+      assert.same({ "user: hurry" }, told({ messages = response.unseen_messages }))
+      agent.run(id, { role = "tool", tool_call_id = "l1", content = "seen" })
+      assert.same({
+        "user: go",
+        "assistant[n1,p1,l1]",
+        "tool(n1): ok",
+        "tool(p1): paid",
+        "tool(l1): seen",
+      }, sent(model:count()))
     end)
 
     it("goes with it to another process", function()

@@ -109,6 +109,28 @@ describe("values", function()
       assert.equal("[[1],[1]]", json({ shared, shared }))
     end)
 
+    it("are read once, however deep a table with a list in it lies in others", function()
+      local function mixed(levels)
+        local value = { 1, x = 1 }
+        for _ = 1, levels do
+          value = { value, x = 1 }
+        end
+        return value
+      end
+      local began = os.clock()
+      assert.equal('{"1":{"1":1,"x":1},"x":1}', json(mixed(1)))
+      assert.equal(90 * #'{"1":,"x":1}' + #'{"1":1,"x":1}', #json(mixed(90)))
+      -- Keys that do not come in their order.
+      local filled = { 1 }
+      for _ = 1, 20 do
+        local list = {}
+        list[3], list[2], list[1] = 3, 2, filled
+        filled = list
+      end
+      assert.equal(("["):rep(21) .. "1]" .. (",2,3]"):rep(20), json(filled))
+      assert.is_true(os.clock() - began < 30)
+    end)
+
     it("are read raw", function()
       local function fail()
         error("a metamethod was called")

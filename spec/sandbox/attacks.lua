@@ -1146,6 +1146,16 @@ attack(
   "ends",
   "local t = {} for i = 1, 90 do t = { t, t } end return t"
 )
+attack(
+  "a result with names beside what nests",
+  "ends",
+  "local t = { 1, x = 1 } for i = 1, 90 do t = { t, x = 1 } end return t"
+)
+attack(
+  "an error with names beside what nests",
+  "ends",
+  "local t = { 1, x = 1 } for i = 1, 90 do t = { t, x = 1 } end error(t)"
+)
 attack("a result that is a long string", "ends", "return ('x'):rep(3e7)")
 attack("a result with a function", "ends", "return { f = type }")
 attack("a result that is a function", "ends", "return type")

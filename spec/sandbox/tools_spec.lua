@@ -50,6 +50,16 @@ describe("sandboxed tools", function()
     assert.same({}, run("return input"))
   end)
 
+  it("return lists that lie in tables with names, as deep as data may be", function()
+    local result =
+      run("local t = { 1, x = 1 } for i = 1, input.n do t = { t, x = i } end return t", { n = 90 })
+    for i = 90, 1, -1 do
+      assert.equal(i, result.x)
+      result = result["1"]
+    end
+    assert.same({ ["1"] = 1, x = 1 }, result)
+  end)
+
   it("keep numbers and bytes exactly", function()
     assert.equal("\255\0\254", run("return '\\255\\0\\254'"))
     assert.same(

@@ -213,4 +213,33 @@ describe("Schemas that are hard", function()
     assert.is_true(schema.check({ a = { a = {} } }, deep))
     assert.is_true(os.clock() - started < 20, "took " .. os.clock() - started)
   end)
+
+  it("are answered soon where alternatives describe themselves", function()
+    local term = { { type = "number" } }
+    for i, name in ipairs({ "add", "sub", "mul", "div" }) do
+      term[i + 1] = {
+        type = "object",
+        required = { "op", "left" },
+        properties = { op = { const = name }, left = { ["$ref"] = "#/$defs/term" } },
+      }
+    end
+    local sum = { ["$ref"] = "#/$defs/term", ["$defs"] = { term = { anyOf = term } } }
+    local function nested(levels, value)
+      for _ = 1, levels do
+        value = { op = "div", left = value }
+      end
+      return value
+    end
+    local started = os.clock()
+    assert.is_true(schema.validate(nested(90, 1), sum).valid)
+    local near = schema.validate(nested(2, "x"), sum).errors
+    assert.truthy(near[1].message:find("expected number", 1, true), near[1].message)
+    for _, leaf in ipairs({ "x", {} }) do
+      local far = schema.validate(nested(90, leaf), sum)
+      assert.is_false(far.valid)
+      assert.equal(1, #far.errors)
+      assert.truthy(far.errors[1].message:find("takes too long to say", 1, true))
+    end
+    assert.is_true(os.clock() - started < 60, "took " .. os.clock() - started)
+  end)
 end)

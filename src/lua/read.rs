@@ -99,8 +99,17 @@ unsafe fn argument(
         let files = by_reference || read == Read::Data;
         let any_bytes = matches!(read, Read::Bytes | Read::Whole);
         let room = LEVELS_AT_HAND;
-        let mut reader =
-            Reader { l, instance, frame, by_reference, files, any_bytes, inspected, room };
+        let mut reader = Reader {
+            l,
+            instance,
+            frame,
+            by_reference,
+            files,
+            any_bytes,
+            inspected,
+            room,
+            wary: false,
+        };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
@@ -219,8 +228,17 @@ unsafe fn one(
         let (top, room) = (ffi::lua_gettop(l), LEVELS_AT_HAND);
         let (by_reference, files) = (false, false);
         let inspected = None;
-        let mut reader =
-            Reader { l, instance, frame, by_reference, files, any_bytes, inspected, room };
+        let mut reader = Reader {
+            l,
+            instance,
+            frame,
+            by_reference,
+            files,
+            any_bytes,
+            inspected,
+            room,
+            wary: false,
+        };
         if let Err(problem) = reader.value(index) {
             ffi::lua_settop(l, top);
             fail(frame, what, problem);
@@ -242,6 +260,10 @@ struct Reader {
     inspected: Option<&'static str>,
     /// Levels of nesting for which the stack has room.
     room: usize,
+    /// A table has begun like a list and was none: from then on no table inside another one is read
+    /// before it is known whether that is a list. Were each level read twice, a hundred of them
+    /// would never end.
+    wary: bool,
 }
 
 impl Reader {
@@ -372,9 +394,11 @@ impl Reader {
             ffi::lua_pushnil(self.l);
             let value = ffi::lua_gettop(self.l) + 1;
             while ffi::lua_next(self.l, index) != 0 {
-                if !stack::is_integer(self.l, -2, last + 1) {
+                let is_next = stack::is_integer(self.l, -2, last + 1);
+                if !is_next || self.wary && ffi::lua_type(self.l, value) == ffi::LUA_TTABLE {
                     ffi::lua_pop(self.l, 2);
                     self.tape().truncate(start);
+                    self.wary = true;
                     return Ok(false);
                 }
                 last += 1;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{ValidationError, Validator};
 
-use super::node::OnTape;
+use super::node::{OnTape, patiently};
 use super::places::Places;
 use crate::value::{Kind as Node, Ref, Tape};
 
@@ -17,6 +17,8 @@ use crate::value::{Kind as Node, Ref, Tape};
 const ROUNDS: usize = 16;
 /// Validations a search behind alternatives may take.
 const EFFORT: usize = 200;
+/// All of that may take as many looks as so many lists of errors.
+const LISTINGS: usize = 5;
 /// Tables tried one by one where an alternative does not say which is wrong.
 const SINGLES: usize = 12;
 
@@ -36,16 +38,19 @@ impl Reading {
 }
 
 /// The reading that fits, or the one whose errors are worth reporting; `None` if there is no
-/// empty table.
-pub fn settle(validator: &Validator<OnTape>, value: Ref<'_>) -> Option<Reading> {
+/// empty table, or no end of the errors.
+pub fn settle(validator: &Validator<OnTape>, value: Ref<'_>, looks: usize) -> Option<Reading> {
     value.empties().next()?;
     let mut search =
         Search { validator, tape: value.tape().clone(), at: value.position(), effort: EFFORT };
-    search.turn_named();
-    let valid = search.turn_hidden();
-    if !valid {
-        search.turn_single();
-    }
+    let valid = patiently(looks.saturating_mul(LISTINGS), || {
+        search.turn_named();
+        let valid = search.turn_hidden();
+        if !valid {
+            search.turn_single();
+        }
+        valid
+    })?;
     let is_array = |at: &usize| search.tape.view(*at).kind() == Node::Array;
     let arrays = value.empties().filter(is_array).collect();
     Some(Reading { at: search.at, tape: search.tape, arrays, valid })

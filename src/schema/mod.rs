@@ -89,6 +89,13 @@ pub fn draft(name: &str) -> Result<Draft> {
     })
 }
 
+/// By which keywords a schema can describe itself.
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+
+/// What a list of errors may take where a schema describes itself: some tenths of a second.
+const LOOKS: usize = 100_000;
+const LOOKS_EACH: usize = 100;
+
 /// A compiled schema. Cheap to clone.
 #[derive(Clone)]
 pub struct Schema(Arc<Inner>);
@@ -97,6 +104,7 @@ struct Inner {
     source: Value,
     validator: Validator<OnTape>,
     has_defaults: bool,
+    has_references: bool,
     /// For most small schemas; see there.
     quick: Option<quick::Quick>,
     /// As it was compiled.
@@ -124,9 +132,18 @@ impl Schema {
         }
         let validator = builder.build(&source).map_err(|error| refuse::explain(&source, &error))?;
         let has_defaults = keywords::uses(&source, "default");
+        let has_references = REFERENCES.iter().any(|keyword| keywords::uses(&source, keyword));
         let Options { draft, formats, documents } = options;
         let quick = quick::Quick::of(&source, draft, formats);
-        Ok(Schema(Arc::new(Inner { source, validator, has_defaults, quick, formats, documents })))
+        Ok(Schema(Arc::new(Inner {
+            source,
+            validator,
+            has_defaults,
+            has_references,
+            quick,
+            formats,
+            documents,
+        })))
     }
 
     /// The tree that knows without a tape what fits, if the schema is simple enough.
@@ -147,7 +164,8 @@ impl Schema {
     pub fn is_valid(&self, value: Ref<'_>) -> bool {
         let validator = &self.0.validator;
         validator.is_valid(value)
-            || empty::settle(validator, value).is_some_and(|reading| reading.valid)
+            || empty::settle(validator, value, self.looks(value))
+                .is_some_and(|reading| reading.valid)
     }
 
     /// Everything that is wrong; nothing if the value fits.
@@ -180,20 +198,26 @@ impl Schema {
         self.report(value, usize::MAX)
     }
 
+    /// How often a list of errors may look into the objects and arrays of a value. Without references
+    /// that has an end by itself.
+    fn looks(&self, value: Ref<'_>) -> usize {
+        if self.0.has_references { LOOKS + LOOKS_EACH * value.tape().len() } else { usize::MAX }
+    }
+
     fn report(&self, value: Ref<'_>, most: usize) -> Report {
         let validator = &self.0.validator;
         if validator.is_valid(value) {
             return Report::default();
         }
-        let Some(reading) = empty::settle(validator, value) else {
+        let Some(reading) = empty::settle(validator, value, self.looks(value)) else {
             return Report {
-                violations: violation::list(validator, value, most),
+                violations: violation::list(validator, value, most, self.looks(value)),
                 arrays: Vec::new(),
             };
         };
         let violations = match reading.valid {
             true => Vec::new(),
-            false => violation::list(validator, reading.value(), most),
+            false => violation::list(validator, reading.value(), most, self.looks(value)),
         };
         Report { violations, arrays: reading.arrays }
     }

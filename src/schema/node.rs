@@ -1,6 +1,7 @@
 //! A tape as the validator sees it: nothing is converted, and only what a schema asks for is read.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ptr;
 
 use jsonschema::JsonType;
@@ -13,6 +14,29 @@ use crate::value::{Kind, Ref, Tape};
 
 /// From here on floats hold integers only; JSON text wrote them as integers.
 const INTEGRAL: f64 = 9_223_372_036_854_775_808.0;
+
+thread_local! {
+    /// Looks into objects and arrays that are left.
+    static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// What `listing` finds wrong with a value; `None` if that takes more looks into its objects and
+/// arrays. An alternative that fails is explained by what is wrong inside it: four that describe
+/// themselves are four times as many explanations for each level of the value. Whether a value fits
+/// at all is known soon.
+pub fn patiently<T>(looks: usize, listing: impl FnOnce() -> T) -> Option<T> {
+    LEFT.set(looks);
+    let found = listing();
+    let left = LEFT.replace(usize::MAX);
+    (left > 0).then_some(found)
+}
+
+/// Without patience nothing has an inside any more, so that a listing ends.
+fn looks() -> bool {
+    let left = LEFT.get();
+    LEFT.set(left.saturating_sub(1));
+    left > 0
+}
 
 /// The representation. Its nodes are [`Ref`]s.
 pub struct OnTape;
@@ -44,12 +68,12 @@ impl<'a> Node<'a, OnTape> for Ref<'a> {
     type Number = Num;
 
     fn as_object(&self) -> Option<Ref<'a>> {
-        self.is_object().then_some(*self)
+        (self.is_object() && looks()).then_some(*self)
     }
 
     /// An empty table is an object here; `check` gives its second reading when this one fails.
     fn as_array(&self) -> Option<Ref<'a>> {
-        (self.kind() == Kind::Array).then_some(*self)
+        (self.kind() == Kind::Array && looks()).then_some(*self)
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {

@@ -6,7 +6,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::{Value, json};
 
-use super::node::OnTape;
+use super::node::{OnTape, patiently};
 use super::places::Places;
 use crate::error::{Code, Error};
 use crate::value::{Kind as Node, Ref, json};
@@ -57,17 +57,35 @@ pub fn misfit(violations: &[Violation]) -> Error {
     .with(|f| f.details = Some(json!({ "errors": errors })))
 }
 
-/// What is wrong with `value`, no more than `most`; what contains comes before what is inside.
-pub fn list(validator: &Validator<OnTape>, value: Ref<'_>, most: usize) -> Vec<Violation> {
+/// What is wrong with `value`, no more than `most`, if it takes no more than so many looks; what
+/// contains comes before what is inside.
+pub fn list(
+    validator: &Validator<OnTape>,
+    value: Ref<'_>,
+    most: usize,
+    looks: usize,
+) -> Vec<Violation> {
+    let errors = || validator.iter_errors(value).take(most).collect::<Vec<_>>();
+    let Some(errors) = patiently(looks, errors) else { return vec![unexplained()] };
     let mut places = Places::of(value);
     let mut find = |error: &ValidationError<'_>| places.find(error.instance_path().as_str());
-    let mut found: Vec<_> = validator
-        .iter_errors(value)
-        .take(most)
-        .map(|error| of(&error, find(&error), value))
-        .collect();
+    let mut found: Vec<_> = errors.iter().map(|error| of(error, find(error), value)).collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
+}
+
+/// What stands for more errors than can be listed.
+fn unexplained() -> Violation {
+    let message = "does not fit, and alternatives nest so deep in it that it takes too long to say \
+                   where";
+    Violation {
+        path: String::new(),
+        message: message.into(),
+        keyword: "anyOf".into(),
+        schema_path: String::new(),
+        expected: None,
+        actual: None,
+    }
 }
 
 /// The violation that an error about `value`, somewhere in `root`, stands for.

@@ -104,6 +104,10 @@ impl Tape {
     /// Empties the tape and gives back memory an unusually large value needed: after the first that
     /// did without most of it.
     pub fn clear(&mut self) {
+        // Who is careful clears before and after.
+        if self.nodes.is_empty() && self.text.is_empty() && self.slots.is_empty() {
+            return;
+        }
         let (needed, has) = (self.nodes.len(), self.nodes.capacity());
         self.nodes.clear();
         self.text.clear();

@@ -87,14 +87,17 @@ impl Run {
     }
 
     /// A new turn. It closes the one that has stopped: calls that nobody has answered get a result.
+    /// What was said to that comes behind all results.
     fn begin_turn(&mut self, paused: Option<Box<Paused>>) {
-        if let Some(paused) = paused {
-            self.turn = not_executed(&unanswered(&paused.open, &self.plan.input));
-            self.turn.extend(paused.inbox);
-            self.closed = paused.turn;
-            self.history.extend(self.closed.iter().cloned());
-        }
-        self.turn.extend(self.plan.input.iter().cloned());
+        let input = self.plan.input.clone();
+        let Some(paused) = paused else { return self.turn.extend(input) };
+        let results = input.iter().take_while(|message| message.role == Role::Tool).count();
+        self.turn = not_executed(&unanswered(&paused.open, &input));
+        self.turn.extend(input);
+        let at = self.turn.len() - self.plan.input.len() + results;
+        self.turn.splice(at..at, paused.inbox);
+        self.closed = paused.turn;
+        self.history.extend(self.closed.iter().cloned());
     }
 
     pub(super) fn messages(&self) -> Vec<Message> {

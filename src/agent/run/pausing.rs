@@ -91,7 +91,7 @@ impl Run {
             attempts: self.attempts,
             spent_ms: self.elapsed_ms(runtime),
             ttft_ms: self.ttft_ms,
-            inbox: self.desk.inbox.clone(),
+            inbox: self.kept_inbox(),
             unseen: self.desk.unseen.clone(),
             repaired: self.repaired,
             own: self.plan.own.by_name(&runtime.tools),

@@ -65,6 +65,12 @@ impl Run {
         self.desk.unseen.iter().chain(own).cloned().collect()
     }
 
+    /// What was said to a run that stops, for when it goes on. With calls for a client alone it does
+    /// not go on itself: the response has it, and it must not be said twice.
+    pub(super) fn kept_inbox(&self) -> Vec<Message> {
+        if self.keeps_inbox() { self.desk.inbox.clone() } else { Vec::new() }
+    }
+
     fn keeps_inbox(&self) -> bool {
         self.waits_for(Why::Approval) || self.is_handed_out()
     }

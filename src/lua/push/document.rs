@@ -134,7 +134,8 @@ struct Builder<'b, 't> {
 }
 
 impl Builder<'_, '_> {
-    /// Pushes the next value. Readers of text bound the nesting, and with it this recursion.
+    /// Pushes the next value.
+    #[inline(always)]
     unsafe fn value(&mut self, level: c_int) {
         unsafe {
             match self.work.walk.take() {
@@ -144,10 +145,20 @@ impl Builder<'_, '_> {
                 Token::Float(n) => ffi::lua_pushnumber(self.l, n),
                 Token::Str(bytes) if bytes.len() > WORD => stack::push_bytes(self.l, bytes),
                 Token::Str(bytes) => self.string(bytes),
+                table => self.table(table, level),
+            }
+        }
+    }
+
+    /// Pushes a table. Readers of text bound the nesting, and with it this recursion.
+    #[inline(never)]
+    unsafe fn table(&mut self, table: Token<'_>, level: c_int) {
+        unsafe {
+            match table {
                 Token::Array(len) => self.array(len, level),
                 Token::Object(0) => self.nothing(),
                 Token::Object(len) => self.object(len, level),
-                Token::Empty => ffi::lua_createtable(self.l, 0, 0),
+                _ => ffi::lua_createtable(self.l, 0, 0),
             }
         }
     }

@@ -4,6 +4,8 @@
 //! the next, and so do words like "assistant". Lua finds a string it has by hashing and comparing
 //! its bytes; to find it here takes a third of that.
 
+use std::ffi::c_int;
+
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::stack;
@@ -87,27 +89,33 @@ impl Strings {
     /// The table of strings lies at `table`. Needs 2 stack slots. May raise a memory error, and may
     /// run finalisers that come here again: a place and its string are set together, behind that.
     #[inline(always)]
-    pub unsafe fn push(&mut self, l: *mut lua_State, table: std::ffi::c_int, bytes: &[u8]) {
+    pub unsafe fn push(&mut self, l: *mut lua_State, table: c_int, bytes: &[u8]) {
         unsafe {
             let Some(key) = Key::of(bytes) else { return stack::push_bytes(l, bytes) };
             let place = key.place();
-            let (known, kept) = self.seen.get(place).map_or((false, false), |seen| {
-                let known = seen.key == key;
-                (known, known && seen.kept)
-            });
-            if kept {
-                stack::push_item(l, table, place as i64 + 1);
-                return;
+            match self.seen.get(place) {
+                Some(seen) if seen.kept && seen.key == key => {
+                    stack::push_item(l, table, place as i64 + 1);
+                }
+                _ => self.meet(l, table, bytes, key),
             }
+        }
+    }
+
+    /// Pushes a string that is not kept, and keeps it if it has been seen before.
+    #[cold]
+    #[inline(never)]
+    unsafe fn meet(&mut self, l: *mut lua_State, table: c_int, bytes: &[u8], key: Key) {
+        unsafe {
             stack::push_bytes(l, bytes);
-            let kept = known;
+            let place = key.place();
+            let Some(seen) = self.seen.get_mut(place) else { return };
+            let kept = seen.key == key;
             if kept {
                 ffi::lua_pushvalue(l, -1);
                 ffi::lua_rawseti(l, table, place as i64 + 1);
             }
-            if let Some(seen) = self.seen.get_mut(place) {
-                *seen = Seen { key, kept };
-            }
+            *seen = Seen { key, kept };
         }
     }
 }
@@ -118,7 +126,7 @@ impl Strings {
 /// Needs 3 stack slots. May raise a memory error.
 pub unsafe fn prepare(l: *mut lua_State) {
     unsafe {
-        ffi::lua_createtable(l, PLACES as std::ffi::c_int, 0);
+        ffi::lua_createtable(l, PLACES as c_int, 0);
         for place in 1..=PLACES as i64 {
             ffi::lua_pushboolean(l, 0);
             ffi::lua_rawseti(l, -2, place);

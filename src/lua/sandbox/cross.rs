@@ -82,13 +82,15 @@ pub struct Reader<'t> {
     left: usize,
     spent: usize,
     inside: Vec<*const c_void>,
+    /// As outside: a table has begun like a list and was none.
+    wary: bool,
 }
 
 impl<'t> Reader<'t> {
     /// # Safety
     /// While it is used, nothing else touches the state.
     pub unsafe fn new(l: *mut lua_State, tape: &'t mut Tape, most: usize) -> Reader<'t> {
-        Reader { l, tape, left: most, spent: 0, inside: Vec::new() }
+        Reader { l, tape, left: most, spent: 0, inside: Vec::new(), wary: false }
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Problem> {
@@ -188,10 +190,12 @@ impl<'t> Reader<'t> {
             let mut last = 0i64;
             ffi::lua_pushnil(self.l);
             while ffi::lua_next(self.l, index) != 0 {
-                if !stack::is_integer(self.l, -2, last + 1) {
+                let is_next = stack::is_integer(self.l, -2, last + 1);
+                if !is_next || self.wary && ffi::lua_type(self.l, -1) == ffi::LUA_TTABLE {
                     ffi::lua_pop(self.l, 2);
                     self.tape.truncate(start);
                     self.left = left;
+                    self.wary = true;
                     return Ok(false);
                 }
                 last += 1;

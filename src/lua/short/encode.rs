@@ -70,6 +70,7 @@ struct Writer<'s> {
 /// All of these are false when the long way must be taken, and leave on the stack what they have.
 impl Writer<'_> {
     /// Writes the value at `index`, which is absolute and the top.
+    #[inline(always)]
     unsafe fn value(&mut self, index: c_int, level: c_int) -> bool {
         unsafe {
             self.values += 1;
@@ -107,6 +108,7 @@ impl Writer<'_> {
 
     /// A table that contains itself is nested too deeply. It is on top, so what is pushed comes
     /// right above it; its first key tells what it is.
+    #[inline(never)]
     unsafe fn table(&mut self, index: c_int, level: c_int) -> bool {
         unsafe {
             if level >= MAX_DEPTH as c_int || self.values >= MAX_VALUES || !self.has_room(level) {

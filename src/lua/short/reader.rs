@@ -93,7 +93,8 @@ unsafe fn values(l: *mut lua_State, wanted: &Wanted, scratch: *mut Scratch) -> O
             return None;
         }
         ffi::lua_settop(l, 1);
-        if !stack::room(l, slots as c_int) {
+        // There is nothing but the text on the stack.
+        if slots > ffi::LUA_MINSTACK as usize && !stack::grow(l, slots as c_int) {
             return None;
         }
         decode::select(wanted, stack::bytes(l, 1), scratch)?;

@@ -12,13 +12,10 @@ pub fn unescape(
 ) -> std::result::Result<usize, Fault> {
     let mut at = from;
     loop {
-        let run = scan::plain(text, at);
-        let bytes = text.get(at..run.end).unwrap_or_default();
-        if !run.ascii {
-            check(bytes, at)?;
+        // Escapes often come in pairs, as the ends of two lines do.
+        if scan::byte(text, at) != b'\\' {
+            at = plain(text, at, &mut take)?;
         }
-        take(bytes);
-        at = run.end;
         match text.get(at) {
             Some(b'"') => return Ok(at),
             Some(b'\\') => at = one(text, at, &mut take)?,
@@ -26,6 +23,22 @@ pub fn unescape(
             None => return Err(Fault::expected(at, "a closing double quote")),
         }
     }
+}
+
+/// A run of plain bytes, which may be empty; gives the index behind it.
+#[inline(always)]
+fn plain(
+    text: &[u8],
+    at: usize,
+    take: &mut impl FnMut(&[u8]),
+) -> std::result::Result<usize, Fault> {
+    let run = scan::plain(text, at);
+    let bytes = text.get(at..run.end).unwrap_or_default();
+    if !run.ascii {
+        check(bytes, at)?;
+    }
+    take(bytes);
+    Ok(run.end)
 }
 
 /// Fails unless the bytes, which stand at `at`, are UTF-8.
@@ -88,12 +101,15 @@ pub fn pair(high: u32, low: u32) -> Option<char> {
 }
 
 fn hex(text: &[u8], at: usize) -> std::result::Result<u32, Fault> {
-    let mut value = 0;
-    for i in at..at + 4 {
-        let digit = text.get(i).and_then(|byte| char::from(*byte).to_digit(16));
-        value = value * 16 + digit.ok_or(Fault::expected(i, "a hexadecimal digit"))?;
-    }
-    Ok(value)
+    (at..at + 4).try_fold(0, |value, i| match digit(scan::byte(text, i)) {
+        Some(digit) => Ok(value << 4 | digit),
+        None => Err(Fault::expected(i, "a hexadecimal digit")),
+    })
+}
+
+#[inline(always)]
+fn digit(byte: u8) -> Option<u32> {
+    char::from(byte).to_digit(16)
 }
 
 /// An escape, or the beginning of one.

@@ -130,6 +130,7 @@ impl<'t, 's> Reader<'t, 's> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn long_string(&mut self, from: usize) -> Read<usize> {
         let run = scan::plain(self.text, from);

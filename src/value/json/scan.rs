@@ -30,6 +30,7 @@ pub fn quote(text: &[u8], from: usize) -> Option<usize> {
 }
 
 /// As [`quote`], behind a plain block.
+#[cold]
 #[inline(never)]
 fn later_quote(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
@@ -45,6 +46,7 @@ fn later_quote(text: &[u8], from: usize) -> Option<usize> {
 
 /// As [`quote`], behind the last whole block: the block that ends with the text has it, behind
 /// bytes that were looked at before.
+#[cold]
 #[inline(never)]
 fn last_quote(text: &[u8], from: usize) -> Option<usize> {
     let (start, block) = (text.len().checked_sub(WIDTH)?, text.last_chunk::<WIDTH>()?);
@@ -88,27 +90,15 @@ pub fn plain(text: &[u8], from: usize) -> Plain {
 
 /// Whether all bytes are plain and ASCII.
 #[inline]
-pub fn is_plain_word(word: &[u8; 8]) -> bool {
-    words::ends(word) == 0
-}
-
-/// As [`is_plain_word`].
-#[inline]
 pub fn is_plain_block(block: &[u8; 16]) -> bool {
     #[cfg(target_arch = "x86_64")]
     let plain = ends(block) == 0;
     #[cfg(not(target_arch = "x86_64"))]
     let plain = {
         let halves = block.first_chunk().zip(block.last_chunk());
-        halves.is_some_and(|(first, last)| is_plain_word(first) && is_plain_word(last))
+        halves.is_some_and(|(first, last)| ends(first) | ends(last) == 0)
     };
     plain
-}
-
-/// As [`is_plain_word`].
-#[inline]
-pub fn is_plain(byte: u8) -> bool {
-    matches!(byte, 0x20..0x80) && byte != b'"' && byte != b'\\'
 }
 
 /// The end of the text, which is no whole block. Two words that overlap tell most short strings to

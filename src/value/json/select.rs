@@ -116,6 +116,7 @@ impl Selection<'_, '_> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn escaped_name<'w>(&self, tree: &'w Tree, from: usize) -> Option<(Option<&'w Tree>, usize)> {
         let mut name = Vec::new();

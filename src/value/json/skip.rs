@@ -107,6 +107,7 @@ fn string(text: &[u8], from: usize) -> Option<usize> {
     scan::quote(text, from).or_else(|| long_string(text, from)).map(|end| end + 1)
 }
 
+#[cold]
 #[inline(never)]
 fn long_string(text: &[u8], from: usize) -> Option<usize> {
     let run = scan::plain(text, from);

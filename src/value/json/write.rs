@@ -179,15 +179,22 @@ fn put_short(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
             scan::is_plain_block(&both.to_le_bytes())
         }),
         4..8 => put_halves::<4>(out, bytes, |first, last| {
-            let both = u64::from(u32::from_le_bytes(*first)) << 32;
-            let both = both | u64::from(u32::from_le_bytes(*last));
-            scan::is_plain_word(&both.to_le_bytes())
+            is_plain(u32::from_le_bytes(*first), u32::from_le_bytes(*last))
         }),
         2..4 => put_halves::<2>(out, bytes, |first, last| {
-            [first, last].iter().all(|half| half.iter().all(|byte| scan::is_plain(*byte)))
+            let (first, last) = (u16::from_le_bytes(*first), u16::from_le_bytes(*last));
+            let both = u32::from(first) << 16 | u32::from(last);
+            is_plain(both, both)
         }),
         _ => false,
     }
+}
+
+/// Whether all bytes of two words are plain: a block is told at once, so they are looked at twice.
+#[inline(always)]
+fn is_plain(first: u32, last: u32) -> bool {
+    let both = u64::from(first) << 32 | u64::from(last);
+    scan::is_plain_block(&(u128::from(both) << 64 | u128::from(both)).to_le_bytes())
 }
 
 /// Two halves that overlap: to copy a size that is known where this is compiled takes one instruction.

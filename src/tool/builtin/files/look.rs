@@ -34,7 +34,8 @@ fn stat(path: &str, opened: &Opened) -> Value {
 /// Sizes are of files only: of other things they mean nothing to a reader.
 fn entry(name: &str, about: &Stat) -> Value {
     let kind = FileType::from_raw_mode(about.st_mode);
-    let mut entry = json!({ "name": name.rsplit('/').next(), "type": word(kind) });
+    let mut entry =
+        json!({ "name": name.trim_end_matches('/').rsplit('/').next(), "type": word(kind) });
     if kind == FileType::RegularFile {
         entry["size"] = size(about).into();
     }

@@ -2735,7 +2735,7 @@ function output.get_schema(format) end
 ---@return zigllms.Stream stream
 function output.stream(format, options) end
 
----Makes a function that reads single values out of texts: one path as `choices[1].message.content`, or an array of them. It returns their values in that order, without a table around them: nil where there is none, `zigllms.null` for null. This is the cheapest way to one value of a JSON text: the rest is checked and skipped. The options, which are those of `parse`, are kept; the function raises and repairs as `parse` does with `fields`, and its calls count as that function's.
+---Makes a function that reads single values out of texts: one path as `choices[1].message.content`, or an array of at most 200. It returns their values in that order, without a table around them: nil where there is none, `zigllms.null` for null. This is the cheapest way to one value of a JSON text: the rest is checked and skipped. The options, which are those of `parse`, are kept; the function raises and repairs as `parse` does with `fields`, and its calls count as that function's.
 ---
 ---Errors: invalid_argument, parse_failed
 ---@param paths string|(string)[] a non-empty string or an array (a non-empty string each)

@@ -139,7 +139,13 @@ describe("output.reader", function()
     for i = 1, 200 do
       paths[i], list[i] = "[" .. i .. "]", tostring(i)
     end
-    local got = pack(reader(paths)("[" .. table.concat(list, ",") .. "]"))
-    assert.same({ 200, 1, 200 }, { got.n, got[1], got[200] })
+    local text = "[" .. table.concat(list, ",") .. "]"
+    for _, given in ipairs({ text, (text:gsub("%]", ",]")) }) do
+      local got = pack(reader(paths)(given))
+      assert.same({ 200, 1, 200 }, { got.n, got[1], got[200] })
+    end
+    paths[201] = "a"
+    local err = raised("invalid_argument", reader, paths)
+    assert.equal("paths: expected at most 200 paths, got 201: use fields", err.message)
   end)
 end)

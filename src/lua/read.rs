@@ -98,18 +98,8 @@ unsafe fn argument(
             matches!(read, Read::Options | Read::Inspected | Read::Judged | Read::Named);
         let files = by_reference || read == Read::Data;
         let any_bytes = matches!(read, Read::Bytes | Read::Whole);
-        let room = LEVELS_AT_HAND;
-        let mut reader = Reader {
-            l,
-            instance,
-            frame,
-            by_reference,
-            files,
-            any_bytes,
-            inspected,
-            room,
-            wary: false,
-        };
+        let plain = Reader::new(l, instance, frame);
+        let mut reader = Reader { by_reference, files, any_bytes, inspected, ..plain };
         if read == Read::Text && ffi::lua_type(l, index) == ffi::LUA_TSTRING {
             last(frame).text = Some(Borrowed::new(stack::bytes(l, index)));
             return Ok(());
@@ -225,20 +215,8 @@ unsafe fn one(
     any_bytes: bool,
 ) {
     unsafe {
-        let (top, room) = (ffi::lua_gettop(l), LEVELS_AT_HAND);
-        let (by_reference, files) = (false, false);
-        let inspected = None;
-        let mut reader = Reader {
-            l,
-            instance,
-            frame,
-            by_reference,
-            files,
-            any_bytes,
-            inspected,
-            room,
-            wary: false,
-        };
+        let top = ffi::lua_gettop(l);
+        let mut reader = Reader { any_bytes, ..Reader::new(l, instance, frame) };
         if let Err(problem) = reader.value(index) {
             ffi::lua_settop(l, top);
             fail(frame, what, problem);
@@ -267,6 +245,21 @@ struct Reader {
 }
 
 impl Reader {
+    /// For plain data.
+    fn new(l: *mut lua_State, instance: *mut Instance, frame: *mut Frame) -> Reader {
+        Reader {
+            l,
+            instance,
+            frame,
+            by_reference: false,
+            files: false,
+            any_bytes: false,
+            inspected: None,
+            room: LEVELS_AT_HAND,
+            wary: false,
+        }
+    }
+
     /// Reads once more what has strings that are no text, for who takes them.
     unsafe fn bytes_instead(&mut self, index: c_int, node: usize) {
         unsafe {

@@ -1,7 +1,7 @@
 -- `output.reader`: single values of texts, time and again.
 local core = ...
 
-local next, type, given = next, type, core.given
+local next, rawequal, type, given = next, rawequal, type, core.given
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 -- Options that say nothing of a text which is valid JSON.
@@ -23,7 +23,11 @@ local function list_of(paths)
   if type(paths) == "string" then
     return { paths }
   end
-  return { unpack(paths) }
+  local list = {}
+  for i, path in next, paths do
+    list[i] = path
+  end
+  return list
 end
 
 core.wraps["output.reader"] = function(number_of)
@@ -34,7 +38,7 @@ core.wraps["output.reader"] = function(number_of)
 
     local function long(text)
       local values = core.public["output.parse"].fn(text, read)
-      if values == text then
+      if rawequal(values, text) then
         local message = "text: expected a string or a response, got a " .. type(text)
         core.raise("invalid_argument", message, "output.reader")
       end

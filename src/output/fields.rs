@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 use crate::value::path::{Path, Tree};
 use crate::value::{Document, Kind, Ref, Tape, json};
 
+/// Most values that a reader returns: results of a function take room on the stack.
+const MOST: usize = 200;
+
 /// What is wanted, and under which name each value comes.
 #[derive(Debug, Default)]
 pub struct Wanted {
@@ -47,6 +50,11 @@ impl Fields {
         let wanted = Wanted::read(option, path)?;
         if wanted.names.is_empty() {
             return Err(Error::invalid(format!("{path}: expected a path at least, got none")));
+        }
+        let count = wanted.names.len();
+        if count > MOST {
+            let text = format!("{path}: expected at most {MOST} paths, got {count}: use fields");
+            return Err(Error::invalid(text));
         }
         self.numbers += 1;
         self.handed.insert(self.numbers, Rc::new(wanted));

@@ -101,15 +101,10 @@ pub fn pair(high: u32, low: u32) -> Option<char> {
 }
 
 fn hex(text: &[u8], at: usize) -> std::result::Result<u32, Fault> {
-    (at..at + 4).try_fold(0, |value, i| match digit(scan::byte(text, i)) {
+    (at..at + 4).try_fold(0, |value, i| match char::from(scan::byte(text, i)).to_digit(16) {
         Some(digit) => Ok(value << 4 | digit),
         None => Err(Fault::expected(i, "a hexadecimal digit")),
     })
-}
-
-#[inline(always)]
-fn digit(byte: u8) -> Option<u32> {
-    char::from(byte).to_digit(16)
 }
 
 /// An escape, or the beginning of one.

@@ -29,7 +29,8 @@ pub fn quote(text: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// As [`quote`], behind a plain block.
+/// As [`quote`], behind a plain block. It is not as seldom as it says: said so, its callers keep
+/// what they have in registers where no such call is made.
 #[cold]
 #[inline(never)]
 fn later_quote(text: &[u8], from: usize) -> Option<usize> {

@@ -16,7 +16,7 @@ pub const READER: Function = Function {
     ],
     returns: &[("read", "fun(text: string|table): ...any")],
     doc: "Makes a function that reads single values out of texts: one path as `choices[1].message.content`, or an \
-          array of them. It returns their values in that order, without a table around them: nil where there is none, \
+          array of at most 200. It returns their values in that order, without a table around them: nil where there is none, \
           `zigllms.null` for null. This is the cheapest way to one value of a JSON text: the rest is checked and \
           skipped. The options, which are those of `parse`, are kept; the function raises and repairs as `parse` does \
           with `fields`, and its calls count as that function's.",

@@ -222,8 +222,8 @@ impl Ctl {
         self.verdict().failure()
     }
 
-    /// The sink has been told the end: nothing real is under way any more.
-    pub fn told(&self) {
+    /// Nobody waits for it any more: the sink has been told the end, or who asked has let go.
+    pub fn forget(&self) {
         drop(lock(&self.busy).take());
     }
 

@@ -39,7 +39,15 @@ impl Transport for Http {
     }
 }
 
+/// Whoever lets go of it waits for the request no more. It does that once it has seen the end, which
+/// may be before the thread that told the end goes on: time must not run for that thread.
 struct Running(Arc<Ctl>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.forget();
+    }
+}
 
 impl Call for Running {
     fn cancel(&self) {
@@ -204,7 +212,7 @@ pub(super) fn end(ctl: &Ctl, sink: Box<dyn Sink>, outcome: Result<(), Failure>) 
     let outcome = ctl.finish().map_or(outcome, Err);
     ctl.release_all();
     let _ = catch_unwind(AssertUnwindSafe(|| sink.end(outcome)));
-    ctl.told();
+    ctl.forget();
 }
 
 impl From<Failure> for ureq::Error {

@@ -220,7 +220,8 @@ pub trait Transport: Send + Sync {
     fn start(&self, request: Request, sink: Box<dyn Sink>) -> Box<dyn Call>;
 }
 
-/// A running request. Dropping it does not end the request; `cancel` does.
+/// A running request. Dropping it does not end the request, `cancel` does; but virtual time does not
+/// wait for it any more.
 pub trait Call: Send + Sync {
     /// Ends the request within 50 ms wherever it is. The sink's `end` gets [`Failure::Cancelled`].
     fn cancel(&self);

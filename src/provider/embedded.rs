@@ -1,7 +1,7 @@
 //! What the engine inside this process is asked, and who hears it.
 
 use super::fields::refuse;
-use super::inbox::Shared;
+use super::inbox::{Inbox, Shared};
 use super::local::{Countable, Listener, Made, Model, Task, check};
 use super::question::{Count, Embed, Embeddings, Found, Question};
 use super::source::Going;
@@ -19,7 +19,7 @@ pub fn start(
     inbox: Shared,
     waker: Waker,
 ) -> Result<Going> {
-    let heard = Heard { inbox, waker, clock: clock.clone(), _busy: clock.busy() };
+    let heard = Heard { inbox, waker, clock: clock.clone(), busy: clock.busy() };
     match question {
         Question::Chat(request) => {
             check(request)?;
@@ -46,16 +46,20 @@ struct Heard {
     inbox: Shared,
     waker: Waker,
     clock: Clock,
-    /// Dropped with it, which is behind its last word.
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl Heard {
     fn found(self, found: Result<Found>) {
+        self.close(|inbox| found.map(|found| inbox.found = Some(found)));
+    }
+
+    /// The last word. Under the lock, so that whoever sees the end finds nothing under way any more.
+    fn close(self, end: impl FnOnce(&mut Inbox) -> Result<()>) {
         let mut inbox = self.inbox.lock();
-        inbox.end = Some(found.map(|found| inbox.found = Some(found)));
-        drop(inbox);
+        inbox.end = Some(end(&mut inbox));
         self.waker.wake();
+        drop(self.busy);
     }
 }
 
@@ -74,10 +78,7 @@ impl Listener for Heard {
     }
 
     fn end(self: Box<Self>, outcome: Result<Reply>) {
-        let mut inbox = self.inbox.lock();
-        inbox.end = Some(outcome.map(|reply| inbox.reply = reply));
-        drop(inbox);
-        self.waker.wake();
+        self.close(|inbox| outcome.map(|reply| inbox.reply = reply));
     }
 }
 

@@ -153,3 +153,14 @@ fn closes_the_connection() {
     call.cancel();
     hear.recv_timeout(PATIENCE).unwrap();
 }
+
+#[test]
+fn virtual_time_waits_for_a_request_until_it_is_let_go() {
+    let server = Server::stalling("");
+    let clock = Clock::of_instance();
+    assert!(clock.begin());
+    let (got, call) = start(Request { clock: clock.clone(), ..get(&server.url()) });
+    assert!(!clock.is_quiet());
+    drop(call);
+    assert!(clock.is_quiet() && got.look(|got| got.outcome.is_none()));
+}

@@ -1,15 +1,16 @@
 #!/bin/sh
 # All tests. Each stage runs even if one before it failed. At the end stands once more, in short,
-# what failed; the last line is the sum.
+# what failed, and what passed only alone; the last line is the sum.
 set -eu
 . scripts/lib.sh
 
 passed=0
 failed=0
+unsteady=0
 log=$(mktemp)
 report=$log.report
 : > "$report"
-trap 'rm -f "$log" "$log.status" "$log.jit" "$log.jit.status" "$report"' EXIT
+trap 'rm -f "$log" "$log".*' EXIT
 export ZIGLLMS_TEST_GGUF="$model" ZIGLLMS_LLAMA_SERVER="$llama_server" ZIGLLMS_NGINX="$nginx"
 ZIGLLMS_NVIM=$(neovims)
 export ZIGLLMS_NVIM
@@ -47,16 +48,41 @@ failures() {
   ' "$log" | head -n 80
 }
 
+# The spec files that failed, if they are few and a crash is not among the reasons.
+failed_files() {
+  grep -q '^[0-9]* success' "$1" || return 0
+  awk '/^(Failure|Error) (→|->) spec\// && !seen[$3]++ { files = files " " $3; n++ }
+    END { if (n <= 3) print files }' "$1"
+}
+
+# second_look ENGINE LOG FAILED: two engines' specs beside each other take more of a machine than some
+# are made for. So the few files that failed run again, alone. Those that pass are no failures, but
+# are told as what they are: unsteady, to be mended.
+second_look() {
+  files=$(failed_files "$2")
+  [ -n "$files" ] || return 0
+  say "specs on $1, alone:$files"
+  # shellcheck disable=SC2086 # several files
+  logged "$log" specs "$1" $files || return 0
+  failed=$((failed - $3))
+  unsteady=$((unsteady + $3))
+  echo "  unsteady: passed on $1 when run alone:$files" >> "$report"
+}
+
 has_specs() { [ -d spec ] && [ -n "$(find spec -name '*_spec.lua' -print -quit)" ]; }
 
 # LuaJIT 2.1.0-beta3 (Debian 12) makes bad code of some traces that it stitches together around
 # calls of C functions: in one of some 25 runs of all specs it crashed in such a trace of a spec's
 # own Lua, its stack pointer cut to 32 bits. So no trace is stitched there.
+#
+# specs ENGINE [FILE...]: all without files
 specs() {
   program=$(interpreter "$1")
   [ "$1" != jit ] || program="$program -Ominstitch=1000000"
+  module=build/quick/$1
+  shift
   # shellcheck disable=SC2086 # the program and its option
-  with_module "build/quick/$1" $program /usr/bin/busted --exclude-pattern=local_spec spec
+  with_module "$module" $program /usr/bin/busted --exclude-pattern=local_spec "${@:-spec}"
 }
 
 # Both engines' specs at once: most of the time they wait. Each has ports and directories of its own.
@@ -97,8 +123,13 @@ done
 if has_specs; then
   specs_of_jit_meanwhile
   stage "specs on 5.4" specs 5.4
+  cp "$log" "$log.5.4"
+  failed_on_lua=$bad
   wait "$beside"
   stage "specs on jit, at the same time" specs_of_jit
+  failed_on_jit=$bad
+  second_look 5.4 "$log.5.4" "$failed_on_lua"
+  second_look jit "$log.jit" "$failed_on_jit"
 fi
 stage "specs on 5.4 without optimisations" unoptimised_specs 5.4
 for engine in 5.4 jit; do
@@ -110,8 +141,8 @@ stage "generated documents" with_module build/quick/5.4 lua5.4 tools/docs.lua --
 stage lint scripts/lint.sh
 
 if [ -s "$report" ]; then
-  say "failed"
+  say "failed, or unsteady"
   cat "$report"
 fi
-printf '\n%s passed, %s failed\n' "$passed" "$failed"
+printf '\n%s passed, %s failed, %s unsteady\n' "$passed" "$failed" "$unsteady"
 [ "$failed" = 0 ]

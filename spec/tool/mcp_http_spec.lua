@@ -104,6 +104,30 @@ describe("an MCP server behind HTTP", function()
     assert.equal("session-1", journal[5].headers["mcp-session-id"])
   end)
 
+  it("is asked for its tools once it has taken the greeting, whatever it says to that", function()
+    server:script(initialize(1), scripted.with(initialized(), { delay_ms = 400 }), list(2))
+    local importing = zigllms.spawn(import)
+    server:wait_for(2, zigllms.sleep)
+    zigllms.sleep(100)
+    assert.same({ "initialize", "notifications/initialized" }, methods())
+    importing:await()
+    assert.equal("tools/list", methods()[3])
+    for _, odd in ipairs({ { status = 500 }, { reset = true }, { status = 200, body = "{}" } }) do
+      leave()
+      server:script(initialize(1), scripted.with(initialized(), odd), list(2))
+      import()
+      assert.equal("tools/list", table.remove(methods()))
+    end
+  end)
+
+  it("is asked for its tools five seconds after a greeting that it does not answer", function()
+    server:script(initialize(1), scripted.with(initialized(), { delay_ms = 60000 }), list(2))
+    local began = clock()
+    import()
+    assert.is_true(clock() - began > 4, clock() - began)
+    assert.equal("tools/list", methods()[3])
+  end)
+
   it("may answer with a stream, in which it asks and tells", function()
     script({
       when = "tools/call",

@@ -1,5 +1,6 @@
 //! A tool of a server, and one call of it.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
@@ -100,8 +101,9 @@ impl Calling {
                 Some((_, seen)) => self.resume(asked, &seen)?,
                 None => asked,
             };
-            self.tell_progress(runtime, &asked);
-            match asked.look(visitor) {
+            let (reports, answer) = asked.look(visitor);
+            self.tell_progress(runtime, reports);
+            match answer {
                 None => {
                     self.asked = Some(asked);
                     return Ok(Step::Wait(None));
@@ -159,8 +161,8 @@ impl Calling {
         }
     }
 
-    fn tell_progress(&self, runtime: &mut Runtime, asked: &Asked) {
-        for report in asked.progress() {
+    fn tell_progress(&self, runtime: &mut Runtime, reports: VecDeque<Value>) {
+        for report in reports {
             let mut data =
                 Record::new().set("server", self.remote.label()).set("tool", self.name.as_str());
             for name in ["agent_id", "call_id"] {

@@ -59,6 +59,17 @@ impl Link {
         drop(self.send(None, rpc::notice(method, params), false));
     }
 
+    /// Tells something that has to arrive before what comes next. Where messages may overtake each
+    /// other the mailbox hears as `id` that it has.
+    pub fn announce(&self, id: u64, method: &str, params: &Value) -> Option<Box<dyn Call>> {
+        let Kind::Web(web) = &self.kind else {
+            self.tell(method, params);
+            return None;
+        };
+        self.mailbox.lock().expect(id);
+        Some(web.announce(id, rpc::notice(method, params)))
+    }
+
     fn send(&self, id: Option<u64>, message: String, calls: bool) -> Option<Box<dyn Call>> {
         match &self.kind {
             Kind::Child(tended) => {

@@ -314,7 +314,7 @@ impl State {
     }
 
     /// The first answer counts; those to unknown requests are nobody's.
-    fn answered(&mut self, id: u64, answer: Answer) {
+    pub fn answered(&mut self, id: u64, answer: Answer) {
         let Some(waiting) = self.waiting.get_mut(&id) else { return };
         waiting.answer.get_or_insert(answer);
         waiting.wakers.drain(..).for_each(|waker| waker.wake());

@@ -5,7 +5,7 @@
 //! wait may take the next step of the handshake, so it does not matter who of them goes away.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::mailbox::{Answer, Mailbox, Trouble};
 use super::pin::{Definition, Pin};
 use super::rpc::{METHOD_NOT_FOUND, Refusal};
 use super::spawn::Program;
-use super::talk::{Listing, Stage, Talk};
+use super::talk::{GREETING, Listing, Stage, Talk};
 use super::web::{Way, Web};
 use super::{MOST_PAGES, MOST_TOOLS, content, greeting};
 use crate::clock::{Busy, Clock};
@@ -205,6 +205,13 @@ impl Remote {
                 Some(answer) => self.initialized(talk, answer).map(|()| None),
                 None => Ok(talk.stays(Stage::Initializing(id), false)),
             },
+            Stage::Greeting => match talk.take(GREETING, visitor) {
+                Some(_) => {
+                    talk.greeted();
+                    Ok(None)
+                }
+                None => Ok(talk.stays(Stage::Greeting, false)),
+            },
             Stage::Listing(listing) => match talk.take(listing.id, visitor) {
                 Some(answer) => self.listed(talk, listing, answer).map(|()| None),
                 None => Ok(talk.stays(Stage::Listing(listing), false)),
@@ -257,13 +264,9 @@ impl Remote {
         let version = greeting::version(&about).map_err(|why| self.no_greeting(&why))?;
         if let Some(link) = &mut talk.link {
             link.agreed_on(version);
-            link.tell("notifications/initialized", &Value::Null);
-            if about["capabilities"]["tools"]["listChanged"] == true {
-                link.listen();
-            }
         }
         talk.about = about;
-        talk.list(Listing::new());
+        talk.greet();
         Ok(())
     }
 
@@ -475,13 +478,11 @@ impl Remote {
 }
 
 impl Asked {
-    /// The answer, if it is there; else the visitor is woken when it comes.
-    pub fn look(&self, visitor: &Visitor) -> Option<Answer> {
-        self.mailbox.lock().take(self.id, &visitor.waker)
-    }
-
-    pub fn progress(&self) -> impl Iterator<Item = Value> {
-        self.mailbox.lock().take_progress(self.id).into_iter()
+    /// What was reported before the answer, and that, if it is there; else the visitor is woken when
+    /// it comes. Both in one look: what is reported between two would be lost with the answer.
+    pub fn look(&self, visitor: &Visitor) -> (VecDeque<Value>, Option<Answer>) {
+        let mut mailbox = self.mailbox.lock();
+        (mailbox.take_progress(self.id), mailbox.take(self.id, &visitor.waker))
     }
 }
 

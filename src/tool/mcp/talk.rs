@@ -12,6 +12,9 @@ use super::remote::Visitor;
 use crate::error::{Error, Result};
 use crate::net::Call;
 
+/// As which the mailbox hears of the greeting; requests count from 1.
+pub const GREETING: u64 = 0;
+
 #[derive(Default)]
 pub struct Talk {
     pub link: Option<Link>,
@@ -33,6 +36,8 @@ pub enum Stage {
     #[default]
     Down,
     Initializing(u64),
+    /// It is told that it has been understood, and has not said yet that it heard.
+    Greeting,
     Listing(Listing),
     Up,
 }
@@ -89,6 +94,7 @@ impl Talk {
     pub fn handshake(&self) -> Option<u64> {
         match &self.stage {
             Stage::Initializing(id) => Some(*id),
+            Stage::Greeting => Some(GREETING),
             Stage::Listing(listing) => Some(listing.id),
             Stage::Down | Stage::Up => None,
         }
@@ -110,6 +116,26 @@ impl Talk {
         let id = self.next();
         self.asking = self.link.as_ref().and_then(|link| link.ask(id, "initialize", &params));
         self.stage = Stage::Initializing(id);
+    }
+
+    /// Confirms what was agreed on. Servers may refuse requests that come before that.
+    pub fn greet(&mut self) {
+        let announce =
+            |link: &Link| link.announce(GREETING, "notifications/initialized", &Value::Null);
+        self.asking = self.link.as_ref().and_then(announce);
+        match self.asking {
+            Some(_) => self.stage = Stage::Greeting,
+            None => self.greeted(),
+        }
+    }
+
+    /// It has been heard.
+    pub fn greeted(&mut self) {
+        let changes = self.about["capabilities"]["tools"]["listChanged"] == true;
+        if let Some(link) = self.link.as_mut().filter(|_| changes) {
+            link.listen();
+        }
+        self.list(Listing::new());
     }
 
     /// Asks for the next page.

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::LONGEST;
 use super::document;
 use super::mailbox::{Mailbox, Trouble, Whose};
@@ -21,6 +23,9 @@ use crate::tool::builtin::http::url::Url;
 
 /// Redirects that are followed, all to where the server is.
 const MOST_REDIRECTS: u32 = 5;
+
+/// A server that says nothing to an announcement is asked all the same after that.
+const HEARING: Duration = Duration::from_secs(5);
 
 /// Ours: who sets them himself would say something else than what is sent.
 const OURS: [&str; 6] =
@@ -74,6 +79,15 @@ impl Web {
         self.way.transport.start(request, Box::new(sink))
     }
 
+    /// Sends a message that has no answer; the mailbox hears as `id` that the server has taken it, or
+    /// will not. Requests are on their way side by side, so that is how one comes before another.
+    pub fn announce(&self, id: u64, message: String) -> Box<dyn Call> {
+        let mut request = self.request("POST", message.into_bytes());
+        request.limits.first_token = Some(HEARING);
+        let sink = Reading { id: Some(id), announces: true, ..self.reading() };
+        self.way.transport.start(request, Box::new(sink))
+    }
+
     /// Goes on with the answer to a request after what was `seen` of it.
     pub fn resume(&self, id: u64, seen: &str) -> Box<dyn Call> {
         let mut request = self.request("GET", Vec::new());
@@ -102,6 +116,7 @@ impl Web {
             mailbox: self.mailbox.clone(),
             id: None,
             listens: false,
+            announces: false,
             host,
             in_session,
             head: Head::default(),
@@ -194,6 +209,8 @@ struct Reading {
     id: Option<u64>,
     /// To what the server says of its own accord.
     listens: bool,
+    /// To a message that has none: it is enough that it is there.
+    announces: bool,
     host: String,
     in_session: bool,
     head: Head,
@@ -213,6 +230,7 @@ impl Sink for Reading {
             self.mailbox.lock().session = Some(session.to_owned());
         }
         self.head = head;
+        self.settle_announced();
     }
 
     fn data(&mut self, bytes: &[u8]) -> Flow {
@@ -238,6 +256,7 @@ impl Sink for Reading {
         if self.listens && self.events.is_some() {
             self.mailbox.lock().went_deaf();
         }
+        self.settle_announced();
         // What was answered is answered; this is for who has none.
         if let Some(id) = self.id {
             self.mailbox.fail(id, trouble);
@@ -272,6 +291,12 @@ fn unreadable(host: &str, why: &str) -> String {
 }
 
 impl Reading {
+    fn settle_announced(&self) {
+        if let Some(id) = self.id.filter(|_| self.announces) {
+            self.mailbox.lock().answered(id, Ok(Value::Null));
+        }
+    }
+
     fn trouble(&self, outcome: Result<(), Failure>) -> Trouble {
         if self.is_too_long {
             let why = format!("an event of more than {} MB", sse::LIMIT >> 20);

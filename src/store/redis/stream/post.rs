@@ -175,20 +175,35 @@ impl Post {
         waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0.is_settled()
     }
 
-    /// The server answers.
-    pub fn works(&self) {
-        self.state().failing = None;
+    /// How often the server could not be asked so far: by this a thread says later whether what it
+    /// has seen is news.
+    pub fn failures(&self) -> u64 {
+        self.state().failures
+    }
+
+    /// The server has answered what was asked after so many failures. After more since then that is
+    /// old: the other thread may have been told of its end already.
+    pub fn works(&self, failures: u64) {
+        let mut state = self.state();
+        if state.failures == failures {
+            state.failing = None;
+        }
+        drop(state);
         self.room.notify_all();
     }
 
-    /// The server does not: the user is told once, until it works again.
-    pub fn fails(&self, error: Error) {
+    /// The server does not answer: the user is told once, until it works again. A connection made so
+    /// many failures ago, which only now is seen to be broken, says nothing of how it is now.
+    pub fn fails(&self, error: Error, failures: u64) {
         let mut state = self.state();
-        if state.failing.is_none() && !state.closing {
+        let is_news = state.failing.is_some() || state.failures == failures;
+        if state.failing.is_none() && is_news && !state.closing {
             state.trouble = Some(error.clone());
             self.waker.wake();
         }
-        state.failing = Some(error);
+        if is_news {
+            state.failing = Some(error);
+        }
         state.failures += 1;
         state.tell_waiting();
         self.room.notify_all();

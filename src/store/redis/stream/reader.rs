@@ -61,20 +61,22 @@ struct Progress {
     begun: bool,
     /// Connections that failed since one stood.
     failures: u32,
+    /// What [`Post::failures`] said when this one was begun.
+    since: u64,
 }
 
 impl Post {
     /// Everything that the thread does.
     pub fn read(&self) {
         let position = self.terms.since.clone();
-        let mut progress = Progress { position, begun: self.terms.again, failures: 0 };
+        let mut progress = Progress { position, begun: self.terms.again, ..Progress::default() };
         while !self.state().closing {
             let Err(failure) = self.connected(&mut progress) else { return };
             let error = failure.error(self.address.shown());
             if !progress.begun {
                 return self.began(Err(error));
             }
-            self.fails(error);
+            self.fails(error, progress.since);
             self.pause(progress.failures);
             progress.failures += 1;
         }
@@ -82,6 +84,7 @@ impl Post {
 
     /// Until the connection breaks, or the end of the channel.
     fn connected(&self, progress: &mut Progress) -> Answer<()> {
+        progress.since = self.failures();
         let mut wire = Wire::connect(&self.address, &self.terms.stream)?;
         let last = wire.last()?;
         if !self.terms.direction.reads() {
@@ -106,7 +109,7 @@ impl Post {
     fn ready(&self, progress: &mut Progress) {
         (progress.begun, progress.failures) = (true, 0);
         self.began(Ok(()));
-        self.works();
+        self.works(progress.since);
     }
 
     fn as_listener(&self, mut wire: Wire, progress: &mut Progress) -> Answer<()> {

@@ -39,22 +39,27 @@ impl Post {
         state.writing = started.is_ok();
         drop(state);
         if let Err(error) = started {
-            post.fails(error);
+            post.fails(error, post.failures());
         }
     }
 
     fn write(&self) {
-        let (mut wire, mut attempt) = (None, 0);
+        let (mut wire, mut since, mut attempt) = (None, 0, 0);
         while let Some(load) = self.load() {
+            let failures = self.failures();
+            if wire.is_none() {
+                since = failures;
+            }
             match self.carry(&mut wire, &load) {
                 Ok(()) => {
                     attempt = 0;
+                    self.works(failures);
                     self.carried(load.messages.len());
                 }
                 Err(failure) => {
                     wire = None;
                     self.refused(load);
-                    self.fails(failure.error(self.address.shown()));
+                    self.fails(failure.error(self.address.shown()), since);
                     self.pause(attempt);
                     attempt += 1;
                 }
@@ -93,7 +98,6 @@ impl Post {
     }
 
     fn carried(&self, count: usize) {
-        self.works();
         self.state().was_sent(count);
         self.room.notify_all();
     }

@@ -1,6 +1,7 @@
 //! Data in its forms: [`Tape`] while a call lasts, [`serde_json::Value`] where it is kept,
 //! [`Data`] on its way out, [`Slot`] for a Lua value that passes by reference.
 
+mod brief;
 pub mod bytes;
 mod data;
 mod document;
@@ -18,6 +19,7 @@ pub mod tape;
 pub mod xml;
 pub mod yaml;
 
+pub use brief::Brief;
 pub use data::{Data, Failure, Key, Patch, Record};
 pub use document::Document;
 pub use kept::Kept;

@@ -9,6 +9,7 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::stack;
+use crate::value::Brief;
 
 /// Strings remembered; the Lua table of them has as many items.
 pub const PLACES: usize = 256;
@@ -16,59 +17,17 @@ pub const PLACES: usize = 256;
 /// Where the Lua table lies in the table of slots, whose slots count from 1.
 pub const IN_SLOTS: i64 = 0;
 
-/// Longest string remembered.
-const LONGEST: usize = 32;
-
-/// A string of up to 32 bytes: its beginning and its end, which overlap, say all of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Key {
-    first: u128,
-    last: u128,
-    len: usize,
-}
-
-impl Key {
-    #[inline(always)]
-    fn of(bytes: &[u8]) -> Option<Key> {
-        let len = bytes.len();
-        let (first, last) = match len {
-            16..=LONGEST => (
-                u128::from_le_bytes(*bytes.first_chunk()?),
-                u128::from_le_bytes(*bytes.last_chunk()?),
-            ),
-            8..16 => (
-                u64::from_le_bytes(*bytes.first_chunk()?).into(),
-                u64::from_le_bytes(*bytes.last_chunk()?).into(),
-            ),
-            4..8 => (
-                u32::from_le_bytes(*bytes.first_chunk()?).into(),
-                u32::from_le_bytes(*bytes.last_chunk()?).into(),
-            ),
-            2..4 => (
-                u16::from_le_bytes(*bytes.first_chunk()?).into(),
-                u16::from_le_bytes(*bytes.last_chunk()?).into(),
-            ),
-            _ => return None,
-        };
-        Some(Key { first, last, len })
-    }
-
-    /// Which place it goes to.
-    #[inline(always)]
-    fn place(&self) -> usize {
-        let mixed = (self.first as u64)
-            ^ (self.last as u64).rotate_left(23)
-            ^ ((self.last >> 64) as u64).rotate_left(41)
-            ^ self.len as u64;
-        (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % PLACES
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    key: Key,
+    key: Brief,
     /// The Lua table has it. What was seen once only is not kept: most strings come once.
     kept: bool,
+}
+
+/// Which place it goes to; its neighbour is the other one that it may have.
+#[inline(always)]
+fn place_of(key: &Brief) -> usize {
+    key.hash() as usize % PLACES
 }
 
 #[derive(Debug)]
@@ -91,26 +50,47 @@ impl Strings {
     #[inline(always)]
     pub unsafe fn push(&mut self, l: *mut lua_State, table: c_int, bytes: &[u8]) {
         unsafe {
-            let Some(key) = Key::of(bytes) else { return stack::push_bytes(l, bytes) };
-            let place = key.place();
-            match self.seen.get(place) {
-                Some(seen) if seen.kept && seen.key == key => {
-                    stack::push_item(l, table, place as i64 + 1);
-                }
-                _ => self.meet(l, table, bytes, key),
+            let Some(key) = Brief::of(bytes) else { return stack::push_bytes(l, bytes) };
+            let place = place_of(&key);
+            match self.keeps(place, &key) {
+                true => stack::push_item(l, table, place as i64 + 1),
+                false => self.look_beside(l, table, bytes, key),
             }
         }
     }
 
-    /// Pushes a string that is not kept, and keeps it if it has been seen before.
+    #[inline(always)]
+    fn keeps(&self, place: usize, key: &Brief) -> bool {
+        self.seen.get(place).is_some_and(|seen| seen.kept && seen.key.is(key))
+    }
+
+    fn is_free(&self, place: usize) -> bool {
+        self.seen.get(place).is_some_and(|seen| !seen.kept)
+    }
+
+    /// Pushes a string that is not in its first place.
     #[cold]
     #[inline(never)]
-    unsafe fn meet(&mut self, l: *mut lua_State, table: c_int, bytes: &[u8], key: Key) {
+    unsafe fn look_beside(&mut self, l: *mut lua_State, table: c_int, bytes: &[u8], key: Brief) {
+        unsafe {
+            let beside = place_of(&key) ^ 1;
+            match self.keeps(beside, &key) {
+                true => stack::push_item(l, table, beside as i64 + 1),
+                false => self.meet(l, table, bytes, key),
+            }
+        }
+    }
+
+    /// Pushes a string that is not kept, and keeps it if it has been seen before. Two that come again
+    /// and again have room beside each other.
+    unsafe fn meet(&mut self, l: *mut lua_State, table: c_int, bytes: &[u8], key: Brief) {
         unsafe {
             stack::push_bytes(l, bytes);
-            let place = key.place();
+            let first = place_of(&key);
+            let place =
+                if self.is_free(first) || !self.is_free(first ^ 1) { first } else { first ^ 1 };
             let Some(seen) = self.seen.get_mut(place) else { return };
-            let kept = seen.key == key;
+            let kept = seen.key.is(&key);
             if kept {
                 ffi::lua_pushvalue(l, -1);
                 ffi::lua_rawseti(l, table, place as i64 + 1);

@@ -134,11 +134,12 @@ impl<'t, 's> Reader<'t, 's> {
     #[inline(never)]
     fn long_string(&mut self, from: usize) -> Read<usize> {
         let run = scan::plain(self.text, from);
-        if byte(self.text, run.end) != b'"' {
-            return self.escaped(from);
-        }
+        let bytes = self.text.get(from..run.end).unwrap_or_default();
         if !run.ascii {
-            escape::check(self.text.get(from..run.end).unwrap_or_default(), from)?;
+            escape::check(bytes, from)?;
+        }
+        if byte(self.text, run.end) != b'"' {
+            return self.escaped(bytes, run.end);
         }
         self.plain(from, run.end);
         Ok(run.end + 1)
@@ -153,9 +154,11 @@ impl<'t, 's> Reader<'t, 's> {
         }
     }
 
-    fn escaped(&mut self, from: usize) -> Read<usize> {
+    /// A string that begins with plain bytes, and has an escape behind them.
+    fn escaped(&mut self, begins: &[u8], from: usize) -> Read<usize> {
         let (text, mut end) = (self.text, from);
         self.tape.written(self.outside, |out| {
+            out.extend_from_slice(begins);
             end = escape::unescape(text, from, |bytes| out.extend_from_slice(bytes))?;
             Ok(())
         })?;

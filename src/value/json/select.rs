@@ -18,7 +18,7 @@ pub fn select(
     tape: &mut Tape,
     found: &mut [Option<usize>],
 ) -> Option<()> {
-    let mut selection = Selection { text, tape, found };
+    let mut selection = Selection { text, tape, found, any: false };
     let end = selection.value(tree, space(text, 0), levels)?;
     (space(text, end) == text.len()).then_some(())
 }
@@ -27,6 +27,8 @@ struct Selection<'t, 's> {
     text: &'t [u8],
     tape: &'s mut Tape,
     found: &'s mut [Option<usize>],
+    /// Something was found.
+    any: bool,
 }
 
 /// Every function goes from the index given to the one behind what it reads.
@@ -47,6 +49,7 @@ impl Selection<'_, '_> {
     fn wanted(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
         let root = self.tape.len();
         let end = Reader::apart(self.tape, self.text).value(at, levels).ok()?;
+        self.any = true;
         if tree.below.is_empty() {
             tree.ends.iter().for_each(|number| set(self.found, *number, Some(root)));
         } else {
@@ -90,10 +93,17 @@ impl Selection<'_, '_> {
     fn member(&mut self, tree: &Tree, at: usize, levels: usize) -> Option<usize> {
         let (next, at) = self.name(tree, at)?;
         let at = skip::colon(self.text, at)?;
-        let Some(next) = next else { return skip::value(self.text, at, levels) };
-        // The last of a repeated name counts, also where it lacks what the first had.
-        next.all(&mut |number| set(self.found, number, None));
+        let Some(next) = next else { return skip::simply(self.text, at, levels) };
+        if self.any {
+            self.forget(next);
+        }
         self.value(next, at, levels)
+    }
+
+    /// The last of a repeated name counts, also where it lacks what the first had.
+    #[cold]
+    fn forget(&mut self, tree: &Tree) {
+        tree.all(&mut |number| set(self.found, number, None));
     }
 
     fn below(&mut self, tree: Option<&Tree>, at: usize, levels: usize) -> Option<usize> {

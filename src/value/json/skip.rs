@@ -12,6 +12,16 @@ const DEEPEST: usize = u64::BITS as usize - 1;
 /// Digits of a number that is no larger than any float, whatever they are.
 const SMALL: usize = 300;
 
+/// As [`value`], without a call for what members mostly are.
+#[inline(always)]
+pub fn simply(text: &[u8], at: usize, levels: usize) -> Option<usize> {
+    match byte(text, at) {
+        b'"' => string(text, at + 1),
+        b'0'..=b'9' => number(text, at),
+        _ => value(text, at, levels),
+    }
+}
+
 /// The index behind the value at `at`, if there is a valid one that is nested at most `levels` deep.
 pub fn value(text: &[u8], mut at: usize, levels: usize) -> Option<usize> {
     let levels = levels.min(DEEPEST);

@@ -7,10 +7,10 @@
 --
 -- Not all goals are reached on every machine. Where they are not, it is Lua that takes the time: on
 -- LuaJIT its own table and string building is three fifths of decoding the tool definitions, which
--- are nothing but small tables, and its walk over them three fifths of encoding them. Of reading
--- the content by `fields`, half is Lua's: the options, the table of values, and the one that tells
--- what was read. A reader has none of these; the rest of both checks the text that was not asked
--- for as strictly as what was.
+-- are nothing but small tables, and its walk over them three fifths of encoding them. Texts of more
+-- ordinary kinds and of the same size follow. Of reading the content by `fields`, half is Lua's:
+-- the options, the table of values, and the one that tells what was read. A reader has none of
+-- these; the rest of both checks the text that was not asked for as strictly as what was.
 --
 -- `loadfile("bench/json.lua")("short")` runs few rounds, prints nothing and returns a list of
 -- `{name, ratio, goal}`, for the specs; nil and the reason if there is no lua-cjson.

@@ -104,4 +104,25 @@ describe("strict JSON", function()
     assert.equal(0, said.rc, said.err)
     assert.is_true(tonumber(said.out) < 64 * 1024, said.out .. " KB more")
   end)
+
+  it("leaves memory in the bounds that Lua's collector keeps", function()
+    local said = program.run([[
+      local zigllms = require("zigllms")
+      local strict = { format = "json", recovery = "strict" }
+      local text = "[" .. ('{"a":1},'):rep(1999) .. '{"a":1}]'
+      local live = {}
+      for i = 1, 200000 do
+        live[i] = { i }
+      end
+      collectgarbage()
+      local before, most = collectgarbage("count"), 0
+      for _ = 1, 2000 do
+        zigllms.output.parse(text, strict)
+        most = math.max(most, collectgarbage("count"))
+      end
+      print(most / before, #live)
+    ]])
+    assert.equal(0, said.rc, said.err)
+    assert.is_true(tonumber(said.out:match("%S+")) < 3, said.out .. " times as much")
+  end)
 end)

@@ -242,6 +242,7 @@ unsafe fn metas(l: *mut lua_State) {
         ffi::lua_rawseti(l, -2, Meta::Stream as i64);
         reader::metatable(l);
         ffi::lua_rawseti(l, -2, Meta::Reader as i64);
+        super::push::collector::metatable(l);
         super::push::info::metatable(l);
         ffi::lua_rawseti(l, -2, Meta::Info as i64);
         ffi::lua_pushvalue(l, -1);

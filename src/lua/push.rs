@@ -3,7 +3,7 @@
 //! Everything pushed is owned by the caller's frame, so a memory error raised in here leaves no
 //! Rust value behind on this stack.
 
-mod collector;
+pub mod collector;
 pub mod document;
 pub mod info;
 pub mod strings;

@@ -27,11 +27,11 @@ pub enum Meta {
     JsonType = 6,
     /// The string `__call`.
     Call = 7,
-    /// Numbers of `push/collector.rs`, which rests on LuaJIT only.
+    /// Of `push/collector.rs`, for LuaJIT only: a number, and a metatable.
     #[cfg_attr(not(feature = "luajit"), allow(dead_code))]
-    Owed = 8,
+    Due = 8,
     #[cfg_attr(not(feature = "luajit"), allow(dead_code))]
-    Seen = 9,
+    Tick = 9,
     /// Of `push/info.rs`: its metatable, and strings.
     Info = 10,
     Json = 11,

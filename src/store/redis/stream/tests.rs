@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::Address;
 use super::super::tests::server::Server;
 use super::Channel;
+use super::post::Post;
 use crate::clock::Clock;
+use crate::error::{Code, Error};
 use crate::net::{Notifier, Waker};
 use crate::store::channel::{Direction, Terms};
 use crate::store::{Place, Url};
@@ -156,6 +159,25 @@ fn a_server_that_comes_back_gets_what_was_queued() {
     assert_eq!(listener.hear(10), numbers(10..20));
     assert_eq!(member.hear(20), numbers(0..20));
     assert!(speaker.channel.settle(Duration::from_secs(60)));
+}
+
+#[test]
+fn two_connections_tell_of_one_outage_once() {
+    let address = Address::parse("redis://127.0.0.1:1").unwrap();
+    let waker = Waker::new(&Notifier::new().unwrap(), 1);
+    let post = Post::new(address, terms("me", None), Clock::default(), waker);
+    let away = |failures| post.fails(Error::new(Code::IoError, "away"), failures);
+    let told = || post.state().take_trouble().is_some();
+    away(0);
+    assert!(told());
+    post.works(0);
+    away(1);
+    assert!(!told(), "what worked before the outage does not end it");
+    post.works(2);
+    away(0);
+    assert!(!told(), "a connection of before says nothing of now");
+    away(post.failures());
+    assert!(told(), "another outage is news");
 }
 
 #[test]

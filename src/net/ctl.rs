@@ -224,7 +224,10 @@ impl Ctl {
 
     /// Nobody waits for it any more: the sink has been told the end, or who asked has let go.
     pub fn forget(&self) {
-        drop(lock(&self.busy).take());
+        // As `cancel`: in a forked child the lock may be held by a thread that does not exist.
+        if self.home.is_here() {
+            drop(lock(&self.busy).take());
+        }
     }
 
     pub fn is_open(&self) -> bool {

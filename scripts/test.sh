@@ -48,25 +48,24 @@ failures() {
   ' "$log" | head -n 80
 }
 
-# The spec files that failed, if they are few and a crash is not among the reasons.
-failed_files() {
+# The spec file that failed, if it is the only one and a crash is not the reason.
+failed_file() {
   grep -q '^[0-9]* success' "$1" || return 0
-  awk '/^(Failure|Error) (→|->) spec\// && !seen[$3]++ { files = files " " $3; n++ }
-    END { if (n <= 3) print files }' "$1"
+  awk '/^(Failure|Error) (→|->) spec\// && !seen[$3]++ { file = $3; n++ }
+    END { if (n == 1) print file }' "$1"
 }
 
 # second_look ENGINE LOG FAILED: two engines' specs beside each other take more of a machine than some
-# are made for. So the few files that failed run again, alone. Those that pass are no failures, but
-# are told as what they are: unsteady, to be mended.
+# are made for. So if one file failed it runs again, alone. What passes then is no failure, but is
+# told as what it is: unsteady, to be mended.
 second_look() {
-  files=$(failed_files "$2")
-  [ -n "$files" ] || return 0
-  say "specs on $1, alone:$files"
-  # shellcheck disable=SC2086 # several files
-  logged "$log" specs "$1" $files || return 0
+  suspect=$(failed_file "$2")
+  [ -n "$suspect" ] || return 0
+  say "specs on $1, alone: $suspect"
+  logged "$log" specs "$1" "$suspect" || return 0
   failed=$((failed - $3))
   unsteady=$((unsteady + $3))
-  echo "  unsteady: passed on $1 when run alone:$files" >> "$report"
+  echo "  unsteady: passed on $1 when run alone: $suspect" >> "$report"
 }
 
 has_specs() { [ -d spec ] && [ -n "$(find spec -name '*_spec.lua' -print -quit)" ]; }

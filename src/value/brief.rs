@@ -1,7 +1,7 @@
 //! Short strings as numbers, which are told apart in a few instructions: names of members are.
 
 /// Longest string that is one.
-pub const LONGEST: usize = 32;
+const LONGEST: usize = 32;
 
 /// Longest one that two words say.
 const SHORT: usize = 16;
